@@ -1,0 +1,124 @@
+import Messages
+import Ordering
+import Primitives
+
+/// One lane beyond its executed head.
+struct Lane: Sendable, Equatable {
+  struct Entry: Sendable, Equatable {
+    let block: Block
+    var isDurable: Bool
+  }
+
+  struct Wanted: Sendable, Equatable {
+    var head: LaneHead
+    var retryAt: Tick
+  }
+
+  /// What was executed: blocks up to here are in storage only.
+  var executed: LaneHead
+  /// What was decided.
+  var decided: LaneHead
+  /// The farthest head that is held durably, without a gap from `decided`.
+  var tip: LaneHead
+  /// Blocks beyond `executed`, by digest; an author that forks has several at one position.
+  var entries: [Digest: Entry] = [:]
+  /// The digests of entries by their parent, first come first.
+  var children: [Digest: [Digest]] = [:]
+  var heldBytes = 0
+  var announced: [ReplicaIndex: LaneHead] = [:]
+  var forkedAt: LanePosition?
+  var wanted: Wanted?
+
+  init(executed: LaneHead) {
+    (self.executed, self.decided, self.tip) = (executed, executed, executed)
+  }
+
+  mutating func insert(_ block: Block) {
+    guard self.entries[block.digest] == nil else { return }
+    self.entries[block.digest] = Entry(block: block, isDurable: false)
+    self.children[block.header.parent, default: []].append(block.digest)
+    self.heldBytes += block.body.count
+  }
+
+  mutating func markDurable(_ digest: Digest) {
+    self.entries[digest]?.isDurable = true
+    self.climb()
+  }
+
+  /// Moves the tip along durable blocks.
+  private mutating func climb() {
+    while let next = self.children[self.tip.digest]?.first(where: { self.entries[$0]?.isDurable == true }),
+      let entry = self.entries[next]
+    {
+      self.tip = entry.block.head
+    }
+    if let wanted, self.extent(from: self.decided, to: wanted.head) != .missing { self.wanted = nil }
+  }
+
+  mutating func decide(_ head: LaneHead) {
+    guard head.position > self.decided.position else { return }
+    let isOnTip = self.chain(above: head, through: self.tip) != nil
+    self.decided = head
+    if !isOnTip { self.tip = head }
+    self.climb()
+  }
+
+  /// Lets go of the blocks up to an executed head, and of rivals at their positions.
+  mutating func release(through head: LaneHead) {
+    guard head.position > self.executed.position else { return }
+    for entry in self.entries.values where entry.block.header.position <= head.position {
+      self.heldBytes -= entry.block.body.count
+      self.entries[entry.block.digest] = nil
+      self.children[entry.block.header.parent] = nil
+    }
+    self.executed = head
+    if let wanted, wanted.head.position <= head.position { self.wanted = nil }
+  }
+
+  func extent(from base: LaneHead, to head: LaneHead) -> LaneExtension {
+    if base == head { return .extends(transactions: 0, bytes: 0) }
+    guard head.position > base.position else { return .contradicts }
+    var (transactions, bytes): (UInt64, UInt64) = (0, 0)
+    var digest = head.digest
+    var position = head.position
+    while position > base.position {
+      guard let entry = self.entries[digest], entry.isDurable else { return .missing }
+      guard entry.block.header.position == position else { return .contradicts }
+      transactions += UInt64(entry.block.header.transactionCount)
+      bytes += UInt64(entry.block.header.transactionBytes)
+      digest = entry.block.header.parent
+      position = LanePosition(position.number - 1)
+    }
+    return digest == base.digest ? .extends(transactions: transactions, bytes: bytes) : .contradicts
+  }
+
+  /// The durable blocks above `base` through `head`, in order; nil where the chain is broken.
+  func chain(above base: LaneHead, through head: LaneHead) -> [Block]? {
+    guard head.position >= base.position else { return nil }
+    var out: [Block] = []
+    var digest = head.digest
+    while digest != base.digest {
+      guard let entry = self.entries[digest], entry.isDurable, entry.block.header.position > base.position
+      else { return nil }
+      out.append(entry.block)
+      digest = entry.block.header.parent
+    }
+    return out.reversed()
+  }
+
+  /// Where the gap below `head` ends: the highest missing block, for which to ask.
+  func gap(below head: LaneHead) -> LaneHead? {
+    var (digest, position) = (head.digest, head.position)
+    while position > self.executed.position {
+      guard let entry = self.entries[digest] else { return LaneHead(position: position, digest: digest) }
+      digest = entry.block.header.parent
+      position = LanePosition(position.number - 1)
+    }
+    return nil
+  }
+
+  /// A position up to which the lane is held for certain, below the gap.
+  func floor(below gap: LaneHead) -> LanePosition {
+    self.tip.position < gap.position ? self.tip.position : self.executed.position
+  }
+}

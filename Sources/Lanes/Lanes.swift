@@ -1,0 +1,318 @@
+public import Messages
+public import Ordering
+public import Primitives
+public import Signing
+internal import Wire
+
+/// All lanes as one member sees them: its own, which it writes, and the others', which it checks, stores and announces.
+///
+/// Source: LEDGER §2. Bounded: a lane is held up to `laneBytesMax` beyond what is executed.
+public struct Lanes: Sendable, Equatable {
+  /// This member's own limits.
+  public struct Parameters: Sendable, Hashable {
+    /// The most bytes of a lane's blocks that are held beyond the executed head.
+    public var laneBytesMax = 64 << 20
+    /// The most bytes of transactions that wait for a block.
+    public var pendingBytesMax = 16 << 20
+    /// While this many own blocks are not committed, a further one waits until it is worth while.
+    public var openBlocksMax = 3
+    /// So many bytes make a further block worth while.
+    public var worthwhileBytes = 48 << 10
+    /// How long an answer to a request for blocks may take before another member is asked.
+    public var requestTimeout = Span.milliseconds(400)
+    /// The defaults.
+    public init() {}
+  }
+
+  /// What happens to the lanes.
+  public enum Input: Sendable {
+    /// A client submitted checked transactions; each is its canonical bytes.
+    case submitted([[UInt8]])
+    /// A block that was checked.
+    case block(Verified<Block>)
+    /// A block, own or another's, is durable.
+    case blockDurable(Block)
+    /// A member announced what it holds.
+    case announced([LaneAnnouncement], from: ReplicaIndex)
+    /// A member asks for blocks.
+    case requested(BlockRequest, from: ReplicaIndex)
+    /// The ordering engine or execution waits for the blocks up to a head.
+    case wanted(lane: Int, LaneHead)
+    /// A cut was decided.
+    case decided(Cut)
+    /// All up to a cut was executed: its blocks need not stay in memory.
+    case executed(Cut)
+    /// A member's session opened.
+    case connected(ReplicaIndex)
+    /// A member's session closed.
+    case disconnected(ReplicaIndex)
+    /// A point in time that `deadline` named has come.
+    case timerFired
+  }
+
+  /// What the lanes want done.
+  public enum Effect: Sendable, Hashable {
+    /// Sign the header as this member; store; when durable hand back as `blockDurable`.
+    case seal(BlockHeader, body: [UInt8])
+    /// Store; when durable hand back as `blockDurable`.
+    case persist(Block)
+    /// Give an own block to all members.
+    case publish(Block)
+    /// Tell one member, or all, what is held.
+    case announce(to: ReplicaIndex?, [LaneAnnouncement])
+    /// Ask a member for blocks.
+    case request(to: ReplicaIndex, BlockRequest)
+    /// Read blocks from memory or storage and send them to a member.
+    case serve(to: ReplicaIndex, BlockRequest)
+    /// More can be proposed or accepted.
+    case advanced
+    /// An author forked its lane.
+    case forked(ForkEvidence)
+  }
+
+  /// Why an input was of no use, or wrong.
+  public enum Reason: String, Sendable, Hashable {
+    /// It was here before.
+    case duplicate
+    /// At or below what is executed.
+    case settled
+    /// Too far beyond what is executed; it will be pulled when its turn comes.
+    case beyondWindow = "beyond window"
+    /// Nobody this member knows wrote it.
+    case unknownLane = "unknown lane"
+    /// Too many transactions wait.
+    case full
+    /// A second block at one position: evidence.
+    case forked
+    /// Nothing to do.
+    case idle
+  }
+
+  /// What a step came to.
+  public typealias Outcome = Disposition<Reason>
+
+  let network: Digest
+  let configuration: Configuration
+  let limits: LedgerLimits
+  let index: ReplicaIndex
+  let parameters: Parameters
+  var lanes: [Lane]
+  var pending: [[UInt8]] = []
+  /// The bytes of transactions that wait for a block.
+  public internal(set) var pendingBytes = 0
+  var isSealing = false
+  var lastSealed: LaneHead
+  var connected = ReplicaSet()
+  var turn = 0
+
+  /// Lanes that go on from executed heads and the blocks that storage holds above them.
+  public init(
+    network: Digest, configuration: Configuration, limits: LedgerLimits, index: ReplicaIndex,
+    parameters: Parameters, executed: Cut, stored: [Block]
+  ) {
+    (self.network, self.configuration, self.limits) = (network, configuration, limits)
+    (self.index, self.parameters) = (index, parameters)
+    self.lanes = executed.heads.map { Lane(executed: $0) }
+    self.lastSealed = .empty
+    for block in stored {
+      guard let lane = configuration.index(of: block.header.author) else { continue }
+      self.lanes[lane].insert(block)
+      self.lanes[lane].markDurable(block.digest)
+    }
+    self.lastSealed = self.lanes[index].tip
+  }
+
+  /// Takes one input; appends effects in the order in which they must happen.
+  public mutating func step(
+    _ input: Input, at now: Tick, into effects: inout [Effect]
+  ) -> Outcome {
+    switch input {
+    case .submitted(let transactions): return self.submit(transactions, into: &effects)
+    case .block(let block): return self.take(block.value, into: &effects)
+    case .blockDurable(let block): return self.settle(block, into: &effects)
+    case .announced(let announcements, let from):
+      return self.hear(announcements, from: from, into: &effects)
+    case .requested(let request, let from):
+      guard request.lane < self.lanes.count else { return .rejected(.unknownLane) }
+      effects.append(.serve(to: from, request))
+      return .accepted
+    case .wanted(let lane, let head): return self.want(lane, head, at: now, into: &effects)
+    case .decided(let cut): return self.decide(cut, into: &effects)
+    case .executed(let cut):
+      for lane in self.lanes.indices { self.lanes[lane].release(through: cut.heads[lane]) }
+      return .accepted
+    case .connected(let peer):
+      self.connected.insert(peer)
+      effects.append(.announce(to: peer, self.announcements))
+      return .accepted
+    case .disconnected(let peer):
+      self.connected.remove(peer)
+      return .accepted
+    case .timerFired: return self.retryRequests(at: now, into: &effects)
+    }
+  }
+
+  /// The next point in time at which it wants `.timerFired`.
+  public var deadline: Tick? { self.lanes.compactMap { $0.wanted?.retryAt }.min() }
+
+  /// What this member holds of each lane.
+  public var announcements: [LaneAnnouncement] {
+    self.lanes.enumerated().map { LaneAnnouncement(lane: $0.offset, head: $0.element.tip) }
+  }
+
+  /// The blocks of a lane above `base` up to `head`, in order; nil where one is not in memory.
+  public func blocks(lane: Int, above base: LaneHead, through head: LaneHead) -> [Block]? {
+    self.lanes[lane].chain(above: base, through: head)
+  }
+
+  /// Whether there is room for so many more bytes of transactions.
+  public func hasRoom(forBytes count: Int) -> Bool {
+    self.pendingBytes + count <= self.parameters.pendingBytesMax
+  }
+
+  /// How many own blocks are durable or under way but not committed.
+  private var openOwnBlocks: UInt64 {
+    self.lastSealed.position.number
+      - min(self.lanes[self.index].decided.position.number, self.lastSealed.position.number)
+  }
+
+  private mutating func submit(_ transactions: [[UInt8]], into effects: inout [Effect]) -> Outcome {
+    let bytes = transactions.reduce(0) { $0 + $1.count }
+    guard self.hasRoom(forBytes: bytes) else { return .ignored(.full) }
+    self.pending += transactions
+    self.pendingBytes += bytes
+    self.sealIfDue(into: &effects)
+    return .accepted
+  }
+
+  /// Seals as soon as the last block is durable; under load blocks grow by themselves (LEDGER §2).
+  private mutating func sealIfDue(into effects: inout [Effect]) {
+    guard !self.isSealing, !self.pending.isEmpty else { return }
+    let isWorthwhile = self.pendingBytes >= self.parameters.worthwhileBytes
+    guard self.openOwnBlocks < self.parameters.openBlocksMax || isWorthwhile else { return }
+    guard self.lanes[self.index].heldBytes < self.parameters.laneBytesMax / 2 else { return }
+    var body: [UInt8] = []
+    body.reserveCapacity(min(self.pendingBytes, Int(self.limits.blockBytesMax)))
+    var count = 0
+    for transaction in self.pending {
+      guard body.count + transaction.count <= Int(self.limits.blockBytesMax) else { break }
+      body += transaction
+      count += 1
+    }
+    self.pending.removeFirst(count)
+    self.pendingBytes -= body.count
+    let header = BlockHeader(
+      network: self.network, configuration: self.configuration.number,
+      author: self.configuration.members[self.index].id, position: self.lastSealed.position.next,
+      parent: self.lastSealed.digest, transactionCount: UInt32(count), transactionBytes: UInt32(body.count),
+      body: BlockHeader.bodyDigest(body))
+    self.isSealing = true
+    self.lastSealed = LaneHead(position: header.position, digest: header.digest)
+    effects.append(.seal(header, body: body))
+  }
+
+  private mutating func take(_ block: Block, into effects: inout [Effect]) -> Outcome {
+    guard let lane = self.configuration.index(of: block.header.author) else {
+      return .rejected(.unknownLane)
+    }
+    let held = self.lanes[lane]
+    guard block.header.position > held.executed.position else { return .ignored(.settled) }
+    guard held.entries[block.digest] == nil else { return .ignored(.duplicate) }
+    guard held.heldBytes + block.body.count <= self.parameters.laneBytesMax else {
+      return .ignored(.beyondWindow)
+    }
+    let rival = held.entries.values.first { $0.block.header.position == block.header.position }
+    if let rival, self.lanes[lane].forkedAt == nil {
+      self.lanes[lane].forkedAt = block.header.position
+      effects.append(.forked(ForkEvidence(rival.block, block)))
+    }
+    self.lanes[lane].insert(block)
+    effects.append(.persist(block))
+    return .accepted
+  }
+
+  private mutating func settle(_ block: Block, into effects: inout [Effect]) -> Outcome {
+    guard let lane = self.configuration.index(of: block.header.author) else {
+      return .rejected(.unknownLane)
+    }
+    if lane == self.index {
+      if block.digest == self.lastSealed.digest { self.isSealing = false }
+      self.lanes[lane].insert(block)
+      effects.append(.publish(block))
+    }
+    let before = self.lanes[lane].tip
+    self.lanes[lane].markDurable(block.digest)
+    if self.lanes[lane].tip != before {
+      effects.append(.announce(to: nil, [LaneAnnouncement(lane: lane, head: self.lanes[lane].tip)]))
+    }
+    effects.append(.advanced)
+    self.sealIfDue(into: &effects)
+    return .accepted
+  }
+
+  private mutating func hear(
+    _ announcements: [LaneAnnouncement], from peer: ReplicaIndex, into effects: inout [Effect]
+  ) -> Outcome {
+    var changed = false
+    for announcement in announcements {
+      guard announcement.lane < self.lanes.count else { return .rejected(.unknownLane) }
+      let known = self.lanes[announcement.lane].announced[peer]
+      guard announcement.head.position > known?.position ?? .zero else { continue }
+      self.lanes[announcement.lane].announced[peer] = announcement.head
+      changed = true
+    }
+    guard changed else { return .ignored(.duplicate) }
+    effects.append(.advanced)
+    return .accepted
+  }
+
+  private mutating func decide(_ cut: Cut, into effects: inout [Effect]) -> Outcome {
+    for lane in self.lanes.indices { self.lanes[lane].decide(cut.heads[lane]) }
+    let own = self.lanes[self.index].decided
+    if own.position > self.lastSealed.position { self.lastSealed = own }
+    self.sealIfDue(into: &effects)
+    return .accepted
+  }
+}
+
+extension Lanes: LaneReader {
+  /// The durable tip, or the decided head of a lane that forked.
+  public func proposable(lane: Int) -> LaneHead {
+    let lane = self.lanes[lane]
+    return lane.forkedAt == nil ? lane.tip : lane.decided
+  }
+
+  /// ⚑ The highest position that Q members, this one included, hold of an unforked lane.
+  public func orderable(lane: Int) -> LanePosition {
+    let held = self.lanes[lane]
+    guard held.forkedAt == nil else { return held.decided.position }
+    var positions = [held.tip.position]
+    for peer in 0..<self.configuration.count where peer != self.index {
+      positions.append(held.announced[peer]?.position ?? .zero)
+    }
+    positions.sort(by: >)
+    return max(min(positions[self.configuration.quorum - 1], held.tip.position), held.decided.position)
+  }
+
+  /// Walks back along parent digests.
+  public func extent(lane: Int, from base: LaneHead, to head: LaneHead) -> LaneExtension {
+    self.lanes[lane].extent(from: base, to: head)
+  }
+
+  /// Walks from the base to the tip as far as the room allows.
+  public func growth(
+    lane: Int, from base: LaneHead, transactionsMax: UInt64, bytesMax: UInt64
+  ) -> (head: LaneHead, transactions: UInt64, bytes: UInt64) {
+    var best = (head: base, transactions: UInt64(0), bytes: UInt64(0))
+    guard let chain = self.lanes[lane].chain(above: base, through: self.proposable(lane: lane)) else {
+      return best
+    }
+    for block in chain {
+      let transactions = best.transactions + UInt64(block.header.transactionCount)
+      let bytes = best.bytes + UInt64(block.header.transactionBytes)
+      guard transactions <= transactionsMax, bytes <= bytesMax else { break }
+      best = (block.head, transactions, bytes)
+    }
+    return best
+  }
+}

@@ -1,0 +1,224 @@
+public import Primitives
+public import Signing
+public import Wire
+
+/// Which engine orders the cuts.
+public enum OrderingEngine: UInt8, Sendable, Hashable {
+  /// Byzantine faults, ⌊(n − 1)/3⌋ of them.
+  case pbft = 1
+}
+
+/// A hospital that is a member of the consortium.
+public struct Member: Sendable, Hashable {
+  /// The most bytes of a name or an address.
+  public static let textBytesMax = 256
+  /// The most addresses of a member.
+  public static let addressesMax = 8
+  /// Its permanent number.
+  public let id: MemberID
+  /// Its name, for people.
+  public let name: String
+  /// Signs blocks and votes; the peer identity too.
+  public let key: PublicKey
+  /// Signs checkpoints (LEDGER §6).
+  public let checkpointKey: PublicKey
+  /// Signs registrations of practitioners and patients; not kept on the node (RECORDS §2).
+  public let registrarKey: PublicKey
+  /// The hospital's X25519 key: record keys are sealed to it.
+  public let sealingKey: Digest
+  /// Where it can be dialled, in libp2p's notation.
+  public let addresses: [String]
+
+  /// A member; the texts are checked when the genesis is read.
+  public init(
+    id: MemberID, name: String, key: PublicKey, checkpointKey: PublicKey, registrarKey: PublicKey,
+    sealingKey: Digest, addresses: [String]
+  ) {
+    (self.id, self.name, self.key, self.checkpointKey) = (id, name, key, checkpointKey)
+    (self.registrarKey, self.sealingKey, self.addresses) = (registrarKey, sealingKey, addresses)
+  }
+}
+
+extension Member: WireCodable {
+  /// Number, name, four keys, addresses.
+  public func encode(into encoder: inout Encoder) {
+    encoder.item(self.id)
+    encoder.text(self.name)
+    encoder.item(self.key)
+    encoder.item(self.checkpointKey)
+    encoder.item(self.registrarKey)
+    encoder.digest(self.sealingKey)
+    encoder.u16(UInt16(self.addresses.count))
+    for address in self.addresses { encoder.text(address) }
+  }
+
+  /// Reads what `encode` wrote.
+  public init(from decoder: inout Decoder) throws(WireError) {
+    self.id = try MemberID(from: &decoder)
+    self.name = try decoder.text(max: Self.textBytesMax, "name")
+    self.key = try PublicKey(from: &decoder)
+    self.checkpointKey = try PublicKey(from: &decoder)
+    self.registrarKey = try PublicKey(from: &decoder)
+    self.sealingKey = try decoder.digest()
+    let start = decoder.offset
+    let count = Int(try decoder.u16())
+    guard count <= Self.addressesMax else {
+      throw .overMax(at: start, field: "addresses", value: UInt64(count), max: UInt64(Self.addressesMax))
+    }
+    var addresses: [String] = []
+    for _ in 0..<count { addresses.append(try decoder.text(max: Self.textBytesMax, "address")) }
+    self.addresses = addresses
+  }
+}
+
+/// The members of one configuration and what follows from their number (LEDGER §1).
+public struct Configuration: Sendable, Hashable {
+  /// Its number.
+  public let number: ConfigurationNumber
+  /// The members, in the order of their numbers: replica i is `members[i]`.
+  public let members: [Member]
+
+  /// Configuration `number` of `members`, which are sorted here.
+  public init(number: ConfigurationNumber, members: [Member]) {
+    precondition(!members.isEmpty && members.count <= ReplicaSet.countMax, "\(members.count) members")
+    self.number = number
+    self.members = members.sorted { $0.id < $1.id }
+  }
+
+  /// n.
+  public var count: Int { self.members.count }
+  /// f = ⌊(n − 1)/3⌋: how many may be Byzantine.
+  public var faultyMax: Int { (self.count - 1) / 3 }
+  /// Q = ⌈(n + f + 1)/2⌉: any two quorums share a correct member (I2).
+  public var quorum: Int { (self.count + self.faultyMax + 2) / 2 }
+  /// The replica that leads `view`.
+  public func primary(of view: View) -> Int { Int(view.number % UInt64(self.count)) }
+  /// The replica with this member number.
+  public func index(of id: MemberID) -> Int? { self.members.firstIndex { $0.id == id } }
+  /// The replica with this key.
+  public func index(of key: PublicKey) -> Int? { self.members.firstIndex { $0.key == key } }
+}
+
+/// The limits that all members must agree on, because validity depends on them.
+public struct LedgerLimits: Sendable, Hashable {
+  /// The most sequence numbers that are open at once.
+  public var pipelineMax: UInt64 = 8
+  /// The most transactions by which a fresh cut grows.
+  public var cutTransactionsMax: UInt64 = 40_000
+  /// The most bytes of transactions by which a fresh cut grows.
+  public var cutBytesMax: UInt64 = 8 << 20
+  /// A checkpoint is signed at each sequence number that this divides.
+  public var checkpointInterval: UInt64 = 64
+  /// How far ahead of the cut's time a transaction's `validUntil` may lie, in milliseconds.
+  public var transactionLifeMilliseconds: UInt64 = 10 * 60 * 1000
+  /// How far a cut's time may be from a backup's clock, in milliseconds.
+  public var clockDriftMilliseconds: UInt64 = 5000
+  /// The most bytes of transactions in a block.
+  public var blockBytesMax: UInt32 = 1 << 20
+  /// The most bytes of one transaction.
+  public var transactionBytesMax: UInt32 = 64 << 10
+
+  /// The defaults.
+  public init() {}
+}
+
+extension LedgerLimits: WireCodable {
+  /// The fields in their order.
+  public func encode(into encoder: inout Encoder) {
+    encoder.u64(self.pipelineMax)
+    encoder.u64(self.cutTransactionsMax)
+    encoder.u64(self.cutBytesMax)
+    encoder.u64(self.checkpointInterval)
+    encoder.u64(self.transactionLifeMilliseconds)
+    encoder.u64(self.clockDriftMilliseconds)
+    encoder.u32(self.blockBytesMax)
+    encoder.u32(self.transactionBytesMax)
+  }
+
+  /// Reads the fields; every one is at least 1, and one block fits a cut.
+  public init(from decoder: inout Decoder) throws(WireError) {
+    let start = decoder.offset
+    self.pipelineMax = try decoder.bounded("pipelineMax")
+    self.cutTransactionsMax = try decoder.bounded("cutTransactionsMax")
+    self.cutBytesMax = try decoder.bounded("cutBytesMax")
+    self.checkpointInterval = try decoder.bounded("checkpointInterval")
+    self.transactionLifeMilliseconds = try decoder.bounded("transactionLifeMilliseconds")
+    self.clockDriftMilliseconds = try decoder.bounded("clockDriftMilliseconds")
+    self.blockBytesMax = try decoder.u32()
+    self.transactionBytesMax = try decoder.u32()
+    guard self.pipelineMax > 0, self.pipelineMax <= 64, self.checkpointInterval > 0,
+      self.cutTransactionsMax >= UInt64(self.blockBytesMax) / 32, self.blockBytesMax <= 4 << 20,
+      self.cutBytesMax >= UInt64(self.blockBytesMax),
+      self.transactionBytesMax > 0, self.transactionBytesMax <= self.blockBytesMax
+    else { throw .invalid(at: start, field: "limits") }
+  }
+}
+
+/// What the members agreed on before the first block. Its digest is the network identifier.
+public struct Genesis: Sendable, Hashable {
+  /// The version that this code writes.
+  public static let version: UInt8 = 1
+  /// The consortium's name, for people.
+  public let name: String
+  /// The engine that orders.
+  public let engine: OrderingEngine
+  /// The shared limits.
+  public let limits: LedgerLimits
+  /// The first configuration's members.
+  public let members: [Member]
+  /// The digest of the canonical bytes: every signature and handshake is bound to it.
+  public let network: Digest
+
+  /// A genesis of members with distinct numbers and keys; nil otherwise, or where there are none or over 256.
+  public init?(name: String, engine: OrderingEngine, limits: LedgerLimits, members: [Member]) {
+    let sorted = members.sorted { $0.id < $1.id }
+    guard !sorted.isEmpty, sorted.count <= ReplicaSet.countMax,
+      Set(sorted.map(\.id)).count == sorted.count, Set(sorted.map(\.key)).count == sorted.count
+    else { return nil }
+    (self.name, self.engine, self.limits, self.members) = (name, engine, limits, sorted)
+    var encoder = Encoder()
+    Self.encode(name: name, engine: engine, limits: limits, members: sorted, into: &encoder)
+    self.network = Hash.blake2b("consilium/genesis/v1", encoder.bytes)
+  }
+
+  /// Configuration 0.
+  public var configuration: Configuration {
+    Configuration(number: ConfigurationNumber(0), members: self.members)
+  }
+
+  private static func encode(
+    name: String, engine: OrderingEngine, limits: LedgerLimits, members: [Member], into encoder: inout Encoder
+  ) {
+    encoder.u8(self.version)
+    encoder.text(name)
+    encoder.u8(engine.rawValue)
+    encoder.item(limits)
+    encoder.list(members)
+  }
+}
+
+extension Genesis: WireCodable {
+  /// Version, name, engine, limits, members.
+  public func encode(into encoder: inout Encoder) {
+    Self.encode(
+      name: self.name, engine: self.engine, limits: self.limits, members: self.members, into: &encoder)
+  }
+
+  /// Reads a genesis; refuses another version, unsorted members and doubles.
+  public init(from decoder: inout Decoder) throws(WireError) {
+    let start = decoder.offset
+    guard try decoder.u8() == Self.version else { throw .invalid(at: start, field: "genesis version") }
+    let name = try decoder.text(max: Member.textBytesMax, "name")
+    let engineAt = decoder.offset
+    guard let engine = OrderingEngine(rawValue: try decoder.u8()) else {
+      throw .invalid(at: engineAt, field: "engine")
+    }
+    let limits = try LedgerLimits(from: &decoder)
+    let membersAt = decoder.offset
+    let members: [Member] = try decoder.list(max: ReplicaSet.countMax, "members")
+    guard zip(members, members.dropFirst()).allSatisfy({ $0.id < $1.id }),
+      let genesis = Genesis(name: name, engine: engine, limits: limits, members: members)
+    else { throw .invalid(at: membersAt, field: "members") }
+    self = genesis
+  }
+}

@@ -1,0 +1,131 @@
+public import Messages
+public import Primitives
+import Wire
+
+/// When a step happens: on the node's monotonic clock, and on its wall clock, which cuts state.
+public struct Moment: Sendable, Hashable {
+  /// The monotonic clock.
+  public var tick: Tick
+  /// The wall clock, in ledger time.
+  public var wall: Timestamp
+  /// Both clocks.
+  public init(tick: Tick, wall: Timestamp) { (self.tick, self.wall) = (tick, wall) }
+}
+
+/// How one lane head relates to another.
+public enum LaneExtension: Sendable, Hashable {
+  /// It is reached along parent digests, by so much.
+  case extends(transactions: UInt64, bytes: UInt64)
+  /// Blocks between them are not held durably yet.
+  case missing
+  /// It is not on the chain of the other, or behind it.
+  case contradicts
+}
+
+/// What the ordering engine reads of the lanes. Synchronous and deterministic.
+public protocol LaneReader {
+  /// The head that this node holds durably and without a gap, and may propose.
+  func proposable(lane: Int) -> LaneHead
+  /// The position that a quorum, this node included, announced.
+  func orderable(lane: Int) -> LanePosition
+  /// How `head` extends `base` in a lane.
+  func extent(lane: Int, from base: LaneHead, to head: LaneHead) -> LaneExtension
+  /// The farthest proposable head beyond `base` that adds at most so much; `base` where nothing fits.
+  func growth(
+    lane: Int, from base: LaneHead, transactionsMax: UInt64, bytesMax: UInt64
+  ) -> (head: LaneHead, transactions: UInt64, bytes: UInt64)
+}
+
+/// What a replica asks the driver to sign.
+public enum Ballotable: Sendable, Hashable {
+  /// A proposal: stored before it leaves.
+  case prePrepare(PrePrepare)
+  /// A vote.
+  case prepare(Prepare)
+  /// A vote.
+  case commit(Commit)
+  /// A view change.
+  case viewChange(ViewChange)
+  /// A new view, whose pre-prepares are signed one by one: stored before it leaves.
+  case newView(view: View, viewChanges: [Signed<ViewChange>], prePrepares: [PrePrepare])
+}
+
+/// What an ordering engine stores, each under a key of its own kind.
+public enum OrderingWrite: Sendable, Hashable {
+  /// The view, and whether its NewView is still awaited.
+  case view(View, isChanging: Bool)
+  /// An accepted proposal, under its sequence number.
+  case prePrepare(Signed<PrePrepare>)
+  /// A prepared certificate, under its sequence number.
+  case prepared(PreparedCertificate)
+  /// The latest new view.
+  case newView(Signed<NewView>)
+  /// A decision; what was stored for its sequence number otherwise may go once it is old.
+  case decision(Decision)
+}
+
+/// What an ordering engine wants done, in this order.
+public enum OrderingEffect: Sendable, Hashable {
+  /// Make durable.
+  case persist(OrderingWrite)
+  /// Sign; when all persists before it are durable, send to all members and hand back as a verified input.
+  case cast(Ballotable)
+  /// Send to one member.
+  case send(to: ReplicaIndex, OrderingMessage)
+  /// Send this replica's status to one member, or to all.
+  case sendStatus(to: ReplicaIndex?, Status)
+  /// Read decisions from storage and send them to a member.
+  case sendDecisions(to: ReplicaIndex, from: SequenceNumber, through: SequenceNumber)
+  /// Get the blocks up to this head: something waits for them.
+  case fetch(lane: Int, LaneHead)
+  /// Execute: decisions come in sequence order, each once.
+  case deliver(Decision)
+  /// Tell the operator.
+  case report(OrderingEvent)
+}
+
+/// What an operator wants to know of an engine.
+public enum OrderingEvent: Sendable, Hashable {
+  /// It asks for another view.
+  case viewChangeStarted(View, reason: ViewChangeReason)
+  /// It entered a view.
+  case viewEntered(View)
+  /// Somebody signed two things that contradict.
+  case equivocation(ReplicaIndex, what: String)
+}
+
+/// Why a replica leaves a view.
+public enum ViewChangeReason: String, Sendable, Hashable {
+  /// Something orderable was not executed in time.
+  case noProgress = "no progress"
+  /// The primary left out a lane.
+  case laneOmitted = "lane omitted"
+  /// f + 1 others left.
+  case othersLeft = "others left"
+  /// The new primary did not open its view in time.
+  case newViewLate = "new view late"
+  /// The operator asked for it.
+  case requested = "requested"
+}
+
+/// What an engine had stored before the node stopped.
+public struct OrderingState: Sendable, Hashable {
+  /// The view.
+  public var view = View(0)
+  /// Whether its NewView was still awaited.
+  public var isChanging = false
+  /// The last decision without a gap; nil before the first.
+  public var lastDecision: Decision?
+  /// Up to `pipelineMax` decisions before it.
+  public var recentDecisions: [Decision] = []
+  /// Decisions above it.
+  public var laterDecisions: [Decision] = []
+  /// Accepted proposals above it.
+  public var prePrepares: [Signed<PrePrepare>] = []
+  /// Prepared certificates above it.
+  public var prepared: [PreparedCertificate] = []
+  /// The latest new view.
+  public var newView: Signed<NewView>?
+  /// Nothing stored.
+  public init() {}
+}

@@ -1,0 +1,306 @@
+import Messages
+import Ordering
+import Primitives
+import Signing
+
+/// The normal case: proposals, prepares, commits, decisions (LEDGER §3; Castro & Liskov 1999, §4.2).
+extension Replica {
+  mutating func take(
+    _ message: OrderingMessage, at now: Moment, lanes: some LaneReader, into effects: inout [OrderingEffect]
+  ) -> Outcome {
+    switch message {
+    case .prePrepare(let signed): self.takePrePrepare(signed, at: now, into: &effects)
+    case .prepare(let signed):
+      self.takeVote(signed.content.ballot, signed.signer, signed.signature, of: \.prepares, into: &effects)
+    case .commit(let signed):
+      self.takeVote(signed.content.ballot, signed.signer, signed.signature, of: \.commits, into: &effects)
+    case .viewChange(let signed): self.takeViewChange(signed, at: now, into: &effects)
+    case .newView(let signed): self.takeNewView(signed, at: now, lanes: lanes, into: &effects)
+    case .decision(let decision): self.takeDecision(decision, at: now, into: &effects)
+    }
+  }
+
+  /// Whether a message for (view, sequence) can count now.
+  private func relevance(_ view: View, _ sequence: SequenceNumber) -> Reason? {
+    if sequence <= self.decided { return .settled }
+    if view < self.view { return .staleView }
+    if view > self.view || self.phase != .active { return .futureView }
+    if sequence > self.windowEnd { return .beyondWindow }
+    return nil
+  }
+
+  private mutating func takePrePrepare(
+    _ signed: Signed<PrePrepare>, at now: Moment, into effects: inout [OrderingEffect]
+  ) -> Outcome {
+    let proposal = signed.content
+    guard signed.signer == self.configuration.primary(of: proposal.view) else {
+      return .rejected(.notPrimary)
+    }
+    guard proposal.cut.heads.count == self.configuration.count else { return .rejected(.malformed) }
+    if let reason = self.relevance(proposal.view, proposal.sequence) { return .ignored(reason) }
+    var slot = self.slots[proposal.sequence] ?? Slot()
+    if let earlier = slot.prePrepare {
+      guard earlier.content != proposal else { return .ignored(.duplicate) }
+      effects.append(.report(.equivocation(signed.signer, what: "pre-prepare")))
+      return .rejected(.equivocation)
+    }
+    guard self.isTimely(proposal.cut.time, at: now) else { return .ignored(.badTime) }
+    slot.stage = .waiting(signed, justified: false)
+    self.slots[proposal.sequence] = slot
+    return .accepted
+  }
+
+  /// ⚑ A fresh cut's time is judged by this clock once, when it first arrives.
+  private func isTimely(_ time: Timestamp, at now: Moment) -> Bool {
+    let drift = self.limits.clockDriftMilliseconds
+    let (low, high) = (min(time, now.wall), max(time, now.wall))
+    // A cut whose last had a later time than this clock can only be a millisecond further on.
+    if time.milliseconds <= self.decidedCut.time.milliseconds + self.limits.pipelineMax * 2 { return true }
+    return high.milliseconds - low.milliseconds <= drift
+  }
+
+  private mutating func takeVote(
+    _ ballot: Ballot, _ signer: ReplicaIndex, _ signature: Signature,
+    of votes: WritableKeyPath<Slot, [ReplicaIndex: Slot.Vote]>, into effects: inout [OrderingEffect]
+  ) -> Outcome {
+    if let reason = self.relevance(ballot.view, ballot.sequence) { return .ignored(reason) }
+    var slot = self.slots[ballot.sequence] ?? Slot()
+    if let earlier = slot[keyPath: votes][signer] {
+      guard earlier.digest != ballot.digest else { return .ignored(.duplicate) }
+      effects.append(.report(.equivocation(signer, what: "vote")))
+      return .rejected(.equivocation)
+    }
+    slot[keyPath: votes][signer] = Slot.Vote(digest: ballot.digest, signature: signature)
+    self.slots[ballot.sequence] = slot
+    return .accepted
+  }
+
+  private mutating func takeDecision(
+    _ decision: Decision, at now: Moment, into effects: inout [OrderingEffect]
+  ) -> Outcome {
+    guard decision.sequence > self.decided else { return .ignored(.settled) }
+    guard decision.sequence <= self.windowEnd else {
+      self.askForDecisions(at: now, into: &effects)
+      return .ignored(.beyondWindow)
+    }
+    var slot = self.slots[decision.sequence] ?? Slot()
+    guard slot.decision == nil else { return .ignored(.duplicate) }
+    slot.decision = decision
+    self.slots[decision.sequence] = slot
+    effects.append(.persist(.decision(decision)))
+    return .accepted
+  }
+
+  /// Does everything that has become possible, upwards from the last decision.
+  mutating func advance(
+    at now: Moment, lanes: some LaneReader, into effects: inout [OrderingEffect]
+  ) {
+    self.retryNewView(at: now, lanes: lanes, into: &effects)
+    var progressed = true
+    while progressed {
+      progressed = false
+      if self.phase == .active { self.accept(lanes: lanes, into: &effects) }
+      self.certify(into: &effects)
+      while let decision = self.slots[self.decided.next]?.decision {
+        self.deliver(decision, at: now, into: &effects)
+        progressed = true
+      }
+    }
+    self.propose(at: now, lanes: lanes, into: &effects)
+    self.watchProgress(at: now, lanes: lanes)
+  }
+
+  /// ⚑ In order, and what is not yet true waits in its slot.
+  private mutating func accept(lanes: some LaneReader, into effects: inout [OrderingEffect]) {
+    var previous = self.decidedCut
+    var sequence = self.decided.next
+    while sequence.number <= self.executed.number + self.limits.pipelineMax,
+      var slot = self.slots[sequence]
+    {
+      if let decision = slot.decision {
+        previous = decision.cut
+        sequence = sequence.next
+        continue
+      }
+      switch slot.stage {
+      case .empty: return
+      case .accepted(let signed): previous = signed.content.cut
+      case .waiting(let signed, let justified):
+        switch self.judge(signed.content.cut, after: previous, justified: justified, lanes: lanes) {
+        case .missing(let lane, let head):
+          effects.append(.fetch(lane: lane, head))
+          return
+        case .refused: return
+        case .extends:
+          slot.stage = .accepted(signed)
+          if signed.signer != self.index || justified {
+            effects.append(.persist(.prePrepare(signed)))
+          }
+          if signed.signer != self.index {
+            slot.hasCastPrepare = true
+            effects.append(.cast(.prepare(Prepare(signed.content.ballot))))
+          }
+          self.slots[sequence] = slot
+          previous = signed.content.cut
+        }
+      }
+      sequence = sequence.next
+    }
+  }
+
+  enum Judgement {
+    case extends
+    case missing(lane: Int, LaneHead)
+    case refused
+  }
+
+  /// Whether `cut` may follow `previous`: lane by lane along parent digests, in time, and (fresh) in size.
+  func judge(_ cut: Cut, after previous: Cut, justified: Bool, lanes: some LaneReader) -> Judgement {
+    if cut == previous { return .extends }
+    guard cut.time > previous.time else { return .refused }
+    var (transactions, bytes): (UInt64, UInt64) = (0, 0)
+    var missing: Judgement?
+    for lane in 0..<self.configuration.count {
+      switch lanes.extent(lane: lane, from: previous.heads[lane], to: cut.heads[lane]) {
+      case .contradicts: return .refused
+      case .missing: missing = missing ?? .missing(lane: lane, cut.heads[lane])
+      case .extends(let count, let size):
+        transactions += count
+        bytes += size
+      }
+    }
+    if let missing { return missing }
+    let fits = transactions <= self.limits.cutTransactionsMax && bytes <= self.limits.cutBytesMax
+    return justified || fits ? .extends : .refused
+  }
+
+  /// Prepared and committed certificates. ⚑ A commit leaves only when every open number below is prepared too.
+  private mutating func certify(into effects: inout [OrderingEffect]) {
+    var allPrepared = self.phase == .active
+    var sequence = self.decided.next
+    while sequence <= self.windowEnd {
+      defer { sequence = sequence.next }
+      guard var slot = self.slots[sequence] else {
+        allPrepared = false
+        continue
+      }
+      if slot.decision != nil { continue }
+      if case .accepted(let signed) = slot.stage {
+        if slot.prepared?.view != self.view, let certificate = self.prepared(signed, slot) {
+          slot.prepared = certificate
+          effects.append(.persist(.prepared(certificate)))
+        }
+        allPrepared = allPrepared && slot.prepared?.view == self.view
+        if allPrepared, !slot.hasCastCommit {
+          slot.hasCastCommit = true
+          effects.append(.cast(.commit(Commit(signed.content.ballot))))
+        }
+      } else {
+        allPrepared = false
+      }
+      if let decision = self.committed(sequence, slot) {
+        slot.decision = decision
+        effects.append(.persist(.decision(decision)))
+      }
+      self.slots[sequence] = slot
+    }
+  }
+
+  private func prepared(_ signed: Signed<PrePrepare>, _ slot: Slot) -> PreparedCertificate? {
+    let digest = signed.content.cut.digest
+    let prepares = Self.votes(slot.prepares, for: digest, except: signed.signer)
+    guard prepares.count >= self.configuration.quorum - 1 else { return nil }
+    return PreparedCertificate(
+      prePrepare: signed, prepares: Array(prepares.prefix(self.configuration.quorum - 1)))
+  }
+
+  private func committed(_ sequence: SequenceNumber, _ slot: Slot) -> Decision? {
+    guard slot.commits.count >= self.configuration.quorum, let signed = slot.prePrepare else { return nil }
+    let cut = signed.content.cut
+    let commits = Self.votes(slot.commits, for: cut.digest, except: nil)
+    guard commits.count >= self.configuration.quorum else { return nil }
+    return Decision(
+      configuration: self.configuration.number, view: self.view, sequence: sequence, cut: cut,
+      commits: Array(commits.prefix(self.configuration.quorum)))
+  }
+
+  private static func votes(
+    _ votes: [ReplicaIndex: Slot.Vote], for digest: Digest, except: ReplicaIndex?
+  ) -> [VoteSignature] {
+    votes.keys.sorted().compactMap { signer in
+      guard signer != except, let vote = votes[signer], vote.digest == digest else { return nil }
+      return VoteSignature(signer: signer, signature: vote.signature)
+    }
+  }
+
+  private mutating func deliver(_ decision: Decision, at now: Moment, into effects: inout [OrderingEffect]) {
+    precondition(decision.sequence == self.decided.next, "I4: \(decision.sequence) after \(self.decided)")
+    for lane in 0..<self.configuration.count
+    where decision.cut.heads[lane].position > self.decidedCut.heads[lane].position {
+      self.laneOmittedSince[lane] = nil
+    }
+    self.slots[decision.sequence] = nil
+    self.ownProposals[decision.sequence] = nil
+    self.lastDecision = decision
+    self.recentCuts[decision.sequence] = decision.cut
+    if decision.sequence.number > 2 * self.limits.pipelineMax {
+      self.recentCuts[SequenceNumber(decision.sequence.number - 2 * self.limits.pipelineMax)] = nil
+    }
+    self.proposed = max(self.proposed, decision.sequence)
+    self.progressSince = nil
+    self.fruitlessViews = 0
+    self.askedDecisionsAt = nil
+    effects.append(.deliver(decision))
+  }
+
+  /// The primary proposes what it holds beyond its last proposal (LEDGER §3).
+  private mutating func propose(
+    at now: Moment, lanes: some LaneReader, into effects: inout [OrderingEffect]
+  ) {
+    guard self.phase == .active, self.isPrimary else { return }
+    while self.proposed.number < self.executed.number + self.limits.pipelineMax {
+      guard let previous = self.lastProposedCut else { return }
+      let open = self.proposed.number - self.decided.number
+      let isDue = self.stateDeadline <= now.wall && open == 0
+      guard let cut = self.grow(previous, open: open, isDue: isDue, at: now, lanes: lanes) else { return }
+      self.proposed = self.proposed.next
+      effects.append(
+        .cast(
+          .prePrepare(
+            PrePrepare(
+              configuration: self.configuration.number, view: self.view, sequence: self.proposed, cut: cut))))
+      self.ownProposals[self.proposed] = cut
+    }
+  }
+
+  /// The cut after which the next proposal goes; nil where own proposals are not all known yet.
+  private var lastProposedCut: Cut? {
+    if self.proposed == self.decided { return self.decidedCut }
+    if let own = self.ownProposals[self.proposed] { return own }
+    guard let slot = self.slots[self.proposed] else { return nil }
+    return slot.decision?.cut ?? slot.prePrepare?.content.cut
+  }
+
+  private func grow(
+    _ previous: Cut, open: UInt64, isDue: Bool, at now: Moment, lanes: some LaneReader
+  ) -> Cut? {
+    var heads = previous.heads
+    var room = (transactions: self.limits.cutTransactionsMax, bytes: self.limits.cutBytesMax)
+    let count = self.configuration.count
+    // ⚑ Round-robin from a lane that moves on with the sequence number: none takes the room for ever.
+    let first = Int(self.proposed.number % UInt64(count))
+    // First its share for each lane, then what is left for whoever needs more.
+    for step in 0..<(2 * count) {
+      let lane = (first + step) % count
+      let share = step < count ? room.transactions / UInt64(count - step) : room.transactions
+      let grown = lanes.growth(
+        lane: lane, from: heads[lane], transactionsMax: share, bytesMax: room.bytes)
+      heads[lane] = grown.head
+      room.transactions -= grown.transactions
+      room.bytes -= grown.bytes
+    }
+    let added = self.limits.cutTransactionsMax - room.transactions
+    guard isDue || (added > 0 && added >= open * self.parameters.growthPerOpenCutMin) else { return nil }
+    return Cut(heads: heads, time: max(now.wall, previous.time.adding(milliseconds: 1)))
+  }
+}

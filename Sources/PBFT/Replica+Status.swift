@@ -1,0 +1,188 @@
+public import Messages
+import Ordering
+import Primitives
+import Signing
+
+/// Status exchange, timers and restart: nothing is lost for good (LEDGER §3; Castro's thesis, §5.2).
+extension Replica {
+  /// Where this replica stands.
+  public var status: Status {
+    var held = ReplicaSet()
+    for (signer, signed) in self.viewChanges where signed.content.view == self.view { held.insert(signer) }
+    let slots = self.slots.keys.sorted().prefix(Status.slotsMax).map { sequence in
+      let slot = self.slots[sequence] ?? Slot()
+      var (prepares, commits) = (ReplicaSet(), ReplicaSet())
+      for signer in slot.prepares.keys { prepares.insert(signer) }
+      for signer in slot.commits.keys { commits.insert(signer) }
+      return SlotStatus(
+        sequence: sequence, hasPrePrepare: slot.prePrepare != nil, prepares: prepares, commits: commits)
+    }
+    return Status(
+      configuration: self.configuration.number, view: self.view, isChanging: self.phase != .active,
+      viewChanges: held, decided: self.decided, slots: slots)
+  }
+
+  /// Sends a member what it lacks, point to point (⚑): decisions, the view, then votes.
+  mutating func answer(
+    _ status: Status, from peer: ReplicaIndex, at now: Moment, into effects: inout [OrderingEffect]
+  ) -> Outcome {
+    guard status.configuration == self.configuration.number, peer != self.index else {
+      return .rejected(.malformed)
+    }
+    if status.decided > self.decided { self.askForDecisions(at: now, into: &effects) }
+    if status.decided < self.decided {
+      let last = min(self.decided.number, status.decided.number + self.parameters.decisionsPerAnswerMax)
+      effects.append(
+        .sendDecisions(to: peer, from: status.decided.next, through: SequenceNumber(last)))
+    }
+    self.answerView(status, to: peer, into: &effects)
+    guard status.view == self.view, !status.isChanging, self.phase == .active else { return .accepted }
+    for sequence in self.slots.keys.sorted() where sequence > status.decided {
+      let held = status.slots.first { $0.sequence == sequence }
+      self.answerSlot(sequence, held, to: peer, into: &effects)
+    }
+    return .accepted
+  }
+
+  private func answerView(_ status: Status, to peer: ReplicaIndex, into effects: inout [OrderingEffect]) {
+    let lacksView = status.view < self.view || (status.view == self.view && status.isChanging)
+    if let newView = self.newView, newView.content.view == self.view, self.phase == .active, lacksView {
+      effects.append(.send(to: peer, .newView(newView)))
+    }
+    guard self.phase != .active, status.view <= self.view else { return }
+    for signer in self.viewChanges.keys.sorted() {
+      guard let signed = self.viewChanges[signer], signed.content.view >= self.view else { continue }
+      if status.view == self.view, status.viewChanges.contains(signer) { continue }
+      effects.append(.send(to: peer, .viewChange(signed)))
+    }
+  }
+
+  private func answerSlot(
+    _ sequence: SequenceNumber, _ held: SlotStatus?, to peer: ReplicaIndex, into effects: inout [OrderingEffect]
+  ) {
+    guard let slot = self.slots[sequence] else { return }
+    if let decision = slot.decision {
+      effects.append(.send(to: peer, .decision(decision)))
+      return
+    }
+    if let signed = slot.prePrepare, held?.hasPrePrepare != true {
+      effects.append(.send(to: peer, .prePrepare(signed)))
+    }
+    for signer in slot.prepares.keys.sorted() where held?.prepares.contains(signer) != true {
+      guard let vote = slot.prepares[signer] else { continue }
+      let content = Prepare(self.ballot(sequence, vote.digest))
+      effects.append(
+        .send(to: peer, .prepare(Signed(content: content, signer: signer, signature: vote.signature))))
+    }
+    for signer in slot.commits.keys.sorted() where held?.commits.contains(signer) != true {
+      guard let vote = slot.commits[signer] else { continue }
+      let content = Commit(self.ballot(sequence, vote.digest))
+      effects.append(
+        .send(to: peer, .commit(Signed(content: content, signer: signer, signature: vote.signature))))
+    }
+  }
+
+  private func ballot(_ sequence: SequenceNumber, _ digest: Digest) -> Ballot {
+    Ballot(
+      configuration: self.configuration.number, view: self.view, sequence: sequence, digest: digest)
+  }
+
+  /// Tells all where it stands, so that whoever is ahead sends decisions; at most once a round trip or so.
+  mutating func askForDecisions(at now: Moment, into effects: inout [OrderingEffect]) {
+    if let asked = self.askedDecisionsAt, now.tick < asked + Span.milliseconds(50) { return }
+    self.askedDecisionsAt = now.tick
+    effects.append(.sendStatus(to: nil, self.status))
+  }
+
+  mutating func fireTimers(at now: Moment, into effects: inout [OrderingEffect]) -> Outcome {
+    var fired = false
+    if now.tick >= self.nextStatus {
+      self.nextStatus = now.tick + self.parameters.statusInterval
+      effects.append(.sendStatus(to: nil, self.status))
+      // ⚑ It re-sends its view change until Q members are heard.
+      if case .changing(timer: nil) = self.phase { self.repeatViewChange(into: &effects) }
+      fired = true
+    }
+    switch self.phase {
+    case .changing(let timer?) where now.tick >= timer:
+      self.leave(to: self.view.next, reason: .newViewLate, at: now, into: &effects)
+      return .accepted
+    case .active:
+      if let since = self.progressSince, now.tick >= since + self.viewTimeout {
+        self.leave(to: self.view.next, reason: .noProgress, at: now, into: &effects)
+        return .accepted
+      }
+      let omitted = self.laneOmittedSince.contains { since in
+        since.map { now.tick >= $0 + self.parameters.laneOmissionMax } ?? false
+      }
+      if omitted {
+        self.leave(to: self.view.next, reason: .laneOmitted, at: now, into: &effects)
+        return .accepted
+      }
+    case .changing: break
+    }
+    return fired ? .accepted : .ignored(.idle)
+  }
+
+  /// Keeps the view's timers: something orderable, or a due deadline of the state, waits for its execution.
+  mutating func watchProgress(at now: Moment, lanes: some LaneReader) {
+    guard self.phase == .active else { return }
+    let cut = self.decidedCut
+    var waits = self.stateDeadline.adding(milliseconds: self.limits.clockDriftMilliseconds) <= now.wall
+    for lane in 0..<self.configuration.count {
+      let isBehind = lanes.orderable(lane: lane) > cut.heads[lane].position
+      waits = waits || isBehind
+      if !isBehind {
+        self.laneOmittedSince[lane] = nil
+      } else if self.laneOmittedSince[lane] == nil {
+        self.laneOmittedSince[lane] = now.tick
+      }
+    }
+    let isOpen = self.slots.values.contains { slot in
+      if case .accepted = slot.stage { true } else { false }
+    }
+    if waits || isOpen {
+      self.progressSince = self.progressSince ?? now.tick
+    } else {
+      self.progressSince = nil
+    }
+  }
+
+  /// Takes up what was stored. Votes need not be: they follow from the proposals and certificates that are.
+  mutating func restoreSlots(_ state: OrderingState) {
+    for decision in state.recentDecisions { self.recentCuts[decision.sequence] = decision.cut }
+    if let last = state.lastDecision { self.recentCuts[last.sequence] = last.cut }
+    for decision in state.laterDecisions where decision.sequence > self.decided {
+      self.slots[decision.sequence, default: Slot()].decision = decision
+    }
+    for certificate in state.prepared where certificate.sequence > self.decided {
+      self.slots[certificate.sequence, default: Slot()].prepared = certificate
+    }
+    guard !state.isChanging else { return }
+    for signed in state.newView?.content.prePrepares ?? []
+    where signed.content.view == self.view && signed.content.sequence > self.decided {
+      self.slots[signed.content.sequence, default: Slot()].stage = .waiting(signed, justified: true)
+      self.proposed = max(self.proposed, signed.content.sequence)
+    }
+    for signed in state.prePrepares
+    where signed.content.view == self.view && signed.content.sequence > self.decided {
+      // It was judged before it was stored, and must be voted for again, never for another (I3).
+      self.slots[signed.content.sequence, default: Slot()].stage = .waiting(signed, justified: true)
+      self.proposed = max(self.proposed, signed.content.sequence)
+    }
+  }
+}
+
+extension Replica {
+  /// Checks what must hold between steps (I3, I4); for the simulator and tests.
+  public func checkInvariants() {
+    for (sequence, slot) in self.slots {
+      precondition(sequence > self.decided, "I4: a slot for \(sequence), decided \(self.decided)")
+      precondition(sequence <= self.windowEnd, "I9: slot \(sequence) beyond \(self.windowEnd)")
+      if let prepared = slot.prepared {
+        precondition(prepared.view <= self.view, "a certificate of view \(prepared.view) in \(self.view)")
+      }
+    }
+    precondition(self.executed <= self.decided, "executed \(self.executed), decided \(self.decided)")
+  }
+}

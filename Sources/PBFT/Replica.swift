@@ -1,0 +1,238 @@
+public import Messages
+public import Ordering
+public import Primitives
+public import Signing
+
+/// One replica of PBFT over cuts: a value that takes inputs and returns effects.
+///
+/// Source: Castro & Liskov 1999, with signatures, with lanes in place of requests; LEDGER §3 names the deviations.
+public struct Replica: Sendable, Equatable {
+  /// The replica's own limits and spans; they change no validity.
+  public struct Parameters: Sendable, Hashable {
+    /// How long something orderable may wait before the view is left, at first.
+    public var viewTimeoutMin = Span.milliseconds(2000)
+    /// The longest such wait, however often it was doubled.
+    public var viewTimeoutMax = Span.milliseconds(60_000)
+    /// How long a lane's orderable blocks may be left out.
+    public var laneOmissionMax = Span.milliseconds(8000)
+    /// How often the replica tells all others where it stands.
+    public var statusInterval = Span.milliseconds(500)
+    /// The most decisions that one status is answered with.
+    public var decisionsPerAnswerMax: UInt64 = 64
+    /// While others are open, a cut grows by at least this many transactions for each of them, or waits.
+    public var growthPerOpenCutMin: UInt64 = 200
+
+    /// The defaults.
+    public init() {}
+  }
+
+  /// Whether the replica takes part in its view or waits for it to open.
+  public enum Phase: Sendable, Hashable {
+    /// The view is open.
+    case active
+    /// `ViewChange(view)` is under way or sent; the timer starts once Q of them are held.
+    case changing(timer: Tick?)
+  }
+
+  /// What happens to a replica.
+  public enum Input: Sendable {
+    /// A message whose signatures are checked; own ones come back once they are durable.
+    case message(Verified<OrderingMessage>)
+    /// A member told where it stands.
+    case status(Status, from: ReplicaIndex)
+    /// A member's session opened.
+    case connected(ReplicaIndex)
+    /// More blocks are held, or announced.
+    case lanesAdvanced
+    /// The ledger executed all up to here; a deadline of its state is due from this time on.
+    case executed(SequenceNumber, deadline: Timestamp)
+    /// A point in time that `deadline` named has come.
+    case timerFired
+    /// The operator wants another primary.
+    case stepDownRequested
+  }
+
+  /// Why an input was of no use, or wrong.
+  public enum Reason: String, Sendable, Hashable {
+    /// Of a view that the replica left, or that ended.
+    case staleView = "stale view"
+    /// Of a view that the replica is not in yet; status brings it again.
+    case futureView = "future view"
+    /// The sequence number is decided already.
+    case settled
+    /// Beyond the window; the replica asks for decisions instead.
+    case beyondWindow = "beyond window"
+    /// It was here before.
+    case duplicate
+    /// The signer voted otherwise in this view: evidence.
+    case equivocation
+    /// The signer is not that view's primary.
+    case notPrimary = "not the primary"
+    /// The shape is wrong for this configuration.
+    case malformed
+    /// The cut's time is not later than the last, or too far from this clock.
+    case badTime = "bad time"
+    /// The cut goes back, forks or grows by too much.
+    case badCut = "bad cut"
+    /// The NewView does not follow from its view changes.
+    case badNewView = "bad new view"
+    /// It contradicts what is decided.
+    case contradictsDecision = "contradicts a decision"
+    /// Nothing to do.
+    case idle
+  }
+
+  /// What a step came to.
+  public typealias Outcome = Disposition<Reason>
+
+  let configuration: Configuration
+  let limits: LedgerLimits
+  let index: ReplicaIndex
+  let parameters: Parameters
+
+  /// The view that it is in or asks for.
+  public internal(set) var view: View
+  /// Whether that view is open.
+  public internal(set) var phase: Phase
+  /// The last decision handed to execution.
+  public internal(set) var lastDecision: Decision?
+  /// The last sequence number that was executed.
+  public internal(set) var executed: SequenceNumber
+  var stateDeadline: Timestamp = .never
+  var slots: [SequenceNumber: Slot] = [:]
+  var viewChanges: [ReplicaIndex: Signed<ViewChange>] = [:]
+  var newView: Signed<NewView>?
+  var pendingNewView: Signed<NewView>?
+  var hasCastNewView = false
+  var fruitlessViews: UInt64 = 0
+  var progressSince: Tick?
+  var laneOmittedSince: [Tick?]
+  var nextStatus: Tick = .zero
+  var proposed: SequenceNumber = .zero
+  var askedDecisionsAt: Tick?
+  /// Cuts that this replica proposed as primary and that are not delivered yet.
+  var ownProposals: [SequenceNumber: Cut] = [:]
+  /// The last decided cuts: what a NewView may name again, after their blocks have left memory.
+  var recentCuts: [SequenceNumber: Cut] = [:]
+
+  /// A replica that goes on from what it had stored. Feed it `.timerFired` once to start.
+  public init(
+    configuration: Configuration, limits: LedgerLimits, index: ReplicaIndex, parameters: Parameters,
+    restoring state: OrderingState
+  ) {
+    precondition(index >= 0 && index < configuration.count, "replica \(index) of \(configuration.count)")
+    (self.configuration, self.limits) = (configuration, limits)
+    (self.index, self.parameters) = (index, parameters)
+    self.view = state.view
+    self.phase = state.isChanging ? .changing(timer: nil) : .active
+    self.lastDecision = state.lastDecision
+    self.executed = state.lastDecision?.sequence ?? .zero
+    self.newView = state.newView
+    self.laneOmittedSince = Array(repeating: nil, count: configuration.count)
+    self.proposed = self.executed
+    self.restoreSlots(state)
+  }
+
+  /// Takes one input; appends effects in the order in which they must happen.
+  public mutating func step(
+    _ input: Input, at now: Moment, lanes: some LaneReader, into effects: inout [OrderingEffect]
+  ) -> Outcome {
+    let outcome: Outcome
+    switch input {
+    case .message(let message):
+      outcome = self.take(message.value, at: now, lanes: lanes, into: &effects)
+    case .status(let status, let from):
+      outcome = self.answer(status, from: from, at: now, into: &effects)
+    case .connected(let peer):
+      effects.append(.sendStatus(to: peer, self.status))
+      outcome = .accepted
+    case .lanesAdvanced: outcome = .accepted
+    case .executed(let sequence, let deadline):
+      self.executed = max(self.executed, sequence)
+      self.stateDeadline = deadline
+      outcome = .accepted
+    case .timerFired: outcome = self.fireTimers(at: now, into: &effects)
+    case .stepDownRequested:
+      guard self.isPrimary, self.phase == .active else { return .ignored(.notPrimary) }
+      self.leave(to: self.view.next, reason: .requested, at: now, into: &effects)
+      outcome = .accepted
+    }
+    self.advance(at: now, lanes: lanes, into: &effects)
+    return outcome
+  }
+
+  /// The next point in time at which it wants `.timerFired`.
+  public var deadline: Tick? {
+    var next = self.nextStatus
+    if case .changing(let timer?) = self.phase { next = min(next, timer) }
+    if case .active = self.phase, let since = self.progressSince {
+      next = min(next, since + self.viewTimeout)
+    }
+    for case let since? in self.laneOmittedSince {
+      next = min(next, since + self.parameters.laneOmissionMax)
+    }
+    return next
+  }
+
+  /// Whether it leads its view.
+  public var isPrimary: Bool { self.configuration.primary(of: self.view) == self.index }
+  /// The replica that leads its view.
+  public var primary: ReplicaIndex { self.configuration.primary(of: self.view) }
+  /// The last sequence number decided without a gap.
+  public var decided: SequenceNumber { self.lastDecision?.sequence ?? .zero }
+  /// The last decided cut.
+  public var decidedCut: Cut { self.lastDecision?.cut ?? .genesis(lanes: self.configuration.count) }
+
+  /// How long the view may go without progress.
+  var viewTimeout: Span {
+    let doublings = min(self.fruitlessViews, 16)
+    return min(self.parameters.viewTimeoutMin * (1 << doublings), self.parameters.viewTimeoutMax)
+  }
+
+  /// The last sequence number that a slot is kept for.
+  var windowEnd: SequenceNumber {
+    SequenceNumber(self.executed.number + 2 * self.limits.pipelineMax)
+  }
+}
+
+/// What a replica holds of one open sequence number.
+struct Slot: Sendable, Equatable {
+  enum Stage: Sendable, Equatable {
+    /// No proposal of this view.
+    case empty
+    /// A proposal that cannot be judged yet; `justified` by a NewView or not.
+    case waiting(Signed<PrePrepare>, justified: Bool)
+    /// An accepted proposal.
+    case accepted(Signed<PrePrepare>)
+  }
+
+  struct Vote: Sendable, Equatable {
+    let digest: Digest
+    let signature: Signature
+  }
+
+  var stage: Stage = .empty
+  var prepares: [ReplicaIndex: Vote] = [:]
+  var commits: [ReplicaIndex: Vote] = [:]
+  /// Of the highest view, kept across views.
+  var prepared: PreparedCertificate?
+  var hasCastPrepare = false
+  var hasCastCommit = false
+  var decision: Decision?
+
+  var prePrepare: Signed<PrePrepare>? {
+    switch self.stage {
+    case .empty: nil
+    case .waiting(let signed, _), .accepted(let signed): signed
+    }
+  }
+
+  /// Forgets what counts in one view only.
+  mutating func leaveView() {
+    self.stage = .empty
+    self.prepares = [:]
+    self.commits = [:]
+    self.hasCastPrepare = false
+    self.hasCastCommit = false
+  }
+}

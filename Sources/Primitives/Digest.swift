@@ -1,0 +1,92 @@
+/// A 32-byte digest: SHA-256 or BLAKE2b-256, as the place that makes it says.
+///
+/// Held as four machine words, so that comparing and hashing it allocates nothing.
+public struct Digest: Sendable, Hashable {
+  /// Its length on the wire, in bytes.
+  public static let lengthBytes = 32
+  /// All zeros: the parent of a lane's first block, the predecessor of the first decision.
+  public static let zero = Digest(words: (0, 0, 0, 0))
+
+  let word0, word1, word2, word3: UInt64
+
+  init(words: (UInt64, UInt64, UInt64, UInt64)) {
+    (self.word0, self.word1, self.word2, self.word3) = words
+  }
+
+  /// Reads 32 bytes; nil for any other count.
+  public init?(_ bytes: some RandomAccessCollection<UInt8>) {
+    guard bytes.count == Self.lengthBytes else { return nil }
+    self.init(words: Words.load4(bytes))
+  }
+
+  /// The 32 bytes.
+  public var bytes: [UInt8] {
+    var out: [UInt8] = []
+    out.reserveCapacity(32)
+    self.append(to: &out)
+    return out
+  }
+
+  /// Appends the 32 bytes to `out`.
+  public func append(to out: inout [UInt8]) {
+    Words.store(self.word0, into: &out)
+    Words.store(self.word1, into: &out)
+    Words.store(self.word2, into: &out)
+    Words.store(self.word3, into: &out)
+  }
+
+  /// The first eight bytes as a little-endian number: an index for tables, never an identity.
+  public var prefix64: UInt64 { self.word0 }
+}
+
+extension Digest: Comparable {
+  /// Orders by bytes, first byte first.
+  public static func < (left: Digest, right: Digest) -> Bool {
+    let pairs = [
+      (left.word0, right.word0), (left.word1, right.word1), (left.word2, right.word2),
+      (left.word3, right.word3),
+    ]
+    for (a, b) in pairs where a != b { return a.byteSwapped < b.byteSwapped }
+    return false
+  }
+}
+
+extension Digest: CustomStringConvertible {
+  /// 64 hexadecimal digits.
+  public var description: String { Hex.encode(self.bytes) }
+  /// The first eight hexadecimal digits, for people and logs.
+  public var short: String { String(self.description.prefix(8)) }
+}
+
+/// Loads and stores little-endian words of byte collections.
+enum Words {
+  static func load4(_ bytes: some RandomAccessCollection<UInt8>) -> (UInt64, UInt64, UInt64, UInt64) {
+    var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+    var shift: UInt64 = 0
+    var count = 0
+    var word: UInt64 = 0
+    for byte in bytes {
+      word |= UInt64(byte) << shift
+      shift += 8
+      guard shift == 64 else { continue }
+      switch count {
+      case 0: words.0 = word
+      case 1: words.1 = word
+      case 2: words.2 = word
+      default: words.3 = word
+      }
+      count += 1
+      shift = 0
+      word = 0
+    }
+    return words
+  }
+
+  static func store(_ word: UInt64, into out: inout [UInt8]) {
+    var rest = word
+    for _ in 0..<8 {
+      out.append(UInt8(truncatingIfNeeded: rest))
+      rest >>= 8
+    }
+  }
+}
