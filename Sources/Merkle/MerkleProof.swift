@@ -28,11 +28,12 @@ public enum MerkleProof {
   }
 
   /// Whether the log of `old` leaves with `oldRoot` is a prefix of the log of `size` leaves with `root`.
+  ///
+  /// Never for `old` = 0: that every log extends the empty one proves nothing about a root that somebody states.
   public static func verifiesConsistency(
     old: UInt64, size: UInt64, path: [Digest], oldRoot: Digest, root: Digest
   ) -> Bool {
-    guard old <= size, path.count <= 65 else { return false }
-    if old == 0 { return path.isEmpty && oldRoot == MerkleHash.empty && (size > 0 || root == oldRoot) }
+    guard old > 0, old <= size, path.count <= 65 else { return false }
     if old == size { return path.isEmpty && oldRoot == root }
     var rest = path[...]
     if old.nonzeroBitCount == 1 { rest = [oldRoot] + rest }

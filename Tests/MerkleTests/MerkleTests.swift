@@ -108,7 +108,7 @@ struct MerkleTests {
         #expect(verifies(at: index))
         #expect(size == 1 || !verifies(at: (index + 1) % size))
       }
-      for old in 0...size {
+      for old in 1...size {
         let path = try #require(prover.consistency(old: UInt64(old), size: UInt64(size)))
         #expect(
           MerkleProof.verifiesConsistency(
