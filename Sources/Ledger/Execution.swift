@@ -1,0 +1,201 @@
+import Merkle
+public import Messages
+public import Primitives
+public import Rules
+public import Wire
+
+import Signing
+
+/// Executes decided cuts: deterministic, in order, each transaction once (LEDGER §5).
+public struct Execution: Sendable {
+  private let network: Digest
+  private let configuration: Configuration
+  private let limits: LedgerLimits
+  private let rules: any ExecutionRules
+  /// Where it stands.
+  public private(set) var position: LedgerPosition
+  /// The cut up to which all is executed.
+  public private(set) var cut: Cut
+  private var window: IdentifierWindow
+  private var openTiles: [[Digest]]
+
+  /// Execution that goes on from a position, the identifiers inside their life, and the log's open tiles by level.
+  public init(
+    network: Digest, configuration: Configuration, limits: LedgerLimits, rules: any ExecutionRules,
+    position: LedgerPosition, cut: Cut, identifiers: [ExecutedIdentifier], openTiles: [[Digest]]
+  ) {
+    (self.network, self.configuration, self.limits) = (network, configuration, limits)
+    (self.rules, self.position, self.cut) = (rules, position, cut)
+    self.window = IdentifierWindow(identifiers)
+    self.openTiles = openTiles
+  }
+
+  /// The place in the log of a transaction that was executed within its life.
+  public func leaf(of identifier: Digest) -> UInt64? { self.window.leaf(of: identifier) }
+
+  /// How many identifiers are inside their life.
+  public var windowCount: Int { self.window.count }
+
+  /// What executing a decision gives.
+  public struct Result: Sendable {
+    /// What to write.
+    public let write: ExecutionWrite
+    /// A receipt for each transaction.
+    public let receipts: [Receipt]
+    /// The state's earliest deadline.
+    public let deadline: Timestamp
+  }
+
+  /// Executes the cut of `sequence`; `blocks` are all blocks by which it grew, lanes in member order.
+  ///
+  /// - Throws: `WireError` where a block's body is malformed, which a checked block's never is.
+  public mutating func execute(
+    _ decided: Cut, at sequence: SequenceNumber, blocks: [(lane: Int, block: Block)],
+    reader: any StateReader & Sendable
+  ) throws(WireError) -> Result {
+    precondition(sequence == self.position.sequence.next, "I4: \(sequence) after \(self.position.sequence)")
+    var run = Run(
+      context: ExecutionContext(
+        network: self.network, configuration: self.configuration, sequence: sequence, time: decided.time,
+        leaf: self.position.log.size),
+      state: StateEditor(reader: reader))
+    self.window.expire(before: decided.time)
+    self.rules.expire(in: run.context, state: &run.state)
+    run.state.commit()
+    let firstLeaf = self.position.log.size
+    for (_, block) in blocks {
+      for transaction in try block.transactions() { self.execute(transaction, in: &run) }
+    }
+    self.position.sequence = sequence
+    self.position.time = decided.time
+    self.cut = decided
+    self.position.stateDigest = self.chained(run, cut: decided)
+    let record = ExecutionRecord(
+      sequence: sequence, time: decided.time, firstLeaf: firstLeaf,
+      blocks: blocks.map { LaneAnnouncement(lane: $0.lane, head: $0.block.head) }, outcomes: run.outcomes)
+    let write = ExecutionWrite(
+      record: record, cut: decided, writes: run.state.writes, identifiers: run.identifiers,
+      tiles: self.takeTiles(&run), position: self.position)
+    return Result(write: write, receipts: run.receipts, deadline: self.rules.deadline(in: run.state))
+  }
+
+  private struct Run {
+    var context: ExecutionContext
+    var state: StateEditor
+    var outcomes: [UInt16] = []
+    var receipts: [Receipt] = []
+    var identifiers: [ExecutedIdentifier] = []
+    var tiles: [LogTile] = []
+    var touchedLevels = 0
+  }
+
+  private mutating func execute(_ transaction: Transaction, in run: inout Run) {
+    let identifier = transaction.identifier(network: self.network)
+    run.context.leaf = self.position.log.size
+    let known = self.window.leaf(of: identifier)
+    let outcome = self.judge(transaction, identifier, known: known, in: &run)
+    if outcome == .applied {
+      run.state.commit()
+    } else {
+      run.state.rollBack()
+    }
+    if known == nil, outcome != .expired, outcome != .tooFar {
+      let entry = ExecutedIdentifier(
+        identifier: identifier, validUntil: transaction.validUntil, leaf: run.context.leaf)
+      self.window.insert(entry)
+      run.identifiers.append(entry)
+    }
+    run.outcomes.append(outcome.number)
+    run.receipts.append(
+      Receipt(
+        identifier: identifier, leaf: known ?? run.context.leaf, sequence: run.context.sequence,
+        time: run.context.time, outcome: outcome))
+    let entry = LogEntry(
+      sequence: run.context.sequence, time: run.context.time, outcome: outcome, transaction: transaction)
+    self.append(entry.leaf, in: &run)
+  }
+
+  private func judge(
+    _ transaction: Transaction, _ identifier: Digest, known: UInt64?, in run: inout Run
+  ) -> OutcomeCode {
+    if known != nil { return .duplicate }
+    let time = run.context.time
+    if transaction.validUntil < time { return .expired }
+    if transaction.validUntil > time.adding(milliseconds: self.limits.transactionLifeMilliseconds) {
+      return .tooFar
+    }
+    return self.rules.execute(transaction, identifier: identifier, in: run.context, state: &run.state)
+  }
+
+  private mutating func append(_ leaf: Digest, in run: inout Run) {
+    var completed: [(Int, Digest)] = []
+    self.position.log.append(leaf) { level, _, node in
+      if level % 8 == 0 { completed.append((level / 8, node)) }
+    }
+    for (level, node) in completed {
+      while self.openTiles.count <= level { self.openTiles.append([]) }
+      self.openTiles[level].append(node)
+      run.touchedLevels = max(run.touchedLevels, level + 1)
+      guard self.openTiles[level].count == LogTile.width else { continue }
+      let index = (self.position.log.size >> UInt64(8 * level)) / UInt64(LogTile.width) - 1
+      run.tiles.append(LogTile(level: level, index: index, hashes: self.openTiles[level]))
+      self.openTiles[level] = []
+    }
+  }
+
+  /// The full tiles of this cut, and the open ones that it touched.
+  private mutating func takeTiles(_ run: inout Run) -> [LogTile] {
+    for level in 0..<run.touchedLevels where !self.openTiles[level].isEmpty {
+      let index = (self.position.log.size >> UInt64(8 * level)) / UInt64(LogTile.width)
+      run.tiles.append(LogTile(level: level, index: index, hashes: self.openTiles[level]))
+    }
+    return run.tiles
+  }
+
+  /// The chained digest: over what was ordered, what was written, and the log after it.
+  private func chained(_ run: Run, cut: Cut) -> Digest {
+    var encoder = Encoder()
+    encoder.digest(self.position.stateDigest)
+    encoder.item(run.context.sequence)
+    encoder.digest(cut.digest)
+    encoder.u64(self.position.log.size)
+    encoder.digest(self.position.log.root)
+    encoder.u32(UInt32(run.state.writes.count))
+    for write in run.state.writes {
+      encoder.blob(write.key)
+      encoder.flag(write.value != nil)
+      if let value = write.value { encoder.blob(value) }
+    }
+    return Hash.blake2b("consilium/state/v1", encoder.bytes)
+  }
+}
+
+/// The identifiers of executed transactions inside their life: none of them is executed twice.
+struct IdentifierWindow: Sendable {
+  private static let bucketMilliseconds: UInt64 = 10_000
+  private var leaves: [Digest: UInt64]
+  private var buckets: [UInt64: [Digest]] = [:]
+
+  init(_ identifiers: [ExecutedIdentifier]) {
+    self.leaves = Dictionary(minimumCapacity: identifiers.count)
+    for entry in identifiers { self.insert(entry) }
+  }
+
+  var count: Int { self.leaves.count }
+
+  func leaf(of identifier: Digest) -> UInt64? { self.leaves[identifier] }
+
+  mutating func insert(_ entry: ExecutedIdentifier) {
+    self.leaves[entry.identifier] = entry.leaf
+    self.buckets[entry.validUntil.milliseconds / Self.bucketMilliseconds, default: []].append(entry.identifier)
+  }
+
+  /// Forgets whole buckets that ended before `time`: these transactions would be refused as expired.
+  mutating func expire(before time: Timestamp) {
+    let current = time.milliseconds / Self.bucketMilliseconds
+    for bucket in self.buckets.keys where bucket < current {
+      for identifier in self.buckets[bucket] ?? [] { self.leaves[identifier] = nil }
+      self.buckets[bucket] = nil
+    }
+  }
+}
