@@ -1,0 +1,200 @@
+import Messages
+public import Primitives
+public import Rules
+import Signing
+public import Wire
+
+/// Access management: consents, requests, emergencies, the history (RECORDS §4).
+extension RuleContext {
+  func grantConsent(_ grant: ConsentGrant, in state: inout StateEditor) throws {
+    try self.requirePatient(grant.patient, in: state)
+    guard grant.from <= grant.until, grant.until >= self.time else { throw Refusal.badWindow }
+    let held = state.scan(prefix: StateKey.consents(grant.patient), limit: self.limits.consentsMax)
+    guard held.count < self.limits.consentsMax else { throw Refusal.usesSpent }
+    let entry = ConsentEntry(
+      grant: grant, leaf: self.execution.leaf, time: self.time, revoked: nil, uses: 0)
+    state.set(StateKey.consent(grant.patient, self.identifier), entry)
+  }
+
+  func revokeConsent(_ revocation: ConsentRevocation, in state: inout StateEditor) throws {
+    try self.requirePatient(revocation.patient, in: state)
+    let key = StateKey.consent(revocation.patient, revocation.consent)
+    guard var entry = state.item(key, as: ConsentEntry.self) else { throw Refusal.unknownConsent }
+    guard entry.revoked == nil else { throw Refusal.alreadyRevoked }
+    entry.revoked = self.time
+    state.set(key, entry)
+  }
+
+  /// Judges a request; what it asked and what it was told stay in the patient's history either way.
+  func requestAccess(_ request: AccessRequest, in state: inout StateEditor) throws {
+    let (reader, account) = try self.actor(in: state)
+    guard account.kind == .practitioner || account.kind == .thirdParty else { throw Refusal.wrongRole }
+    if account.kind == .practitioner {
+      guard account.hospital == self.hospital else { throw Refusal.otherHospital }
+    }
+    guard state.item(StateKey.account(request.patient), as: Account.self)?.kind == .patient else {
+      throw Refusal.unknownAccount
+    }
+    let judged = self.judge(request, reader, account, in: state)
+    var consent: Digest?
+    var outcome = OutcomeCode.applied
+    switch judged {
+    case .success(let consents):
+      consent = consents.first
+      for identifier in Set(consents).sorted() { self.countUse(of: identifier, request, in: &state) }
+    case .failure(let refusal): outcome = refusal.code
+    }
+    self.remember(request, reader, outcome, consent, .none, in: &state)
+    state.commit()
+    if let refusal = Refusal(rawValue: outcome.number) { throw refusal }
+  }
+
+  private func judge(
+    _ request: AccessRequest, _ reader: Digest, _ account: Account, in state: StateEditor
+  ) -> Result<[Digest], Refusal> {
+    let consents = state.scan(
+      prefix: StateKey.consents(request.patient), limit: self.limits.consentsMax
+    ).compactMap { pair -> (identifier: Digest, entry: ConsentEntry)? in
+      guard let identifier = Digest(pair.key.suffix(32)), let entry = try? ConsentEntry.decode(pair.value)
+      else { return nil }
+      return (identifier, entry)
+    }
+    var granted: [Digest] = []
+    for record in request.records {
+      guard let entry = state.item(StateKey.record(record), as: RecordEntry.self),
+        entry.anchor.patient == request.patient
+      else { return .failure(.unknownRecord) }
+      guard !entry.isErased else { return .failure(.erased) }
+      let question = AccessPolicy.Question(
+        reader: reader, account: account, record: record, category: entry.anchor.category,
+        purpose: request.purpose, time: self.time)
+      switch AccessPolicy.judge(question, consents: consents) {
+      case .success(let consent): granted.append(consent)
+      case .failure(let refusal):
+        // The patient's own hospital treats with what it wrote itself, unless that is denied (RECORDS §4).
+        let isOwn = entry.hospital == account.hospital && account.kind == .practitioner
+        guard refusal == .noConsent, isOwn, request.purpose == .treatment else { return .failure(refusal) }
+      }
+    }
+    return .success(granted)
+  }
+
+  private func countUse(of consent: Digest, _ request: AccessRequest, in state: inout StateEditor) {
+    let key = StateKey.consent(request.patient, consent)
+    guard var entry = state.item(key, as: ConsentEntry.self), entry.grant.usesMax != nil else { return }
+    entry.uses += 1
+    state.set(key, entry)
+  }
+
+  private func remember(
+    _ request: AccessRequest, _ reader: Digest, _ outcome: OutcomeCode, _ consent: Digest?,
+    _ emergency: AccessEntry.Emergency, in state: inout StateEditor
+  ) {
+    let leaf = self.execution.leaf
+    let releaseUntil = self.time.adding(milliseconds: self.limits.releaseWindowMilliseconds)
+    let entry = AccessEntry(
+      reader: reader, hospital: self.hospital, request: request, outcome: outcome, consent: consent,
+      time: self.time, releaseUntil: releaseUntil, emergency: emergency, releases: [])
+    state.set(StateKey.access(request.patient, leaf: leaf), entry)
+    var pointer = Encoder()
+    pointer.digest(request.patient)
+    pointer.u64(leaf)
+    state.set(StateKey.request(self.identifier), pointer.bytes)
+  }
+
+  /// Granted at once; reviewed later, and the lack of a review is itself an event.
+  func breakGlass(_ request: AccessRequest, in state: inout StateEditor) throws {
+    let (reader, account) = try self.actor(in: state)
+    guard account.kind == .practitioner else { throw Refusal.wrongRole }
+    guard account.hospital == self.hospital else { throw Refusal.otherHospital }
+    guard request.purpose == .emergency, request.reason != 0 else {
+      throw WireError.invalid(at: 0, field: "break-glass purpose and reason")
+    }
+    guard account.since.adding(milliseconds: self.limits.breakGlassAgeMilliseconds) <= self.time else {
+      throw Refusal.accountTooYoung
+    }
+    try self.countBreakGlass(reader.bytes, max: self.limits.breakGlassPerAccountMax, in: &state)
+    try self.countBreakGlass(
+      self.hospital.encoded, max: self.limits.breakGlassPerHospitalMax, in: &state)
+    for record in request.records {
+      guard let entry = state.item(StateKey.record(record), as: RecordEntry.self),
+        entry.anchor.patient == request.patient
+      else { throw Refusal.unknownRecord }
+      guard !entry.isErased else { throw Refusal.erased }
+    }
+    self.remember(request, reader, .applied, nil, .reviewDue, in: &state)
+    let due = self.time.adding(milliseconds: self.limits.reviewWindowMilliseconds)
+    state.set(StateKey.deadline(due, leaf: self.execution.leaf), request.patient)
+  }
+
+  private func countBreakGlass(_ who: [UInt8], max: UInt64, in state: inout StateEditor) throws(Refusal) {
+    let key = StateKey.breakGlassCount(who, day: self.time.milliseconds / 86_400_000)
+    let count = state.number(key)
+    guard count < max else { throw .breakGlassLimit }
+    state.set(key, number: count + 1)
+  }
+
+  func reviewBreakGlass(_ review: AccessReview, in state: inout StateEditor) throws {
+    try self.requireRegistrar()
+    guard let (key, held) = AccessEntry.find(review.request, in: state) else {
+      throw Refusal.unknownAccess
+    }
+    var entry = held
+    guard entry.hospital == self.hospital else { throw Refusal.otherHospital }
+    guard entry.emergency == .reviewDue || entry.emergency == .overdue else { throw Refusal.unknownAccess }
+    entry.emergency = review.isJustified ? .justified : .unjustified
+    state.set(key, entry)
+  }
+
+  func recordRelease(_ request: Digest, in state: inout StateEditor) throws {
+    try self.requireHospital()
+    guard let (key, held) = AccessEntry.find(request, in: state), held.outcome == .applied else {
+      throw Refusal.unknownAccess
+    }
+    var entry = held
+    guard !entry.releases.contains(self.hospital) else { throw Refusal.alreadyApproved }
+    entry.releases.append(self.hospital)
+    state.set(key, entry)
+  }
+}
+
+extension AccessEntry {
+  static func find(_ request: Digest, in state: StateEditor) -> (key: [UInt8], entry: AccessEntry)? {
+    guard let pointer = state.value(StateKey.request(request)) else { return nil }
+    var decoder = Decoder(pointer)
+    guard let patient = try? decoder.digest(), let leaf = try? decoder.u64() else { return nil }
+    let key = StateKey.access(patient, leaf: leaf)
+    return state.item(key, as: AccessEntry.self).map { (key, $0) }
+  }
+
+  /// The line of the history that a request made; nil where it was not executed.
+  public static func find(request: Digest, in reader: some StateReader) -> (leaf: UInt64, entry: AccessEntry)? {
+    guard let pointer = reader.value(StateKey.request(request)) else { return nil }
+    var decoder = Decoder(pointer)
+    guard let patient = try? decoder.digest(), let leaf = try? decoder.u64() else { return nil }
+    return reader.item(StateKey.access(patient, leaf: leaf), as: AccessEntry.self).map { (leaf, $0) }
+  }
+}
+
+/// `reviewBreakGlass`: signed by the hospital's privacy officer with the registrar's key.
+public struct AccessReview: Sendable, Hashable {
+  /// The request that broke the glass.
+  public let request: Digest
+  /// Whether it was right.
+  public let isJustified: Bool
+  /// A review of given parts.
+  public init(request: Digest, isJustified: Bool) { (self.request, self.isJustified) = (request, isJustified) }
+}
+
+extension AccessReview: WireCodable {
+  /// Request, verdict.
+  public func encode(into encoder: inout Encoder) {
+    encoder.digest(self.request)
+    encoder.flag(self.isJustified)
+  }
+  /// Reads both.
+  public init(from decoder: inout Decoder) throws(WireError) {
+    self.request = try decoder.digest()
+    self.isJustified = try decoder.flag("is justified")
+  }
+}

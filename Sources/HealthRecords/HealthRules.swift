@@ -1,0 +1,156 @@
+public import Messages
+public import Primitives
+public import Rules
+import Signing
+
+import Wire
+
+/// The paper's three layers as rules of execution: user management, access management, records (RECORDS §2–§4).
+public struct HealthRules: ExecutionRules {
+  /// The rules' limits; all members use the same.
+  public struct Limits: Sendable, Hashable {
+    /// How long after a grant its keys are released, in milliseconds of cut time.
+    public var releaseWindowMilliseconds: UInt64 = 10 * 60 * 1000
+    /// How long after breaking the glass the review is due.
+    public var reviewWindowMilliseconds: UInt64 = 72 * 3600 * 1000
+    /// How often one practitioner may break the glass in a day.
+    public var breakGlassPerAccountMax: UInt64 = 20
+    /// How often one hospital may.
+    public var breakGlassPerHospitalMax: UInt64 = 500
+    /// How old an account must be to break the glass.
+    public var breakGlassAgeMilliseconds: UInt64 = 0
+    /// The most consents of one patient that are looked at.
+    public var consentsMax = 1024
+    /// The most deadlines that one cut handles.
+    public var deadlinesPerCutMax = 1000
+    /// The defaults.
+    public init() {}
+  }
+
+  let limits: Limits
+
+  /// Rules with given limits.
+  public init(limits: Limits = Limits()) { self.limits = limits }
+
+  /// Executes one transaction by its kind.
+  public func execute(
+    _ transaction: Transaction, identifier: Digest, in context: ExecutionContext, state: inout StateEditor
+  ) -> OutcomeCode {
+    guard let kind = TransactionKind(rawValue: transaction.kind) else { return .unknownKind }
+    do {
+      let run = RuleContext(
+        transaction: transaction, identifier: identifier, execution: context, limits: self.limits)
+      try self.apply(kind, run, &state)
+      return .applied
+    } catch let refusal as Refusal {
+      return refusal.code
+    } catch {
+      return .malformed
+    }
+  }
+
+  private func apply(_ kind: TransactionKind, _ run: RuleContext, _ state: inout StateEditor) throws {
+    switch kind {
+    case .registerAccount: try run.registerAccount(run.payload(), in: &state)
+    case .approveThirdParty: try run.approveThirdParty(run.payload(), in: &state)
+    case .rotateKey: try run.rotateKey(run.payload(), in: &state)
+    case .setStatus: try run.setStatus(run.payload(), in: &state)
+    case .anchorRecord: try run.anchorRecord(run.payload(), in: &state)
+    case .eraseRecord: try run.eraseRecord(run.payload(), in: &state)
+    case .grantConsent: try run.grantConsent(run.payload(), in: &state)
+    case .revokeConsent: try run.revokeConsent(run.payload(), in: &state)
+    case .requestAccess: try run.requestAccess(run.payload(), in: &state)
+    case .breakGlass: try run.breakGlass(run.payload(), in: &state)
+    case .reviewBreakGlass: try run.reviewBreakGlass(run.payload(), in: &state)
+    case .recordRelease: try run.recordRelease(run.payload(), in: &state)
+    case .commitDigests: try run.commitDigests()
+    case .forkEvidence: try run.recordFork(run.payload(), in: &state)
+    }
+  }
+
+  /// Marks the reviews that were not made in time.
+  public func expire(in context: ExecutionContext, state: inout StateEditor) {
+    guard self.deadline(in: state) <= context.time else { return }
+    for pair in state.scan(prefix: StateKey.deadlines, limit: self.limits.deadlinesPerCutMax) {
+      guard let due = Deadline(key: pair.key), due.time <= context.time,
+        let patient = Digest(pair.value)
+      else { return }
+      state.set(pair.key, nil)
+      let key = StateKey.access(patient, leaf: due.leaf)
+      guard var entry = state.item(key, as: AccessEntry.self), entry.emergency == .reviewDue else { continue }
+      entry.emergency = .overdue
+      state.set(key, entry)
+    }
+  }
+
+  /// The earliest review that is due.
+  public func deadline(in state: StateEditor) -> Timestamp {
+    guard let first = state.scan(prefix: StateKey.deadlines, limit: 1).first else { return .never }
+    return Deadline(key: first.key)?.time ?? .never
+  }
+}
+
+/// A deadline's key, read back.
+struct Deadline {
+  let time: Timestamp
+  let leaf: UInt64
+
+  init?(key: [UInt8]) {
+    guard key.count == 17 else { return nil }
+    let number = { (range: Range<Int>) in key[range].reduce(UInt64(0)) { $0 << 8 | UInt64($1) } }
+    self.time = Timestamp(milliseconds: number(1..<9))
+    self.leaf = number(9..<17)
+  }
+}
+
+/// One transaction under execution: what its rule needs to know.
+struct RuleContext {
+  let transaction: Transaction
+  let identifier: Digest
+  let execution: ExecutionContext
+  let limits: HealthRules.Limits
+
+  var hospital: MemberID { self.transaction.hospital }
+  var time: Timestamp { self.execution.time }
+
+  func payload<T: WireDecodable>() throws -> T { try T.decode(self.transaction.payload) }
+
+  /// The member in whose lane the transaction travels.
+  func member() throws(Refusal) -> Member {
+    guard let index = self.execution.configuration.index(of: self.hospital) else { throw .unknownSigner }
+    return self.execution.configuration.members[index]
+  }
+
+  /// Requires that the hospital itself answers, by its block.
+  func requireHospital() throws(Refusal) {
+    guard self.transaction.authorization == .hospital else { throw .wrongAuthorization }
+  }
+
+  /// The key that signed; a hospital's transaction has none.
+  func signer() throws(Refusal) -> PublicKey {
+    guard case .person(let key, _) = self.transaction.authorization else { throw .wrongAuthorization }
+    return key
+  }
+
+  /// ⚑ Requires the signature of the hospital's registrar, whose key is not on the node.
+  func requireRegistrar() throws(Refusal) {
+    guard try self.signer() == self.member().registrarKey else { throw .unknownSigner }
+  }
+
+  /// The account whose current key signed, if it may act now.
+  func actor(in state: StateEditor) throws(Refusal) -> (identifier: Digest, account: Account) {
+    let key = try self.signer()
+    guard let identifier = state.item(StateKey.key(key.bytes), as: Digest.self),
+      let account = state.item(StateKey.account(identifier), as: Account.self), account.key == key
+    else { throw .unknownSigner }
+    guard account.isActive(at: self.time) else { throw .accountInactive }
+    return (identifier, account)
+  }
+
+  /// The patient's account, signed for by its own key, in its own hospital's lane.
+  func requirePatient(_ patient: Digest, in state: StateEditor) throws(Refusal) {
+    let actor = try self.actor(in: state)
+    guard actor.identifier == patient, actor.account.kind == .patient else { throw .unknownSigner }
+    guard actor.account.hospital == self.hospital else { throw .otherHospital }
+  }
+}

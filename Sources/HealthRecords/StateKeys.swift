@@ -1,0 +1,83 @@
+public import Primitives
+public import Rules
+public import Wire
+
+/// Where the state keeps what: a table byte, then fixed-width parts, numbers big-endian so that they sort.
+public enum StateKey {
+  /// An account by its identifier.
+  public static func account(_ identifier: Digest) -> [UInt8] { [0x61] + identifier.bytes }
+  /// An account's identifier by its key.
+  public static func key(_ key: [UInt8]) -> [UInt8] { [0x6b] + key }
+  /// A hospital's approval of a third party.
+  public static func approval(_ identifier: Digest, by member: MemberID) -> [UInt8] {
+    [0x74] + identifier.bytes + self.bigEndian(UInt64(member.number))
+  }
+  /// A record by its identifier.
+  public static func record(_ identifier: Digest) -> [UInt8] { [0x72] + identifier.bytes }
+  /// A patient's records, in the order of their anchors.
+  public static func patientRecord(_ patient: Digest, leaf: UInt64) -> [UInt8] {
+    self.patientRecords(patient) + self.bigEndian(leaf)
+  }
+  /// The prefix of a patient's records.
+  public static func patientRecords(_ patient: Digest) -> [UInt8] { [0x70] + patient.bytes }
+  /// A consent.
+  public static func consent(_ patient: Digest, _ identifier: Digest) -> [UInt8] {
+    self.consents(patient) + identifier.bytes
+  }
+  /// The prefix of a patient's consents.
+  public static func consents(_ patient: Digest) -> [UInt8] { [0x63] + patient.bytes }
+  /// A line of a patient's access history.
+  public static func access(_ patient: Digest, leaf: UInt64) -> [UInt8] {
+    self.accesses(patient) + self.bigEndian(leaf)
+  }
+  /// The prefix of a patient's access history.
+  public static func accesses(_ patient: Digest) -> [UInt8] { [0x68] + patient.bytes }
+  /// The place of an access by its request's identifier: patient and leaf.
+  public static func request(_ identifier: Digest) -> [UInt8] { [0x71] + identifier.bytes }
+  /// A review that is due.
+  public static func deadline(_ time: Timestamp, leaf: UInt64) -> [UInt8] {
+    self.deadlines + self.bigEndian(time.milliseconds) + self.bigEndian(leaf)
+  }
+  /// The prefix of all deadlines, the earliest first.
+  public static let deadlines: [UInt8] = [0x64]
+  /// How often an account, or a hospital, broke the glass in a day.
+  public static func breakGlassCount(_ who: [UInt8], day: UInt64) -> [UInt8] {
+    [0x62] + self.bigEndian(day) + who
+  }
+  /// A lane's fork, by its author.
+  public static func fork(_ author: MemberID) -> [UInt8] { [0x66] + self.bigEndian(UInt64(author.number)) }
+  /// How many accounts of a kind there are.
+  public static func accountCount(_ kind: AccountKind) -> [UInt8] { [0x6e, kind.rawValue] }
+
+  static func bigEndian(_ number: UInt64) -> [UInt8] {
+    (0..<8).map { UInt8(truncatingIfNeeded: number >> UInt64(56 - 8 * $0)) }
+  }
+}
+
+extension StateEditor {
+  /// Reads a value of the state, which was written in canonical form; nil where there is none.
+  func item<T: WireDecodable>(_ key: [UInt8], as type: T.Type) -> T? {
+    self.value(key).flatMap { try? T.decode($0) }
+  }
+
+  mutating func set(_ key: [UInt8], _ item: some WireEncodable) { self.set(key, item.encoded) }
+
+  func number(_ key: [UInt8]) -> UInt64 {
+    guard let bytes = self.value(key) else { return 0 }
+    var decoder = Decoder(bytes)
+    return (try? decoder.u64()) ?? 0
+  }
+
+  mutating func set(_ key: [UInt8], number: UInt64) {
+    var encoder = Encoder()
+    encoder.u64(number)
+    self.set(key, encoder.bytes)
+  }
+}
+
+extension StateReader {
+  /// Reads a value of the state; nil where there is none.
+  public func item<T: WireDecodable>(_ key: [UInt8], as type: T.Type) -> T? {
+    self.value(key).flatMap { try? T.decode($0) }
+  }
+}

@@ -1,0 +1,221 @@
+import Messages
+import Primitives
+public import Rules
+import Signing
+import Wire
+
+/// The kinds of transaction that the rules know. Numbers are for ever.
+public enum TransactionKind: UInt16, Sendable, CaseIterable {
+  /// A registrar registers a practitioner, a patient or a device.
+  case registerAccount = 1
+  /// A hospital approves a third party; Q approvals register it.
+  case approveThirdParty = 2
+  /// An account's holder replaces its key.
+  case rotateKey = 3
+  /// A registrar suspends or reinstates an account.
+  case setStatus = 4
+  /// A hospital anchors a sealed record.
+  case anchorRecord = 5
+  /// A patient grants or denies.
+  case grantConsent = 6
+  /// A patient takes a grant or denial back.
+  case revokeConsent = 7
+  /// A practitioner or third party asks to read.
+  case requestAccess = 8
+  /// A practitioner reads in an emergency, without consent.
+  case breakGlass = 9
+  /// A privacy officer reviews a broken glass.
+  case reviewBreakGlass = 10
+  /// A hospital states that it released a record's key.
+  case recordRelease = 11
+  /// A hospital commits to salted digests of its systems' documents.
+  case commitDigests = 12
+  /// A member proves that another forked its lane.
+  case forkEvidence = 13
+  /// A patient erases a record.
+  case eraseRecord = 14
+}
+
+/// Why a rule refused; the log holds the code, people read the words.
+public enum Refusal: UInt16, Sendable, CaseIterable, Error {
+  /// The signer's key belongs to no account that may do this.
+  case unknownSigner = 16
+  /// The transaction needs a person's or registrar's signature, or must not have one.
+  case wrongAuthorization = 17
+  /// The account exists already.
+  case accountExists = 18
+  /// No such account.
+  case unknownAccount = 19
+  /// The account is suspended, revoked, or outside its validity.
+  case accountInactive = 20
+  /// The account is of a kind that may not do this.
+  case wrongRole = 21
+  /// The pseudonym belongs to another hospital than the lane's.
+  case otherHospital = 22
+  /// The record is anchored already.
+  case recordExists = 23
+  /// No such record.
+  case unknownRecord = 24
+  /// The record identifier is not the digest of its parts.
+  case wrongRecordIdentifier = 25
+  /// The author's signature is wrong.
+  case wrongAuthorSignature = 26
+  /// The superseded record is another patient's, or superseded already.
+  case wrongAmendment = 27
+  /// The record is erased.
+  case erased = 28
+  /// No consent covers the request.
+  case noConsent = 29
+  /// A denial covers the request.
+  case denied = 30
+  /// A consent covers the request but its window is not open.
+  case outsideWindow = 31
+  /// A consent covers the request but its uses are spent.
+  case usesSpent = 32
+  /// No such consent, or it is another's.
+  case unknownConsent = 33
+  /// The consent was revoked before.
+  case alreadyRevoked = 34
+  /// The time window is empty or inverted.
+  case badWindow = 35
+  /// The limit for breaking the glass is reached.
+  case breakGlassLimit = 36
+  /// The account is too young to break the glass.
+  case accountTooYoung = 37
+  /// No such access, or nothing to review.
+  case unknownAccess = 38
+  /// The evidence proves nothing.
+  case badEvidence = 39
+  /// The hospital approved before.
+  case alreadyApproved = 40
+  /// The key is in use.
+  case keyInUse = 41
+  /// The hospital is not the author's.
+  case notAuthor = 42
+
+  /// The code.
+  public var code: OutcomeCode { OutcomeCode(self.rawValue) }
+
+  /// What happened, and what to do.
+  public var explanation: String {
+    switch self {
+    case .unknownSigner: "the signing key belongs to no account here; register it, or use the account's current key"
+    case .wrongAuthorization: "this kind of transaction needs another signer"
+    case .accountExists: "the account is registered already"
+    case .unknownAccount: "there is no such account; register it first"
+    case .accountInactive: "the account is suspended, revoked or outside its validity; ask its registrar"
+    case .wrongRole: "an account of this kind may not do that"
+    case .otherHospital: "the pseudonym belongs to another hospital; submit through that one"
+    case .recordExists: "the record is anchored already"
+    case .unknownRecord: "there is no such record"
+    case .wrongRecordIdentifier: "the record identifier does not follow from network, hospital, pseudonym and hash-lock"
+    case .wrongAuthorSignature: "the author's signature is wrong"
+    case .wrongAmendment: "the superseded record is another patient's or was superseded before"
+    case .erased: "the record is erased"
+    case .noConsent: "no consent covers this; ask the patient for one"
+    case .denied: "the patient denied this"
+    case .outsideWindow: "the consent's window is not open"
+    case .usesSpent: "the consent's uses are spent; ask the patient for another"
+    case .unknownConsent: "there is no such consent of this patient"
+    case .alreadyRevoked: "the consent was revoked before"
+    case .badWindow: "the window ends before it starts"
+    case .breakGlassLimit: "the limit for breaking the glass is reached; ask the privacy officer"
+    case .accountTooYoung: "the account is too young to break the glass"
+    case .unknownAccess: "there is no such access to review"
+    case .badEvidence: "the evidence proves nothing"
+    case .alreadyApproved: "the hospital approved this before"
+    case .keyInUse: "the key is in use by another account"
+    case .notAuthor: "only the hospital that anchored the record may do that"
+    }
+  }
+}
+
+extension OutcomeCode {
+  /// What an outcome means, in words.
+  public var explanation: String {
+    switch self {
+    case .applied: "applied"
+    case .duplicate: "it was executed before"
+    case .expired: "its validUntil is past; sign it anew"
+    case .tooFar: "its validUntil is too far ahead; choose an earlier one"
+    case .unknownKind: "no rule knows its kind"
+    case .malformed: "its payload is not what its kind needs"
+    default: Refusal(rawValue: self.number)?.explanation ?? "code \(self.number)"
+    }
+  }
+}
+
+/// Purposes of use (HL7 v3 PurposeOfUse), as bits.
+public struct Purposes: OptionSet, Sendable, Hashable {
+  /// The bits.
+  public let rawValue: UInt16
+  /// The purposes of `rawValue`.
+  public init(rawValue: UInt16) { self.rawValue = rawValue }
+  /// Treatment.
+  public static let treatment = Purposes(rawValue: 1)
+  /// Emergency treatment.
+  public static let emergency = Purposes(rawValue: 2)
+  /// Payment.
+  public static let payment = Purposes(rawValue: 4)
+  /// Research.
+  public static let research = Purposes(rawValue: 8)
+  /// Public health.
+  public static let publicHealth = Purposes(rawValue: 16)
+  /// Patient's own request.
+  public static let patient = Purposes(rawValue: 32)
+  /// Healthcare operations, audits among them.
+  public static let operations = Purposes(rawValue: 64)
+  /// Every purpose.
+  public static let all = Purposes(rawValue: 127)
+
+  /// The HL7 code of each purpose.
+  public static let codes: [(code: String, purpose: Purposes)] = [
+    ("TREAT", .treatment), ("ETREAT", .emergency), ("HPAYMT", .payment), ("HRESCH", .research),
+    ("PUBHLTH", .publicHealth), ("PATRQT", .patient), ("HOPERAT", .operations),
+  ]
+  /// The purpose of an HL7 code.
+  public init?(code: String) {
+    guard let found = Self.codes.first(where: { $0.code == code }) else { return nil }
+    self = found.purpose
+  }
+  /// The codes of these purposes.
+  public var codes: [String] { Self.codes.filter { self.contains($0.purpose) }.map(\.code) }
+}
+
+/// What a record is about: coarse enough to tell outsiders little, fine enough to consent by.
+public enum RecordCategory: UInt8, Sendable, Hashable, CaseIterable {
+  /// Everything else.
+  case other = 0
+  /// Demographics.
+  case demographics = 1
+  /// Visits and plans.
+  case encounter = 2
+  /// Problems and diagnoses.
+  case condition = 3
+  /// Allergies and intolerances.
+  case allergy = 4
+  /// Medicines.
+  case medication = 5
+  /// Observations and reports.
+  case observation = 6
+  /// Immunisations.
+  case immunization = 7
+  /// Procedures.
+  case procedure = 8
+  /// Images and documents.
+  case document = 9
+  /// Claims and payments.
+  case financial = 10
+  /// A whole bundle of one patient.
+  case bundle = 11
+  /// Psychiatry, genetics, HIV and the like: fresh authentication is asked.
+  case sensitive = 12
+
+  /// The category's name in commands and pages.
+  public var name: String { "\(self)" }
+  /// The category of a name.
+  public init?(name: String) {
+    guard let found = Self.allCases.first(where: { $0.name == name }) else { return nil }
+    self = found
+  }
+}
