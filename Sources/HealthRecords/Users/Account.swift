@@ -36,7 +36,7 @@ public struct Account: Sendable, Hashable {
   public var key: PublicKey
   /// The X25519 key to which record keys are sealed.
   public let sealingKey: Digest
-  /// A practitioner's role and specialty as a number of the NUCC taxonomy's table, or a third party's sort; 0 for patients.
+  /// A practitioner's role as a number of the NUCC taxonomy's table, or a third party's sort; 0 for patients.
   public let role: UInt32
   /// From when it may act.
   public let validFrom: Timestamp
