@@ -44,6 +44,7 @@ let package = Package(
     target("PBFT", uses: ["Messages", "Ordering", "Primitives", "Signing", "Wire"]),
     target("Ledger", uses: ["Merkle", "Messages", "Primitives", "Rules", "Signing", "Wire"]),
     target("HealthRecords", uses: ["Messages", "Primitives", "Rules", "Signing", "Wire"]),
+    target("Sessions", uses: ["Messages", "Primitives", "Signing", "Wire"]),
     // Beside: one test target a target.
     tests("Signing", uses: ["Primitives", "Signing", "Wire"]),
     tests("Merkle", uses: ["Merkle", "Primitives", "Signing"]),

@@ -1,0 +1,182 @@
+public import Primitives
+
+import Wire
+
+/// A channel's messages that wait to go, and the credit that they may use.
+struct OutgoingChannel: Sendable {
+  let channel: Channel
+  var queue: [[UInt8]] = []
+  var first = 0
+  var sentOfFirst = 0
+  var queuedBytes = 0
+  var credit: Int
+
+  init(channel: Channel) {
+    self.channel = channel
+    self.credit = channel.windowBytes
+  }
+
+  var isEmpty: Bool { self.first == self.queue.count }
+
+  mutating func pop() {
+    self.queuedBytes -= self.queue[self.first].count
+    self.queue[self.first] = []
+    self.first += 1
+    self.sentOfFirst = 0
+    if self.first > 64, self.first * 2 > self.queue.count {
+      self.queue.removeFirst(self.first)
+      self.first = 0
+    }
+  }
+}
+
+/// A channel's message that is being put together, and what the peer may still send.
+struct IncomingChannel: Sendable {
+  let channel: Channel
+  var partial: [UInt8] = []
+  var credit: Int
+  var toGrant = 0
+
+  init(channel: Channel) {
+    self.channel = channel
+    self.credit = channel.windowBytes
+  }
+}
+
+/// Frames: channel (u8), kind (u8), body; each sealed, with its length before it (u16).
+extension Session {
+  enum FrameKind: UInt8 {
+    case part = 0
+    case last = 1
+    case credit = 2
+    case ping = 3
+    case pong = 4
+  }
+
+  /// Queues a message; false where the channel's queue is full or the session is not open. Nothing else is lost.
+  public mutating func enqueue(_ message: [UInt8], on channel: Channel) -> Bool {
+    let index = Int(channel.rawValue)
+    guard self.isOpen, message.count <= channel.messageBytesMax,
+      self.outgoing[index].queuedBytes + message.count <= 4 * channel.windowBytes
+    else { return false }
+    self.outgoing[index].queue.append(message)
+    self.outgoing[index].queuedBytes += message.count
+    return true
+  }
+
+  /// The next bytes for the connection, at most about `max`; control before ordering before blocks before sync.
+  public mutating func takeOutput(max: Int) -> [UInt8] {
+    if self.isOpen {
+      while self.output.count < max, let index = self.nextChannel() { self.emit(index) }
+    }
+    defer { self.output = [] }
+    return self.output
+  }
+
+  /// Whether `takeOutput` would give bytes.
+  public var hasOutput: Bool { !self.output.isEmpty || (self.isOpen && self.nextChannel() != nil) }
+
+  private func nextChannel() -> Int? {
+    self.outgoing.indices.first { !self.outgoing[$0].isEmpty && self.outgoing[$0].credit > 0 }
+  }
+
+  private mutating func emit(_ index: Int) {
+    let message = self.outgoing[index].queue[self.outgoing[index].first]
+    let start = self.outgoing[index].sentOfFirst
+    let count = min(message.count - start, Self.frameBytesMax)
+    let isLast = start + count == message.count
+    var frame: [UInt8] = []
+    frame.reserveCapacity(count + 2)
+    frame.append(UInt8(index))
+    frame.append(isLast ? FrameKind.last.rawValue : FrameKind.part.rawValue)
+    frame += message[start..<(start + count)]
+    self.queueUnit(self.send.seal(frame))
+    self.outgoing[index].credit -= count
+    self.outgoing[index].sentOfFirst += count
+    if isLast { self.outgoing[index].pop() }
+  }
+
+  private mutating func emit(_ kind: FrameKind, channel: UInt8, _ body: [UInt8]) {
+    self.queueUnit(self.send.seal([channel, kind.rawValue] + body))
+  }
+
+  mutating func takeFrame(_ unit: [UInt8], at now: Tick, into events: inout [SessionEvent]) {
+    guard let frame = self.receive.open(unit), frame.count >= 2, let channel = Channel(rawValue: frame[0]),
+      let kind = FrameKind(rawValue: frame[1])
+    else { return self.fail(.frame, into: &events) }
+    switch kind {
+    case .part, .last: self.takeData(frame, channel, isLast: kind == .last, into: &events)
+    case .credit:
+      var decoder = Decoder(Array(frame[2...]))
+      guard let amount = try? decoder.u32(), decoder.remaining == 0 else {
+        return self.fail(.frame, into: &events)
+      }
+      let index = Int(channel.rawValue)
+      let credit = self.outgoing[index].credit + Int(amount)
+      guard credit <= channel.windowBytes else { return self.fail(.frame, into: &events) }
+      self.outgoing[index].credit = credit
+    case .ping: self.emit(.pong, channel: 0, [])
+    case .pong:
+      guard let pinged = self.pingedAt else { return self.fail(.frame, into: &events) }
+      self.pingedAt = nil
+      events.append(.roundTrip(now - pinged))
+    }
+  }
+
+  private mutating func takeData(
+    _ frame: [UInt8], _ channel: Channel, isLast: Bool, into events: inout [SessionEvent]
+  ) {
+    let index = Int(channel.rawValue)
+    let count = frame.count - 2
+    self.incoming[index].credit -= count
+    // A frame may overdraw by one frame: the sender starts one while it has any credit.
+    guard self.incoming[index].credit > -Self.frameBytesMax,
+      self.incoming[index].partial.count + count <= channel.messageBytesMax
+    else { return self.fail(.frame, into: &events) }
+    if isLast, self.incoming[index].partial.isEmpty {
+      events.append(.message(channel, Array(frame[2...])))
+      return
+    }
+    self.incoming[index].partial += frame[2...]
+    guard isLast else { return }
+    events.append(.message(channel, self.incoming[index].partial))
+    self.incoming[index].partial = []
+  }
+
+  /// The owner is done with a message of so many bytes: the peer may send as many again.
+  public mutating func consumed(_ count: Int, on channel: Channel) {
+    let index = Int(channel.rawValue)
+    self.incoming[index].toGrant += count
+    guard self.isOpen, self.incoming[index].toGrant >= channel.windowBytes / 4 else { return }
+    var encoder = Encoder()
+    encoder.u32(UInt32(self.incoming[index].toGrant))
+    self.incoming[index].credit += self.incoming[index].toGrant
+    self.incoming[index].toGrant = 0
+    self.emit(.credit, channel: channel.rawValue, encoder.bytes)
+  }
+
+  /// The next point in time at which it wants `fireTimer`.
+  public var deadline: Tick? {
+    switch self.phase {
+    case .closed: nil
+    case .open: min(self.nextPing, self.lastHeard + Self.silenceMax)
+    case .preamble, .handshake, .proving: self.began + Self.handshakeTimeout
+    }
+  }
+
+  /// Keep-alive and time-outs.
+  public mutating func fireTimer(at now: Tick, into events: inout [SessionEvent]) {
+    switch self.phase {
+    case .closed: return
+    case .preamble, .handshake, .proving:
+      if now >= self.began + Self.handshakeTimeout { self.fail(.timeout, into: &events) }
+    case .open:
+      if now >= self.lastHeard + Self.silenceMax { return self.fail(.silent, into: &events) }
+      guard now >= self.nextPing else { return }
+      self.nextPing = now + Self.pingInterval
+      guard self.pingedAt == nil else { return }
+      self.pingedAt = now
+      self.emit(.ping, channel: 0, [])
+    }
+  }
+}

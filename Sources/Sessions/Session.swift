@@ -1,0 +1,274 @@
+import Messages
+public import Primitives
+public import Signing
+
+import Wire
+
+/// The kinds of traffic of a session; smaller numbers go first.
+public enum Channel: UInt8, Sendable, Hashable, CaseIterable {
+  /// Gossip's control, links.
+  case control = 0
+  /// Votes and views.
+  case ordering = 1
+  /// Blocks as they are made.
+  case blocks = 2
+  /// What laggards ask for.
+  case sync = 3
+
+  /// The most bytes of one message.
+  public var messageBytesMax: Int {
+    switch self {
+    case .control: 256 << 10
+    case .ordering: 4 << 20
+    case .blocks, .sync: 8 << 20
+    }
+  }
+
+  /// The most bytes under way that the receiver has not taken in.
+  public var windowBytes: Int {
+    switch self {
+    case .control: 1 << 20
+    case .ordering: 8 << 20
+    case .blocks: 32 << 20
+    case .sync: 16 << 20
+    }
+  }
+}
+
+/// Why a session ended or never began.
+public enum SessionFailure: Error, Sendable, Hashable {
+  /// The other side does not speak this protocol.
+  case notConsilium
+  /// It belongs to another network.
+  case otherNetwork(Digest)
+  /// No protocol version is common to both.
+  case noCommonVersion(low: UInt16, high: UInt16)
+  /// The handshake's cryptography does not hold.
+  case handshake
+  /// Its identity is not proved.
+  case identity
+  /// It is not admitted here: no member.
+  case notAdmitted(PublicKey)
+  /// It is not who was dialled.
+  case otherPeer(PublicKey)
+  /// It took too long.
+  case timeout
+  /// A frame is malformed, too large, or beyond its credit.
+  case frame
+  /// Nothing was heard for too long.
+  case silent
+}
+
+extension SessionFailure: CustomStringConvertible {
+  /// What happened, in words.
+  public var description: String {
+    switch self {
+    case .notConsilium: "the other side does not speak this protocol"
+    case .otherNetwork(let network): "the other side belongs to network \(network.short)"
+    case .noCommonVersion(let low, let high): "the other side speaks versions \(low) to \(high) only"
+    case .handshake: "the handshake's cryptography does not hold"
+    case .identity: "the other side did not prove its identity"
+    case .notAdmitted(let key): "key \(key.short) is no member's"
+    case .otherPeer(let key): "another peer answered, key \(key.short)"
+    case .timeout: "the handshake took too long"
+    case .frame: "a frame was malformed, too large or beyond its credit"
+    case .silent: "nothing was heard for too long"
+    }
+  }
+}
+
+/// What a session tells its owner.
+public enum SessionEvent: Sendable, Hashable {
+  /// Sign these bytes with the member key and call `prove`.
+  case proofNeeded([UInt8])
+  /// The peer is who it says.
+  case established(PublicKey)
+  /// A whole message arrived.
+  case message(Channel, [UInt8])
+  /// A round trip was measured.
+  case roundTrip(Span)
+  /// It is over: close the connection.
+  case failed(SessionFailure)
+}
+
+/// One connection between two nodes: preamble, Noise handshake, identity, then frames with credit (OVERLAY §1).
+///
+/// Bytes in, bytes out; it never touches a socket. Everything is bounded: handshake, queue, credit, message size.
+public struct Session: Sendable {
+  /// The protocol version that this code speaks.
+  public static let version: UInt16 = 1
+  static let preambleLength = 44
+  static let frameBytesMax = 32 << 10
+  static let handshakeTimeout = Span.milliseconds(10_000)
+  static let pingInterval = Span.milliseconds(5_000)
+  static let silenceMax = Span.milliseconds(20_000)
+
+  enum Phase: Sendable {
+    case preamble
+    case handshake(NoiseHandshake)
+    case proving(NoiseHandshake, keys: [UInt8])
+    case open
+    case closed
+  }
+
+  let network: Digest
+  let role: NoiseHandshake.Role
+  let staticKey: NoiseHandshake.KeyPair
+  let ephemeral: NoiseHandshake.KeyPair
+  let identity: PublicKey
+  let expected: PublicKey?
+  let admitted: Set<PublicKey>
+  let began: Tick
+  var phase = Phase.preamble
+  var input: [UInt8] = []
+  var output: [UInt8] = []
+  var peerKey: PublicKey?
+  var send = CipherState(key: nil)
+  var receive = CipherState(key: nil)
+  var outgoing: [OutgoingChannel] = Channel.allCases.map { OutgoingChannel(channel: $0) }
+  var incoming: [IncomingChannel] = Channel.allCases.map { IncomingChannel(channel: $0) }
+  var lastHeard: Tick
+  var pingedAt: Tick?
+  var nextPing: Tick
+
+  /// A session at its start. `expected` is who was dialled; `admitted` whoever may get further than the identity proof.
+  public init(
+    network: Digest, role: NoiseHandshake.Role, staticKey: NoiseHandshake.KeyPair,
+    ephemeral: NoiseHandshake.KeyPair, identity: PublicKey, expected: PublicKey?,
+    admitted: Set<PublicKey>, at now: Tick
+  ) {
+    (self.network, self.role, self.staticKey) = (network, role, staticKey)
+    (self.ephemeral, self.identity, self.expected) = (ephemeral, identity, expected)
+    (self.admitted, self.began, self.lastHeard) = (admitted, now, now)
+    self.nextPing = now + Self.pingInterval
+    self.output = Self.preamble(network)
+  }
+
+  static func preamble(_ network: Digest) -> [UInt8] {
+    var encoder = Encoder()
+    encoder.raw(Array("CONSILIU".utf8))
+    encoder.u16(Self.version)
+    encoder.u16(Self.version)
+    encoder.digest(network)
+    return encoder.bytes
+  }
+
+  /// The peer, once its identity is proved.
+  public var peer: PublicKey? { self.peerKey }
+
+  /// Whether messages can go.
+  public var isOpen: Bool { if case .open = self.phase { true } else { false } }
+
+  /// Takes bytes from the connection, however they were split.
+  public mutating func take(_ bytes: [UInt8], at now: Tick, into events: inout [SessionEvent]) {
+    self.lastHeard = now
+    self.input += bytes
+    var offset = 0
+    while let count = self.takeOne(from: offset, at: now, into: &events) { offset += count }
+    self.input.removeFirst(min(offset, self.input.count))
+  }
+
+  /// Handles one unit at `offset`; how many bytes it had, or nil where it is not whole yet.
+  private mutating func takeOne(
+    from offset: Int, at now: Tick, into events: inout [SessionEvent]
+  ) -> Int? {
+    let have = self.input.count - offset
+    switch self.phase {
+    case .closed, .proving: return nil
+    case .preamble:
+      guard have >= Self.preambleLength else { return nil }
+      self.takePreamble(Array(self.input[offset..<(offset + Self.preambleLength)]), into: &events)
+      return Self.preambleLength
+    case .handshake, .open:
+      guard have >= 2 else { return nil }
+      let count = Int(self.input[offset]) | Int(self.input[offset + 1]) << 8
+      guard have >= 2 + count else { return nil }
+      let unit = Array(self.input[(offset + 2)..<(offset + 2 + count)])
+      if case .handshake(let noise) = self.phase {
+        self.takeHandshake(unit, noise, into: &events)
+      } else {
+        self.takeFrame(unit, at: now, into: &events)
+      }
+      return 2 + count
+    }
+  }
+
+  mutating func fail(_ failure: SessionFailure, into events: inout [SessionEvent]) {
+    self.phase = .closed
+    events.append(.failed(failure))
+  }
+
+  private mutating func takePreamble(_ bytes: [UInt8], into events: inout [SessionEvent]) {
+    var decoder = Decoder(bytes)
+    guard (try? decoder.raw(8)) == Array("CONSILIU".utf8), let low = try? decoder.u16(),
+      let high = try? decoder.u16(), let network = try? decoder.digest()
+    else { return self.fail(.notConsilium, into: &events) }
+    guard network == self.network else { return self.fail(.otherNetwork(network), into: &events) }
+    guard low <= Self.version, high >= Self.version else {
+      return self.fail(.noCommonVersion(low: low, high: high), into: &events)
+    }
+    // ⚑ Both preambles, initiator's first, are the prologue: whoever changes a version breaks the handshake.
+    let own = Self.preamble(self.network)
+    let prologue = self.role == .initiator ? own + bytes : bytes + own
+    var noise = NoiseHandshake(
+      role: self.role, prologue: prologue, staticKey: self.staticKey, ephemeral: self.ephemeral)
+    if noise.isWriter, let keys = noise.writeKeys() {
+      self.queueUnit(keys + noise.writePayload([]))
+    }
+    self.phase = .handshake(noise)
+  }
+
+  private mutating func takeHandshake(
+    _ unit: [UInt8], _ current: NoiseHandshake, into events: inout [SessionEvent]
+  ) {
+    var noise = current
+    guard let read = noise.read(unit) else { return self.fail(.handshake, into: &events) }
+    if noise.peerStatic != nil {
+      guard let key = self.checkIdentity(read.payload, noise, read.hashBefore) else {
+        return self.fail(.identity, into: &events)
+      }
+      if let expected, key != expected { return self.fail(.otherPeer(key), into: &events) }
+      guard self.admitted.contains(key) else { return self.fail(.notAdmitted(key), into: &events) }
+      self.peerKey = key
+    }
+    if noise.isComplete { return self.open(noise, into: &events) }
+    guard let keys = noise.writeKeys() else { return self.fail(.handshake, into: &events) }
+    self.phase = .proving(noise, keys: keys)
+    events.append(
+      .proofNeeded(self.proof(role: self.role, staticKey: self.staticKey.publicKey, hash: noise.hash)))
+  }
+
+  private func proof(role: NoiseHandshake.Role, staticKey: [UInt8], hash: [UInt8]) -> [UInt8] {
+    Array("consilium/identity/v1\0".utf8) + self.network.bytes + [role.rawValue] + staticKey + hash
+  }
+
+  private func checkIdentity(_ payload: [UInt8], _ noise: NoiseHandshake, _ hash: [UInt8]) -> PublicKey? {
+    guard payload.count == 96, let key = PublicKey(Array(payload[..<32])),
+      let signature = Signature(Array(payload[32...])), let peerStatic = noise.peerStatic
+    else { return nil }
+    let other: NoiseHandshake.Role = self.role == .initiator ? .responder : .initiator
+    let message = self.proof(role: other, staticKey: peerStatic, hash: hash)
+    return key.verifies(signature, of: message) ? key : nil
+  }
+
+  /// Goes on with the signature that `proofNeeded` asked for.
+  public mutating func prove(_ signature: Signature, at now: Tick, into events: inout [SessionEvent]) {
+    guard case .proving(var noise, let keys) = self.phase else { return }
+    self.queueUnit(keys + noise.writePayload(self.identity.bytes + signature.bytes))
+    self.phase = .handshake(noise)
+    if noise.isComplete { self.open(noise, into: &events) }
+    self.take([], at: now, into: &events)
+  }
+
+  private mutating func open(_ noise: NoiseHandshake, into events: inout [SessionEvent]) {
+    (self.send, self.receive) = noise.split()
+    self.phase = .open
+    if let peerKey { events.append(.established(peerKey)) }
+  }
+
+  mutating func queueUnit(_ unit: [UInt8]) {
+    self.output.append(UInt8(truncatingIfNeeded: unit.count))
+    self.output.append(UInt8(truncatingIfNeeded: unit.count >> 8))
+    self.output += unit
+  }
+}
