@@ -75,7 +75,8 @@ public struct NoiseHandshake: Sendable {
     return self.encryptAndHash(payload)
   }
 
-  /// Reads the other side's next message; its payload, and the hash as it was before the payload. Nil where it is wrong.
+  /// Reads the other side's next message; its payload, and the hash as it was before the payload. Nil where it is
+  /// wrong.
   public mutating func read(_ message: [UInt8]) -> (payload: [UInt8], hashBefore: [UInt8])? {
     guard !self.isComplete, !self.isWriter else { return nil }
     var rest = message[...]
