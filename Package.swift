@@ -26,6 +26,13 @@ func tests(_ name: String, uses: [String], resources: [Resource] = []) -> Target
 
 let package = Package(
   name: "consilium",
+  products: [.executable(name: "consilium", targets: ["consilium"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+    .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+  ],
   targets: [
     // Floor 0: the system's C libraries.
     .systemLibrary(name: "CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
@@ -43,10 +50,58 @@ let package = Package(
     target("Lanes", uses: ["Messages", "Ordering", "Primitives", "Signing", "Wire"]),
     target("PBFT", uses: ["Messages", "Ordering", "Primitives", "Signing", "Wire"]),
     target("Ledger", uses: ["Merkle", "Messages", "Primitives", "Rules", "Signing", "Wire"]),
-    target("HealthRecords", uses: ["Messages", "Primitives", "Rules", "Signing", "Wire"]),
+    target("HealthRecords", uses: ["Merkle", "Messages", "Primitives", "Rules", "Signing", "Wire"]),
     target("Sessions", uses: ["Messages", "Primitives", "Signing", "Wire"]),
+    target("Gossip", uses: ["Primitives", "Wire"]),
+    target("Discovery", uses: ["Primitives", "Signing"]),
+    // Floor 3: the node.
+    target(
+      "NodeCore",
+      uses: [
+        "Gossip", "HealthRecords", "Lanes", "Ledger", "Messages", "Ordering", "PBFT", "Primitives", "Rules", "Sessions",
+        "Signing", "Wire",
+      ]),
+    // Floor 4: adapters to the operating system.
+    target("Telemetry", uses: ["Primitives"]),
+    target("EventLoop", uses: ["CUV", "Primitives"]),
+    target(
+      "Storage",
+      uses: [
+        "CLMDB", "HealthRecords", "Ledger", "Merkle", "Messages", "NodeCore", "Ordering", "Primitives", "Rules",
+        "Signing", "Wire",
+      ]),
+    target("Gateway", uses: ["Messages"], needs: [.product(name: "Hummingbird", package: "hummingbird")]),
+    // Floor 5: the driver joins node and adapters.
+    target(
+      "Driver",
+      uses: [
+        "Discovery", "EventLoop", "Gateway", "HealthRecords", "Ledger", "Merkle", "Messages", "NodeCore", "Ordering",
+        "Primitives", "Rules", "Sessions", "Signing", "Storage", "Telemetry", "Wire",
+      ]),
+    // Floor 6: programs.
+    .executableTarget(
+      name: "consilium",
+      dependencies: [
+        "Gateway", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "TOMLKit", package: "TOMLKit"),
+      ], swiftSettings: house),
+    // Beside: the simulator, the second driver of the same node.
+    .target(
+      name: "Simulator",
+      dependencies: [
+        "HealthRecords", "Ledger", "Messages", "NodeCore", "Ordering", "PBFT", "Primitives", "Rules", "Sessions",
+        "Signing", "Wire",
+      ], path: "Simulations/Simulator", swiftSettings: house),
     // Beside: one test target a target.
     tests("Signing", uses: ["Primitives", "Signing", "Wire"]),
+    tests(
+      "Simulator",
+      uses: [
+        "HealthRecords", "Lanes", "Ledger", "Messages", "NodeCore", "Ordering", "PBFT", "Primitives", "Rules",
+        "Sessions",
+        "Signing", "Simulator", "Wire",
+      ]),
     tests("Merkle", uses: ["Merkle", "Primitives", "Signing"]),
   ]
 )

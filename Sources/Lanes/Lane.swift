@@ -28,6 +28,8 @@ struct Lane: Sendable, Equatable {
   var announced: [ReplicaIndex: LaneHead] = [:]
   var forkedAt: LanePosition?
   var wanted: Wanted?
+  /// Since when a member announces more than is held here; reset at each request.
+  var behindSince: Tick?
 
   init(executed: LaneHead) {
     (self.executed, self.decided, self.tip) = (executed, executed, executed)
@@ -117,8 +119,16 @@ struct Lane: Sendable, Equatable {
     return nil
   }
 
-  /// A position up to which the lane is held for certain, below the gap.
+  /// A position up to which the lane is held for certain, below the gap, durable or not yet.
   func floor(below gap: LaneHead) -> LanePosition {
-    self.tip.position < gap.position ? self.tip.position : self.executed.position
+    self.tip.position < gap.position
+      ? min(self.heldTop.position, LanePosition(gap.position.number - 1)) : self.executed.position
+  }
+
+  /// The end of what is held without a gap, durable or not yet.
+  var heldTop: LaneHead {
+    var held = self.tip
+    while let next = self.children[held.digest]?.first, let entry = self.entries[next] { held = entry.block.head }
+    return held
   }
 }

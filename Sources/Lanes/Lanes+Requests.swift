@@ -18,8 +18,57 @@ extension Lanes {
     return .accepted
   }
 
-  mutating func retryRequests(at now: Tick, into effects: inout [Effect]) -> Outcome {
+  /// An answer holds at most a few megabytes: what is still missing is asked for at once.
+  mutating func askOn(at now: Tick, into effects: inout [Effect]) -> Outcome {
+    for lane in self.lanes.indices {
+      self.lanes[lane].wanted?.retryAt = now
+      if self.lanes[lane].behindSince != nil { self.lanes[lane].behindSince = .zero }
+    }
+    return self.retryRequests(at: now, into: &effects)
+  }
+
+  /// Notes the lanes of which a connected member announces more than is held here, and since when.
+  mutating func watchAnnounced(at now: Tick) {
+    for lane in self.lanes.indices {
+      let isBehind = lane != self.index && !self.holders(lane: lane).isEmpty
+      if !isBehind {
+        self.lanes[lane].behindSince = nil
+      } else if self.lanes[lane].behindSince == nil {
+        self.lanes[lane].behindSince = now
+      }
+    }
+  }
+
+  /// The connected members that announce more of a lane than is held here, while there is room for it.
+  private func holders(lane: Int) -> [ReplicaIndex] {
+    let held = self.lanes[lane]
+    guard held.heldBytes < self.parameters.laneBytesMax / 2 else { return [] }
+    let ahead = held.announced.filter { $0.value.position > held.tip.position && self.connected.contains($0.key) }
+    guard !ahead.isEmpty else { return [] }
+    let top = held.heldTop.position
+    return ahead.filter { $0.value.position > top }.keys.sorted()
+  }
+
+  /// Asks for what was announced and did not come. A liar is only asked again; nothing waits for its word.
+  private mutating func askForAnnounced(at now: Tick, into effects: inout [Effect]) -> Bool {
     var asked = false
+    for lane in self.lanes.indices {
+      guard let since = self.lanes[lane].behindSince, since + self.parameters.announcedPatience <= now else { continue }
+      let holders = self.holders(lane: lane)
+      self.lanes[lane].behindSince = holders.isEmpty ? nil : now
+      guard !holders.isEmpty else { continue }
+      self.turn += 1
+      let peer = holders[self.turn % holders.count]
+      guard let head = self.lanes[lane].announced[peer] else { continue }
+      let request = BlockRequest(lane: lane, above: self.lanes[lane].heldTop.position, head: head)
+      effects.append(.request(to: peer, request))
+      asked = true
+    }
+    return asked
+  }
+
+  mutating func retryRequests(at now: Tick, into effects: inout [Effect]) -> Outcome {
+    var asked = self.askForAnnounced(at: now, into: &effects)
     for lane in self.lanes.indices {
       guard let wanted = self.lanes[lane].wanted, wanted.retryAt <= now else { continue }
       guard let gap = self.lanes[lane].gap(below: wanted.head) else {

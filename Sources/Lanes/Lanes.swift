@@ -20,6 +20,8 @@ public struct Lanes: Sendable, Equatable {
     public var worthwhileBytes = 48 << 10
     /// How long an answer to a request for blocks may take before another member is asked.
     public var requestTimeout = Span.milliseconds(400)
+    /// How long what a member announces may be on its way before it is asked for.
+    public var announcedPatience = Span.milliseconds(300)
     /// The defaults.
     public init() {}
   }
@@ -36,6 +38,10 @@ public struct Lanes: Sendable, Equatable {
     case announced([LaneAnnouncement], from: ReplicaIndex)
     /// A member asks for blocks.
     case requested(BlockRequest, from: ReplicaIndex)
+    /// A member answered a request for blocks.
+    case answered
+    /// Proof that an author forked its lane was checked.
+    case evidence(Verified<ForkEvidence>)
     /// The ordering engine or execution waits for the blocks up to a head.
     case wanted(lane: Int, LaneHead)
     /// A cut was decided.
@@ -126,6 +132,12 @@ public struct Lanes: Sendable, Equatable {
   public mutating func step(
     _ input: Input, at now: Tick, into effects: inout [Effect]
   ) -> Outcome {
+    let outcome = self.take(input, at: now, into: &effects)
+    self.watchAnnounced(at: now)
+    return outcome
+  }
+
+  private mutating func take(_ input: Input, at now: Tick, into effects: inout [Effect]) -> Outcome {
     switch input {
     case .submitted(let transactions): return self.submit(transactions, into: &effects)
     case .block(let block): return self.take(block.value, into: &effects)
@@ -136,6 +148,8 @@ public struct Lanes: Sendable, Equatable {
       guard request.lane < self.lanes.count else { return .rejected(.unknownLane) }
       effects.append(.serve(to: from, request))
       return .accepted
+    case .answered: return self.askOn(at: now, into: &effects)
+    case .evidence(let evidence): return self.take(evidence.value, into: &effects)
     case .wanted(let lane, let head): return self.want(lane, head, at: now, into: &effects)
     case .decided(let cut): return self.decide(cut, into: &effects)
     case .executed(let cut):
@@ -153,7 +167,12 @@ public struct Lanes: Sendable, Equatable {
   }
 
   /// The next point in time at which it wants `.timerFired`.
-  public var deadline: Tick? { self.lanes.compactMap { $0.wanted?.retryAt }.min() }
+  public var deadline: Tick? {
+    let patience = self.parameters.announcedPatience
+    let wanted = self.lanes.compactMap { $0.wanted?.retryAt }.min()
+    let behind = self.lanes.compactMap { $0.behindSince.map { $0 + patience } }.min()
+    return [wanted, behind].compactMap { $0 }.min()
+  }
 
   /// What this member holds of each lane.
   public var announcements: [LaneAnnouncement] {
@@ -228,6 +247,14 @@ public struct Lanes: Sendable, Equatable {
     }
     self.lanes[lane].insert(block)
     effects.append(.persist(block))
+    return .accepted
+  }
+
+  private mutating func take(_ evidence: ForkEvidence, into effects: inout [Effect]) -> Outcome {
+    guard let lane = self.configuration.index(of: evidence.first.author) else { return .rejected(.unknownLane) }
+    guard self.lanes[lane].forkedAt == nil else { return .ignored(.duplicate) }
+    self.lanes[lane].forkedAt = evidence.first.position
+    effects.append(.forked(evidence))
     return .accepted
   }
 

@@ -18,6 +18,7 @@ public struct Execution: Sendable {
   public private(set) var cut: Cut
   private var window: IdentifierWindow
   private var openTiles: [[Digest]]
+  private var run: Run?
 
   /// Execution that goes on from a position, the identifiers inside their life, and the log's open tiles by level.
   public init(
@@ -46,35 +47,62 @@ public struct Execution: Sendable {
     public let deadline: Timestamp
   }
 
-  /// Executes the cut of `sequence`; `blocks` are all blocks by which it grew, lanes in member order.
-  ///
-  /// - Throws: `WireError` where a block's body is malformed, which a checked block's never is.
-  public mutating func execute(
+  /// Whether a cut is under way.
+  public var isRunning: Bool { self.run != nil }
+
+  /// Begins the cut of `sequence`; `blocks` are all blocks by which it grew, lanes in member order.
+  public mutating func begin(
     _ decided: Cut, at sequence: SequenceNumber, blocks: [(lane: Int, block: Block)],
     reader: any StateReader & Sendable
-  ) throws(WireError) -> Result {
+  ) {
     precondition(sequence == self.position.sequence.next, "I4: \(sequence) after \(self.position.sequence)")
+    precondition(self.run == nil, "\(sequence) begins while another cut is executed")
     var run = Run(
       context: ExecutionContext(
         network: self.network, configuration: self.configuration, sequence: sequence, time: decided.time,
         leaf: self.position.log.size),
-      state: StateEditor(reader: reader))
+      state: StateEditor(reader: reader), cut: decided, blocks: blocks, firstLeaf: self.position.log.size)
     self.window.expire(before: decided.time)
     self.rules.expire(in: run.context, state: &run.state)
     run.state.commit()
-    let firstLeaf = self.position.log.size
-    for (_, block) in blocks {
-      for transaction in try block.transactions() { self.execute(transaction, in: &run) }
+    self.run = run
+  }
+
+  /// Executes up to `max` more transactions of the cut that was begun; nil where some are left.
+  ///
+  /// - Throws: `WireError` where a block's body is malformed, which a checked block's never is.
+  public mutating func advance(max: Int) throws(WireError) -> Result? {
+    guard var run = self.run else { return nil }
+    self.run = nil  // So that the run is not copied when it changes.
+    var left = max
+    while left > 0, run.nextBlock < run.blocks.count {
+      var decoder = run.decoder ?? Decoder(run.blocks[run.nextBlock].block.body)
+      while left > 0, decoder.remaining > 0 {
+        self.execute(try Transaction(from: &decoder), in: &run)
+        left -= 1
+      }
+      run.decoder = decoder
+      guard decoder.remaining == 0 else { break }
+      run.decoder = nil
+      run.nextBlock += 1
     }
-    self.position.sequence = sequence
-    self.position.time = decided.time
-    self.cut = decided
-    self.position.stateDigest = self.chained(run, cut: decided)
+    guard run.nextBlock == run.blocks.count else {
+      self.run = run
+      return nil
+    }
+    return self.finish(&run)
+  }
+
+  private mutating func finish(_ run: inout Run) -> Result {
+    self.position.sequence = run.context.sequence
+    self.position.time = run.cut.time
+    self.cut = run.cut
+    self.position.stateDigest = self.chained(run, cut: run.cut)
     let record = ExecutionRecord(
-      sequence: sequence, time: decided.time, firstLeaf: firstLeaf,
-      blocks: blocks.map { LaneAnnouncement(lane: $0.lane, head: $0.block.head) }, outcomes: run.outcomes)
+      sequence: run.context.sequence, time: run.cut.time, firstLeaf: run.firstLeaf,
+      blocks: run.blocks.map { LaneAnnouncement(lane: $0.lane, head: $0.block.head) }, outcomes: run.outcomes)
     let write = ExecutionWrite(
-      record: record, cut: decided, writes: run.state.writes, identifiers: run.identifiers,
+      record: record, cut: run.cut, writes: run.state.writes, identifiers: run.identifiers,
       tiles: self.takeTiles(&run), position: self.position)
     return Result(write: write, receipts: run.receipts, deadline: self.rules.deadline(in: run.state))
   }
@@ -82,6 +110,11 @@ public struct Execution: Sendable {
   private struct Run {
     var context: ExecutionContext
     var state: StateEditor
+    let cut: Cut
+    let blocks: [(lane: Int, block: Block)]
+    let firstLeaf: UInt64
+    var nextBlock = 0
+    var decoder: Decoder?
     var outcomes: [UInt16] = []
     var receipts: [Receipt] = []
     var identifiers: [ExecutedIdentifier] = []

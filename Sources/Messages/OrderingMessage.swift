@@ -17,6 +17,18 @@ public enum OrderingMessage: Sendable, Hashable {
   /// A decided cut.
   case decision(Decision)
 
+  /// Who signed it; a decision proves itself by many.
+  public var signer: ReplicaIndex? {
+    switch self {
+    case .prePrepare(let signed): signed.signer
+    case .prepare(let signed): signed.signer
+    case .commit(let signed): signed.signer
+    case .viewChange(let signed): signed.signer
+    case .newView(let signed): signed.signer
+    case .decision: nil
+    }
+  }
+
   /// Checks every signature inside; pure, for the worker pool. Nil where one is wrong.
   public static func verify(
     _ message: OrderingMessage, network: Digest, in configuration: Configuration

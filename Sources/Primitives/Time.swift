@@ -65,3 +65,33 @@ public struct Timestamp: Sendable, Hashable, Comparable {
     return Timestamp(milliseconds: overflow ? .max : sum)
   }
 }
+
+extension Timestamp: CustomStringConvertible {
+  /// RFC 3339 in UTC with milliseconds; `never` for the last.
+  public var description: String {
+    guard self != .never else { return "never" }
+    let rest = String(self.milliseconds % 1000)
+    return self.civilSeconds + "." + String(repeating: "0", count: 3 - rest.count) + rest + "Z"
+  }
+
+  /// Date and time in UTC to the second, without a zone: `2026-01-31T23:59:59`.
+  public var civilSeconds: String {
+    let seconds = self.milliseconds / 1000
+    let (year, month, day) = Self.civilDay(seconds / 86_400)
+    func two(_ value: UInt64) -> String { value < 10 ? "0\(value)" : "\(value)" }
+    return "\(year)-\(two(month))-\(two(day))T\(two(seconds % 86_400 / 3600)):"
+      + "\(two(seconds % 3600 / 60)):\(two(seconds % 60))"
+  }
+
+  /// The Gregorian date of a day counted from 1970-01-01. Source: Hinnant, "chrono-compatible date algorithms".
+  private static func civilDay(_ count: UInt64) -> (year: UInt64, month: UInt64, day: UInt64) {
+    let days = count + 719_468
+    let era = days / 146_097
+    let dayOfEra = days % 146_097
+    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+    let shifted = (5 * dayOfYear + 2) / 153
+    let month = shifted < 10 ? shifted + 3 : shifted - 9
+    return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shifted + 2) / 5 + 1)
+  }
+}

@@ -1,0 +1,94 @@
+internal import Merkle
+internal import EventLoop
+internal import Foundation
+internal import Ledger
+internal import Messages
+internal import NodeCore
+internal import Ordering
+internal import Primitives
+internal import Telemetry
+
+/// What was executed since the last line about it.
+struct Progress {
+  var transactions: UInt64 = 0
+  var total: UInt64 = 0
+  var since: Tick = .zero
+}
+
+/// Those who wait for the outcome of transactions.
+struct ReceiptWaiters {
+  final class Batch {
+    var receipts: [Receipt?]
+    var left: Int
+    let continuation: CheckedContinuation<[Receipt?], Never>
+
+    init(count: Int, _ continuation: CheckedContinuation<[Receipt?], Never>) {
+      self.receipts = Array(repeating: nil, count: count)
+      self.left = count
+      self.continuation = continuation
+    }
+  }
+
+  private var waiting: [Digest: [(batch: Batch, index: Int)]] = [:]
+
+  /// How many transactions are waited for.
+  var count: Int { self.waiting.count }
+
+  mutating func add(_ identifiers: [Digest], _ batch: Batch) {
+    for (index, identifier) in identifiers.enumerated() {
+      self.waiting[identifier, default: []].append((batch, index))
+    }
+  }
+
+  mutating func resolve(_ receipt: Receipt) {
+    guard let waiters = self.waiting.removeValue(forKey: receipt.identifier) else { return }
+    for (batch, index) in waiters where batch.receipts[index] == nil {
+      batch.receipts[index] = receipt
+      batch.left -= 1
+      if batch.left == 0 { batch.continuation.resume(returning: batch.receipts) }
+    }
+  }
+}
+
+extension NodeDriver {
+  func executed(_ write: ExecutionWrite, _ receipts: [Receipt]) {
+    if self.receipts.count > 0 { for receipt in receipts { self.receipts.resolve(receipt) } }
+    self.progress.transactions += UInt64(receipts.count)
+    self.progress.total += UInt64(receipts.count)
+    let now = self.loop.now
+    guard now >= self.progress.since + Span.milliseconds(10_000) || self.progress.since == .zero else { return }
+    self.log.emit(
+      .progress,
+      [
+        "height": .number(write.record.sequence.number), "transactions": .number(self.progress.transactions),
+        "log_size": .number(write.position.log.size), "state_digest": .text(write.position.stateDigest.short),
+      ])
+    self.progress.since = now
+    self.progress.transactions = 0
+  }
+
+  func report(_ event: NodeEvent) {
+    switch event {
+    case .ordering(.viewChangeStarted(let view, let reason)):
+      self.log.emit(.viewChangeStarted, ["view": .number(view.number), "reason": .text(reason.rawValue)])
+    case .ordering(.viewEntered(let view)):
+      let primary = self.node.configuration.members[self.node.configuration.primary(of: view)].id
+      self.log.emit(.viewEntered, ["view": .number(view.number), "primary": .text("\(primary)")])
+    case .ordering(.equivocation(let signer, let what)):
+      self.log.emit(.equivocation, ["member": .text(self.name(signer)), "what": .text(what)])
+    case .laneForked(let member, let position):
+      self.log.emit(.laneForked, ["member": .text("\(member)"), "position": .number(position.number)])
+    case .diverged(let member, let sequence):
+      self.log.emit(.diverged, ["member": .text("\(member)"), "height": .number(sequence.number)])
+    case .checkpointStable(let sequence, let size):
+      self.log.emit(.checkpointStable, ["height": .number(sequence.number), "log_size": .number(size)])
+    case .unheard: self.log.emit(.unheard)
+    case .executionFailed(let sequence): self.log.emit(.executionFailed, ["height": .number(sequence.number)])
+    }
+  }
+
+  /// A member as log lines name it: by its number.
+  func name(_ index: ReplicaIndex) -> String {
+    index < self.node.configuration.count ? "\(self.node.configuration.members[index].id)" : "unknown"
+  }
+}

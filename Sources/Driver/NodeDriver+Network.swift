@@ -1,0 +1,265 @@
+internal import Discovery
+internal import EventLoop
+internal import Messages
+internal import NodeCore
+internal import Primitives
+internal import Sessions
+internal import Signing
+internal import Telemetry
+
+/// One connection with its session, and the messages of it that are being checked.
+final class PeerConnection {
+  struct Incoming {
+    var waiting: [[UInt8]] = []
+    var isChecking = false
+  }
+
+  let connection: TCPConnection
+  var session: Session
+  let source: String
+  let dialled: ReplicaIndex?
+  var member: ReplicaIndex?
+  var incoming = [Incoming](repeating: Incoming(), count: Channel.allCases.count)
+  var isClosed = false
+  var dropped: UInt64 = 0
+  var roundTrip: Span?
+
+  init(_ connection: TCPConnection, _ session: Session, source: String, dialled: ReplicaIndex?) {
+    (self.connection, self.session) = (connection, session)
+    (self.source, self.dialled) = (source, dialled)
+  }
+}
+
+extension NodeDriver {
+  /// The most handshakes under way from one address, and from all.
+  static let handshakesPerSourceMax = 16
+  static let handshakesMax = 256
+  /// So many bytes are given to the system before the session is asked for more.
+  static let writeAheadBytes = 512 << 10
+
+  func listen() throws(NetworkFailure) {
+    self.listener = try self.loop.listen(host: self.settings.listen.host, port: self.settings.listen.port) {
+      [unowned self] connection, source in self.accept(connection, from: source)
+    }
+  }
+
+  private func accept(_ connection: TCPConnection, from source: String) {
+    let handshakes = self.peers.count { $0.member == nil }
+    guard handshakes < Self.handshakesMax,
+      self.pendingBySource[source, default: 0] < Self.handshakesPerSourceMax
+    else { return connection.close() }
+    self.pendingBySource[source, default: 0] += 1
+    self.open(connection, role: .responder, source: source, dialled: nil)
+  }
+
+  private func open(_ connection: TCPConnection, role: NoiseHandshake.Role, source: String, dialled: ReplicaIndex?) {
+    let genesis = self.settings.genesis
+    let session = Session(
+      network: genesis.network, role: role, staticKey: self.staticKey,
+      ephemeral: NoiseHandshake.KeyPair(secret: SecureRandom.bytes(32)), identity: self.keys.publicKey,
+      expected: dialled.map { genesis.members[$0].key }, admitted: Set(genesis.members.map(\.key)), at: self.loop.now)
+    let peer = PeerConnection(connection, session, source: source, dialled: dialled)
+    self.peers.append(peer)
+    connection.onEvent = { [unowned self, unowned peer] event in
+      switch event {
+      case .received(let bytes): self.received(bytes, from: peer)
+      case .drained: self.flush(peer)
+      case .closed(let failure): self.closed(peer, reason: failure.map { "\($0)" } ?? "closed by the other side")
+      }
+    }
+    self.flush(peer)
+  }
+
+  func stepDialler(_ input: Dialler.Input) {
+    var effects: [Dialler.Effect] = []
+    _ = self.dialler.step(input, at: self.loop.now, into: &effects)
+    for case .dial(let peer, let attempt) in effects { self.dial(peer, attempt: attempt) }
+  }
+
+  private func dial(_ index: ReplicaIndex, attempt: Int) {
+    let member = self.settings.genesis.members[index]
+    let addresses = member.addresses.compactMap { PeerAddress($0) }
+    guard !addresses.isEmpty else { return self.stepDialler(.failed(index)) }
+    let address = addresses[attempt % addresses.count]
+    self.loop.connect(host: address.host, port: address.port) { [unowned self] result in
+      switch result {
+      case .success(let connection):
+        self.open(connection, role: .initiator, source: "\(address)", dialled: index)
+      case .failure(let failure):
+        self.log.emit(.dialFailed, ["member": .text(self.name(index)), "reason": .text("\(failure)")])
+        self.stepDialler(.failed(index))
+      }
+    }
+  }
+
+  private func received(_ bytes: [UInt8], from peer: PeerConnection) {
+    var events: [SessionEvent] = []
+    peer.session.take(bytes, at: self.loop.now, into: &events)
+    self.handle(events, of: peer)
+    if !peer.isClosed { self.flush(peer) }
+  }
+
+  private func handle(_ events: [SessionEvent], of peer: PeerConnection) {
+    for event in events where !peer.isClosed {
+      switch event {
+      case .proofNeeded(let bytes):
+        let signature = self.keys.member.sign(bytes)
+        var more: [SessionEvent] = []
+        peer.session.prove(signature, at: self.loop.now, into: &more)
+        self.handle(more, of: peer)
+      case .established(let key): self.established(peer, key)
+      case .message(let channel, let message): self.queue(message, on: channel, of: peer)
+      case .roundTrip(let span): peer.roundTrip = span
+      case .failed(let failure):
+        if peer.member == nil {
+          self.log.emit(.peerRefused, ["address": .text(peer.source), "reason": .text("\(failure)")])
+        }
+        self.flush(peer)
+        self.close(peer, reason: "\(failure)")
+      }
+    }
+  }
+
+  /// Of two connections with one member both sides keep the one that the smaller identifier dialled; of two of these,
+  /// the newer.
+  private func established(_ peer: PeerConnection, _ key: PublicKey) {
+    guard let member = self.node.configuration.index(of: key), member != self.settings.index else {
+      return self.close(peer, reason: "own key")
+    }
+    self.leaveHandshake(peer)
+    peer.member = member
+    if let held = self.byMember[member] {
+      let isOwnDialWanted = self.keys.publicKey < key
+      let (isNewOwn, isHeldOwn) = (peer.dialled != nil, held.dialled != nil)
+      if isNewOwn != isHeldOwn, isNewOwn != isOwnDialWanted {
+        return self.close(peer, reason: "a second connection")
+      }
+      self.byMember[member] = nil
+      self.close(held, reason: "replaced by a newer connection")
+      self.give(.disconnected(member))
+    }
+    self.byMember[member] = peer
+    self.stepDialler(.connected(member))
+    self.log.emit(
+      .peerConnected,
+      [
+        "member": .text(self.name(member)), "address": .text(peer.source),
+        "direction": peer.dialled == nil ? "inbound" : "outbound",
+      ])
+    self.give(.connected(member))
+  }
+
+  private func leaveHandshake(_ peer: PeerConnection) {
+    guard peer.dialled == nil, peer.member == nil else { return }
+    let left = self.pendingBySource[peer.source, default: 1] - 1
+    self.pendingBySource[peer.source] = left > 0 ? left : nil
+  }
+
+  private func close(_ peer: PeerConnection, reason: String) {
+    guard !peer.isClosed else { return }
+    self.forget(peer, reason: reason)
+    peer.connection.close()
+  }
+
+  private func closed(_ peer: PeerConnection, reason: String) {
+    guard !peer.isClosed else { return }
+    self.forget(peer, reason: reason)
+  }
+
+  private func forget(_ peer: PeerConnection, reason: String) {
+    peer.isClosed = true
+    self.leaveHandshake(peer)
+    self.peers.removeAll { $0 === peer }
+    if let member = peer.member, self.byMember[member] === peer {
+      self.byMember[member] = nil
+      self.log.emit(.peerDisconnected, ["member": .text(self.name(member)), "reason": .text(reason)])
+      self.give(.disconnected(member))
+      self.stepDialler(.disconnected(member))
+    } else if let dialled = peer.dialled, self.byMember[dialled] == nil {
+      self.stepDialler(.failed(dialled))
+    }
+  }
+
+  /// Gives a message to a member's session; what finds no room is dropped, and status exchange repairs it.
+  func send(_ bytes: [UInt8], on channel: Channel, to member: ReplicaIndex) {
+    guard let peer = self.byMember[member] else { return }
+    if !peer.session.enqueue(bytes, on: channel) { peer.dropped += 1 }
+  }
+
+  /// Moves what the sessions have to their sockets.
+  func flushPeers() {
+    for peer in self.peers where peer.session.hasOutput { self.flush(peer) }
+  }
+
+  private func flush(_ peer: PeerConnection) {
+    while peer.connection.pendingBytes < Self.writeAheadBytes {
+      let output = peer.session.takeOutput(max: 256 << 10)
+      guard !output.isEmpty else { return }
+      self.bytesSent += UInt64(output.count)
+      peer.connection.write(output)
+    }
+  }
+
+  var connectionDeadline: Tick {
+    self.peers.compactMap(\.session.deadline).min() ?? self.loop.now + Span.milliseconds(60_000)
+  }
+
+  func fireConnectionTimers(at now: Tick) {
+    for peer in self.peers {
+      guard let due = peer.session.deadline, due <= now else { continue }
+      var events: [SessionEvent] = []
+      peer.session.fireTimer(at: now, into: &events)
+      self.handle(events, of: peer)
+      if !peer.isClosed { self.flush(peer) }
+    }
+  }
+}
+
+/// Checking messages: in order for each connection and channel, heavy ones on the worker pool.
+extension NodeDriver {
+  private func queue(_ message: [UInt8], on channel: Channel, of peer: PeerConnection) {
+    peer.incoming[Int(channel.rawValue)].waiting.append(message)
+    self.check(channel, of: peer)
+  }
+
+  private func check(_ channel: Channel, of peer: PeerConnection) {
+    let index = Int(channel.rawValue)
+    guard !peer.isClosed, !peer.incoming[index].isChecking, !peer.incoming[index].waiting.isEmpty else { return }
+    let messages = peer.incoming[index].waiting
+    peer.incoming[index].waiting = []
+    let checker = self.checker
+    let check: @Sendable () -> [Result<CheckedMessage, PeerFault>] = {
+      messages.map { message in Result { () throws(PeerFault) in try checker.check(message, on: channel) } }
+    }
+    let bytes = messages.reduce(0) { $0 + $1.count }
+    if messages.count == 1, bytes <= Self.inlineBytesMax {
+      return self.take(check(), bytes: bytes, channel, from: peer)
+    }
+    peer.incoming[index].isChecking = true
+    self.loop.work(check) { [self] results in
+      peer.incoming[index].isChecking = false
+      self.take(results, bytes: bytes, channel, from: peer)
+      self.check(channel, of: peer)
+    }
+  }
+
+  /// A lone small message, a vote or a status, costs less to check than to hand to another thread.
+  private static let inlineBytesMax = 2048
+
+  private func take(
+    _ results: [Result<CheckedMessage, PeerFault>], bytes: Int, _ channel: Channel, from peer: PeerConnection
+  ) {
+    guard let member = peer.member else { return }
+    for result in results {
+      switch result {
+      case .success(let message): self.give(.received(message, from: member))
+      case .failure(let fault):
+        self.log.emit(.peerFaulted, ["member": .text(self.name(member)), "reason": .text("\(fault)")])
+        self.give(.refused(from: member))
+      }
+    }
+    guard !peer.isClosed else { return }
+    peer.session.consumed(bytes, on: channel)
+    if peer.session.hasOutput { self.flush(peer) }
+  }
+}

@@ -1,0 +1,263 @@
+internal import Discovery
+public import EventLoop
+internal import Foundation
+internal import HealthRecords
+internal import Ledger
+public import Messages
+public import NodeCore
+internal import Ordering
+public import Primitives
+internal import Rules
+internal import Sessions
+internal import Signing
+public import Storage
+public import Telemetry
+
+/// What a node is started with.
+public struct NodeSettings: Sendable {
+  /// The consortium.
+  public let genesis: Genesis
+  /// Which member this node is.
+  public let index: ReplicaIndex
+  /// The IP address and port on which members are accepted.
+  public let listen: (host: String, port: UInt16)
+  /// Limits and spans of the node's own.
+  public var parameters = Node.Parameters()
+
+  /// Settings of given parts.
+  public init(genesis: Genesis, index: ReplicaIndex, listen: (host: String, port: UInt16)) {
+    (self.genesis, self.index, self.listen) = (genesis, index, listen)
+  }
+}
+
+/// Joins the node to the world: effects become calls, completions become inputs. For the loop's thread only.
+public final class NodeDriver {
+  let loop: EventLoop
+  let settings: NodeSettings
+  let keys: NodeKeys
+  let log: Log
+  let store: Store
+  /// The state as execution sees it.
+  public let state: StateView
+  /// The store of sealed objects.
+  public let vault: Vault
+  let checker: MessageChecker
+  /// The node.
+  public private(set) var node: Node
+  private let writer: StorageWriter
+  private var timer: LoopTimer?
+  private var inputs: [Node.Input] = []
+  private var isStepping = false
+  private var executionDue = false
+  private var gate = DurabilityGate<Waiting>()
+  private let fail: (StorageFailure) -> Void
+  // Network.
+  var listener: TCPListener?
+  var dialler: Dialler
+  var peers: [PeerConnection] = []
+  var byMember: [ReplicaIndex: PeerConnection] = [:]
+  let staticKey: NoiseHandshake.KeyPair
+  var pendingBySource: [String: Int] = [:]
+  // Services.
+  var receipts = ReceiptWaiters()
+  var questions: [UInt64: CheckedContinuation<[UInt8]?, Never>] = [:]
+  var nextQuestion: UInt64 = 0
+  /// Answers a member's question; nil where there is no answer.
+  public var onQuestion: ((MemberID, [UInt8]) -> [UInt8]?)?
+  /// Inputs by what became of them.
+  public private(set) var dispositions: [String: UInt64] = [:]
+  /// Bytes sent to members since the start.
+  public internal(set) var bytesSent: UInt64 = 0
+  var progress = Progress()
+
+  private enum Waiting {
+    case send(ReplicaIndex, Channel, [UInt8])
+    case handBack(SignedItem)
+  }
+
+  /// A driver over an opened store; `fail` hears of a durable write that failed, after which nothing may go on.
+  ///
+  /// - Throws: `StorageFailure` where the store is damaged.
+  public init(
+    loop: EventLoop, settings: NodeSettings, keys: consuming NodeKeys, store: Store, vault: Vault, log: Log,
+    fail: @escaping (StorageFailure) -> Void
+  ) throws(StorageFailure) {
+    (self.loop, self.settings, self.log) = (loop, settings, log)
+    (self.store, self.vault, self.fail) = (store, vault, fail)
+    self.keys = keys
+    let genesis = settings.genesis
+    let reader = try StoreReader(store)
+    self.state = StateView(reader)
+    let stored = try reader.restore(limits: genesis.limits)
+    self.node = Node(
+      genesis: genesis, index: settings.index, parameters: settings.parameters, rules: HealthRules(),
+      restoring: stored, seed: SecureRandom.seed(), at: loop.now)
+    self.writer = StorageWriter(store)
+    self.checker = MessageChecker(
+      network: genesis.network, configuration: genesis.configuration, limits: genesis.limits)
+    self.staticKey = NoiseHandshake.KeyPair(secret: SecureRandom.bytes(32))
+    let own = genesis.members[settings.index].key
+    let others = genesis.members.indices.filter { $0 != settings.index }
+    self.dialler = Dialler(
+      peers: others, later: Set(others.filter { genesis.members[$0].key < own }), seed: SecureRandom.seed(),
+      at: loop.now)
+  }
+
+  /// Starts listening, dialling and stepping.
+  ///
+  /// - Throws: `NetworkFailure` where the port cannot be listened on.
+  public func start() throws(NetworkFailure) {
+    self.timer = self.loop.makeTimer { [unowned self] in self.fireTimers() }
+    self.loop.onTurnEnd = { [unowned self] in self.endTurn() }
+    try self.listen()
+    self.give(.timerFired)
+    self.fireTimers()
+  }
+
+  /// Both clocks.
+  var moment: Moment {
+    Moment(
+      tick: self.loop.now,
+      wall: Timestamp(milliseconds: UInt64(max(0, Date().timeIntervalSince1970 * 1000))))
+  }
+
+  /// Gives the node an input, and does what follows from it.
+  func give(_ input: Node.Input) {
+    self.inputs.append(input)
+    guard !self.isStepping else { return }
+    self.isStepping = true
+    var next = 0
+    while next < self.inputs.count {
+      self.step(self.inputs[next])
+      next += 1
+    }
+    self.inputs.removeAll(keepingCapacity: true)
+    self.isStepping = false
+  }
+
+  private func step(_ input: Node.Input) {
+    var effects: [NodeEffect] = []
+    let outcome = self.node.step(input, at: self.moment, reader: self.state, into: &effects)
+    switch outcome {
+    case .accepted: break
+    case .ignored(let reason): self.dispositions["ignored \(reason)", default: 0] += 1
+    case .rejected(let reason): self.dispositions["rejected \(reason)", default: 0] += 1
+    }
+    for effect in effects { self.perform(effect) }
+  }
+
+  private func perform(_ effect: NodeEffect) {
+    switch effect {
+    case .persist(let write): self.gate.persist(write)
+    case .send(let peer, let channel, let bytes): self.pass(.send(peer, channel, bytes))
+    case .handBack(let item): self.pass(.handBack(item))
+    case .sign(let request):
+      let now = self.moment
+      let item = self.keys.sign(
+        request, network: self.settings.genesis.network, as: self.settings.index,
+        seconds: now.wall.milliseconds / 1000)
+      self.step(.signed(item))
+    case .serveBlocks(let peer, let request): self.serve(request, to: peer)
+    case .serveDecisions(let peer, let from, let through): self.serveDecisions(to: peer, from, through)
+    case .executed(let write, let receipts):
+      self.state.apply(write.writes, batch: self.gate.openBatch)
+      self.executed(write, receipts)
+    case .continueExecution: self.executionDue = true
+    case .question(let peer, let number, let bytes): self.answer(bytes, number, to: peer)
+    case .answer(_, let number, let bytes):
+      self.questions.removeValue(forKey: number)?.resume(returning: bytes)
+    case .report(let event): self.report(event)
+    }
+  }
+
+  private func pass(_ item: Waiting) {
+    guard let item = self.gate.pass(item) else { return }
+    self.release(item)
+  }
+
+  private func release(_ item: Waiting) {
+    switch item {
+    case .send(let peer, let channel, let bytes): self.send(bytes, on: channel, to: peer)
+    case .handBack(let item): self.give(.durable(item))
+    }
+  }
+
+  /// The turn's end: what became due goes on, and what it made durable goes to the storage thread as one batch.
+  private func endTurn() {
+    if self.executionDue {
+      self.executionDue = false
+      self.give(.sliceDue)
+      // The loop polls once between slices, so that votes never wait for a large cut.
+      if self.executionDue { self.loop.submit {} }
+    }
+    self.flush()
+    self.flushPeers()
+    self.setTimer()
+  }
+
+  private func flush() {
+    guard let (number, batch) = self.gate.takeBatch() else { return }
+    let loop = self.loop
+    nonisolated(unsafe) let me = self
+    self.writer.write(batch) { result in loop.submit { unsafe me.wrote(number, result) } }
+  }
+
+  private func wrote(_ number: UInt64, _ result: Result<Void, StorageFailure>) {
+    do throws(StorageFailure) {
+      try result.get()
+      try self.state.settle(through: number)
+    } catch {
+      // Fail-stop: what waits for this write must never be seen.
+      self.log.emit(.nodeFailed, ["reason": .text("\(error)")])
+      return self.fail(error)
+    }
+    for item in self.gate.settle(number) { self.release(item) }
+  }
+
+  private func setTimer() {
+    var next = min(self.node.deadline, self.connectionDeadline)
+    if let dial = self.dialler.deadline { next = min(next, dial) }
+    self.timer?.set(to: next)
+  }
+
+  private func fireTimers() {
+    let now = self.loop.now
+    if self.node.deadline <= now { self.give(.timerFired) }
+    self.fireConnectionTimers(at: now)
+    self.stepDialler(.timerFired)
+  }
+
+  private func serve(_ request: BlockRequest, to peer: ReplicaIndex) {
+    do {
+      let blocks = try self.state.store.blocks(
+        lane: request.lane, from: request.above.next, through: request.head.position, bytesMax: 4 << 20)
+      guard !blocks.isEmpty else { return }
+      self.give(.said(.blocks(Array(blocks.prefix(4096))), to: peer))
+    } catch { self.log.emit(.nodeFailed, ["reason": .text("\(error)")]) }
+  }
+
+  private func serveDecisions(to peer: ReplicaIndex, _ from: SequenceNumber, _ through: SequenceNumber) {
+    do {
+      let count = Int(through.number - from.number) + 1
+      let decisions = try self.state.store.decisions(from: from, countMax: min(count, 64))
+      guard !decisions.isEmpty else { return }
+      self.give(.said(.decisions(decisions), to: peer))
+    } catch { self.log.emit(.nodeFailed, ["reason": .text("\(error)")]) }
+  }
+
+  /// Ends in order: hands over the view and writes what is under way.
+  public func stop(then done: @escaping () -> Void) {
+    self.log.emit(.nodeStopping)
+    self.give(.stepDownRequested)
+    self.endTurn()
+    let loop = self.loop
+    nonisolated(unsafe) let (me, finish) = (self, done)
+    @Sendable func wait() {
+      loop.submit {
+        guard unsafe me.gate.isIdle else { return wait() }
+        unsafe finish()
+      }
+    }
+    wait()
+  }
+}

@@ -1,0 +1,95 @@
+internal import Foundation
+internal import NodeCore
+public import Rules
+public import Storage
+
+/// The state as execution sees it: the store's snapshot under the writes that are not durable yet.
+///
+/// For the loop's thread only; it is `Sendable` because machines hold readers.
+public final class StateView: StateReader, @unchecked Sendable {
+  private struct Pending {
+    let value: [UInt8]?
+    let batch: UInt64
+  }
+
+  /// The snapshot.
+  public let store: StoreReader
+  private var pending: [[UInt8]: Pending] = [:]
+
+  init(_ store: StoreReader) { self.store = store }
+
+  /// Lays the writes of a batch over the snapshot.
+  func apply(_ writes: [StateWrite], batch: UInt64) {
+    for write in writes { self.pending[write.key] = Pending(value: write.value, batch: batch) }
+  }
+
+  /// A batch is durable: first the snapshot moves on, then the batch is dropped (the other way round a write would
+  /// vanish for a turn).
+  func settle(through batch: UInt64) throws(StorageFailure) {
+    try self.store.renew()
+    guard !self.pending.isEmpty else { return }
+    self.pending = self.pending.filter { $0.value.batch > batch }
+  }
+
+  /// The value of a key.
+  public func value(_ key: [UInt8]) -> [UInt8]? {
+    if let change = self.pending[key] { return change.value }
+    return self.store.value(key)
+  }
+
+  /// The first pair whose key begins with `prefix` and is after `key`.
+  public func next(after key: [UInt8], prefix: [UInt8], inclusive: Bool) -> (key: [UInt8], value: [UInt8])? {
+    let added = self.pending.filter { entry in
+      entry.value.value != nil && entry.key.starts(with: prefix)
+        && (key.lexicographicallyPrecedes(entry.key) || (inclusive && entry.key == key))
+    }.min { $0.key.lexicographicallyPrecedes($1.key) }
+    var start = inclusive ? key : key + [0]
+    var stored: (key: [UInt8], value: [UInt8])?
+    while let pair = self.store.pair(from: start), pair.key.starts(with: prefix) {
+      if self.pending[pair.key] == nil {
+        stored = pair
+        break
+      }
+      start = pair.key + [0]
+    }
+    guard let added, let value = added.value.value else { return stored }
+    guard let stored, stored.key.lexicographicallyPrecedes(added.key) else { return (added.key, value) }
+    return stored
+  }
+}
+
+/// The thread on which everything becomes durable: one batch at a time, one transaction and one sync each.
+final class StorageWriter: @unchecked Sendable {
+  private let store: Store
+  private let condition = NSCondition()
+  private var batch: [StoreWrite]?
+  private var done: (@Sendable (Result<Void, StorageFailure>) -> Void)?
+
+  init(_ store: Store) {
+    self.store = store
+    let thread = Thread { [self] in while true { self.work() } }
+    thread.name = "storage"
+    thread.start()
+  }
+
+  /// Writes a batch; the one before must be done.
+  func write(_ batch: [StoreWrite], done: @escaping @Sendable (Result<Void, StorageFailure>) -> Void) {
+    self.condition.lock()
+    precondition(self.batch == nil, "one batch at a time")
+    (self.batch, self.done) = (batch, done)
+    self.condition.signal()
+    self.condition.unlock()
+  }
+
+  private func work() {
+    self.condition.lock()
+    while self.batch == nil { self.condition.wait() }
+    let (batch, done) = (self.batch ?? [], self.done)
+    (self.batch, self.done) = (nil, nil)
+    self.condition.unlock()
+    do {
+      try self.store.write(batch)
+      done?(.success(()))
+    } catch { done?(.failure(error)) }
+  }
+}

@@ -1,0 +1,178 @@
+import Primitives
+
+/// Control items and the heartbeat: how the mesh grows, shrinks and mends itself (gossipsub v1.1).
+extension Gossip {
+  mutating func take(
+    _ items: [ControlItem], from peer: Peer, at now: Tick, into effects: inout [Effect]
+  ) -> Outcome {
+    guard self.peers[peer] != nil else { return .ignored(.unknownPeer) }
+    var answer: [ControlItem] = []
+    var outcome = Outcome.accepted
+    for item in items {
+      switch item {
+      case .subscribe(let topic, let isIn): self.subscribe(peer, topic, isIn: isIn, answer: &answer)
+      case .graft(let topic): outcome = self.graft(peer, topic, at: now, answer: &answer)
+      case .prune(let topic, let backoff):
+        self.mesh[topic]?.remove(peer)
+        let span = min(Span.milliseconds(UInt64(backoff)), self.parameters.pruneBackoff * 60)
+        self.backoff[topic, default: [:]][peer] = now + span
+      case .iHave(_, let identifiers): outcome = self.hear(identifiers, from: peer, at: now, answer: &answer)
+      case .iWant(let identifiers): self.serve(identifiers, to: peer, into: &effects)
+      case .iDontWant(let identifiers): self.note(identifiers, from: peer, at: now)
+      }
+    }
+    if !answer.isEmpty { effects.append(.control(to: peer, answer)) }
+    return outcome
+  }
+
+  /// A thin mesh takes a new subscriber at once: what is said before the next heartbeat must find its way too.
+  private mutating func subscribe(_ peer: Peer, _ topic: Topic, isIn: Bool, answer: inout [ControlItem]) {
+    if isIn {
+      self.peers[peer]?.topics.insert(topic)
+      guard let mesh = self.mesh[topic], mesh.count < self.parameters.degreeMin, !mesh.contains(peer),
+        self.backoff[topic]?[peer] == nil
+      else { return }
+      self.mesh[topic]?.insert(peer)
+      answer.append(.graft(topic))
+    } else {
+      self.peers[peer]?.topics.remove(topic)
+      self.mesh[topic]?.remove(peer)
+    }
+  }
+
+  private mutating func graft(
+    _ peer: Peer, _ topic: Topic, at now: Tick, answer: inout [ControlItem]
+  ) -> Outcome {
+    guard let mesh = self.mesh[topic] else { return .ignored(.idle) }
+    let refusal = ControlItem.prune(
+      topic, backoffMilliseconds: UInt32(self.parameters.pruneBackoff.milliseconds))
+    if let until = self.backoff[topic]?[peer], now < until {
+      answer.append(refusal)
+      return .rejected(.backoff)
+    }
+    guard mesh.count < self.parameters.degreeMax || mesh.contains(peer) else {
+      answer.append(refusal)
+      self.backoff[topic, default: [:]][peer] = now + self.parameters.pruneBackoff
+      return .ignored(.full)
+    }
+    self.peers[peer]?.topics.insert(topic)
+    self.mesh[topic]?.insert(peer)
+    return .accepted
+  }
+
+  /// Asks for what is new, within the heartbeat's bounds; what is asked for is promised.
+  private mutating func hear(
+    _ identifiers: [Digest], from peer: Peer, at now: Tick, answer: inout [ControlItem]
+  ) -> Outcome {
+    guard var state = self.peers[peer] else { return .ignored(.unknownPeer) }
+    state.iHaveItems += 1
+    defer { self.peers[peer] = state }
+    guard state.iHaveItems <= self.parameters.iHaveItemsMax else { return .ignored(.flood) }
+    let room = max(0, self.parameters.iHaveIdentifiersMax - state.iHaveIdentifiers)
+    var asked = Set(self.peers.values.flatMap(\.promises.keys))
+    var wanted: [Digest] = []
+    for identifier in identifiers where self.seen[identifier] == nil && wanted.count < room {
+      if asked.insert(identifier).inserted { wanted.append(identifier) }
+    }
+    guard !wanted.isEmpty else { return .ignored(.duplicate) }
+    state.iHaveIdentifiers += wanted.count
+    for identifier in wanted { state.promises[identifier] = now + self.parameters.iWantFollowUp }
+    answer.append(.iWant(wanted))
+    return .accepted
+  }
+
+  private mutating func serve(_ identifiers: [Digest], to peer: Peer, into effects: inout [Effect]) {
+    for identifier in identifiers {
+      guard var cached = self.cache[identifier] else { continue }
+      let sent = cached.sentOnRequest[peer, default: 0]
+      guard sent < self.parameters.retransmissionsMax else { continue }
+      cached.sentOnRequest[peer] = sent + 1
+      self.cache[identifier] = cached
+      effects.append(.send(to: peer, cached.topic, cached.payload))
+    }
+  }
+
+  private mutating func note(_ identifiers: [Digest], from peer: Peer, at now: Tick) {
+    guard var state = self.peers[peer] else { return }
+    for identifier in identifiers where state.dontWant.count < self.parameters.iHaveIdentifiersMax {
+      state.dontWant[identifier] = now
+    }
+    self.peers[peer] = state
+  }
+
+  mutating func beat(at now: Tick, into effects: inout [Effect]) {
+    self.nextHeartbeat = now + self.parameters.heartbeat
+    var control: [Peer: [ControlItem]] = [:]
+    for topic in self.topics.sorted() {
+      self.maintain(topic, at: now, control: &control)
+      self.gossip(topic, control: &control)
+    }
+    for peer in control.keys.sorted() { effects.append(.control(to: peer, control[peer] ?? [])) }
+    self.age(at: now)
+  }
+
+  /// Grafts below Dlo, prunes above Dhi.
+  private mutating func maintain(_ topic: Topic, at now: Tick, control: inout [Peer: [ControlItem]]) {
+    self.backoff[topic] = self.backoff[topic]?.filter { $0.value > now }
+    var mesh = self.mesh[topic] ?? []
+    if mesh.count < self.parameters.degreeMin {
+      var candidates = self.peers.keys.sorted().filter { peer in
+        !mesh.contains(peer) && self.peers[peer]?.topics.contains(topic) == true
+          && self.backoff[topic]?[peer] == nil
+      }
+      self.random.shuffle(&candidates)
+      for peer in candidates.prefix(self.parameters.degree - mesh.count) {
+        mesh.insert(peer)
+        control[peer, default: []].append(.graft(topic))
+      }
+    } else if mesh.count > self.parameters.degreeMax {
+      var members = mesh.sorted()
+      self.random.shuffle(&members)
+      for peer in members.dropFirst(self.parameters.degree) {
+        mesh.remove(peer)
+        self.backoff[topic, default: [:]][peer] = now + self.parameters.pruneBackoff
+        let backoff = UInt32(self.parameters.pruneBackoff.milliseconds)
+        control[peer, default: []].append(.prune(topic, backoffMilliseconds: backoff))
+      }
+    }
+    self.mesh[topic] = mesh
+  }
+
+  /// Tells some peers outside the mesh what was heard in the last heartbeats.
+  private mutating func gossip(_ topic: Topic, control: inout [Peer: [ControlItem]]) {
+    let recent = self.history.prefix(self.parameters.historyGossip).joined()
+      .filter { self.cache[$0]?.topic == topic }
+    guard !recent.isEmpty else { return }
+    let mesh = self.mesh[topic] ?? []
+    var outside = self.peers.keys.sorted().filter { peer in
+      !mesh.contains(peer) && self.peers[peer]?.topics.contains(topic) == true
+    }
+    self.random.shuffle(&outside)
+    let count = max(self.parameters.degreeLazy, outside.count / self.parameters.gossipFactorOneIn)
+    for peer in outside.prefix(count) {
+      control[peer, default: []].append(.iHave(topic, Array(recent.prefix(ControlItem.identifiersMax))))
+    }
+  }
+
+  private mutating func age(at now: Tick) {
+    self.history.insert([], at: 0)
+    while self.history.count > self.parameters.historyLength {
+      for identifier in self.history.removeLast() {
+        self.cacheBytes -= self.cache.removeValue(forKey: identifier)?.payload.count ?? 0
+      }
+    }
+    while self.seenFirst < self.seenOrder.count,
+      self.seenOrder[self.seenFirst].at + self.parameters.seenFor <= now
+    {
+      self.forgetOldest()
+    }
+    for (peer, before) in self.peers {
+      var state = before
+      (state.iHaveItems, state.iHaveIdentifiers) = (0, 0)
+      state.brokenPromises += state.promises.count { $0.value <= now }
+      state.promises = state.promises.filter { $0.value > now }
+      state.dontWant = state.dontWant.filter { $0.value + self.parameters.iWantFollowUp > now }
+      self.peers[peer] = state
+    }
+  }
+}

@@ -1,0 +1,211 @@
+public import Primitives
+
+/// The gossip router of one node: who is in each topic's mesh, what was seen, what goes to whom.
+///
+/// Source: gossipsub v1.1, IDONTWANT of v1.2; OVERLAY §2 names the deviations: own messages go to every direct peer,
+/// others' along the mesh, and not to a peer that is known to have them or to be linked to their author.
+public struct Gossip: Sendable, Equatable {
+  /// A peer's number, which the owner gives; for members the replica's index.
+  public typealias Peer = Int
+
+  /// What happens to the router.
+  public enum Input: Sendable {
+    /// A session opened. Direct peers, the other members, get every own message.
+    case connected(Peer, isDirect: Bool)
+    /// A session closed.
+    case disconnected(Peer)
+    /// The owner has something to say.
+    case publish(Topic, identifier: Digest, [UInt8])
+    /// A large message is about to be validated: the mesh need not send it.
+    case announced(Topic, identifier: Digest, bytes: Int, from: Peer)
+    /// A message was validated. `linked` are the peers that its author reaches without us.
+    case validated(Topic, identifier: Digest, [UInt8], from: Peer, linked: ReplicaSet)
+    /// A message was invalid: it is not forwarded.
+    case invalid(from: Peer)
+    /// Control items arrived.
+    case control([ControlItem], from: Peer)
+    /// The heartbeat is due.
+    case timerFired
+  }
+
+  /// What the router wants done.
+  public enum Effect: Sendable, Hashable {
+    /// Send a message.
+    case send(to: Peer, Topic, [UInt8])
+    /// Send control items.
+    case control(to: Peer, [ControlItem])
+    /// An own message reached nobody: an alarm.
+    case unheard(Topic)
+  }
+
+  /// Why an input was of no use, or wrong.
+  public enum Reason: String, Sendable, Hashable {
+    /// It was seen before.
+    case duplicate
+    /// No such peer is connected.
+    case unknownPeer = "unknown peer"
+    /// A graft during back-off.
+    case backoff
+    /// More than is accepted in a heartbeat.
+    case flood
+    /// Content that no honest peer sends.
+    case invalid
+    /// There are too many peers.
+    case full
+    /// Nothing to do.
+    case idle
+  }
+
+  /// What a step came to.
+  public typealias Outcome = Disposition<Reason>
+
+  struct PeerState: Sendable, Equatable {
+    let isDirect: Bool
+    var topics: Set<Topic> = []
+    var iHaveItems = 0
+    var iHaveIdentifiers = 0
+    var dontWant: [Digest: Tick] = [:]
+    /// Identifiers asked for, and until when they are promised.
+    var promises: [Digest: Tick] = [:]
+    var brokenPromises = 0
+    var invalidMessages = 0
+  }
+
+  struct Cached: Sendable, Equatable {
+    let topic: Topic
+    let payload: [UInt8]
+    var sentOnRequest: [Peer: Int] = [:]
+  }
+
+  let parameters: GossipParameters
+  let topics: Set<Topic>
+  var peers: [Peer: PeerState] = [:]
+  var mesh: [Topic: Set<Peer>] = [:]
+  var backoff: [Topic: [Peer: Tick]] = [:]
+  var seen: [Digest: Tick] = [:]
+  var seenOrder: [(identifier: Digest, at: Tick)] = []
+  var seenFirst = 0
+  var cache: [Digest: Cached] = [:]
+  var history: [[Digest]] = [[]]
+  var cacheBytes = 0
+  var random: SeededGenerator
+  var nextHeartbeat: Tick
+
+  /// A router that is in `topics`.
+  public init(topics: Set<Topic>, parameters: GossipParameters, seed: UInt64, at now: Tick) {
+    (self.topics, self.parameters) = (topics, parameters)
+    self.random = SeededGenerator(seed: seed)
+    self.nextHeartbeat = now + parameters.heartbeat
+    for topic in topics { self.mesh[topic] = [] }
+  }
+
+  /// Takes one input; appends effects in their order.
+  public mutating func step(_ input: Input, at now: Tick, into effects: inout [Effect]) -> Outcome {
+    switch input {
+    case .connected(let peer, let isDirect):
+      guard self.peers.count < self.parameters.peersMax else { return .ignored(.full) }
+      self.peers[peer] = PeerState(isDirect: isDirect)
+      effects.append(.control(to: peer, self.topics.sorted().map { .subscribe($0, isIn: true) }))
+      return .accepted
+    case .disconnected(let peer):
+      guard self.peers.removeValue(forKey: peer) != nil else { return .ignored(.unknownPeer) }
+      for topic in self.topics { self.mesh[topic]?.remove(peer) }
+      return .accepted
+    case .publish(let topic, let identifier, let payload):
+      return self.publish(topic, identifier, payload, at: now, into: &effects)
+    case .announced(_, let identifier, let bytes, let from):
+      return self.announce(identifier, bytes, from: from, into: &effects)
+    case .validated(let topic, let identifier, let payload, let from, let linked):
+      return self.forward(topic, identifier, payload, from: from, linked: linked, at: now, into: &effects)
+    case .invalid(let from):
+      self.peers[from]?.invalidMessages += 1
+      return .rejected(.invalid)
+    case .control(let items, let from): return self.take(items, from: from, at: now, into: &effects)
+    case .timerFired:
+      guard now >= self.nextHeartbeat else { return .ignored(.idle) }
+      self.beat(at: now, into: &effects)
+      return .accepted
+    }
+  }
+
+  /// The next point in time at which it wants `.timerFired`.
+  public var deadline: Tick { self.nextHeartbeat }
+  /// The mesh of a topic, for the operator and for tests.
+  public func meshPeers(_ topic: Topic) -> [Peer] { (self.mesh[topic] ?? []).sorted() }
+  /// Whether a message was seen within the last two minutes.
+  public func hasSeen(_ identifier: Digest) -> Bool { self.seen[identifier] != nil }
+
+  private mutating func remember(_ identifier: Digest, at now: Tick) {
+    self.seen[identifier] = now
+    self.seenOrder.append((identifier, now))
+    if self.seenOrder.count - self.seenFirst > self.parameters.seenMax { self.forgetOldest() }
+  }
+
+  mutating func forgetOldest() {
+    self.seen[self.seenOrder[self.seenFirst].identifier] = nil
+    self.seenFirst += 1
+    if self.seenFirst > 4096, self.seenFirst * 2 > self.seenOrder.count {
+      self.seenOrder.removeFirst(self.seenFirst)
+      self.seenFirst = 0
+    }
+  }
+
+  private mutating func keep(_ topic: Topic, _ identifier: Digest, _ payload: [UInt8]) {
+    guard self.cacheBytes + payload.count <= self.parameters.cacheBytesMax else { return }
+    self.cache[identifier] = Cached(topic: topic, payload: payload)
+    self.cacheBytes += payload.count
+    self.history[0].append(identifier)
+  }
+
+  /// Own messages flood to all direct peers and all subscribers (v1.1 flood publishing).
+  private mutating func publish(
+    _ topic: Topic, _ identifier: Digest, _ payload: [UInt8], at now: Tick, into effects: inout [Effect]
+  ) -> Outcome {
+    guard self.seen[identifier] == nil else { return .ignored(.duplicate) }
+    self.remember(identifier, at: now)
+    self.keep(topic, identifier, payload)
+    var reached = false
+    for peer in self.peers.keys.sorted() {
+      guard let state = self.peers[peer], state.isDirect || state.topics.contains(topic),
+        state.dontWant[identifier] == nil
+      else { continue }
+      effects.append(.send(to: peer, topic, payload))
+      reached = true
+    }
+    if !reached { effects.append(.unheard(topic)) }
+    return .accepted
+  }
+
+  private func announce(
+    _ identifier: Digest, _ bytes: Int, from: Peer, into effects: inout [Effect]
+  ) -> Outcome {
+    guard bytes >= self.parameters.iDontWantBytesMin, self.seen[identifier] == nil else {
+      return .ignored(.idle)
+    }
+    let receivers = Set(self.mesh.values.joined()).sorted().filter { $0 != from }
+    for peer in receivers { effects.append(.control(to: peer, [.iDontWant([identifier])])) }
+    return receivers.isEmpty ? .ignored(.idle) : .accepted
+  }
+
+  private mutating func forward(
+    _ topic: Topic, _ identifier: Digest, _ payload: [UInt8], from: Peer, linked: ReplicaSet, at now: Tick,
+    into effects: inout [Effect]
+  ) -> Outcome {
+    self.peers[from]?.promises[identifier] = nil
+    guard self.seen[identifier] == nil else { return .ignored(.duplicate) }
+    self.remember(identifier, at: now)
+    self.keep(topic, identifier, payload)
+    for peer in (self.mesh[topic] ?? []).sorted() where peer != from && !linked.contains(peer) {
+      guard self.peers[peer]?.dontWant[identifier] == nil else { continue }
+      effects.append(.send(to: peer, topic, payload))
+    }
+    return .accepted
+  }
+
+  /// Two routers are equal when the same inputs lead to the same effects.
+  public static func == (left: Gossip, right: Gossip) -> Bool {
+    left.peers == right.peers && left.mesh == right.mesh && left.seen == right.seen
+      && left.backoff == right.backoff && left.cache == right.cache && left.history == right.history
+      && left.random == right.random && left.nextHeartbeat == right.nextHeartbeat
+  }
+}

@@ -1,0 +1,159 @@
+internal import Merkle
+public import Messages
+public import Primitives
+internal import Signing
+
+/// When this member signs tree heads, and when Q signatures make one stable (LEDGER §6).
+public struct Checkpoints: Sendable {
+  /// What happens.
+  public enum Input: Sendable {
+    /// A cut was executed.
+    case executed(LedgerPosition)
+    /// This member's signatures of a body are durable.
+    case signed(Cosignature)
+    /// A member's signatures arrived.
+    case received(Cosignature)
+    /// A point in time that `deadline` named has come.
+    case timerFired
+  }
+
+  /// What it wants done.
+  public enum Effect: Sendable, Hashable {
+    /// Sign with the checkpoint key; the size is durable before the signature leaves.
+    case cosign(CheckpointBody)
+    /// Q members signed: keep it.
+    case stable(StableCheckpoint)
+    /// A member's history differs from this one's at a sequence number: nobody may go on as if nothing were.
+    case diverged(ReplicaIndex, SequenceNumber)
+  }
+
+  /// Why an input was of no use, or wrong.
+  public enum Reason: String, Sendable, Hashable {
+    /// At or below the stable checkpoint.
+    case settled
+    /// It was here before.
+    case duplicate
+    /// The signature is wrong.
+    case signature
+    /// The member's body is not this one's.
+    case diverged
+    /// Nothing to do.
+    case idle
+  }
+
+  /// What a step came to.
+  public typealias Outcome = Disposition<Reason>
+
+  /// The most own bodies that wait for a quorum.
+  static let openMax = 16
+  /// The most signatures of one member that wait for this one to execute so far.
+  static let earlyMax = 4
+
+  private let network: Digest
+  private let configuration: Configuration
+  private let interval: UInt64
+  private let idle: Span
+  /// The last stable checkpoint.
+  public private(set) var stable: StableCheckpoint?
+  /// This member's last signatures.
+  public private(set) var own: Cosignature?
+  private var position: LedgerPosition
+  private var executedAt: Tick?
+  private var signedSequence: SequenceNumber
+  private var bodies: [SequenceNumber: CheckpointBody] = [:]
+  private var collected: [SequenceNumber: [ReplicaIndex: Cosignature]] = [:]
+
+  /// Checkpoints that go on from what is executed and the last stable one.
+  public init(
+    network: Digest, configuration: Configuration, interval: UInt64, idle: Span, position: LedgerPosition,
+    stable: StableCheckpoint?, at now: Tick
+  ) {
+    (self.network, self.configuration, self.interval) = (network, configuration, interval)
+    (self.idle, self.position, self.stable) = (idle, position, stable)
+    self.signedSequence = stable?.body.sequence ?? .zero
+    self.executedAt = position.sequence > self.signedSequence ? now : nil
+  }
+
+  /// The next point in time at which it wants `.timerFired`.
+  public var deadline: Tick? { self.executedAt.map { $0 + self.idle } }
+
+  /// Takes one input; appends effects in their order.
+  public mutating func step(_ input: Input, at now: Tick, into effects: inout [Effect]) -> Outcome {
+    switch input {
+    case .executed(let position):
+      self.position = position
+      self.executedAt = now
+      guard position.sequence.number.isMultiple(of: self.interval) else { return .accepted }
+      return self.sign(into: &effects)
+    case .timerFired:
+      guard let due = self.deadline, now >= due else { return .ignored(.idle) }
+      return self.sign(into: &effects)
+    case .signed(let cosignature):
+      self.own = cosignature
+      return self.collect(cosignature, into: &effects)
+    case .received(let cosignature): return self.collect(cosignature, into: &effects)
+    }
+  }
+
+  private mutating func sign(into effects: inout [Effect]) -> Outcome {
+    self.executedAt = nil
+    guard self.position.sequence > self.signedSequence else { return .ignored(.settled) }
+    self.signedSequence = self.position.sequence
+    let body = CheckpointBody(
+      network: self.network, size: self.position.log.size, root: self.position.log.root,
+      sequence: self.position.sequence, stateDigest: self.position.stateDigest,
+      configuration: self.configuration.number)
+    self.bodies[body.sequence] = body
+    effects.append(.cosign(body))
+    let early = self.collected[body.sequence] ?? [:]
+    self.collected[body.sequence] = [:]
+    for signer in early.keys.sorted() {
+      if let cosignature = early[signer] { _ = self.collect(cosignature, into: &effects) }
+    }
+    self.trim()
+    return .accepted
+  }
+
+  private mutating func collect(_ cosignature: Cosignature, into effects: inout [Effect]) -> Outcome {
+    let sequence = cosignature.sequence
+    guard sequence > self.stable?.body.sequence ?? .zero, cosignature.signer < self.configuration.count else {
+      return .ignored(.settled)
+    }
+    guard self.collected[sequence]?[cosignature.signer] == nil else { return .ignored(.duplicate) }
+    guard let body = self.bodies[sequence] else {
+      self.keepForLater(cosignature)
+      return .accepted
+    }
+    guard cosignature.body == Cosignature.digest(of: body) else {
+      effects.append(.diverged(cosignature.signer, sequence))
+      return .rejected(.diverged)
+    }
+    guard cosignature.isAuthentic(for: body, in: self.configuration) else { return .rejected(.signature) }
+    self.collected[sequence, default: [:]][cosignature.signer] = cosignature
+    guard let held = self.collected[sequence], held.count >= self.configuration.quorum else { return .accepted }
+    let stable = StableCheckpoint(
+      body: body, cosignatures: held.keys.sorted().compactMap { held[$0] })
+    self.stable = stable
+    self.bodies = self.bodies.filter { $0.key > sequence }
+    self.collected = self.collected.filter { $0.key > sequence }
+    effects.append(.stable(stable))
+    return .accepted
+  }
+
+  /// Keeps what was signed of a sequence number that is not executed here yet: a few of each signer, the latest.
+  private mutating func keepForLater(_ cosignature: Cosignature) {
+    let signer = cosignature.signer
+    let early = self.collected.keys.filter { self.bodies[$0] == nil && self.collected[$0]?[signer] != nil }
+    if early.count >= Self.earlyMax, let lowest = early.min() { self.collected[lowest]?[signer] = nil }
+    self.collected[cosignature.sequence, default: [:]][signer] = cosignature
+    self.collected = self.collected.filter { !$0.value.isEmpty || self.bodies[$0.key] != nil }
+  }
+
+  /// Bounds what this member signed and what never became stable.
+  private mutating func trim() {
+    while self.bodies.count > Self.openMax, let first = self.bodies.keys.min() {
+      self.collected[first] = nil
+      self.bodies[first] = nil
+    }
+  }
+}

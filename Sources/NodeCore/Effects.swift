@@ -1,0 +1,82 @@
+public import Ledger
+public import Messages
+public import Ordering
+public import Primitives
+public import Sessions
+
+/// What a node stores, each under a key of its own kind.
+public enum StoreWrite: Sendable {
+  /// A block of any lane.
+  case block(Block)
+  /// What the ordering engine stores.
+  case ordering(OrderingWrite)
+  /// What executing one cut changed.
+  case execution(ExecutionWrite)
+  /// The largest tree head that this member signed, before the signature leaves.
+  case signedCheckpoint(CheckpointBody)
+  /// A tree head that Q members signed.
+  case stableCheckpoint(StableCheckpoint)
+}
+
+/// What a node asks its driver to sign.
+public enum Signable: Sendable {
+  /// A block of its own lane, with the member key.
+  case block(BlockHeader, body: [UInt8])
+  /// A vote or view message, with the member key.
+  case ballot(Ballotable)
+  /// A tree head, with the checkpoint key.
+  case checkpoint(CheckpointBody)
+}
+
+/// What this node signed.
+public enum SignedItem: Sendable {
+  /// A block.
+  case block(Block)
+  /// A vote or view message.
+  case ordering(OrderingMessage)
+  /// A tree head's signatures.
+  case cosignature(Cosignature)
+}
+
+/// What a node wants done, in this order. ⚑ A `send` or `handBack` waits until every `persist` before it, of this
+/// step or an earlier one, is durable; the rest happens at once.
+public enum NodeEffect: Sendable {
+  /// Make durable.
+  case persist(StoreWrite)
+  /// Send to a member.
+  case send(to: ReplicaIndex, Channel, [UInt8])
+  /// Give it back as `.durable`.
+  case handBack(SignedItem)
+  /// Sign, and give it back as `.signed` at once.
+  case sign(Signable)
+  /// Read blocks from storage and send them to a member.
+  case serveBlocks(to: ReplicaIndex, BlockRequest)
+  /// Read decisions from storage and send them to a member.
+  case serveDecisions(to: ReplicaIndex, from: SequenceNumber, through: SequenceNumber)
+  /// A cut was executed; its writes are the state from now on.
+  case executed(ExecutionWrite, [Receipt])
+  /// Execution has more to do: give `.sliceDue` when the rest of this turn's work is done.
+  case continueExecution
+  /// A member asks this hospital's services.
+  case question(from: ReplicaIndex, UInt64, [UInt8])
+  /// A member's services answered.
+  case answer(from: ReplicaIndex, UInt64, [UInt8])
+  /// Tell the operator.
+  case report(NodeEvent)
+}
+
+/// What an operator wants to know of a node's machines.
+public enum NodeEvent: Sendable, Hashable {
+  /// Of the ordering engine.
+  case ordering(OrderingEvent)
+  /// A member forked its lane.
+  case laneForked(MemberID, LanePosition)
+  /// A member signed another history: one of the two is wrong.
+  case diverged(MemberID, SequenceNumber)
+  /// A tree head became stable.
+  case checkpointStable(SequenceNumber, size: UInt64)
+  /// An own message reached no other member.
+  case unheard
+  /// A decided block's content cannot be executed: this store or a checked block is damaged.
+  case executionFailed(SequenceNumber)
+}

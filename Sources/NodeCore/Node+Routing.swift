@@ -1,0 +1,216 @@
+internal import Gossip
+internal import HealthRecords
+internal import Lanes
+internal import Ledger
+internal import Messages
+internal import Ordering
+internal import PBFT
+internal import Primitives
+internal import Sessions
+internal import Signing
+internal import Wire
+
+/// Each machine's effects, translated: what one machine wants of another happens in the same step.
+extension Node {
+  mutating func step(lanes input: Lanes.Input, _ run: inout NodeRun) -> Outcome {
+    var effects: [Lanes.Effect] = []
+    let outcome = self.lanes.step(input, at: run.now.tick, into: &effects)
+    for effect in effects { self.route(effect, &run) }
+    return outcome.map(Reason.lanes)
+  }
+
+  private mutating func route(_ effect: Lanes.Effect, _ run: inout NodeRun) {
+    switch effect {
+    case .seal(let header, let body): run.effects.append(.sign(.block(header, body: body)))
+    case .persist(let block):
+      run.effects.append(.persist(.block(block)))
+      run.effects.append(.handBack(.block(block)))
+    case .publish(let block): self.gossip(.blocks, block.digest, .block(block), &run)
+    case .announce(let peer?, let heads): self.send(.announcements(heads), to: peer, &run)
+    case .announce(nil, _):
+      if self.announceAt == nil { self.announceAt = run.now.tick + self.parameters.announceInterval }
+    case .request(let peer, let request): self.send(.blockRequest(request), to: peer, &run)
+    case .serve(let peer, let request): run.effects.append(.serveBlocks(to: peer, request))
+    case .advanced:
+      _ = self.step(replica: .lanesAdvanced, &run)
+      self.pumpExecution(&run)
+    case .forked(let evidence): self.accuse(evidence, &run)
+    }
+  }
+
+  /// Tells all members what became durable since the last time.
+  mutating func announce(_ run: inout NodeRun) {
+    self.announceAt = nil
+    let changed = self.lanes.announcements.filter { $0.head != self.announced[$0.lane] }
+    guard !changed.isEmpty else { return }
+    for announcement in changed { self.announced[announcement.lane] = announcement.head }
+    for peer in self.peers { self.send(.announcements(changed), to: peer, &run) }
+  }
+
+  /// Spreads the evidence of a fork and asks the ledger to keep it.
+  private mutating func accuse(_ evidence: ForkEvidence, _ run: inout NodeRun) {
+    run.effects.append(.report(.laneForked(evidence.first.author, evidence.first.position)))
+    let message = PeerMessage.evidence(evidence)
+    self.gossip(.evidence, MessageChecker.identifier(message.encoded), message, &run)
+    var nonce: [UInt8] = []
+    for _ in 0..<Transaction.nonceLengthBytes { nonce.append(UInt8(self.random.below(256))) }
+    let life = self.genesis.limits.transactionLifeMilliseconds
+    let transaction = Transaction(
+      kind: TransactionKind.forkEvidence.rawValue, hospital: self.configuration.members[self.index].id,
+      validUntil: run.now.wall.adding(milliseconds: life / 2), nonce: nonce, payload: evidence.encoded)
+    _ = self.step(lanes: .submitted([transaction.encoded]), &run)
+  }
+
+  mutating func step(replica input: Replica.Input, _ run: inout NodeRun) -> Outcome {
+    var effects: [OrderingEffect] = []
+    let outcome = self.replica.step(input, at: run.now, lanes: self.lanes, into: &effects)
+    for effect in effects { self.route(effect, &run) }
+    return outcome.map(Reason.replica)
+  }
+
+  private mutating func route(_ effect: OrderingEffect, _ run: inout NodeRun) {
+    switch effect {
+    case .persist(let write): run.effects.append(.persist(.ordering(write)))
+    case .cast(let ballot): run.effects.append(.sign(.ballot(ballot)))
+    case .send(let peer, let message): self.send(.ordering(message, isGossip: false), to: peer, &run)
+    case .sendStatus(let peer?, let status): self.send(.status(status), to: peer, &run)
+    case .sendStatus(nil, let status):
+      for peer in self.peers { self.send(.status(status), to: peer, &run) }
+    case .sendDecisions(let peer, let from, let through):
+      run.effects.append(.serveDecisions(to: peer, from: from, through: through))
+    case .fetch(let lane, let head): _ = self.step(lanes: .wanted(lane: lane, head), &run)
+    case .deliver(let decision):
+      self.decisions.append(decision)
+      _ = self.step(lanes: .decided(decision.cut), &run)
+      self.pumpExecution(&run)
+    case .report(let event): run.effects.append(.report(.ordering(event)))
+    }
+  }
+
+  mutating func step(gossip input: Gossip.Input, _ run: inout NodeRun) -> Outcome {
+    var effects: [Gossip.Effect] = []
+    let outcome = self.gossip.step(input, at: run.now.tick, into: &effects)
+    for effect in effects {
+      switch effect {
+      case .send(let peer, let topic, let bytes): run.effects.append(.send(to: peer, topic.channel, bytes))
+      case .control(let peer, let items): self.send(.control(items), to: peer, &run)
+      case .unheard: if self.configuration.count > 1 { run.effects.append(.report(.unheard)) }
+      }
+    }
+    return outcome.map(Reason.gossip)
+  }
+
+  mutating func gossip(_ topic: Topic, _ identifier: Digest, _ message: PeerMessage, _ run: inout NodeRun) {
+    _ = self.step(gossip: .publish(topic, identifier: identifier, message.encoded), &run)
+  }
+
+  mutating func step(checkpoints input: Checkpoints.Input, _ run: inout NodeRun) -> Outcome {
+    var effects: [Checkpoints.Effect] = []
+    let outcome = self.checkpoints.step(input, at: run.now.tick, into: &effects)
+    for effect in effects {
+      switch effect {
+      case .cosign(let body):
+        run.effects.append(.persist(.signedCheckpoint(body)))
+        run.effects.append(.sign(.checkpoint(body)))
+      case .stable(let checkpoint):
+        run.effects.append(.persist(.stableCheckpoint(checkpoint)))
+        let body = checkpoint.body
+        run.effects.append(.report(.checkpointStable(body.sequence, size: body.size)))
+      case .diverged(let signer, let sequence):
+        run.effects.append(.report(.diverged(self.configuration.members[signer].id, sequence)))
+      }
+    }
+    return outcome.map(Reason.checkpoints)
+  }
+
+  /// What the driver signed: stored where it must be, sent once that is durable, and then counted here too (⚑).
+  mutating func publish(_ item: SignedItem, _ run: inout NodeRun) -> Outcome {
+    switch item {
+    case .block(let block): run.effects.append(.persist(.block(block)))
+    case .cosignature(let cosignature):
+      let message = PeerMessage.cosignature(cosignature)
+      self.gossip(.checkpoints, MessageChecker.identifier(message.encoded), message, &run)
+    case .ordering(let content):
+      switch content {
+      case .prePrepare(let signed): run.effects.append(.persist(.ordering(.prePrepare(signed))))
+      case .newView(let signed): run.effects.append(.persist(.ordering(.newView(signed))))
+      case .prepare, .commit, .viewChange, .decision: break
+      }
+      let message = PeerMessage.ordering(content, isGossip: true)
+      self.gossip(.ordering, MessageChecker.identifier(message.encoded), message, &run)
+    }
+    run.effects.append(.handBack(item))
+    return .accepted
+  }
+
+  mutating func settle(_ item: SignedItem, _ run: inout NodeRun) -> Outcome {
+    switch item {
+    case .block(let block): self.step(lanes: .blockDurable(block), &run)
+    case .ordering(let message): self.step(replica: .message(Verified(checked: message)), &run)
+    case .cosignature(let cosignature): self.step(checkpoints: .signed(cosignature), &run)
+    }
+  }
+
+  /// Executes the next slice of what is decided, as soon as its blocks are there.
+  mutating func pumpExecution(_ run: inout NodeRun) {
+    if !self.execution.isRunning {
+      guard let decision = self.decisions.first, let blocks = self.blocks(of: decision, &run) else { return }
+      self.decisions.removeFirst()
+      self.execution.begin(decision.cut, at: decision.sequence, blocks: blocks, reader: run.reader)
+    }
+    let result: Execution.Result?
+    do { result = try self.execution.advance(max: self.parameters.executionSliceMax) } catch {
+      run.effects.append(.report(.executionFailed(self.execution.position.sequence.next)))
+      return
+    }
+    guard let result else {
+      run.effects.append(.continueExecution)
+      return
+    }
+    run.effects.append(.persist(.execution(result.write)))
+    run.effects.append(.executed(result.write, result.receipts))
+    _ = self.step(lanes: .executed(result.write.cut), &run)
+    _ = self.step(checkpoints: .executed(result.write.position), &run)
+    _ = self.step(replica: .executed(result.write.record.sequence, deadline: result.deadline), &run)
+    if !self.decisions.isEmpty { run.effects.append(.continueExecution) }
+  }
+
+  /// The blocks by which a cut grew, lanes in member order; nil, and they are fetched, where some are missing.
+  private mutating func blocks(
+    of decision: Decision, _ run: inout NodeRun
+  ) -> [(lane: Int, block: Block)]? {
+    var out: [(lane: Int, block: Block)] = []
+    var isWhole = true
+    for lane in 0..<self.configuration.count {
+      let (base, head) = (self.execution.cut.heads[lane], decision.cut.heads[lane])
+      if let chain = self.lanes.blocks(lane: lane, above: base, through: head) {
+        out += chain.map { (lane, $0) }
+      } else {
+        isWhole = false
+        _ = self.step(lanes: .wanted(lane: lane, head), &run)
+      }
+    }
+    return isWhole ? out : nil
+  }
+}
+
+extension Topic {
+  /// The channel on which a topic's messages travel.
+  var channel: Channel {
+    switch self {
+    case .blocks: .blocks
+    case .ordering, .checkpoints, .evidence, .transactions: .ordering
+    }
+  }
+}
+
+extension Disposition {
+  /// The same with another reason.
+  func map<Other>(_ transform: (Reason) -> Other) -> Disposition<Other> {
+    switch self {
+    case .accepted: .accepted
+    case .ignored(let reason): .ignored(transform(reason))
+    case .rejected(let reason): .rejected(transform(reason))
+    }
+  }
+}

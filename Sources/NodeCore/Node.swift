@@ -1,0 +1,279 @@
+public import Gossip
+internal import HealthRecords
+public import Lanes
+public import Ledger
+public import Messages
+public import Ordering
+public import PBFT
+public import Primitives
+public import Rules
+internal import Sessions
+internal import Signing
+internal import Wire
+
+/// A hospital's node as one value: lanes, ordering, execution, checkpoints and gossip joined.
+///
+/// It takes inputs and returns effects; a driver signs, stores and sends. Real nodes and the simulator run this value.
+public struct Node: Sendable {
+  /// Limits and spans of this node's own; they change no validity.
+  public struct Parameters: Sendable {
+    /// Of the lanes.
+    public var lanes = Lanes.Parameters()
+    /// Of the replica.
+    public var replica = Replica.Parameters()
+    /// Of the mesh.
+    public var gossip = GossipParameters()
+    /// The most transactions that are executed in one step.
+    public var executionSliceMax = 1000
+    /// After how long without a cut the last one is signed as a checkpoint.
+    public var checkpointIdle = Span.milliseconds(250)
+    /// How long announcements of blocks are gathered.
+    public var announceInterval = Span.milliseconds(25)
+    /// The defaults.
+    public init() {}
+  }
+
+  /// What happens to a node.
+  public enum Input: Sendable {
+    /// A member's session opened.
+    case connected(ReplicaIndex)
+    /// A member's last session closed.
+    case disconnected(ReplicaIndex)
+    /// A member's message, checked.
+    case received(CheckedMessage, from: ReplicaIndex)
+    /// A member's message was refused.
+    case refused(from: ReplicaIndex)
+    /// The driver signed what it was asked to.
+    case signed(SignedItem)
+    /// What was handed over, and everything before it, is durable.
+    case durable(SignedItem)
+    /// A client submitted checked transactions for this hospital's lane, in canonical bytes.
+    case submitted([[UInt8]])
+    /// A service of this node answers a member, or asks it.
+    case said(PeerMessage, to: ReplicaIndex)
+    /// Execution goes on.
+    case sliceDue
+    /// A point in time that `deadline` named has come.
+    case timerFired
+    /// The operator wants another primary.
+    case stepDownRequested
+  }
+
+  /// Which machine had no use for an input, and why.
+  public enum Reason: Sendable, Hashable {
+    /// The lanes.
+    case lanes(Lanes.Reason)
+    /// The ordering engine.
+    case replica(Replica.Reason)
+    /// The mesh.
+    case gossip(Gossip.Reason)
+    /// The checkpoints.
+    case checkpoints(Checkpoints.Reason)
+    /// A peer's message was refused before it reached a machine.
+    case refused
+  }
+
+  /// What a step came to.
+  public typealias Outcome = Disposition<Reason>
+
+  /// The genesis.
+  public let genesis: Genesis
+  /// The members.
+  public let configuration: Configuration
+  /// This member's place among them.
+  public let index: ReplicaIndex
+  let parameters: Parameters
+  /// The lanes.
+  public internal(set) var lanes: Lanes
+  /// The ordering engine.
+  public internal(set) var replica: Replica
+  /// Execution.
+  public internal(set) var execution: Execution
+  /// Tree heads.
+  public internal(set) var checkpoints: Checkpoints
+  /// The mesh.
+  public internal(set) var gossip: Gossip
+  /// The members with open sessions.
+  public internal(set) var connected = ReplicaSet()
+  var links: [ReplicaIndex: ReplicaSet] = [:]
+  var decisions: [Decision] = []
+  var random: SeededGenerator
+  var announceAt: Tick?
+  var announced: [LaneHead]
+
+  /// A node that goes on from what it had stored. Feed it `.timerFired` once to start.
+  public init(
+    genesis: Genesis, index: ReplicaIndex, parameters: Parameters, rules: any ExecutionRules,
+    restoring stored: StoredNode, seed: UInt64, at now: Tick
+  ) {
+    let configuration = genesis.configuration
+    precondition(index >= 0 && index < configuration.count, "member \(index) of \(configuration.count)")
+    (self.genesis, self.configuration, self.index, self.parameters) = (genesis, configuration, index, parameters)
+    self.lanes = Lanes(
+      network: genesis.network, configuration: configuration, limits: genesis.limits, index: index,
+      parameters: parameters.lanes, executed: stored.cut, stored: stored.blocks)
+    self.replica = Replica(
+      configuration: configuration, limits: genesis.limits, index: index, parameters: parameters.replica,
+      restoring: stored.ordering)
+    self.execution = Execution(
+      network: genesis.network, configuration: configuration, limits: genesis.limits, rules: rules,
+      position: stored.position, cut: stored.cut, identifiers: stored.identifiers, openTiles: stored.openTiles)
+    self.checkpoints = Checkpoints(
+      network: genesis.network, configuration: configuration, interval: genesis.limits.checkpointInterval,
+      idle: parameters.checkpointIdle, position: stored.position, stable: stored.stable, at: now)
+    self.random = SeededGenerator(seed: seed)
+    self.gossip = Gossip(
+      topics: [.blocks, .ordering, .checkpoints, .evidence], parameters: parameters.gossip,
+      seed: self.random.next(), at: now)
+    self.announced = stored.cut.heads
+  }
+
+  /// Takes one input; appends effects in the order in which they must happen.
+  public mutating func step(
+    _ input: Input, at now: Moment, reader: any StateReader & Sendable, into effects: inout [NodeEffect]
+  ) -> Outcome {
+    var run = NodeRun(now: now, reader: reader)
+    let outcome = self.take(input, &run)
+    effects += run.effects
+    return outcome
+  }
+
+  private mutating func take(_ input: Input, _ run: inout NodeRun) -> Outcome {
+    switch input {
+    case .connected(let peer): return self.connect(peer, &run)
+    case .disconnected(let peer):
+      self.connected.remove(peer)
+      self.links[peer] = nil
+      _ = self.step(gossip: .disconnected(peer), &run)
+      self.tellLinks(&run)
+      return self.step(lanes: .disconnected(peer), &run)
+    case .received(let message, let peer): return self.receive(message, from: peer, &run)
+    case .refused(let peer):
+      _ = self.step(gossip: .invalid(from: peer), &run)
+      return .rejected(.refused)
+    case .signed(let item): return self.publish(item, &run)
+    case .durable(let item): return self.settle(item, &run)
+    case .submitted(let transactions): return self.step(lanes: .submitted(transactions), &run)
+    case .said(let message, let peer):
+      self.send(message, to: peer, &run)
+      return .accepted
+    case .sliceDue:
+      self.pumpExecution(&run)
+      return .accepted
+    case .timerFired: return self.fireTimers(&run)
+    case .stepDownRequested: return self.step(replica: .stepDownRequested, &run)
+    }
+  }
+
+  /// The next point in time at which it wants `.timerFired`.
+  public var deadline: Tick {
+    var next = min(self.gossip.deadline, self.replica.deadline ?? self.gossip.deadline)
+    for tick in [self.lanes.deadline, self.checkpoints.deadline, self.announceAt] {
+      if let tick { next = min(next, tick) }
+    }
+    return next
+  }
+
+  private mutating func fireTimers(_ run: inout NodeRun) -> Outcome {
+    let tick = run.now.tick
+    if let due = self.announceAt, due <= tick { self.announce(&run) }
+    if let due = self.lanes.deadline, due <= tick { _ = self.step(lanes: .timerFired, &run) }
+    if let due = self.checkpoints.deadline, due <= tick { _ = self.step(checkpoints: .timerFired, &run) }
+    if self.gossip.deadline <= tick { _ = self.step(gossip: .timerFired, &run) }
+    return self.step(replica: .timerFired, &run)
+  }
+
+  private mutating func connect(_ peer: ReplicaIndex, _ run: inout NodeRun) -> Outcome {
+    self.connected.insert(peer)
+    _ = self.step(gossip: .connected(peer, isDirect: true), &run)
+    self.tellLinks(&run)
+    _ = self.step(lanes: .connected(peer), &run)
+    if let own = self.checkpoints.own { self.send(.cosignature(own), to: peer, &run) }
+    return self.step(replica: .connected(peer), &run)
+  }
+
+  private mutating func tellLinks(_ run: inout NodeRun) {
+    for peer in self.peers { self.send(.links(self.connected), to: peer, &run) }
+  }
+
+  /// The members with open sessions, in order.
+  var peers: [ReplicaIndex] {
+    (0..<self.configuration.count).filter { $0 != self.index && self.connected.contains($0) }
+  }
+
+  func send(_ message: PeerMessage, to peer: ReplicaIndex, _ run: inout NodeRun) {
+    run.effects.append(.send(to: peer, message.channel, message.encoded))
+  }
+
+  private mutating func receive(
+    _ message: CheckedMessage, from peer: ReplicaIndex, _ run: inout NodeRun
+  ) -> Outcome {
+    switch message {
+    case .gossip(let topic, let identifier, let bytes, let content):
+      let input = Gossip.Input.validated(
+        topic, identifier: identifier, bytes, from: peer, linked: self.reached(by: content))
+      let outcome = self.step(gossip: input, &run)
+      guard case .accepted = outcome else { return outcome }
+      return self.take(content, &run)
+    case .ordering(let message): return self.step(replica: .message(message), &run)
+    case .blocks(let blocks):
+      var isUseful = false
+      for block in blocks where self.step(lanes: .block(block), &run) == .accepted { isUseful = true }
+      return isUseful ? self.step(lanes: .answered, &run) : .ignored(.lanes(.duplicate))
+    case .decisions(let decisions):
+      var outcome = Outcome.ignored(.replica(.settled))
+      for decision in decisions { outcome = self.step(replica: .message(decision), &run) }
+      return outcome
+    case .plain(let message): return self.take(message, from: peer, &run)
+    }
+  }
+
+  private mutating func take(_ content: GossipContent, _ run: inout NodeRun) -> Outcome {
+    switch content {
+    case .block(let block): self.step(lanes: .block(block), &run)
+    case .ordering(let message): self.step(replica: .message(message), &run)
+    case .cosignature(let cosignature): self.step(checkpoints: .received(cosignature), &run)
+    case .evidence(let evidence): self.step(lanes: .evidence(evidence), &run)
+    }
+  }
+
+  /// The author of a message and the members that have told of a session with it: they need no copy from here.
+  private func reached(by content: GossipContent) -> ReplicaSet {
+    let author: ReplicaIndex? =
+      switch content {
+      case .block(let block): self.configuration.index(of: block.value.header.author)
+      case .ordering(let message): message.value.signer
+      case .cosignature(let cosignature): cosignature.signer
+      case .evidence: nil
+      }
+    var reached = ReplicaSet()
+    guard let author else { return reached }
+    reached.insert(author)
+    for (peer, members) in self.links where members.contains(author) { reached.insert(peer) }
+    return reached
+  }
+
+  private mutating func take(
+    _ message: PeerMessage, from peer: ReplicaIndex, _ run: inout NodeRun
+  ) -> Outcome {
+    switch message {
+    case .control(let items): return self.step(gossip: .control(items, from: peer), &run)
+    case .links(let members): self.links[peer] = members
+    case .status(let status): return self.step(replica: .status(status, from: peer), &run)
+    case .announcements(let heads): return self.step(lanes: .announced(heads, from: peer), &run)
+    case .blockRequest(let request): return self.step(lanes: .requested(request, from: peer), &run)
+    case .question(let number, let bytes): run.effects.append(.question(from: peer, number, bytes))
+    case .answer(let number, let bytes): run.effects.append(.answer(from: peer, number, bytes))
+    case .block, .ordering, .cosignature, .evidence, .blocks, .decisions:
+      preconditionFailure("checked messages of these kinds are not plain")
+    }
+    return .accepted
+  }
+}
+
+/// What one step works with.
+struct NodeRun {
+  let now: Moment
+  let reader: any StateReader & Sendable
+  var effects: [NodeEffect] = []
+}

@@ -1,0 +1,189 @@
+public import Gossip
+public import Ledger
+public import Messages
+public import Primitives
+public import Sessions
+public import Signing
+public import Wire
+
+/// What members say to one another inside a session.
+public enum PeerMessage: Sendable {
+  /// A gossiped block.
+  case block(Block)
+  /// A vote or view message; gossiped, or an answer to a status.
+  case ordering(OrderingMessage, isGossip: Bool)
+  /// A gossiped signature of a checkpoint.
+  case cosignature(Cosignature)
+  /// Gossiped proof that a lane was forked.
+  case evidence(ForkEvidence)
+  /// Control of the gossip mesh.
+  case control([ControlItem])
+  /// The members that the sender has open sessions with.
+  case links(ReplicaSet)
+  /// Where the sender's replica stands.
+  case status(Status)
+  /// What the sender holds of the lanes.
+  case announcements([LaneAnnouncement])
+  /// The sender wants blocks.
+  case blockRequest(BlockRequest)
+  /// Blocks that were asked for.
+  case blocks([Block])
+  /// Decisions that the receiver lacks.
+  case decisions([Decision])
+  /// A question to the other hospital's services: a number for the answer, and the question's bytes.
+  case question(UInt64, [UInt8])
+  /// The answer.
+  case answer(UInt64, [UInt8])
+
+  /// The most control items of one message.
+  static let controlItemsMax = 64
+  /// The most blocks or decisions of one message.
+  static let listMax = 4096
+
+  /// The channel that it travels on.
+  public var channel: Channel {
+    switch self {
+    case .control, .links: .control
+    case .ordering, .cosignature, .evidence, .status, .announcements: .ordering
+    case .block: .blocks
+    case .blockRequest, .blocks, .decisions, .question, .answer: .sync
+    }
+  }
+}
+
+extension PeerMessage: WireCodable {
+  /// A type byte and the content. Types 1 to 5 are gossip's topics.
+  public func encode(into encoder: inout Encoder) {
+    switch self {
+    case .block(let block): encoder.u8(1); encoder.item(block)
+    case .ordering(let message, let isGossip): encoder.u8(isGossip ? 2 : 10); encoder.item(message)
+    case .cosignature(let cosignature): encoder.u8(3); encoder.item(cosignature)
+    case .evidence(let evidence): encoder.u8(5); encoder.item(evidence)
+    case .control(let items): encoder.u8(11); encoder.list(items)
+    case .links(let members): encoder.u8(12); encoder.item(members)
+    case .status(let status): encoder.u8(13); encoder.item(status)
+    case .announcements(let announcements): encoder.u8(14); encoder.list(announcements)
+    case .blockRequest(let request): encoder.u8(15); encoder.item(request)
+    case .blocks(let blocks): encoder.u8(16); encoder.list(blocks)
+    case .decisions(let decisions): encoder.u8(17); encoder.list(decisions)
+    case .question(let number, let bytes): encoder.u8(18); encoder.u64(number); encoder.blob(bytes)
+    case .answer(let number, let bytes): encoder.u8(19); encoder.u64(number); encoder.blob(bytes)
+    }
+  }
+
+  /// Reads one message.
+  public init(from decoder: inout Decoder) throws(WireError) {
+    let start = decoder.offset
+    switch try decoder.u8() {
+    case 1: self = .block(try Block(from: &decoder))
+    case 2: self = .ordering(try OrderingMessage(from: &decoder), isGossip: true)
+    case 3: self = .cosignature(try Cosignature(from: &decoder))
+    case 5: self = .evidence(try ForkEvidence(from: &decoder))
+    case 10: self = .ordering(try OrderingMessage(from: &decoder), isGossip: false)
+    case 11: self = .control(try decoder.list(max: Self.controlItemsMax, "control items"))
+    case 12: self = .links(try ReplicaSet(from: &decoder))
+    case 13: self = .status(try Status(from: &decoder))
+    case 14: self = .announcements(try decoder.list(max: ReplicaSet.countMax, "announcements"))
+    case 15: self = .blockRequest(try BlockRequest(from: &decoder))
+    case 16: self = .blocks(try decoder.list(max: Self.listMax, "blocks"))
+    case 17: self = .decisions(try decoder.list(max: Self.listMax, "decisions"))
+    case 18: self = .question(try decoder.u64(), try decoder.blob(max: decoder.remaining, "question"))
+    case 19: self = .answer(try decoder.u64(), try decoder.blob(max: decoder.remaining, "answer"))
+    default: throw .invalid(at: start, field: "message type")
+    }
+  }
+}
+
+/// Why a peer's message is refused: no honest member sends it.
+public enum PeerFault: Error, Sendable, Hashable {
+  /// The bytes are no message.
+  case malformed(WireError)
+  /// It came on a channel where it does not belong.
+  case channel
+  /// A block inside is no block.
+  case block(BlockFault)
+  /// A signature inside is wrong.
+  case signature
+}
+
+/// A message whose signatures hold, ready for its machine.
+public enum CheckedMessage: Sendable {
+  /// Gossip: the topic, the identifier, the bytes as they came, the content.
+  case gossip(Topic, Digest, [UInt8], GossipContent)
+  /// An answer to a status.
+  case ordering(Verified<OrderingMessage>)
+  /// Blocks that were asked for.
+  case blocks([Verified<Block>])
+  /// Decisions.
+  case decisions([Verified<OrderingMessage>])
+  /// What proves itself by the session alone.
+  case plain(PeerMessage)
+}
+
+/// The content of a gossiped message.
+public enum GossipContent: Sendable {
+  /// A block.
+  case block(Verified<Block>)
+  /// A vote or view message.
+  case ordering(Verified<OrderingMessage>)
+  /// A signature of a checkpoint: checked against this member's own body.
+  case cosignature(Cosignature)
+  /// Proof of a fork.
+  case evidence(Verified<ForkEvidence>)
+}
+
+/// Reads and checks peers' messages: pure, for the worker pool.
+public struct MessageChecker: Sendable {
+  private let network: Digest
+  private let configuration: Configuration
+  private let limits: LedgerLimits
+
+  /// A checker for a network.
+  public init(network: Digest, configuration: Configuration, limits: LedgerLimits) {
+    (self.network, self.configuration, self.limits) = (network, configuration, limits)
+  }
+
+  /// The message, if it is one and everything in it is signed as it says.
+  public func check(_ bytes: [UInt8], on channel: Channel) throws(PeerFault) -> CheckedMessage {
+    let message: PeerMessage
+    do { message = try PeerMessage.decode(bytes) } catch { throw .malformed(error) }
+    guard message.channel == channel else { throw .channel }
+    switch message {
+    case .block(let block): return .gossip(.blocks, block.digest, bytes, .block(try self.verify(block)))
+    case .ordering(let content, let isGossip):
+      let verified = try self.verify(content)
+      guard isGossip else { return .ordering(verified) }
+      return .gossip(.ordering, Self.identifier(bytes), bytes, .ordering(verified))
+    case .cosignature(let cosignature):
+      return .gossip(.checkpoints, Self.identifier(bytes), bytes, .cosignature(cosignature))
+    case .evidence(let evidence):
+      guard evidence.isAuthentic(network: self.network, in: self.configuration) else { throw .signature }
+      return .gossip(.evidence, Self.identifier(bytes), bytes, .evidence(Verified(checked: evidence)))
+    case .blocks(let blocks):
+      var checked: [Verified<Block>] = []
+      for block in blocks { checked.append(try self.verify(block)) }
+      return .blocks(checked)
+    case .decisions(let decisions):
+      var checked: [Verified<OrderingMessage>] = []
+      for decision in decisions { checked.append(try self.verify(.decision(decision))) }
+      return .decisions(checked)
+    case .control, .links, .status, .announcements, .blockRequest, .question, .answer: return .plain(message)
+    }
+  }
+
+  /// A gossiped message's identifier: the digest of its bytes.
+  static func identifier(_ bytes: [UInt8]) -> Digest { Hash.blake2b("consilium/gossip/v1", bytes) }
+
+  private func verify(_ block: Block) throws(PeerFault) -> Verified<Block> {
+    do {
+      return try Block.verify(block, network: self.network, in: self.configuration, limits: self.limits)
+    } catch { throw .block(error) }
+  }
+
+  private func verify(_ message: OrderingMessage) throws(PeerFault) -> Verified<OrderingMessage> {
+    guard let verified = OrderingMessage.verify(message, network: self.network, in: self.configuration) else {
+      throw .signature
+    }
+    return verified
+  }
+}

@@ -1,0 +1,282 @@
+internal import CLMDB
+internal import Foundation
+
+/// Why the store cannot do what was asked; each case says what to do.
+public enum StorageFailure: Error, Sendable, Hashable {
+  /// The folder cannot be used.
+  case folder(path: String, reason: String)
+  /// The files are no store, or were cut off or changed.
+  case damaged(path: String, reason: String)
+  /// A newer version of the program wrote the store.
+  case newerFormat(found: UInt64, known: UInt64)
+  /// It belongs to another network or member.
+  case foreign(path: String, found: String, expected: String)
+  /// The disk, or the address space that the store may use, is full.
+  case full(path: String, reason: String)
+  /// The system failed to read or write.
+  case system(action: String, reason: String)
+}
+
+extension StorageFailure: CustomStringConvertible {
+  /// What happened, why, and what to do.
+  public var description: String {
+    switch self {
+    case .folder(let path, let reason):
+      "cannot use the folder \(path): \(reason); create it, or give its owner's rights to this user"
+    case .damaged(let path, let reason):
+      "the store in \(path) is damaged: \(reason); restore a backup, or start this member anew under a new key"
+    case .newerFormat(let found, let known):
+      "the store has format \(found), this program knows \(known); install the newer program"
+    case .foreign(let path, let found, let expected):
+      "the store in \(path) belongs to \(found), not to \(expected); give the right folder"
+    case .full(let path, let reason):
+      "no room in \(path): \(reason); free disk space or raise mapSizeMax, then start again: nothing committed is lost"
+    case .system(let action, let reason): "\(action): \(reason)"
+    }
+  }
+}
+
+/// An LMDB environment with named tables. One write transaction at a time, begun and ended on one thread.
+@safe
+final class Environment: @unchecked Sendable {
+  typealias Table = MDB_dbi
+
+  let path: String
+  private let handle: OpaquePointer
+
+  /// Opens or creates the environment in a folder; `mapSizeMax` is address space, not disk.
+  init(path: String, mapSizeMax: Int) throws(StorageFailure) {
+    self.path = path
+    do {
+      try FileManager.default.createDirectory(
+        atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    } catch { throw .folder(path: path, reason: error.localizedDescription) }
+    try Self.checkLength(path)
+    var created: OpaquePointer?
+    unsafe mdb_env_create(&created)
+    guard let handle = unsafe created else { throw .system(action: "opening \(path)", reason: "no memory") }
+    unsafe self.handle = unsafe handle
+    unsafe mdb_env_set_maxdbs(handle, 32)
+    unsafe mdb_env_set_maxreaders(handle, 256)
+    unsafe mdb_env_set_mapsize(handle, mapSizeMax)
+    let status = unsafe mdb_env_open(handle, path, UInt32(MDB_NOTLS), 0o600)
+    guard status == 0 else {
+      unsafe mdb_env_close(handle)
+      throw Self.failure(status, path, "opening \(path)")
+    }
+    var info = unsafe MDB_envinfo()
+    var statistics = MDB_stat()
+    unsafe mdb_env_info(handle, &info)
+    unsafe mdb_env_stat(handle, &statistics)
+    let needed = unsafe (info.me_last_pgno + 1) * Int(statistics.ms_psize)
+    let have = Self.length(path) ?? 0
+    guard needed <= have else {
+      throw .damaged(path: path, reason: "data.mdb has \(have) bytes, its last page ends at \(needed)")
+    }
+  }
+
+  deinit { unsafe mdb_env_close(self.handle) }
+
+  private static func length(_ path: String) -> Int? {
+    let attributes = try? FileManager.default.attributesOfItem(atPath: path + "/data.mdb")
+    return attributes?[.size] as? Int
+  }
+
+  /// Two meta pages are the least that a store has; LMDB would take a shorter file for a new one or trap on it.
+  private static func checkLength(_ path: String) throws(StorageFailure) {
+    guard let length = self.length(path), length > 0, length < 8192 else { return }
+    throw .damaged(path: path, reason: "data.mdb has \(length) bytes, its first two pages alone have 8192")
+  }
+
+  static func failure(_ status: Int32, _ path: String, _ action: String) -> StorageFailure {
+    let reason = unsafe String(cString: mdb_strerror(status))
+    switch status {
+    case MDB_MAP_FULL, ENOSPC, EDQUOT: return .full(path: path, reason: reason)
+    case MDB_INVALID, MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_VERSION_MISMATCH, MDB_PANIC, MDB_BAD_TXN:
+      return .damaged(path: path, reason: reason)
+    case ENOENT, EACCES, ENOTDIR: return .folder(path: path, reason: reason)
+    default: return .system(action: action, reason: reason)
+    }
+  }
+
+  /// Makes the tables that are missing and opens them all.
+  func open(_ names: [String]) throws(StorageFailure) -> [Table] {
+    var tables: [Table] = []
+    try self.write { transaction throws(StorageFailure) in
+      for name in names {
+        var table: Table = 0
+        try transaction.check(
+          unsafe mdb_dbi_open(transaction.handle, name, UInt32(MDB_CREATE), &table), "opening \(name)")
+        tables.append(table)
+      }
+    }
+    return tables
+  }
+
+  /// One durable write: when it returns, all is on the disk; when it throws, nothing changed.
+  func write(_ body: (borrowing WriteTransaction) throws(StorageFailure) -> Void) throws(StorageFailure) {
+    var begun: OpaquePointer?
+    let status = unsafe mdb_txn_begin(self.handle, nil, 0, &begun)
+    guard status == 0, let handle = unsafe begun else {
+      throw Self.failure(status, self.path, "beginning a write")
+    }
+    let transaction = unsafe WriteTransaction(handle: handle, path: self.path)
+    do { try body(transaction) } catch {
+      unsafe mdb_txn_abort(handle)
+      throw error
+    }
+    let committed = unsafe mdb_txn_commit(handle)
+    guard committed == 0 else { throw Self.failure(committed, self.path, "committing to \(self.path)") }
+  }
+
+  /// A snapshot for one thread; `renew` moves it on.
+  func snapshot() throws(StorageFailure) -> Snapshot {
+    var begun: OpaquePointer?
+    let status = unsafe mdb_txn_begin(self.handle, nil, UInt32(MDB_RDONLY), &begun)
+    guard status == 0, let handle = unsafe begun else {
+      throw Self.failure(status, self.path, "beginning a read")
+    }
+    return unsafe Snapshot(handle, self)
+  }
+
+  /// Bytes of the file that hold data, and bytes of the file.
+  var sizes: (used: Int, file: Int) {
+    var info = unsafe MDB_envinfo()
+    var statistics = MDB_stat()
+    unsafe mdb_env_info(self.handle, &info)
+    unsafe mdb_env_stat(self.handle, &statistics)
+    return unsafe ((info.me_last_pgno + 1) * Int(statistics.ms_psize), Self.length(self.path) ?? 0)
+  }
+}
+
+/// A write under way.
+@safe
+struct WriteTransaction: ~Copyable {
+  let handle: OpaquePointer
+  let path: String
+
+  func check(_ status: Int32, _ action: String) throws(StorageFailure) {
+    guard status == 0 else { throw Environment.failure(status, self.path, action) }
+  }
+
+  /// Puts a value under a key.
+  func put(_ table: Environment.Table, _ key: [UInt8], _ value: [UInt8]) throws(StorageFailure) {
+    let status = unsafe withValue(key) { key in
+      unsafe withValue(value) { value in unsafe mdb_put(self.handle, table, key, value, 0) }
+    }
+    try self.check(status, "writing")
+  }
+
+  /// Takes a key out; one that is not there is no error.
+  func remove(_ table: Environment.Table, _ key: [UInt8]) throws(StorageFailure) {
+    let status = unsafe withValue(key) { key in unsafe mdb_del(self.handle, table, key, nil) }
+    guard status != MDB_NOTFOUND else { return }
+    try self.check(status, "removing")
+  }
+
+  /// The value of a key as this write sees it.
+  func get(_ table: Environment.Table, _ key: [UInt8]) -> [UInt8]? { unsafe lookUp(self.handle, table, key) }
+}
+
+private func withValue(_ bytes: [UInt8], _ body: (UnsafeMutablePointer<MDB_val>) -> Int32) -> Int32 {
+  unsafe bytes.withUnsafeBytes { buffer in
+    var value = unsafe MDB_val(
+      mv_size: buffer.count, mv_data: UnsafeMutableRawPointer(mutating: buffer.baseAddress))
+    return unsafe body(&value)
+  }
+}
+
+private func lookUp(_ transaction: OpaquePointer, _ table: Environment.Table, _ key: [UInt8]) -> [UInt8]? {
+  var found = unsafe MDB_val()
+  let status = unsafe withValue(key) { unsafe mdb_get(transaction, table, $0, &found) }
+  return status == 0 ? unsafe copy(found) : nil
+}
+
+private func copy(_ value: MDB_val) -> [UInt8] {
+  unsafe Array(UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size))
+}
+
+/// What the store held at one moment. For one thread.
+@safe
+final class Snapshot {
+  private let handle: OpaquePointer
+  private let environment: Environment
+
+  init(_ handle: OpaquePointer, _ environment: Environment) {
+    unsafe self.handle = unsafe handle
+    self.environment = environment
+  }
+
+  deinit { unsafe mdb_txn_abort(self.handle) }
+
+  /// Moves on to what is committed now.
+  func renew() throws(StorageFailure) {
+    unsafe mdb_txn_reset(self.handle)
+    let status = unsafe mdb_txn_renew(self.handle)
+    guard status == 0 else { throw Environment.failure(status, self.environment.path, "renewing a read") }
+  }
+
+  func get(_ table: Environment.Table, _ key: [UInt8]) -> [UInt8]? { unsafe lookUp(self.handle, table, key) }
+
+  /// The pairs from `start` on in order, while `body` returns true.
+  func scan(_ table: Environment.Table, from start: [UInt8], _ body: ([UInt8], [UInt8]) -> Bool) {
+    self.walk(table, from: start, step: MDB_NEXT, body)
+  }
+
+  /// The last pair whose key is at or before `key`.
+  func last(_ table: Environment.Table, atOrBefore key: [UInt8]) -> (key: [UInt8], value: [UInt8])? {
+    var opened: OpaquePointer?
+    guard unsafe mdb_cursor_open(self.handle, table, &opened) == 0, let cursor = unsafe opened else { return nil }
+    defer { unsafe mdb_cursor_close(cursor) }
+    var (found, value) = unsafe (MDB_val(), MDB_val())
+    let status = unsafe withValue(key) { wanted in
+      unsafe found = unsafe wanted.pointee
+      return unsafe mdb_cursor_get(cursor, &found, &value, MDB_SET_RANGE)
+    }
+    if status == 0, unsafe copy(found) == key { return unsafe (key, copy(value)) }
+    let previous = unsafe mdb_cursor_get(cursor, &found, &value, status == 0 ? MDB_PREV : MDB_LAST)
+    return previous == 0 ? unsafe (copy(found), copy(value)) : nil
+  }
+
+  /// The pairs before the end in falling order, while `body` returns true.
+  func scanBackwards(_ table: Environment.Table, _ body: ([UInt8], [UInt8]) -> Bool) {
+    self.walk(table, from: nil, step: MDB_PREV, body)
+  }
+
+  private func walk(
+    _ table: Environment.Table, from start: [UInt8]?, step: MDB_cursor_op, _ body: ([UInt8], [UInt8]) -> Bool
+  ) {
+    var opened: OpaquePointer?
+    guard unsafe mdb_cursor_open(self.handle, table, &opened) == 0, let cursor = unsafe opened else { return }
+    defer { unsafe mdb_cursor_close(cursor) }
+    var (key, value) = unsafe (MDB_val(), MDB_val())
+    var status: Int32
+    if let start {
+      status = unsafe withValue(start) { wanted in
+        unsafe key = unsafe wanted.pointee
+        return unsafe mdb_cursor_get(cursor, &key, &value, start.isEmpty ? MDB_FIRST : MDB_SET_RANGE)
+      }
+    } else {
+      status = unsafe mdb_cursor_get(cursor, &key, &value, MDB_LAST)
+    }
+    while status == 0, unsafe body(copy(key), copy(value)) {
+      status = unsafe mdb_cursor_get(cursor, &key, &value, step)
+    }
+  }
+}
+
+extension WriteTransaction {
+  /// Takes out the pairs from the table's start through `key`.
+  func removeFirst(_ table: Environment.Table, through key: [UInt8]) throws(StorageFailure) {
+    var opened: OpaquePointer?
+    try self.check(unsafe mdb_cursor_open(self.handle, table, &opened), "opening a cursor")
+    guard let cursor = unsafe opened else { return }
+    defer { unsafe mdb_cursor_close(cursor) }
+    var (found, value) = unsafe (MDB_val(), MDB_val())
+    var status = unsafe mdb_cursor_get(cursor, &found, &value, MDB_FIRST)
+    while status == 0, unsafe !key.lexicographicallyPrecedes(copy(found)) {
+      try self.check(unsafe mdb_cursor_del(cursor, 0), "removing")
+      status = unsafe mdb_cursor_get(cursor, &found, &value, MDB_NEXT)
+    }
+  }
+}

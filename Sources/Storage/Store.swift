@@ -1,0 +1,171 @@
+internal import HealthRecords
+internal import Ledger
+public import Messages
+public import NodeCore
+internal import Ordering
+public import Primitives
+internal import Rules
+internal import Signing
+internal import Wire
+
+/// Keys that sort as numbers do.
+enum Key {
+  static func number(_ value: UInt64) -> [UInt8] {
+    (0..<8).map { UInt8(truncatingIfNeeded: value >> UInt64(56 - 8 * $0)) }
+  }
+  static func number(from bytes: some RandomAccessCollection<UInt8>) -> UInt64 {
+    bytes.reduce(0) { $0 << 8 | UInt64($1) }
+  }
+  static func lane(_ lane: Int) -> [UInt8] { [UInt8(truncatingIfNeeded: lane >> 8), UInt8(truncatingIfNeeded: lane)] }
+  static func block(_ lane: Int, _ head: LaneHead) -> [UInt8] {
+    self.lane(lane) + self.number(head.position.number) + head.digest.bytes
+  }
+  static let position = Array("position".utf8)
+  static let cut = Array("cut".utf8)
+  static let format = Array("format".utf8)
+  static let identity = Array("identity".utf8)
+  static let incarnation = Array("incarnation".utf8)
+  static let stable = Array("stable".utf8)
+  static let signed = Array("signed".utf8)
+  static let view = Array("view".utf8)
+  static let newView = Array("new-view".utf8)
+}
+
+/// A member's ledger on disk (ARCHITECTURE §4): one LMDB environment, one durable write a turn.
+public final class Store: @unchecked Sendable {
+  /// The format that this program writes.
+  public static let format: UInt64 = 1
+
+  struct Tables {
+    let meta, blocks, prePrepares, prepared, decisions, executions, leaves, identifiers, state, tiles: Environment.Table
+  }
+
+  let environment: Environment
+  let tables: Tables
+  let configuration: Configuration
+  private let limits: LedgerLimits
+  /// The random number that this store was given when it was made (LEDGER §8); a copy carries the same.
+  public let incarnation: Digest
+  /// Whether it was made just now.
+  public let isNew: Bool
+
+  /// Opens the store of a member, or makes it; `fresh` gives a new store its incarnation.
+  ///
+  /// - Throws: `StorageFailure` where the folder, the files or their owner are wrong.
+  public init(
+    path: String, genesis: Genesis, member: MemberID, mapSizeMax: Int, fresh: Digest
+  ) throws(StorageFailure) {
+    (self.configuration, self.limits) = (genesis.configuration, genesis.limits)
+    self.environment = try Environment(path: path, mapSizeMax: mapSizeMax)
+    let opened = try self.environment.open([
+      "meta", "blocks", "pre-prepares", "prepared", "decisions", "executions", "leaves", "identifiers", "state",
+      "tiles",
+    ])
+    self.tables = Tables(
+      meta: opened[0], blocks: opened[1], prePrepares: opened[2], prepared: opened[3], decisions: opened[4],
+      executions: opened[5], leaves: opened[6], identifiers: opened[7], state: opened[8], tiles: opened[9])
+    let snapshot = try self.environment.snapshot()
+    let identity = Array("member \(member.number) of network \(genesis.network)".utf8)
+    if let format = snapshot.get(self.tables.meta, Key.format) {
+      let found = Key.number(from: format)
+      guard found <= Self.format else { throw .newerFormat(found: found, known: Self.format) }
+      let owner = snapshot.get(self.tables.meta, Key.identity) ?? []
+      guard owner == identity else {
+        throw .foreign(
+          path: path, found: String(decoding: owner, as: UTF8.self),
+          expected: String(decoding: identity, as: UTF8.self))
+      }
+      guard let incarnation = snapshot.get(self.tables.meta, Key.incarnation).flatMap({ Digest($0) }) else {
+        throw .damaged(path: path, reason: "it has no incarnation")
+      }
+      (self.isNew, self.incarnation) = (false, incarnation)
+    } else {
+      (self.isNew, self.incarnation) = (true, fresh)
+      let meta = self.tables.meta
+      try self.environment.write { transaction throws(StorageFailure) in
+        try transaction.put(meta, Key.format, Key.number(Self.format))
+        try transaction.put(meta, Key.identity, identity)
+        try transaction.put(meta, Key.incarnation, fresh.bytes)
+      }
+    }
+  }
+
+  /// Bytes of the file that hold data, and bytes of the file.
+  public var sizes: (used: Int, file: Int) { self.environment.sizes }
+
+  /// Makes a batch durable as a whole. For one thread; when it returns, all is on the disk.
+  public func write(_ batch: [StoreWrite]) throws(StorageFailure) {
+    try self.environment.write { transaction throws(StorageFailure) in
+      for write in batch { try self.put(write, transaction) }
+    }
+  }
+
+  private func put(_ write: StoreWrite, _ transaction: borrowing WriteTransaction) throws(StorageFailure) {
+    switch write {
+    case .block(let block):
+      guard let lane = self.configuration.index(of: block.header.author) else { return }
+      try transaction.put(self.tables.blocks, Key.block(lane, block.head), block.encoded)
+    case .ordering(let write): try self.put(write, transaction)
+    case .execution(let write): try self.put(write, transaction)
+    case .signedCheckpoint(let body): try transaction.put(self.tables.meta, Key.signed, Array(body.text.utf8))
+    case .stableCheckpoint(let checkpoint):
+      try transaction.put(self.tables.meta, Key.stable, checkpoint.encoded)
+      // What led to decisions below need not be kept: the decisions themselves are.
+      try self.forget(through: checkpoint.body.sequence, transaction)
+    }
+  }
+
+  private func forget(
+    through sequence: SequenceNumber, _ transaction: borrowing WriteTransaction
+  ) throws(StorageFailure) {
+    for table in [self.tables.prePrepares, self.tables.prepared] {
+      try transaction.removeFirst(table, through: Key.number(sequence.number))
+    }
+  }
+
+  private func put(_ write: OrderingWrite, _ transaction: borrowing WriteTransaction) throws(StorageFailure) {
+    switch write {
+    case .view(let view, let isChanging):
+      try transaction.put(self.tables.meta, Key.view, Key.number(view.number) + [isChanging ? 1 : 0])
+    case .prePrepare(let signed):
+      try transaction.put(self.tables.prePrepares, Key.number(signed.content.sequence.number), signed.encoded)
+    case .prepared(let certificate):
+      try transaction.put(self.tables.prepared, Key.number(certificate.sequence.number), certificate.encoded)
+    case .newView(let signed): try transaction.put(self.tables.meta, Key.newView, signed.encoded)
+    case .decision(let decision):
+      try transaction.put(self.tables.decisions, Key.number(decision.sequence.number), decision.encoded)
+    }
+  }
+
+  private func put(_ write: ExecutionWrite, _ transaction: borrowing WriteTransaction) throws(StorageFailure) {
+    let sequence = Key.number(write.record.sequence.number)
+    try transaction.put(self.tables.executions, sequence, write.record.encoded)
+    if !write.record.outcomes.isEmpty {
+      try transaction.put(self.tables.leaves, Key.number(write.record.firstLeaf), sequence)
+    }
+    if !write.identifiers.isEmpty {
+      var encoder = Encoder(capacity: 8 + write.identifiers.count * 48)
+      encoder.item(write.record.time)
+      for entry in write.identifiers {
+        encoder.digest(entry.identifier)
+        encoder.item(entry.validUntil)
+        encoder.u64(entry.leaf)
+      }
+      try transaction.put(self.tables.identifiers, sequence, encoder.bytes)
+    }
+    for change in write.writes {
+      if let value = change.value {
+        try transaction.put(self.tables.state, change.key, value)
+      } else {
+        try transaction.remove(self.tables.state, change.key)
+      }
+    }
+    for tile in write.tiles {
+      var encoder = Encoder(capacity: tile.hashes.count * 32)
+      for hash in tile.hashes { encoder.digest(hash) }
+      try transaction.put(self.tables.tiles, [UInt8(tile.level)] + Key.number(tile.index), encoder.bytes)
+    }
+    try transaction.put(self.tables.meta, Key.position, write.position.encoded)
+    try transaction.put(self.tables.meta, Key.cut, write.cut.encoded)
+  }
+}

@@ -1,0 +1,165 @@
+/// How much an event matters to the operator.
+public enum EventLevel: Int, Sendable, Comparable, CaseIterable {
+  /// Every message.
+  case trace
+  /// Every decision.
+  case debug
+  /// The story of the node, a few lines a minute.
+  case info
+  /// A use of a private key.
+  case audit
+  /// A person should look.
+  case warn
+  /// A person must act.
+  case error
+
+  /// By weight.
+  public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+  /// The level's word in lines and options.
+  public var name: String { "\(self)" }
+  /// The level of a word.
+  public init?(name: String) {
+    guard let level = Self.allCases.first(where: { $0.name == name }) else { return nil }
+    self = level
+  }
+}
+
+/// An event's declaration: its name for ever, its level, what it means, what to do. Everything logged is one of these.
+public struct EventKind: Sendable, Hashable {
+  /// The stable name.
+  public let name: String
+  /// The level.
+  public let level: EventLevel
+  /// One line for people.
+  public let message: String
+  /// What it means.
+  public let meaning: String
+  /// What to do, or that nothing needs to be done.
+  public let remedy: String
+  /// The names of its fields, with units.
+  public let fields: [String]
+
+  init(
+    _ name: String, _ level: EventLevel, _ message: String, meaning: String, remedy: String = "Nothing.",
+    fields: [String] = []
+  ) {
+    (self.name, self.level, self.message) = (name, level, message)
+    (self.meaning, self.remedy, self.fields) = (meaning, remedy, fields)
+  }
+
+  /// All events, in alphabetical order.
+  public static let catalogue: [EventKind] = [
+    .nodeStarted, .nodeStopping, .nodeFailed, .peerConnected, .peerDisconnected, .peerRefused, .peerFaulted,
+    .dialFailed, .viewChangeStarted, .viewEntered, .equivocation, .laneForked, .diverged, .progress,
+    .checkpointStable, .unheard, .executionFailed, .keyUsed, .logDropped, .recordSealed, .keyReleased,
+    .releaseRefused, .crashFaultOnly,
+  ].sorted { $0.name < $1.name }
+
+  /// The node runs.
+  public static let nodeStarted = EventKind(
+    "node.started", .info, "the node runs",
+    meaning: "The store is open, the ledger is where it was, and peers are being dialled.",
+    fields: ["member", "network", "view", "height", "log_size", "start_ms"])
+  /// The node stops in order.
+  public static let nodeStopping = EventKind(
+    "node.stopping", .info, "the node stops", meaning: "It was asked to stop; what is under way is written first.")
+  /// The node cannot go on.
+  public static let nodeFailed = EventKind(
+    "node.failed", .error, "the node cannot go on and stops",
+    meaning: "A durable write failed. Nothing that was committed is lost; the process ends.",
+    remedy: "Read the reason, mend it (disk space, permissions), and start the node again.", fields: ["reason"])
+  /// A member's session opened.
+  public static let peerConnected = EventKind(
+    "peer.connected", .debug, "a member is connected", meaning: "The session's identity is proved.",
+    fields: ["member", "address", "direction"])
+  /// A member's session closed.
+  public static let peerDisconnected = EventKind(
+    "peer.disconnected", .debug, "a member is disconnected",
+    meaning: "The connection ended; it is dialled again with a back-off.", fields: ["member", "reason"])
+  /// Somebody was not let in.
+  public static let peerRefused = EventKind(
+    "peer.refused", .warn, "a connection was refused",
+    meaning: "It belongs to another network, speaks another version, or its key is no member's.",
+    remedy: "If it should be a member, compare genesis files and keys; if not, look who dials you.",
+    fields: ["address", "reason"])
+  /// A member sent what no honest member sends.
+  public static let peerFaulted = EventKind(
+    "peer.faulted", .warn, "a member sent a message that is refused",
+    meaning: "A signature is wrong or the bytes are no message. The message was dropped.",
+    remedy: "If it repeats, ask that hospital whether its node was changed or its disk is failing.",
+    fields: ["member", "reason"])
+  /// A member could not be dialled.
+  public static let dialFailed = EventKind(
+    "peer.dial-failed", .debug, "a member could not be dialled",
+    meaning: "Its node is down or the way to it is; the next attempt follows.", fields: ["member", "reason"])
+  /// This replica leaves its view.
+  public static let viewChangeStarted = EventKind(
+    "consensus.view-change.started", .warn, "this replica asks for another primary",
+    meaning: "Something orderable was not executed in time, or others left the view.",
+    remedy: "One is no cause for worry. If views go on changing, see which member is down or slow.",
+    fields: ["view", "reason"])
+  /// A view opened.
+  public static let viewEntered = EventKind(
+    "consensus.view.entered", .info, "a view is open", meaning: "Its primary proposes from now on.",
+    fields: ["view", "primary"])
+  /// Somebody contradicted itself.
+  public static let equivocation = EventKind(
+    "consensus.equivocation", .error, "a member signed two things that contradict",
+    meaning: "That member's node is faulty or its key is used twice. At most f such members do no harm.",
+    remedy: "Tell the other hospitals; that member must find out why, and be re-keyed.", fields: ["member", "what"])
+  /// A lane forked.
+  public static let laneForked = EventKind(
+    "lane.forked", .error, "a hospital signed two blocks at one position",
+    meaning: "The evidence is kept and goes on the ledger; that lane is frozen.",
+    remedy: "That hospital must find out why (a restored backup, a copied key) and be re-keyed.",
+    fields: ["member", "position"])
+  /// Histories differ.
+  public static let diverged = EventKind(
+    "ledger.diverged", .error, "a member signed another history",
+    meaning: "After the same cuts, that member's log or state is not this one's.",
+    remedy: "Compare with the other members: whichever stands alone must stop and be restored.",
+    fields: ["member", "height"])
+  /// Cuts were executed.
+  public static let progress = EventKind(
+    "ledger.progress", .info, "the ledger went on",
+    meaning: "Summed up since the last such line, which comes every ten seconds at most.",
+    fields: ["height", "transactions", "log_size", "state_digest"])
+  /// A tree head is stable.
+  public static let checkpointStable = EventKind(
+    "checkpoint.stable", .debug, "a tree head is signed by a quorum",
+    meaning: "Third parties can verify everything up to it.", fields: ["height", "log_size"])
+  /// An own message reached nobody.
+  public static let unheard = EventKind(
+    "gossip.unheard", .warn, "a message of this node reached nobody",
+    meaning: "No member is connected. It is sent again when one is.",
+    remedy: "If it lasts, check this machine's network and firewall.")
+  /// A decided block cannot be executed.
+  public static let executionFailed = EventKind(
+    "ledger.execution-failed", .error, "a decided block cannot be read",
+    meaning: "The store is damaged.", remedy: "Restore this member from a backup.", fields: ["height"])
+  /// A private key was unlocked.
+  public static let keyUsed = EventKind(
+    "key.unlocked", .audit, "a private key was unlocked", meaning: "The node's keys are in memory from now on.",
+    fields: ["purpose"])
+  /// Lines were lost.
+  public static let logDropped = EventKind(
+    "log.dropped", .warn, "log lines were dropped", meaning: "Whoever reads the log was too slow, or its disk is full.",
+    remedy: "Free the disk, or read faster; the node itself goes on.", fields: ["count"])
+  /// A record was stored and anchored.
+  public static let recordSealed = EventKind(
+    "record.sealed", .debug, "records were sealed, stored and anchored",
+    meaning: "Their ciphertext is in the vault, their hash-locks are on the chain.", fields: ["count", "bytes"])
+  /// A key was released.
+  public static let keyReleased = EventKind(
+    "custody.released", .audit, "a record's key was released",
+    meaning: "A granted request stands in the ledger; the key was sealed to it.", fields: ["request", "hospital"])
+  /// A release was refused.
+  public static let releaseRefused = EventKind(
+    "custody.refused", .info, "a release was refused", meaning: "The ledger holds no open grant for it.",
+    fields: ["reason", "hospital"])
+  /// Raft tolerates crashes only.
+  public static let crashFaultOnly = EventKind(
+    "consensus.crash-faults-only", .warn, "this engine tolerates crashes, not lies",
+    meaning: "The consortium chose Raft: members trust one another's software.",
+    remedy: "For hospitals under different administrations choose pbft in the genesis.")
+}

@@ -1,0 +1,182 @@
+// Goal: four production nodes agree, lose nothing and go on, whatever the network and the disks do. Method: the
+// deterministic cluster, fixed seeds, assertions on the eventual state.
+internal import Rules
+internal import PBFT
+internal import Merkle
+internal import Lanes
+import HealthRecords
+import Ledger
+import Messages
+import NodeCore
+import Primitives
+import Signing
+import Simulator
+import Testing
+import Wire
+
+/// A transaction that any hospital may submit: it commits to one digest.
+func digestTransaction(_ cluster: Cluster, _ index: Int, number: UInt64) -> Transaction {
+  var encoder = Encoder()
+  encoder.u64(number)
+  encoder.u32(UInt32(index))
+  let wall = cluster.world.wallStart.milliseconds + cluster.now.nanoseconds / 1_000_000
+  return Transaction(
+    kind: TransactionKind.commitDigests.rawValue, hospital: MemberID(UInt32(index + 1)),
+    validUntil: Timestamp(milliseconds: wall + 300_000), nonce: encoder.bytes,
+    payload: Hash.sha256(encoder.bytes).bytes)
+}
+
+extension Cluster {
+  /// Whether all running members executed `count` transactions or more.
+  func haveExecuted(_ count: UInt64, except: Set<Int> = []) -> Bool {
+    (0..<self.genesis.members.count).allSatisfy { index in
+      except.contains(index) || (self.node(index)?.execution.position.log.size ?? 0) >= count
+    }
+  }
+}
+
+@Suite("Cluster")
+struct ClusterTests {
+  @Test("A lone transaction reaches the log of all four members, and the tree head becomes stable", arguments: 1...4)
+  func loneTransaction(seed: UInt64) throws {
+    let cluster = Cluster(count: 4, seed: seed)
+    cluster.run(for: .milliseconds(100))
+    let transaction = digestTransaction(cluster, 1, number: 1)
+    cluster.submit([transaction], to: 1)
+    #expect(cluster.run(within: .milliseconds(1000)) { cluster.haveExecuted(1) })
+    let identifier = transaction.identifier(network: cluster.genesis.network)
+    let receipt = try #require(cluster.receipt(identifier, at: 3))
+    #expect(receipt.outcome == .applied)
+    let stable = cluster.run(within: .milliseconds(2000)) {
+      (0..<4).allSatisfy { cluster.node($0)?.checkpoints.stable?.body.size == 1 }
+    }
+    #expect(stable)
+    #expect(cluster.checkAgreement() == nil)
+  }
+
+  @Test("One member is a consortium of its own")
+  func alone() {
+    let cluster = Cluster(count: 1, seed: 1)
+    cluster.submit([digestTransaction(cluster, 0, number: 1)], to: 0)
+    #expect(cluster.run(within: .milliseconds(1000)) { cluster.haveExecuted(1) })
+  }
+
+  @Test("I1, I6, I7: under load from all lanes everything submitted is executed once, in one order", arguments: 1...6)
+  func load(seed: UInt64) {
+    let cluster = Cluster(count: 4, seed: seed)
+    var submitted: UInt64 = 0
+    for _ in 0..<50 {
+      for index in 0..<4 {
+        cluster.submit((0..<20).map { digestTransaction(cluster, index, number: submitted + $0) }, to: index)
+        submitted += 20
+      }
+      cluster.run(for: .milliseconds(5))
+    }
+    #expect(cluster.run(within: .milliseconds(10_000)) { cluster.haveExecuted(submitted) })
+    #expect(cluster.node(0)?.execution.position.log.size == submitted)
+    #expect(cluster.checkAgreement() == nil)
+  }
+
+  @Test("The primary crashes under load: the others change the view, and it comes back", arguments: 1...6)
+  func primaryCrash(seed: UInt64) {
+    let cluster = Cluster(count: 4, seed: seed)
+    var submitted: UInt64 = 0
+    func burst(_ indices: [Int]) {
+      for index in indices {
+        cluster.submit((0..<5).map { digestTransaction(cluster, index, number: submitted + $0) }, to: index)
+        submitted += 5
+      }
+    }
+    burst([0, 1, 2, 3])
+    #expect(cluster.run(within: .milliseconds(3000)) { cluster.haveExecuted(submitted) })
+    burst([1, 2, 3])
+    cluster.run(for: .milliseconds(2))
+    cluster.crash(0, losingWrite: seed.isMultiple(of: 2))
+    burst([1, 2, 3])
+    #expect(cluster.run(within: .milliseconds(20_000)) { cluster.haveExecuted(submitted, except: [0]) })
+    #expect((cluster.node(1)?.replica.view ?? View(0)) > View(0))
+    cluster.restart(0)
+    burst([0])
+    #expect(cluster.run(within: .milliseconds(20_000)) { cluster.haveExecuted(submitted) })
+    #expect(cluster.checkAgreement() == nil)
+  }
+
+  @Test(
+    "Any member crashes at any moment, loses its write or not, and returns: nothing executed is lost", arguments: 1...30
+  )
+  func crashes(seed: UInt64) {
+    let cluster = Cluster(count: 4, seed: seed)
+    var random = SeededGenerator(seed: seed &* 77)
+    var submitted: UInt64 = 0
+    var executed: UInt64 = 0
+    for _ in 0..<12 {
+      let running = (0..<4).filter { cluster.node($0) != nil }
+      for index in running {
+        cluster.submit((0..<3).map { digestTransaction(cluster, index, number: submitted + $0) }, to: index)
+        submitted += 3
+      }
+      cluster.run(for: .microseconds(random.below(30_000)))
+      let victim = Int(random.below(4))
+      cluster.crash(victim, losingWrite: random.oneIn(2))
+      cluster.run(for: .microseconds(random.below(400_000)))
+      cluster.restart(victim)
+      let most = (0..<4).map { cluster.disk($0).position.log.size }.max() ?? 0
+      #expect(most >= executed)
+      executed = most
+    }
+    // What a crash took before its block was durable is lost to its client, who was never told otherwise.
+    let settled = cluster.run(within: .milliseconds(120_000)) {
+      let cuts = (0..<4).compactMap { cluster.node($0)?.execution.cut }
+      let tips = (0..<4).compactMap { index in cluster.node(index).map { $0.lanes.announcements[index].head } }
+      return cuts.count == 4 && cuts.allSatisfy { $0.heads == tips }
+    }
+    #expect(settled)
+    #expect(cluster.checkAgreement() == nil)
+  }
+
+  @Test("A partition without a quorum stops, loses nothing and goes on when it heals", arguments: 1...6)
+  func partition(seed: UInt64) {
+    let cluster = Cluster(count: 4, seed: seed)
+    cluster.run(for: .milliseconds(50))
+    cluster.partition([0, 1], from: [2, 3])
+    for index in 0..<4 { cluster.submit([digestTransaction(cluster, index, number: UInt64(index))], to: index) }
+    cluster.run(for: .milliseconds(30_000))
+    #expect((0..<4).allSatisfy { cluster.node($0)?.execution.position.log.size == 0 })
+    cluster.heal()
+    #expect(cluster.run(within: .milliseconds(30_000)) { cluster.haveExecuted(4) })
+    #expect(cluster.checkAgreement() == nil)
+  }
+
+  @Test("Two members that cannot reach each other agree through the others", arguments: 1...4)
+  func bridge(seed: UInt64) {
+    let cluster = Cluster(count: 4, seed: seed)
+    cluster.run(for: .milliseconds(50))
+    cluster.partition([0], from: [1])
+    cluster.run(for: .milliseconds(50))
+    for index in 0..<4 { cluster.submit([digestTransaction(cluster, index, number: UInt64(index))], to: index) }
+    #expect(cluster.run(within: .milliseconds(2000)) { cluster.haveExecuted(4) })
+    #expect(cluster.node(0)?.replica.view == View(0))
+  }
+
+  @Test("A network that loses one message in five still executes everything", arguments: 1...6)
+  func loss(seed: UInt64) {
+    var world = Cluster.World()
+    world.lossOneIn = 5
+    let cluster = Cluster(count: 4, seed: seed, world: world)
+    for index in 0..<4 { cluster.submit([digestTransaction(cluster, index, number: UInt64(index))], to: index) }
+    #expect(cluster.run(within: .milliseconds(60_000)) { cluster.haveExecuted(4) })
+    #expect(cluster.checkAgreement() == nil)
+  }
+
+  @Test("I10: the same seed gives the same trace, another seed another")
+  func determinism() {
+    func trace(_ seed: UInt64) -> Digest {
+      let cluster = Cluster(count: 4, seed: seed)
+      for index in 0..<4 { cluster.submit([digestTransaction(cluster, index, number: UInt64(index))], to: index) }
+      cluster.run(for: .milliseconds(2000))
+      return cluster.trace
+    }
+    #expect(trace(7) == trace(7))
+    #expect(trace(7) != trace(8))
+  }
+}
