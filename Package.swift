@@ -70,19 +70,24 @@ let package = Package(
         "CLMDB", "HealthRecords", "Ledger", "Merkle", "Messages", "NodeCore", "Ordering", "Primitives", "Rules",
         "Signing", "Wire",
       ]),
-    target("Gateway", uses: ["Messages"], needs: [.product(name: "Hummingbird", package: "hummingbird")]),
+    target(
+      "Gateway",
+      uses: ["HealthRecords", "Ledger", "Messages", "Primitives", "Rules", "Signing", "Wire"],
+      needs: [.product(name: "Hummingbird", package: "hummingbird")]),
     // Floor 5: the driver joins node and adapters.
     target(
       "Driver",
       uses: [
-        "Discovery", "EventLoop", "Gateway", "HealthRecords", "Ledger", "Merkle", "Messages", "NodeCore", "Ordering",
+        "Discovery", "EventLoop", "Gateway", "Gossip", "HealthRecords", "Ledger", "Merkle", "Messages", "NodeCore", "Ordering",
         "Primitives", "Rules", "Sessions", "Signing", "Storage", "Telemetry", "Wire",
       ]),
     // Floor 6: programs.
     .executableTarget(
       name: "consilium",
       dependencies: [
-        "Gateway", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Discovery", "Driver", "EventLoop", "Gateway", "HealthRecords", "Ledger", "Merkle", "Messages", "NodeCore",
+        "Primitives", "Rules", "Signing", "Storage", "Telemetry", "Wire",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "TOMLKit", package: "TOMLKit"),
       ], swiftSettings: house),

@@ -5,7 +5,7 @@ public import Ledger
 public import Messages
 public import NodeCore
 public import Primitives
-internal import Rules
+public import Rules
 internal import Sessions
 internal import Signing
 internal import Wire
@@ -14,7 +14,7 @@ internal import Wire
 extension Cluster {
   func start(_ index: Int) {
     let member = self.members[index]
-    member.state = SimulatedState(member.disk.state)
+    member.state = member.disk.state
     member.node = Node(
       genesis: self.genesis, index: index, parameters: self.parameters, rules: HealthRules(),
       restoring: member.disk.restore(limits: self.genesis.limits), seed: self.random.next(), at: self.now)
@@ -84,7 +84,7 @@ extension Cluster {
       }
       if !decisions.isEmpty { inputs.append(.said(.decisions(decisions), to: to)) }
     case .executed(let write, let receipts):
-      member.state.state.apply(write.writes)
+      member.state.apply(write.writes)
       for receipt in receipts where member.receipts[receipt.identifier] == nil {
         member.receipts[receipt.identifier] = receipt
       }
@@ -207,7 +207,7 @@ extension Cluster {
   /// The receipt of a transaction at a member since it started.
   public func receipt(_ identifier: Digest, at index: Int) -> Receipt? { self.members[index].receipts[identifier] }
   /// The state of a member, for reading.
-  public func state(_ index: Int) -> SimulatedState { self.members[index].state }
+  public func state(_ index: Int) -> MemoryState { self.members[index].state }
 
   /// I1, I4: what members executed durably is the prefix of one history. A sentence where it is not.
   public func checkAgreement() -> String? {

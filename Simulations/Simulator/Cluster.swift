@@ -4,6 +4,7 @@ public import Messages
 public import NodeCore
 internal import Ordering
 public import Primitives
+internal import Rules
 internal import Sessions
 public import Signing
 
@@ -46,7 +47,7 @@ public final class Cluster {
     let keys: NodeKeys
     var node: Node?
     var disk: SimulatedDisk
-    var state: SimulatedState
+    var state: MemoryState
     var gate = DurabilityGate<Held>()
     var writing: [StoreWrite] = []
     var incarnation = 0
@@ -58,7 +59,7 @@ public final class Cluster {
     init(keys: consuming NodeKeys, disk: SimulatedDisk) {
       self.keys = keys
       self.disk = disk
-      self.state = SimulatedState(disk.state)
+      self.state = disk.state
     }
   }
 

@@ -6,66 +6,6 @@ internal import Ordering
 public import Primitives
 public import Rules
 
-/// Pairs in the order of their keys.
-public struct SortedState: Sendable, Equatable {
-  private var keys: [[UInt8]] = []
-  private var values: [[UInt8]: [UInt8]] = [:]
-
-  init() {}
-
-  /// How many pairs.
-  public var count: Int { self.keys.count }
-
-  private func position(_ key: [UInt8]) -> Int {
-    var (low, high) = (0, self.keys.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if self.keys[middle].lexicographicallyPrecedes(key) { low = middle + 1 } else { high = middle }
-    }
-    return low
-  }
-
-  mutating func apply(_ writes: [StateWrite]) {
-    for write in writes {
-      let index = self.position(write.key)
-      let isThere = index < self.keys.count && self.keys[index] == write.key
-      switch (write.value, isThere) {
-      case (let value?, true): self.values[write.key] = value
-      case (let value?, false):
-        self.keys.insert(write.key, at: index)
-        self.values[write.key] = value
-      case (nil, true):
-        self.keys.remove(at: index)
-        self.values[write.key] = nil
-      case (nil, false): break
-      }
-    }
-  }
-
-  func value(_ key: [UInt8]) -> [UInt8]? { self.values[key] }
-
-  func next(after key: [UInt8], prefix: [UInt8], inclusive: Bool) -> (key: [UInt8], value: [UInt8])? {
-    var index = self.position(key)
-    if index < self.keys.count, self.keys[index] == key, !inclusive { index += 1 }
-    guard index < self.keys.count, self.keys[index].starts(with: prefix), let value = self.values[self.keys[index]]
-    else { return nil }
-    return (self.keys[index], value)
-  }
-}
-
-/// The state that a simulated node's rules read. One thread.
-public final class SimulatedState: StateReader, @unchecked Sendable {
-  var state: SortedState
-
-  init(_ state: SortedState) { self.state = state }
-  /// The value of a key.
-  public func value(_ key: [UInt8]) -> [UInt8]? { self.state.value(key) }
-  /// The next pair.
-  public func next(after key: [UInt8], prefix: [UInt8], inclusive: Bool) -> (key: [UInt8], value: [UInt8])? {
-    self.state.next(after: key, prefix: prefix, inclusive: inclusive)
-  }
-}
-
 /// What a simulated member has durably: a model of the store, which keeps whole batches or nothing of them.
 public struct SimulatedDisk: Sendable {
   /// Blocks by lane, in the order of their positions.
@@ -73,7 +13,7 @@ public struct SimulatedDisk: Sendable {
   /// Decisions by sequence number.
   public private(set) var decisions: [SequenceNumber: Decision] = [:]
   /// The state.
-  public private(set) var state = SortedState()
+  public private(set) var state = MemoryState()
   /// Executed cuts, from the first.
   public private(set) var executions: [ExecutionWrite] = []
   /// The last stable checkpoint.

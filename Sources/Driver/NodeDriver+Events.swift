@@ -20,16 +20,20 @@ struct ReceiptWaiters {
   final class Batch {
     var receipts: [Receipt?]
     var left: Int
+    let deadline: Tick
     let continuation: CheckedContinuation<[Receipt?], Never>
 
-    init(count: Int, _ continuation: CheckedContinuation<[Receipt?], Never>) {
+    init(count: Int, deadline: Tick, _ continuation: CheckedContinuation<[Receipt?], Never>) {
       self.receipts = Array(repeating: nil, count: count)
       self.left = count
+      self.deadline = deadline
       self.continuation = continuation
     }
   }
 
   private var waiting: [Digest: [(batch: Batch, index: Int)]] = [:]
+  /// When it is looked next for those who waited too long.
+  private(set) var nextSweep = Tick.zero
 
   /// How many transactions are waited for.
   var count: Int { self.waiting.count }
@@ -42,7 +46,7 @@ struct ReceiptWaiters {
 
   mutating func resolve(_ receipt: Receipt) {
     guard let waiters = self.waiting.removeValue(forKey: receipt.identifier) else { return }
-    for (batch, index) in waiters where batch.receipts[index] == nil {
+    for (batch, index) in waiters where batch.receipts[index] == nil && batch.left > 0 {
       batch.receipts[index] = receipt
       batch.left -= 1
       if batch.left == 0 { batch.continuation.resume(returning: batch.receipts) }
@@ -50,7 +54,29 @@ struct ReceiptWaiters {
   }
 }
 
+extension ReceiptWaiters {
+  /// Tells those who waited too long what there is.
+  mutating func sweep(at now: Tick) {
+    guard now >= self.nextSweep else { return }
+    self.nextSweep = now + Span.milliseconds(1000)
+    for (identifier, waiters) in self.waiting {
+      guard waiters.contains(where: { $0.batch.deadline <= now }) else { continue }
+      self.waiting[identifier] = waiters.filter { $0.batch.deadline > now }
+      if self.waiting[identifier]?.isEmpty == true { self.waiting[identifier] = nil }
+      for (batch, _) in waiters where batch.deadline <= now && batch.left > 0 {
+        batch.left = 0
+        batch.continuation.resume(returning: batch.receipts)
+      }
+    }
+  }
+}
+
 extension NodeDriver {
+  /// Gives checked transactions to the lane; those that were executed before get their first receipt at once.
+  func submit(_ transactions: [[UInt8]], _ identifiers: [Digest]) {
+    self.give(.submitted(transactions))
+  }
+
   func executed(_ write: ExecutionWrite, _ receipts: [Receipt]) {
     if self.receipts.count > 0 { for receipt in receipts { self.receipts.resolve(receipt) } }
     self.progress.transactions += UInt64(receipts.count)

@@ -6,7 +6,7 @@ internal import Ledger
 public import Messages
 public import NodeCore
 internal import Ordering
-public import Primitives
+internal import Primitives
 internal import Rules
 internal import Sessions
 internal import Signing
@@ -60,10 +60,10 @@ public final class NodeDriver {
   var pendingBySource: [String: Int] = [:]
   // Services.
   var receipts = ReceiptWaiters()
-  var questions: [UInt64: CheckedContinuation<[UInt8]?, Never>] = [:]
+  var questions: [UInt64: Question] = [:]
   var nextQuestion: UInt64 = 0
-  /// Answers a member's question; nil where there is no answer.
-  public var onQuestion: ((MemberID, [UInt8]) -> [UInt8]?)?
+  /// Requests for which a release was stated since the start.
+  var stated: Set<Digest> = []
   /// Inputs by what became of them.
   public private(set) var dispositions: [String: UInt64] = [:]
   /// Bytes sent to members since the start.
@@ -165,7 +165,7 @@ public final class NodeDriver {
     case .continueExecution: self.executionDue = true
     case .question(let peer, let number, let bytes): self.answer(bytes, number, to: peer)
     case .answer(_, let number, let bytes):
-      self.questions.removeValue(forKey: number)?.resume(returning: bytes)
+      self.questions.removeValue(forKey: number)?.continuation.resume(returning: bytes)
     case .report(let event): self.report(event)
     }
   }
@@ -217,6 +217,7 @@ public final class NodeDriver {
   private func setTimer() {
     var next = min(self.node.deadline, self.connectionDeadline)
     if let dial = self.dialler.deadline { next = min(next, dial) }
+    if self.receipts.count > 0 || !self.questions.isEmpty { next = min(next, self.receipts.nextSweep) }
     self.timer?.set(to: next)
   }
 
@@ -225,6 +226,8 @@ public final class NodeDriver {
     if self.node.deadline <= now { self.give(.timerFired) }
     self.fireConnectionTimers(at: now)
     self.stepDialler(.timerFired)
+    self.receipts.sweep(at: now)
+    self.sweepQuestions(at: now)
   }
 
   private func serve(_ request: BlockRequest, to peer: ReplicaIndex) {

@@ -1,1 +1,202 @@
+internal import Foundation
+internal import HTTPTypes
+internal import HealthRecords
 internal import Hummingbird
+internal import Ledger
+internal import Logging
+internal import Messages
+internal import NIOCore
+internal import Primitives
+internal import Rules
+internal import ServiceLifecycle
+internal import Signing
+internal import Synchronization
+internal import Wire
+
+/// The node's API: HTTP and JSON on a Unix socket, with binary bodies where speed matters.
+public struct Gateway: Sendable {
+  /// The most requests that are handled at once; an executor's queue cannot refuse, so this does.
+  public static let requestsMax = 512
+  /// The most bytes of a batch of transactions.
+  public static let batchBytesMax = 4 << 20
+
+  let service: any NodeService
+  private let socket: String
+
+  /// A gateway to `service` on a socket, which only this user may use.
+  public init(service: any NodeService, socket: String) { (self.service, self.socket) = (service, socket) }
+
+  /// Serves until the task is cancelled.
+  public func run() async throws {
+    unsafe unlink(self.socket)
+    var logger = Logger(label: "gateway")
+    logger.logLevel = .critical
+    let socket = self.socket
+    let application = Application(
+      router: self.router, configuration: .init(address: .unixDomainSocket(path: socket), serverName: "consilium"),
+      onServerRunning: { _ in unsafe chmod(socket, 0o600) }, logger: logger)
+    try await application.run()
+  }
+
+  private var router: Router<BasicRequestContext> {
+    let router = Router()
+    router.add(middleware: RefusalMiddleware(inFlight: InFlight()))
+    self.addNodeRoutes(to: router)
+    self.addRecordRoutes(to: router)
+    self.addLogRoutes(to: router)
+    return router
+  }
+
+  private func addNodeRoutes(to router: Router<BasicRequestContext>) {
+    let service = self.service
+    router.get("/v1/status") { _, _ in try json(await service.status()) }
+    router.get("/v1/peers") { _, _ in try json(await service.peers()) }
+    router.get("/livez") { _, _ in Response(status: .ok, body: .init(byteBuffer: ByteBuffer(string: "ok\n"))) }
+    router.get("/v1/accounts/{id}") { _, context in
+      let identifier = try digest(context, "id")
+      guard let account = await service.account(identifier) else { throw ServiceRefusal.notFound("account") }
+      return try json(AccountView(identifier, account))
+    }
+    router.post("/v1/transactions") { request, _ in
+      let bytes = try await body(request, max: Int(service.genesis.limits.transactionBytesMax))
+      let receipts = try await service.submit([
+        try CheckedTransaction(bytes, index: 0, genesis: service.genesis, hospital: service.member.id)
+      ])
+      guard let receipt = receipts.first else { throw ServiceRefusal.notOrderedYet }
+      return try json(ReceiptView(receipt))
+    }
+    router.post("/v1/transactions/batch") { request, _ in
+      let bytes = try await body(request, max: Self.batchBytesMax)
+      let transactions = try Self.split(bytes, genesis: service.genesis, hospital: service.member.id)
+      let receipts = try await service.submit(transactions)
+      guard request.headers[.accept] == "application/octet-stream" else { return try json(receipts.map(ReceiptView.init)) }
+      var encoder = Encoder(capacity: receipts.count * 18)
+      for receipt in receipts {
+        encoder.u16(receipt.outcome.number)
+        encoder.u64(receipt.leaf)
+        encoder.item(receipt.sequence)
+      }
+      return binary(encoder.bytes)
+    }
+  }
+
+  /// A batch: for each transaction its length (u32) and its bytes.
+  static func split(
+    _ bytes: [UInt8], genesis: Genesis, hospital: MemberID
+  ) throws(ServiceRefusal) -> [CheckedTransaction] {
+    var decoder = Decoder(bytes)
+    var out: [CheckedTransaction] = []
+    while decoder.remaining > 0 {
+      let transaction: [UInt8]
+      do {
+        transaction = try decoder.blob(max: Int(genesis.limits.transactionBytesMax), "transaction")
+      } catch { throw .badTransaction(index: out.count, reason: "\(error)") }
+      out.append(try CheckedTransaction(transaction, index: out.count, genesis: genesis, hospital: hospital))
+    }
+    return out
+  }
+}
+
+/// How many requests are under way.
+final class InFlight: Sendable {
+  private let count = Mutex(0)
+  func enter() -> Bool {
+    self.count.withLock { count in
+      guard count < Gateway.requestsMax else { return false }
+      count += 1
+      return true
+    }
+  }
+  func leave() { self.count.withLock { $0 -= 1 } }
+}
+
+/// Turns refusals into answers that say what to do, and refuses more requests than can be handled.
+struct RefusalMiddleware: RouterMiddleware {
+  typealias Context = BasicRequestContext
+  let inFlight: InFlight
+
+  func handle(
+    _ request: Request, context: Context, next: (Request, Context) async throws -> Response
+  ) async throws -> Response {
+    guard self.inFlight.enter() else {
+      return try refusal(.serviceUnavailable, "busy", "too many requests are under way", "try again in a moment")
+    }
+    defer { self.inFlight.leave() }
+    do { return try await next(request, context) } catch let error as ServiceRefusal {
+      return try Self.answer(error)
+    } catch let error as HTTPError {
+      let isUnknown = error.status == .notFound
+      return try refusal(
+        error.status, isUnknown ? "unknown-path" : "bad-request",
+        isUnknown ? "there is nothing at \(request.uri.path)" : error.body ?? "the request is malformed",
+        "see the node's API in Sources/Gateway")
+    }
+  }
+
+  private static func answer(_ reason: ServiceRefusal) throws -> Response {
+    switch reason {
+    case .badTransaction(let index, let reason):
+      try refusal(.badRequest, "bad-transaction", "transaction \(index): \(reason)", "mend it and send it again")
+    case .full: try refusal(.serviceUnavailable, "full", "too many transactions wait", "send it again in a moment")
+    case .notOrderedYet:
+      try refusal(
+        .gatewayTimeout, "not-ordered-yet", "it is not ordered yet: too few members are connected, or the load is high",
+        "it may still be; sending the same bytes again is safe, it is executed once")
+    case .notFound(let what): try refusal(.notFound, "not-found", "there is no such \(what) here", "check the identifier")
+    case .notStableYet:
+      try refusal(.conflict, "not-stable-yet", "no signed tree head covers it yet", "ask again in a second")
+    case .badRequest(let reason): try refusal(.badRequest, "bad-request", reason, "mend it and send it again")
+    case .tooLarge(let max):
+      try refusal(.contentTooLarge, "too-large", "the body is over \(max) bytes", "send it in parts")
+    case .release(let reason):
+      try refusal(.forbidden, "not-released", reason.explanation, "see the patient's access history")
+    case .failed(let reason):
+      try refusal(.internalServerError, "failed", reason, "see the node's log")
+    }
+  }
+}
+
+func refusal(
+  _ status: HTTPResponse.Status, _ error: String, _ message: String, _ remedy: String
+) throws -> Response {
+  try json(RefusalView(error: error, message: message, remedy: remedy), status: status)
+}
+
+func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) throws -> Response {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+  let data = try encoder.encode(value)
+  return Response(
+    status: status, headers: [.contentType: "application/json"],
+    body: .init(byteBuffer: ByteBuffer(bytes: Array(data) + [0x0a])))
+}
+
+func binary(_ bytes: [UInt8]) -> Response {
+  Response(
+    status: .ok, headers: [.contentType: "application/octet-stream"], body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
+}
+
+func text(_ text: String) -> Response {
+  Response(
+    status: .ok, headers: [.contentType: "text/plain; charset=utf-8"],
+    body: .init(byteBuffer: ByteBuffer(string: text)))
+}
+
+func body(_ request: Request, max: Int) async throws -> [UInt8] {
+  if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > max {
+    throw ServiceRefusal.tooLarge(max: max)
+  }
+  var out: [UInt8] = []
+  for try await part in request.body {
+    guard out.count + part.readableBytes <= max else { throw ServiceRefusal.tooLarge(max: max) }
+    out += part.readableBytesView
+  }
+  return out
+}
+
+func digest(_ context: BasicRequestContext, _ name: String) throws -> Digest {
+  guard let text = context.parameters.get(name), let bytes = Hex.decode(text), let digest = Digest(bytes) else {
+    throw ServiceRefusal.badRequest("\(name) is no identifier: 64 hexadecimal digits are expected")
+  }
+  return digest
+}

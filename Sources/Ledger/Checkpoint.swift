@@ -91,6 +91,15 @@ public struct Cosignature: Sendable, Hashable {
     self.cosignature = key.sign(Self.cosigned(body, seconds))
   }
 
+  /// Signatures that were read from a note; `isAuthentic` judges them.
+  init(
+    signer: ReplicaIndex, sequence: SequenceNumber, body: Digest, seconds: UInt64, note: Signature,
+    cosignature: Signature
+  ) {
+    (self.signer, self.sequence, self.body) = (signer, sequence, body)
+    (self.seconds, self.note, self.cosignature) = (seconds, note, cosignature)
+  }
+
   /// The digest of a body.
   public static func digest(of body: CheckpointBody) -> Digest {
     Hash.sha256(Array(body.text.utf8))

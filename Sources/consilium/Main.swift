@@ -1,5 +1,26 @@
 internal import ArgumentParser
-internal import AsyncHTTPClient
-internal import TOMLKit
 
-@main struct Consilium: ParsableCommand {}
+/// The program's commands.
+@main
+struct Consilium: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "consilium",
+    abstract: "A health-record ledger that hospitals run together.",
+    discussion: """
+      Each hospital runs a permanent node. Records are kept encrypted off the chain; the chain holds their
+      hash-locks, the patients' consents and every access.
+
+      Try it:    consilium devnet up && consilium devnet status
+      Run it:    consilium init, consilium genesis new, consilium node --config FILE
+      Watch it:  consilium status, consilium log --follow
+
+      Exit codes: 0 done; 1 refused by the ledger, or a check failed; 64 wrong usage; 65 bad input; 66 input
+      missing; 69 a node or a port is not available; 74 reading or writing failed; 77 wrong permissions;
+      78 wrong configuration.
+      """,
+    version: "0.1.0",
+    subcommands: [
+      Init.self, Keys.self, GenesisCommand.self, NodeCommand.self, Devnet.self, Status.self, Peers.self, Account.self,
+      Record.self, Consent.self, Access.self, Audit.self, Verify.self, LogCommand.self, Explain.self, Bench.self,
+    ])
+}

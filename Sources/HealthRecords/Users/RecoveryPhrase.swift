@@ -23,7 +23,8 @@ public enum PhraseFault: Error, Sendable, Hashable, CustomStringConvertible {
 
 /// The 24 words from which all of a patient's keys follow (BIP-39's encoding of 32 bytes and a checksum).
 public struct RecoveryPhrase: Sendable {
-  private let entropy: [UInt8]
+  /// The 32 bytes that the words spell: as secret as the words.
+  public let entropy: [UInt8]
 
   /// The phrase of 32 random bytes.
   public init(entropy: [UInt8]) {

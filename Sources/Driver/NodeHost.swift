@@ -1,0 +1,271 @@
+internal import PBFT
+internal import Lanes
+public import EventLoop
+internal import Foundation
+public import Gateway
+public import HealthRecords
+public import Ledger
+internal import Merkle
+public import Messages
+public import NodeCore
+public import Primitives
+internal import Rules
+internal import Signing
+public import Storage
+public import Telemetry
+internal import Wire
+
+/// A running node as the rest of the process sees it: an actor whose executor is the loop's thread.
+public actor NodeHost: NodeService {
+  private let loop: EventLoop
+  private let log: Log
+  private let vault: Vault
+  private let started: ContinuousClock.Instant
+  private var driver: NodeDriver?
+  private var startMilliseconds: UInt64 = 0
+  private let store: Store
+  /// The consortium.
+  public nonisolated let genesis: Genesis
+  /// The hospital that runs the node.
+  public nonisolated let member: Member
+  /// How long a submission waits for its execution.
+  private static let submitTimeout = Span.milliseconds(30_000)
+  /// How long a member may take to answer a question.
+  private static let questionTimeout = Span.milliseconds(10_000)
+
+  /// Jobs of this actor run on the loop's thread.
+  public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe self.loop.asUnownedSerialExecutor() }
+
+  /// A host on a loop that runs; `start` starts the node.
+  public init(loop: EventLoop, genesis: Genesis, member: Member, store: Store, vault: Vault, log: Log) {
+    (self.loop, self.genesis, self.member, self.log) = (loop, genesis, member, log)
+    (self.store, self.vault, self.started) = (store, vault, ContinuousClock.now)
+  }
+
+  /// Restores the node, listens and dials.
+  ///
+  /// - Throws: `StorageFailure` where the store is damaged, `NetworkFailure` where the port cannot be listened on.
+  public func start(
+    settings: NodeSettings, keys: consuming NodeKeys, fail: @escaping @Sendable (StorageFailure) -> Void
+  ) throws {
+    let driver = try NodeDriver(
+      loop: self.loop, settings: settings, keys: keys, store: self.store, vault: self.vault, log: self.log, fail: fail)
+    self.driver = driver
+    try driver.start()
+    let spent = ContinuousClock.now - self.started
+    self.startMilliseconds = UInt64(spent.components.seconds) * 1000
+      + UInt64(spent.components.attoseconds / 1_000_000_000_000_000)
+    let position = driver.node.execution.position
+    self.log.emit(
+      .nodeStarted,
+      [
+        "member": .text("\(self.member.id)"), "network": .text(self.genesis.network.short),
+        "view": .number(driver.node.replica.view.number), "height": .number(position.sequence.number),
+        "log_size": .number(position.log.size), "start_ms": .number(self.startMilliseconds),
+      ])
+  }
+
+  /// Ends in order.
+  public func stop() async {
+    guard let driver = self.driver else { return }
+    await withCheckedContinuation { continuation in driver.stop { continuation.resume() } }
+  }
+
+  /// The driver, once it is started.
+  var running: NodeDriver? { self.driver }
+
+  /// Where it stands.
+  public func status() -> NodeStatus {
+    var status = NodeStatus(name: self.member.name, member: self.member.id.number)
+    guard let driver = self.driver else { return status }
+    let node = driver.node
+    let position = node.execution.position
+    status.network = self.genesis.network.description
+    status.running = true
+    status.engine = "\(self.genesis.engine)"
+    status.role = node.replica.phase == .active ? (node.replica.isPrimary ? "primary" : "backup") : "changing"
+    status.view = node.replica.view.number
+    status.height = position.sequence.number
+    status.stateDigest = position.stateDigest.description
+    status.logSize = position.log.size
+    status.logRoot = position.log.root.description
+    status.ledgerTime = position.time.description
+    status.peers = node.connected.count
+    status.stableSize = node.checkpoints.stable?.body.size ?? 0
+    status.pendingBytes = node.lanes.pendingBytes
+    status.diskBytes = self.store.sizes.used + self.vault.sizes.used
+    status.sentBytes = driver.bytesSent
+    status.executed = driver.progress.total
+    status.cpuMicroseconds = ProcessUsage.cpuMicroseconds
+    status.residentBytes = ProcessUsage.residentBytes
+    status.startMilliseconds = self.startMilliseconds
+    status.dispositions = driver.dispositions
+    return status
+  }
+
+  /// Its members' connections.
+  public func peers() -> [PeerStatus] {
+    guard let driver = self.driver else { return [] }
+    return self.genesis.members.enumerated().filter { $0.element.id != self.member.id }.map { index, member in
+      driver.peerStatus(index, member)
+    }
+  }
+
+  /// Gives transactions to the lane and waits for their execution.
+  public func submit(_ transactions: [CheckedTransaction]) async throws(ServiceRefusal) -> [Receipt] {
+    guard let driver = self.driver else { throw .failed("the node is not started") }
+    guard !transactions.isEmpty else { return [] }
+    let bytes = transactions.reduce(0) { $0 + $1.bytes.count }
+    guard driver.node.lanes.hasRoom(forBytes: bytes) else { throw .full }
+    let identifiers = transactions.map(\.identifier)
+    let receipts = await withCheckedContinuation { continuation in
+      let batch = ReceiptWaiters.Batch(
+        count: identifiers.count, deadline: self.loop.now + Self.submitTimeout, continuation)
+      driver.receipts.add(identifiers, batch)
+      driver.submit(transactions.map(\.bytes), identifiers)
+    }
+    let known = receipts.compactMap { $0 }
+    guard known.count == receipts.count else { throw .notOrderedYet }
+    return known
+  }
+
+  /// An account.
+  public func account(_ identifier: Digest) -> Account? {
+    self.driver?.state.item(StateKey.account(identifier), as: Account.self)
+  }
+
+  /// A record's entry.
+  public func record(_ identifier: Digest) -> RecordEntry? {
+    self.driver?.state.item(StateKey.record(identifier), as: RecordEntry.self)
+  }
+
+  /// The most rows of an answer.
+  private static let rowsMax = 10_000
+
+  /// A patient's records, in the order of their anchors.
+  public func records(of patient: Digest) -> [RecordEntry] {
+    guard let state = self.driver?.state else { return [] }
+    return state.scan(prefix: StateKey.patientRecords(patient), limit: Self.rowsMax).compactMap { pair in
+      Digest(pair.value).flatMap { state.item(StateKey.record($0), as: RecordEntry.self) }
+    }
+  }
+
+  /// A patient's consents.
+  public func consents(of patient: Digest) -> [(identifier: Digest, entry: ConsentEntry)] {
+    guard let state = self.driver?.state else { return [] }
+    let rows = state.scan(prefix: StateKey.consents(patient), limit: Self.rowsMax)
+    return rows.compactMap { pair -> (identifier: Digest, entry: ConsentEntry)? in
+      guard let identifier = Digest(pair.key.suffix(32)), let entry = try? ConsentEntry.decode(pair.value) else {
+        return nil
+      }
+      return (identifier, entry)
+    }.sorted { $0.entry.leaf < $1.entry.leaf }
+  }
+
+  /// A patient's access history.
+  public func history(of patient: Digest) -> [(leaf: UInt64, entry: AccessEntry)] {
+    guard let state = self.driver?.state else { return [] }
+    return state.scan(prefix: StateKey.accesses(patient), limit: Self.rowsMax).compactMap { pair in
+      guard let entry = try? AccessEntry.decode(pair.value) else { return nil }
+      return (pair.key.suffix(8).reduce(0) { $0 << 8 | UInt64($1) }, entry)
+    }
+  }
+
+  /// Stores sealed records in the vault, and then anchors them.
+  public func anchor(_ records: [AnchoredRecord]) async throws(ServiceRefusal) -> [Receipt] {
+    for (index, record) in records.enumerated() { try Self.check(record, index) }
+    let vault = self.vault
+    let sealed = records.map(\.sealed)
+    do { try await self.onPool { () throws(StorageFailure) in try vault.store(sealed) } } catch {
+      throw .failed("\(error)")
+    }
+    let time = UInt64(max(0, Date().timeIntervalSince1970 * 1000))
+    let validUntil = Timestamp(milliseconds: time)
+      .adding(milliseconds: self.genesis.limits.transactionLifeMilliseconds / 2)
+    var transactions: [CheckedTransaction] = []
+    for (index, record) in records.enumerated() {
+      let transaction = Transaction(
+        kind: TransactionKind.anchorRecord.rawValue, hospital: self.member.id, validUntil: validUntil,
+        nonce: SecureRandom.bytes(Transaction.nonceLengthBytes), payload: record.anchor.encoded)
+      transactions.append(
+        try CheckedTransaction(transaction.encoded, index: index, genesis: self.genesis, hospital: self.member.id))
+    }
+    let receipts = try await self.submit(transactions)
+    self.log.emit(
+      .recordSealed,
+      ["count": .number(UInt64(records.count)), "bytes": .number(sealed.reduce(0) { $0 + $1.sizeBytes })])
+    return receipts
+  }
+
+  /// What is anchored must be what is stored.
+  private static func check(_ record: AnchoredRecord, _ index: Int) throws(ServiceRefusal) {
+    let (anchor, sealed) = (record.anchor, record.sealed)
+    guard anchor.record == sealed.record, anchor.address == sealed.address, anchor.sizeBytes == sealed.sizeBytes,
+      anchor.capsule == SealedRecord.digest(ofBox: sealed.capsule),
+      anchor.patientCopy == SealedRecord.digest(ofBox: sealed.patientCopy)
+    else { throw .badRequest("record \(index): the anchor does not name what was sealed") }
+  }
+
+  private func onPool<Value: Sendable>(
+    _ body: @escaping @Sendable () throws(StorageFailure) -> Value
+  ) async throws(StorageFailure) -> Value {
+    let result = await withCheckedContinuation { (continuation: CheckedContinuation<Result<Value, StorageFailure>, Never>) in
+      self.loop.work({ Result { () throws(StorageFailure) in try body() } }, then: { continuation.resume(returning: $0) })
+    }
+    return try result.get()
+  }
+
+  /// A record of this hospital's vault.
+  public func sealed(_ record: Digest) async throws(ServiceRefusal) -> SealedRecord {
+    guard let entry = self.record(record) else { throw .notFound("record") }
+    guard !entry.isErased else { throw .release(.erased) }
+    let vault = self.vault
+    do {
+      guard let sealed = try await self.onPool({ () throws(StorageFailure) in try vault.record(record) }) else {
+        throw ServiceRefusal.notFound("record in this hospital's vault")
+      }
+      return sealed
+    } catch let refusal as ServiceRefusal {
+      throw refusal
+    } catch { throw .failed("\(error)") }
+  }
+
+  /// A record's key for a granted request, from the record's hospital.
+  public func release(_ question: ReleaseQuestion) async throws(ServiceRefusal) -> ReleaseAnswer {
+    guard let driver = self.driver else { throw .failed("the node is not started") }
+    guard let entry = self.record(question.record) else { throw .notFound("record") }
+    guard let index = self.genesis.configuration.index(of: entry.hospital) else { throw .release(.unreachable) }
+    if entry.hospital == self.member.id {
+      do throws(ReleaseRefusal) { return try driver.releaseHere(question) } catch { throw .release(error) }
+    }
+    let answer = await withCheckedContinuation { continuation in
+      driver.ask(index, question.encoded, timeout: Self.questionTimeout, continuation)
+    }
+    guard let answer, let first = answer.first else { throw .release(.unreachable) }
+    guard first == 0 else { throw .release(ReleaseRefusal(rawValue: first) ?? .unreachable) }
+    guard let released = try? ReleaseAnswer.decode(Array(answer.dropFirst())) else {
+      throw .failed("hospital \(entry.hospital.number) answered with bytes that are no release")
+    }
+    let signed = ReleaseAnswer.signedBytes(network: self.genesis.network, question: question, key: released.key)
+    guard self.genesis.members[index].key.verifies(released.signature, of: signed) else {
+      throw .failed("hospital \(entry.hospital.number) did not sign its release")
+    }
+    return released
+  }
+}
+
+/// What the operating system says of this process.
+enum ProcessUsage {
+  static var cpuMicroseconds: UInt64 {
+    var usage = rusage()
+    unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    let parts = [usage.ru_utime, usage.ru_stime]
+    return parts.reduce(0) { $0 + UInt64($1.tv_sec) * 1_000_000 + UInt64($1.tv_usec) }
+  }
+
+  static var residentBytes: UInt64 {
+    guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else { return 0 }
+    let pages = text.split(separator: " ").dropFirst().first.flatMap { UInt64($0) } ?? 0
+    return pages * UInt64(getpagesize())
+  }
+}

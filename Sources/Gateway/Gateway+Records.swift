@@ -1,0 +1,163 @@
+internal import Foundation
+internal import HealthRecords
+internal import Hummingbird
+internal import Ledger
+internal import Messages
+internal import NIOCore
+internal import Primitives
+internal import Rules
+internal import Signing
+internal import Wire
+
+/// What the EHR system is told of each resource that was sealed.
+public struct SealedView: Codable, Sendable {
+  /// The record's identifier.
+  public var record: String
+  /// The resource's type.
+  public var resourceType: String
+  /// What it is about.
+  public var category: String
+  /// What became of its anchor.
+  public var receipt: ReceiptView
+
+  /// A sealed resource of given parts.
+  public init(record: String, resourceType: String, category: String, receipt: ReceiptView) {
+    (self.record, self.resourceType) = (record, resourceType)
+    (self.category, self.receipt) = (category, receipt)
+  }
+}
+
+/// A question for a record's key.
+public struct ReleaseBody: Codable, Sendable {
+  /// The granted request.
+  public var request: String
+  /// The record.
+  public var record: String
+  /// A question of given parts.
+  public init(request: String, record: String) { (self.request, self.record) = (request, record) }
+}
+
+extension Gateway {
+  func addRecordRoutes(to router: Router<BasicRequestContext>) {
+    let service = self.service
+    router.post("/v1/patients/{patient}/records") { request, context in
+      let patient = try digest(context, "patient")
+      let bytes = try await body(request, max: FHIRResource.fileBytesMax)
+      let supersedes = request.uri.queryParameters["supersedes"].flatMap { Hex.decode(String($0)) }.flatMap { Digest($0) }
+      return try json(try await Self.seal(bytes, of: patient, supersedes: supersedes, service))
+    }
+    router.post("/v1/records") { request, _ in
+      let bytes = try await body(request, max: SealedRecord.plaintextBytesMax * 2)
+      let receipts = try await service.anchor(try Self.readAnchored(bytes))
+      return try json(receipts.map(ReceiptView.init))
+    }
+    router.get("/v1/records/{record}") { _, context in
+      guard let entry = await service.record(try digest(context, "record")) else {
+        throw ServiceRefusal.notFound("record")
+      }
+      return try json(RecordView(entry))
+    }
+    router.get("/v1/records/{record}/sealed") { _, context in
+      binary(try await service.sealed(try digest(context, "record")).encoded)
+    }
+    router.get("/v1/patients/{patient}/records") { _, context in
+      try json(await service.records(of: try digest(context, "patient")).map(RecordView.init))
+    }
+    router.get("/v1/patients/{patient}/consents") { _, context in
+      let consents = await service.consents(of: try digest(context, "patient"))
+      return try json(consents.map { ConsentView($0.identifier, $0.entry) })
+    }
+    router.get("/v1/patients/{patient}/history") { _, context in
+      let history = await service.history(of: try digest(context, "patient"))
+      return try json(history.map { AccessView(leaf: $0.leaf, $0.entry) })
+    }
+    router.post("/v1/releases") { request, _ in
+      let bytes = try await body(request, max: 4096)
+      guard let asked = try? JSONDecoder().decode(ReleaseBody.self, from: Data(bytes)),
+        let request = Hex.decode(asked.request).flatMap({ Digest($0) }),
+        let record = Hex.decode(asked.record).flatMap({ Digest($0) })
+      else { throw ServiceRefusal.badRequest("request and record are expected, each 64 hexadecimal digits") }
+      return binary(try await service.release(ReleaseQuestion(request: request, record: record)).encoded)
+    }
+  }
+
+  /// Anchors and sealed records, one after another.
+  static func readAnchored(_ bytes: [UInt8]) throws(ServiceRefusal) -> [AnchoredRecord] {
+    var decoder = Decoder(bytes)
+    var out: [AnchoredRecord] = []
+    do {
+      while decoder.remaining > 0 {
+        let anchor = try RecordAnchor(from: &decoder)
+        out.append(AnchoredRecord(anchor: anchor, sealed: try SealedRecord(from: &decoder)))
+      }
+    } catch { throw .badRequest("record \(out.count): \(error)") }
+    return out
+  }
+
+  /// Seals FHIR resources whose author is the hospital's own system, stores and anchors them.
+  private static func seal(
+    _ bytes: [UInt8], of patient: Digest, supersedes: Digest?, _ service: any NodeService
+  ) async throws -> [SealedView] {
+    guard let account = await service.account(patient), account.kind == .patient else {
+      throw ServiceRefusal.notFound("patient account")
+    }
+    let resources: [FHIRResource]
+    do { resources = try FHIRResource.read(bytes) } catch { throw ServiceRefusal.badRequest("\(error)") }
+    guard supersedes == nil || resources.count == 1 else {
+      throw ServiceRefusal.badRequest("one resource amends one record, \(resources.count) were sent")
+    }
+    let readers = SealedRecord.Readers(patient: account.sealingKey, hospital: service.member.sealingKey)
+    var records: [AnchoredRecord] = []
+    for (index, resource) in resources.enumerated() {
+      let draft = RecordDraft(
+        resource, patient: patient, hospital: service.member.id, network: service.genesis.network,
+        salt: SecureRandom.bytes(HashLock.saltLengthBytes), supersedes: supersedes)
+      guard let record = draft.seal(key: SecureRandom.bytes(SecretStream.keyLengthBytes), to: readers) else {
+        throw ServiceRefusal.badRequest("entry \(index): over \(SealedRecord.plaintextBytesMax) bytes, or the account's key is none")
+      }
+      records.append(AnchoredRecord(anchor: record.anchor, sealed: record.sealed))
+    }
+    let receipts = try await service.anchor(records)
+    return zip(zip(resources, records), receipts).map { pair, receipt in
+      SealedView(
+        record: pair.1.anchor.record.description, resourceType: pair.0.type, category: pair.0.category.name,
+        receipt: ReceiptView(receipt))
+    }
+  }
+
+  func addLogRoutes(to router: Router<BasicRequestContext>) {
+    let service = self.service
+    router.get("/checkpoint") { _, _ in
+      guard let checkpoint = await service.checkpoint() else { throw ServiceRefusal.notStableYet }
+      return text(checkpoint.note(in: service.genesis.configuration))
+    }
+    router.get("/v1/proofs/{leaf}") { _, context in
+      guard let leaf = context.parameters.get("leaf").flatMap({ UInt64($0) }) else {
+        throw ServiceRefusal.badRequest("the leaf is a number")
+      }
+      return try json(try await service.proof(leaf))
+    }
+    router.get("/v1/log/consistency") { request, _ in
+      let query = request.uri.queryParameters
+      guard let old = query["from"].flatMap({ UInt64($0) }), let size = query["to"].flatMap({ UInt64($0) }) else {
+        throw ServiceRefusal.badRequest("from and to are sizes of the log")
+      }
+      return try json(try await service.consistency(from: old, to: size).map(\.description))
+    }
+    router.get("/v1/log/entries") { request, _ in
+      let query = request.uri.queryParameters
+      let start = query["from"].flatMap { UInt64($0) } ?? 0
+      let count = min(query["count"].flatMap { Int($0) } ?? 256, 1024)
+      var encoder = Encoder()
+      for entry in try await service.entries(from: start, count: count) { encoder.blob(entry.encoded) }
+      return binary(encoder.bytes)
+    }
+    router.get("/tile/{level}/{index}") { _, context in
+      guard let level = context.parameters.get("level").flatMap({ Int($0) }), level >= 0, level < 8,
+        let index = context.parameters.get("index").flatMap({ UInt64($0) }),
+        let hashes = await service.tile(level: level, index: index)
+      else { throw ServiceRefusal.notFound("tile") }
+      return binary(hashes.flatMap(\.bytes))
+    }
+  }
+}

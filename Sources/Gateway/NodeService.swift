@@ -1,0 +1,89 @@
+public import HealthRecords
+public import Ledger
+public import Messages
+public import Primitives
+internal import Rules
+internal import Signing
+internal import Wire
+
+/// A transaction that the gateway has read and checked.
+public struct CheckedTransaction: Sendable {
+  /// Its identifier.
+  public let identifier: Digest
+  /// Its canonical bytes.
+  public let bytes: [UInt8]
+
+  /// Reads and checks a transaction for a hospital's lane: form, size, hospital and a person's signature.
+  ///
+  /// - Throws: `ServiceRefusal.badTransaction` with its place among those submitted.
+  public init(
+    _ bytes: [UInt8], index: Int, genesis: Genesis, hospital: MemberID
+  ) throws(ServiceRefusal) {
+    guard bytes.count <= genesis.limits.transactionBytesMax else {
+      throw .badTransaction(index: index, reason: "\(bytes.count) bytes, at most \(genesis.limits.transactionBytesMax)")
+    }
+    let transaction: Transaction
+    do { transaction = try Transaction.decode(bytes) } catch {
+      throw .badTransaction(index: index, reason: "\(error)")
+    }
+    guard transaction.hospital == hospital else {
+      throw .badTransaction(
+        index: index, reason: "it is for hospital \(transaction.hospital.number), this is \(hospital.number)")
+    }
+    guard transaction.isAuthentic(network: genesis.network) else {
+      throw .badTransaction(index: index, reason: "its signature is wrong for this network")
+    }
+    self.identifier = transaction.identifier(network: genesis.network)
+    self.bytes = bytes
+  }
+}
+
+/// A sealed record and its anchor, on the way into the vault and onto the chain.
+public struct AnchoredRecord: Sendable {
+  /// The anchor.
+  public let anchor: RecordAnchor
+  /// What the vault keeps.
+  public let sealed: SealedRecord
+  /// Both.
+  public init(anchor: RecordAnchor, sealed: SealedRecord) { (self.anchor, self.sealed) = (anchor, sealed) }
+}
+
+/// What the gateway asks of a running node.
+public protocol NodeService: Sendable {
+  /// The consortium.
+  nonisolated var genesis: Genesis { get }
+  /// The hospital that runs the node.
+  nonisolated var member: Member { get }
+  /// Where it stands.
+  func status() async -> NodeStatus
+  /// Its members' connections.
+  func peers() async -> [PeerStatus]
+  /// Gives transactions to the lane and waits for their execution.
+  func submit(_ transactions: [CheckedTransaction]) async throws(ServiceRefusal) -> [Receipt]
+  /// An account.
+  func account(_ identifier: Digest) async -> Account?
+  /// A record's entry.
+  func record(_ identifier: Digest) async -> RecordEntry?
+  /// A patient's records, in the order of their anchors.
+  func records(of patient: Digest) async -> [RecordEntry]
+  /// A patient's consents.
+  func consents(of patient: Digest) async -> [(identifier: Digest, entry: ConsentEntry)]
+  /// A patient's access history.
+  func history(of patient: Digest) async -> [(leaf: UInt64, entry: AccessEntry)]
+  /// Stores sealed records in the vault, and then anchors them.
+  func anchor(_ records: [AnchoredRecord]) async throws(ServiceRefusal) -> [Receipt]
+  /// A record of this hospital's vault.
+  func sealed(_ record: Digest) async throws(ServiceRefusal) -> SealedRecord
+  /// A record's key for a granted request, from the record's hospital.
+  func release(_ question: ReleaseQuestion) async throws(ServiceRefusal) -> ReleaseAnswer
+  /// The last stable checkpoint.
+  func checkpoint() async -> StableCheckpoint?
+  /// A log entry with its proof.
+  func proof(_ leaf: UInt64) async throws(ServiceRefusal) -> ProofView
+  /// Log entries in order.
+  func entries(from start: UInt64, count: Int) async throws(ServiceRefusal) -> [LogEntry]
+  /// Hashes of a tile of the log.
+  func tile(level: Int, index: UInt64) async -> [Digest]?
+  /// The consistency proof between two sizes of the log.
+  func consistency(from old: UInt64, to size: UInt64) async throws(ServiceRefusal) -> [Digest]
+}

@@ -1,0 +1,347 @@
+public import HealthRecords
+public import Ledger
+internal import Messages
+public import Primitives
+internal import Rules
+internal import Signing
+internal import Wire
+
+/// Where a node stands, as its API tells it.
+public struct NodeStatus: Codable, Sendable {
+  /// The hospital's name.
+  public var name: String
+  /// Its member number.
+  public var member: UInt32
+  /// The network identifier.
+  public var network: String
+  /// Whether it answered.
+  public var running: Bool
+  /// The ordering engine.
+  public var engine: String
+  /// `primary`, `backup`, or `changing` while no view is open.
+  public var role: String
+  /// The view.
+  public var view: UInt64
+  /// The last executed sequence number.
+  public var height: UInt64
+  /// The chained state digest there.
+  public var stateDigest: String
+  /// The log's size.
+  public var logSize: UInt64
+  /// Its root.
+  public var logRoot: String
+  /// The cut's time there.
+  public var ledgerTime: String
+  /// How many members it is connected to.
+  public var peers: Int
+  /// The size under the last stable checkpoint.
+  public var stableSize: UInt64
+  /// Bytes of transactions that wait for a block.
+  public var pendingBytes: Int
+  /// Bytes of the ledger's and the vault's files that hold data.
+  public var diskBytes: Int
+  /// Bytes sent to members since the start.
+  public var sentBytes: UInt64
+  /// Transactions executed since the start.
+  public var executed: UInt64
+  /// Processor time since the start, in microseconds.
+  public var cpuMicroseconds: UInt64
+  /// Resident memory in bytes.
+  public var residentBytes: UInt64
+  /// How long the start took, in milliseconds.
+  public var startMilliseconds: UInt64
+  /// Inputs that were of no use or wrong, by reason.
+  public var dispositions: [String: UInt64]
+}
+
+extension NodeStatus {
+  /// A node of which nothing is known yet but its name.
+  public init(name: String, member: UInt32) {
+    (self.name, self.member, self.network, self.running, self.engine) = (name, member, "", false, "")
+    (self.role, self.view, self.height, self.stateDigest) = ("stopped", 0, 0, "")
+    (self.logSize, self.logRoot, self.ledgerTime, self.peers) = (0, "", "", 0)
+    (self.stableSize, self.pendingBytes, self.diskBytes, self.sentBytes) = (0, 0, 0, 0)
+    (self.executed, self.cpuMicroseconds, self.residentBytes) = (0, 0, 0)
+    (self.startMilliseconds, self.dispositions) = (0, [:])
+  }
+}
+
+/// A member as a node sees it.
+public struct PeerStatus: Codable, Sendable {
+  /// Its member number.
+  public var member: UInt32
+  /// Its name.
+  public var name: String
+  /// Its peer identifier in libp2p's notation.
+  public var peer: String
+  /// Its addresses.
+  public var addresses: [String]
+  /// Whether a session is open.
+  public var connected: Bool
+  /// `inbound` or `outbound`.
+  public var direction: String?
+  /// The last measured round trip.
+  public var roundTripMilliseconds: Double?
+  /// The topics in whose mesh it is.
+  public var mesh: [String]
+  /// Messages that found no room.
+  public var dropped: UInt64
+
+  /// A peer of given parts.
+  public init(
+    member: UInt32, name: String, peer: String, addresses: [String], connected: Bool, direction: String?,
+    roundTripMilliseconds: Double?, mesh: [String], dropped: UInt64
+  ) {
+    (self.member, self.name, self.peer, self.addresses) = (member, name, peer, addresses)
+    (self.connected, self.direction, self.roundTripMilliseconds) = (connected, direction, roundTripMilliseconds)
+    (self.mesh, self.dropped) = (mesh, dropped)
+  }
+}
+
+/// What became of a transaction.
+public struct ReceiptView: Codable, Sendable {
+  /// The transaction's identifier.
+  public var transaction: String
+  /// Whether the rule held.
+  public var applied: Bool
+  /// The outcome's code.
+  public var code: UInt16
+  /// The outcome in words.
+  public var outcome: String
+  /// Its place in the log.
+  public var leaf: UInt64
+  /// The cut.
+  public var height: UInt64
+  /// The cut's time.
+  public var time: String
+
+  /// A receipt's view.
+  public init(_ receipt: Receipt) {
+    self.transaction = receipt.identifier.description
+    self.applied = receipt.outcome == .applied
+    self.code = receipt.outcome.number
+    self.outcome = receipt.outcome.explanation
+    self.leaf = receipt.leaf
+    self.height = receipt.sequence.number
+    self.time = receipt.time.description
+  }
+}
+
+/// An account.
+public struct AccountView: Codable, Sendable {
+  /// Its identifier.
+  public var account: String
+  /// What it is.
+  public var kind: String
+  /// The hospital that registered it.
+  public var hospital: UInt32
+  /// Its signing key now.
+  public var key: String
+  /// Its X25519 key.
+  public var sealingKey: String
+  /// Its role's number.
+  public var role: UInt32
+  /// Whether it may act.
+  public var status: String
+  /// Until when it may act.
+  public var validUntil: String
+
+  /// An account's view.
+  public init(_ identifier: Digest, _ account: Account) {
+    self.account = identifier.description
+    self.kind = "\(account.kind)"
+    self.hospital = account.hospital.number
+    self.key = account.key.description
+    self.sealingKey = account.sealingKey.description
+    self.role = account.role
+    self.status = "\(account.status)"
+    self.validUntil = account.validUntil.description
+  }
+}
+
+/// A record as everyone may see it: commitments, never content.
+public struct RecordView: Codable, Sendable {
+  /// Its identifier.
+  public var record: String
+  /// The pseudonym whose it is.
+  public var patient: String
+  /// The hospital that anchored it.
+  public var hospital: UInt32
+  /// The practitioner who wrote it, or nil where the hospital's system did.
+  public var author: String?
+  /// What it is about.
+  public var category: String
+  /// The hash-lock.
+  public var hashLock: String
+  /// The ciphertext's address.
+  public var address: String
+  /// The ciphertext's bytes.
+  public var sizeBytes: UInt64
+  /// When it was anchored.
+  public var time: String
+  /// The anchor's place in the log.
+  public var leaf: UInt64
+  /// The record that amends it.
+  public var supersededBy: String?
+  /// Whether it is erased.
+  public var erased: Bool
+
+  /// A record's view.
+  public init(_ entry: RecordEntry) {
+    self.record = entry.anchor.record.description
+    self.patient = entry.anchor.patient.description
+    self.hospital = entry.hospital.number
+    self.author = entry.anchor.author?.description
+    self.category = entry.anchor.category.name
+    self.hashLock = entry.anchor.hashLock.description
+    self.address = entry.anchor.address.description
+    self.sizeBytes = entry.anchor.sizeBytes
+    self.time = entry.time.description
+    self.leaf = entry.leaf
+    self.supersededBy = entry.supersededBy?.description
+    self.erased = entry.isErased
+  }
+}
+
+/// A consent.
+public struct ConsentView: Codable, Sendable {
+  /// Its identifier.
+  public var consent: String
+  /// `grant` or `denial`.
+  public var kind: String
+  /// To whom.
+  public var grantee: String
+  /// For which records.
+  public var scope: String
+  /// For which purposes, as HL7 codes.
+  public var purposes: [String]
+  /// From when.
+  public var from: String
+  /// Until when.
+  public var until: String
+  /// When it was revoked.
+  public var revoked: String?
+  /// How many requests it granted.
+  public var uses: UInt32
+
+  /// A consent's view.
+  public init(_ identifier: Digest, _ entry: ConsentEntry) {
+    let grant = entry.grant
+    self.consent = identifier.description
+    self.kind = grant.isDenial ? "denial" : "grant"
+    switch grant.grantee {
+    case .account(let account): self.grantee = "account \(account)"
+    case .hospital(let hospital): self.grantee = "hospital \(hospital.number)"
+    case .role(let role, let hospital): self.grantee = "role \(role) at hospital \(hospital.number)"
+    }
+    switch grant.scope {
+    case .all: self.scope = "all records"
+    case .categories(let bits):
+      self.scope = RecordCategory.allCases.filter { bits & 1 << UInt32($0.rawValue) != 0 }.map(\.name)
+        .joined(separator: ", ")
+    case .records(let records): self.scope = "\(records.count) named records"
+    }
+    self.purposes = grant.purposes.codes
+    self.from = grant.from.description
+    self.until = grant.until.description
+    self.revoked = entry.revoked?.description
+    self.uses = entry.uses
+  }
+}
+
+/// One line of a patient's access history.
+public struct AccessView: Codable, Sendable {
+  /// The place in the log; the proof is found there.
+  public var leaf: UInt64
+  /// When.
+  public var time: String
+  /// The reader's account.
+  public var reader: String
+  /// The reader's hospital.
+  public var hospital: UInt32
+  /// What for, as an HL7 code.
+  public var purpose: String
+  /// The records asked for.
+  public var records: [String]
+  /// Whether it was granted.
+  public var granted: Bool
+  /// In words.
+  public var outcome: String
+  /// The consent that granted it.
+  public var consent: String?
+  /// `none`, `reviewDue`, `justified`, `unjustified`, `overdue`.
+  public var emergency: String
+  /// The hospitals that released keys.
+  public var releasedBy: [UInt32]
+
+  /// A line's view.
+  public init(leaf: UInt64, _ entry: AccessEntry) {
+    self.leaf = leaf
+    self.time = entry.time.description
+    self.reader = entry.reader.description
+    self.hospital = entry.hospital.number
+    self.purpose = entry.request.purpose.codes.joined(separator: ",")
+    self.records = entry.request.records.map(\.description)
+    self.granted = entry.outcome == .applied
+    self.outcome = entry.outcome == .applied ? "granted" : "denied: \(entry.outcome.explanation)"
+    self.consent = entry.consent?.description
+    self.emergency = "\(entry.emergency)"
+    self.releasedBy = entry.releases.map(\.number)
+  }
+}
+
+/// A log entry with its proof, verifiable with the genesis alone.
+public struct ProofView: Codable, Sendable {
+  /// The entry's place.
+  public var leaf: UInt64
+  /// The entry's bytes in base64.
+  public var entry: String
+  /// The audit path, from the leaf up.
+  public var path: [String]
+  /// The signed tree head (C2SP `tlog-checkpoint`), with a quorum's cosignatures.
+  public var checkpoint: String
+  /// The salt of a record's hash-lock, where the proof is a document's.
+  public var salt: String?
+
+  /// A proof of given parts.
+  public init(leaf: UInt64, entry: String, path: [String], checkpoint: String, salt: String? = nil) {
+    (self.leaf, self.entry, self.path, self.checkpoint, self.salt) = (leaf, entry, path, checkpoint, salt)
+  }
+}
+
+/// What the API says when it refuses: what happened, why, what to do.
+public struct RefusalView: Codable, Sendable {
+  /// A stable word.
+  public var error: String
+  /// What happened and why.
+  public var message: String
+  /// What to do.
+  public var remedy: String
+
+  /// A refusal of given parts.
+  public init(error: String, message: String, remedy: String) {
+    (self.error, self.message, self.remedy) = (error, message, remedy)
+  }
+}
+
+/// Why a service of the node refuses.
+public enum ServiceRefusal: Error, Sendable, Hashable {
+  /// The bytes are no transaction, or one for another hospital, or wrongly signed.
+  case badTransaction(index: Int, reason: String)
+  /// Too many transactions wait.
+  case full
+  /// It is not ordered in time; it may still be.
+  case notOrderedYet
+  /// There is no such thing here.
+  case notFound(String)
+  /// It is there, but not under a stable checkpoint yet.
+  case notStableYet
+  /// What was sent is wrong.
+  case badRequest(String)
+  /// It is too large.
+  case tooLarge(max: Int)
+  /// The record's key is not released.
+  case release(ReleaseRefusal)
+  /// The node itself failed.
+  case failed(String)
+}

@@ -1,0 +1,170 @@
+internal import NIOHTTP1
+internal import ArgumentParser
+internal import Foundation
+internal import Gateway
+internal import HealthRecords
+internal import Messages
+internal import Primitives
+internal import Signing
+internal import Wire
+
+/// `consilium access`
+struct Access: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Ask to read records, break the glass, review, and see who read what.",
+    subcommands: [Request.self, Review.self, History.self])
+
+  struct Request: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Ask to read records, as a practitioner or third party; granted ones are fetched and checked.",
+      discussion: """
+        Examples:
+          consilium access request dr-lee.key --patient 5f1c… --record 88aa… --out visit.json --proof visit.proof
+          consilium access request dr-lee.key --patient 5f1c… --record 88aa… --break-glass 1
+        """)
+    @Argument(help: "The reader's key file.") var reader: String
+    @Option(help: "The patient's account.") var patient: String
+    @Option(help: "A record; may be repeated.") var record: [String]
+    @Option(help: "What for (HL7 v3 PurposeOfUse).") var purpose = "TREAT"
+    @Option(help: "In an emergency: the reason's code, 1 or more. It is reviewed afterwards.") var breakGlass: UInt16?
+    @Option(help: "Where to write the first record.") var out: String?
+    @Option(help: "Where to write its proof, for consilium verify.") var proof: String?
+    @OptionGroup var passphrase: PassphraseOptions
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let reader = try await Patient(self.reader, self.passphrase, self.node)
+        let secret = SecureRandom.bytes(32)
+        guard let ephemeral = Digest(KeyAgreement.publicKey(of: secret)) else { return }
+        let request = AccessRequest(
+          patient: try parseDigest(self.patient, "patient"), records: try self.record.map { try parseDigest($0, "record") },
+          purpose: self.breakGlass == nil ? try parsePurpose(self.purpose) : .emergency,
+          reason: self.breakGlass ?? 0, ephemeralKey: ephemeral)
+        let receipt = try await reader.submit(self.breakGlass == nil ? .requestAccess : .breakGlass, request)
+        guard receipt.applied else { return try show(receipt, self.output.output) }
+        let fetched = try await Reading.fetch(
+          request: receipt.transaction, records: request.records, secret: secret, client: reader.client)
+        if let out, let first = fetched.first { try Files.write(out, first.opened.canonical, mode: 0o600) }
+        if let proof, let first = fetched.first {
+          try Files.writeJSON(proof, try await Reading.proof(of: first, client: reader.client), mode: 0o600)
+        }
+        try show(receipt, self.output.output, [["records read and checked", "\(fetched.count)"]])
+      }
+    }
+  }
+
+  struct Review: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Review a broken glass, as the hospital's privacy officer.",
+      discussion: "Example:\n  consilium access review 77ab… --registrar registrar.key --justified")
+    @Argument(help: "The request that broke the glass.") var request: String
+    @Option(help: "The privacy officer's key file.") var registrar: String
+    @Flag(help: "It was right; without it, it was not.") var justified = false
+    @OptionGroup var passphrase: PassphraseOptions
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let (client, genesis) = (try self.node.client(), try self.node.readGenesis())
+        let status: NodeStatus = try await client.get("/v1/status")
+        let review = AccessReview(request: try parseDigest(self.request, "request"), isJustified: self.justified)
+        let transaction = try Drafts.transaction(
+          .reviewBreakGlass, review, genesis: genesis, hospital: MemberID(status.member),
+          signedBy: try KeyFile.registrar(self.registrar, passphrase: try self.passphrase.read()))
+        try show(try await client.submit(transaction), self.output.output)
+      }
+    }
+  }
+
+  struct History: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show every request to read a patient's records, granted or denied.",
+      discussion: "Example:\n  consilium access history 5f1c…")
+    @Argument(help: "The patient's account.") var patient: String
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let path = "/v1/patients/\(try parseDigest(self.patient, "patient"))/history"
+        let history: [AccessView] = try await self.node.client().get(path)
+        if self.output.output == .json { return try Console.json(history) }
+        Console.table(AccessTable.heads, history.map(AccessTable.row))
+      }
+    }
+  }
+}
+
+/// The access history as people read it.
+enum AccessTable {
+  static let heads = ["when", "reader", "hospital", "purpose", "records", "outcome", "released by"]
+
+  static func row(_ access: AccessView) -> [String] {
+    let emergency = access.emergency == "none" ? "" : " (glass broken: \(access.emergency))"
+    return [
+      access.time, access.reader.short, "\(access.hospital)", access.purpose, "\(access.records.count)",
+      access.outcome + emergency, access.releasedBy.map { "\($0)" }.joined(separator: ","),
+    ]
+  }
+}
+
+/// A record that was read, with its entry.
+struct ReadRecord {
+  let entry: RecordView
+  let opened: OpenedRecord
+}
+
+/// Fetching what a granted request allows.
+enum Reading {
+  static func fetch(
+    request: String, records: [Digest], secret: [UInt8], client: NodeClient
+  ) async throws -> [ReadRecord] {
+    var out: [ReadRecord] = []
+    for record in records {
+      let entry: RecordView = try await client.get("/v1/records/\(record)")
+      let answer = try await self.release(request: request, record: record, client)
+      let anchor = try await self.anchor(entry, client)
+      out.append(ReadRecord(entry: entry, opened: try Actors.open(answer, ephemeralSecret: secret, anchored: anchor)))
+    }
+    return out
+  }
+
+  /// The other hospital may be a moment behind: it is asked again a few times.
+  private static func release(request: String, record: Digest, _ client: NodeClient) async throws -> ReleaseAnswer {
+    for _ in 0..<40 {
+      do { return try await client.release(request: request, record: "\(record)") } catch let failure as Failure {
+        guard failure.what == "not-released", failure.why == ReleaseRefusal.unknownRequest.explanation else { throw failure }
+        try await Task.sleep(for: .milliseconds(25))
+      }
+    }
+    return try await client.release(request: request, record: "\(record)")
+  }
+
+  /// The anchor as the log has it, read out of its proven entry.
+  static func anchor(_ entry: RecordView, _ client: NodeClient) async throws -> RecordAnchor {
+    let bytes = try await client.send(.GET, "/v1/log/entries?from=\(entry.leaf)&count=1")
+    var decoder = Decoder(bytes)
+    let logEntry = try LogEntryView(try decoder.blob(max: 1 << 20, "entry"))
+    return try RecordAnchor.decode(logEntry.payload)
+  }
+
+  /// The proof of a record's anchor with the document's salt; waits until a signed tree head covers it.
+  static func proof(of record: ReadRecord, client: NodeClient) async throws -> ProofView {
+    var proof = try await self.proof(leaf: record.entry.leaf, client)
+    proof.salt = Hex.encode(record.opened.salt)
+    return proof
+  }
+
+  static func proof(leaf: UInt64, _ client: NodeClient) async throws -> ProofView {
+    for _ in 0..<100 {
+      do { return try await client.get("/v1/proofs/\(leaf)") } catch let failure as Failure {
+        guard failure.what == "not-stable-yet" else { throw failure }
+        try await Task.sleep(for: .milliseconds(50))
+      }
+    }
+    return try await client.get("/v1/proofs/\(leaf)")
+  }
+}

@@ -1,0 +1,148 @@
+internal import Wire
+internal import Foundation
+internal import Messages
+internal import Primitives
+internal import Signing
+
+/// Reads and writes files with errors that say what to do.
+enum Files {
+  static func read(_ path: String, max: Int = 64 << 20) throws -> [UInt8] {
+    guard let attributes = try? FileManager.default.attributesOfItem(atPath: path) else {
+      throw Failure(
+        "cannot read \(path)", why: "there is no such file", remedy: "check the path",
+        status: ExitStatus.missingInput)
+    }
+    let size = attributes[.size] as? Int ?? 0
+    guard size <= max else {
+      throw Failure("cannot take \(path)", why: "it has \(size) bytes, at most \(max) are taken", remedy: "split it")
+    }
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw Failure(
+        "cannot read \(path)", why: "the system refused", remedy: "check its permissions", status: ExitStatus.permission)
+    }
+    return Array(data)
+  }
+
+  static func write(_ path: String, _ bytes: some Sequence<UInt8>, mode: Int = 0o644) throws {
+    let folder = URL(filePath: path).deletingLastPathComponent().path(percentEncoded: false)
+    try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    let made = FileManager.default.createFile(
+      atPath: path, contents: Data(bytes), attributes: [.posixPermissions: mode])
+    guard made else {
+      throw Failure(
+        "cannot write \(path)", why: "the system refused", remedy: "check the folder's permissions and the disk",
+        status: ExitStatus.failedIO)
+    }
+  }
+
+  static func writeJSON(_ path: String, _ value: some Encodable, mode: Int = 0o644) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    try self.write(path, Array(try encoder.encode(value)) + [0x0a], mode: mode)
+  }
+
+  static func readJSON<T: Decodable>(_ path: String, as type: T.Type, _ what: String) throws -> T {
+    let bytes = try self.read(path)
+    do { return try JSONDecoder().decode(type, from: Data(bytes)) } catch {
+      throw Failure("\(path) is no \(what)", why: Self.explain(error), remedy: "make it anew, or check what changed it")
+    }
+  }
+
+  private static func explain(_ error: any Error) -> String {
+    switch error {
+    case DecodingError.keyNotFound(let key, _): "the member \"\(key.stringValue)\" is missing"
+    case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
+      "\"\(context.codingPath.map(\.stringValue).joined(separator: "."))\" is of the wrong kind"
+    case DecodingError.dataCorrupted: "it is no JSON"
+    default: "\(error)"
+    }
+  }
+}
+
+/// A member's public description, which it gives to whoever makes the genesis.
+struct MemberFile: Codable {
+  var number: UInt32
+  var name: String
+  var key: String
+  var checkpointKey: String
+  var registrarKey: String
+  var sealingKey: String
+  var addresses: [String]
+
+  init(_ member: Member) {
+    (self.number, self.name) = (member.id.number, member.name)
+    (self.key, self.checkpointKey) = (member.key.description, member.checkpointKey.description)
+    (self.registrarKey, self.sealingKey) = (member.registrarKey.description, member.sealingKey.description)
+    self.addresses = member.addresses
+  }
+
+  func member(in path: String) throws -> Member {
+    func bad(_ field: String) -> Failure {
+      Failure("\(path) describes no member", why: "\(field) is wrong", remedy: "make it anew with consilium init")
+    }
+    guard self.number > 0 else { throw bad("number") }
+    guard self.name.utf8.count <= Member.textBytesMax else { throw bad("name") }
+    guard let key = Hex.decode(self.key).flatMap({ PublicKey($0) }) else { throw bad("key") }
+    guard let checkpoint = Hex.decode(self.checkpointKey).flatMap({ PublicKey($0) }) else { throw bad("checkpointKey") }
+    guard let registrar = Hex.decode(self.registrarKey).flatMap({ PublicKey($0) }) else { throw bad("registrarKey") }
+    guard let sealing = Hex.decode(self.sealingKey).flatMap({ Digest($0) }) else { throw bad("sealingKey") }
+    return Member(
+      id: MemberID(self.number), name: self.name, key: key, checkpointKey: checkpoint, registrarKey: registrar,
+      sealingKey: sealing, addresses: self.addresses)
+  }
+}
+
+/// The genesis as a file for people; its canonical binary form is what the network identifier digests.
+struct GenesisFile: Codable {
+  var name: String
+  var engine: String
+  var network: String
+  var members: [MemberFile]
+  var limits: [String: UInt64]
+
+  init(_ genesis: Genesis) {
+    let limits = genesis.limits
+    (self.name, self.engine, self.network) = (genesis.name, "\(genesis.engine)", genesis.network.description)
+    self.members = genesis.members.map(MemberFile.init)
+    self.limits = [
+      "pipelineMax": limits.pipelineMax, "cutTransactionsMax": limits.cutTransactionsMax,
+      "cutBytesMax": limits.cutBytesMax, "checkpointInterval": limits.checkpointInterval,
+      "transactionLifeMilliseconds": limits.transactionLifeMilliseconds,
+      "clockDriftMilliseconds": limits.clockDriftMilliseconds, "blockBytesMax": UInt64(limits.blockBytesMax),
+      "transactionBytesMax": UInt64(limits.transactionBytesMax),
+    ]
+  }
+
+  /// Reads a genesis file and checks that its network identifier is its content's.
+  static func read(_ path: String) throws -> Genesis {
+    let file = try Files.readJSON(path, as: GenesisFile.self, "genesis")
+    var limits = LedgerLimits()
+    func bad(_ why: String, _ remedy: String) -> Failure {
+      Failure("\(path) is no genesis", why: why, remedy: remedy, status: ExitStatus.configuration)
+    }
+    for (name, value) in file.limits {
+      switch name {
+      case "pipelineMax": limits.pipelineMax = value
+      case "cutTransactionsMax": limits.cutTransactionsMax = value
+      case "cutBytesMax": limits.cutBytesMax = value
+      case "checkpointInterval": limits.checkpointInterval = value
+      case "transactionLifeMilliseconds": limits.transactionLifeMilliseconds = value
+      case "clockDriftMilliseconds": limits.clockDriftMilliseconds = value
+      case "blockBytesMax": limits.blockBytesMax = UInt32(clamping: value)
+      case "transactionBytesMax": limits.transactionBytesMax = UInt32(clamping: value)
+      default: throw bad("there is no limit \(name)", "take it out, or install the version that knows it")
+      }
+    }
+    guard file.engine == "pbft" else { throw bad("the engine \(file.engine) is unknown", "use pbft") }
+    let members = try file.members.map { try $0.member(in: path) }
+    guard let genesis = Genesis(name: file.name, engine: .pbft, limits: limits, members: members),
+      (try? Genesis.decode(genesis.encoded)) != nil
+    else { throw bad("members or limits do not fit together", "make it anew with consilium genesis new") }
+    guard genesis.network.description == file.network else {
+      throw bad(
+        "its content gives network \(genesis.network.short)…, the file says \(file.network.short)…",
+        "somebody changed it: get it from another member again")
+    }
+    return genesis
+  }
+}

@@ -1,0 +1,137 @@
+internal import ArgumentParser
+internal import AsyncHTTPClient
+internal import Foundation
+internal import Gateway
+internal import HealthRecords
+internal import Messages
+internal import NIOCore
+internal import NIOHTTP1
+internal import Primitives
+internal import Signing
+internal import Wire
+
+/// Which node a command speaks to.
+struct NodeOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The node's API socket; else CONSILIUM_API.", valueName: "socket"))
+  var api: String?
+  @Option(help: ArgumentHelp("The consortium's genesis file; else CONSILIUM_GENESIS.", valueName: "file"))
+  var genesis: String?
+
+  func client() throws -> NodeClient {
+    guard let socket = self.api ?? ProcessInfo.processInfo.environment["CONSILIUM_API"] else {
+      throw Failure(
+        "no node named", why: "neither --api nor CONSILIUM_API is given",
+        remedy: "give --api PATH/api.sock, as the node's configuration has it", status: ExitStatus.configuration)
+    }
+    return NodeClient(socket: socket)
+  }
+
+  func readGenesis() throws -> Genesis {
+    guard let path = self.genesis ?? ProcessInfo.processInfo.environment["CONSILIUM_GENESIS"] else {
+      throw Failure(
+        "no genesis named", why: "neither --genesis nor CONSILIUM_GENESIS is given", remedy: "give --genesis FILE",
+        status: ExitStatus.configuration)
+    }
+    return try GenesisFile.read(path)
+  }
+}
+
+/// Speaks to a node's API on its Unix socket.
+struct NodeClient: Sendable {
+  let socket: String
+
+  /// The answer's bytes; a refusal of the node becomes a `Failure` with the node's own words.
+  func send(
+    _ method: HTTPMethod, _ path: String, _ body: [UInt8]? = nil, accept: String = "application/json",
+    timeout: TimeAmount = .seconds(40), bytesMax: Int = 256 << 20
+  ) async throws -> [UInt8] {
+    guard let url = URL(httpURLWithSocketPath: self.socket, uri: path) else {
+      throw Failure("cannot reach the node", why: "\(self.socket) is no path", remedy: "check --api")
+    }
+    var request = HTTPClientRequest(url: url.absoluteString)
+    request.method = method
+    request.headers.add(name: "accept", value: accept)
+    if let body { request.body = .bytes(ByteBuffer(bytes: body)) }
+    let response: HTTPClientResponse
+    let bytes: [UInt8]
+    do {
+      response = try await HTTPClient.shared.execute(request, timeout: timeout)
+      bytes = Array(try await response.body.collect(upTo: bytesMax).readableBytesView)
+    } catch {
+      throw Failure(
+        "cannot reach the node at \(self.socket)", why: "\(error)",
+        remedy: "start it with consilium node, or check --api", status: ExitStatus.unavailable)
+    }
+    guard response.status == .ok else { throw Self.refusal(response.status, bytes) }
+    return bytes
+  }
+
+  private static func refusal(_ status: HTTPResponseStatus, _ bytes: [UInt8]) -> Failure {
+    guard let view = try? JSONDecoder().decode(RefusalView.self, from: Data(bytes)) else {
+      return Failure("the node refused", why: "status \(status.code)", remedy: "see the node's log", status: ExitStatus.refused)
+    }
+    let code = status.code >= 500 ? ExitStatus.unavailable : ExitStatus.refused
+    return Failure(view.error, why: view.message, remedy: view.remedy, status: code)
+  }
+
+  func get<T: Decodable>(_ path: String, as type: T.Type = T.self) async throws -> T {
+    try Self.decode(try await self.send(.GET, path))
+  }
+
+  func post<T: Decodable>(_ path: String, _ body: [UInt8], as type: T.Type = T.self) async throws -> T {
+    try Self.decode(try await self.send(.POST, path, body))
+  }
+
+  private static func decode<T: Decodable>(_ bytes: [UInt8]) throws -> T {
+    do { return try JSONDecoder().decode(T.self, from: Data(bytes)) } catch {
+      throw Failure("the node's answer is not understood", why: "\(error)", remedy: "use the same version as the node")
+    }
+  }
+
+  func submit(_ transaction: Transaction) async throws -> ReceiptView {
+    try await self.post("/v1/transactions", transaction.encoded)
+  }
+
+  func release(request: String, record: String) async throws -> ReleaseAnswer {
+    let body = Array(try JSONEncoder().encode(ReleaseBody(request: request, record: record)))
+    return try ReleaseAnswer.decode(try await self.send(.POST, "/v1/releases", body))
+  }
+}
+
+/// Makes transactions in the name of persons and registrars.
+enum Drafts {
+  static func transaction(
+    _ kind: TransactionKind, _ payload: some WireEncodable, genesis: Genesis, hospital: MemberID,
+    signedBy seed: [UInt8]
+  ) throws -> Transaction {
+    guard let key = SigningKey(seed: seed) else {
+      throw Failure("cannot sign", why: "the key has \(seed.count) bytes", remedy: "give another key file")
+    }
+    return Transaction(
+      kind: kind.rawValue, hospital: hospital, validUntil: self.validUntil(genesis),
+      nonce: SecureRandom.bytes(Transaction.nonceLengthBytes), payload: payload.encoded, network: genesis.network,
+      signedBy: key)
+  }
+
+  static func hospital(
+    _ kind: TransactionKind, _ payload: some WireEncodable, genesis: Genesis, hospital: MemberID
+  ) -> Transaction {
+    Transaction(
+      kind: kind.rawValue, hospital: hospital, validUntil: self.validUntil(genesis),
+      nonce: SecureRandom.bytes(Transaction.nonceLengthBytes), payload: payload.encoded)
+  }
+
+  static func validUntil(_ genesis: Genesis) -> Timestamp {
+    self.now.adding(milliseconds: genesis.limits.transactionLifeMilliseconds / 2)
+  }
+
+  static var now: Timestamp { Timestamp(milliseconds: UInt64(max(0, Date().timeIntervalSince1970 * 1000))) }
+}
+
+/// Reads identifiers that people give.
+func parseDigest(_ text: String, _ what: String) throws -> Digest {
+  guard let digest = Hex.decode(text).flatMap({ Digest($0) }) else {
+    throw Failure("\(what) \"\(text)\" is no identifier", why: "64 hexadecimal digits are expected", remedy: "copy it whole")
+  }
+  return digest
+}

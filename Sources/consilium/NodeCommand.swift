@@ -1,0 +1,268 @@
+internal import ArgumentParser
+internal import Dispatch
+internal import Discovery
+internal import Driver
+internal import EventLoop
+internal import Foundation
+internal import Gateway
+internal import Messages
+internal import NodeCore
+internal import Primitives
+internal import Signing
+internal import Storage
+internal import Telemetry
+internal import TOMLKit
+
+/// A node's configuration file.
+struct NodeConfig {
+  var genesis = "genesis.json"
+  var member: UInt32 = 0
+  var keys = "node.key"
+  var data = "data"
+  var listen = ""
+  var api = "api.sock"
+  var logLevel = EventLevel.info
+  var logFormat = LogFormat.json
+  var logFile: String?
+  var passphraseFile: String?
+  var mapSizeMax = 1 << 40
+  var workers = 4
+
+  static let keys = [
+    "api", "data", "genesis", "keys", "listen", "log_file", "log_format", "log_level", "map_size_max_gib", "member",
+    "passphrase_file", "workers",
+  ]
+
+  static func template(member: UInt32, listen: String, passphraseFile: String?) -> String {
+    """
+    # A Consilium node. Paths are relative to this file. Every key can be overridden: consilium node --set key=value
+
+    # What the members agreed on.
+    genesis = "genesis.json"
+    # Which member this is.
+    member = \(member)
+    # The member's encrypted keys, and the file with their passphrase (0600); without it the node asks.
+    keys = "node.key"
+    \(passphraseFile.map { "passphrase_file = \"\($0)\"" } ?? "# passphrase_file = \"passphrase\"")
+    # The ledger and the vault.
+    data = "data"
+    # Where members connect.
+    listen = "\(listen)"
+    # The API's Unix socket, for this user only.
+    api = "api.sock"
+    # trace, debug, info, audit, warn or error; json or text; a file, or standard error where there is none.
+    log_level = "info"
+    log_format = "json"
+    log_file = "node.log"
+    # Address space for each store, in GiB; files grow as needed.
+    map_size_max_gib = 1024
+    # Threads that check signatures.
+    workers = 4
+
+    """
+  }
+
+  /// Reads a configuration; every mistake names its line, and what was meant where it is near.
+  init(path: String, overrides: [String]) throws {
+    let text = String(decoding: try Files.read(path, max: 1 << 20), as: UTF8.self)
+    let table: TOMLTable
+    do { table = try TOMLTable(string: text) } catch let error as TOMLParseError {
+      throw Self.bad(path, "line \(error.source.begin.line): \(error.description)", "mend that line")
+    }
+    var values: [String: String] = [:]
+    for key in table.keys {
+      guard Self.keys.contains(key) else {
+        throw Self.bad(path, "line \(Self.line(of: key, in: text)): there is no key \"\(key)\"", Self.suggestion(key))
+      }
+      values[key] = table[key]?.string ?? table[key]?.int.map { "\($0)" } ?? ""
+    }
+    for override in overrides {
+      let parts = override.split(separator: "=", maxSplits: 1).map(String.init)
+      guard parts.count == 2, Self.keys.contains(parts[0]) else {
+        throw Self.bad("--set \(override)", "key=value is expected", Self.suggestion(parts.first ?? ""))
+      }
+      values[parts[0]] = parts[1]
+    }
+    let folder = URL(filePath: path).deletingLastPathComponent().path(percentEncoded: false)
+    try self.take(values, folder: folder) { key, why in
+      Self.bad(path, "line \(Self.line(of: key, in: text)): \(key): \(why)", "mend that line")
+    }
+  }
+
+  private mutating func take(
+    _ values: [String: String], folder: String, bad: (String, String) -> Failure
+  ) throws {
+    func resolve(_ path: String) -> String { path.hasPrefix("/") ? path : folder + "/" + path }
+    func number(_ key: String, _ range: ClosedRange<Int>) throws -> Int? {
+      guard let text = values[key] else { return nil }
+      guard let value = Int(text), range.contains(value) else {
+        throw bad(key, "a number from \(range.lowerBound) to \(range.upperBound) is expected")
+      }
+      return value
+    }
+    self.genesis = resolve(values["genesis"] ?? self.genesis)
+    self.keys = resolve(values["keys"] ?? self.keys)
+    self.data = resolve(values["data"] ?? self.data)
+    self.api = resolve(values["api"] ?? self.api)
+    self.logFile = values["log_file"].map(resolve)
+    self.passphraseFile = values["passphrase_file"].map(resolve)
+    self.listen = values["listen"] ?? ""
+    guard let member = try number("member", 1...Int(UInt32.max)) else { throw bad("member", "it is missing") }
+    self.member = UInt32(member)
+    self.mapSizeMax = (try number("map_size_max_gib", 1...65_536) ?? 1024) << 30
+    self.workers = try number("workers", 1...64) ?? self.workers
+    if let text = values["log_level"] {
+      guard let level = EventLevel(name: text) else {
+        throw bad("log_level", "\"\(text)\" is none of \(EventLevel.allCases.map(\.name).joined(separator: ", "))")
+      }
+      self.logLevel = level
+    }
+    if let text = values["log_format"] {
+      guard let format = LogFormat(rawValue: text) else { throw bad("log_format", "\"\(text)\" is neither json nor text") }
+      self.logFormat = format
+    }
+    guard self.api.utf8.count < 104 else {
+      throw bad("api", "a socket's path has at most 103 bytes, this has \(self.api.utf8.count)")
+    }
+  }
+
+  private static func bad(_ path: String, _ why: String, _ remedy: String) -> Failure {
+    Failure("cannot use \(path)", why: why, remedy: remedy, status: ExitStatus.configuration)
+  }
+
+  private static func line(of key: String, in text: String) -> Int {
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    return (lines.firstIndex { $0.drop(while: { $0 == " " }).hasPrefix(key) } ?? 0) + 1
+  }
+
+  private static func suggestion(_ key: String) -> String {
+    let near = self.keys.min { Self.distance($0, key) < Self.distance($1, key) } ?? "genesis"
+    return "did you mean \"\(near)\"? The keys are \(self.keys.joined(separator: ", "))"
+  }
+
+  /// How many letters must be changed (Levenshtein).
+  private static func distance(_ one: String, _ other: String) -> Int {
+    var row = Array(0...other.count)
+    for (i, a) in one.enumerated() {
+      var previous = row[0]
+      row[0] = i + 1
+      for (j, b) in other.enumerated() {
+        let cost = a == b ? previous : min(previous, min(row[j], row[j + 1])) + 1
+        previous = row[j + 1]
+        row[j + 1] = cost
+      }
+    }
+    return row[other.count]
+  }
+}
+
+/// `consilium node`
+struct NodeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "node", abstract: "Run this hospital's permanent node.",
+    discussion: """
+      Examples:
+        consilium node --config /etc/consilium/node.toml
+        consilium node --config node.toml --set log_level=debug --set log_format=text
+
+      SIGTERM stops it in order; SIGHUP opens the log file anew. It may be killed at any instant.
+      """)
+
+  @Option(help: "The configuration file.") var config: String
+  @Option(name: .customLong("set"), help: "Overrides one key: key=value.") var overrides: [String] = []
+  @OptionGroup var passphrase: PassphraseOptions
+
+  func run() async throws {
+    try await reporting { try await self.serve() }
+  }
+
+  private func serve() async throws {
+    let config = try NodeConfig(path: self.config, overrides: self.overrides)
+    let genesis = try GenesisFile.read(config.genesis)
+    guard let index = genesis.configuration.index(of: MemberID(config.member)) else {
+      throw Failure(
+        "there is no member \(config.member)", why: "the genesis names others", remedy: "check member in \(self.config)",
+        status: ExitStatus.configuration)
+    }
+    guard let listen = PeerAddress(config.listen), listen.kind != .dns4 else {
+      throw Failure(
+        "cannot listen on \"\(config.listen)\"", why: "it is not of the form /ip4/ADDRESS/tcp/PORT",
+        remedy: "mend listen in \(self.config)", status: ExitStatus.configuration)
+    }
+    umask(0o077)
+    let passphrase = try config.passphraseFile.map { try PassphraseOptions.read($0) } ?? self.passphrase.read()
+    let keys = try KeyFile.member(config.keys, passphrase: passphrase)
+    guard keys.publicKey == genesis.members[index].key else {
+      throw Failure(
+        "\(config.keys) is not member \(config.member)'s", why: "the genesis names another key",
+        remedy: "give that member's keys", status: ExitStatus.configuration)
+    }
+    let log = Log(
+      node: "m\(config.member)", level: config.logLevel, format: config.logFormat, path: config.logFile)
+    log.emit(.keyUsed, ["purpose": "member"])
+    let (store, vault) = try self.open(config, genesis, log)
+    let loop = EventLoop(workers: config.workers)
+    loop.start()
+    let host = NodeHost(
+      loop: loop, genesis: genesis, member: genesis.members[index], store: store, vault: vault, log: log)
+    let settings = NodeSettings(genesis: genesis, index: index, listen: (listen.host, listen.port))
+    do {
+      try await host.start(settings: settings, keys: keys) { failure in
+        Console.error("consilium: \(failure)")
+        Foundation.exit(ExitStatus.failedIO)
+      }
+    } catch {
+      log.emit(.nodeFailed, ["reason": .text("\(error)")])
+      throw Failure(
+        "the node cannot start", why: "\(error)", remedy: "mend that, then start it again",
+        status: error is NetworkFailure ? ExitStatus.unavailable : ExitStatus.failedIO)
+    }
+    let signals = Self.handleSignals(host, log)
+    try await Gateway(service: host, socket: config.api).run()
+    withExtendedLifetime(signals) {}
+  }
+
+  /// Opens both stores; refuses an empty or copied one under a key that has voted elsewhere (LEDGER §8).
+  private func open(_ config: NodeConfig, _ genesis: Genesis, _ log: Log) throws -> (Store, Vault) {
+    let seal = config.keys + ".seal"
+    do {
+      let known = try? String(decoding: Files.read(seal, max: 256), as: UTF8.self)
+      let isNew = !FileManager.default.fileExists(atPath: config.data + "/ledger/data.mdb")
+      if known != nil, isNew {
+        throw Failure(
+          "the store in \(config.data) is gone", why: "this member's key has voted, and an empty store has forgotten how",
+          remedy: "bring the store back; if it is lost, join again under a new key", status: ExitStatus.configuration)
+      }
+      let store = try Store(
+        path: config.data + "/ledger", genesis: genesis, member: MemberID(config.member),
+        mapSizeMax: config.mapSizeMax, fresh: Hash.sha256(SecureRandom.bytes(32)))
+      if let known, known != store.incarnation.description {
+        throw Failure(
+          "the store in \(config.data) is a copy", why: "it is older than the votes that this key has cast",
+          remedy: "bring the original back; if it is lost, join again under a new key", status: ExitStatus.configuration)
+      }
+      if known == nil { try Files.write(seal, Array(store.incarnation.description.utf8), mode: 0o600) }
+      return (store, try Vault(path: config.data + "/vault", mapSizeMax: config.mapSizeMax))
+    } catch let failure as StorageFailure {
+      log.emit(.nodeFailed, ["reason": .text("\(failure)")])
+      throw Failure("the store cannot be opened", why: "\(failure)", remedy: "as it says", status: ExitStatus.failedIO)
+    }
+  }
+
+  private static func handleSignals(_ host: NodeHost, _ log: Log) -> [any DispatchSourceSignal] {
+    signal(SIGPIPE, SIG_IGN)
+    return [SIGTERM, SIGINT, SIGHUP].map { number in
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+      source.setEventHandler {
+        guard number != SIGHUP else { return log.reopen() }
+        Task {
+          await host.stop()
+          Foundation.exit(0)
+        }
+      }
+      source.resume()
+      return source
+    }
+  }
+}

@@ -1,0 +1,178 @@
+internal import ArgumentParser
+internal import Foundation
+internal import Gateway
+internal import HealthRecords
+internal import Messages
+internal import Primitives
+internal import Signing
+internal import Wire
+
+/// Prints what became of a transaction; a refusal of the ledger ends with exit code 1.
+func show(_ receipt: ReceiptView, _ output: OutputFormat, _ rows: [[String]] = []) throws {
+  if output == .json {
+    try Console.json(receipt)
+  } else {
+    Console.table(
+      ["what", "value"],
+      rows + [
+        ["outcome", receipt.outcome], ["transaction", receipt.transaction], ["height", "\(receipt.height)"],
+        ["leaf", "\(receipt.leaf)"], ["time", receipt.time],
+      ])
+  }
+  guard receipt.applied else { throw ExitCode(ExitStatus.refused) }
+}
+
+/// `consilium account`
+struct Account: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Register and show practitioners, patients and third parties.",
+    subcommands: [Register.self, Approve.self, Show.self, SetStatus.self])
+
+  struct Register: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Register a practitioner or a patient at this hospital, as its registrar.",
+      discussion: """
+        Example:
+          consilium account register dr-lee.key --registrar registrar.key --role 207
+        A patient is registered under a pseudonym of this hospital's own; no name goes on the chain.
+        """)
+    @Argument(help: "The person's key file.") var person: String
+    @Option(help: "The registrar's key file.") var registrar: String
+    @Option(help: "A practitioner's role: a number of the NUCC taxonomy's table.") var role: UInt32 = 0
+    @Option(help: "For how many days it may act.") var days: UInt64 = 365
+    @OptionGroup var passphrase: PassphraseOptions
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let (client, genesis) = (try self.node.client(), try self.node.readGenesis())
+        let status: NodeStatus = try await client.get("/v1/status")
+        let passphrase = try self.passphrase.read()
+        let hospital = MemberID(status.member)
+        let keys = try KeyFile.person(self.person, passphrase: passphrase, network: genesis.network, hospital: hospital)
+        let kind: AccountKind = try KeyFile.load(self.person).kind == .patient ? .patient : .practitioner
+        let registration = Actors.registration(keys, kind: kind, role: self.role, days: self.days)
+        let transaction = try Drafts.transaction(
+          .registerAccount, registration, genesis: genesis, hospital: hospital,
+          signedBy: try KeyFile.registrar(self.registrar, passphrase: passphrase))
+        let account = HealthRecords.Account.identifier(network: genesis.network, hospital: hospital, key: keys.publicKey)
+        try show(try await client.submit(transaction), self.output.output, [["account", "\(account)"]])
+      }
+    }
+  }
+
+  struct Approve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Approve a third party; a quorum of hospitals' approvals registers it.",
+      discussion: "Example, at each of three hospitals:\n  consilium account approve insurer.key --until 2027-01-01")
+    @Argument(help: "The third party's key file (its public halves are read).") var party: String
+    @Option(help: "Until when it may act, as YYYY-MM-DD; the same at every hospital.") var until: String
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let (client, genesis) = (try self.node.client(), try self.node.readGenesis())
+        let status: NodeStatus = try await client.get("/v1/status")
+        let file = try KeyFile.load(self.party)
+        guard file.kind == .thirdParty, let key = file.publicKeys["key"].flatMap({ Hex.decode($0) }).flatMap({ PublicKey($0) }),
+          let sealing = file.publicKeys["sealingKey"].flatMap({ Hex.decode($0) }).flatMap({ Digest($0) })
+        else { throw Failure("\(self.party) is no third party's", why: "its kind is another", remedy: "give another file") }
+        guard let until = Actors.day(self.until) else {
+          throw Failure("\"\(self.until)\" is no day", why: "YYYY-MM-DD is expected", remedy: "write it so")
+        }
+        let registration = AccountRegistration(
+          kind: .thirdParty, key: key, sealingKey: sealing, role: 0, validFrom: .zero, validUntil: until)
+        let transaction = Drafts.hospital(
+          .approveThirdParty, registration, genesis: genesis, hospital: MemberID(status.member))
+        try show(try await client.submit(transaction), self.output.output)
+      }
+    }
+  }
+
+  struct Show: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show an account.", discussion: "Example:\n  consilium account show 5f1c…")
+    @Argument(help: "The account's identifier.") var account: String
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let account: AccountView = try await self.node.client().get("/v1/accounts/\(try parseDigest(self.account, "account"))")
+        if self.output.output == .json { return try Console.json(account) }
+        Console.table(
+          ["what", "value"],
+          [
+            ["account", account.account], ["kind", account.kind], ["hospital", "\(account.hospital)"],
+            ["role", "\(account.role)"], ["status", account.status], ["valid until", account.validUntil],
+            ["key", account.key],
+          ])
+      }
+    }
+  }
+
+  struct SetStatus: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "set-status", abstract: "Suspend, reinstate or revoke an account, as its registrar.",
+      discussion: "Example:\n  consilium account set-status 5f1c… suspended --registrar registrar.key")
+    @Argument(help: "The account's identifier.") var account: String
+    @Argument(help: "active, suspended or revoked.") var status: String
+    @Option(help: "The registrar's key file.") var registrar: String
+    @OptionGroup var passphrase: PassphraseOptions
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let known: [String: AccountStatus] = ["active": .active, "suspended": .suspended, "revoked": .revoked]
+        guard let status = known[self.status] else {
+          throw Failure("no status \"\(self.status)\"", why: "it is none", remedy: "use active, suspended or revoked")
+        }
+        let (client, genesis) = (try self.node.client(), try self.node.readGenesis())
+        let here: NodeStatus = try await client.get("/v1/status")
+        let change = StatusChange(account: try parseDigest(self.account, "account"), status: status)
+        let transaction = try Drafts.transaction(
+          .setStatus, change, genesis: genesis, hospital: MemberID(here.member),
+          signedBy: try KeyFile.registrar(self.registrar, passphrase: try self.passphrase.read()))
+        try show(try await client.submit(transaction), self.output.output)
+      }
+    }
+  }
+}
+
+/// What commands and the demonstration do in people's names.
+enum Actors {
+  static func registration(_ keys: PersonKeys, kind: AccountKind, role: UInt32, days: UInt64) -> AccountRegistration {
+    let now = Drafts.now
+    return AccountRegistration(
+      kind: kind, key: keys.publicKey, sealingKey: keys.sealingKey, role: role,
+      validFrom: Timestamp(milliseconds: now.milliseconds - 60_000),
+      validUntil: now.adding(milliseconds: days * 86_400_000))
+  }
+
+  /// Midnight in UTC at the end of a day that is written YYYY-MM-DD.
+  static func day(_ text: String) -> Timestamp? {
+    let formatter = ISO8601DateFormatter()
+    formatter.formatOptions = [.withFullDate]
+    guard let date = formatter.date(from: text), date.timeIntervalSince1970 >= 0 else { return nil }
+    return Timestamp(milliseconds: UInt64(date.timeIntervalSince1970 * 1000) + 86_399_999)
+  }
+
+  /// Opens a released record and checks its hash-lock against the anchor.
+  static func open(
+    _ answer: ReleaseAnswer, ephemeralSecret: [UInt8], anchored anchor: RecordAnchor
+  ) throws -> OpenedRecord {
+    guard let key = SealedRecord.key(in: answer.key, of: anchor.record, secret: ephemeralSecret) else {
+      throw Failure(
+        "the released key does not open", why: "it was sealed to another request", remedy: "make a new request",
+        status: ExitStatus.refused)
+    }
+    do throws(RecordFault) { return try answer.sealed.open(key: key, anchored: anchor) } catch {
+      throw Failure(
+        "the record is not what was anchored", why: "\(error)", remedy: "tell the hospital that keeps it",
+        status: ExitStatus.refused)
+    }
+  }
+}

@@ -1,0 +1,254 @@
+internal import Rules
+internal import NIOHTTP1
+internal import ArgumentParser
+internal import Foundation
+internal import Gateway
+internal import HealthRecords
+internal import Ledger
+internal import Messages
+internal import Primitives
+internal import Signing
+internal import Wire
+
+/// A log entry's transaction payload.
+struct LogEntryView {
+  let payload: [UInt8]
+  init(_ bytes: [UInt8]) throws { self.payload = try LogEntry.decode(bytes).transaction.payload }
+}
+
+/// `consilium record`
+struct Record: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Seal, list and read records.",
+    subcommands: [Add.self, List.self, Read.self, Erase.self, Verify.self])
+
+  struct Add: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Seal FHIR R4 resources of a patient, store them encrypted and anchor their hash-locks.",
+      discussion: """
+        Examples:
+          consilium record add bundle.json --patient 5f1c…
+          consilium record add note.json --patient 5f1c… --author dr-lee.key
+          consilium record add note2.json --patient 5f1c… --supersedes 88aa…
+        A bundle's resources become one record each. With --author the practitioner signs as the author.
+        """)
+    @Argument(help: "A FHIR R4 resource or bundle.") var file: String
+    @Option(help: "The patient's account.") var patient: String
+    @Option(help: "The practitioner's key file who wrote it; else the hospital's system did.") var author: String?
+    @Option(help: "The record that it amends.") var supersedes: String?
+    @OptionGroup var passphrase: PassphraseOptions
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let client = try self.node.client()
+        let bytes = try Files.read(self.file, max: FHIRResource.fileBytesMax)
+        let resources = try Self.parse(bytes, self.file)
+        let patient = try parseDigest(self.patient, "patient")
+        let supersedes = try self.supersedes.map { try parseDigest($0, "record") }
+        let sealed: [SealedView]
+        if let author {
+          let writer = try await Patient(author, self.passphrase, self.node)
+          sealed = try await Authoring.anchor(resources, of: patient, by: writer, supersedes: supersedes)
+        } else {
+          let query = supersedes.map { "?supersedes=\($0)" } ?? ""
+          sealed = try await client.post("/v1/patients/\(patient)/records\(query)", bytes)
+        }
+        if self.output.output == .json {
+          try Console.json(sealed)
+        } else {
+          Console.table(
+            ["record", "resource", "category", "leaf", "outcome"],
+            sealed.map { [$0.record, $0.resourceType, $0.category, "\($0.receipt.leaf)", $0.receipt.outcome] })
+        }
+        guard sealed.allSatisfy(\.receipt.applied) else { throw ExitCode(ExitStatus.refused) }
+      }
+    }
+
+    static func parse(_ bytes: [UInt8], _ path: String) throws -> [FHIRResource] {
+      do throws(FHIRFault) { return try FHIRResource.read(bytes) } catch {
+        throw Failure("\(path) cannot be sealed", why: "\(error)", remedy: "give FHIR R4 as JSON, at most 32 MiB")
+      }
+    }
+  }
+
+  struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "List a patient's records: commitments, never content.",
+      discussion: "Example:\n  consilium record list 5f1c…")
+    @Argument(help: "The patient's account.") var patient: String
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let path = "/v1/patients/\(try parseDigest(self.patient, "patient"))/records"
+        let records: [RecordView] = try await self.node.client().get(path)
+        if self.output.output == .json { return try Console.json(records) }
+        Console.table(
+          ["record", "category", "bytes", "anchored", "state"],
+          records.map {
+            [
+              $0.record, $0.category, "\($0.sizeBytes)", $0.time,
+              $0.erased ? "erased" : $0.supersededBy.map { "superseded by \($0.short)" } ?? "current",
+            ]
+          })
+      }
+    }
+  }
+
+  struct Read: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Read a record of one's own, as the patient: nobody is asked.",
+      discussion: "Example:\n  consilium record read patient.key 88aa… --out mine.json --proof mine.proof")
+    @Argument(help: "The patient's key file.") var patient: String
+    @Argument(help: "The record.") var record: String
+    @Option(help: "Where to write it; else it is printed.") var out: String?
+    @Option(help: "Where to write its proof.") var proof: String?
+    @OptionGroup var passphrase: PassphraseOptions
+    @OptionGroup var node: NodeOptions
+
+    func run() async throws {
+      try await reporting {
+        let patient = try await Patient(self.patient, self.passphrase, self.node)
+        let read = try await Authoring.readOwn(try parseDigest(self.record, "record"), patient)
+        if let out {
+          try Files.write(out, read.opened.canonical, mode: 0o600)
+        } else {
+          Console.line(String(decoding: read.opened.canonical, as: UTF8.self))
+        }
+        if let proof { try Files.writeJSON(proof, try await Reading.proof(of: read, client: patient.client), mode: 0o600) }
+      }
+    }
+  }
+
+  struct Erase: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Erase a record, as the patient: custodians refuse it from then on.",
+      discussion: "Example:\n  consilium record erase patient.key 88aa…")
+    @Argument(help: "The patient's key file.") var patient: String
+    @Argument(help: "The record.") var record: String
+    @OptionGroup var passphrase: PassphraseOptions
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let patient = try await Patient(self.patient, self.passphrase, self.node)
+        try show(
+          try await patient.submit(.eraseRecord, try parseDigest(self.record, "record")), self.output.output)
+      }
+    }
+  }
+}
+
+/// `consilium verify`, also `consilium record verify`
+struct Verify: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Check a document offline: hash-lock, inclusion, tree head, quorum of signatures.",
+    discussion: """
+      Example:
+        consilium verify visit.json --proof visit.proof --genesis genesis.json
+      It asks nobody: the genesis alone says whose signatures count.
+      """)
+  @Argument(help: "The document, as it was written out.") var document: String
+  @Option(help: "Its proof.") var proof: String
+  @Option(help: "The consortium's genesis.") var genesis: String
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    try await reporting {
+      let genesis = try GenesisFile.read(self.genesis)
+      let view = try Files.readJSON(self.proof, as: ProofView.self, "proof")
+      let result = try DocumentCheck.verify(try Files.read(self.document), view, genesis)
+      if self.output.output == .json { return try Console.json(result) }
+      Console.line("Authentic: every step holds.")
+      Console.table(["what", "value"], result.keys.sorted().map { [$0, result[$0] ?? ""] })
+    }
+  }
+}
+
+/// The offline check of a document.
+enum DocumentCheck {
+  static func verify(_ document: [UInt8], _ view: ProofView, _ genesis: Genesis) throws -> [String: String] {
+    func bad(_ why: String) -> Failure {
+      Failure(
+        "not authentic", why: why, remedy: "ask the hospital that gave it for the document and its proof again",
+        status: ExitStatus.refused)
+    }
+    guard let entry = Base64.decode(view.entry), let salt = view.salt.flatMap({ Hex.decode($0) }),
+      salt.count == HashLock.saltLengthBytes
+    else { throw bad("the proof is malformed") }
+    let path = view.path.compactMap { Hex.decode($0).flatMap { Digest($0) } }
+    guard path.count == view.path.count else { throw bad("the proof's path is malformed") }
+    let proof = LogProof(leaf: view.leaf, entry: entry, path: path, checkpoint: view.checkpoint)
+    let verified: (entry: LogEntry, checkpoint: StableCheckpoint)
+    do throws(ProofFault) {
+      verified = try proof.verify(network: genesis.network, in: genesis.configuration)
+    } catch { throw bad("\(error)") }
+    guard verified.entry.outcome == .applied, verified.entry.transaction.kind == TransactionKind.anchorRecord.rawValue,
+      let anchor = try? RecordAnchor.decode(verified.entry.transaction.payload)
+    else { throw bad("the log entry anchors no record") }
+    let canonical: [UInt8]
+    do throws(JSONFault) { canonical = try CanonicalJSON(document).canonicalBytes } catch {
+      throw bad("the document is no JSON any more: \(error)")
+    }
+    guard HashLock.of(canonical, salt: salt) == anchor.hashLock else {
+      throw bad("the document is not the one that was anchored: its hash-lock differs")
+    }
+    let body = verified.checkpoint.body
+    return [
+      "record": "\(anchor.record)", "hash-lock": "\(anchor.hashLock)", "anchored": "\(verified.entry.time)",
+      "hospital": "\(verified.entry.transaction.hospital.number)", "leaf": "\(view.leaf) of \(body.size)",
+      "log root": "\(body.root)", "signed by": "\(verified.checkpoint.cosignatures.count) of \(genesis.members.count) members",
+    ]
+  }
+}
+
+/// What authors and patients do with records at their own hospital.
+enum Authoring {
+  static func anchor(
+    _ resources: [FHIRResource], of patient: Digest, by writer: Patient, supersedes: Digest?
+  ) async throws -> [SealedView] {
+    let account: AccountView = try await writer.client.get("/v1/accounts/\(patient)")
+    let member = writer.genesis.members.first { $0.id == writer.hospital }
+    guard let member, let sealing = Hex.decode(account.sealingKey).flatMap({ Digest($0) }) else {
+      throw Failure("cannot seal", why: "the account has no sealing key", remedy: "check the patient's account")
+    }
+    let readers = SealedRecord.Readers(patient: sealing, hospital: member.sealingKey)
+    var body = Encoder()
+    var drafts: [RecordDraft] = []
+    for resource in resources {
+      let draft = RecordDraft(
+        resource, patient: patient, hospital: writer.hospital, network: writer.genesis.network,
+        salt: SecureRandom.bytes(HashLock.saltLengthBytes), supersedes: supersedes)
+      let signature = writer.keys.signingKey.sign(draft.authored(network: writer.genesis.network))
+      guard let record = draft.seal(
+        key: SecureRandom.bytes(SecretStream.keyLengthBytes), to: readers, author: writer.account, signature: signature)
+      else { throw Failure("cannot seal", why: "a resource is over 16 MiB", remedy: "split it") }
+      body.item(record.anchor)
+      body.item(record.sealed)
+      drafts.append(draft)
+    }
+    let receipts: [ReceiptView] = try await writer.client.post("/v1/records", body.bytes)
+    return zip(zip(resources, drafts), receipts).map { pair, receipt in
+      SealedView(
+        record: "\(pair.1.record)", resourceType: pair.0.type, category: pair.0.category.name, receipt: receipt)
+    }
+  }
+
+  static func readOwn(_ record: Digest, _ patient: Patient) async throws -> ReadRecord {
+    let entry: RecordView = try await patient.client.get("/v1/records/\(record)")
+    let sealed = try SealedRecord.decode(try await patient.client.send(.GET, "/v1/records/\(record)/sealed"))
+    let anchor = try await Reading.anchor(entry, patient.client)
+    guard let key = SealedRecord.key(in: sealed.patientCopy, of: record, secret: patient.keys.sealingSecret) else {
+      throw Failure(
+        "the record does not open", why: "it is another patient's, or of another hospital's pseudonym",
+        remedy: "give the right key file and hospital", status: ExitStatus.refused)
+    }
+    do throws(RecordFault) { return ReadRecord(entry: entry, opened: try sealed.open(key: key, anchored: anchor)) } catch {
+      throw Failure("the record is not what was anchored", why: "\(error)", remedy: "tell the hospital", status: ExitStatus.refused)
+    }
+  }
+}

@@ -1,0 +1,207 @@
+internal import ArgumentParser
+internal import Discovery
+internal import Foundation
+internal import HealthRecords
+internal import Messages
+internal import NodeCore
+internal import Primitives
+internal import Signing
+
+/// `consilium init`
+struct Init: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Make a new member's folder: keys, configuration, public description.",
+    discussion: """
+      Example:
+        consilium init /etc/consilium --member 3 --name "St. Mary" --listen /ip4/10.0.0.3/tcp/4001 \\
+          --passphrase-file /root/passphrase
+
+      Give member.json to whoever makes the genesis. Keep registrar.key off this machine.
+      """)
+
+  @Argument(help: "The folder to make.") var folder: String
+  @Option(help: "The member's number, 1 or more, which no other member has.") var member: UInt32
+  @Option(help: "The hospital's name.") var name: String
+  @Option(help: "Where members reach this node, as /ip4/ADDRESS/tcp/PORT.") var listen: String
+  @OptionGroup var passphrase: PassphraseOptions
+
+  func run() async throws {
+    try await reporting {
+      try MemberFolder(path: self.folder).make(
+        number: self.member, name: self.name, listen: self.listen, passphrase: try self.passphrase.read(),
+        passphraseFile: self.passphrase.passphraseFile)
+      Console.line("Made \(self.folder): node.key, registrar.key, member.json, node.toml.")
+      Console.line("Next: give member.json to whoever makes the genesis, and put genesis.json into this folder.")
+    }
+  }
+}
+
+/// The files of one member.
+struct MemberFolder {
+  let path: String
+  var keys: String { self.path + "/node.key" }
+  var registrar: String { self.path + "/registrar.key" }
+  var description: String { self.path + "/member.json" }
+  var config: String { self.path + "/node.toml" }
+  var genesis: String { self.path + "/genesis.json" }
+  var socket: String { self.path + "/api.sock" }
+  var log: String { self.path + "/node.log" }
+
+  func make(number: UInt32, name: String, listen: String, passphrase: String, passphraseFile: String?) throws {
+    guard number > 0, name.utf8.count <= Member.textBytesMax else {
+      throw Failure("no such member", why: "numbers start at 1, names have at most 256 bytes", remedy: "choose others")
+    }
+    guard let address = PeerAddress(listen), address.kind != .dns4 else {
+      throw Failure(
+        "cannot listen on \(listen)", why: "it is not of the form /ip4/ADDRESS/tcp/PORT", remedy: "write it so")
+    }
+    try FileManager.default.createDirectory(
+      atPath: self.path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    let keys = try KeyFile.fresh(.member, passphrase: passphrase)
+    try keys.save(self.keys)
+    let registrar = try KeyFile.fresh(.registrar, passphrase: passphrase)
+    try registrar.save(self.registrar)
+    func key(_ name: String) -> PublicKey? { keys.publicKeys[name].flatMap { Hex.decode($0) }.flatMap { PublicKey($0) } }
+    guard let memberKey = key("key"), let checkpointKey = key("checkpointKey"),
+      let sealing = keys.publicKeys["sealingKey"].flatMap({ Hex.decode($0) }).flatMap({ Digest($0) }),
+      let registrarKey = registrar.publicKeys["registrarKey"].flatMap({ Hex.decode($0) }).flatMap({ PublicKey($0) })
+    else { throw Failure("cannot make keys", why: "libsodium gave none", remedy: "report this") }
+    let full = PeerAddress(kind: address.kind, host: address.host, port: address.port, peer: memberKey)
+    let member = Member(
+      id: MemberID(number), name: name, key: memberKey, checkpointKey: checkpointKey, registrarKey: registrarKey,
+      sealingKey: sealing, addresses: ["\(full)"])
+    try Files.writeJSON(self.description, MemberFile(member))
+    try Files.write(
+      self.config, Array(NodeConfig.template(member: number, listen: listen, passphraseFile: passphraseFile).utf8))
+  }
+}
+
+/// `consilium keys`
+struct Keys: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Make and show the keys of people and third parties.", subcommands: [New.self, Show.self, Phrase.self])
+
+  struct New: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Make keys, encrypted under a passphrase.",
+      discussion: """
+        Example:
+          consilium keys new practitioner --out dr-lee.key
+          consilium keys new patient --out patient.key --words recovery.txt
+        """)
+    @Argument(help: "practitioner, patient or third-party.") var kind: KeyFile.Kind
+    @Option(help: "The key file to make.") var out: String
+    @Option(help: "For patients: where to write the 24 recovery words, for safe keeping on paper.") var words: String?
+    @OptionGroup var passphrase: PassphraseOptions
+
+    func run() async throws {
+      try await reporting {
+        let passphrase = try self.passphrase.read()
+        let secrets = SecureRandom.bytes(self.kind == .patient || self.kind == .registrar ? 32 : 64)
+        guard self.kind != .member else {
+          throw Failure("no member's keys are made here", why: "they belong to a folder", remedy: "use consilium init")
+        }
+        try KeyFile(kind: self.kind, secrets: secrets, passphrase: passphrase).save(self.out)
+        if let words, self.kind == .patient {
+          try Files.write(words, Array((RecoveryPhrase(entropy: secrets).words + "\n").utf8), mode: 0o600)
+        }
+        Console.line("Made \(self.out).")
+      }
+    }
+  }
+
+  struct Phrase: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "recover", abstract: "Make a patient's key file again from the 24 recovery words.",
+      discussion: "Example:\n  consilium keys recover --words recovery.txt --out patient.key")
+    @Option(help: "The file with the 24 words.") var words: String
+    @Option(help: "The key file to make.") var out: String
+    @OptionGroup var passphrase: PassphraseOptions
+
+    func run() async throws {
+      try await reporting {
+        let text = String(decoding: try Files.read(self.words, max: 4096), as: UTF8.self)
+        let phrase: RecoveryPhrase
+        do throws(PhraseFault) { phrase = try RecoveryPhrase(words: text) } catch {
+          throw Failure("\(self.words) is no recovery phrase", why: "\(error)", remedy: "compare it with the paper")
+        }
+        try KeyFile(kind: .patient, secrets: phrase.entropy, passphrase: try self.passphrase.read()).save(self.out)
+        Console.line("Made \(self.out).")
+      }
+    }
+  }
+
+  struct Show: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show the public halves of a key file; secrets are never printed.",
+      discussion: "Example:\n  consilium keys show dr-lee.key --output json")
+    @Argument(help: "The key file.") var file: String
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let file = try KeyFile.load(self.file)
+        var shown = file.publicKeys
+        shown["kind"] = file.kind.rawValue
+        if let key = shown["key"].flatMap({ Hex.decode($0) }).flatMap({ PublicKey($0) }), file.kind == .member {
+          shown["peer"] = key.peerIdentifier
+        }
+        if self.output.output == .json { return try Console.json(shown) }
+        Console.table(["what", "value"], shown.keys.sorted().map { [$0, shown[$0] ?? ""] })
+      }
+    }
+  }
+}
+
+/// `consilium genesis`
+struct GenesisCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "genesis", abstract: "Make and check the file that a consortium starts from.",
+    subcommands: [New.self, Check.self])
+
+  struct New: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Make a genesis of members' descriptions.",
+      discussion: "Example:\n  consilium genesis new --name \"Four Hospitals\" --out genesis.json h*/member.json")
+    @Option(help: "The consortium's name.") var name: String
+    @Option(help: "The file to make.") var out: String
+    @Argument(help: "The members' member.json files.") var members: [String]
+
+    func run() async throws {
+      try await reporting {
+        let members = try self.members.map { path in
+          try Files.readJSON(path, as: MemberFile.self, "member's description").member(in: path)
+        }
+        guard let genesis = Genesis(name: self.name, engine: .pbft, limits: LedgerLimits(), members: members) else {
+          throw Failure(
+            "no genesis can be made", why: "two members share a number or a key, or there are none",
+            remedy: "give each member's file once")
+        }
+        try Files.writeJSON(self.out, GenesisFile(genesis))
+        Console.line("Made \(self.out): network \(genesis.network), \(members.count) members, engine pbft.")
+        let f = genesis.configuration.faultyMax
+        Console.line("A quorum is \(genesis.configuration.quorum); up to \(f) faulty member\(f == 1 ? "" : "s") do no harm.")
+      }
+    }
+  }
+
+  struct Check: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Check a genesis and show its members.", discussion: "Example:\n  consilium genesis check genesis.json")
+    @Argument(help: "The genesis file.") var file: String
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let genesis = try GenesisFile.read(self.file)
+        if self.output.output == .json { return try Console.json(GenesisFile(genesis)) }
+        Console.line("\(genesis.name): network \(genesis.network)")
+        Console.table(
+          ["member", "name", "peer", "address"],
+          genesis.members.map {
+            ["\($0.id.number)", $0.name, $0.key.peerIdentifier, $0.addresses.first ?? "none"]
+          })
+      }
+    }
+  }
+}

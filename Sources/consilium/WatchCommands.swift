@@ -1,0 +1,183 @@
+internal import ArgumentParser
+internal import Foundation
+internal import Gateway
+internal import Telemetry
+
+/// `consilium status`
+struct Status: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Show what a node is doing.", discussion: "Example:\n  consilium status --api /etc/consilium/api.sock")
+  @OptionGroup var node: NodeOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    try await reporting {
+      let status: NodeStatus = try await self.node.client().get("/v1/status")
+      if self.output.output == .json { return try Console.json(status) }
+      Console.table(
+        ["what", "value"],
+        [
+          ["hospital", "\(status.name) (member \(status.member))"], ["network", status.network],
+          ["engine", status.engine], ["role", status.role], ["view", "\(status.view)"],
+          ["height", "\(status.height)"], ["ledger time", status.ledgerTime], ["log size", "\(status.logSize)"],
+          ["log root", status.logRoot], ["state digest", status.stateDigest],
+          ["under a signed tree head", "\(status.stableSize)"], ["connected members", "\(status.peers)"],
+          ["waiting bytes", "\(status.pendingBytes)"], ["disk", "\(status.diskBytes / 1024) KiB"],
+          ["memory", "\(status.residentBytes >> 20) MiB"], ["started in", "\(status.startMilliseconds) ms"],
+        ])
+    }
+  }
+}
+
+/// `consilium peers`
+struct Peers: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Show a node's connections to the other members.",
+    discussion: "Example:\n  consilium peers --api /etc/consilium/api.sock --output json")
+  @OptionGroup var node: NodeOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    try await reporting {
+      let peers: [PeerStatus] = try await self.node.client().get("/v1/peers")
+      if self.output.output == .json { return try Console.json(peers) }
+      Console.table(
+        ["member", "name", "connected", "round trip", "mesh", "peer"],
+        peers.map { peer in
+          [
+            "\(peer.member)", peer.name, peer.connected ? peer.direction ?? "yes" : "no",
+            peer.roundTripMilliseconds.map { "\(Int($0 * 1000)) µs" } ?? "",
+            peer.mesh.joined(separator: " "), peer.peer,
+          ]
+        })
+    }
+  }
+}
+
+/// `consilium explain`
+struct Explain: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Tell what a logged event means and what to do.",
+    discussion: "Examples:\n  consilium explain consensus.view-change.started\n  consilium explain")
+  @Argument(help: "The event's name; without it, all are listed.") var event: String?
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    try await reporting {
+      guard let event else {
+        let rows = EventKind.catalogue.map { [$0.name, $0.level.name, $0.message] }
+        if self.output.output == .json { return try Console.json(rows.map { ["event": $0[0], "level": $0[1], "message": $0[2]] }) }
+        return Console.table(["event", "level", "message"], rows)
+      }
+      guard let kind = EventKind.catalogue.first(where: { $0.name == event }) else {
+        throw Failure("there is no event \(event)", why: "the catalogue has others", remedy: "consilium explain lists all")
+      }
+      if self.output.output == .json {
+        return try Console.json([
+          "event": kind.name, "level": kind.level.name, "message": kind.message, "meaning": kind.meaning,
+          "remedy": kind.remedy, "fields": kind.fields.joined(separator: " "),
+        ])
+      }
+      Console.table(
+        ["what", kind.name],
+        [
+          ["level", kind.level.name], ["says", kind.message], ["meaning", kind.meaning], ["what to do", kind.remedy],
+          ["fields", kind.fields.joined(separator: " ")],
+        ])
+    }
+  }
+}
+
+/// `consilium log`
+struct LogCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "log", abstract: "Show, filter and follow nodes' logs, merged in time.",
+    discussion: """
+      Examples:
+        consilium log node.log --level warn
+        consilium log .devnet/h*/node.log --follow
+        consilium log node.log --event consensus. --output json
+      """)
+  @Argument(help: "Log files in JSON lines.") var files: [String]
+  @Option(help: "Only events of this level or above.") var level = "info"
+  @Option(help: "Only events whose name begins so.") var event: String?
+  @Flag(help: "Go on as lines are added; Ctrl-C ends it.") var follow = false
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    try await reporting {
+      guard let level = EventLevel(name: self.level) else {
+        throw Failure(
+          "there is no level \(self.level)", why: "the levels are others",
+          remedy: "use one of \(EventLevel.allCases.map(\.name).joined(separator: ", "))")
+      }
+      var readers = try self.files.map { try LogReader(path: $0) }
+      while true {
+        var lines: [LogLine] = []
+        for index in readers.indices { lines += readers[index].next() }
+        for line in lines.sorted(by: { $0.time < $1.time }) where self.shows(line, level) { self.show(line) }
+        guard self.follow else { return }
+        try await Task.sleep(for: .milliseconds(250))
+      }
+    }
+  }
+
+  private func shows(_ line: LogLine, _ level: EventLevel) -> Bool {
+    line.level >= level && (self.event.map { line.event.hasPrefix($0) } ?? true)
+  }
+
+  private func show(_ line: LogLine) {
+    guard self.output.output == .table else { return Console.line(line.raw) }
+    let colors: [EventLevel: String] = [.warn: "33", .error: "31", .audit: "35"]
+    let text = "\(line.time.dropFirst(11).prefix(12))  \(line.node)  \(line.level.name.padding(toLength: 5, withPad: " ", startingAt: 0))  \(line.message)  \(line.fields)"
+    let color = Console.isTerminal ? colors[line.level] : nil
+    Console.line(color.map { "\u{1b}[\($0)m\(text)\u{1b}[0m" } ?? text)
+  }
+}
+
+/// One line of a log.
+struct LogLine {
+  let raw: String
+  let time: String
+  let node: String
+  let level: EventLevel
+  let event: String
+  let message: String
+  let fields: String
+
+  init?(_ raw: String) {
+    guard let object = try? JSONSerialization.jsonObject(with: Data(raw.utf8)) as? [String: Any],
+      let time = object["ts"] as? String, let level = (object["level"] as? String).flatMap({ EventLevel(name: $0) }),
+      let event = object["event"] as? String
+    else { return nil }
+    (self.raw, self.time, self.level, self.event) = (raw, time, level, event)
+    self.node = object["node"] as? String ?? ""
+    self.message = object["msg"] as? String ?? ""
+    let known: Set = ["ts", "level", "event", "node", "msg"]
+    self.fields = object.keys.filter { !known.contains($0) }.sorted().map { "\($0)=\(object[$0] ?? "")" }
+      .joined(separator: " ")
+  }
+}
+
+/// Reads whole lines of a file as they are added.
+struct LogReader {
+  private let handle: FileHandle
+  private var rest: [UInt8] = []
+
+  init(path: String) throws {
+    guard let handle = FileHandle(forReadingAtPath: path) else {
+      throw Failure(
+        "cannot read \(path)", why: "there is no such log, or it may not be read", remedy: "check the path",
+        status: ExitStatus.missingInput)
+    }
+    self.handle = handle
+  }
+
+  mutating func next() -> [LogLine] {
+    self.rest += Array((try? self.handle.readToEnd()) ?? Data())
+    guard let end = self.rest.lastIndex(of: 0x0a) else { return [] }
+    let lines = self.rest[...end].split(separator: 0x0a)
+    self.rest = Array(self.rest[(end + 1)...])
+    return lines.compactMap { LogLine(String(decoding: $0, as: UTF8.self)) }
+  }
+}
