@@ -78,7 +78,8 @@ let package = Package(
     target(
       "Driver",
       uses: [
-        "Discovery", "EventLoop", "Gateway", "Gossip", "HealthRecords", "Ledger", "Merkle", "Messages", "NodeCore", "Ordering",
+        "Discovery", "EventLoop", "Gateway", "Gossip", "HealthRecords", "Ledger", "Merkle", "Messages", "NodeCore",
+        "Ordering",
         "Primitives", "Rules", "Sessions", "Signing", "Storage", "Telemetry", "Wire",
       ]),
     // Floor 6: programs.

@@ -1,3 +1,4 @@
+internal import Lanes
 internal import Discovery
 internal import EventLoop
 internal import Messages
@@ -218,6 +219,11 @@ extension NodeDriver {
 /// Checking messages: in order for each connection and channel, heavy ones on the worker pool.
 extension NodeDriver {
   private func queue(_ message: [UInt8], on channel: Channel, of peer: PeerConnection) {
+    if channel == .blocks, let header = PeerMessage.blockHeader(in: message) {
+      // Once, remembered: what is held already is not checked again.
+      guard !self.node.lanes.holds(header) else { return peer.session.consumed(message.count, on: channel) }
+      self.give(.arriving(header))
+    }
     peer.incoming[Int(channel.rawValue)].waiting.append(message)
     self.check(channel, of: peer)
   }

@@ -36,7 +36,9 @@ extension NodeHost {
   }
 
   /// Hashes of a tile of the log.
-  public func tile(level: Int, index: UInt64) -> [Digest]? { self.running?.state.store.tile(level: level, index: index) }
+  public func tile(level: Int, index: UInt64) -> [Digest]? {
+    self.running?.state.store.tile(level: level, index: index)
+  }
 
   /// The consistency proof between two sizes of the log.
   public func consistency(from old: UInt64, to size: UInt64) throws(ServiceRefusal) -> [Digest] {

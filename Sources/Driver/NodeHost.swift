@@ -53,7 +53,8 @@ public actor NodeHost: NodeService {
     self.driver = driver
     try driver.start()
     let spent = ContinuousClock.now - self.started
-    self.startMilliseconds = UInt64(spent.components.seconds) * 1000
+    self.startMilliseconds =
+      UInt64(spent.components.seconds) * 1000
       + UInt64(spent.components.attoseconds / 1_000_000_000_000_000)
     let position = driver.node.execution.position
     self.log.emit(
@@ -209,8 +210,10 @@ public actor NodeHost: NodeService {
   private func onPool<Value: Sendable>(
     _ body: @escaping @Sendable () throws(StorageFailure) -> Value
   ) async throws(StorageFailure) -> Value {
-    let result = await withCheckedContinuation { (continuation: CheckedContinuation<Result<Value, StorageFailure>, Never>) in
-      self.loop.work({ Result { () throws(StorageFailure) in try body() } }, then: { continuation.resume(returning: $0) })
+    let result = await withCheckedContinuation {
+      (continuation: CheckedContinuation<Result<Value, StorageFailure>, Never>) in
+      self.loop.work(
+        { Result { () throws(StorageFailure) in try body() } }, then: { continuation.resume(returning: $0) })
     }
     return try result.get()
   }

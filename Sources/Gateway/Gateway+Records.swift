@@ -43,7 +43,9 @@ extension Gateway {
     router.post("/v1/patients/{patient}/records") { request, context in
       let patient = try digest(context, "patient")
       let bytes = try await body(request, max: FHIRResource.fileBytesMax)
-      let supersedes = request.uri.queryParameters["supersedes"].flatMap { Hex.decode(String($0)) }.flatMap { Digest($0) }
+      let supersedes = request.uri.queryParameters["supersedes"].flatMap { Hex.decode(String($0)) }.flatMap {
+        Digest($0)
+      }
       return try json(try await Self.seal(bytes, of: patient, supersedes: supersedes, service))
     }
     router.post("/v1/records") { request, _ in
@@ -113,7 +115,8 @@ extension Gateway {
         resource, patient: patient, hospital: service.member.id, network: service.genesis.network,
         salt: SecureRandom.bytes(HashLock.saltLengthBytes), supersedes: supersedes)
       guard let record = draft.seal(key: SecureRandom.bytes(SecretStream.keyLengthBytes), to: readers) else {
-        throw ServiceRefusal.badRequest("entry \(index): over \(SealedRecord.plaintextBytesMax) bytes, or the account's key is none")
+        throw ServiceRefusal.badRequest(
+          "entry \(index): over \(SealedRecord.plaintextBytesMax) bytes, or the account's key is none")
       }
       records.append(AnchoredRecord(anchor: record.anchor, sealed: record.sealed))
     }

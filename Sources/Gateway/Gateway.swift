@@ -69,7 +69,9 @@ public struct Gateway: Sendable {
       let bytes = try await body(request, max: Self.batchBytesMax)
       let transactions = try Self.split(bytes, genesis: service.genesis, hospital: service.member.id)
       let receipts = try await service.submit(transactions)
-      guard request.headers[.accept] == "application/octet-stream" else { return try json(receipts.map(ReceiptView.init)) }
+      guard request.headers[.accept] == "application/octet-stream" else {
+        return try json(receipts.map(ReceiptView.init))
+      }
       var encoder = Encoder(capacity: receipts.count * 18)
       for receipt in receipts {
         encoder.u16(receipt.outcome.number)
@@ -142,7 +144,8 @@ struct RefusalMiddleware: RouterMiddleware {
       try refusal(
         .gatewayTimeout, "not-ordered-yet", "it is not ordered yet: too few members are connected, or the load is high",
         "it may still be; sending the same bytes again is safe, it is executed once")
-    case .notFound(let what): try refusal(.notFound, "not-found", "there is no such \(what) here", "check the identifier")
+    case .notFound(let what):
+      try refusal(.notFound, "not-found", "there is no such \(what) here", "check the identifier")
     case .notStableYet:
       try refusal(.conflict, "not-stable-yet", "no signed tree head covers it yet", "ask again in a second")
     case .badRequest(let reason): try refusal(.badRequest, "bad-request", reason, "mend it and send it again")

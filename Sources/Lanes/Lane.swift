@@ -14,6 +14,11 @@ struct Lane: Sendable, Equatable {
     var retryAt: Tick
   }
 
+  struct Arriving: Sendable, Equatable {
+    let position: LanePosition
+    let until: Tick
+  }
+
   /// What was executed: blocks up to here are in storage only.
   var executed: LaneHead
   /// What was decided.
@@ -28,6 +33,8 @@ struct Lane: Sendable, Equatable {
   var announced: [ReplicaIndex: LaneHead] = [:]
   var forkedAt: LanePosition?
   var wanted: Wanted?
+  /// A block that is here but not checked yet, and until when that is believed.
+  var arriving: Arriving?
   /// Since when a member announces more than is held here; reset at each request.
   var behindSince: Tick?
 

@@ -22,6 +22,8 @@ public struct Lanes: Sendable, Equatable {
     public var requestTimeout = Span.milliseconds(400)
     /// How long what a member announces may be on its way before it is asked for.
     public var announcedPatience = Span.milliseconds(300)
+    /// How long checking a block that arrived may take before it counts as lost.
+    public var checkTimeMax = Span.milliseconds(3000)
     /// The defaults.
     public init() {}
   }
@@ -38,6 +40,8 @@ public struct Lanes: Sendable, Equatable {
     case announced([LaneAnnouncement], from: ReplicaIndex)
     /// A member asks for blocks.
     case requested(BlockRequest, from: ReplicaIndex)
+    /// A block arrived and is being checked: it need not be asked for.
+    case arriving(BlockHeader)
     /// A member answered a request for blocks.
     case answered
     /// Proof that an author forked its lane was checked.
@@ -148,6 +152,7 @@ public struct Lanes: Sendable, Equatable {
       guard request.lane < self.lanes.count else { return .rejected(.unknownLane) }
       effects.append(.serve(to: from, request))
       return .accepted
+    case .arriving(let header): return self.expect(header, at: now)
     case .answered: return self.askOn(at: now, into: &effects)
     case .evidence(let evidence): return self.take(evidence.value, into: &effects)
     case .wanted(let lane, let head): return self.want(lane, head, at: now, into: &effects)
@@ -275,6 +280,20 @@ public struct Lanes: Sendable, Equatable {
     effects.append(.advanced)
     self.sealIfDue(into: &effects)
     return .accepted
+  }
+
+  private mutating func expect(_ header: BlockHeader, at now: Tick) -> Outcome {
+    guard let lane = self.configuration.index(of: header.author) else { return .rejected(.unknownLane) }
+    let held = self.lanes[lane].arriving
+    guard held.map({ $0.position < header.position || $0.until <= now }) ?? true else { return .ignored(.duplicate) }
+    self.lanes[lane].arriving = Lane.Arriving(position: header.position, until: now + self.parameters.checkTimeMax)
+    return .accepted
+  }
+
+  /// Whether a block is held already, durable or not.
+  public func holds(_ header: BlockHeader) -> Bool {
+    guard let lane = self.configuration.index(of: header.author) else { return false }
+    return header.position <= self.lanes[lane].executed.position || self.lanes[lane].entries[header.digest] != nil
   }
 
   private mutating func hear(

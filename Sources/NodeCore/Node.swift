@@ -41,6 +41,8 @@ public struct Node: Sendable {
     case disconnected(ReplicaIndex)
     /// A member's message, checked.
     case received(CheckedMessage, from: ReplicaIndex)
+    /// A block arrived and is being checked.
+    case arriving(BlockHeader)
     /// A member's message was refused.
     case refused(from: ReplicaIndex)
     /// The driver signed what it was asked to.
@@ -148,6 +150,7 @@ public struct Node: Sendable {
       self.tellLinks(&run)
       return self.step(lanes: .disconnected(peer), &run)
     case .received(let message, let peer): return self.receive(message, from: peer, &run)
+    case .arriving(let header): return self.step(lanes: .arriving(header), &run)
     case .refused(let peer):
       _ = self.step(gossip: .invalid(from: peer), &run)
       return .rejected(.refused)

@@ -94,6 +94,15 @@ extension PeerMessage: WireCodable {
   }
 }
 
+extension PeerMessage {
+  /// The header of a gossiped block, read without the rest; nil for other messages.
+  public static func blockHeader(in bytes: [UInt8]) -> BlockHeader? {
+    guard bytes.count > BlockHeader.lengthBytes, bytes[0] == 1 else { return nil }
+    var decoder = Decoder(Array(bytes[1...BlockHeader.lengthBytes]))
+    return try? BlockHeader(from: &decoder)
+  }
+}
+
 /// Why a peer's message is refused: no honest member sends it.
 public enum PeerFault: Error, Sendable, Hashable {
   /// The bytes are no message.

@@ -39,7 +39,8 @@ struct Access: AsyncParsableCommand {
         let secret = SecureRandom.bytes(32)
         guard let ephemeral = Digest(KeyAgreement.publicKey(of: secret)) else { return }
         let request = AccessRequest(
-          patient: try parseDigest(self.patient, "patient"), records: try self.record.map { try parseDigest($0, "record") },
+          patient: try parseDigest(self.patient, "patient"),
+          records: try self.record.map { try parseDigest($0, "record") },
           purpose: self.breakGlass == nil ? try parsePurpose(self.purpose) : .emergency,
           reason: self.breakGlass ?? 0, ephemeralKey: ephemeral)
         let receipt = try await reader.submit(self.breakGlass == nil ? .requestAccess : .breakGlass, request)
@@ -136,7 +137,9 @@ enum Reading {
   private static func release(request: String, record: Digest, _ client: NodeClient) async throws -> ReleaseAnswer {
     for _ in 0..<40 {
       do { return try await client.release(request: request, record: "\(record)") } catch let failure as Failure {
-        guard failure.what == "not-released", failure.why == ReleaseRefusal.unknownRequest.explanation else { throw failure }
+        guard failure.what == "not-released", failure.why == ReleaseRefusal.unknownRequest.explanation else {
+          throw failure
+        }
         try await Task.sleep(for: .milliseconds(25))
       }
     }

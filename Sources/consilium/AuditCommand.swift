@@ -32,12 +32,15 @@ struct Audit: AsyncParsableCommand {
         let genesis = try GenesisFile.read(self.genesis)
         let path = self.data + "/ledger"
         guard FileManager.default.fileExists(atPath: path + "/data.mdb") else {
-          throw Failure("there is no ledger in \(self.data)", why: "ledger/data.mdb is missing", remedy: "check the path", status: ExitStatus.missingInput)
+          throw Failure(
+            "there is no ledger in \(self.data)", why: "ledger/data.mdb is missing", remedy: "check the path",
+            status: ExitStatus.missingInput)
         }
         let (position, stored) = try Self.replay(path, genesis, MemberID(self.member))
         guard position == stored else {
           throw Failure(
-            "the ledger does not hold what it says", why: "re-executed it gives log root \(position.log.root.short)…, the store says \(stored.log.root.short)…",
+            "the ledger does not hold what it says",
+            why: "re-executed it gives log root \(position.log.root.short)…, the store says \(stored.log.root.short)…",
             remedy: "compare with the other members", status: ExitStatus.refused)
         }
         let result = [
@@ -50,7 +53,9 @@ struct Audit: AsyncParsableCommand {
       }
     }
 
-    static func replay(_ path: String, _ genesis: Genesis, _ member: MemberID) throws -> (LedgerPosition, LedgerPosition) {
+    static func replay(_ path: String, _ genesis: Genesis, _ member: MemberID) throws -> (
+      LedgerPosition, LedgerPosition
+    ) {
       do {
         let store = try Store(path: path, genesis: genesis, member: member, mapSizeMax: 1 << 40, fresh: .zero)
         let reader = try StoreReader(store)
@@ -61,13 +66,16 @@ struct Audit: AsyncParsableCommand {
             guard decision.sequence <= stored.position.sequence else { break }
             try replay.apply(decision, blocks: try Self.blocks(of: decision, after: replay.cut, reader))
           }
-          guard try !reader.decisions(from: replay.position.sequence.next, countMax: 1).isEmpty
-            || replay.position.sequence >= stored.position.sequence
+          guard
+            try !reader.decisions(from: replay.position.sequence.next, countMax: 1).isEmpty
+              || replay.position.sequence >= stored.position.sequence
           else { throw ReplayFault.decision(replay.position.sequence.next) }
         }
         return (replay.position, stored.position)
       } catch let fault as ReplayFault {
-        throw Failure("the ledger does not hold what it says", why: "\(fault)", remedy: "restore this member from another", status: ExitStatus.refused)
+        throw Failure(
+          "the ledger does not hold what it says", why: "\(fault)", remedy: "restore this member from another",
+          status: ExitStatus.refused)
       } catch let failure as StorageFailure {
         throw Failure("the store cannot be read", why: "\(failure)", remedy: "as it says", status: ExitStatus.failedIO)
       }
@@ -109,7 +117,8 @@ struct Audit: AsyncParsableCommand {
           if let last, last.body != current.body { try await self.compare(last, current, note, client) }
           if last?.body != current.body {
             try Files.write(self.state, Array(note.utf8))
-            Console.line("\(Drafts.now)  size \(current.body.size)  root \(current.body.root.short)  signed by \(current.cosignatures.count)")
+            let (body, count) = (current.body, current.cosignatures.count)
+            Console.line("\(Drafts.now)  size \(body.size)  root \(body.root.short)  signed by \(count)")
           }
           last = current
           if self.once { return }
@@ -127,7 +136,9 @@ struct Audit: AsyncParsableCommand {
       do throws(ProofFault) {
         return try StableCheckpoint(note: note, network: genesis.network, in: genesis.configuration)
       } catch {
-        throw Failure("ALARM: a tree head does not hold", why: "\(error)", remedy: "keep it and ask the members", status: ExitStatus.refused)
+        throw Failure(
+          "ALARM: a tree head does not hold", why: "\(error)", remedy: "keep it and ask the members",
+          status: ExitStatus.refused)
       }
     }
 
@@ -135,14 +146,18 @@ struct Audit: AsyncParsableCommand {
       _ last: StableCheckpoint, _ current: StableCheckpoint, _ note: String, _ client: NodeClient
     ) async throws {
       let (old, new) = last.body.size <= current.body.size ? (last.body, current.body) : (current.body, last.body)
-      let path: [String] = old.size == 0 ? [] : try await client.get("/v1/log/consistency?from=\(old.size)&to=\(new.size)")
+      let path: [String] =
+        old.size == 0 ? [] : try await client.get("/v1/log/consistency?from=\(old.size)&to=\(new.size)")
       let proof = path.compactMap { Hex.decode($0).flatMap { Digest($0) } }
-      let holds = old.size == 0 || MerkleProof.verifiesConsistency(
-        old: old.size, size: new.size, path: proof, oldRoot: old.root, root: new.root)
+      let holds =
+        old.size == 0
+        || MerkleProof.verifiesConsistency(
+          old: old.size, size: new.size, path: proof, oldRoot: old.root, root: new.root)
       guard !holds else { return }
       try Files.write(self.state + ".evidence", Array(note.utf8))
       throw Failure(
-        "ALARM: the log was rewritten", why: "the tree head of size \(new.size) does not extend that of size \(old.size)",
+        "ALARM: the log was rewritten",
+        why: "the tree head of size \(new.size) does not extend that of size \(old.size)",
         remedy: "keep \(self.state) and \(self.state).evidence and ask every member", status: ExitStatus.refused)
     }
   }

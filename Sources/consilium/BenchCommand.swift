@@ -29,7 +29,8 @@ struct Bench: AsyncParsableCommand {
     @Option(help: "How many hospitals.") var nodes = 4
     @Option(help: "Bytes of a transaction on the wire.") var size = 256
     @Option(help: "Seconds at full load; half of it at half load.") var seconds = 20
-    @Option(help: "hospital: covered by its block's signature; patient: each signed and verified.") var signedBy = LoadSigner.hospital
+    @Option(help: "hospital: covered by its block's signature; patient: each signed and verified.") var signedBy =
+      LoadSigner.hospital
     @Option(help: "Transactions in a request.") var batch = 200
     @Option(help: "Requests under way at each node at full load.") var connections = 8
     @Option(help: "The folder to use; it is made and deleted.") var folder = ".devnet-bench"
@@ -39,7 +40,8 @@ struct Bench: AsyncParsableCommand {
     func run() async throws {
       try await reporting {
         guard self.nodes > 0, self.seconds > 0, self.size >= 64, self.batch > 0, self.connections > 0 else {
-          throw Failure("cannot measure that", why: "a number is too small", remedy: "--size is at least 64, all others at least 1")
+          throw Failure(
+            "cannot measure that", why: "a number is too small", remedy: "--size is at least 64, all others at least 1")
         }
         let options = try DevnetOptions.parse([
           "--folder", self.folder, "--port", "\(self.port)", "--hospitals", "\(self.nodes)",
@@ -62,7 +64,8 @@ struct Bench: AsyncParsableCommand {
 
     private func measure(_ devnet: DevnetFolder) async throws -> BenchResult {
       let genesis = try GenesisFile.read(devnet.genesis)
-      let bench = LedgerLoad(devnet: devnet, genesis: genesis, signer: self.signedBy, size: self.size, batch: self.batch)
+      let bench = LedgerLoad(
+        devnet: devnet, genesis: genesis, signer: self.signedBy, size: self.size, batch: self.batch)
       self.say("lone transactions …")
       let lone = try await bench.lone(count: 200)
       self.say("full load …")
@@ -76,7 +79,8 @@ struct Bench: AsyncParsableCommand {
         committed: full.count, committedPerSecond: full.perSecond,
         latencyMilliseconds: ["full": full.latency, "half": half.latency, "lone": lone.latency],
         halfLoadPerSecond: half.perSecond,
-        cpuMicrosecondsPerTransaction: Self.growth(before, after) { Double($0.cpuMicroseconds) } / Double(max(1, full.count)),
+        cpuMicrosecondsPerTransaction: Self.growth(before, after) { Double($0.cpuMicroseconds) }
+          / Double(max(1, full.count)),
         bytesPerTransaction: [
           "disk": Self.growth(before, after) { Double($0.diskBytes) } / Double(max(1, full.count)),
           "wire": Self.growth(before, after) { Double($0.sentBytes) } / Double(max(1, full.count)),
@@ -98,7 +102,10 @@ struct Bench: AsyncParsableCommand {
       Console.table(
         ["what", "value"],
         [
-          ["committed per second", "\(Int(result.committedPerSecond)) (\(result.signedBy)-signed, \(result.sizeBytes) B)"],
+          [
+            "committed per second",
+            "\(Int(result.committedPerSecond)) (\(result.signedBy)-signed, \(result.sizeBytes) B)",
+          ],
           row("latency, lone", result.latencyMilliseconds["lone"]),
           row("latency, half load (\(Int(result.halfLoadPerSecond))/s)", result.latencyMilliseconds["half"]),
           row("latency, full load", result.latencyMilliseconds["full"]),
@@ -120,7 +127,8 @@ struct LatencySummary: Codable, Sendable {
   var count: Int
 
   init(_ samples: [Duration]) {
-    let sorted = samples.map { Double($0.components.seconds) * 1000 + Double($0.components.attoseconds) / 1e15 }.sorted()
+    let sorted = samples.map { Double($0.components.seconds) * 1000 + Double($0.components.attoseconds) / 1e15 }
+      .sorted()
     func percentile(_ part: Double) -> Double {
       guard !sorted.isEmpty else { return 0 }
       let value = sorted[min(sorted.count - 1, Int(Double(sorted.count) * part))]
@@ -210,7 +218,8 @@ struct LedgerLoad: Sendable {
       let begun = ContinuousClock.now
       let receipt: ReceiptView = try await client.post("/v1/transactions", bytes)
       guard receipt.applied else {
-        throw Failure("a transaction was refused", why: receipt.outcome, remedy: "report this", status: ExitStatus.refused)
+        throw Failure(
+          "a transaction was refused", why: receipt.outcome, remedy: "report this", status: ExitStatus.refused)
       }
       if number >= 20 { durations.append(ContinuousClock.now - begun) }
     }
@@ -220,7 +229,8 @@ struct LedgerLoad: Sendable {
   /// Each connection sends its next batch when the last one is committed.
   func closedLoop(seconds: Int, connections: Int) async throws -> Phase {
     let samples = Samples()
-    let perConnection = max(4, (self.signer == .hospital ? 40_000 : 15_000) * seconds / self.batch / self.devnet.count / connections)
+    let perConnection = max(
+      4, (self.signer == .hospital ? 40_000 : 15_000) * seconds / self.batch / self.devnet.count / connections)
     var prepared: [[[UInt8]]] = []
     for index in 0..<self.devnet.count {
       let all = await self.batches(perConnection * connections, at: index)

@@ -126,7 +126,8 @@ struct DevnetOptions: ParsableArguments {
 
   func devnet() throws -> DevnetFolder {
     guard (1...64).contains(self.hospitals), Int(self.port) + self.hospitals < 65_536 else {
-      throw Failure("no such devnet", why: "1 to 64 hospitals on ports below 65536 are possible", remedy: "choose others")
+      throw Failure(
+        "no such devnet", why: "1 to 64 hospitals on ports below 65536 are possible", remedy: "choose others")
     }
     return DevnetFolder(
       folder: URL(filePath: self.folder).path(percentEncoded: false), port: self.port, count: self.hospitals)
@@ -209,7 +210,9 @@ struct DevnetFolder: Sendable {
       }
       try await Task.sleep(for: .milliseconds(20))
     }
-    throw Failure("hospital \(index + 1) does not answer", why: "12 seconds went by", remedy: "see \(self.member(index).log)", status: ExitStatus.unavailable)
+    throw Failure(
+      "hospital \(index + 1) does not answer", why: "12 seconds went by", remedy: "see \(self.member(index).log)",
+      status: ExitStatus.unavailable)
   }
 
   /// Starts all nodes and waits until all are connected.
@@ -250,7 +253,9 @@ struct DevnetFolder: Sendable {
   /// Deletes the folder, if it is a devnet's.
   func delete() throws {
     guard FileManager.default.fileExists(atPath: self.folder) else { return }
-    guard FileManager.default.fileExists(atPath: self.genesis) || FileManager.default.fileExists(atPath: self.passphrase) else {
+    guard
+      FileManager.default.fileExists(atPath: self.genesis) || FileManager.default.fileExists(atPath: self.passphrase)
+    else {
       throw Failure("\(self.folder) is not deleted", why: "it is no devnet's folder", remedy: "check --folder")
     }
     try FileManager.default.removeItem(atPath: self.folder)

@@ -18,7 +18,8 @@ enum Files {
     }
     guard let data = FileManager.default.contents(atPath: path) else {
       throw Failure(
-        "cannot read \(path)", why: "the system refused", remedy: "check its permissions", status: ExitStatus.permission)
+        "cannot read \(path)", why: "the system refused", remedy: "check its permissions", status: ExitStatus.permission
+      )
     }
     return Array(data)
   }

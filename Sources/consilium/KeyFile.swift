@@ -141,7 +141,8 @@ struct KeyFile: Codable {
       return PersonKeys(signingSeed: Array(secrets[..<32]), sealingSecret: Array(secrets[32...]))
     case .patient: return RecoveryPhrase(entropy: secrets).keys(network: network, hospital: hospital)
     case .member, .registrar:
-      throw Failure("\(path) holds no person's keys", why: "it is a \(file.kind.rawValue)'s", remedy: "give another file")
+      throw Failure(
+        "\(path) holds no person's keys", why: "it is a \(file.kind.rawValue)'s", remedy: "give another file")
     }
   }
 
@@ -149,7 +150,8 @@ struct KeyFile: Codable {
   static func registrar(_ path: String, passphrase: String) throws -> [UInt8] {
     let file = try self.load(path)
     guard file.kind == .registrar else {
-      throw Failure("\(path) holds no registrar's key", why: "it is a \(file.kind.rawValue)'s", remedy: "give another file")
+      throw Failure(
+        "\(path) holds no registrar's key", why: "it is a \(file.kind.rawValue)'s", remedy: "give another file")
     }
     return try file.secrets(passphrase: passphrase, path: path)
   }
@@ -160,9 +162,11 @@ struct KeyFile: Codable {
     let secrets = try file.secrets(passphrase: passphrase, path: path)
     guard file.kind == .member,
       let keys = NodeKeys(
-        memberSeed: Array(secrets[..<32]), checkpointSeed: Array(secrets[32..<64]), sealingSecret: Array(secrets[64...]))
+        memberSeed: Array(secrets[..<32]), checkpointSeed: Array(secrets[32..<64]), sealingSecret: Array(secrets[64...])
+      )
     else {
-      throw Failure("\(path) holds no member's keys", why: "it is a \(file.kind.rawValue)'s", remedy: "give another file")
+      throw Failure(
+        "\(path) holds no member's keys", why: "it is a \(file.kind.rawValue)'s", remedy: "give another file")
     }
     return keys
   }

@@ -68,7 +68,8 @@ struct NodeClient: Sendable {
 
   private static func refusal(_ status: HTTPResponseStatus, _ bytes: [UInt8]) -> Failure {
     guard let view = try? JSONDecoder().decode(RefusalView.self, from: Data(bytes)) else {
-      return Failure("the node refused", why: "status \(status.code)", remedy: "see the node's log", status: ExitStatus.refused)
+      return Failure(
+        "the node refused", why: "status \(status.code)", remedy: "see the node's log", status: ExitStatus.refused)
     }
     let code = status.code >= 500 ? ExitStatus.unavailable : ExitStatus.refused
     return Failure(view.error, why: view.message, remedy: view.remedy, status: code)
@@ -131,7 +132,8 @@ enum Drafts {
 /// Reads identifiers that people give.
 func parseDigest(_ text: String, _ what: String) throws -> Digest {
   guard let digest = Hex.decode(text).flatMap({ Digest($0) }) else {
-    throw Failure("\(what) \"\(text)\" is no identifier", why: "64 hexadecimal digits are expected", remedy: "copy it whole")
+    throw Failure(
+      "\(what) \"\(text)\" is no identifier", why: "64 hexadecimal digits are expected", remedy: "copy it whole")
   }
   return digest
 }

@@ -118,7 +118,9 @@ struct NodeConfig {
       self.logLevel = level
     }
     if let text = values["log_format"] {
-      guard let format = LogFormat(rawValue: text) else { throw bad("log_format", "\"\(text)\" is neither json nor text") }
+      guard let format = LogFormat(rawValue: text) else {
+        throw bad("log_format", "\"\(text)\" is neither json nor text")
+      }
       self.logFormat = format
     }
     guard self.api.utf8.count < 104 else {
@@ -181,7 +183,8 @@ struct NodeCommand: AsyncParsableCommand {
     let genesis = try GenesisFile.read(config.genesis)
     guard let index = genesis.configuration.index(of: MemberID(config.member)) else {
       throw Failure(
-        "there is no member \(config.member)", why: "the genesis names others", remedy: "check member in \(self.config)",
+        "there is no member \(config.member)", why: "the genesis names others",
+        remedy: "check member in \(self.config)",
         status: ExitStatus.configuration)
     }
     guard let listen = PeerAddress(config.listen), listen.kind != .dns4 else {
@@ -230,7 +233,8 @@ struct NodeCommand: AsyncParsableCommand {
       let isNew = !FileManager.default.fileExists(atPath: config.data + "/ledger/data.mdb")
       if known != nil, isNew {
         throw Failure(
-          "the store in \(config.data) is gone", why: "this member's key has voted, and an empty store has forgotten how",
+          "the store in \(config.data) is gone",
+          why: "this member's key has voted, and an empty store has forgotten how",
           remedy: "bring the store back; if it is lost, join again under a new key", status: ExitStatus.configuration)
       }
       let store = try Store(
@@ -239,7 +243,8 @@ struct NodeCommand: AsyncParsableCommand {
       if let known, known != store.incarnation.description {
         throw Failure(
           "the store in \(config.data) is a copy", why: "it is older than the votes that this key has cast",
-          remedy: "bring the original back; if it is lost, join again under a new key", status: ExitStatus.configuration)
+          remedy: "bring the original back; if it is lost, join again under a new key", status: ExitStatus.configuration
+        )
       }
       if known == nil { try Files.write(seal, Array(store.incarnation.description.utf8), mode: 0o600) }
       return (store, try Vault(path: config.data + "/vault", mapSizeMax: config.mapSizeMax))

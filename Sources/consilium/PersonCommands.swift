@@ -56,7 +56,8 @@ struct Account: AsyncParsableCommand {
         let transaction = try Drafts.transaction(
           .registerAccount, registration, genesis: genesis, hospital: hospital,
           signedBy: try KeyFile.registrar(self.registrar, passphrase: passphrase))
-        let account = HealthRecords.Account.identifier(network: genesis.network, hospital: hospital, key: keys.publicKey)
+        let account = HealthRecords.Account.identifier(
+          network: genesis.network, hospital: hospital, key: keys.publicKey)
         try show(try await client.submit(transaction), self.output.output, [["account", "\(account)"]])
       }
     }
@@ -76,9 +77,12 @@ struct Account: AsyncParsableCommand {
         let (client, genesis) = (try self.node.client(), try self.node.readGenesis())
         let status: NodeStatus = try await client.get("/v1/status")
         let file = try KeyFile.load(self.party)
-        guard file.kind == .thirdParty, let key = file.publicKeys["key"].flatMap({ Hex.decode($0) }).flatMap({ PublicKey($0) }),
+        guard file.kind == .thirdParty,
+          let key = file.publicKeys["key"].flatMap({ Hex.decode($0) }).flatMap({ PublicKey($0) }),
           let sealing = file.publicKeys["sealingKey"].flatMap({ Hex.decode($0) }).flatMap({ Digest($0) })
-        else { throw Failure("\(self.party) is no third party's", why: "its kind is another", remedy: "give another file") }
+        else {
+          throw Failure("\(self.party) is no third party's", why: "its kind is another", remedy: "give another file")
+        }
         guard let until = Actors.day(self.until) else {
           throw Failure("\"\(self.until)\" is no day", why: "YYYY-MM-DD is expected", remedy: "write it so")
         }
@@ -100,7 +104,8 @@ struct Account: AsyncParsableCommand {
 
     func run() async throws {
       try await reporting {
-        let account: AccountView = try await self.node.client().get("/v1/accounts/\(try parseDigest(self.account, "account"))")
+        let account: AccountView = try await self.node.client().get(
+          "/v1/accounts/\(try parseDigest(self.account, "account"))")
         if self.output.output == .json { return try Console.json(account) }
         Console.table(
           ["what", "value"],

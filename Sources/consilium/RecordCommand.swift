@@ -118,7 +118,9 @@ struct Record: AsyncParsableCommand {
         } else {
           Console.line(String(decoding: read.opened.canonical, as: UTF8.self))
         }
-        if let proof { try Files.writeJSON(proof, try await Reading.proof(of: read, client: patient.client), mode: 0o600) }
+        if let proof {
+          try Files.writeJSON(proof, try await Reading.proof(of: read, client: patient.client), mode: 0o600)
+        }
       }
     }
   }
@@ -201,7 +203,8 @@ enum DocumentCheck {
     return [
       "record": "\(anchor.record)", "hash-lock": "\(anchor.hashLock)", "anchored": "\(verified.entry.time)",
       "hospital": "\(verified.entry.transaction.hospital.number)", "leaf": "\(view.leaf) of \(body.size)",
-      "log root": "\(body.root)", "signed by": "\(verified.checkpoint.cosignatures.count) of \(genesis.members.count) members",
+      "log root": "\(body.root)",
+      "signed by": "\(verified.checkpoint.cosignatures.count) of \(genesis.members.count) members",
     ]
   }
 }
@@ -224,8 +227,10 @@ enum Authoring {
         resource, patient: patient, hospital: writer.hospital, network: writer.genesis.network,
         salt: SecureRandom.bytes(HashLock.saltLengthBytes), supersedes: supersedes)
       let signature = writer.keys.signingKey.sign(draft.authored(network: writer.genesis.network))
-      guard let record = draft.seal(
-        key: SecureRandom.bytes(SecretStream.keyLengthBytes), to: readers, author: writer.account, signature: signature)
+      guard
+        let record = draft.seal(
+          key: SecureRandom.bytes(SecretStream.keyLengthBytes), to: readers, author: writer.account,
+          signature: signature)
       else { throw Failure("cannot seal", why: "a resource is over 16 MiB", remedy: "split it") }
       body.item(record.anchor)
       body.item(record.sealed)
@@ -247,8 +252,11 @@ enum Authoring {
         "the record does not open", why: "it is another patient's, or of another hospital's pseudonym",
         remedy: "give the right key file and hospital", status: ExitStatus.refused)
     }
-    do throws(RecordFault) { return ReadRecord(entry: entry, opened: try sealed.open(key: key, anchored: anchor)) } catch {
-      throw Failure("the record is not what was anchored", why: "\(error)", remedy: "tell the hospital", status: ExitStatus.refused)
+    do throws(RecordFault) {
+      return ReadRecord(entry: entry, opened: try sealed.open(key: key, anchored: anchor))
+    } catch {
+      throw Failure(
+        "the record is not what was anchored", why: "\(error)", remedy: "tell the hospital", status: ExitStatus.refused)
     }
   }
 }

@@ -61,7 +61,9 @@ struct MemberFolder {
     try keys.save(self.keys)
     let registrar = try KeyFile.fresh(.registrar, passphrase: passphrase)
     try registrar.save(self.registrar)
-    func key(_ name: String) -> PublicKey? { keys.publicKeys[name].flatMap { Hex.decode($0) }.flatMap { PublicKey($0) } }
+    func key(_ name: String) -> PublicKey? {
+      keys.publicKeys[name].flatMap { Hex.decode($0) }.flatMap { PublicKey($0) }
+    }
     guard let memberKey = key("key"), let checkpointKey = key("checkpointKey"),
       let sealing = keys.publicKeys["sealingKey"].flatMap({ Hex.decode($0) }).flatMap({ Digest($0) }),
       let registrarKey = registrar.publicKeys["registrarKey"].flatMap({ Hex.decode($0) }).flatMap({ PublicKey($0) })
@@ -180,7 +182,8 @@ struct GenesisCommand: AsyncParsableCommand {
         try Files.writeJSON(self.out, GenesisFile(genesis))
         Console.line("Made \(self.out): network \(genesis.network), \(members.count) members, engine pbft.")
         let f = genesis.configuration.faultyMax
-        Console.line("A quorum is \(genesis.configuration.quorum); up to \(f) faulty member\(f == 1 ? "" : "s") do no harm.")
+        Console.line(
+          "A quorum is \(genesis.configuration.quorum); up to \(f) faulty member\(f == 1 ? "" : "s") do no harm.")
       }
     }
   }

@@ -37,20 +37,25 @@ extension Story {
 
   mutating func shareAndRevoke() async throws {
     let (patient, doctor) = (self.patients[0], self.doctors[1])
-    let wanted = self.records[0].prefix { _ in true }.filter { $0.category == "observation" || $0.category == "allergy" }
-      .prefix(3).map(\.record)
+    let wanted = self.records[0].prefix { _ in true }.filter {
+      $0.category == "observation" || $0.category == "allergy"
+    }
+    .prefix(3).map(\.record)
     try await self.step("A clinician of hospital 2 asks for three records of hospital 1: denied") { story in
       let asked = try await story.ask(doctor, for: wanted, of: patient)
       try story.claim(!asked.receipt.applied, "a request without consent was granted")
       do {
         _ = try await story.client(1).release(request: asked.receipt.transaction, record: wanted[0])
-        throw Failure("a claim does not hold", why: "a key was released for a denied request", remedy: "report this", status: ExitStatus.refused)
+        throw Failure(
+          "a claim does not hold", why: "a key was released for a denied request", remedy: "report this",
+          status: ExitStatus.refused)
       } catch let failure as Failure where failure.what == "not-released" {
         return "\(asked.receipt.outcome); asking hospital 1 for the key all the same: \(failure.why)"
       }
     }
     var consent = ""
-    try await self.step("The patient consents: this clinician, observations and allergies, treatment, 30 days") { story in
+    try await self.step("The patient consents: this clinician, observations and allergies, treatment, 30 days") {
+      story in
       let bits = [RecordCategory.observation, .allergy].reduce(UInt32(0)) { $0 | 1 << UInt32($1.rawValue) }
       let grant = ConsentGrant(
         patient: patient.account, isDenial: false, grantee: .account(doctor.account), scope: .categories(bits),
@@ -82,7 +87,8 @@ extension Story {
   }
 
   private mutating func showHistory(_ patient: Person, _ doctor: Person) async throws {
-    try await self.step("The patient reads the whole access history, and an own record without asking anybody") { story in
+    try await self.step("The patient reads the whole access history, and an own record without asking anybody") {
+      story in
       let path = "/v1/patients/\(patient.account)/history"
       var history: [AccessView] = []
       for _ in 0..<100 {
@@ -98,13 +104,15 @@ extension Story {
         hospital: story.hospital(patient.hospital), account: patient.account)
       let own = try await Authoring.readOwn(try parseDigest(story.records[0][0].record, "record"), reader)
       return history.map { "\($0.time)  hospital \($0.hospital)  \($0.purpose)  \($0.outcome)" }.joined(separator: "\n")
-        + "\nand reads \(own.opened.canonical.count) bytes of \(story.records[0][0].resourceType) with the key that the 24 words give"
+        + "\nand reads \(own.opened.canonical.count) bytes of \(story.records[0][0].resourceType) "
+        + "with the key that the 24 words give"
     }
   }
 
   mutating func emergency() async throws {
     let (patient, doctor) = (self.patients[0], self.doctors[2])
-    try await self.step("Emergency at hospital 3: a clinician breaks the glass, the privacy officer reviews it") { story in
+    try await self.step("Emergency at hospital 3: a clinician breaks the glass, the privacy officer reviews it") {
+      story in
       let asked = try await story.ask(doctor, for: [story.records[0][0].record], of: patient, kind: .breakGlass)
       try story.claim(asked.receipt.applied, "breaking the glass was refused: \(asked.receipt.outcome)")
       let read = try await story.read(asked, at: doctor.hospital)
@@ -113,13 +121,17 @@ extension Story {
       let receipt = try await story.submit(.reviewBreakGlass, review, at: 2, signedBy: story.registrars[2])
       try story.claim(receipt.applied, "the review was refused: \(receipt.outcome)")
       let history: [AccessView] = try await story.client(0).get("/v1/patients/\(patient.account)/history")
-      try story.claim(history.last?.emergency == "justified", "the patient's history shows the emergency and its review")
-      return "read at once, reviewed within 72 h or it shows as overdue; the patient's history says: glass broken, justified"
+      try story.claim(
+        history.last?.emergency == "justified", "the patient's history shows the emergency and its review")
+      return
+        "read at once, reviewed within 72 h or it shows as overdue; the patient's history says: glass broken, justified"
     }
   }
 
   mutating func verifyOffline() async throws {
-    try await self.step("A document is verified offline, with nothing but the genesis; a changed byte and a forged proof are caught") { story in
+    try await self.step(
+      "A document is verified offline, with nothing but the genesis; a changed byte and a forged proof are caught"
+    ) { story in
       let patient = story.patients[0]
       let reader = Patient(
         keys: patient.keys, client: story.client(patient.hospital), genesis: story.genesis,

@@ -32,7 +32,9 @@ extension Story {
     try await self.checkAcknowledged(load)
   }
 
-  private func waitForAcknowledged(_ load: BackgroundLoad, beyond count: Int, seconds: Int, _ claim: String) async throws {
+  private func waitForAcknowledged(_ load: BackgroundLoad, beyond count: Int, seconds: Int, _ claim: String)
+    async throws
+  {
     for _ in 0..<(seconds * 100) {
       if load.acknowledged.count > count { return }
       try await Task.sleep(for: .milliseconds(10))
@@ -41,30 +43,37 @@ extension Story {
   }
 
   private mutating func killPrimary(_ primary: Int, _ others: [Int], _ load: BackgroundLoad) async throws {
-    try await self.step("Under load the primary, hospital \(primary + 1), is killed with SIGKILL: the others change the view") { story in
+    try await self.step(
+      "Under load the primary, hospital \(primary + 1), is killed with SIGKILL: the others change the view"
+    ) { story in
       try await story.waitForAcknowledged(load, beyond: 1000, seconds: 20, "the load is acknowledged")
       let view = await story.devnet.status(others[0]).view
       let acknowledged = load.acknowledged.count
       try await story.devnet.end(primary, signal: SIGKILL)
       let begun = ContinuousClock.now
-      try await story.waitForAcknowledged(load, beyond: acknowledged + 1000, seconds: 30, "the others go on without the primary")
+      try await story.waitForAcknowledged(
+        load, beyond: acknowledged + 1000, seconds: 30, "the others go on without the primary")
       let spent = ContinuousClock.now - begun
       let now = await story.devnet.status(others[0])
       try story.claim(now.view > view, "the view changed")
       let milliseconds = spent.components.seconds * 1000 + spent.components.attoseconds / 1_000_000_000_000_000
-      return "view \(view) → \(now.view); the next 1,000 transactions were acknowledged \(milliseconds) ms after the kill"
+      return
+        "view \(view) → \(now.view); the next 1,000 transactions were acknowledged \(milliseconds) ms after the kill"
     }
   }
 
   private mutating func restart(_ primary: Int, _ load: BackgroundLoad) async throws {
-    try await self.step("Hospital \(primary + 1) starts again, catches up and rejoins, while the load goes on") { story in
+    try await self.step("Hospital \(primary + 1) starts again, catches up and rejoins, while the load goes on") {
+      story in
       let target = (await story.devnet.statuses()).map(\.height).max() ?? 0
       try await story.devnet.start(primary)
       try await story.devnet.wait("hospital \(primary + 1) caught up", seconds: 60) { statuses in
         statuses[primary].height >= target && statuses[primary].peers == 3
       }
       let status = await story.devnet.status(primary)
-      return "at height \(status.height) (it had to reach \(target)), started in \(status.startMilliseconds) ms, \(status.peers) peers"
+      return
+        "at height \(status.height) (it had to reach \(target)), started in \(status.startMilliseconds) ms, "
+        + "\(status.peers) peers"
     }
   }
 
@@ -72,11 +81,14 @@ extension Story {
     let statuses = await self.devnet.statuses()
     let paused = (0..<4).first { $0 != killed && statuses[$0].role == "backup" } ?? (killed + 1) % 4
     try await self.step("Hospital \(paused + 1) is paused (SIGSTOP) for a while and continued") { story in
-      guard let pid = story.devnet.process(paused) else { throw Failure("no process", why: "it stopped", remedy: "see its log") }
+      guard let pid = story.devnet.process(paused) else {
+        throw Failure("no process", why: "it stopped", remedy: "see its log")
+      }
       kill(pid, SIGSTOP)
       let acknowledged = load.acknowledged.count
       do {
-        try await story.waitForAcknowledged(load, beyond: acknowledged + 2000, seconds: 30, "the others go on while one is paused")
+        try await story.waitForAcknowledged(
+          load, beyond: acknowledged + 2000, seconds: 30, "the others go on while one is paused")
       } catch {
         kill(pid, SIGCONT)
         throw error
@@ -123,7 +135,8 @@ extension Story {
 
   private func settle() async throws {
     try await self.devnet.wait("all four stand at one height", seconds: 60) { statuses in
-      Set(statuses.map(\.height)).count == 1 && statuses.allSatisfy { $0.running && $0.stableSize == $0.logSize && $0.pendingBytes == 0 }
+      Set(statuses.map(\.height)).count == 1
+        && statuses.allSatisfy { $0.running && $0.stableSize == $0.logSize && $0.pendingBytes == 0 }
     }
   }
 

@@ -46,10 +46,12 @@ struct Story {
 
   mutating func tell(_ files: [String]) async throws {
     guard self.devnet.count == 4 else {
-      throw Failure("the story needs four hospitals", why: "\(self.devnet.count) were asked for", remedy: "leave out --hospitals")
+      throw Failure(
+        "the story needs four hospitals", why: "\(self.devnet.count) were asked for", remedy: "leave out --hospitals")
     }
     guard !files.isEmpty else {
-      throw Failure("no patients", why: "no FHIR bundles were found", remedy: "give some by path", status: ExitStatus.missingInput)
+      throw Failure(
+        "no patients", why: "no FHIR bundles were found", remedy: "give some by path", status: ExitStatus.missingInput)
     }
     let begun = self.clock.now
     try await self.open()
@@ -90,7 +92,9 @@ struct Story {
       try await story.devnet.up()
       let word = try PassphraseOptions.read(story.devnet.passphrase)
       story.registrars = try (0..<4).map { try KeyFile.registrar(story.devnet.member($0).registrar, passphrase: word) }
-      return "network \(story.genesis.network.short)…, quorum \(story.genesis.configuration.quorum) of 4, every node connected to every other"
+      return
+        "network \(story.genesis.network.short)…, quorum \(story.genesis.configuration.quorum) of 4, "
+        + "every node connected to every other"
     }
   }
 
@@ -136,7 +140,8 @@ struct Story {
   private mutating func sealRecords(_ files: [String]) async throws {
     for (number, file) in files.enumerated() {
       let name = URL(filePath: file).lastPathComponent
-      try await self.step("Hospital \(self.patients[number].hospital + 1) seals and anchors \(name.prefix(40))") { story in
+      try await self.step("Hospital \(self.patients[number].hospital + 1) seals and anchors \(name.prefix(40))") {
+        story in
         let bytes = try Files.read(file, max: FHIRResource.fileBytesMax)
         let resources = try Record.Add.parse(bytes, file)
         story.plaintexts += Self.searchWords(resources)
@@ -146,19 +151,24 @@ struct Story {
         try story.claim(sealed.count == resources.count, "\(sealed.count) of \(resources.count) resources were sealed")
         try story.claim(sealed.allSatisfy(\.receipt.applied), "an anchor was refused")
         story.records.append(sealed)
-        return "\(sealed.count) FHIR resources, \(bytes.count / 1024) KiB, stored encrypted; \(sealed.count) hash-locks on the chain"
+        return
+          "\(sealed.count) FHIR resources, \(bytes.count / 1024) KiB, stored encrypted; "
+          + "\(sealed.count) hash-locks on the chain"
       }
     }
     try await self.step("Dr. A of hospital 1 writes a note and signs it as its author") { story in
       let patient = story.patients[0]
       let doctor = story.doctors[patient.hospital]
-      let note = #"{"resourceType":"Observation","status":"final","code":{"text":"Peak flow after exercise"},"valueQuantity":{"value":412.50,"unit":"L/min"}}"#
+      let note =
+        #"{"resourceType":"Observation","status":"final","code":{"text":"Peak flow after exercise"},"#
+        + #""valueQuantity":{"value":412.50,"unit":"L/min"}}"#
       let writer = Patient(
         keys: doctor.keys, client: story.client(patient.hospital), genesis: story.genesis,
         hospital: story.hospital(patient.hospital), account: doctor.account)
       let sealed = try await Authoring.anchor(
         try FHIRResource.read(Array(note.utf8)), of: patient.account, by: writer, supersedes: nil)
-      try story.claim(sealed.allSatisfy(\.receipt.applied), "the note was refused: \(sealed.first?.receipt.outcome ?? "")")
+      try story.claim(
+        sealed.allSatisfy(\.receipt.applied), "the note was refused: \(sealed.first?.receipt.outcome ?? "")")
       story.records[0] += sealed
       let amended = note.replacingOccurrences(of: "412.50", with: "421.50")
       let second = try await Authoring.anchor(

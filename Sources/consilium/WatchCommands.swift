@@ -66,11 +66,14 @@ struct Explain: AsyncParsableCommand {
     try await reporting {
       guard let event else {
         let rows = EventKind.catalogue.map { [$0.name, $0.level.name, $0.message] }
-        if self.output.output == .json { return try Console.json(rows.map { ["event": $0[0], "level": $0[1], "message": $0[2]] }) }
+        if self.output.output == .json {
+          return try Console.json(rows.map { ["event": $0[0], "level": $0[1], "message": $0[2]] })
+        }
         return Console.table(["event", "level", "message"], rows)
       }
       guard let kind = EventKind.catalogue.first(where: { $0.name == event }) else {
-        throw Failure("there is no event \(event)", why: "the catalogue has others", remedy: "consilium explain lists all")
+        throw Failure(
+          "there is no event \(event)", why: "the catalogue has others", remedy: "consilium explain lists all")
       }
       if self.output.output == .json {
         return try Console.json([
@@ -129,7 +132,11 @@ struct LogCommand: AsyncParsableCommand {
   private func show(_ line: LogLine) {
     guard self.output.output == .table else { return Console.line(line.raw) }
     let colors: [EventLevel: String] = [.warn: "33", .error: "31", .audit: "35"]
-    let text = "\(line.time.dropFirst(11).prefix(12))  \(line.node)  \(line.level.name.padding(toLength: 5, withPad: " ", startingAt: 0))  \(line.message)  \(line.fields)"
+    let text =
+      [
+        String(line.time.dropFirst(11).prefix(12)), line.node,
+        line.level.name.padding(toLength: 5, withPad: " ", startingAt: 0), line.message, line.fields,
+      ].joined(separator: "  ")
     let color = Console.isTerminal ? colors[line.level] : nil
     Console.line(color.map { "\u{1b}[\($0)m\(text)\u{1b}[0m" } ?? text)
   }
