@@ -108,6 +108,7 @@ let package = Package(
         "Sessions",
         "Signing", "Simulator", "Wire",
       ]),
+    tests("PBFT", uses: ["Messages", "Ordering", "PBFT", "Primitives", "Signing", "Wire"]),
     tests("Merkle", uses: ["Merkle", "Primitives", "Signing"]),
   ]
 )

@@ -16,7 +16,7 @@ extension Cluster {
     let member = self.members[index]
     member.state = member.disk.state
     member.node = Node(
-      genesis: self.genesis, index: index, parameters: self.parameters, rules: HealthRules(),
+      genesis: self.genesis, index: index, parameters: self.parameters, rules: self.rules,
       restoring: member.disk.restore(limits: self.genesis.limits), seed: self.random.next(), at: self.now)
     self.give(.timerFired, to: index)
     for other in 0..<self.count where other != index { self.connect(index, other) }

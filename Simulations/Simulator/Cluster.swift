@@ -1,10 +1,10 @@
-internal import HealthRecords
+public import HealthRecords
 internal import Ledger
 public import Messages
 public import NodeCore
 internal import Ordering
 public import Primitives
-internal import Rules
+public import Rules
 internal import Sessions
 public import Signing
 
@@ -79,6 +79,7 @@ public final class Cluster {
   public internal(set) var reports: [(member: Int, event: NodeEvent)] = []
   let members: [SimulatedMember]
   let parameters: Node.Parameters
+  let rules: any ExecutionRules
   private let checker: MessageChecker
   var random: SeededGenerator
   var queue = EventQueue<Event>()
@@ -90,11 +91,11 @@ public final class Cluster {
   /// A cluster of `count` members whose everything follows from `seed`.
   public init(
     count: Int, seed: UInt64, limits: LedgerLimits = LedgerLimits(), parameters: Node.Parameters = Node.Parameters(),
-    world: World = World()
+    world: World = World(), rules: any ExecutionRules = HealthRules()
   ) {
     self.count = count
     self.random = SeededGenerator(seed: seed)
-    (self.world, self.parameters) = (world, parameters)
+    (self.world, self.parameters, self.rules) = (world, parameters, rules)
     let described = (0..<count).map { Self.describe($0) }
     guard let genesis = Genesis(name: "simulated", engine: .pbft, limits: limits, members: described) else {
       preconditionFailure("\(count) members make no genesis")
@@ -112,7 +113,8 @@ public final class Cluster {
 
   static func secret(_ use: StaticString, _ index: Int) -> [UInt8] { Hash.blake2b(use, [UInt8(index)]).bytes }
 
-  static func keys(_ index: Int) -> NodeKeys {
+  /// The keys of a member: for tests that lie in its name.
+  public static func keys(_ index: Int) -> NodeKeys {
     let keys = NodeKeys(
       memberSeed: self.secret("member", index), checkpointSeed: self.secret("checkpoint", index),
       sealingSecret: self.secret("sealing", index))

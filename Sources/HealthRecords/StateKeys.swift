@@ -45,7 +45,9 @@ public enum StateKey {
     [0x62] + self.bigEndian(day) + who
   }
   /// A lane's fork, by its author.
-  public static func fork(_ author: MemberID) -> [UInt8] { [0x66] + self.bigEndian(UInt64(author.number)) }
+  public static func fork(_ author: MemberID) -> [UInt8] { self.forks + self.bigEndian(UInt64(author.number)) }
+  /// The prefix of all forks; each value is the sequence number, little-endian, at which the proof was executed.
+  public static let forks: [UInt8] = [0x66]
   /// How many accounts of a kind there are.
   public static func accountCount(_ kind: AccountKind) -> [UInt8] { [0x6e, kind.rawValue] }
 

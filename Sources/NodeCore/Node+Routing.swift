@@ -1,3 +1,4 @@
+internal import Rules
 internal import Gossip
 internal import HealthRecords
 internal import Lanes
@@ -169,10 +170,22 @@ extension Node {
     }
     run.effects.append(.persist(.execution(result.write)))
     run.effects.append(.executed(result.write, result.receipts))
+    for write in result.write.writes where write.key.starts(with: StateKey.forks) {
+      self.noteFork(key: write.key, value: write.value ?? [], &run)
+    }
     _ = self.step(lanes: .executed(result.write.cut), &run)
     _ = self.step(checkpoints: .executed(result.write.position), &run)
     _ = self.step(replica: .executed(result.write.record.sequence, deadline: result.deadline), &run)
     if !self.decisions.isEmpty { run.effects.append(.continueExecution) }
+  }
+
+  /// The ledger keeps proof that a member forked its lane: from a known sequence number on the lane is frozen.
+  mutating func noteFork(key: [UInt8], value: [UInt8], _ run: inout NodeRun) {
+    let number = key.dropFirst().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+    var decoder = Decoder(value)
+    guard let lane = self.configuration.index(of: MemberID(number)), let sequence = try? decoder.bounded("fork")
+    else { return }
+    _ = self.step(replica: .laneForked(lane: lane, at: SequenceNumber(sequence)), &run)
   }
 
   /// The blocks by which a cut grew, lanes in member order; nil, and they are fetched, where some are missing.

@@ -101,6 +101,7 @@ public struct Node: Sendable {
   var decisions: [Decision] = []
   var random: SeededGenerator
   var announceAt: Tick?
+  private var hasReadForks = false
   var announced: [LaneHead]
 
   /// A node that goes on from what it had stored. Feed it `.timerFired` once to start.
@@ -135,6 +136,12 @@ public struct Node: Sendable {
     _ input: Input, at now: Moment, reader: any StateReader & Sendable, into effects: inout [NodeEffect]
   ) -> Outcome {
     var run = NodeRun(now: now, reader: reader)
+    if !self.hasReadForks {
+      self.hasReadForks = true
+      for pair in reader.scan(prefix: StateKey.forks, limit: ReplicaSet.countMax) {
+        self.noteFork(key: pair.key, value: pair.value, &run)
+      }
+    }
     let outcome = self.take(input, &run)
     effects += run.effects
     return outcome

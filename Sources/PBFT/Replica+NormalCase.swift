@@ -126,6 +126,8 @@ extension Replica {
       case .empty: return
       case .accepted(let signed): previous = signed.content.cut
       case .waiting(let signed, let justified):
+        // What a quorum prepared was judged by f + 1 correct replicas already; only a fresh cut meets frozen lanes.
+        guard justified || !self.growsFrozenLane(signed.content.cut, after: previous, at: sequence) else { return }
         switch self.judge(signed.content.cut, after: previous, justified: justified, lanes: lanes) {
         case .missing(let lane, let head):
           effects.append(.fetch(lane: lane, head))
@@ -152,6 +154,11 @@ extension Replica {
     case extends
     case missing(lane: Int, LaneHead)
     case refused
+  }
+
+  /// ⚑ Whether a cut at `sequence` grows a lane whose fork is on the ledger: invalid from e + pipelineMax on.
+  private func growsFrozenLane(_ cut: Cut, after previous: Cut, at sequence: SequenceNumber) -> Bool {
+    self.frozenFrom.contains { lane, from in sequence >= from && cut.heads[lane] != previous.heads[lane] }
   }
 
   /// Whether `cut` may follow `previous`: lane by lane along parent digests, in time, and (fresh) in size.
@@ -292,6 +299,7 @@ extension Replica {
     // First its share for each lane, then what is left for whoever needs more.
     for step in 0..<(2 * count) {
       let lane = (first + step) % count
+      guard self.frozenFrom[lane] == nil else { continue }
       let share = step < count ? room.transactions / UInt64(count - step) : room.transactions
       let grown = lanes.growth(
         lane: lane, from: heads[lane], transactionsMax: share, bytesMax: room.bytes)

@@ -130,7 +130,7 @@ extension Replica {
     let cut = self.decidedCut
     var waits = self.stateDeadline.adding(milliseconds: self.limits.clockDriftMilliseconds) <= now.wall
     for lane in 0..<self.configuration.count {
-      let isBehind = lanes.orderable(lane: lane) > cut.heads[lane].position
+      let isBehind = self.frozenFrom[lane] == nil && lanes.orderable(lane: lane) > cut.heads[lane].position
       waits = waits || isBehind
       if !isBehind {
         self.laneOmittedSince[lane] = nil

@@ -46,6 +46,8 @@ public struct Replica: Sendable, Equatable {
     case lanesAdvanced
     /// The ledger executed all up to here; a deadline of its state is due from this time on.
     case executed(SequenceNumber, deadline: Timestamp)
+    /// The ledger holds, since sequence number `at`, proof that a lane was forked.
+    case laneForked(lane: Int, at: SequenceNumber)
     /// A point in time that `deadline` named has come.
     case timerFired
     /// The operator wants another primary.
@@ -99,6 +101,8 @@ public struct Replica: Sendable, Equatable {
   /// The last sequence number that was executed.
   public internal(set) var executed: SequenceNumber
   var stateDeadline: Timestamp = .never
+  /// From which sequence number on a lane may not grow: its author forked it.
+  var frozenFrom: [Int: SequenceNumber] = [:]
   var slots: [SequenceNumber: Slot] = [:]
   var viewChanges: [ReplicaIndex: Signed<ViewChange>] = [:]
   var newView: Signed<NewView>?
@@ -150,6 +154,10 @@ public struct Replica: Sendable, Equatable {
     case .executed(let sequence, let deadline):
       self.executed = max(self.executed, sequence)
       self.stateDeadline = deadline
+      outcome = .accepted
+    case .laneForked(let lane, let sequence):
+      guard lane < self.configuration.count, self.frozenFrom[lane] == nil else { return .ignored(.duplicate) }
+      self.frozenFrom[lane] = SequenceNumber(sequence.number + self.limits.pipelineMax)
       outcome = .accepted
     case .timerFired: outcome = self.fireTimers(at: now, into: &effects)
     case .stepDownRequested:
