@@ -108,6 +108,21 @@ let package = Package(
         "Sessions",
         "Signing", "Simulator", "Wire",
       ]),
+    tests("Sessions", uses: ["Messages", "Primitives", "Sessions", "Signing", "Wire"]),
+    tests(
+      "Wire",
+      uses: ["Gossip", "HealthRecords", "Ledger", "Messages", "NodeCore", "Primitives", "Signing", "Wire"]),
+    tests("Gossip", uses: ["Gossip", "Primitives", "Signing"]),
+    tests("Discovery", uses: ["Discovery", "Primitives", "Signing"]),
+    tests("HealthRecords", uses: ["HealthRecords", "Messages", "Primitives", "Rules", "Signing", "Wire"]),
+    tests(
+      "Storage",
+      uses: [
+        "HealthRecords", "Ledger", "Merkle", "Messages", "NodeCore", "Primitives", "Signing", "Simulator", "Storage",
+        "Wire",
+      ]),
+    .testTarget(name: "ConsiliumTests", dependencies: ["consilium"], swiftSettings: house),
+    tests("Lanes", uses: ["Lanes", "Messages", "Ordering", "Primitives", "Signing", "Wire"]),
     tests("PBFT", uses: ["Messages", "Ordering", "PBFT", "Primitives", "Signing", "Wire"]),
     tests("Merkle", uses: ["Merkle", "Primitives", "Signing"]),
   ]

@@ -14,11 +14,6 @@ struct Lane: Sendable, Equatable {
     var retryAt: Tick
   }
 
-  struct Arriving: Sendable, Equatable {
-    let position: LanePosition
-    let until: Tick
-  }
-
   /// What was executed: blocks up to here are in storage only.
   var executed: LaneHead
   /// What was decided.
@@ -33,8 +28,8 @@ struct Lane: Sendable, Equatable {
   var announced: [ReplicaIndex: LaneHead] = [:]
   var forkedAt: LanePosition?
   var wanted: Wanted?
-  /// A block that is here but not checked yet, and until when that is believed.
-  var arriving: Arriving?
+  /// Blocks that are here but not checked yet, and until when that is believed.
+  var arriving: [LanePosition: Tick] = [:]
   /// Since when a member announces more than is held here; reset at each request.
   var behindSince: Tick?
 
@@ -61,15 +56,34 @@ struct Lane: Sendable, Equatable {
     {
       self.tip = entry.block.head
     }
-    if let wanted, self.extent(from: self.decided, to: wanted.head) != .missing { self.wanted = nil }
+    if let wanted, self.chain(above: self.executed, through: wanted.head) != nil { self.wanted = nil }
   }
 
   mutating func decide(_ head: LaneHead) {
     guard head.position > self.decided.position else { return }
-    let isOnTip = self.chain(above: head, through: self.tip) != nil
+    // What was decided is the lane, whether its blocks are here or not.
     self.decided = head
-    if !isOnTip { self.tip = head }
+    if self.forkedAt != nil { self.dropRivals() }
     self.climb()
+  }
+
+  /// Forgets the blocks that stand beside the decided branch, and a tip among them.
+  private mutating func dropRivals() {
+    var branch: [LanePosition: Digest] = [:]
+    var digest = self.decided.digest
+    while let entry = self.entries[digest] {
+      branch[entry.block.header.position] = digest
+      digest = entry.block.header.parent
+    }
+    for entry in self.entries.values {
+      let header = entry.block.header
+      guard let chosen = branch[header.position], chosen != entry.block.digest else { continue }
+      self.heldBytes -= entry.block.body.count
+      self.entries[entry.block.digest] = nil
+      self.children[header.parent]?.removeAll { $0 == entry.block.digest }
+    }
+    let isOnBranch = self.tip == self.executed || self.chain(above: self.executed, through: self.tip) != nil
+    if !isOnBranch { self.tip = self.executed }
   }
 
   /// Lets go of the blocks up to an executed head, and of rivals at their positions.
@@ -81,6 +95,7 @@ struct Lane: Sendable, Equatable {
       self.children[entry.block.header.parent] = nil
     }
     self.executed = head
+    if self.tip.position < head.position { self.tip = head }
     if let wanted, wanted.head.position <= head.position { self.wanted = nil }
   }
 
@@ -130,6 +145,13 @@ struct Lane: Sendable, Equatable {
   func floor(below gap: LaneHead) -> LanePosition {
     self.tip.position < gap.position
       ? min(self.heldTop.position, LanePosition(gap.position.number - 1)) : self.executed.position
+  }
+
+  /// The end of what is held, or is being checked, without a gap.
+  var arrivingTop: LanePosition {
+    var top = self.heldTop.position
+    while self.arriving[top.next] != nil { top = top.next }
+    return top
   }
 
   /// The end of what is held without a gap, durable or not yet.

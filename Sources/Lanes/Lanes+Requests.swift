@@ -11,10 +11,10 @@ extension Lanes {
     if let wanted = self.lanes[lane].wanted, wanted.head.position >= head.position {
       return .ignored(.duplicate)
     }
-    guard self.lanes[lane].gap(below: head) != nil else { return .ignored(.duplicate) }
+    guard let gap = self.lanes[lane].gap(below: head) else { return .ignored(.duplicate) }
     // The author's own push is usually on its way: the first request waits for a fraction of the time-out; what is
     // here already and only being checked is not asked for before that must be over.
-    let isArriving = self.lanes[lane].arriving.map { $0.position >= head.position } ?? false
+    let isArriving = self.lanes[lane].arriving[gap.position] != nil
     let timeout = self.parameters.requestTimeout
     let patience = isArriving ? self.parameters.checkTimeMax : Span(nanoseconds: timeout.nanoseconds / 20)
     self.lanes[lane].wanted = Lane.Wanted(head: head, retryAt: now + patience)
@@ -33,7 +33,9 @@ extension Lanes {
   /// Notes the lanes of which a connected member announces more than is held here, and since when.
   mutating func watchAnnounced(at now: Tick) {
     for lane in self.lanes.indices {
-      if let arriving = self.lanes[lane].arriving, arriving.until <= now { self.lanes[lane].arriving = nil }
+      if !self.lanes[lane].arriving.isEmpty {
+        self.lanes[lane].arriving = self.lanes[lane].arriving.filter { $0.value > now }
+      }
       let isBehind = lane != self.index && !self.holders(lane: lane).isEmpty
       if !isBehind {
         self.lanes[lane].behindSince = nil
@@ -49,7 +51,7 @@ extension Lanes {
     guard held.heldBytes < self.parameters.laneBytesMax / 2 else { return [] }
     let ahead = held.announced.filter { $0.value.position > held.tip.position && self.connected.contains($0.key) }
     guard !ahead.isEmpty else { return [] }
-    let top = max(held.heldTop.position, held.arriving?.position ?? .zero)
+    let top = held.arrivingTop
     return ahead.filter { $0.value.position > top }.keys.sorted()
   }
 

@@ -22,6 +22,8 @@ public struct Lanes: Sendable, Equatable {
     public var requestTimeout = Span.milliseconds(400)
     /// How long what a member announces may be on its way before it is asked for.
     public var announcedPatience = Span.milliseconds(300)
+    /// The most blocks of a lane that are noted as being checked.
+    public var arrivingMax = 256
     /// How long checking a block that arrived may take before it counts as lost.
     public var checkTimeMax = Span.milliseconds(3000)
     /// The defaults.
@@ -239,6 +241,7 @@ public struct Lanes: Sendable, Equatable {
     guard let lane = self.configuration.index(of: block.header.author) else {
       return .rejected(.unknownLane)
     }
+    self.lanes[lane].arriving[block.header.position] = nil
     let held = self.lanes[lane]
     guard block.header.position > held.executed.position else { return .ignored(.settled) }
     guard held.entries[block.digest] == nil else { return .ignored(.duplicate) }
@@ -284,9 +287,9 @@ public struct Lanes: Sendable, Equatable {
 
   private mutating func expect(_ header: BlockHeader, at now: Tick) -> Outcome {
     guard let lane = self.configuration.index(of: header.author) else { return .rejected(.unknownLane) }
-    let held = self.lanes[lane].arriving
-    guard held.map({ $0.position < header.position || $0.until <= now }) ?? true else { return .ignored(.duplicate) }
-    self.lanes[lane].arriving = Lane.Arriving(position: header.position, until: now + self.parameters.checkTimeMax)
+    self.lanes[lane].arriving = self.lanes[lane].arriving.filter { $0.value > now }
+    guard self.lanes[lane].arriving.count < self.parameters.arrivingMax else { return .ignored(.full) }
+    self.lanes[lane].arriving[header.position] = now + self.parameters.checkTimeMax
     return .accepted
   }
 

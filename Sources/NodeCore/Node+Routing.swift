@@ -200,7 +200,9 @@ extension Node {
         out += chain.map { (lane, $0) }
       } else {
         isWhole = false
-        _ = self.step(lanes: .wanted(lane: lane, head), &run)
+        // What follows will be wanted too: it is asked for in one go.
+        let farthest = self.decisions.last?.cut.heads[lane] ?? head
+        _ = self.step(lanes: .wanted(lane: lane, farthest), &run)
       }
     }
     return isWhole ? out : nil

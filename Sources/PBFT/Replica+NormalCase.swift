@@ -79,10 +79,7 @@ extension Replica {
     _ decision: Decision, at now: Moment, into effects: inout [OrderingEffect]
   ) -> Outcome {
     guard decision.sequence > self.decided else { return .ignored(.settled) }
-    guard decision.sequence <= self.windowEnd else {
-      self.askForDecisions(at: now, into: &effects)
-      return .ignored(.beyondWindow)
-    }
+    guard decision.sequence <= self.windowEnd else { return .ignored(.beyondWindow) }
     var slot = self.slots[decision.sequence] ?? Slot()
     guard slot.decision == nil else { return .ignored(.duplicate) }
     slot.decision = decision

@@ -29,6 +29,7 @@ extension Replica {
     guard status.configuration == self.configuration.number, peer != self.index else {
       return .rejected(.malformed)
     }
+    self.heardDecided[peer] = status.decided
     if status.decided > self.decided { self.askForDecisions(at: now, into: &effects) }
     if status.decided < self.decided {
       let last = min(self.decided.number, status.decided.number + self.parameters.decisionsPerAnswerMax)
@@ -87,11 +88,17 @@ extension Replica {
       configuration: self.configuration.number, view: self.view, sequence: sequence, digest: digest)
   }
 
-  /// Tells all where it stands, so that whoever is ahead sends decisions; at most once a round trip or so.
+  /// Tells a member that is well ahead where this one stands, so that it sends decisions; each in turn, and again
+  /// before there is progress only after a while.
   mutating func askForDecisions(at now: Moment, into effects: inout [OrderingEffect]) {
     if let asked = self.askedDecisionsAt, now.tick < asked + Span.milliseconds(50) { return }
+    // Within the pipeline the votes themselves are on their way.
+    let ahead = self.heardDecided.filter { $0.value.number > self.decided.number + self.limits.pipelineMax }
+    let peers = ahead.keys.sorted()
+    guard !peers.isEmpty else { return }
     self.askedDecisionsAt = now.tick
-    effects.append(.sendStatus(to: nil, self.status))
+    self.askTurn += 1
+    effects.append(.sendStatus(to: peers[self.askTurn % peers.count], self.status))
   }
 
   mutating func fireTimers(at now: Moment, into effects: inout [OrderingEffect]) -> Outcome {

@@ -18,7 +18,7 @@ public struct Replica: Sendable, Equatable {
     /// How often the replica tells all others where it stands.
     public var statusInterval = Span.milliseconds(500)
     /// The most decisions that one status is answered with.
-    public var decisionsPerAnswerMax: UInt64 = 64
+    public var decisionsPerAnswerMax: UInt64 = 16
     /// While others are open, a cut grows by at least this many transactions for each of them, or waits.
     public var growthPerOpenCutMin: UInt64 = 200
 
@@ -114,6 +114,9 @@ public struct Replica: Sendable, Equatable {
   var nextStatus: Tick = .zero
   var proposed: SequenceNumber = .zero
   var askedDecisionsAt: Tick?
+  /// How far each member said that it is, and whose turn it is to be asked for decisions.
+  var heardDecided: [ReplicaIndex: SequenceNumber] = [:]
+  var askTurn = 0
   /// Cuts that this replica proposed as primary and that are not delivered yet.
   var ownProposals: [SequenceNumber: Cut] = [:]
   /// The last decided cuts: what a NewView may name again, after their blocks have left memory.
@@ -154,6 +157,8 @@ public struct Replica: Sendable, Equatable {
     case .executed(let sequence, let deadline):
       self.executed = max(self.executed, sequence)
       self.stateDeadline = deadline
+      // A laggard asks on as soon as there is room again, whatever the clock says.
+      if self.executed == self.decided { self.askForDecisions(at: now, into: &effects) }
       outcome = .accepted
     case .laneForked(let lane, let sequence):
       guard lane < self.configuration.count, self.frozenFrom[lane] == nil else { return .ignored(.duplicate) }

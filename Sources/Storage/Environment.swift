@@ -60,10 +60,8 @@ final class Environment: @unchecked Sendable {
     unsafe mdb_env_set_maxreaders(handle, 256)
     unsafe mdb_env_set_mapsize(handle, mapSizeMax)
     let status = unsafe mdb_env_open(handle, path, UInt32(MDB_NOTLS), 0o600)
-    guard status == 0 else {
-      unsafe mdb_env_close(handle)
-      throw Self.failure(status, path, "opening \(path)")
-    }
+    // From here on a throw runs deinit, which closes the environment.
+    guard status == 0 else { throw Self.failure(status, path, "opening \(path)") }
     var info = unsafe MDB_envinfo()
     var statistics = MDB_stat()
     unsafe mdb_env_info(handle, &info)
@@ -91,7 +89,7 @@ final class Environment: @unchecked Sendable {
   static func failure(_ status: Int32, _ path: String, _ action: String) -> StorageFailure {
     let reason = unsafe String(cString: mdb_strerror(status))
     switch status {
-    case MDB_MAP_FULL, ENOSPC, EDQUOT: return .full(path: path, reason: reason)
+    case MDB_MAP_FULL, ENOSPC, EDQUOT, EFBIG: return .full(path: path, reason: reason)
     case MDB_INVALID, MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_VERSION_MISMATCH, MDB_PANIC, MDB_BAD_TXN:
       return .damaged(path: path, reason: reason)
     case ENOENT, EACCES, ENOTDIR: return .folder(path: path, reason: reason)

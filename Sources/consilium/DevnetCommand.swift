@@ -97,6 +97,7 @@ struct Devnet: AsyncParsableCommand {
     @OptionGroup var options: DevnetOptions
     @Argument(help: "FHIR R4 bundles, one a patient.") var files: [String] = []
     @Flag(help: "Leave the hospitals running.") var keep = false
+    @Option(help: "Besides, kill a hospital drawn by lot so many times under load.") var kills = 0
 
     func run() async throws {
       try await reporting {
@@ -105,6 +106,7 @@ struct Devnet: AsyncParsableCommand {
         try devnet.delete()
         try devnet.make()
         var story = Story(devnet: devnet, genesis: try GenesisFile.read(devnet.genesis))
+        story.kills = self.kills
         let files = self.files.isEmpty ? Story.defaultFiles() : self.files
         do {
           try await story.tell(files)

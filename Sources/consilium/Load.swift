@@ -109,8 +109,9 @@ final class BackgroundLoad: Sendable {
         }
       } catch {
         self.state.withLock { $0.failures += 1 }
-        try? await Task.sleep(for: .milliseconds(50))
       }
+      // Busy, not saturated: whoever lags must be able to catch up on the same two processors.
+      try? await Task.sleep(for: .milliseconds(40))
     }
   }
 }

@@ -193,6 +193,7 @@ struct NodeCommand: AsyncParsableCommand {
         remedy: "mend listen in \(self.config)", status: ExitStatus.configuration)
     }
     umask(0o077)
+    signal(SIGXFSZ, SIG_IGN)  // A file-size limit then reads as a full disk, which has its own way to end.
     let passphrase = try config.passphraseFile.map { try PassphraseOptions.read($0) } ?? self.passphrase.read()
     let keys = try KeyFile.member(config.keys, passphrase: passphrase)
     guard keys.publicKey == genesis.members[index].key else {
@@ -208,6 +209,7 @@ struct NodeCommand: AsyncParsableCommand {
     loop.start()
     let host = NodeHost(
       loop: loop, genesis: genesis, member: genesis.members[index], store: store, vault: vault, log: log)
+    let signals = Self.handleSignals(host, log)
     let settings = NodeSettings(genesis: genesis, index: index, listen: (listen.host, listen.port))
     do {
       try await host.start(settings: settings, keys: keys) { failure in
@@ -220,7 +222,6 @@ struct NodeCommand: AsyncParsableCommand {
         "the node cannot start", why: "\(error)", remedy: "mend that, then start it again",
         status: error is NetworkFailure ? ExitStatus.unavailable : ExitStatus.failedIO)
     }
-    let signals = Self.handleSignals(host, log)
     try await Gateway(service: host, socket: config.api).run()
     withExtendedLifetime(signals) {}
   }

@@ -23,6 +23,7 @@ extension Story {
       try await self.killPrimary(primary, others, load)
       try await self.restart(primary, load)
       try await self.pauseAnother(primary, load)
+      if self.kills > 0 { try await self.killAtRandom(load) }
     } catch {
       load.end()
       throw error
@@ -100,6 +101,26 @@ extension Story {
       let goal = height
       try await story.devnet.wait("hospital \(paused + 1) caught up", seconds: 60) { $0[paused].height >= goal }
       return "2,000 transactions were acknowledged meanwhile; it caught up to height \(goal)"
+    }
+  }
+
+  private mutating func killAtRandom(_ load: BackgroundLoad) async throws {
+    try await self.step("\(self.kills) times a hospital drawn by lot is killed at a random instant and started again") {
+      story in
+      let before = load.acknowledged.count
+      var victims: [Int] = []
+      for _ in 0..<story.kills {
+        let victim = Int.random(in: 0..<4)
+        victims.append(victim + 1)
+        try await Task.sleep(for: .milliseconds(Int.random(in: 20...600)))
+        try await story.devnet.end(victim, signal: SIGKILL)
+        try await Task.sleep(for: .milliseconds(Int.random(in: 0...1200)))
+        try await story.devnet.start(victim)
+      }
+      try await story.devnet.wait("all are connected again", seconds: 60) { $0.allSatisfy { $0.peers == 3 } }
+      try await story.waitForAcknowledged(load, beyond: before, seconds: 60, "the load goes on after the kills")
+      let (names, count) = (victims.map(String.init).joined(separator: ", "), load.acknowledged.count - before)
+      return "hospitals \(names); \(count) transactions were acknowledged meanwhile"
     }
   }
 

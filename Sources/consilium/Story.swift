@@ -14,6 +14,8 @@ struct Story {
   private let clock = ContinuousClock()
   private var stepNumber = 0
   let genesis: Genesis
+  /// How often a node drawn by lot is killed.
+  var kills = 0
   var registrars: [[UInt8]] = []
   var doctors: [Person] = []
   var patients: [Person] = []

@@ -1,5 +1,5 @@
-// Goal: view changes of Castro & Liskov 1999 §4.4 and §4.5.2 with the rules of LEDGER §3, and the executions of LEDGER §10
-// that one replica can show, by name. Method: one replica, signed messages, effects compared.
+// Goal: view changes of Castro & Liskov 1999 §4.4 and §4.5.2 with the rules of LEDGER §3, and the executions of
+// LEDGER §10 that one replica can show, by name. Method: one replica, signed messages, effects compared.
 import Messages
 import Ordering
 import PBFT

@@ -180,3 +180,28 @@ struct ClusterTests {
     #expect(trace(7) != trace(8))
   }
 }
+
+@Suite("Catching up")
+struct CatchUpTests {
+  @Test("A member that was away under load catches up while the load goes on", arguments: 1...2)
+  func underLoad(seed: UInt64) {
+    let cluster = Cluster(count: 4, seed: seed)
+    var number: UInt64 = 0
+    func load(_ rounds: Int) {
+      for _ in 0..<rounds {
+        for index in 1..<4 {
+          cluster.submit((0..<5).map { digestTransaction(cluster, index, number: number + $0) }, to: index)
+          number += 5
+        }
+        cluster.run(for: .milliseconds(10))
+      }
+    }
+    load(20)
+    cluster.crash(0, losingWrite: true)
+    load(120)
+    cluster.restart(0)
+    load(150)
+    let sizes = (0..<4).map { cluster.node($0)?.execution.position.log.size ?? 0 }
+    #expect(sizes[0] + 500 >= sizes[1], "\(sizes)")
+  }
+}

@@ -146,6 +146,12 @@ public struct ConsentEntry: Sendable, Hashable {
   public var revoked: Timestamp?
   /// How many requests it granted.
   public var uses: UInt32
+
+  /// An entry of given parts.
+  public init(grant: ConsentGrant, leaf: UInt64, time: Timestamp, revoked: Timestamp?, uses: UInt32) {
+    (self.grant, self.leaf, self.time) = (grant, leaf, time)
+    (self.revoked, self.uses) = (revoked, uses)
+  }
 }
 
 extension ConsentEntry: WireCodable {

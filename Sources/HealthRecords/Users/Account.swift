@@ -47,6 +47,16 @@ public struct Account: Sendable, Hashable {
   /// When it was registered, in cut time.
   public let since: Timestamp
 
+  /// An account of given parts.
+  public init(
+    kind: AccountKind, hospital: MemberID, key: PublicKey, sealingKey: Digest, role: UInt32, validFrom: Timestamp,
+    validUntil: Timestamp, status: AccountStatus, since: Timestamp
+  ) {
+    (self.kind, self.hospital, self.key, self.sealingKey) = (kind, hospital, key, sealingKey)
+    (self.role, self.validFrom, self.validUntil) = (role, validFrom, validUntil)
+    (self.status, self.since) = (status, since)
+  }
+
   /// The identifier of an account that starts with `key` at `hospital`.
   public static func identifier(network: Digest, hospital: MemberID, key: PublicKey) -> Digest {
     Hash.blake2b("consilium/account/v1", network.bytes, hospital.encoded, key.bytes)

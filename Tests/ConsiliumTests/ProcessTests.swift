@@ -1,0 +1,218 @@
+// Goal: the programs do what their help says on real processes, sockets and files, and end with a sentence where they
+// cannot. Method: the built `consilium` run in temporary folders; assertions on what it prints and its exit code.
+import Foundation
+import Testing
+
+/// A temporary folder with its own ports.
+final class Place {
+  let path = FileManager.default.temporaryDirectory.appending(path: "c-\(UUID().uuidString.prefix(8))").path()
+  let port: Int
+
+  init(port: Int) throws {
+    self.port = port
+    try FileManager.default.createDirectory(atPath: self.path, withIntermediateDirectories: true)
+  }
+  deinit {
+    _ = try? self.run(["devnet", "down", "--folder", self.devnet])
+    try? FileManager.default.removeItem(atPath: self.path)
+  }
+
+  var devnet: String { self.path + "/net" }
+  var options: [String] { ["--folder", self.devnet, "--port", "\(self.port)"] }
+
+  /// The program beside the tests.
+  static var program: String {
+    let tests = URL(filePath: (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "")
+    var folder = tests.deletingLastPathComponent()
+    for _ in 0..<4 {
+      let candidate = folder.appending(path: "consilium").path()
+      if FileManager.default.isExecutableFile(atPath: candidate) { return candidate }
+      folder.deleteLastPathComponent()
+    }
+    let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../.build/debug/consilium")
+    return root.standardized.path()
+  }
+
+  struct Result {
+    let status: Int32
+    let output: String
+    let errors: String
+  }
+
+  @discardableResult
+  func run(_ arguments: [String], through shell: String? = nil) throws -> Result {
+    let process = Process()
+    if let shell {
+      process.executableURL = URL(filePath: "/bin/bash")
+      process.arguments = ["-c", shell, Self.program] + arguments
+    } else {
+      process.executableURL = URL(filePath: Self.program)
+      process.arguments = arguments
+    }
+    let (out, err) = (self.path + "/out-\(UUID().uuidString)", self.path + "/err-\(UUID().uuidString)")
+    for file in [out, err] { try Data().write(to: URL(filePath: file)) }
+    process.standardOutput = FileHandle(forWritingAtPath: out)
+    process.standardError = FileHandle(forWritingAtPath: err)
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    // A program that hangs is ended, and its status then tells.
+    let watchdog = DispatchWorkItem { process.terminate() }
+    DispatchQueue.global().asyncAfter(deadline: .now() + 240, execute: watchdog)
+    process.waitUntilExit()
+    watchdog.cancel()
+    return Result(
+      status: process.terminationStatus, output: try String(contentsOfFile: out, encoding: .utf8),
+      errors: try String(contentsOfFile: err, encoding: .utf8))
+  }
+
+  func replace(_ text: String, with other: String, in file: String) throws {
+    let content = try String(contentsOfFile: file, encoding: .utf8)
+    #expect(content.contains(text))
+    try content.replacingOccurrences(of: text, with: other).write(toFile: file, atomically: true, encoding: .utf8)
+  }
+
+  /// What `devnet status` tells of each node, as scripts read it.
+  struct View: Decodable {
+    let name, role, stateDigest, logRoot: String
+    let running: Bool
+    let view, height, logSize: UInt64
+    let peers: Int
+  }
+
+  func views() throws -> [View] {
+    let arguments = ["devnet", "status", "--output", "json"] + self.options
+    let result = try self.run(arguments)
+    return try JSONDecoder().decode([View].self, from: Data(result.output.utf8))
+  }
+}
+
+@Suite("Programs", .serialized)
+struct ProcessTests {
+  @Test("The whole story holds, with hospitals killed at random instants besides")
+  func story() throws {
+    let place = try Place(port: 5101)
+    let patients = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Scripts/patients")
+    let names = try FileManager.default.contentsOfDirectory(atPath: patients.path())
+    let file = try #require(names.first { $0.hasPrefix("Edward") })
+    let result = try place.run(
+      ["devnet", "demo"] + place.options + ["--kills", "5", patients.appending(path: file).standardized.path()])
+    #expect(result.status == 0, "\(result.output)\n\(result.errors)")
+    #expect(result.output.contains("Every claim was checked and holds"))
+  }
+
+  @Test("A devnet goes up, tells its status in JSON, goes down, and comes up again with the same history")
+  func upAndDown() throws {
+    let place = try Place(port: 5111)
+    #expect(try place.run(["devnet", "up"] + place.options).status == 0)
+    let before = try place.views()
+    #expect(before.count == 4)
+    #expect(before.allSatisfy { $0.running && $0.peers == 3 })
+    #expect(try place.run(["devnet", "down"] + place.options).status == 0)
+    #expect(try place.views().allSatisfy { !$0.running })
+    #expect(try place.run(["devnet", "up"] + place.options).status == 0)
+    #expect(try place.views().map(\.stateDigest) == before.map(\.stateDigest))
+    #expect(try place.run(["devnet", "reset"] + place.options).status == 0)
+    #expect(!FileManager.default.fileExists(atPath: place.devnet))
+  }
+
+  @Test("A port in use is a clear error with its own exit code")
+  func portInUse() throws {
+    let place = try Place(port: 5121)
+    let other = try Place(port: 5121)
+    #expect(try place.run(["devnet", "up"] + place.options).status == 0)
+    let result = try other.run(["devnet", "up"] + other.options)
+    #expect(result.status == 69)
+    #expect(result.errors.contains("EADDRINUSE") && result.errors.contains("choose another"))
+  }
+
+  @Test("A store that is gone or a copy of an older one is refused: its key has voted (LEDGER §10.16)")
+  func restoredBackup() throws {
+    let place = try Place(port: 5131)
+    #expect(try place.run(["devnet", "up"] + place.options).status == 0)
+    #expect(try place.run(["devnet", "down"] + place.options).status == 0)
+    let (data, config) = (place.devnet + "/h1/data", place.devnet + "/h1/node.toml")
+    let kept = place.path + "/kept"
+    try FileManager.default.moveItem(atPath: data, toPath: kept)
+    let gone = try place.run(["node", "--config", config])
+    #expect(gone.status == 78)
+    #expect(gone.errors.contains("an empty store has forgotten"))
+    // Another member's store, as a restored machine image would bring it: another incarnation.
+    try FileManager.default.moveItem(atPath: kept, toPath: data)
+    try "0000".write(toFile: place.devnet + "/h1/node.key.seal", atomically: true, encoding: .utf8)
+    let copy = try place.run(["node", "--config", config])
+    #expect(copy.status == 78)
+    #expect(copy.errors.contains("is a copy"))
+  }
+
+  @Test("A configuration's mistakes are told with their line and what was meant")
+  func badConfiguration() throws {
+    let place = try Place(port: 5141)
+    #expect(try place.run(["devnet", "up"] + place.options).status == 0)
+    #expect(try place.run(["devnet", "down"] + place.options).status == 0)
+    let config = place.devnet + "/h1/node.toml"
+    let whole = try String(contentsOfFile: config, encoding: .utf8)
+    let cases = [
+      ("listen = ", "lisen = ", "did you mean \"listen\""), ("member = 1", "member = 0", "a number from 1"),
+      ("member = 1", "member = 9", "no member 9"), ("log_level = \"info\"", "log_level = \"loud\"", "is none of"),
+      ("log_level = \"info\"", "log_level = ", "line"), ("/ip4/127.0.0.1/tcp/", "127.0.0.1:", "/ip4/ADDRESS/tcp/PORT"),
+    ]
+    for (text, other, said) in cases {
+      try whole.replacingOccurrences(of: text, with: other).write(toFile: config, atomically: true, encoding: .utf8)
+      let result = try place.run(["node", "--config", config])
+      #expect(result.status == 78, "\(other): \(result.errors)")
+      #expect(result.errors.contains(said), "\(other): \(result.errors)")
+    }
+  }
+
+  @Test("Keys that others can read are not used; a changed genesis is noticed; a wrong passphrase opens nothing")
+  func keys() throws {
+    let place = try Place(port: 5151)
+    #expect(try place.run(["devnet", "up"] + place.options).status == 0)
+    #expect(try place.run(["devnet", "down"] + place.options).status == 0)
+    let folder = place.devnet + "/h1"
+    try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: folder + "/node.key")
+    let open = try place.run(["node", "--config", folder + "/node.toml"])
+    #expect(open.status == 77 && open.errors.contains("chmod 600"))
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: folder + "/node.key")
+    try place.replace(
+      "\"clockDriftMilliseconds\" : 5000", with: "\"clockDriftMilliseconds\" : 9000", in: folder + "/genesis.json")
+    let changed = try place.run(["node", "--config", folder + "/node.toml"])
+    #expect(changed.status == 78 && changed.errors.contains("somebody changed it"))
+    try "wrong".write(toFile: place.path + "/word", atomically: true, encoding: .utf8)
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: place.path + "/word")
+    let wrong = try place.run(
+      ["node", "--config", place.devnet + "/h2/node.toml", "--set", "passphrase_file=\(place.path)/word"])
+    #expect(wrong.status == 77 && wrong.errors.contains("the passphrase is wrong"))
+  }
+
+  @Test("A full disk stops a node with a sentence and exit code 74; nothing is lost, and it goes on when there is room")
+  func fullDisk() throws {
+    let place = try Place(port: 5161)
+    #expect(try place.run(["devnet", "up"] + place.options).status == 0)
+    #expect(try place.run(["devnet", "down"] + place.options).status == 0)
+    let folder = place.devnet + "/h1"
+    // Another member's folder as it was before its first start, on a disk with 16 KiB.
+    for name in ["data", "node.key.seal"] { try FileManager.default.removeItem(atPath: "\(folder)/\(name)") }
+    let full = try place.run(
+      ["node", "--config", folder + "/node.toml"], through: "ulimit -f 16; exec \"$0\" \"$@\"")
+    #expect(full.status == 74, "\(full.errors)")
+    #expect(full.errors.contains("no room") || full.errors.contains("File too large"), "\(full.errors)")
+    #expect(try place.run(["devnet", "up"] + place.options).status == 0)
+  }
+
+  @Test("Every command has help with an example")
+  func help() throws {
+    let place = try Place(port: 5171)
+    let commands = [
+      ["init"], ["keys", "new"], ["keys", "show"], ["genesis", "new"], ["genesis", "check"], ["node"], ["devnet"],
+      ["status"], ["peers"], ["account", "register"], ["record", "add"], ["consent", "grant"], ["consent", "revoke"],
+      ["access", "request"], ["access", "history"], ["audit", "replay"], ["audit", "follow"], ["verify"], ["log"],
+      ["explain"], ["bench", "ledger"],
+    ]
+    for command in commands {
+      let result = try place.run(command + ["--help"])
+      #expect(result.status == 0)
+      #expect(result.output.contains("Example"), "\(command)")
+    }
+  }
+}

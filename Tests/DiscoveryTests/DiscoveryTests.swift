@@ -1,0 +1,74 @@
+// Goal: identifiers and addresses are libp2p's, and members are dialled with a back-off.
+// Method: published examples, steps.
+import Discovery
+import Primitives
+import Signing
+import Testing
+
+@Suite("Discovery")
+struct DiscoveryTests {
+  @Test("A peer identifier of the libp2p specification's Ed25519 test key is written and read as there")
+  func specification() throws {
+    // libp2p/specs, peer-ids: the public key of the Ed25519 test vector.
+    let bytes = try #require(Hex.decode("1ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e"))
+    let key = try #require(PublicKey(bytes))
+    #expect(key.peerIdentifier.hasPrefix("12D3KooW"))
+    #expect(PublicKey(peerIdentifier: key.peerIdentifier) == key)
+  }
+
+  @Test("Identifiers survive a round trip, and a changed character is noticed or gives another key")
+  func roundTrip() {
+    for number in 0..<100 {
+      guard let key = PublicKey(Hash.sha256([UInt8(number)]).bytes) else { continue }
+      let text = key.peerIdentifier
+      #expect(PublicKey(peerIdentifier: text) == key)
+      #expect(PublicKey(peerIdentifier: String(text.dropLast()) + (text.last == "a" ? "b" : "a")) != key)
+    }
+  }
+
+  @Test(
+    "Addresses are read and written in libp2p's notation",
+    arguments: ["/ip4/127.0.0.1/tcp/4001", "/ip6/::1/tcp/1", "/dns4/node.example/tcp/65535"])
+  func addresses(text: String) {
+    #expect(PeerAddress(text)?.description == text)
+  }
+
+  @Test(
+    "What is no address is none",
+    arguments: [
+      "", "/ip4/127.0.0.1", "ip4/1.2.3.4/tcp/1", "/ip4/1.2.3.4/udp/1", "/ip4/1.2.3.4/tcp/65536", "/ip4//tcp/1",
+      "/ip4/1.2.3.4/tcp/1/p2p/QmFoo", "/ip4/1.2.3.4/tcp/1/p2p/",
+    ])
+  func noAddresses(text: String) {
+    #expect(PeerAddress(text) == nil)
+  }
+
+  @Test("A member is dialled at once, and after failures less and less often, never more than every 30 s apart")
+  func backoff() {
+    var dialler = Dialler(peers: [1], later: [], seed: 1, at: .zero)
+    var now = Tick.zero
+    var gaps: [UInt64] = []
+    for attempt in 0..<20 {
+      var effects: [Dialler.Effect] = []
+      #expect(dialler.step(.timerFired, at: now, into: &effects) == .accepted)
+      #expect(effects == [.dial(1, attempt: attempt)])
+      _ = dialler.step(.failed(1), at: now, into: &effects)
+      let next = dialler.deadline ?? .zero
+      gaps.append((next - now).milliseconds)
+      now = next
+    }
+    #expect((100...200).contains(gaps[0]))
+    #expect(gaps.allSatisfy { $0 <= 30_000 })
+    #expect(gaps.suffix(5).allSatisfy { $0 >= 15_000 })
+  }
+
+  @Test("A connected member is not dialled; a lost one is dialled again soon")
+  func connected() {
+    var dialler = Dialler(peers: [1], later: [], seed: 1, at: .zero)
+    var effects: [Dialler.Effect] = []
+    _ = dialler.step(.connected(1), at: .zero, into: &effects)
+    #expect(dialler.deadline == nil)
+    _ = dialler.step(.disconnected(1), at: .zero, into: &effects)
+    #expect((dialler.deadline ?? .zero) <= Tick.zero + .milliseconds(200))
+  }
+}

@@ -1,0 +1,248 @@
+// Goal: lanes as LEDGER §2 says: sealed in order, announced when durable, pulled when missing, frozen when forked.
+// Method: one member's lanes, one step, effects compared.
+import Lanes
+import Messages
+import Ordering
+import Primitives
+import Signing
+import Testing
+import Wire
+
+private struct Bench {
+  let network = Hash.blake2b("network")
+  let configuration: Configuration
+  var lanes: Lanes
+  var effects: [Lanes.Effect] = []
+  var now = Tick.zero
+
+  static func key(_ index: Int) -> SigningKey {
+    guard let key = SigningKey(seed: Hash.blake2b("member", [UInt8(index)]).bytes) else {
+      preconditionFailure("32 bytes")
+    }
+    return key
+  }
+
+  init(stored: [Block] = []) {
+    let members = (0..<4).map { index -> Member in
+      let key = Bench.key(index).publicKey
+      return Member(
+        id: MemberID(UInt32(index + 1)), name: "", key: key, checkpointKey: key, registrarKey: key, sealingKey: .zero,
+        addresses: [])
+    }
+    self.configuration = Configuration(number: ConfigurationNumber(0), members: members)
+    self.lanes = Lanes(
+      network: self.network, configuration: self.configuration, limits: LedgerLimits(), index: 0,
+      parameters: Lanes.Parameters(), executed: .genesis(lanes: 4), stored: stored)
+    for peer in 1..<4 { self.give(.connected(peer)) }
+  }
+
+  @discardableResult
+  mutating func give(_ input: Lanes.Input) -> Lanes.Outcome {
+    self.effects = []
+    return self.lanes.step(input, at: self.now, into: &self.effects)
+  }
+
+  func block(_ lane: Int, after parent: LaneHead, _ content: UInt8 = 0) -> Block {
+    let body = [UInt8](repeating: content, count: 40)
+    let header = BlockHeader(
+      network: self.network, configuration: ConfigurationNumber(0), author: MemberID(UInt32(lane + 1)),
+      position: parent.position.next, parent: parent.digest, transactionCount: 1, transactionBytes: 40,
+      body: BlockHeader.bodyDigest(body))
+    return Block(header: header, signature: Bench.key(lane).sign(header.signedBytes), body: body)
+  }
+
+  /// A chain of blocks of a lane.
+  func chain(_ lane: Int, _ count: Int) -> [Block] {
+    var out: [Block] = []
+    for _ in 0..<count { out.append(self.block(lane, after: out.last?.head ?? .empty)) }
+    return out
+  }
+
+  mutating func take(_ block: Block) {
+    self.give(.block(Verified(checked: block)))
+    self.give(.blockDurable(block))
+  }
+
+  mutating func wait(_ milliseconds: UInt64) {
+    self.now = self.now + .milliseconds(milliseconds)
+    self.give(.timerFired)
+  }
+
+  var requests: [(peer: Int, request: BlockRequest)] {
+    self.effects.compactMap { if case .request(let peer, let request) = $0 { (peer, request) } else { nil } }
+  }
+
+  func cut(_ heads: [Int: LaneHead], at time: UInt64 = 1) -> Cut {
+    Cut(heads: (0..<4).map { heads[$0] ?? .empty }, time: Timestamp(milliseconds: time))
+  }
+}
+
+@Suite("Lanes")
+struct LanesTests {
+  @Test("A member seals the next block only when the last one is durable; blocks then grow by themselves")
+  func sealing() throws {
+    var bench = Bench()
+    bench.give(.submitted([[1]]))
+    guard case .seal(let header, let body)? = bench.effects.first else {
+      Issue.record("no block was sealed")
+      return
+    }
+    #expect(header.position == LanePosition(1) && body == [1])
+    bench.give(.submitted([[2], [3]]))
+    bench.give(.submitted([[4]]))
+    #expect(bench.effects.isEmpty)
+    let block = Block(header: header, signature: Bench.key(0).sign(header.signedBytes), body: body)
+    bench.give(.blockDurable(block))
+    #expect(bench.effects.contains(.publish(block)))
+    guard case .seal(let next, let content)? = bench.effects.last else {
+      Issue.record("the next block was not sealed")
+      return
+    }
+    #expect(next.position == LanePosition(2) && next.parent == block.digest && content == [2, 3, 4])
+  }
+
+  @Test("More transactions than may wait are refused, and nothing is lost of what waits")
+  func full() {
+    var bench = Bench()
+    let large = [UInt8](repeating: 0, count: 1 << 20)
+    var taken = 0
+    while bench.give(.submitted([large])) == .accepted { taken += 1 }
+    #expect(taken <= (16 << 20) / (1 << 20) + 1)
+    #expect(bench.lanes.pendingBytes <= 16 << 20)
+  }
+
+  @Test("A block is announced and may be proposed only when it is durable, and without a gap before it")
+  func durableOnly() {
+    var bench = Bench()
+    let chain = bench.chain(1, 2)
+    bench.give(.block(Verified(checked: chain[1])))
+    bench.give(.blockDurable(chain[1]))
+    #expect(bench.lanes.proposable(lane: 1) == .empty)
+    bench.give(.block(Verified(checked: chain[0])))
+    #expect(bench.lanes.proposable(lane: 1) == .empty)
+    bench.give(.blockDurable(chain[0]))
+    #expect(bench.lanes.proposable(lane: 1) == chain[1].head)
+  }
+
+  @Test("Orderable is what Q members announced, this one included")
+  func orderable() {
+    var bench = Bench()
+    let block = bench.chain(1, 1)[0]
+    for peer in [1, 2] { bench.give(.announced([LaneAnnouncement(lane: 1, head: block.head)], from: peer)) }
+    #expect(bench.lanes.orderable(lane: 1) == .zero)
+    bench.take(block)
+    #expect(bench.lanes.orderable(lane: 1) == LanePosition(1))
+  }
+
+  @Test("What the engine waits for is asked of those that announced it, in turn, until it is here")
+  func pull() {
+    var bench = Bench()
+    let chain = bench.chain(1, 3)
+    for peer in [2, 3] { bench.give(.announced([LaneAnnouncement(lane: 1, head: chain[2].head)], from: peer)) }
+    bench.give(.wanted(lane: 1, chain[2].head))
+    bench.wait(25)
+    #expect(bench.requests.count == 1)
+    let first = bench.requests.first?.peer
+    bench.wait(400)
+    #expect(bench.requests.contains { $0.peer != first && [2, 3].contains($0.peer) })
+    #expect(bench.requests.allSatisfy { $0.request.head == chain[2].head && $0.request.above == .zero })
+    for block in chain { bench.take(block) }
+    bench.wait(1000)
+    #expect(bench.requests.isEmpty)
+  }
+
+  @Test("What is decided but missing stays wanted, whatever other blocks come meanwhile")
+  func stillWanted() {
+    var bench = Bench()
+    let chain = bench.chain(1, 5)
+    bench.give(.decided(bench.cut([1: chain[1].head])))
+    bench.give(.wanted(lane: 1, chain[1].head))
+    // The author's newest blocks keep arriving beyond the gap.
+    for block in chain[3...] {
+      bench.give(.arriving(block.header))
+      bench.take(block)
+    }
+    bench.wait(500)
+    #expect(bench.requests.contains { $0.request.head == chain[2].head || $0.request.head == chain[1].head })
+    for block in chain[...2] { bench.take(block) }
+    #expect(
+      bench.lanes.blocks(lane: 1, above: .empty, through: chain[1].head)?.map(\.digest) == chain[...1].map(\.digest))
+  }
+
+  @Test("A decided head that is not held is not announced as held")
+  func decidedIsNotHeld() {
+    var bench = Bench()
+    let chain = bench.chain(1, 2)
+    bench.give(.decided(bench.cut([1: chain[1].head])))
+    #expect(bench.lanes.announcements[1].head == .empty)
+  }
+
+  @Test("What others announce and nobody brought is pulled after a while; a block being checked is not")
+  func announcedPull() {
+    var bench = Bench()
+    let block = bench.chain(1, 1)[0]
+    bench.give(.announced([LaneAnnouncement(lane: 1, head: block.head)], from: 2))
+    bench.give(.arriving(block.header))
+    bench.wait(400)
+    #expect(bench.requests.isEmpty)
+    bench.wait(3000)
+    bench.wait(400)
+    #expect(bench.requests.map(\.peer) == [2])
+  }
+
+  @Test("Two blocks at one position are evidence; the lane is proposed no further")
+  func fork() {
+    var bench = Bench()
+    let (one, other) = (bench.block(1, after: .empty, 1), bench.block(1, after: .empty, 2))
+    bench.take(one)
+    #expect(bench.lanes.proposable(lane: 1) == one.head)
+    bench.give(.block(Verified(checked: other)))
+    #expect(bench.effects.contains(.forked(ForkEvidence(one, other))))
+    #expect(bench.lanes.proposable(lane: 1) == .empty)
+    #expect(ForkEvidence(one, other).isAuthentic(network: bench.network, in: bench.configuration))
+    #expect(!ForkEvidence(one, one).isAuthentic(network: bench.network, in: bench.configuration))
+  }
+
+  @Test("Of rivals at one position the one that a cut names counts")
+  func decidedRival() {
+    var bench = Bench()
+    let (one, other) = (bench.block(1, after: .empty, 1), bench.block(1, after: .empty, 2))
+    bench.take(one)
+    bench.take(other)
+    bench.give(.decided(bench.cut([1: other.head])))
+    #expect(bench.lanes.blocks(lane: 1, above: .empty, through: other.head)?.map(\.digest) == [other.digest])
+    #expect(bench.lanes.announcements[1].head == other.head)
+  }
+
+  @Test("I9: a lane beyond what is executed is held up to a bound only")
+  func bounded() {
+    var bench = Bench()
+    var parent = LaneHead.empty
+    var refused = false
+    for _ in 0..<80 where !refused {
+      let body = [UInt8](repeating: 0, count: 1 << 20)
+      let header = BlockHeader(
+        network: bench.network, configuration: ConfigurationNumber(0), author: MemberID(2),
+        position: parent.position.next, parent: parent.digest, transactionCount: 1,
+        transactionBytes: UInt32(body.count),
+        body: .zero)
+      let block = Block(header: header, signature: Bench.key(1).sign([]), body: body)
+      parent = block.head
+      refused = bench.give(.block(Verified(checked: block))) == .ignored(.beyondWindow)
+    }
+    #expect(refused)
+  }
+
+  @Test("After a restart the lane goes on where the stored blocks end")
+  func restart() {
+    var fresh = Bench()
+    let chain = fresh.chain(0, 2)
+    fresh = Bench(stored: chain)
+    fresh.give(.submitted([[9]]))
+    guard case .seal(let header, _)? = fresh.effects.first else {
+      Issue.record("no block was sealed")
+      return
+    }
+    #expect(header.parent == chain[1].digest && header.position == LanePosition(3))
+  }
+}

@@ -1,0 +1,178 @@
+// Goal: what the store took is there after any stop, and damaged, foreign or full stores are refused with a sentence.
+// Method: real LMDB files in a temporary folder; a history from the deterministic cluster.
+internal import Ordering
+internal import HealthRecords
+import Foundation
+import Ledger
+import Merkle
+import Messages
+import NodeCore
+import Primitives
+import Signing
+import Simulator
+import Storage
+import Testing
+import Wire
+
+/// A folder that goes when the test does.
+final class Folder {
+  let path = FileManager.default.temporaryDirectory.appending(path: "consilium-\(UUID().uuidString)").path()
+  deinit { try? FileManager.default.removeItem(atPath: self.path) }
+}
+
+private func open(
+  _ folder: Folder, _ genesis: Genesis, member: UInt32 = 1, mapSizeMax: Int = 1 << 30
+) throws(StorageFailure) -> Store {
+  try Store(
+    path: folder.path, genesis: genesis, member: MemberID(member), mapSizeMax: mapSizeMax, fresh: Hash.sha256([1]))
+}
+
+/// A cluster that executed some transactions, and the writes by which its member 0 stored them.
+private func history() -> Cluster {
+  let cluster = Cluster(count: 4, seed: 1)
+  for round in 0..<20 {
+    for index in 0..<4 {
+      let transactions = (0..<40).map { number -> Transaction in
+        var nonce = Encoder()
+        nonce.u64(UInt64(round * 1000 + number))
+        nonce.u32(UInt32(index))
+        return Transaction(
+          kind: 12, hospital: MemberID(UInt32(index + 1)),
+          validUntil: cluster.world.wallStart.adding(milliseconds: 300_000),
+          nonce: nonce.bytes, payload: Hash.sha256(nonce.bytes).bytes)
+      }
+      cluster.submit(transactions, to: index)
+    }
+    cluster.run(for: .milliseconds(20))
+  }
+  cluster.run(for: .milliseconds(1000))
+  return cluster
+}
+
+private func writes(of cluster: Cluster) -> [StoreWrite] {
+  let disk = cluster.disk(0)
+  var out: [StoreWrite] = []
+  for lane in disk.blocks { for position in lane.keys.sorted() { out += (lane[position] ?? []).map { .block($0) } } }
+  for execution in disk.executions {
+    if let decision = disk.decisions[execution.record.sequence] { out.append(.ordering(.decision(decision))) }
+    out.append(.execution(execution))
+  }
+  return out
+}
+
+@Suite("Store")
+struct StorageTests {
+  @Test("What was written is restored: position, cut, tiles, identifiers, decisions; the log proves itself")
+  func restores() throws {
+    let (folder, cluster) = (Folder(), history())
+    do {
+      let store = try open(folder, cluster.genesis)
+      #expect(store.isNew)
+      for write in writes(of: cluster) { try store.write([write]) }
+    }
+    let store = try open(folder, cluster.genesis)
+    #expect(!store.isNew)
+    #expect(store.incarnation == Hash.sha256([1]))
+    let reader = try StoreReader(store)
+    let stored = try reader.restore(limits: cluster.genesis.limits)
+    let position = cluster.disk(0).position
+    #expect(position.log.size == 3200)
+    #expect(stored.position == position)
+    #expect(stored.identifiers.count == 3200)
+    #expect(stored.ordering.lastDecision?.sequence == position.sequence)
+    for leaf in [UInt64(0), 1, 255, 256, 1000, 3199] {
+      let entry = try #require(try reader.entries(from: leaf, to: leaf + 1).first)
+      let path = try #require(MerkleProver(nodes: reader).inclusion(index: leaf, size: position.log.size))
+      #expect(
+        MerkleProof.verifiesInclusion(
+          leaf: entry.leaf, index: leaf, size: position.log.size, path: path, root: position.log.root))
+    }
+    #expect(try reader.entries(from: 0, to: .max).count == 3200)
+  }
+
+  @Test("A batch that does not fit the map changes nothing, and what was there stays")
+  func full() throws {
+    let (folder, cluster) = (Folder(), history())
+    let all = writes(of: cluster)
+    let store = try open(folder, cluster.genesis, mapSizeMax: 256 << 10)
+    var taken = 0
+    var failure: StorageFailure?
+    for write in all {
+      do throws(StorageFailure) {
+        try store.write([write])
+        taken += 1
+      } catch {
+        failure = error
+        break
+      }
+    }
+    guard case .full = failure else {
+      Issue.record("the map was enough for \(taken) writes: \(String(describing: failure))")
+      return
+    }
+    let larger = try open(Folder(), cluster.genesis)
+    for write in all.prefix(taken) { try larger.write([write]) }
+    #expect(
+      try StoreReader(store).restore(limits: cluster.genesis.limits).position
+        == StoreReader(larger).restore(limits: cluster.genesis.limits).position)
+  }
+
+  @Test("Another member's or network's store is refused by name")
+  func foreign() throws {
+    let folder = Folder()
+    let genesis = Cluster(count: 4, seed: 1).genesis
+    _ = try open(folder, genesis)
+    #expect(throws: StorageFailure.self) { try open(folder, genesis, member: 2) }
+    let other = Cluster(count: 3, seed: 1).genesis
+    do throws(StorageFailure) {
+      _ = try open(folder, other)
+      Issue.record("another network's store was opened")
+    } catch {
+      guard case .foreign(_, let found, _) = error else { throw error }
+      #expect(found.contains(genesis.network.description))
+    }
+  }
+
+  @Test("A file that was cut off or overwritten is refused, never trapped on", arguments: [0.2, 0.5, 0.9])
+  func damaged(part: Double) throws {
+    let (folder, cluster) = (Folder(), history())
+    do {
+      let store = try open(folder, cluster.genesis)
+      try store.write(writes(of: cluster))
+    }
+    let file = folder.path + "/data.mdb"
+    let size = try #require(try FileManager.default.attributesOfItem(atPath: file)[.size] as? Int)
+    let handle = try #require(FileHandle(forWritingAtPath: file))
+    try handle.truncate(atOffset: UInt64(Double(size) * part) / 4096 * 4096)
+    try handle.close()
+    do throws(StorageFailure) {
+      _ = try open(folder, cluster.genesis)
+      Issue.record("a cut store was opened")
+    } catch {
+      guard case .damaged = error else { throw error }
+    }
+  }
+
+  @Test("A file that is no store is refused")
+  func garbage() throws {
+    let folder = Folder()
+    try FileManager.default.createDirectory(atPath: folder.path, withIntermediateDirectories: true)
+    for count in [1, 100, 8191, 100_000] {
+      try Data((0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31) }).write(
+        to: URL(filePath: folder.path + "/data.mdb"))
+      #expect(throws: StorageFailure.self, "\(count) bytes") { try open(folder, Cluster(count: 4, seed: 1).genesis) }
+    }
+  }
+
+  @Test("A vault gives back what it took, and erases it whole")
+  func vault() throws {
+    let folder = Folder()
+    let vault = try Vault(path: folder.path, mapSizeMax: 1 << 30)
+    let record = SealedRecordSample.make(7)
+    try vault.store([record, SealedRecordSample.make(8)])
+    #expect(try vault.record(record.record) == record)
+    try vault.erase(record.record)
+    #expect(try vault.record(record.record) == nil)
+    #expect(try vault.record(SealedRecordSample.make(8).record) != nil)
+  }
+}

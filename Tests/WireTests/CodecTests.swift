@@ -1,0 +1,200 @@
+// Goal: each message has exactly one encoding, which no version changes by accident, and no bytes trap a decoder.
+// Method: golden vectors in Tests/Vectors/golden; random, mutated and truncated bytes, bounded in number and seeded.
+internal import Sessions
+import Foundation
+import Gossip
+import HealthRecords
+import Ledger
+import Messages
+import NodeCore
+import Primitives
+import Signing
+import Testing
+import Wire
+
+/// One value of each type that travels or is stored.
+enum Samples {
+  static let network = Hash.blake2b("network")
+  static var key: SigningKey {
+    guard let key = SigningKey(seed: Hash.blake2b("key").bytes) else { preconditionFailure("32 bytes") }
+    return key
+  }
+  static var transaction: Transaction {
+    Transaction(
+      kind: 12, hospital: MemberID(2), validUntil: Timestamp(milliseconds: 1_750_000_000_000),
+      nonce: Array(0..<12), payload: Hash.blake2b("payload").bytes)
+  }
+  static var signedTransaction: Transaction {
+    Transaction(
+      kind: 6, hospital: MemberID(2), validUntil: Timestamp(milliseconds: 1_750_000_000_000), nonce: Array(0..<12),
+      payload: [1, 2, 3], network: self.network, signedBy: self.key)
+  }
+  static var block: Block {
+    let body = self.transaction.encoded + self.signedTransaction.encoded
+    let header = BlockHeader(
+      network: self.network, configuration: ConfigurationNumber(0), author: MemberID(2), position: LanePosition(1),
+      parent: .zero, transactionCount: 2, transactionBytes: UInt32(body.count), body: BlockHeader.bodyDigest(body))
+    return Block(header: header, signature: self.key.sign(header.signedBytes), body: body)
+  }
+  static var cut: Cut {
+    Cut(heads: [.empty, self.block.head, .empty, .empty], time: Timestamp(milliseconds: 1_750_000_000_001))
+  }
+  static var prePrepare: Signed<PrePrepare> {
+    let content = PrePrepare(
+      configuration: ConfigurationNumber(0), view: View(0), sequence: SequenceNumber(1), cut: self.cut)
+    let bytes = Signed<PrePrepare>.signedBytes(content, network: self.network)
+    return Signed(content: content, signer: 0, signature: self.key.sign(bytes))
+  }
+  static var vote: VoteSignature { VoteSignature(signer: 1, signature: self.key.sign([1])) }
+  static var decision: Decision {
+    Decision(
+      configuration: ConfigurationNumber(0), view: View(0), sequence: SequenceNumber(1), cut: self.cut,
+      commits: [self.vote])
+  }
+  static var viewChange: Signed<ViewChange> {
+    let content = ViewChange(
+      configuration: ConfigurationNumber(0), view: View(1), base: self.decision,
+      prepared: [PreparedCertificate(prePrepare: self.prePrepare, prepares: [self.vote])])
+    return Signed(content: content, signer: 2, signature: self.key.sign([2]))
+  }
+  static var status: Status {
+    Status(
+      configuration: ConfigurationNumber(0), view: View(3), isChanging: true, viewChanges: ReplicaSet(),
+      decided: SequenceNumber(9),
+      slots: [
+        SlotStatus(
+          sequence: SequenceNumber(10), hasPrePrepare: true, prepares: ReplicaSet(), commits: ReplicaSet())
+      ])
+  }
+  static var cosignature: Cosignature {
+    let body = CheckpointBody(
+      network: self.network, size: 5, root: Hash.sha256([5]), sequence: SequenceNumber(4),
+      stateDigest: Hash.sha256([6]),
+      configuration: ConfigurationNumber(0))
+    return Cosignature(body, signer: 1, seconds: 1_750_000_000, key: self.key)
+  }
+  static var consent: ConsentGrant {
+    ConsentGrant(
+      patient: Hash.sha256([1]), isDenial: false, grantee: .role(7, at: MemberID(3)), scope: .categories(5),
+      purposes: [.treatment, .research], from: .zero, until: .never, usesMax: 3)
+  }
+  static var sealed: SealedRecord {
+    SealedRecord(record: Hash.sha256([1]), chunks: [[1, 2], [3]], capsule: [4], patientCopy: [5, 6])
+  }
+  static let messages: [(String, PeerMessage)] = [
+    ("block", .block(block)), ("pre-prepare", .ordering(.prePrepare(prePrepare), isGossip: true)),
+    ("decision", .ordering(.decision(decision), isGossip: false)),
+    ("view-change", .ordering(.viewChange(viewChange), isGossip: true)), ("cosignature", .cosignature(cosignature)),
+    ("evidence", .evidence(ForkEvidence(block, block))), ("status", .status(status)),
+    (
+      "control",
+      .control([
+        .subscribe(.blocks, isIn: true), .graft(.ordering), .prune(.blocks, backoffMilliseconds: 60_000),
+        .iHave(.evidence, [Hash.sha256([1])]), .iWant([Hash.sha256([2])]), .iDontWant([]),
+      ])
+    ),
+    ("links", .links(ReplicaSet())), ("announcements", .announcements([LaneAnnouncement(lane: 1, head: block.head)])),
+    ("block-request", .blockRequest(BlockRequest(lane: 1, above: .zero, head: block.head))),
+    ("blocks", .blocks([block])), ("decisions", .decisions([decision])), ("question", .question(7, [1, 2])),
+    ("answer", .answer(7, [])),
+  ]
+}
+
+@Suite("Codec")
+struct CodecTests {
+  @Test("Golden vectors: every message still has the bytes that it had")
+  func golden() throws {
+    let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    let path = folder.appending(path: "Vectors/golden/messages.txt")
+    var values = Samples.messages.map { ($0.0, $0.1.encoded) }
+    values += [
+      ("transaction", Samples.transaction.encoded), ("signed-transaction", Samples.signedTransaction.encoded),
+      ("consent", Samples.consent.encoded), ("sealed-record", Samples.sealed.encoded),
+      ("limits", LedgerLimits().encoded),
+    ]
+    let text = values.map { "\($0.0) \(Hex.encode($0.1))\n" }.joined()
+    if ProcessInfo.processInfo.environment["UPDATE_GOLDEN"] == "1" {
+      try Data(text.utf8).write(to: path)
+    }
+    #expect(String(decoding: try Data(contentsOf: path), as: UTF8.self) == text)
+  }
+
+  @Test("What is decoded encodes to the same bytes")
+  func identity() throws {
+    for (name, message) in Samples.messages {
+      #expect(try PeerMessage.decode(message.encoded).encoded == message.encoded, "\(name)")
+    }
+    #expect(try Transaction.decode(Samples.signedTransaction.encoded) == Samples.signedTransaction)
+    #expect(try Block.decode(Samples.block.encoded) == Samples.block)
+    #expect(try ConsentGrant.decode(Samples.consent.encoded) == Samples.consent)
+    #expect(try SealedRecord.decode(Samples.sealed.encoded) == Samples.sealed)
+  }
+
+  @Test("Every truncation is refused, and so is a byte too many")
+  func truncation() {
+    for (name, message) in Samples.messages {
+      let bytes = message.encoded
+      // Question and answer end in a counted blob: all prefixes are short.
+      for count in 0..<bytes.count {
+        #expect(throws: WireError.self, "\(name) of \(count)") { try PeerMessage.decode(Array(bytes[..<count])) }
+      }
+      #expect(throws: WireError.self, "\(name)") { try PeerMessage.decode(bytes + [0]) }
+    }
+  }
+
+  @Test("Random and mutated bytes never trap; what is accepted has that one encoding", arguments: 0..<40)
+  func fuzz(seed: UInt64) {
+    var random = SeededGenerator(seed: seed)
+    for _ in 0..<500 {
+      var bytes = Samples.messages[Int(random.below(UInt64(Samples.messages.count)))].1.encoded
+      if random.oneIn(4) {
+        bytes = (0..<random.below(300)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+      } else {
+        for _ in 0...random.below(4) where !bytes.isEmpty {
+          bytes[Int(random.below(UInt64(bytes.count)))] = UInt8(truncatingIfNeeded: random.next())
+        }
+      }
+      if let message = try? PeerMessage.decode(bytes) { #expect(message.encoded == bytes) }
+      if let transaction = try? Transaction.decode(bytes) { #expect(transaction.encoded == bytes) }
+      if let grant = try? ConsentGrant.decode(bytes) { #expect(grant.encoded == bytes) }
+      if let anchor = try? RecordAnchor.decode(bytes) { #expect(anchor.encoded == bytes) }
+      if let request = try? AccessRequest.decode(bytes) { #expect(request.encoded == bytes) }
+      if let genesis = try? Genesis.decode(bytes) { #expect(genesis.encoded == bytes) }
+    }
+  }
+
+  @Test("A huge count is refused before anything is allocated for it")
+  func hugeCounts() {
+    var encoder = Encoder()
+    encoder.u8(18)
+    encoder.u64(1)
+    encoder.u32(.max)
+    #expect(throws: WireError.self) { try PeerMessage.decode(encoder.bytes) }
+  }
+
+  @Test("Peers' messages on a wrong channel, or with a wrong signature, are refused with the reason")
+  func checker() throws {
+    let member = Member(
+      id: MemberID(2), name: "", key: Samples.key.publicKey, checkpointKey: Samples.key.publicKey,
+      registrarKey: Samples.key.publicKey, sealingKey: .zero, addresses: [])
+    let configuration = Configuration(number: ConfigurationNumber(0), members: [member])
+    let checker = MessageChecker(network: Samples.network, configuration: configuration, limits: LedgerLimits())
+    let block = PeerMessage.block(Samples.block).encoded
+    #expect(throws: PeerFault.channel) { try checker.check(block, on: .ordering) }
+    guard case .gossip(.blocks, let identifier, _, _) = try checker.check(block, on: .blocks) else {
+      Issue.record("a good block was not taken")
+      return
+    }
+    #expect(identifier == Samples.block.digest)
+    var broken = block
+    broken[broken.count - 1] ^= 1
+    #expect(throws: PeerFault.block(.body)) { try checker.check(broken, on: .blocks) }
+    let other = MessageChecker(network: .zero, configuration: configuration, limits: LedgerLimits())
+    #expect(throws: PeerFault.block(.otherNetwork)) { try other.check(block, on: .blocks) }
+    let vote = PeerMessage.ordering(.prePrepare(Samples.prePrepare), isGossip: true).encoded
+    var forged = vote
+    forged[20] ^= 1
+    #expect(throws: PeerFault.signature) { try checker.check(forged, on: .ordering) }
+    #expect(throws: PeerFault.self) { try checker.check([], on: .ordering) }
+  }
+}
