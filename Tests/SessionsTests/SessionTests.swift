@@ -11,7 +11,7 @@ import Wire
 private struct NoiseVectors: Decodable {
   struct Message: Decodable { let payload, ciphertext: String }
   struct Vector: Decodable {
-    let init_prologue, init_static, init_ephemeral, resp_static, resp_ephemeral, handshake_hash: String
+    let initPrologue, initStatic, initEphemeral, respStatic, respEphemeral, handshakeHash: String
     let messages: [Message]
   }
   let vectors: [Vector]
@@ -25,17 +25,19 @@ struct NoiseTests {
   func vectors() throws {
     let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     let data = try Data(contentsOf: folder.appending(path: "Vectors/noise/Noise_XX_25519_ChaChaPoly_SHA256.json"))
-    for vector in try JSONDecoder().decode(NoiseVectors.self, from: data).vectors {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    for vector in try decoder.decode(NoiseVectors.self, from: data).vectors {
       func side(_ role: NoiseHandshake.Role, _ fixed: String, _ ephemeral: String) throws -> NoiseHandshake {
-        let prologue = try hex(vector.init_prologue)
+        let prologue = try hex(vector.initPrologue)
         let (staticSecret, ephemeralSecret) = (try hex(fixed), try hex(ephemeral))
         return NoiseHandshake(
           role: role, prologue: prologue, staticKey: .init(secret: staticSecret),
           ephemeral: .init(secret: ephemeralSecret))
       }
       var sides = [
-        try side(.initiator, vector.init_static, vector.init_ephemeral),
-        try side(.responder, vector.resp_static, vector.resp_ephemeral),
+        try side(.initiator, vector.initStatic, vector.initEphemeral),
+        try side(.responder, vector.respStatic, vector.respEphemeral),
       ]
       for (index, message) in vector.messages.prefix(3).enumerated() {
         let writer = index % 2
@@ -48,7 +50,7 @@ struct NoiseTests {
         let read = sides[1 - writer].read(written)
         #expect(read.map { Hex.encode($0.payload) } == message.payload)
       }
-      #expect(sides.allSatisfy { Hex.encode($0.hash) == vector.handshake_hash })
+      #expect(sides.allSatisfy { Hex.encode($0.hash) == vector.handshakeHash })
       var (initiator, responder) = (sides[0].split(), sides[1].split())
       for (index, message) in vector.messages.dropFirst(3).enumerated() {
         let isResponder = index % 2 == 0
