@@ -32,6 +32,7 @@ let package = Package(
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
     .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
   ],
   targets: [
     // Floor 0: the system's C libraries.
@@ -41,7 +42,9 @@ let package = Package(
     // Floor 1: words that all machines speak.
     target("Primitives"),
     target("Wire", uses: ["Primitives"]),
-    target("Signing", uses: ["CSodium", "Primitives", "Wire"]),
+    target(
+      "Signing", uses: ["CSodium", "Primitives", "Wire"],
+      needs: [.product(name: "Crypto", package: "swift-crypto")]),
     target("Merkle", uses: ["Primitives", "Signing"]),
     target("Messages", uses: ["Primitives", "Signing", "Wire"]),
     target("Ordering", uses: ["Messages", "Primitives", "Signing", "Wire"]),

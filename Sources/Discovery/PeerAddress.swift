@@ -54,7 +54,7 @@ extension PublicKey {
     guard peerIdentifier.utf8.count <= 64, let bytes = Base58.decode(peerIdentifier),
       bytes.count == Self.peerPrefix.count + 32, bytes.starts(with: Self.peerPrefix)
     else { return nil }
-    self.init(bytes[Self.peerPrefix.count...])
+    self.init(Array(bytes[Self.peerPrefix.count...]))
   }
 }
 

@@ -116,13 +116,14 @@ struct Lane: Sendable, Equatable {
     return digest == base.digest ? .extends(transactions: transactions, bytes: bytes) : .contradicts
   }
 
-  /// The durable blocks above `base` through `head`, in order; nil where the chain is broken.
-  func chain(above base: LaneHead, through head: LaneHead) -> [Block]? {
+  /// The blocks above `base` through `head`, in order; nil where the chain is broken, or one is not durable.
+  func chain(above base: LaneHead, through head: LaneHead, needsDurable: Bool = true) -> [Block]? {
     guard head.position >= base.position else { return nil }
     var out: [Block] = []
     var digest = head.digest
     while digest != base.digest {
-      guard let entry = self.entries[digest], entry.isDurable, entry.block.header.position > base.position
+      guard let entry = self.entries[digest], entry.isDurable || !needsDurable,
+        entry.block.header.position > base.position
       else { return nil }
       out.append(entry.block)
       digest = entry.block.header.parent

@@ -36,6 +36,8 @@ public struct Lanes: Sendable, Equatable {
     case submitted([[UInt8]])
     /// A block that was checked.
     case block(Verified<Block>)
+    /// This member signed its next block, which is being written.
+    case sealed(Block)
     /// A block, own or another's, is durable.
     case blockDurable(Block)
     /// A member announced what it holds.
@@ -147,6 +149,10 @@ public struct Lanes: Sendable, Equatable {
     switch input {
     case .submitted(let transactions): return self.submit(transactions, into: &effects)
     case .block(let block): return self.take(block.value, into: &effects)
+    case .sealed(let block):
+      self.lanes[self.index].insert(block)
+      effects.append(.advanced)
+      return .accepted
     case .blockDurable(let block): return self.settle(block, into: &effects)
     case .announced(let announcements, let from):
       return self.hear(announcements, from: from, into: &effects)
@@ -353,9 +359,10 @@ extension Lanes: LaneReader {
     lane: Int, from base: LaneHead, transactionsMax: UInt64, bytesMax: UInt64
   ) -> (head: LaneHead, transactions: UInt64, bytes: UInt64) {
     var best = (head: base, transactions: UInt64(0), bytes: UInt64(0))
-    guard let chain = self.lanes[lane].chain(above: base, through: self.proposable(lane: lane)) else {
-      return best
-    }
+    // Of the own lane also what is being written: the proposal leaves after that write, as everything does.
+    let isOwn = lane == self.index && self.lanes[lane].forkedAt == nil
+    let end = isOwn ? self.lanes[lane].heldTop : self.proposable(lane: lane)
+    guard let chain = self.lanes[lane].chain(above: base, through: end, needsDurable: !isOwn) else { return best }
     for block in chain {
       let transactions = best.transactions + UInt64(block.header.transactionCount)
       let bytes = best.bytes + UInt64(block.header.transactionBytes)

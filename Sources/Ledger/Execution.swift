@@ -78,7 +78,9 @@ public struct Execution: Sendable {
     while left > 0, run.nextBlock < run.blocks.count {
       var decoder = run.decoder ?? Decoder(run.blocks[run.nextBlock].block.body)
       while left > 0, decoder.remaining > 0 {
-        self.execute(try Transaction(from: &decoder), in: &run)
+        let start = decoder.offset
+        let transaction = try Transaction(from: &decoder)
+        self.execute(transaction, start..<decoder.offset, of: run.blocks[run.nextBlock].block.body, in: &run)
         left -= 1
       }
       run.decoder = decoder
@@ -122,8 +124,10 @@ public struct Execution: Sendable {
     var touchedLevels = 0
   }
 
-  private mutating func execute(_ transaction: Transaction, in run: inout Run) {
-    let identifier = transaction.identifier(network: self.network)
+  private mutating func execute(
+    _ transaction: Transaction, _ range: Range<Int>, of body: [UInt8], in run: inout Run
+  ) {
+    let identifier = transaction.identifier(network: self.network, in: body, range)
     run.context.leaf = self.position.log.size
     let known = self.window.leaf(of: identifier)
     let outcome = self.judge(transaction, identifier, known: known, in: &run)
@@ -143,9 +147,9 @@ public struct Execution: Sendable {
       Receipt(
         identifier: identifier, leaf: known ?? run.context.leaf, sequence: run.context.sequence,
         time: run.context.time, outcome: outcome))
-    let entry = LogEntry(
-      sequence: run.context.sequence, time: run.context.time, outcome: outcome, transaction: transaction)
-    self.append(entry.leaf, in: &run)
+    let leaf = LogEntry.leaf(
+      sequence: run.context.sequence, time: run.context.time, outcome: outcome, in: body, range)
+    self.append(leaf, in: &run)
   }
 
   private func judge(

@@ -41,15 +41,31 @@ public struct LogEntry: Sendable, Hashable {
 
   /// The leaf's hash.
   public var leaf: Digest { MerkleHash.leaf(self.encoded) }
+
+  /// The leaf's hash of a transaction that is the bytes `range` of a block's body.
+  static func leaf(
+    sequence: SequenceNumber, time: Timestamp, outcome: OutcomeCode, in body: [UInt8], _ range: Range<Int>
+  ) -> Digest {
+    var head = Encoder(capacity: 20)
+    head.u8(0)  // RFC 6962: a leaf, not a node.
+    Self.encodeHead(sequence, time, outcome, into: &head)
+    return Hash.sha256(head.bytes, body, range)
+  }
+
+  private static func encodeHead(
+    _ sequence: SequenceNumber, _ time: Timestamp, _ outcome: OutcomeCode, into encoder: inout Encoder
+  ) {
+    encoder.u8(1)
+    encoder.item(sequence)
+    encoder.item(time)
+    encoder.u16(outcome.number)
+  }
 }
 
 extension LogEntry: WireCodable {
   /// The layout above.
   public func encode(into encoder: inout Encoder) {
-    encoder.u8(1)
-    encoder.item(self.sequence)
-    encoder.item(self.time)
-    encoder.u16(self.outcome.number)
+    Self.encodeHead(self.sequence, self.time, self.outcome, into: &encoder)
     encoder.item(self.transaction)
   }
   /// Reads an entry.

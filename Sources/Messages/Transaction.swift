@@ -91,6 +91,12 @@ public struct Transaction: Sendable, Hashable {
   /// The digest of the signed content without the signature: the same wish has one identifier (LEDGER §5).
   public func identifier(network: Digest) -> Digest { Hash.sha256(Self.domain, network.bytes, self.content) }
 
+  /// The same, of a transaction that is the bytes `range` of a block's body.
+  public func identifier(network: Digest, in body: [UInt8], _ range: Range<Int>) -> Digest {
+    let end = self.authorization == .hospital ? range.upperBound : range.upperBound - Signature.lengthBytes
+    return Hash.sha256(Self.domain + network.bytes, body, range.lowerBound..<end)
+  }
+
   /// Whether a person's signature is right; a hospital's is its block's.
   public func isAuthentic(network: Digest) -> Bool {
     switch self.authorization {

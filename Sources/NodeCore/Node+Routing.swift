@@ -127,7 +127,10 @@ extension Node {
   /// What the driver signed: stored where it must be, sent once that is durable, and then counted here too (⚑).
   mutating func publish(_ item: SignedItem, _ run: inout NodeRun) -> Outcome {
     switch item {
-    case .block(let block): run.effects.append(.persist(.block(block)))
+    case .block(let block):
+      run.effects.append(.persist(.block(block)))
+      run.effects.append(.handBack(item))
+      return self.step(lanes: .sealed(block), &run)
     case .cosignature(let cosignature):
       let message = PeerMessage.cosignature(cosignature)
       self.gossip(.checkpoints, MessageChecker.identifier(message.encoded), message, &run)

@@ -9,15 +9,22 @@ public struct Digest: Sendable, Hashable {
 
   let word0, word1, word2, word3: UInt64
 
-  init(words: (UInt64, UInt64, UInt64, UInt64)) {
+  /// A digest of its four words, each as eight bytes, low first.
+  public init(words: (UInt64, UInt64, UInt64, UInt64)) {
     (self.word0, self.word1, self.word2, self.word3) = words
   }
 
   /// Reads 32 bytes; nil for any other count.
-  public init?(_ bytes: some RandomAccessCollection<UInt8>) {
+  public init?(_ bytes: [UInt8]) {
     guard bytes.count == Self.lengthBytes else { return nil }
-    self.init(words: Words.load4(bytes))
+    self.init(words: Words.load4(bytes, at: 0))
   }
+
+  /// Reads 32 bytes; nil for any other count.
+  public init?(_ bytes: ArraySlice<UInt8>) { self.init(Array(bytes)) }
+
+  /// Reads the 32 bytes from an offset on, which must be there.
+  public init(_ bytes: [UInt8], at offset: Int) { self.init(words: Words.load4(bytes, at: offset)) }
 
   /// The 32 bytes.
   public var bytes: [UInt8] {
@@ -58,35 +65,19 @@ extension Digest: CustomStringConvertible {
   public var short: String { String(self.description.prefix(8)) }
 }
 
-/// Loads and stores little-endian words of byte collections.
+/// Loads and stores little-endian words of byte arrays.
 enum Words {
-  static func load4(_ bytes: some RandomAccessCollection<UInt8>) -> (UInt64, UInt64, UInt64, UInt64) {
-    var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
-    var shift: UInt64 = 0
-    var count = 0
-    var word: UInt64 = 0
-    for byte in bytes {
-      word |= UInt64(byte) << shift
-      shift += 8
-      guard shift == 64 else { continue }
-      switch count {
-      case 0: words.0 = word
-      case 1: words.1 = word
-      case 2: words.2 = word
-      default: words.3 = word
+  static func load4(_ bytes: [UInt8], at offset: Int) -> (UInt64, UInt64, UInt64, UInt64) {
+    precondition(offset >= 0 && offset + 32 <= bytes.count, "32 bytes at \(offset) of \(bytes.count)")
+    return unsafe bytes.withUnsafeBytes { source in
+      func word(_ index: Int) -> UInt64 {
+        UInt64(littleEndian: unsafe source.loadUnaligned(fromByteOffset: offset + 8 * index, as: UInt64.self))
       }
-      count += 1
-      shift = 0
-      word = 0
+      return (word(0), word(1), word(2), word(3))
     }
-    return words
   }
 
   static func store(_ word: UInt64, into out: inout [UInt8]) {
-    var rest = word
-    for _ in 0..<8 {
-      out.append(UInt8(truncatingIfNeeded: rest))
-      rest >>= 8
-    }
+    unsafe withUnsafeBytes(of: word.littleEndian) { unsafe out.append(contentsOf: $0) }
   }
 }

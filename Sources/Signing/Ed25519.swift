@@ -9,7 +9,7 @@ public struct PublicKey: Sendable, Hashable, Comparable {
   private let storage: Digest
 
   /// The key whose 32 bytes these are; nil for another count. Whether they are a point is asked at verification.
-  public init?(_ bytes: some RandomAccessCollection<UInt8>) {
+  public init?(_ bytes: [UInt8]) {
     guard let storage = Digest(bytes) else { return nil }
     self.storage = storage
   }

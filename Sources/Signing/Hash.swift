@@ -1,42 +1,57 @@
 internal import CSodium
+internal import Crypto
 public import Primitives
 
 /// The hash functions of the ledger. Everything hashed starts with a domain string.
 public enum Hash {
   /// SHA-256 (FIPS 180-4) of the parts, one after another: what the Merkle log and hash-locks use.
-  public static func sha256(_ parts: [UInt8]...) -> Digest {
-    Sodium.ready()
-    if parts.count == 1 {
-      var out = [UInt8](repeating: 0, count: 32)
-      unsafe crypto_hash_sha256(&out, parts[0], UInt64(parts[0].count))
-      return digest(out)
+  public static func sha256(_ parts: [UInt8]...) -> Primitives.Digest {
+    var hasher = SHA256()
+    for part in parts { unsafe part.withUnsafeBytes { unsafe hasher.update(bufferPointer: $0) } }
+    return self.digest(hasher.finalize())
+  }
+
+  /// SHA-256 of a short beginning and a range of a long array, which is not copied.
+  public static func sha256(_ head: [UInt8], _ bytes: [UInt8], _ range: Range<Int>) -> Primitives.Digest {
+    precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count, "\(range) of \(bytes.count) bytes")
+    var hasher = SHA256()
+    unsafe head.withUnsafeBytes { unsafe hasher.update(bufferPointer: $0) }
+    unsafe bytes.withUnsafeBytes { unsafe hasher.update(bufferPointer: UnsafeRawBufferPointer(rebasing: $0[range])) }
+    return self.digest(hasher.finalize())
+  }
+
+  /// The words of swift-crypto's digest, which uses the processor's own instructions.
+  private static func digest(_ digest: SHA256.Digest) -> Primitives.Digest {
+    unsafe digest.withUnsafeBytes { source in
+      func word(_ index: Int) -> UInt64 {
+        UInt64(littleEndian: unsafe source.loadUnaligned(fromByteOffset: 8 * index, as: UInt64.self))
+      }
+      return Primitives.Digest(words: (word(0), word(1), word(2), word(3)))
     }
-    var state = crypto_hash_sha256_state()
-    unsafe crypto_hash_sha256_init(&state)
-    for part in parts { unsafe crypto_hash_sha256_update(&state, part, UInt64(part.count)) }
-    var out = [UInt8](repeating: 0, count: 32)
-    unsafe crypto_hash_sha256_final(&state, &out)
-    return digest(out)
   }
 
   /// BLAKE2b with 32 bytes of output (RFC 7693) of domain ‖ parts: identifiers and chained digests.
   ///
   /// The domain is followed by a zero byte, so that no domain is the beginning of another.
-  public static func blake2b(_ domain: StaticString, _ parts: [UInt8]...) -> Digest {
+  public static func blake2b(_ domain: StaticString, _ parts: [UInt8]...) -> Primitives.Digest {
     Sodium.ready()
     var message: [UInt8] = []
     message.reserveCapacity(domain.utf8CodeUnitCount + 1 + parts.reduce(0) { $0 + $1.count })
     domain.withUTF8Buffer { unsafe message.append(contentsOf: $0) }
     message.append(0)
     for part in parts { message += part }
-    var out = [UInt8](repeating: 0, count: 32)
-    unsafe crypto_generichash(&out, 32, message, UInt64(message.count), nil, 0)
-    return digest(out)
+    return unsafe Self.digest { unsafe crypto_generichash($0, 32, message, UInt64(message.count), nil, 0) }
   }
 
-  static func digest(_ bytes: [UInt8]) -> Digest {
-    guard let digest = Digest(bytes) else { preconditionFailure("a hash has 32 bytes, not \(bytes.count)") }
-    return digest
+  /// The digest that a C function writes.
+  private static func digest(_ write: (UnsafeMutablePointer<UInt8>) -> Int32) -> Primitives.Digest {
+    var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+    unsafe withUnsafeMutableBytes(of: &words) { raw in
+      guard let base = raw.baseAddress else { return }
+      _ = unsafe write(base.assumingMemoryBound(to: UInt8.self))
+    }
+    return Digest(
+      words: (words.0.littleEndian, words.1.littleEndian, words.2.littleEndian, words.3.littleEndian))
   }
 }
 

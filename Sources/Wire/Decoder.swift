@@ -57,11 +57,10 @@ public struct Decoder: Sendable {
   }
 
   private mutating func integer<T: FixedWidthInteger>(_: T.Type) throws(WireError) -> T {
-    let width = T.bitWidth / 8
-    let start = try self.take(width)
-    var value: T = 0
-    for index in 0..<width { value |= T(truncatingIfNeeded: self.bytes[start + index]) << T(index * 8) }
-    return value
+    let start = try self.take(T.bitWidth / 8)
+    return unsafe self.bytes.withUnsafeBytes { source in
+      T(littleEndian: unsafe source.loadUnaligned(fromByteOffset: start, as: T.self))
+    }
   }
 
   /// Reads one byte.
@@ -102,10 +101,7 @@ public struct Decoder: Sendable {
   /// Reads 32 bytes.
   public mutating func digest() throws(WireError) -> Digest {
     let start = try self.take(Digest.lengthBytes)
-    guard let digest = Digest(self.bytes[start..<(start + 32)]) else {
-      throw .invalid(at: start, field: "digest")
-    }
-    return digest
+    return Digest(self.bytes, at: start)
   }
 
   /// Reads 0 or 1, and refuses every other byte.

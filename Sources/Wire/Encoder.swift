@@ -17,9 +17,9 @@ public struct Encoder: Sendable {
   /// Appends eight bytes, low first.
   public mutating func u64(_ value: UInt64) { self.integer(value) }
   /// Appends bytes whose count the reader knows.
-  public mutating func raw(_ value: some Collection<UInt8>) { self.bytes.append(contentsOf: value) }
+  public mutating func raw(_ value: [UInt8]) { self.bytes.append(contentsOf: value) }
   /// Appends a count (4 bytes) and the bytes.
-  public mutating func blob(_ value: some Collection<UInt8>) {
+  public mutating func blob(_ value: [UInt8]) {
     self.u32(UInt32(value.count))
     self.raw(value)
   }
@@ -31,11 +31,7 @@ public struct Encoder: Sendable {
   public mutating func flag(_ value: Bool) { self.u8(value ? 1 : 0) }
 
   private mutating func integer<T: FixedWidthInteger>(_ value: T) {
-    var rest = value
-    for _ in 0..<(T.bitWidth / 8) {
-      self.bytes.append(UInt8(truncatingIfNeeded: rest))
-      rest >>= 8
-    }
+    unsafe withUnsafeBytes(of: value.littleEndian) { unsafe self.bytes.append(contentsOf: $0) }
   }
 
   /// Appends an item.

@@ -40,6 +40,13 @@ struct NodeOptions: ParsableArguments {
 struct NodeClient: Sendable {
   let socket: String
 
+  /// One client for the process; a node that is not there is an answer at once, not after retries.
+  private static let http: HTTPClient = {
+    var configuration = HTTPClient.Configuration()
+    configuration.connectionPool.retryConnectionEstablishment = false
+    return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+  }()
+
   /// The answer's bytes; a refusal of the node becomes a `Failure` with the node's own words.
   func send(
     _ method: HTTPMethod, _ path: String, _ body: [UInt8]? = nil, accept: String = "application/json",
@@ -55,7 +62,7 @@ struct NodeClient: Sendable {
     let response: HTTPClientResponse
     let bytes: [UInt8]
     do {
-      response = try await HTTPClient.shared.execute(request, timeout: timeout)
+      response = try await Self.http.execute(request, timeout: timeout)
       bytes = Array(try await response.body.collect(upTo: bytesMax).readableBytesView)
     } catch {
       throw Failure(
