@@ -26,7 +26,10 @@ func tests(_ name: String, uses: [String], resources: [Resource] = []) -> Target
 
 let package = Package(
   name: "consilium",
-  products: [.executable(name: "consilium", targets: ["consilium"])],
+  products: [
+    .executable(name: "consilium", targets: ["consilium"]),
+    .executable(name: "consilium-sim", targets: ["ConsiliumSim"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
@@ -102,6 +105,12 @@ let package = Package(
         "HealthRecords", "Ledger", "Messages", "NodeCore", "Ordering", "PBFT", "Primitives", "Rules", "Sessions",
         "Signing", "Wire",
       ], path: "Simulations/Simulator", swiftSettings: house),
+    .executableTarget(
+      name: "ConsiliumSim",
+      dependencies: [
+        "Messages", "NodeCore", "Primitives", "Simulator",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: house),
     // Beside: one test target a target.
     tests("Signing", uses: ["Primitives", "Signing", "Wire"]),
     tests(

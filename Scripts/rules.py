@@ -13,8 +13,8 @@ FLOORS = {
     2: ["Sessions", "Gossip", "Discovery", "Lanes", "PBFT", "Ledger", "HealthRecords", "Vaults"],
     3: ["NodeCore"],
     4: ["EventLoop", "Gateway", "Storage", "Telemetry"],
-    5: ["Driver"],
-    6: ["consilium", "Simulator"],
+    5: ["Driver", "Simulator"],
+    6: ["consilium", "ConsiliumSim"],
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}
 SIMULATOR_MAY_REACH = 3

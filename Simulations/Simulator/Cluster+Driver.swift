@@ -206,6 +206,8 @@ extension Cluster {
   public func disk(_ index: Int) -> SimulatedDisk { self.members[index].disk }
   /// The receipt of a transaction at a member since it started.
   public func receipt(_ identifier: Digest, at index: Int) -> Receipt? { self.members[index].receipts[identifier] }
+  /// All receipts at a member since it started.
+  public func receipts(at index: Int) -> [Digest: Receipt] { self.members[index].receipts }
   /// The state of a member, for reading.
   public func state(_ index: Int) -> MemoryState { self.members[index].state }
 

@@ -208,22 +208,28 @@ public struct Execution: Sendable {
 }
 
 /// The identifiers of executed transactions inside their life: none of them is executed twice.
+///
+/// In many small tables: one large one would stop every member at once while it doubles.
 struct IdentifierWindow: Sendable {
-  private static let bucketMilliseconds: UInt64 = 10_000
-  private var leaves: [Digest: UInt64]
+  /// Short, so that few are forgotten at once.
+  private static let bucketMilliseconds: UInt64 = 250
+  private static let shardCount = 1024
+  private var shards: [[Digest: UInt64]] = Array(repeating: [:], count: Self.shardCount)
   private var buckets: [UInt64: [Digest]] = [:]
+  /// How many there are.
+  private(set) var count = 0
 
   init(_ identifiers: [ExecutedIdentifier]) {
-    self.leaves = Dictionary(minimumCapacity: identifiers.count)
     for entry in identifiers { self.insert(entry) }
   }
 
-  var count: Int { self.leaves.count }
+  private static func shard(_ identifier: Digest) -> Int { Int(identifier.prefix64 % UInt64(self.shardCount)) }
 
-  func leaf(of identifier: Digest) -> UInt64? { self.leaves[identifier] }
+  func leaf(of identifier: Digest) -> UInt64? { self.shards[Self.shard(identifier)][identifier] }
 
   mutating func insert(_ entry: ExecutedIdentifier) {
-    self.leaves[entry.identifier] = entry.leaf
+    let known = self.shards[Self.shard(entry.identifier)].updateValue(entry.leaf, forKey: entry.identifier)
+    if known == nil { self.count += 1 }
     self.buckets[entry.validUntil.milliseconds / Self.bucketMilliseconds, default: []].append(entry.identifier)
   }
 
@@ -231,7 +237,9 @@ struct IdentifierWindow: Sendable {
   mutating func expire(before time: Timestamp) {
     let current = time.milliseconds / Self.bucketMilliseconds
     for bucket in self.buckets.keys where bucket < current {
-      for identifier in self.buckets[bucket] ?? [] { self.leaves[identifier] = nil }
+      for identifier in self.buckets[bucket] ?? [] {
+        if self.shards[Self.shard(identifier)].removeValue(forKey: identifier) != nil { self.count -= 1 }
+      }
       self.buckets[bucket] = nil
     }
   }

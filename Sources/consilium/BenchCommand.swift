@@ -51,7 +51,12 @@ struct Bench: AsyncParsableCommand {
         try devnet.delete()
         try await devnet.up()
         do {
-          let result = try await self.measure(devnet)
+          var result = try await self.measure(devnet)
+          try await devnet.down()
+          try await devnet.up()
+          let restarted = await devnet.statuses()
+          result.restartMilliseconds = restarted.map(\.startMilliseconds).max() ?? 0
+          result.logSize = restarted.map(\.logSize).max() ?? 0
           try await devnet.down()
           try devnet.delete()
           try self.show(result)
@@ -112,6 +117,7 @@ struct Bench: AsyncParsableCommand {
           ["processor time a transaction, all nodes", "\(Int(result.cpuMicrosecondsPerTransaction)) µs"],
           ["bytes a transaction, all nodes: disk", "\(Int(result.bytesPerTransaction["disk"] ?? 0))"],
           ["bytes a transaction, all nodes: wire", "\(Int(result.bytesPerTransaction["wire"] ?? 0))"],
+          ["start with \(result.logSize) executed transactions", "\(result.restartMilliseconds) ms"],
           ["largest node's memory", "\(result.residentBytesMax >> 20) MiB"],
         ])
     }
@@ -153,6 +159,9 @@ struct BenchResult: Codable, Sendable {
   var bytesPerTransaction: [String: Double]
   var residentBytesMax: UInt64
   var height: UInt64
+  /// How long the slowest node took to start again, with so many executed transactions.
+  var restartMilliseconds: UInt64 = 0
+  var logSize: UInt64 = 0
 }
 
 /// Drives a devnet's nodes and takes the time.

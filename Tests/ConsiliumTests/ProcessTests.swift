@@ -200,6 +200,49 @@ struct ProcessTests {
     #expect(try place.run(["devnet", "up"] + place.options).status == 0)
   }
 
+  @Test("Hostile bytes at the port and at the API are refused with a reason; the node goes on")
+  func hostileBytes() throws {
+    let place = try Place(port: 5181)
+    #expect(try place.run(["devnet", "up"] + place.options).status == 0)
+    let socket = place.devnet + "/h1/api.sock"
+    let before = try place.views()
+    for count in [1, 44, 100, 70_000, 5_000_000] {
+      _ = try place.run(
+        [], through: "(head -c \(count) /dev/urandom > /dev/tcp/127.0.0.1/\(place.port)) 2>/dev/null; true")
+    }
+    // The right preamble's beginning, then a length that lies.
+    _ = try place.run(
+      [], through: "(printf 'CONSILIU' ; head -c 200 /dev/zero) > /dev/tcp/127.0.0.1/\(place.port); true")
+    func curl(_ arguments: String) throws -> String {
+      try place.run([], through: "curl -s -w ' %{http_code}' --unix-socket \(socket) \(arguments)").output
+    }
+    let cases = [
+      ("http://n/nothing", "404", "unknown-path"), ("http://n/v1/records/xyz", "400", "64 hexadecimal digits"),
+      ("-X POST --data-binary @/bin/ls http://n/v1/transactions", "413", "too-large"),
+      ("-X POST --data-binary abcdef http://n/v1/transactions", "400", "bad-transaction"),
+      ("-X POST --data-binary abcdef http://n/v1/transactions/batch", "400", "bad-transaction"),
+      (
+        "-X POST --data-binary '{}' http://n/v1/patients/\(String(repeating: "0", count: 64))/records", "404",
+        "not-found"
+      ),
+      ("-X POST --data-binary '{}' http://n/v1/releases", "400", "bad-request"),
+      ("http://n/v1/proofs/999999999", "409", "not-stable-yet"),
+    ]
+    for (arguments, code, said) in cases {
+      let answer = try curl(arguments)
+      #expect(answer.hasSuffix(code) && answer.contains(said), "\(arguments): \(answer)")
+    }
+    let large = try place.run(
+      [],
+      through:
+        "head -c 50000000 /dev/zero | curl -s -w ' %{http_code}' --unix-socket \(socket) -X POST --data-binary @- "
+        + "http://n/v1/patients/\(String(repeating: "0", count: 64))/records")
+    #expect(large.output.contains("too-large") && large.output.hasSuffix("413"), "\(large.output)")
+    let after = try place.views()
+    #expect(after.allSatisfy { $0.running && $0.peers == 3 })
+    #expect(after.map(\.stateDigest) == before.map(\.stateDigest))
+  }
+
   @Test("Every command has help with an example")
   func help() throws {
     let place = try Place(port: 5171)

@@ -4,6 +4,7 @@ internal import Rules
 internal import PBFT
 internal import Merkle
 internal import Lanes
+import Foundation
 import HealthRecords
 import Ledger
 import Messages
@@ -178,6 +179,76 @@ struct ClusterTests {
     }
     #expect(trace(7) == trace(7))
     #expect(trace(7) != trace(8))
+  }
+}
+
+@Suite("Golden traces")
+struct GoldenTraceTests {
+  /// What goes over the wire, a line a message: when, from whom to whom, what.
+  private static func describe(_ message: PeerMessage) -> String? {
+    switch message {
+    case .block(let block): "block \(block.header.author) \(block.header.position)"
+    case .ordering(.prePrepare(let signed), _):
+      "pre-prepare v\(signed.content.view) s\(signed.content.sequence) by r\(signed.signer)"
+    case .ordering(.prepare(let signed), _):
+      "prepare v\(signed.content.ballot.view) s\(signed.content.ballot.sequence) by r\(signed.signer)"
+    case .ordering(.commit(let signed), _):
+      "commit v\(signed.content.ballot.view) s\(signed.content.ballot.sequence) by r\(signed.signer)"
+    case .ordering(.viewChange(let signed), _): "view-change v\(signed.content.view) by r\(signed.signer)"
+    case .ordering(.newView(let signed), _): "new-view v\(signed.content.view) by r\(signed.signer)"
+    case .ordering(.decision(let decision), _): "decision s\(decision.sequence)"
+    case .cosignature(let cosignature): "cosignature s\(cosignature.sequence) by r\(cosignature.signer)"
+    case .decisions(let decisions): "decisions \(decisions.map { "s\($0.sequence)" }.joined(separator: " "))"
+    case .blocks(let blocks):
+      "blocks \(blocks.map { "\($0.header.author) \($0.header.position)" }.joined(separator: ", "))"
+    case .blockRequest(let request): "block-request lane \(request.lane) \(request.above) … \(request.head.position)"
+    case .status, .announcements, .control, .links, .evidence, .question, .answer: nil
+    }
+  }
+
+  private static func record(_ cluster: Cluster, _ body: (Cluster) -> Void) -> String {
+    let lines = Lines()
+    cluster.tamper = { from, to, message in
+      if let text = Self.describe(message) {
+        lines.all.append("\(cluster.now.nanoseconds / 1000) µs  r\(from) → r\(to)  \(text)")
+      }
+      return message
+    }
+    body(cluster)
+    return lines.all.joined(separator: "\n") + "\n"
+  }
+
+  private final class Lines { var all: [String] = [] }
+
+  private static func compare(_ text: String, with name: String) throws {
+    let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    let path = folder.appending(path: "Vectors/golden/\(name)")
+    if ProcessInfo.processInfo.environment["UPDATE_GOLDEN"] == "1" { try Data(text.utf8).write(to: path) }
+    #expect(String(decoding: try Data(contentsOf: path), as: UTF8.self) == text)
+  }
+
+  @Test("A lone transaction: block, pre-prepare, prepares, commits, cosignatures, and nothing else")
+  func loneTransaction() throws {
+    let cluster = Cluster(count: 4, seed: 1)
+    cluster.run(for: .milliseconds(100))
+    let text = Self.record(cluster) { cluster in
+      cluster.submit([digestTransaction(cluster, 1, number: 1)], to: 1)
+      cluster.run(for: .milliseconds(400))
+    }
+    try Self.compare(text, with: "lone-transaction.txt")
+  }
+
+  @Test("A primary that stops: view changes, new view, and the transaction is ordered in it")
+  func viewChange() throws {
+    let cluster = Cluster(count: 4, seed: 2)
+    cluster.run(for: .milliseconds(100))
+    cluster.crash(0, losingWrite: true)
+    let text = Self.record(cluster) { cluster in
+      cluster.submit([digestTransaction(cluster, 1, number: 1)], to: 1)
+      cluster.run(for: .milliseconds(3000))
+    }
+    #expect(cluster.haveExecuted(1, except: [0]))
+    try Self.compare(text, with: "view-change.txt")
   }
 }
 
