@@ -64,8 +64,7 @@ public final class NodeDriver {
   var nextQuestion: UInt64 = 0
   /// Requests for which a release was stated since the start.
   var stated: Set<Digest> = []
-  /// Inputs by what became of them.
-  public private(set) var dispositions: [String: UInt64] = [:]
+  private var outcomes: [Node.Outcome: UInt64] = [:]
   /// Bytes sent to members since the start.
   public internal(set) var bytesSent: UInt64 = 0
   var progress = Progress()
@@ -114,6 +113,19 @@ public final class NodeDriver {
     self.fireTimers()
   }
 
+  /// Inputs that were of no use or wrong, by machine and reason.
+  public var dispositions: [String: UInt64] {
+    var out: [String: UInt64] = [:]
+    for (outcome, count) in self.outcomes {
+      switch outcome {
+      case .accepted: break
+      case .ignored(let reason): out["ignored, \(reason)"] = count
+      case .rejected(let reason): out["rejected, \(reason)"] = count
+      }
+    }
+    return out
+  }
+
   /// Both clocks.
   var moment: Moment {
     Moment(
@@ -140,8 +152,7 @@ public final class NodeDriver {
     let outcome = self.node.step(input, at: self.moment, reader: self.state, into: &effects)
     switch outcome {
     case .accepted: break
-    case .ignored(let reason): self.dispositions["ignored \(reason)", default: 0] += 1
-    case .rejected(let reason): self.dispositions["rejected \(reason)", default: 0] += 1
+    case .ignored, .rejected: self.outcomes[outcome, default: 0] += 1
     }
     for effect in effects { self.perform(effect) }
   }

@@ -13,7 +13,9 @@ public enum StateKey {
     [0x74] + identifier.bytes + self.bigEndian(UInt64(member.number))
   }
   /// A record by its identifier.
-  public static func record(_ identifier: Digest) -> [UInt8] { [0x72] + identifier.bytes }
+  public static func record(_ identifier: Digest) -> [UInt8] { self.records + identifier.bytes }
+  /// The prefix of all records.
+  public static let records: [UInt8] = [0x72]
   /// A patient's records, in the order of their anchors.
   public static func patientRecord(_ patient: Digest, leaf: UInt64) -> [UInt8] {
     self.patientRecords(patient) + self.bigEndian(leaf)

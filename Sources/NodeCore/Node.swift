@@ -62,7 +62,7 @@ public struct Node: Sendable {
   }
 
   /// Which machine had no use for an input, and why.
-  public enum Reason: Sendable, Hashable {
+  public enum Reason: Sendable, Hashable, CustomStringConvertible {
     /// The lanes.
     case lanes(Lanes.Reason)
     /// The ordering engine.
@@ -73,6 +73,17 @@ public struct Node: Sendable {
     case checkpoints(Checkpoints.Reason)
     /// A peer's message was refused before it reached a machine.
     case refused
+
+    /// The machine and its reason, in words.
+    public var description: String {
+      switch self {
+      case .lanes(let reason): "lanes: \(reason.rawValue)"
+      case .replica(let reason): "replica: \(reason.rawValue)"
+      case .gossip(let reason): "gossip: \(reason.rawValue)"
+      case .checkpoints(let reason): "checkpoints: \(reason.rawValue)"
+      case .refused: "message refused"
+      }
+    }
   }
 
   /// What a step came to.

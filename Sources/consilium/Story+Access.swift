@@ -3,6 +3,7 @@ internal import Gateway
 internal import HealthRecords
 internal import Ledger
 internal import Messages
+internal import NIOHTTP1
 internal import Primitives
 internal import Signing
 internal import Wire
@@ -160,6 +161,23 @@ extension Story {
         path forged: \(inclusion ?? "")
         tree head forged: \(head ?? "")
         """
+    }
+  }
+
+  mutating func erase() async throws {
+    let (patient, doctor) = (self.patients[0], self.doctors[self.patients[0].hospital])
+    try await self.step("The patient erases a record: nobody gets it any more, the vault deletes it") { story in
+      guard let last = story.records[0].last?.record else { return "no record" }
+      let receipt = try await story.submit(
+        .eraseRecord, try parseDigest(last, "record"), at: patient.hospital, signedBy: patient.keys.signingSeed)
+      try story.claim(receipt.applied, "the erasure was refused: \(receipt.outcome)")
+      let asked = try await story.ask(doctor, for: [last], of: patient)
+      try story.claim(!asked.receipt.applied, "an erased record was granted")
+      do {
+        _ = try await story.client(patient.hospital).send(.GET, "/v1/records/\(last)/sealed")
+        try story.claim(false, "the vault still serves an erased record")
+      } catch let failure as Failure where failure.what == "not-released" {}
+      return "\(asked.receipt.outcome); its hash-lock stays on the chain, a commitment to nothing readable"
     }
   }
 

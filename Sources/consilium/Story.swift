@@ -62,6 +62,7 @@ struct Story {
     try await self.shareAndRevoke()
     try await self.emergency()
     try await self.verifyOffline()
+    try await self.erase()
     try await self.survive()
     try await self.searchForPlaintext()
     try await self.conclude()
