@@ -239,7 +239,7 @@ struct LedgerLoad: Sendable {
   func closedLoop(seconds: Int, connections: Int) async throws -> Phase {
     let samples = Samples()
     let perConnection = max(
-      4, (self.signer == .hospital ? 40_000 : 15_000) * seconds / self.batch / self.devnet.count / connections)
+      4, (self.signer == .hospital ? 80_000 : 15_000) * seconds / self.batch / self.devnet.count / connections)
     var prepared: [[[UInt8]]] = []
     for index in 0..<self.devnet.count {
       let all = await self.batches(perConnection * connections, at: index)
