@@ -16,6 +16,8 @@ public final class SwarmRun {
   public struct Faults: Sendable {
     /// Members stop at any moment, their write under way lost or not.
     public var crashes = false
+    /// The power fails everywhere at once.
+    public var power = false
     /// The network splits.
     public var partitions = false
     /// Messages vanish.
@@ -30,7 +32,8 @@ public final class SwarmRun {
     /// The names of those that are on.
     public var names: [String] {
       [
-        (self.crashes, "crashes"), (self.partitions, "partitions"), (self.loss, "loss"), (self.pauses, "pauses"),
+        (self.crashes, "crashes"), (self.power, "power"), (self.partitions, "partitions"), (self.loss, "loss"),
+        (self.pauses, "pauses"),
         (self.stepDowns, "step-downs"), (self.slowDisks, "slow-disks"),
       ].filter(\.0).map(\.1)
     }
@@ -76,6 +79,7 @@ public final class SwarmRun {
     let count = counts[Int(random.below(UInt64(counts.count)))]
     var faults = Faults()
     faults.crashes = random.oneIn(2)
+    faults.power = random.oneIn(3)
     faults.partitions = count > 1 && random.oneIn(2)
     faults.loss = random.oneIn(3)
     faults.pauses = random.oneIn(3)
@@ -99,9 +103,16 @@ public final class SwarmRun {
   }
 
   private func safetyPhase() -> String? {
-    for _ in 0..<(10 + self.random.below(20)) {
+    for _ in 0..<(10 + self.random.below(40)) {
       self.submit()
-      self.cluster.run(for: Span(nanoseconds: self.random.below(300_000_000)))
+      // Mostly in the middle of things, for a commit takes some milliseconds; now and then long enough to change views.
+      let spanMax: UInt64 =
+        switch self.random.below(6) {
+        case 0: 8_000_000_000
+        case 1, 2: 300_000_000
+        default: 12_000_000
+        }
+      self.cluster.run(for: Span(nanoseconds: self.random.below(spanMax)))
       self.injectFault()
       self.noteAcknowledged()
       if let failure = self.cluster.checkAgreement() { return failure }
@@ -129,9 +140,13 @@ public final class SwarmRun {
 
   private func injectFault() {
     let victim = Int(self.random.below(UInt64(self.count)))
-    switch self.random.below(6) {
+    switch self.random.below(7) {
     case 0 where self.faults.crashes: self.cluster.crash(victim, losingWrite: self.random.oneIn(2))
-    case 1 where self.faults.crashes: for index in 0..<self.count { self.cluster.restart(index) }
+    case 6 where self.faults.power:
+      // The power fails everywhere; whoever comes back first may lead before the others are there.
+      for index in 0..<self.count { self.cluster.crash(index, losingWrite: self.random.oneIn(2)) }
+      for index in 0..<self.count where self.random.oneIn(2) { self.cluster.restart(index) }
+    case 1 where self.faults.crashes || self.faults.power: for index in 0..<self.count { self.cluster.restart(index) }
     case 2 where self.faults.partitions:
       let one = (0..<self.count).filter { _ in self.random.oneIn(2) }
       self.cluster.partition(one, from: (0..<self.count).filter { !one.contains($0) })
