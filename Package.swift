@@ -124,6 +124,7 @@ let package = Package(
     tests(
       "Wire",
       uses: ["Gossip", "HealthRecords", "Ledger", "Messages", "NodeCore", "Primitives", "Signing", "Wire"]),
+    tests("Telemetry", uses: ["Telemetry"]),
     tests("Gossip", uses: ["Gossip", "Primitives", "Signing"]),
     tests("Discovery", uses: ["Discovery", "Primitives", "Signing"]),
     tests("HealthRecords", uses: ["HealthRecords", "Messages", "Primitives", "Rules", "Signing", "Wire"]),

@@ -29,7 +29,19 @@ public final class Log: Sendable {
     var path: String?
     var dropped: UInt64 = 0
     var counts: [String: UInt64] = [:]
+    var repeats: [String: Repeats] = [:]
   }
+
+  /// How often an event was written in the present span, and how often it was passed over since.
+  private struct Repeats {
+    var since: Int
+    var written = 0
+    var suppressed: UInt64 = 0
+  }
+
+  /// Of one event so many lines are written in a span of seconds; the next one says how many were passed over.
+  private static let repeatsMax = 20
+  private static let repeatSeconds = 10
 
   private let state: Mutex<State>
   private let level: EventLevel
@@ -65,13 +77,33 @@ public final class Log: Sendable {
   public func emit(_ kind: EventKind, _ fields: KeyValuePairs<String, FieldValue> = [:]) {
     self.state.withLock { state in
       state.counts[kind.name, default: 0] += 1
-      guard kind.level >= self.level else { return }
+      guard kind.level >= self.level, let suppressed = Self.admit(kind, &state) else { return }
       if state.dropped > 0 {
         let line = self.line(.logDropped, ["count": .number(state.dropped)])
         if self.write(line, to: state.descriptor) { state.dropped = 0 }
       }
-      if !self.write(self.line(kind, fields), to: state.descriptor) { state.dropped += 1 }
+      if !self.write(self.line(kind, fields, suppressed: suppressed), to: state.descriptor) { state.dropped += 1 }
     }
+  }
+
+  /// How many lines of this event were passed over before this one; nil where this one is too.
+  private static func admit(_ kind: EventKind, _ state: inout State) -> UInt64? {
+    guard kind.level != .audit else { return 0 }
+    var now = timespec()
+    unsafe clock_gettime(CLOCK_MONOTONIC, &now)
+    var repeats = state.repeats[kind.name] ?? Repeats(since: now.tv_sec)
+    defer { state.repeats[kind.name] = repeats }
+    var suppressed: UInt64 = 0
+    if now.tv_sec - repeats.since >= Self.repeatSeconds {
+      suppressed = repeats.suppressed
+      repeats = Repeats(since: now.tv_sec)
+    }
+    guard repeats.written < Self.repeatsMax else {
+      repeats.suppressed += 1
+      return nil
+    }
+    repeats.written += 1
+    return suppressed
   }
 
   private func write(_ line: String, to descriptor: Int32) -> Bool {
@@ -80,7 +112,9 @@ public final class Log: Sendable {
     return count == bytes.count
   }
 
-  private func line(_ kind: EventKind, _ fields: KeyValuePairs<String, FieldValue>) -> String {
+  private func line(
+    _ kind: EventKind, _ fields: KeyValuePairs<String, FieldValue>, suppressed: UInt64 = 0
+  ) -> String {
     let isText = self.format == .text
     var parts =
       isText
@@ -98,6 +132,7 @@ public final class Log: Sendable {
         parts.append(plain ? "\(name)=\(text)" : (isText ? "\(name)=" : "\"\(name)\":") + Self.quoted(text))
       }
     }
+    if suppressed > 0 { parts.append(isText ? "suppressed=\(suppressed)" : "\"suppressed\":\(suppressed)") }
     return isText ? parts.joined(separator: " ") + "\n" : "{" + parts.joined(separator: ",") + "}\n"
   }
 
