@@ -76,11 +76,6 @@ extension ReceiptWaiters {
 }
 
 extension NodeDriver {
-  /// Gives checked transactions to the lane; those that were executed before get their first receipt at once.
-  func submit(_ transactions: [[UInt8]], _ identifiers: [Digest]) {
-    self.give(.submitted(transactions))
-  }
-
   func executed(_ write: ExecutionWrite, _ receipts: [Receipt]) {
     self.eraseFromVault(write)
     if self.receipts.count > 0 { for receipt in receipts { self.receipts.resolve(receipt) } }

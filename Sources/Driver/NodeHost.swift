@@ -123,7 +123,7 @@ public actor NodeHost: NodeService {
       let batch = ReceiptWaiters.Batch(
         count: identifiers.count, deadline: self.loop.now + Self.submitTimeout, continuation)
       driver.receipts.add(identifiers, batch)
-      driver.submit(transactions.map(\.bytes), identifiers)
+      driver.give(.submitted(transactions.map(\.bytes)))
     }
     let known = receipts.compactMap { $0 }
     guard known.count == receipts.count else { throw .notOrderedYet }
