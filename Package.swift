@@ -102,8 +102,8 @@ let package = Package(
     .target(
       name: "Simulator",
       dependencies: [
-        "HealthRecords", "Ledger", "Messages", "NodeCore", "Ordering", "PBFT", "Primitives", "Rules", "Sessions",
-        "Signing", "Wire",
+        "Gossip", "HealthRecords", "Lanes", "Ledger", "Merkle", "Messages", "NodeCore", "Ordering", "PBFT", "Primitives",
+        "Rules", "Sessions", "Signing", "Wire",
       ], path: "Simulations/Simulator", swiftSettings: house),
     .executableTarget(
       name: "ConsiliumSim",

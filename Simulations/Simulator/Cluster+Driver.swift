@@ -1,226 +1,276 @@
+internal import HealthRecords
+internal import Ledger
+internal import Lanes
+internal import Messages
+internal import NodeCore
 internal import Ordering
 internal import PBFT
-internal import HealthRecords
-public import Ledger
-public import Messages
-public import NodeCore
-public import Primitives
-public import Rules
+internal import Primitives
+internal import Rules
 internal import Sessions
 internal import Signing
 internal import Wire
 
 /// The second driver: what the production driver does with sockets and LMDB, done in virtual time.
 extension Cluster {
-  func start(_ index: Int) {
-    let member = self.members[index]
-    member.state = member.disk.state
-    member.node = Node(
-      genesis: self.genesis, index: index, parameters: self.parameters, rules: self.rules,
-      restoring: member.disk.restore(limits: self.genesis.limits), seed: self.random.next(), at: self.now)
-    self.give(.timerFired, to: index)
-    for other in 0..<self.count where other != index { self.connect(index, other) }
+  func start(_ slot: Int) {
+    let machine = self.machines[slot]
+    machine.state = machine.disk.state
+    machine.node = Node(
+      genesis: self.genesis, index: machine.member, parameters: self.parameters, rules: self.rules,
+      restoring: machine.disk.restore(limits: self.genesis.limits), seed: self.random.next(), at: self.now)
+    self.give(.timerFired, to: slot)
+    for other in 0..<self.slotCount where other != slot { self.connect(slot, other) }
   }
 
   func connect(_ one: Int, _ other: Int) {
-    guard self.members[one].node != nil, self.members[other].node != nil, !self.isBlocked(one, other) else { return }
+    guard self.machines[one].member != self.machines[other].member, !self.isOpen[one * self.slotCount + other],
+      self.machines[one].node != nil, self.machines[other].node != nil, !self.isBlocked(one, other)
+    else { return }
     for (from, to) in [(one, other), (other, one)] {
-      self.links[from * self.count + to] += 1
-      self.linkBusyUntil[from * self.count + to] = self.now
+      self.links[from * self.slotCount + to] += 1
+      self.linkBusyUntil[from * self.slotCount + to] = self.now
+      self.isOpen[from * self.slotCount + to] = true
     }
-    self.give(.connected(other), to: one)
-    self.give(.connected(one), to: other)
+    self.meet(one, self.machines[other].member)
+    self.meet(other, self.machines[one].member)
+  }
+
+  private func meet(_ slot: Int, _ member: ReplicaIndex) {
+    if self.machines[slot].node?.connected.contains(member) == false { self.give(.connected(member), to: slot) }
   }
 
   func disconnect(_ one: Int, _ other: Int) {
-    self.links[one * self.count + other] += 1
-    self.links[other * self.count + one] += 1
-    if self.members[one].node?.connected.contains(other) == true { self.give(.disconnected(other), to: one) }
-    if self.members[other].node?.connected.contains(one) == true { self.give(.disconnected(one), to: other) }
+    guard self.isOpen[one * self.slotCount + other] else { return }
+    for (from, to) in [(one, other), (other, one)] {
+      self.links[from * self.slotCount + to] += 1
+      self.isOpen[from * self.slotCount + to] = false
+    }
+    self.part(one, self.machines[other].member)
+    self.part(other, self.machines[one].member)
+  }
+
+  private func part(_ slot: Int, _ member: ReplicaIndex) {
+    guard self.machines[slot].node?.connected.contains(member) == true else { return }
+    let others = (0..<self.slotCount).contains {
+      self.machines[$0].member == member && self.isOpen[slot * self.slotCount + $0]
+    }
+    if !others { self.give(.disconnected(member), to: slot) }
   }
 
   func isBlocked(_ one: Int, _ other: Int) -> Bool {
-    self.blocked.contains(min(one, other) * self.count + max(one, other))
+    self.blocked.contains(min(one, other) * self.slotCount + max(one, other))
   }
 
-  func give(_ input: Node.Input, to index: Int) {
-    let member = self.members[index]
+  func give(_ input: Node.Input, to slot: Int) {
+    let machine = self.machines[slot]
+    let incarnation = machine.incarnation
     var inputs = [input]
-    while !inputs.isEmpty, member.node != nil {
+    while !inputs.isEmpty, machine.node != nil, machine.incarnation == incarnation {
       let next = inputs.removeFirst()
-      self.step(next, index, &inputs)
+      self.step(next, slot, &inputs)
     }
-    self.flush(index)
-    self.setTimer(index)
+    guard machine.incarnation == incarnation else { return }
+    self.flush(slot)
+    self.setTimer(slot)
   }
 
-  private func step(_ input: Node.Input, _ index: Int, _ inputs: inout [Node.Input]) {
-    let member = self.members[index]
+  private func step(_ input: Node.Input, _ slot: Int, _ inputs: inout [Node.Input]) {
+    let machine = self.machines[slot]
+    let incarnation = machine.incarnation
     var effects: [NodeEffect] = []
-    _ = member.node?.step(input, at: self.moment(index), reader: member.state, into: &effects)
-    member.node?.replica.checkInvariants()
-    for effect in effects { self.perform(effect, index, &inputs) }
+    _ = machine.node?.step(input, at: self.moment(slot), reader: machine.state, into: &effects)
+    machine.node?.replica.checkInvariants()
+    for effect in effects {
+      guard machine.incarnation == incarnation else { return }
+      self.perform(effect, slot, &inputs)
+      self.countDownToCrash(slot)
+    }
   }
 
-  private func perform(_ effect: NodeEffect, _ index: Int, _ inputs: inout [Node.Input]) {
-    let member = self.members[index]
+  private func countDownToCrash(_ slot: Int) {
+    guard let left = self.machines[slot].effectsUntilCrash else { return }
+    self.machines[slot].effectsUntilCrash = left - 1
+    if left <= 1 { self.crash(slot, losingWrite: self.random.oneIn(2)) }
+  }
+
+  private func perform(_ effect: NodeEffect, _ slot: Int, _ inputs: inout [Node.Input]) {
+    let machine = self.machines[slot]
     switch effect {
-    case .persist(let write): member.gate.persist(write)
+    case .persist(let write): machine.gate.persist(write)
     case .send(let to, let channel, let bytes):
-      if member.gate.pass(.send(to, channel, bytes)) != nil { self.transmit(bytes, on: channel, from: index, to: to) }
+      if machine.gate.pass(.send(to, channel, bytes)) != nil { self.transmit(bytes, on: channel, from: slot, to: to) }
     case .handBack(let item):
-      if member.gate.pass(.handBack(item)) != nil { inputs.append(.durable(item)) }
+      if machine.gate.pass(.handBack(item)) != nil { inputs.append(.durable(item)) }
     case .sign(let request):
-      let seconds = self.moment(index).wall.milliseconds / 1000
-      let item = member.keys.sign(request, network: self.genesis.network, as: index, seconds: seconds)
-      self.step(.signed(item), index, &inputs)
+      self.charge(slot, self.world.processor.signing)
+      self.step(.signed(self.sign(request, slot)), slot, &inputs)
     case .serveBlocks(let to, let request):
-      let blocks = member.disk.blocks(
+      let blocks = machine.disk.blocks(
         lane: request.lane, from: request.above.next, through: request.head.position)
       if !blocks.isEmpty { inputs.append(.said(.blocks(blocks), to: to)) }
     case .serveDecisions(let to, let from, let through):
       let decisions = (from.number...through.number).prefix(64).compactMap {
-        member.disk.decisions[SequenceNumber($0)]
+        machine.disk.decisions[SequenceNumber($0)]
       }
       if !decisions.isEmpty { inputs.append(.said(.decisions(decisions), to: to)) }
     case .executed(let write, let receipts):
-      member.state.apply(write.writes)
-      for receipt in receipts where member.receipts[receipt.identifier] == nil {
-        member.receipts[receipt.identifier] = receipt
+      self.charge(slot, self.world.processor.transaction * UInt64(receipts.count))
+      machine.state.apply(write.writes)
+      for receipt in receipts where machine.receipts[receipt.identifier] == nil {
+        machine.receipts[receipt.identifier] = receipt
       }
+      self.recorder?.executed(write, receipts, at: slot, self.now)
     case .continueExecution:
-      self.queue.add(.slice(index, incarnation: member.incarnation), at: self.now)
+      self.queue.add(.slice(slot, incarnation: machine.incarnation), at: self.now)
     case .question, .answer: break
-    case .report(let event): self.reports.append((index, event))
+    case .report(let event):
+      self.reports.append((self.now, slot, event))
+      self.recorder?.reported(event, at: slot, self.now)
     }
   }
 
-  func settle(_ index: Int, _ batch: UInt64) {
-    let member = self.members[index]
-    member.disk.write(member.writing)
-    member.writing = []
-    for item in member.gate.settle(batch) {
+  /// What a slot signs, truly or as modelled.
+  func sign(_ request: Signable, _ slot: Int) -> SignedItem {
+    let machine = self.machines[slot]
+    let seconds = self.moment(slot).wall.milliseconds / 1000
+    let (network, index) = (self.genesis.network, machine.member)
+    switch self.world.cryptography {
+    case .real: return machine.keys.sign(request, network: network, as: index, seconds: seconds)
+    case .modelled:
+      return machine.keys.sign(request, network: network, as: index, seconds: seconds) { _ in .unsigned }
+    }
+  }
+
+  func settle(_ slot: Int, _ batch: UInt64) {
+    let machine = self.machines[slot]
+    let incarnation = machine.incarnation
+    machine.disk.write(machine.writing)
+    machine.writing = []
+    for item in machine.gate.settle(batch) {
+      guard machine.incarnation == incarnation else { return }
       switch item {
-      case .send(let to, let channel, let bytes): self.transmit(bytes, on: channel, from: index, to: to)
-      case .handBack(let item): self.give(.durable(item), to: index)
+      case .send(let to, let channel, let bytes): self.transmit(bytes, on: channel, from: slot, to: to)
+      case .handBack(let item): self.give(.durable(item), to: slot)
       }
     }
-    self.flush(index)
+    if machine.incarnation == incarnation { self.flush(slot) }
   }
 
-  private func flush(_ index: Int) {
-    let member = self.members[index]
-    guard member.node != nil, let (number, writes) = member.gate.takeBatch() else { return }
-    member.writing = writes
-    let span = self.world.syncMin.nanoseconds + self.random.below(self.world.syncSpread.nanoseconds + 1)
-    self.queue.add(
-      .synced(index, number, incarnation: member.incarnation), at: self.now + Span(nanoseconds: span))
-  }
-
-  private func setTimer(_ index: Int) {
-    let member = self.members[index]
-    guard let due = member.node.map({ max($0.deadline, self.now) }) else { return }
-    guard member.timerAt.map({ due < $0 || $0 < self.now }) ?? true else { return }
-    member.timerAt = due
-    self.queue.add(.timer(index, due, incarnation: member.incarnation), at: due)
-  }
-
-  private func transmit(_ bytes: [UInt8], on channel: Channel, from: Int, to: Int) {
-    guard self.members[from].node?.connected.contains(to) == true else { return }
-    var payload = bytes
-    if let tamper, let message = try? PeerMessage.decode(bytes) {
-      guard let changed = tamper(from, to, message) else { return }
-      payload = changed.encoded
+  private func flush(_ slot: Int) {
+    let machine = self.machines[slot]
+    guard machine.node != nil, machine.gate.batchInFlight == nil else { return }
+    guard !machine.isDiskFull else {
+      // As the production driver: what cannot be stored stops the node, and nothing that waits for it leaves.
+      if !machine.gate.isIdle { self.crash(slot, losingWrite: true) }
+      return
     }
-    if self.world.lossOneIn > 0, self.random.oneIn(self.world.lossOneIn) { return }
-    let link = from * self.count + to
-    let span = self.world.latencyMin.nanoseconds + self.random.below(self.world.latencySpread.nanoseconds + 1)
-    let arrival = max(self.now + Span(nanoseconds: span), self.linkBusyUntil[link])
-    self.linkBusyUntil[link] = arrival
-    self.queue.add(.deliver(from: from, to: to, channel, payload, link: self.links[link]), at: arrival)
+    guard let (number, writes) = machine.gate.takeBatch() else { return }
+    machine.writing = writes
+    let disk = self.world.disk
+    var span = disk.syncMin.nanoseconds + self.random.below(disk.syncSpread.nanoseconds + 1)
+    if disk.bytesPerSecond > 0 {
+      span += writes.reduce(0) { $0 + $1.approximateBytes } * 1_000_000_000 / disk.bytesPerSecond
+    }
+    self.recorder?.synced(at: slot)
+    self.queue.add(
+      .synced(slot, number, incarnation: machine.incarnation),
+      at: self.now + Span(nanoseconds: span * machine.diskFactor))
+  }
+
+  private func setTimer(_ slot: Int) {
+    let machine = self.machines[slot]
+    guard let due = machine.node.map({ max($0.deadline, self.now) }) else { return }
+    guard machine.timerAt.map({ due < $0 || $0 < self.now }) ?? true else { return }
+    machine.timerAt = due
+    self.queue.add(.timer(slot, due, incarnation: machine.incarnation), at: due)
+  }
+
+  private func transmit(_ bytes: [UInt8], on channel: Channel, from slot: Int, to member: ReplicaIndex) {
+    for to in 0..<self.slotCount where self.machines[to].member == member && self.isOpen[slot * self.slotCount + to] {
+      let packet = self.packet(bytes, on: channel)
+      guard self.machines[slot].adversary != nil, let message = packet.message else {
+        self.depart(packet, from: slot, to: to)
+        continue
+      }
+      for utterance in self.mislead(message, from: slot, to: member) {
+        let made: Packet =
+          switch utterance.content {
+          case .message(let said): Packet(said.encoded, on: said.channel)
+          case .bytes(let bytes): Packet(bytes, on: channel)
+          }
+        guard utterance.delay.nanoseconds > 0 else {
+          self.depart(made, from: slot, to: to)
+          continue
+        }
+        let link = self.links[slot * self.slotCount + to]
+        self.queue.add(.depart(from: slot, to: to, made, link: link), at: self.now + utterance.delay)
+      }
+    }
+  }
+
+  private func mislead(_ message: PeerMessage, from slot: Int, to member: ReplicaIndex) -> [Utterance] {
+    var scene = Scene(
+      from: self.machines[slot].member, to: member, now: self.now, configuration: self.genesis.configuration,
+      random: SeededGenerator(seed: self.random.next()), sign: { self.sign($0, slot) })
+    return self.machines[slot].adversary?.intercept(message, &scene) ?? []
+  }
+
+  /// One packet for all receivers of the same bytes.
+  private func packet(_ bytes: [UInt8], on channel: Channel) -> Packet {
+    if let last = self.lastPacket, last.channel == channel, last.bytes == bytes { return last }
+    let packet = Packet(bytes, on: channel)
+    self.lastPacket = packet
+    return packet
+  }
+
+  private func depart(_ packet: Packet, from: Int, to: Int) {
+    let machine = self.machines[from]
+    let ready = max(self.now, machine.busyUntil, machine.uplinkBusyUntil)
+    machine.uplinkBusyUntil = ready + self.world.network.occupation(bytes: packet.bytes.count)
+    self.recorder?.sent(packet, from: from, to: to, self.now)
+    if machine.uplinkBusyUntil > self.now {
+      let link = self.links[from * self.slotCount + to]
+      self.queue.add(.depart(from: from, to: to, packet, link: link), at: machine.uplinkBusyUntil)
+    } else {
+      self.travel(packet, from: from, to: to)
+    }
+  }
+
+  func travel(_ original: Packet, from: Int, to: Int) {
+    var packet = original
+    if let tamper, let message = packet.message {
+      guard let changed = tamper(from, to, message) else { return }
+      if changed.encoded != packet.bytes { packet = Packet(changed.encoded, on: packet.channel) }
+    }
+    let isFiltered = self.filters.contains {
+      $0.kind == packet.kind && $0.from.contains(from) && $0.to.contains(to)
+    }
+    guard !isFiltered else { return }
+    let network = self.world.network
+    if network.lossOneIn > 0, self.random.oneIn(network.lossOneIn) { return }
+    let copies = network.duplicationOneIn > 0 && self.random.oneIn(network.duplicationOneIn) ? 2 : 1
+    for _ in 0..<copies {
+      let pair = from * self.slotCount + to
+      let span = network.draw(from: from, to: to, &self.random)
+      var arrival = self.now + span * (self.slowness[pair] ?? 1)
+      let overtakes = network.reorderingOneIn > 0 && self.random.oneIn(network.reorderingOneIn)
+      if !overtakes { arrival = max(arrival, self.linkBusyUntil[pair]) }
+      self.linkBusyUntil[pair] = max(arrival, self.linkBusyUntil[pair])
+      self.queue.add(.deliver(from: from, to: to, packet, link: self.links[pair]), at: arrival)
+    }
   }
 }
 
-/// What tests and scenarios do to a cluster, and what they ask of it.
-extension Cluster {
-  /// Submits transactions to a member, as its API would after checking them.
-  public func submit(_ transactions: [Transaction], to index: Int) {
-    self.give(.submitted(transactions.map(\.encoded)), to: index)
-  }
-
-  /// Stops a member at once; `tearing` loses the batch that is being written, otherwise it reached the disk.
-  public func crash(_ index: Int, losingWrite: Bool) {
-    let member = self.members[index]
-    guard member.node != nil else { return }
-    for other in 0..<self.count where other != index { self.disconnect(index, other) }
-    member.node = nil
-    member.incarnation += 1
-    if !losingWrite { member.disk.write(member.writing) }
-    member.writing = []
-    member.gate = DurabilityGate()
-    member.timerAt = nil
-    member.receipts = [:]
-    member.isPaused = false
-    member.paused = []
-  }
-
-  /// Starts a stopped member on what its disk kept.
-  public func restart(_ index: Int) {
-    guard self.members[index].node == nil else { return }
-    self.start(index)
-  }
-
-  /// Stops time for a member, as SIGSTOP does, or lets it go on with all that has come meanwhile.
-  public func pause(_ index: Int) { self.members[index].isPaused = true }
-  /// Lets a paused member go on.
-  public func resume(_ index: Int) {
-    self.members[index].isPaused = false
-    let events = self.members[index].paused
-    self.members[index].paused = []
-    for event in events { self.handle(event) }
-  }
-
-  /// Cuts every connection between the two groups.
-  public func partition(_ one: [Int], from other: [Int]) {
-    for a in one {
-      for b in other {
-        self.blocked.insert(min(a, b) * self.count + max(a, b))
-        self.disconnect(a, b)
-      }
+extension StoreWrite {
+  /// About how many bytes it puts on the disk.
+  var approximateBytes: UInt64 {
+    switch self {
+    case .block(let block): UInt64(block.body.count) + 200
+    case .ordering: 400
+    case .execution(let write):
+      UInt64(write.identifiers.count) * 48 + write.writes.reduce(200) { $0 + UInt64($1.value?.count ?? 0) + 40 }
+    case .signedCheckpoint, .stableCheckpoint: 600
     }
-  }
-
-  /// Mends all partitions.
-  public func heal() {
-    let pairs = self.blocked
-    self.blocked = []
-    for pair in pairs.sorted() { self.connect(pair / self.count, pair % self.count) }
-  }
-
-  /// Asks the node to do something, as its operator or a peer would.
-  public func input(_ input: Node.Input, to index: Int) { self.give(input, to: index) }
-
-  /// A member's node; nil while it is stopped.
-  public func node(_ index: Int) -> Node? { self.members[index].node }
-  /// What a member has durably.
-  public func disk(_ index: Int) -> SimulatedDisk { self.members[index].disk }
-  /// The receipt of a transaction at a member since it started.
-  public func receipt(_ identifier: Digest, at index: Int) -> Receipt? { self.members[index].receipts[identifier] }
-  /// All receipts at a member since it started.
-  public func receipts(at index: Int) -> [Digest: Receipt] { self.members[index].receipts }
-  /// The state of a member, for reading.
-  public func state(_ index: Int) -> MemoryState { self.members[index].state }
-
-  /// I1, I4: what members executed durably is the prefix of one history. A sentence where it is not.
-  public func checkAgreement() -> String? {
-    for one in 0..<self.count {
-      for other in 0..<one {
-        let pairs = zip(self.members[one].disk.executions, self.members[other].disk.executions)
-        for (left, right) in pairs where left.position != right.position || left.cut != right.cut {
-          return "I1: members \(other) and \(one) differ at \(left.record.sequence)"
-        }
-      }
-    }
-    return nil
   }
 }

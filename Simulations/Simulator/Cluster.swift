@@ -9,31 +9,18 @@ internal import Sessions
 public import Signing
 
 /// Members in one process on a deterministic network: virtual time, one seed, the production node unchanged.
+///
+/// A *slot* is one simulated machine. Slot i is member i; further slots are twins, which hold a member's keys too.
 public final class Cluster {
-  /// How the world behaves.
-  public struct World: Sendable {
-    /// The shortest time that a message takes.
-    public var latencyMin = Span.microseconds(200)
-    /// By how much more it may take.
-    public var latencySpread = Span.microseconds(800)
-    /// How long a sync takes at least.
-    public var syncMin = Span.microseconds(200)
-    /// By how much more it may take.
-    public var syncSpread = Span.microseconds(2000)
-    /// One message in so many is lost, though its connection lives; 0 for none.
-    public var lossOneIn: UInt64 = 0
-    /// The wall clock at the start.
-    public var wallStart = Timestamp(milliseconds: 1_750_000_000_000)
-    /// A calm local network.
-    public init() {}
-  }
-
   /// Something that happens at a point in time.
   enum Event {
-    case deliver(from: Int, to: Int, Channel, [UInt8], link: UInt64)
+    case deliver(from: Int, to: Int, Packet, link: UInt64)
     case synced(Int, UInt64, incarnation: Int)
     case timer(Int, Tick, incarnation: Int)
     case slice(Int, incarnation: Int)
+    case wake(Int, incarnation: Int)
+    case depart(from: Int, to: Int, Packet, link: UInt64)
+    case planned(Int)
   }
 
   /// What waits for a write.
@@ -42,9 +29,10 @@ public final class Cluster {
     case handBack(SignedItem)
   }
 
-  /// One simulated member.
-  final class SimulatedMember {
+  /// One simulated machine.
+  final class Machine {
     let keys: NodeKeys
+    let member: ReplicaIndex
     var node: Node?
     var disk: SimulatedDisk
     var state: MemoryState
@@ -54,10 +42,21 @@ public final class Cluster {
     var timerAt: Tick?
     var receipts: [Digest: Receipt] = [:]
     var isPaused = false
-    var paused: [Event] = []
+    /// Until when its processor is busy; what comes meanwhile waits in `held`.
+    var busyUntil = Tick.zero
+    var held: [Event] = []
+    var isWaking = false
+    var uplinkBusyUntil = Tick.zero
+    /// After how many further effects it stops; nil for never.
+    var effectsUntilCrash: Int?
+    var adversary: (any Adversary)?
+    /// By how much longer than others its disk syncs, and whether it is full.
+    var diskFactor: UInt64 = 1
+    var isDiskFull = false
 
-    init(keys: consuming NodeKeys, disk: SimulatedDisk) {
+    init(keys: consuming NodeKeys, member: ReplicaIndex, disk: SimulatedDisk) {
       self.keys = keys
+      self.member = member
       self.disk = disk
       self.state = disk.state
     }
@@ -71,29 +70,51 @@ public final class Cluster {
   public private(set) var now = Tick.zero
   /// Changes a message on its way, or drops it (nil): for lies and losses.
   public var tamper: ((_ from: Int, _ to: Int, PeerMessage) -> PeerMessage?)?
-  /// The digest of everything that happened, in order: equal for equal seeds.
-  public private(set) var trace = Digest.zero
+  /// What is measured, where somebody wants to know.
+  public var recorder: Recorder?
   /// How many events happened.
   public private(set) var eventCount = 0
   /// What nodes reported, in order.
-  public internal(set) var reports: [(member: Int, event: NodeEvent)] = []
-  let members: [SimulatedMember]
+  public internal(set) var reports: [(at: Tick, slot: Int, event: NodeEvent)] = []
+  let machines: [Machine]
   let parameters: Node.Parameters
   let rules: any ExecutionRules
-  private let checker: MessageChecker
+  let checker: MessageChecker
   var random: SeededGenerator
   var queue = EventQueue<Event>()
+  /// A number for each ordered pair of slots that grows when their connection breaks.
   var links: [UInt64]
   var linkBusyUntil: [Tick]
+  var isOpen: [Bool]
+  /// Ordered pairs of slots between which nothing can connect.
   var blocked: Set<Int> = []
+  /// How many times longer than others a pair's messages take.
+  var slowness: [Int: UInt64] = [:]
+  /// Messages of a kind that vanish between two slots.
+  var filters: [Filter] = []
+  var plans: [Int: () -> Void] = [:]
+  private var planCount = 0
+  /// The last packet made: a broadcast shares one.
+  var lastPacket: Packet?
+  private var traceWords: (UInt64, UInt64) = (0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344)
+  /// How many slots there are: members and twins.
+  public let slotCount: Int
   let count: Int
 
-  /// A cluster of `count` members whose everything follows from `seed`.
+  /// Messages of one kind that vanish on some links.
+  struct Filter {
+    let kind: MessageKind
+    let from: Set<Int>
+    let to: Set<Int>
+  }
+
+  /// A cluster of `count` members whose everything follows from `seed`; each of `twins` runs a second time.
   public init(
     count: Int, seed: UInt64, limits: LedgerLimits = LedgerLimits(), parameters: Node.Parameters = Node.Parameters(),
-    world: World = World(), rules: any ExecutionRules = HealthRules()
+    world: World = World(), rules: any ExecutionRules = HealthRules(), twins: [ReplicaIndex] = []
   ) {
     self.count = count
+    self.slotCount = count + twins.count
     self.random = SeededGenerator(seed: seed)
     (self.world, self.parameters, self.rules) = (world, parameters, rules)
     let described = (0..<count).map { Self.describe($0) }
@@ -103,15 +124,19 @@ public final class Cluster {
     self.genesis = genesis
     self.checker = MessageChecker(
       network: genesis.network, configuration: genesis.configuration, limits: genesis.limits)
-    self.links = Array(repeating: 0, count: count * count)
-    self.linkBusyUntil = Array(repeating: .zero, count: count * count)
-    self.members = (0..<count).map {
-      SimulatedMember(keys: Self.keys($0), disk: SimulatedDisk(genesis.configuration))
+    let slots = self.slotCount
+    self.links = Array(repeating: 0, count: slots * slots)
+    self.linkBusyUntil = Array(repeating: .zero, count: slots * slots)
+    self.isOpen = Array(repeating: false, count: slots * slots)
+    self.machines = (Array(0..<count) + twins).map {
+      Machine(keys: Self.keys($0), member: $0, disk: SimulatedDisk(genesis.configuration))
     }
-    for index in 0..<count { self.start(index) }
+    for slot in 0..<slots { self.start(slot) }
   }
 
-  static func secret(_ use: StaticString, _ index: Int) -> [UInt8] { Hash.blake2b(use, [UInt8(index)]).bytes }
+  static func secret(_ use: StaticString, _ index: Int) -> [UInt8] {
+    Hash.blake2b(use, [UInt8(truncatingIfNeeded: index)]).bytes
+  }
 
   /// The keys of a member: for tests that lie in its name.
   public static func keys(_ index: Int) -> NodeKeys {
@@ -141,9 +166,12 @@ public final class Cluster {
       addresses: [])
   }
 
-  /// Both clocks of a member.
-  func moment(_ index: Int) -> Moment {
-    Moment(tick: self.now, wall: self.world.wallStart.adding(milliseconds: self.now.nanoseconds / 1_000_000))
+  /// Both clocks of a slot.
+  func moment(_ slot: Int) -> Moment { Moment(tick: self.now, wall: self.world.wall(of: slot, at: self.now)) }
+
+  /// The digest of everything that happened, in order: equal for equal seeds.
+  public var trace: Digest {
+    Digest(words: (self.traceWords.0, self.traceWords.1, UInt64(self.eventCount), self.now.nanoseconds))
   }
 
   /// Executes the next event; false where there is none.
@@ -174,51 +202,109 @@ public final class Cluster {
     return true
   }
 
-  private func note(_ kind: UInt8, _ member: Int, _ bytes: [UInt8]) {
-    var time = self.now.nanoseconds
-    var head: [UInt8] = [kind, UInt8(truncatingIfNeeded: member)]
-    for _ in 0..<8 {
-      head.append(UInt8(truncatingIfNeeded: time))
-      time >>= 8
-    }
-    self.trace = Hash.blake2b("trace", self.trace.bytes, head, bytes)
+  /// Does something at a point in virtual time.
+  public func plan(at tick: Tick, _ action: @escaping () -> Void) {
+    self.plans[self.planCount] = action
+    self.queue.add(.planned(self.planCount), at: max(tick, self.now))
+    self.planCount += 1
+  }
+
+  /// Mixes an event into the trace: what happened, where, when, and to which bytes.
+  private func note(_ kind: UInt64, _ slot: Int, _ fingerprint: UInt64) {
+    var word = self.traceWords.0 ^ (kind << 56) ^ (UInt64(slot) << 40) ^ self.now.nanoseconds
+    word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    word = (word ^ fingerprint ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
+    self.traceWords.1 = (self.traceWords.1 &+ word) &* 0x9E37_79B9_7F4A_7C15
+    self.traceWords.0 = word ^ (word >> 31)
   }
 
   func handle(_ event: Event) {
     switch event {
-    case .deliver(let from, let to, let channel, let bytes, let link):
-      guard self.links[from * self.count + to] == link else { return }
-      if self.holdBack(event, of: to) { return }
-      self.note(1, to, bytes)
-      self.receive(bytes, on: channel, from: from, to: to)
-    case .synced(let index, let batch, let incarnation):
-      guard self.members[index].incarnation == incarnation else { return }
-      if self.holdBack(event, of: index) { return }
-      self.note(2, index, [])
-      self.settle(index, batch)
-    case .timer(let index, let tick, let incarnation):
-      guard self.members[index].incarnation == incarnation, self.members[index].timerAt == tick else { return }
-      if self.holdBack(event, of: index) { return }
-      self.members[index].timerAt = nil
-      self.note(3, index, [])
-      self.give(.timerFired, to: index)
-    case .slice(let index, let incarnation):
-      guard self.members[index].incarnation == incarnation else { return }
-      if self.holdBack(event, of: index) { return }
-      self.give(.sliceDue, to: index)
+    case .depart(let from, let to, let packet, let link):
+      guard self.links[from * self.slotCount + to] == link else { return }
+      self.travel(packet, from: from, to: to)
+    case .planned(let number):
+      self.note(5, 0, UInt64(number))
+      self.plans.removeValue(forKey: number)?()
+    case .wake(let slot, let incarnation):
+      guard self.machines[slot].incarnation == incarnation else { return }
+      self.machines[slot].isWaking = false
+      self.catchUp(slot)
+    case .deliver(_, let slot, _, _), .synced(let slot, _, _), .timer(let slot, _, _), .slice(let slot, _):
+      guard self.isCurrent(event) else { return }
+      guard !self.machines[slot].isPaused, self.now >= self.machines[slot].busyUntil, self.machines[slot].held.isEmpty
+      else {
+        self.machines[slot].held.append(event)
+        self.wakeWhenFree(slot)
+        return
+      }
+      self.happen(event, slot)
     }
   }
 
-  private func holdBack(_ event: Event, of index: Int) -> Bool {
-    guard self.members[index].isPaused else { return false }
-    self.members[index].paused.append(event)
-    return true
+  /// Whether an event still concerns anybody: its connection, its member or its timer may be gone.
+  private func isCurrent(_ event: Event) -> Bool {
+    switch event {
+    case .deliver(let from, let to, _, let link): self.links[from * self.slotCount + to] == link
+    case .synced(let slot, _, let incarnation), .slice(let slot, let incarnation), .wake(let slot, let incarnation):
+      self.machines[slot].incarnation == incarnation
+    case .timer(let slot, let tick, let incarnation):
+      self.machines[slot].incarnation == incarnation && self.machines[slot].timerAt == tick
+    case .depart, .planned: true
+    }
   }
 
-  private func receive(_ bytes: [UInt8], on channel: Channel, from: Int, to: Int) {
-    guard self.members[to].node != nil else { return }
+  private func happen(_ event: Event, _ slot: Int) {
+    switch event {
+    case .deliver(let from, _, let packet, _):
+      self.note(1, slot, packet.fingerprint)
+      self.receive(packet, from: self.machines[from].member, at: slot)
+    case .synced(_, let batch, _):
+      self.note(2, slot, 0)
+      self.settle(slot, batch)
+    case .timer:
+      self.machines[slot].timerAt = nil
+      self.note(3, slot, 0)
+      self.give(.timerFired, to: slot)
+    case .slice:
+      self.note(4, slot, 0)
+      self.give(.sliceDue, to: slot)
+    case .wake, .depart, .planned: preconditionFailure("handled before")
+    }
+  }
+
+  /// Lets a machine go on with what waited, one event at a time, as its processor allows.
+  func catchUp(_ slot: Int) {
+    let machine = self.machines[slot]
+    while !machine.isPaused, self.now >= machine.busyUntil, !machine.held.isEmpty {
+      let event = machine.held.removeFirst()
+      if self.isCurrent(event) { self.happen(event, slot) }
+    }
+    self.wakeWhenFree(slot)
+  }
+
+  private func wakeWhenFree(_ slot: Int) {
+    let machine = self.machines[slot]
+    guard !machine.isPaused, !machine.isWaking, !machine.held.isEmpty else { return }
+    machine.isWaking = true
+    self.queue.add(.wake(slot, incarnation: machine.incarnation), at: max(self.now, machine.busyUntil))
+  }
+
+  /// Occupies a machine's processor.
+  func charge(_ slot: Int, _ span: Span) {
+    guard span.nanoseconds > 0 else { return }
+    self.machines[slot].busyUntil = max(self.machines[slot].busyUntil, self.now) + span
+  }
+
+  private func receive(_ packet: Packet, from member: ReplicaIndex, at slot: Int) {
+    guard self.machines[slot].node != nil else { return }
+    let cost = self.world.processor
+    let verification = cost.verification.nanoseconds * packet.signatureCount / max(1, cost.cores)
+    let copying = cost.kibibyte.nanoseconds * UInt64(packet.bytes.count) / 1024
+    self.charge(slot, Span(nanoseconds: cost.message.nanoseconds + verification + copying))
+    self.recorder?.received(packet, at: slot, self.now)
     do {
-      self.give(.received(try self.checker.check(bytes, on: channel), from: from), to: to)
-    } catch { self.give(.refused(from: from), to: to) }
+      self.give(.received(try packet.check(self.checker, self.world.cryptography), from: member), to: slot)
+    } catch { self.give(.refused(from: member), to: slot) }
   }
 }

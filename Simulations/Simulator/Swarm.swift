@@ -85,10 +85,10 @@ public final class SwarmRun {
     faults.pauses = random.oneIn(3)
     faults.stepDowns = random.oneIn(4)
     faults.slowDisks = random.oneIn(4)
-    var world = Cluster.World()
-    world.latencySpread = Span(nanoseconds: 100_000 + random.below(random.oneIn(3) ? 40_000_000 : 2_000_000))
-    world.syncSpread = Span(nanoseconds: 100_000 + random.below(faults.slowDisks ? 100_000_000 : 3_000_000))
-    if faults.loss { world.lossOneIn = 3 + random.below(60) }
+    var world = World()
+    world.network.spread = Span(nanoseconds: 100_000 + random.below(random.oneIn(3) ? 40_000_000 : 2_000_000))
+    world.disk.syncSpread = Span(nanoseconds: 100_000 + random.below(faults.slowDisks ? 100_000_000 : 3_000_000))
+    if faults.loss { world.network.lossOneIn = 3 + random.below(60) }
     (self.random, self.faults, self.count) = (random, faults, count)
     self.cluster = Cluster(count: count, seed: seed, world: world)
   }
@@ -168,8 +168,8 @@ public final class SwarmRun {
   }
 
   private func livenessPhase() -> String? {
-    self.cluster.world.lossOneIn = 0
-    self.cluster.world.syncSpread = Span.milliseconds(2)
+    self.cluster.world.network.lossOneIn = 0
+    self.cluster.world.disk.syncSpread = Span.milliseconds(2)
     self.cluster.heal()
     for index in 0..<self.count {
       self.cluster.resume(index)

@@ -109,7 +109,7 @@ struct ReplaySeed: ParsableCommand {
       }
     }
     let report = run.run()
-    for (member, event) in cluster.reports { print("r\(member)  \(event)") }
+    for report in cluster.reports { print("\(report.at.nanoseconds / 1000) µs  r\(report.slot)  \(report.event)") }
     print(
       "seed=\(report.seed) members=\(report.members) faults=\(report.faults.joined(separator: ",")) "
         + "events=\(report.events) executed=\(report.executed) trace=\(report.trace.short)")

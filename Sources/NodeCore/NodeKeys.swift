@@ -31,37 +31,40 @@ public struct NodeKeys: ~Copyable, Sendable {
   public borrowing func sign(
     _ request: Signable, network: Digest, as index: ReplicaIndex, seconds: UInt64
   ) -> SignedItem {
+    self.sign(request, network: network, as: index, seconds: seconds) { self.member.sign($0) }
+  }
+
+  /// The same with another way to make the member key's signatures: a token's, or a simulation's.
+  public borrowing func sign(
+    _ request: Signable, network: Digest, as index: ReplicaIndex, seconds: UInt64, member: ([UInt8]) -> Signature
+  ) -> SignedItem {
     switch request {
     case .block(let header, let body):
-      return .block(Block(header: header, signature: self.member.sign(header.signedBytes), body: body))
+      return .block(Block(header: header, signature: member(header.signedBytes), body: body))
     case .checkpoint(let body):
       return .cosignature(Cosignature(body, signer: index, seconds: seconds, key: self.checkpoint))
-    case .ballot(let ballot): return .ordering(self.sign(ballot, network: network, as: index))
+    case .ballot(let ballot): return .ordering(ballot.signed(network, index, member))
     }
   }
+}
 
-  private borrowing func sign(
-    _ ballot: Ballotable, network: Digest, as index: ReplicaIndex
-  ) -> OrderingMessage {
-    switch ballot {
-    case .prePrepare(let content): return .prePrepare(self.signed(content, network, index))
-    case .prepare(let content): return .prepare(self.signed(content, network, index))
-    case .commit(let content): return .commit(self.signed(content, network, index))
-    case .viewChange(let content): return .viewChange(self.signed(content, network, index))
+extension Ballotable {
+  func signed(_ network: Digest, _ index: ReplicaIndex, _ sign: ([UInt8]) -> Signature) -> OrderingMessage {
+    func signed<Content: OrderingContent>(_ content: Content) -> Signed<Content> {
+      Signed(
+        content: content, signer: index, signature: sign(Signed<Content>.signedBytes(content, network: network)))
+    }
+    switch self {
+    case .prePrepare(let content): return .prePrepare(signed(content))
+    case .prepare(let content): return .prepare(signed(content))
+    case .commit(let content): return .commit(signed(content))
+    case .viewChange(let content): return .viewChange(signed(content))
     case .newView(let view, let viewChanges, let prePrepares):
-      var proposals: [Signed<PrePrepare>] = []
-      for proposal in prePrepares { proposals.append(self.signed(proposal, network, index)) }
       let configuration = viewChanges.first?.content.configuration ?? ConfigurationNumber(0)
       let content = NewView(
-        configuration: configuration, view: view, viewChanges: viewChanges, prePrepares: proposals)
-      return .newView(self.signed(content, network, index))
+        configuration: configuration, view: view, viewChanges: viewChanges,
+        prePrepares: prePrepares.map { signed($0) })
+      return .newView(signed(content))
     }
-  }
-
-  private borrowing func signed<Content: OrderingContent>(
-    _ content: Content, _ network: Digest, _ index: ReplicaIndex
-  ) -> Signed<Content> {
-    let signature = self.member.sign(Signed<Content>.signedBytes(content, network: network))
-    return Signed(content: content, signer: index, signature: signature)
   }
 }

@@ -181,7 +181,7 @@ public struct MessageChecker: Sendable {
   }
 
   /// A gossiped message's identifier: the digest of its bytes.
-  static func identifier(_ bytes: [UInt8]) -> Digest { Hash.blake2b("consilium/gossip/v1", bytes) }
+  public static func identifier(_ bytes: [UInt8]) -> Digest { Hash.blake2b("consilium/gossip/v1", bytes) }
 
   private func verify(_ block: Block) throws(PeerFault) -> Verified<Block> {
     do {

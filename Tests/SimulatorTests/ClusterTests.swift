@@ -161,8 +161,8 @@ struct ClusterTests {
 
   @Test("A network that loses one message in five still executes everything", arguments: 1...6)
   func loss(seed: UInt64) {
-    var world = Cluster.World()
-    world.lossOneIn = 5
+    var world = World()
+    world.network.lossOneIn = 5
     let cluster = Cluster(count: 4, seed: seed, world: world)
     for index in 0..<4 { cluster.submit([digestTransaction(cluster, index, number: UInt64(index))], to: index) }
     #expect(cluster.run(within: .milliseconds(60_000)) { cluster.haveExecuted(4) })

@@ -1,0 +1,151 @@
+internal import Wire
+internal import Lanes
+public import Ledger
+public import Messages
+public import NodeCore
+internal import PBFT
+public import Primitives
+public import Rules
+
+/// What tests, scenarios and the swarm do to a cluster.
+extension Cluster {
+  /// Submits transactions to a slot, as its API would after checking them.
+  public func submit(_ transactions: [Transaction], to slot: Int) {
+    self.recorder?.submitted(transactions, to: slot, network: self.genesis.network, self.now)
+    self.give(.submitted(transactions.map(\.encoded)), to: slot)
+  }
+
+  /// Stops a slot at once; `losingWrite` loses the batch that is being written, otherwise it reached the disk.
+  public func crash(_ slot: Int, losingWrite: Bool) {
+    let machine = self.machines[slot]
+    guard machine.node != nil else { return }
+    // First gone, then missed: whoever hears of it may not reach it any more.
+    machine.node = nil
+    machine.incarnation += 1
+    if !losingWrite { machine.disk.write(machine.writing) }
+    machine.writing = []
+    machine.gate = DurabilityGate()
+    machine.timerAt = nil
+    machine.receipts = [:]
+    machine.isPaused = false
+    machine.isWaking = false
+    machine.held = []
+    machine.busyUntil = self.now
+    machine.effectsUntilCrash = nil
+    for other in 0..<self.slotCount where other != slot { self.disconnect(slot, other) }
+  }
+
+  /// Stops a slot after so many further effects, wherever in a step that is.
+  public func crash(_ slot: Int, afterEffects count: Int) {
+    if self.machines[slot].node != nil { self.machines[slot].effectsUntilCrash = max(1, count) }
+  }
+
+  /// Starts a stopped slot on what its disk kept.
+  public func restart(_ slot: Int) {
+    guard self.machines[slot].node == nil, !self.machines[slot].isDiskFull else { return }
+    self.start(slot)
+  }
+
+  /// Stops time for a slot, as SIGSTOP does.
+  public func pause(_ slot: Int) { self.machines[slot].isPaused = true }
+  /// Lets a paused slot go on with all that has come meanwhile.
+  public func resume(_ slot: Int) {
+    self.machines[slot].isPaused = false
+    self.catchUp(slot)
+  }
+
+  /// Cuts every connection between the two groups.
+  public func partition(_ one: [Int], from other: [Int]) {
+    for a in one {
+      for b in other where a != b { self.cut(a, b) }
+    }
+  }
+
+  /// Cuts the connection of two slots, and keeps it cut.
+  public func cut(_ one: Int, _ other: Int) {
+    self.blocked.insert(min(one, other) * self.slotCount + max(one, other))
+    self.disconnect(one, other)
+  }
+
+  /// Mends the connection of two slots.
+  public func mend(_ one: Int, _ other: Int) {
+    self.blocked.remove(min(one, other) * self.slotCount + max(one, other))
+    self.connect(one, other)
+  }
+
+  /// Breaks the connection of two slots, which is made again at once: what was on its way is lost.
+  public func reset(_ one: Int, _ other: Int) {
+    self.disconnect(one, other)
+    self.connect(one, other)
+  }
+
+  /// Mends all partitions.
+  public func heal() {
+    let pairs = self.blocked
+    self.blocked = []
+    for pair in pairs.sorted() { self.connect(pair / self.slotCount, pair % self.slotCount) }
+  }
+
+  /// Lets messages of one kind vanish between slots, until `clearFilters`.
+  public func drop(_ kind: MessageKind, from: Set<Int>, to: Set<Int>) {
+    self.filters.append(Filter(kind: kind, from: from, to: to))
+  }
+
+  /// No kind of message vanishes any more.
+  public func clearFilters() { self.filters = [] }
+
+  /// Makes messages from one slot to another take so many times longer; 1 for as long as others.
+  public func slow(from: Int, to: Int, factor: UInt64) {
+    self.slowness[from * self.slotCount + to] = factor > 1 ? factor : nil
+  }
+
+  /// Makes a slot's syncs take so many times longer; 1 for as long as others.
+  public func slowDisk(_ slot: Int, factor: UInt64) { self.machines[slot].diskFactor = max(1, factor) }
+
+  /// Fills a slot's disk, or makes room again. A slot that cannot store stops.
+  public func fillDisk(_ slot: Int, isFull: Bool) { self.machines[slot].isDiskFull = isFull }
+
+  /// Makes a slot Byzantine: whatever it says goes through the adversary; nil makes it honest again.
+  public func corrupt(_ slot: Int, with adversary: (any Adversary)?) { self.machines[slot].adversary = adversary }
+
+  /// Asks the node to do something, as its operator or a peer would.
+  public func input(_ input: Node.Input, to slot: Int) { self.give(input, to: slot) }
+}
+
+/// What tests, scenarios and the swarm ask of a cluster.
+extension Cluster {
+  /// The member whose keys a slot holds.
+  public func member(_ slot: Int) -> ReplicaIndex { self.machines[slot].member }
+  /// A slot's node; nil while it is stopped.
+  public func node(_ slot: Int) -> Node? { self.machines[slot].node }
+  /// What a slot has durably.
+  public func disk(_ slot: Int) -> SimulatedDisk { self.machines[slot].disk }
+  /// The receipt of a transaction at a slot since it started.
+  public func receipt(_ identifier: Digest, at slot: Int) -> Receipt? { self.machines[slot].receipts[identifier] }
+  /// All receipts at a slot since it started.
+  public func receipts(at slot: Int) -> [Digest: Receipt] { self.machines[slot].receipts }
+  /// The state of a slot, for reading.
+  public func state(_ slot: Int) -> MemoryState { self.machines[slot].state }
+  /// The highest view of a running slot, and who leads it.
+  public var leader: (view: View, member: ReplicaIndex) {
+    let view = self.machines.compactMap { $0.node?.replica.view }.max() ?? View(0)
+    return (view, self.genesis.configuration.primary(of: view))
+  }
+
+  /// I1, I4: what slots executed durably is the prefix of one history. A sentence where it is not.
+  public func checkAgreement(among slots: [Int]? = nil) -> String? {
+    let slots = slots ?? Array(0..<self.count)
+    // Compared with the longest one from where the last check ended.
+    guard let longest = slots.max(by: { self.executions($0).count < self.executions($1).count }) else { return nil }
+    let reference = self.executions(longest)
+    for slot in slots where slot != longest {
+      for (left, right) in zip(self.executions(slot), reference)
+      where left.position != right.position || left.cut != right.cut {
+        return "I1: members \(slot) and \(longest) differ at \(left.record.sequence)"
+      }
+    }
+    return nil
+  }
+
+  private func executions(_ slot: Int) -> [ExecutionWrite] { self.machines[slot].disk.executions }
+}

@@ -1,0 +1,200 @@
+internal import Wire
+internal import Gossip
+internal import Ledger
+internal import Messages
+public import NodeCore
+internal import Ordering
+internal import Primitives
+internal import Sessions
+internal import Signing
+
+/// A message on its way. Its bytes are decoded and its signatures verified once, however many receive it: both are
+/// pure functions of the bytes.
+public final class Packet {
+  /// The bytes.
+  public let bytes: [UInt8]
+  /// Its kind, for counts.
+  public let kind: MessageKind
+  /// How many signatures a receiver verifies.
+  public let signatureCount: UInt64
+  let channel: Channel
+  let fingerprint: UInt64
+  private let decoded: PeerMessage?
+  private var checked: CheckedMessage?
+  private var fault: PeerFault?
+
+  init(_ bytes: [UInt8], on channel: Channel) {
+    (self.bytes, self.channel) = (bytes, channel)
+    self.decoded = try? PeerMessage.decode(bytes)
+    self.kind = self.decoded.map(MessageKind.init) ?? .malformed
+    self.signatureCount = self.decoded?.signatureCount ?? 0
+    self.fingerprint = Hash.blake2b("consilium/packet/v1", bytes).prefix64
+  }
+
+  /// Whether it travels from member to member, so that it may arrive more than once.
+  var isGossip: Bool {
+    switch self.decoded {
+    case .block, .ordering(_, isGossip: true), .cosignature, .evidence: true
+    default: false
+    }
+  }
+
+  /// What it says; nil where the bytes are no message.
+  public var message: PeerMessage? { self.decoded }
+
+  /// What the receiver's checker says of it.
+  func check(_ checker: MessageChecker, _ cryptography: World.Cryptography) throws(PeerFault) -> CheckedMessage {
+    if let checked { return checked }
+    if let fault { throw fault }
+    do {
+      let result: CheckedMessage =
+        switch cryptography {
+        case .real: try checker.check(self.bytes, on: self.channel)
+        case .modelled: try self.assumed()
+        }
+      self.checked = result
+      return result
+    } catch {
+      self.fault = error
+      throw error
+    }
+  }
+}
+
+extension Packet {
+  /// The message with its signatures taken for good: in a world whose cryptography is modelled nobody forges.
+  private func assumed() throws(PeerFault) -> CheckedMessage {
+    guard let message = self.decoded, message.channel == self.channel else { throw .channel }
+    switch message {
+    case .block(let block): return .gossip(.blocks, block.digest, self.bytes, .block(Verified(checked: block)))
+    case .ordering(let content, let isGossip):
+      let verified = Verified(checked: content)
+      guard isGossip else { return .ordering(verified) }
+      return .gossip(.ordering, MessageChecker.identifier(self.bytes), self.bytes, .ordering(verified))
+    case .cosignature(let cosignature):
+      return .gossip(.checkpoints, MessageChecker.identifier(self.bytes), self.bytes, .cosignature(cosignature))
+    case .evidence(let evidence):
+      let content = GossipContent.evidence(Verified(checked: evidence))
+      return .gossip(.evidence, MessageChecker.identifier(self.bytes), self.bytes, content)
+    case .blocks(let blocks): return .blocks(blocks.map { Verified(checked: $0) })
+    case .decisions(let decisions): return .decisions(decisions.map { Verified(checked: .decision($0)) })
+    case .control, .links, .status, .announcements, .blockRequest, .question, .answer: return .plain(message)
+    }
+  }
+}
+
+/// The kinds of messages, for counts and for faults that single one out.
+public enum MessageKind: String, Sendable, CaseIterable, Comparable {
+  /// A gossiped block.
+  case block
+  /// A proposal.
+  case prePrepare = "pre-prepare"
+  /// A vote.
+  case prepare
+  /// A vote.
+  case commit
+  /// A wish for another view.
+  case viewChange = "view-change"
+  /// The start of a view.
+  case newView = "new-view"
+  /// Decided cuts.
+  case decision
+  /// A signed tree head.
+  case cosignature
+  /// Proof of a fork.
+  case evidence
+  /// Control of the mesh.
+  case control
+  /// A member's sessions.
+  case links
+  /// Where a replica stands.
+  case status
+  /// What a member holds of the lanes.
+  case announcement
+  /// A request for blocks.
+  case request
+  /// Blocks that were asked for.
+  case blocks
+  /// A question or an answer of services.
+  case service
+  /// Bytes that are no message.
+  case malformed
+
+  init(_ message: PeerMessage) {
+    self =
+      switch message {
+      case .block: .block
+      case .ordering(.prePrepare, _): .prePrepare
+      case .ordering(.prepare, _): .prepare
+      case .ordering(.commit, _): .commit
+      case .ordering(.viewChange, _): .viewChange
+      case .ordering(.newView, _): .newView
+      case .ordering(.decision, _), .decisions: .decision
+      case .cosignature: .cosignature
+      case .evidence: .evidence
+      case .control: .control
+      case .links: .links
+      case .status: .status
+      case .announcements: .announcement
+      case .blockRequest: .request
+      case .blocks: .blocks
+      case .question, .answer: .service
+      }
+  }
+
+  /// By name.
+  public static func < (left: MessageKind, right: MessageKind) -> Bool { left.rawValue < right.rawValue }
+}
+
+extension PeerMessage {
+  /// How many signatures a receiver verifies.
+  var signatureCount: UInt64 {
+    switch self {
+    case .block(let block): block.signatureCount
+    case .ordering(let message, _): message.signatureCount
+    case .cosignature, .evidence: 2
+    case .blocks(let blocks): blocks.reduce(0) { $0 + $1.signatureCount }
+    case .decisions(let decisions): decisions.reduce(0) { $0 + UInt64($1.commits.count) }
+    case .control, .links, .status, .announcements, .blockRequest, .question, .answer: 0
+    }
+  }
+}
+
+extension Block {
+  /// The author's, and one a transaction that a person signed.
+  fileprivate var signatureCount: UInt64 {
+    let transactions = (try? self.transactions()) ?? []
+    return 1 + UInt64(transactions.count { if case .person = $0.authorization { true } else { false } })
+  }
+}
+
+extension OrderingMessage {
+  fileprivate var signatureCount: UInt64 {
+    switch self {
+    case .prePrepare, .prepare, .commit: 1
+    case .viewChange(let signed): 1 + signed.content.signatureCount
+    case .newView(let signed):
+      signed.content.viewChanges.reduce(1 + UInt64(signed.content.prePrepares.count)) {
+        $0 + 1 + $1.content.signatureCount
+      }
+    case .decision(let decision): UInt64(decision.commits.count)
+    }
+  }
+}
+
+extension ViewChange {
+  fileprivate var signatureCount: UInt64 {
+    let base = UInt64(self.base?.commits.count ?? 0)
+    return self.prepared.reduce(base) { $0 + 1 + UInt64($1.prepares.count) }
+  }
+}
+
+extension Signature {
+  /// What stands for a signature where cryptography is modelled.
+  static let unsigned: Signature = {
+    guard let signature = Signature(Array(repeating: 0, count: Self.lengthBytes)) else {
+      preconditionFailure("a signature has \(Self.lengthBytes) bytes")
+    }
+    return signature
+  }()
+}
