@@ -80,7 +80,9 @@ extension Cluster {
     let incarnation = machine.incarnation
     var effects: [NodeEffect] = []
     _ = machine.node?.step(input, at: self.moment(slot), reader: machine.state, into: &effects)
-    machine.node?.replica.checkInvariants()
+    if self.breach == nil, let breach = machine.node?.replica.invariantBreach {
+      self.breach = "member \(machine.member): \(breach)"
+    }
     for effect in effects {
       guard machine.incarnation == incarnation else { return }
       self.perform(effect, slot, &inputs)
@@ -104,7 +106,11 @@ extension Cluster {
       if machine.gate.pass(.handBack(item)) != nil { inputs.append(.durable(item)) }
     case .sign(let request):
       self.charge(slot, self.world.processor.signing)
-      self.step(.signed(self.sign(request, slot)), slot, &inputs)
+      let item = self.sign(request, slot)
+      if case .ordering(let message) = item, self.isCorrect(slot) {
+        self.watch.observeMade(message, by: machine.member)
+      }
+      inputs.append(.signed(item))
     case .serveBlocks(let to, let request):
       let blocks = machine.disk.blocks(
         lane: request.lane, from: request.above.next, through: request.head.position)
@@ -226,6 +232,7 @@ extension Cluster {
 
   private func depart(_ packet: Packet, from: Int, to: Int) {
     let machine = self.machines[from]
+    if self.isCorrect(from) { self.watch.observe(packet, from: machine.member) }
     let ready = max(self.now, machine.busyUntil, machine.uplinkBusyUntil)
     machine.uplinkBusyUntil = ready + self.world.network.occupation(bytes: packet.bytes.count)
     self.recorder?.sent(packet, from: from, to: to, self.now)

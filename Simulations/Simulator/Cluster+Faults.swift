@@ -35,9 +35,9 @@ extension Cluster {
     for other in 0..<self.slotCount where other != slot { self.disconnect(slot, other) }
   }
 
-  /// Stops a slot after so many further effects, wherever in a step that is.
-  public func crash(_ slot: Int, afterEffects count: Int) {
-    if self.machines[slot].node != nil { self.machines[slot].effectsUntilCrash = max(1, count) }
+  /// Stops a slot after so many further effects, wherever in a step that is; nil for not at all.
+  public func crash(_ slot: Int, afterEffects count: Int?) {
+    if self.machines[slot].node != nil { self.machines[slot].effectsUntilCrash = count.map { max(1, $0) } }
   }
 
   /// Starts a stopped slot on what its disk kept.
@@ -106,7 +106,10 @@ extension Cluster {
   public func fillDisk(_ slot: Int, isFull: Bool) { self.machines[slot].isDiskFull = isFull }
 
   /// Makes a slot Byzantine: whatever it says goes through the adversary; nil makes it honest again.
-  public func corrupt(_ slot: Int, with adversary: (any Adversary)?) { self.machines[slot].adversary = adversary }
+  public func corrupt(_ slot: Int, with adversary: (any Adversary)?) {
+    self.machines[slot].adversary = adversary
+    if adversary != nil { self.faulty.insert(self.machines[slot].member) }
+  }
 
   /// Asks the node to do something, as its operator or a peer would.
   public func input(_ input: Node.Input, to slot: Int) { self.give(input, to: slot) }
@@ -114,6 +117,10 @@ extension Cluster {
 
 /// What tests, scenarios and the swarm ask of a cluster.
 extension Cluster {
+  /// Whether a slot's member keeps to the protocol: it never was a twin's and never had an adversary.
+  public func isCorrect(_ slot: Int) -> Bool { !self.faulty.contains(self.machines[slot].member) }
+  /// The slots of correct members.
+  public var correctSlots: [Int] { (0..<self.slotCount).filter { self.isCorrect($0) } }
   /// The member whose keys a slot holds.
   public func member(_ slot: Int) -> ReplicaIndex { self.machines[slot].member }
   /// A slot's node; nil while it is stopped.
@@ -134,14 +141,16 @@ extension Cluster {
 
   /// I1, I4: what slots executed durably is the prefix of one history. A sentence where it is not.
   public func checkAgreement(among slots: [Int]? = nil) -> String? {
-    let slots = slots ?? Array(0..<self.count)
-    // Compared with the longest one from where the last check ended.
+    let slots = slots ?? self.correctSlots
     guard let longest = slots.max(by: { self.executions($0).count < self.executions($1).count }) else { return nil }
     let reference = self.executions(longest)
     for slot in slots where slot != longest {
-      for (left, right) in zip(self.executions(slot), reference)
-      where left.position != right.position || left.cut != right.cut {
-        return "I1: members \(slot) and \(longest) differ at \(left.record.sequence)"
+      for (left, right) in zip(self.executions(slot), reference) {
+        let at = left.record.sequence
+        if left.cut != right.cut { return "I1: members \(slot) and \(longest) executed different cuts at \(at)" }
+        guard left.position == right.position else {
+          return "I10: members \(slot) and \(longest) executed one cut at \(at) to different states"
+        }
       }
     }
     return nil

@@ -72,6 +72,12 @@ public final class Cluster {
   public var tamper: ((_ from: Int, _ to: Int, PeerMessage) -> PeerMessage?)?
   /// What is measured, where somebody wants to know.
   public var recorder: Recorder?
+  /// What correct members promised by what they said.
+  public let watch: Watch
+  /// The first invariant that a machine did not keep, in words.
+  public internal(set) var breach: String?
+  /// The members that are not correct: twins, and those given an adversary.
+  public internal(set) var faulty: Set<ReplicaIndex>
   /// How many events happened.
   public private(set) var eventCount = 0
   /// What nodes reported, in order.
@@ -122,6 +128,8 @@ public final class Cluster {
       preconditionFailure("\(count) members make no genesis")
     }
     self.genesis = genesis
+    self.watch = Watch(genesis.configuration)
+    self.faulty = Set(twins)
     self.checker = MessageChecker(
       network: genesis.network, configuration: genesis.configuration, limits: genesis.limits)
     let slots = self.slotCount

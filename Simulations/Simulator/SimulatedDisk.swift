@@ -18,6 +18,8 @@ public struct SimulatedDisk: Sendable {
   public private(set) var executions: [ExecutionWrite] = []
   /// The last stable checkpoint.
   public private(set) var stable: StableCheckpoint?
+  /// What was stored out of order, in words.
+  public private(set) var breach: String?
   private var view = View(0)
   private var isChanging = false
   private var prePrepares: [SequenceNumber: Signed<PrePrepare>] = [:]
@@ -43,6 +45,9 @@ public struct SimulatedDisk: Sendable {
         self.blocks[lane][block.header.position] = held
       case .ordering(let write): self.write(write)
       case .execution(let write):
+        if write.record.sequence != self.position.sequence.next {
+          self.breach = "I4: execution of \(write.record.sequence) stored after that of \(self.position.sequence)"
+        }
         self.executions.append(write)
         self.state.apply(write.writes)
       case .signedCheckpoint: break

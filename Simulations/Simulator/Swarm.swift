@@ -1,42 +1,52 @@
-internal import PBFT
+internal import Rules
 internal import Merkle
-internal import Lanes
+internal import Gossip
 internal import HealthRecords
+internal import Lanes
 internal import Ledger
 internal import Messages
 internal import NodeCore
+internal import PBFT
 public import Primitives
-internal import Rules
 internal import Signing
 internal import Wire
 
 /// One seed's run: options drawn from it, a safety phase with faults, then a liveness phase in which all must commit.
 public final class SwarmRun {
-  /// What is done to the network in this run; each is switched off by lot, so that runs differ in kind.
-  public struct Faults: Sendable {
+  /// What is done to the network in a run; each is switched on by lot, so that runs differ in kind.
+  public enum Fault: String, Sendable, CaseIterable {
     /// Members stop at any moment, their write under way lost or not.
-    public var crashes = false
+    case crashes
+    /// Members stop between two effects of one step.
+    case kills
     /// The power fails everywhere at once.
-    public var power = false
+    case power
     /// The network splits.
-    public var partitions = false
+    case partitions
+    /// Single connections are cut, so that members reach each other only through others.
+    case cuts
+    /// Connections break and are made again: what was on its way is lost.
+    case resets
     /// Messages vanish.
-    public var loss = false
+    case loss
+    /// Messages of one kind vanish between some members.
+    case filters
+    /// Messages arrive twice, or overtake others.
+    case disorder
     /// Members stand still for a while.
-    public var pauses = false
+    case pauses
     /// Primaries are asked to step down.
-    public var stepDowns = false
-    /// Syncs take long now and then.
-    public var slowDisks = false
-
-    /// The names of those that are on.
-    public var names: [String] {
-      [
-        (self.crashes, "crashes"), (self.power, "power"), (self.partitions, "partitions"), (self.loss, "loss"),
-        (self.pauses, "pauses"),
-        (self.stepDowns, "step-downs"), (self.slowDisks, "slow-disks"),
-      ].filter(\.0).map(\.1)
-    }
+    case stepDowns = "step-downs"
+    /// Syncs take long.
+    case slowDisks = "slow-disks"
+    /// Disks fill.
+    case fullDisks = "full-disks"
+    /// Wall clocks differ and drift.
+    case clocks
+    /// Up to f members are Byzantine.
+    case byzantine
+    /// Clients say things twice, too late and too early.
+    case repeats
   }
 
   /// How a run ended.
@@ -59,129 +69,188 @@ public final class SwarmRun {
     public let failure: String?
   }
 
+  /// What a run may draw from, and what was drawn; `shrink` takes things away.
+  public struct Plan: Sendable {
+    /// How many members.
+    public var count = 4
+    /// The faults that are on.
+    public var faults: Set<Fault> = []
+    /// Byzantine members, by what they do; nil for a twin.
+    public var byzantine: [Int: Misbehaviour?] = [:]
+    /// How many rounds of load and faults the safety phase has.
+    public var rounds = 20
+  }
+
   /// How long after healing everything must be executed.
-  public static let healBound = Span.milliseconds(180_000)
+  public static let healBound = Span.milliseconds(240_000)
 
   private let seed: UInt64
   private var random: SeededGenerator
-  private let faults: Faults
+  /// What was drawn.
+  public let plan: Plan
   private let count: Int
   /// The world.
   public let cluster: Cluster
   private var number: UInt64 = 0
   private var acknowledged: [Digest: UInt64] = [:]
+  private var said: [Int: [Transaction]] = [:]
 
-  /// The run that `seed` determines.
-  public init(seed: UInt64) {
-    self.seed = seed
+  /// What `seed` draws.
+  public static func plan(seed: UInt64) -> Plan {
     var random = SeededGenerator(seed: seed ^ 0x5eed)
-    let counts = [1, 3, 4, 4, 4, 5, 7]
-    let count = counts[Int(random.below(UInt64(counts.count)))]
-    var faults = Faults()
-    faults.crashes = random.oneIn(2)
-    faults.power = random.oneIn(3)
-    faults.partitions = count > 1 && random.oneIn(2)
-    faults.loss = random.oneIn(3)
-    faults.pauses = random.oneIn(3)
-    faults.stepDowns = random.oneIn(4)
-    faults.slowDisks = random.oneIn(4)
+    var plan = Plan()
+    let counts = [1, 3, 4, 4, 4, 4, 5, 7]
+    plan.count = counts[Int(random.below(UInt64(counts.count)))]
+    for fault in Fault.allCases where random.oneIn(3) { plan.faults.insert(fault) }
+    plan.rounds = 8 + Int(random.below(30))
+    if plan.count < 4 { plan.faults.remove(.byzantine) }
+    if plan.faults.contains(.byzantine) {
+      for _ in 0..<((plan.count - 1) / 3) {
+        let kinds = Misbehaviour.allCases
+        let draw = Int(random.below(UInt64(kinds.count) + 4))
+        plan.byzantine[Int(random.below(UInt64(plan.count)))] = .some(draw < kinds.count ? kinds[draw] : nil)
+      }
+    }
+    return plan
+  }
+
+  /// The run that `seed` determines; with a plan, that of the plan.
+  public init(seed: UInt64, plan: Plan? = nil) {
+    let plan = plan ?? Self.plan(seed: seed)
+    (self.seed, self.plan, self.count) = (seed, plan, plan.count)
+    var random = SeededGenerator(seed: seed)
     var world = World()
     world.network.spread = Span(nanoseconds: 100_000 + random.below(random.oneIn(3) ? 40_000_000 : 2_000_000))
-    world.disk.syncSpread = Span(nanoseconds: 100_000 + random.below(faults.slowDisks ? 100_000_000 : 3_000_000))
-    if faults.loss { world.network.lossOneIn = 3 + random.below(60) }
-    (self.random, self.faults, self.count) = (random, faults, count)
-    self.cluster = Cluster(count: count, seed: seed, world: world)
+    let slowest: UInt64 = plan.faults.contains(.slowDisks) ? 100_000_000 : 3_000_000
+    world.disk.syncSpread = Span(nanoseconds: 100_000 + random.below(slowest))
+    if plan.faults.contains(.loss) { world.network.lossOneIn = 3 + random.below(60) }
+    if plan.faults.contains(.disorder) {
+      world.network.duplicationOneIn = 2 + random.below(20)
+      world.network.reorderingOneIn = 2 + random.below(20)
+    }
+    if plan.faults.contains(.clocks) {
+      world.clockSkewMilliseconds = (0..<plan.count).map { _ in Int64(random.below(2400)) - 1200 }
+      world.clockDriftPartsPerMillion = (0..<plan.count).map { _ in Int64(random.below(200)) - 100 }
+    }
+    var limits = LedgerLimits()
+    limits.pipelineMax = [1, 2, 4, 8][Int(random.below(4))]
+    limits.checkpointInterval = [1, 4, 64][Int(random.below(3))]
+    if random.oneIn(3) {
+      limits.blockBytesMax = 640
+      limits.cutTransactionsMax = 20
+      limits.cutBytesMax = 1500
+    }
+    var parameters = Node.Parameters()
+    parameters.replica.viewTimeoutMin = Span.milliseconds(random.oneIn(2) ? 150 + random.below(300) : 2000)
+    parameters.replica.viewTimeoutMax = Span.milliseconds(random.oneIn(2) ? 8000 : 60_000)
+    parameters.executionSliceMax = random.oneIn(3) ? 3 : 1000
+    let twins = plan.byzantine.keys.sorted().filter { plan.byzantine[$0] == .some(nil) }
+    self.cluster = Cluster(
+      count: plan.count, seed: random.next(), limits: limits, parameters: parameters, world: world, twins: twins)
+    for member in plan.byzantine.keys.sorted() {
+      if let kind = plan.byzantine[member], let kind { self.cluster.corrupt(member, with: kind.make()) }
+    }
+    self.random = random
+    self.separateTwins()
+  }
+
+  /// Each of two twins at first sees one half of the network; what partitions do later, they do to both.
+  private func separateTwins() {
+    for slot in self.count..<self.cluster.slotCount where self.random.oneIn(2) {
+      for other in 0..<self.count where other != self.cluster.member(slot) {
+        if self.random.oneIn(2) { self.cluster.cut(slot, other) } else { self.cluster.cut(self.cluster.member(slot), other) }
+      }
+    }
   }
 
   /// Both phases; the first invariant that does not hold ends it.
   public func run() -> Report {
     let failure = self.safetyPhase() ?? self.livenessPhase() ?? self.checkHistories()
+    let correct = self.cluster.correctSlots.first ?? 0
+    var faults = self.plan.faults.map(\.rawValue).sorted()
+    for member in self.plan.byzantine.keys.sorted() {
+      faults.append("r\(member):\((self.plan.byzantine[member] ?? nil)?.rawValue ?? "twin")")
+    }
     return Report(
-      seed: self.seed, members: self.count, faults: self.faults.names, events: self.cluster.eventCount,
-      virtual: self.cluster.now - .zero, executed: self.cluster.disk(0).position.log.size, trace: self.cluster.trace,
-      failure: failure)
+      seed: self.seed, members: self.count, faults: faults, events: self.cluster.eventCount,
+      virtual: self.cluster.now - .zero, executed: self.cluster.disk(correct).position.log.size,
+      trace: self.cluster.trace, failure: failure)
   }
 
   private func safetyPhase() -> String? {
-    for _ in 0..<(10 + self.random.below(40)) {
+    for _ in 0..<self.plan.rounds {
       self.submit()
       // Mostly in the middle of things, for a commit takes some milliseconds; now and then long enough to change views.
       let spanMax: UInt64 =
         switch self.random.below(6) {
         case 0: 8_000_000_000
-        case 1, 2: 300_000_000
+        case 1, 2: 600_000_000
         default: 12_000_000
         }
       self.cluster.run(for: Span(nanoseconds: self.random.below(spanMax)))
       self.injectFault()
       self.noteAcknowledged()
-      if let failure = self.cluster.checkAgreement() { return failure }
+      if let failure = self.checkNow() { return failure }
     }
     return nil
   }
 
+  private func checkNow() -> String? {
+    if let breach = self.cluster.breach ?? self.cluster.watch.breach { return breach }
+    for slot in self.cluster.correctSlots {
+      if let breach = self.cluster.disk(slot).breach { return "member \(slot): \(breach)" }
+      if let breach = self.cluster.node(slot)?.boundBreach { return "I9: member \(slot): \(breach)" }
+    }
+    return self.cluster.checkAgreement()
+  }
+
   private func submit() {
-    for index in 0..<self.count where self.cluster.node(index) != nil && self.random.oneIn(2) {
-      let transactions = (0..<(1 + self.random.below(8))).map { _ in self.makeTransaction(index) }
-      self.cluster.submit(transactions, to: index)
+    for slot in 0..<self.cluster.slotCount where self.cluster.node(slot) != nil && self.random.oneIn(2) {
+      var transactions = (0..<(1 + self.random.below(8))).map { _ in self.makeTransaction(slot) }
+      if self.plan.faults.contains(.repeats), let old = self.said[slot], !old.isEmpty {
+        transactions.append(old[Int(self.random.below(UInt64(old.count)))])
+      }
+      self.said[slot, default: []] += transactions
+      self.cluster.submit(transactions, to: slot)
     }
   }
 
-  private func makeTransaction(_ index: Int) -> Transaction {
+  private func makeTransaction(_ slot: Int) -> Transaction {
     self.number += 1
     var nonce = Encoder()
     nonce.u64(self.number)
-    nonce.u32(UInt32(index))
+    nonce.u32(UInt32(slot))
     let wall = self.cluster.world.wallStart.adding(milliseconds: self.cluster.now.nanoseconds / 1_000_000)
+    var life: UInt64 = 300_000
+    if self.plan.faults.contains(.repeats), self.random.oneIn(8) { life = self.random.oneIn(2) ? 5 : 3_600_000 }
     return Transaction(
-      kind: TransactionKind.commitDigests.rawValue, hospital: MemberID(UInt32(index + 1)),
-      validUntil: wall.adding(milliseconds: 300_000), nonce: nonce.bytes, payload: Hash.sha256(nonce.bytes).bytes)
+      kind: TransactionKind.commitDigests.rawValue, hospital: MemberID(UInt32(self.cluster.member(slot) + 1)),
+      validUntil: wall.adding(milliseconds: life), nonce: nonce.bytes, payload: Hash.sha256(nonce.bytes).bytes)
   }
 
-  private func injectFault() {
-    let victim = Int(self.random.below(UInt64(self.count)))
-    switch self.random.below(7) {
-    case 0 where self.faults.crashes: self.cluster.crash(victim, losingWrite: self.random.oneIn(2))
-    case 6 where self.faults.power:
-      // The power fails everywhere; whoever comes back first may lead before the others are there.
-      for index in 0..<self.count { self.cluster.crash(index, losingWrite: self.random.oneIn(2)) }
-      for index in 0..<self.count where self.random.oneIn(2) { self.cluster.restart(index) }
-    case 1 where self.faults.crashes || self.faults.power: for index in 0..<self.count { self.cluster.restart(index) }
-    case 2 where self.faults.partitions:
-      let one = (0..<self.count).filter { _ in self.random.oneIn(2) }
-      self.cluster.partition(one, from: (0..<self.count).filter { !one.contains($0) })
-    case 3 where self.faults.partitions: self.cluster.heal()
-    case 4 where self.faults.pauses:
-      if self.random.oneIn(2) { self.cluster.pause(victim) } else { self.cluster.resume(victim) }
-    case 5 where self.faults.stepDowns: self.cluster.input(.stepDownRequested, to: victim)
-    default: break
-    }
-  }
-
-  /// What some member's client was told: it must stay where it was, for ever (I6).
+  /// What a client was told by a correct member: it must stay where it was, for ever (I6).
   private func noteAcknowledged() {
-    for index in 0..<self.count {
-      for (identifier, receipt) in self.cluster.receipts(at: index) where receipt.outcome == .applied {
+    for slot in self.cluster.correctSlots {
+      for (identifier, receipt) in self.cluster.receipts(at: slot) where receipt.outcome == .applied {
         self.acknowledged[identifier] = receipt.leaf
       }
     }
   }
 
   private func livenessPhase() -> String? {
-    self.cluster.world.network.lossOneIn = 0
-    self.cluster.world.disk.syncSpread = Span.milliseconds(2)
-    self.cluster.heal()
-    for index in 0..<self.count {
-      self.cluster.resume(index)
-      self.cluster.restart(index)
-    }
+    self.heal()
     self.submit()
+    let correct = self.cluster.correctSlots
     let done = self.cluster.run(within: Self.healBound) {
-      let cuts = (0..<self.count).compactMap { self.cluster.node($0)?.execution.cut.heads }
-      let tips = (0..<self.count).compactMap { self.cluster.node($0)?.lanes.announcements[$0].head }
-      let waiting = (0..<self.count).contains { (self.cluster.node($0)?.lanes.pendingBytes ?? 0) > 0 }
-      return !waiting && cuts.count == self.count && cuts.allSatisfy { $0 == tips }
+      let nodes = correct.compactMap { self.cluster.node($0) }
+      guard nodes.count == correct.count, nodes.allSatisfy({ $0.lanes.pendingBytes == 0 }) else { return false }
+      let tips = zip(correct, nodes).map { ($0, $1.lanes.announcements[$0].head) }
+      return nodes.allSatisfy { node in
+        node.execution.position.sequence == nodes[0].execution.position.sequence
+          && tips.allSatisfy { node.execution.cut.heads[$0] == $1 }
+      }
     }
+    if let failure = self.checkNow() { return failure }
     guard done else {
       let heights = (0..<self.count).map { self.cluster.node($0)?.execution.position.sequence.number ?? 0 }
       let views = (0..<self.count).map { self.cluster.node($0)?.replica.view.number ?? 0 }
@@ -189,22 +258,86 @@ public final class SwarmRun {
       return "I7: not all is executed \(seconds) s after healing; heights \(heights), views \(views)"
     }
     self.cluster.run(for: .milliseconds(2000))
-    return self.cluster.checkAgreement()
+    return self.checkNow()
   }
 
-  /// I4, I5, I6: every member's disk re-executes from the genesis to what it says, and holds what clients were told.
+  private func heal() {
+    self.cluster.world.network.lossOneIn = 0
+    self.cluster.world.disk.syncSpread = Span.milliseconds(2)
+    self.cluster.clearFilters()
+    self.cluster.heal()
+    for slot in 0..<self.cluster.slotCount {
+      self.cluster.fillDisk(slot, isFull: false)
+      self.cluster.crash(slot, afterEffects: nil)
+      self.cluster.resume(slot)
+      self.cluster.restart(slot)
+    }
+  }
+}
+
+extension SwarmRun {
+  private func injectFault() {
+    let slots = self.cluster.slotCount
+    let victim = Int(self.random.below(UInt64(slots)))
+    let other = (victim + 1 + Int(self.random.below(UInt64(max(1, slots - 1))))) % slots
+    let fault = Fault.allCases[Int(self.random.below(UInt64(Fault.allCases.count)))]
+    guard self.plan.faults.contains(fault) else {
+      self.mendSomething()
+      return
+    }
+    switch fault {
+    case .crashes: self.cluster.crash(victim, losingWrite: self.random.oneIn(2))
+    case .kills: self.cluster.crash(victim, afterEffects: 1 + Int(self.random.below(40)))
+    case .power:
+      // The power fails everywhere; whoever comes back first may lead before the others are there.
+      for slot in 0..<slots { self.cluster.crash(slot, losingWrite: self.random.oneIn(2)) }
+      for slot in 0..<slots where self.random.oneIn(2) { self.cluster.restart(slot) }
+    case .partitions:
+      let one = (0..<slots).filter { _ in self.random.oneIn(2) }
+      self.cluster.partition(one, from: (0..<slots).filter { !one.contains($0) })
+    case .cuts: if victim != other { self.cluster.cut(victim, other) }
+    case .resets: if victim != other { self.cluster.reset(victim, other) }
+    case .filters:
+      let kinds: [MessageKind] = [.block, .prePrepare, .prepare, .commit, .viewChange, .newView, .decision]
+      let kind = kinds[Int(self.random.below(UInt64(kinds.count)))]
+      let from = Set((0..<slots).filter { _ in !self.random.oneIn(3) })
+      self.cluster.drop(kind, from: from, to: Set((0..<slots).filter { _ in !self.random.oneIn(3) }))
+    case .pauses: self.cluster.pause(victim)
+    case .stepDowns: self.cluster.input(.stepDownRequested, to: self.cluster.leader.member)
+    case .fullDisks: self.cluster.fillDisk(victim, isFull: true)
+    case .slowDisks: self.cluster.slowDisk(victim, factor: 1 + self.random.below(30))
+    case .loss, .disorder, .clocks, .byzantine, .repeats: break
+    }
+  }
+
+  private func mendSomething() {
+    switch self.random.below(4) {
+    case 0: for slot in 0..<self.cluster.slotCount { self.cluster.restart(slot) }
+    case 1: self.cluster.heal()
+    case 2:
+      for slot in 0..<self.cluster.slotCount {
+        self.cluster.resume(slot)
+        self.cluster.fillDisk(slot, isFull: false)
+      }
+    default: self.cluster.clearFilters()
+    }
+  }
+
+  /// I4, I5, I6, I10: every correct member's disk re-executes from the genesis to what it says, agrees with the naive
+  /// ledger, and holds what clients were told.
   private func checkHistories() -> String? {
-    for index in 0..<self.count {
-      let disk = self.cluster.disk(index)
+    for slot in self.cluster.correctSlots {
+      let disk = self.cluster.disk(slot)
       do throws(ReplayFault) {
         let replayed = try disk.replay(self.cluster.genesis)
-        guard replayed == disk.position else { return "I10: member \(index) re-executes to another state" }
-      } catch { return "I5: member \(index): \(error)" }
+        guard replayed == disk.position else { return "I10: member \(slot) re-executes to another state" }
+      } catch { return "I5: member \(slot): \(error)" }
       for (identifier, leaf) in self.acknowledged where disk.leaf(of: identifier) != leaf {
-        return "I6: what a client saw at leaf \(leaf) is elsewhere at member \(index)"
+        return "I6: what a client saw at leaf \(leaf) is elsewhere at member \(slot)"
       }
     }
-    return nil
+    guard let first = self.cluster.correctSlots.first else { return nil }
+    return self.cluster.disk(first).compareWithNaive(self.cluster.genesis)
   }
 }
 
@@ -224,6 +357,18 @@ extension SimulatedDisk {
     return replay.position
   }
 
+  /// Reads this disk's history with the naive ledger; a sentence where they do not agree.
+  func compareWithNaive(_ genesis: Genesis) -> String? {
+    var naive = NaiveLedger(genesis)
+    var cut = Cut.genesis(lanes: genesis.members.count)
+    for write in self.executions {
+      let blocks = cut.heads.indices.flatMap { self.chain(lane: $0, above: cut.heads[$0], through: write.cut.heads[$0]) }
+      if let failure = naive.check(write, after: cut, blocks: blocks) { return failure }
+      cut = write.cut
+    }
+    return naive.root() == self.position.log.root ? nil : "I10: the log's root is not that of its leaves"
+  }
+
   private func chain(lane: Int, above base: LaneHead, through head: LaneHead) -> [Block] {
     var out: [Block] = []
     var next = head
@@ -240,6 +385,17 @@ extension SimulatedDisk {
   func leaf(of identifier: Digest) -> UInt64? {
     for execution in self.executions.reversed() {
       if let found = execution.identifiers.first(where: { $0.identifier == identifier }) { return found.leaf }
+    }
+    return nil
+  }
+}
+
+extension Node {
+  /// I9: what a node holds that is more than its limits allow; nil where nothing is.
+  var boundBreach: String? {
+    if self.lanes.pendingBytes > (16 << 20) { return "\(self.lanes.pendingBytes) bytes wait for a block" }
+    if self.replica.openSlotCount > Int(2 * self.genesis.limits.pipelineMax) {
+      return "\(self.replica.openSlotCount) open sequence numbers"
     }
     return nil
   }

@@ -167,7 +167,8 @@ public final class NodeDriver {
       let item = self.keys.sign(
         request, network: self.settings.genesis.network, as: self.settings.index,
         seconds: now.wall.milliseconds / 1000)
-      self.step(.signed(item))
+      // After the rest of this step's effects: the order in which they are stored is the order of what happened.
+      self.inputs.append(.signed(item))
     case .serveBlocks(let peer, let request): self.serve(request, to: peer)
     case .serveDecisions(let peer, let from, let through): self.serveDecisions(to: peer, from, through)
     case .executed(let write, let receipts):

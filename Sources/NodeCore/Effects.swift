@@ -47,7 +47,7 @@ public enum NodeEffect: Sendable {
   case send(to: ReplicaIndex, Channel, [UInt8])
   /// Give it back as `.durable`.
   case handBack(SignedItem)
-  /// Sign, and give it back as `.signed` at once.
+  /// Sign, and give it back as `.signed` as soon as the other effects of this step are done.
   case sign(Signable)
   /// Read blocks from storage and send them to a member.
   case serveBlocks(to: ReplicaIndex, BlockRequest)

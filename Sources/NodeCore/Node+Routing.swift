@@ -157,6 +157,11 @@ extension Node {
 
   /// Executes the next slice of what is decided, as soon as its blocks are there.
   mutating func pumpExecution(_ run: inout NodeRun) {
+    // ⚑ What was executed is the state only once this step's effects are done: the next cut must not miss it.
+    guard !run.hasExecuted else {
+      if !self.decisions.isEmpty { run.effects.append(.continueExecution) }
+      return
+    }
     if !self.execution.isRunning {
       guard let decision = self.decisions.first, let blocks = self.blocks(of: decision, &run) else { return }
       self.decisions.removeFirst()
@@ -171,6 +176,7 @@ extension Node {
       run.effects.append(.continueExecution)
       return
     }
+    run.hasExecuted = true
     run.effects.append(.persist(.execution(result.write)))
     run.effects.append(.executed(result.write, result.receipts))
     for write in result.write.writes where write.key.starts(with: StateKey.forks) {

@@ -297,4 +297,6 @@ struct NodeRun {
   let now: Moment
   let reader: any StateReader & Sendable
   var effects: [NodeEffect] = []
+  /// Whether a cut was executed in this step: its writes are not in `reader`.
+  var hasExecuted = false
 }

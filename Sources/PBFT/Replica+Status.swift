@@ -168,8 +168,9 @@ extension Replica {
     guard !state.isChanging else { return }
     for signed in state.newView?.content.prePrepares ?? []
     where signed.content.view == self.view && signed.content.sequence > self.decided {
-      self.slots[signed.content.sequence, default: Slot()].stage = .waiting(signed, justified: true)
       self.proposed = max(self.proposed, signed.content.sequence)
+      guard signed.content.sequence <= self.windowEnd else { continue }
+      self.slots[signed.content.sequence, default: Slot()].stage = .waiting(signed, justified: true)
     }
     for signed in state.prePrepares
     where signed.content.view == self.view && signed.content.sequence > self.decided {
@@ -181,15 +182,15 @@ extension Replica {
 }
 
 extension Replica {
-  /// Checks what must hold between steps (I3, I4); for the simulator and tests.
-  public func checkInvariants() {
+  /// What must hold between steps and does not (I3, I4, I9), in words; for the simulator and tests.
+  public var invariantBreach: String? {
     for (sequence, slot) in self.slots {
-      precondition(sequence > self.decided, "I4: a slot for \(sequence), decided \(self.decided)")
-      precondition(sequence <= self.windowEnd, "I9: slot \(sequence) beyond \(self.windowEnd)")
-      if let prepared = slot.prepared {
-        precondition(prepared.view <= self.view, "a certificate of view \(prepared.view) in \(self.view)")
+      if sequence <= self.decided { return "I4: a slot for \(sequence), decided \(self.decided)" }
+      if sequence > self.windowEnd { return "I9: slot \(sequence) beyond \(self.windowEnd)" }
+      if let prepared = slot.prepared, prepared.view > self.view {
+        return "a certificate of view \(prepared.view) in \(self.view)"
       }
     }
-    precondition(self.executed <= self.decided, "executed \(self.executed), decided \(self.decided)")
+    return self.executed > self.decided ? "executed \(self.executed), decided \(self.decided)" : nil
   }
 }

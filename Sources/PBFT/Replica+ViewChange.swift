@@ -218,7 +218,8 @@ extension Replica {
     self.proposed = max(self.decided, base?.sequence ?? .zero)
     for prePrepare in content.prePrepares {
       self.proposed = max(self.proposed, prePrepare.content.sequence)
-      guard prePrepare.content.sequence > self.decided else { continue }
+      // I9: what is beyond the window comes again as a decision, or by status.
+      guard prePrepare.content.sequence > self.decided, prePrepare.content.sequence <= self.windowEnd else { continue }
       var slot = self.slots[prePrepare.content.sequence] ?? Slot()
       slot.stage = .waiting(prePrepare, justified: true)
       self.slots[prePrepare.content.sequence] = slot

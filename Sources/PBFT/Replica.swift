@@ -193,6 +193,8 @@ public struct Replica: Sendable, Equatable {
   public var primary: ReplicaIndex { self.configuration.primary(of: self.view) }
   /// The last sequence number decided without a gap.
   public var decided: SequenceNumber { self.lastDecision?.sequence ?? .zero }
+  /// How many sequence numbers are open.
+  public var openSlotCount: Int { self.slots.count }
   /// The last decided cut.
   public var decidedCut: Cut { self.lastDecision?.cut ?? .genesis(lanes: self.configuration.count) }
 

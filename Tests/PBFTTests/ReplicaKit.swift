@@ -146,7 +146,7 @@ struct Bench {
   @discardableResult
   mutating func give(_ input: Replica.Input) -> Replica.Outcome {
     self.effects = []
-    defer { self.replica.checkInvariants() }
+    defer { #expect(self.replica.invariantBreach == nil) }
     return self.replica.step(input, at: self.now, lanes: self.lanes, into: &self.effects)
   }
 
