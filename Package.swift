@@ -1,7 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// What every Swift target of the project is compiled with: the house style as compiler settings.
+/// What every Swift target of the project is compiled with: the house style as compiler settings. Only a build that
+/// asks for them by a variable contains planted bugs: see Scripts/canaries.
 let house: [SwiftSetting] = [
   .swiftLanguageMode(.v6),
   .enableUpcomingFeature("ExistentialAny"),
@@ -9,7 +10,7 @@ let house: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
   .strictMemorySafety(),
   .treatAllWarnings(as: .error),
-]
+] + (Context.environment["CONSILIUM_CANARIES"] == "1" ? [.define("CANARIES")] : [])
 
 /// A Swift target with the house settings; `uses` names targets, `needs` products of other packages.
 func target(_ name: String, uses: [String] = [], needs: [Target.Dependency] = []) -> Target {

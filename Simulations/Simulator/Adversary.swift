@@ -129,7 +129,8 @@ private struct Equivocating: Adversary {
         cut: cut)
       if self.twisted.count > 1024 { self.twisted = [:] }
       self.twisted[signed.content.cut.digest] = other
-      return scene.signed(.prePrepare(other)).map { [Utterance($0)] } ?? []
+      let lie = scene.signed(.prePrepare(other)).map { [Utterance($0)] } ?? []
+      return scene.random.oneIn(3) ? [Utterance(message)] + lie : lie
     case .commit(let signed) where signed.signer == scene.from:
       guard let other = self.twisted[signed.content.ballot.digest] else { return [Utterance(message)] }
       return [scene.signed(.commit(Commit(other.ballot)))].compactMap { $0.map { Utterance($0) } }

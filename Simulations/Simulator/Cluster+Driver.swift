@@ -132,7 +132,20 @@ extension Cluster {
     case .question, .answer: break
     case .report(let event):
       self.reports.append((self.now, slot, event))
+      if self.isCorrect(slot) { self.examine(event, machine) }
       self.recorder?.reported(event, at: slot, self.now)
+      self.onReport?(slot, event)
+    }
+  }
+
+  private func examine(_ event: NodeEvent, _ machine: Machine) {
+    switch event {
+    case .ordering(.viewEntered(let view)):
+      if let entered = machine.node?.replica.newView, entered.content.view == view {
+        self.watch.observeEntered(entered.content, by: machine.member, faulty: self.faulty)
+      }
+    case .laneForked(let accused, _): self.watch.observeAccused(accused, by: machine.member, faulty: self.faulty)
+    case .ordering, .diverged, .checkpointStable, .unheard, .executionFailed: break
     }
   }
 
@@ -232,7 +245,9 @@ extension Cluster {
 
   private func depart(_ packet: Packet, from: Int, to: Int) {
     let machine = self.machines[from]
-    if self.isCorrect(from) { self.watch.observe(packet, from: machine.member) }
+    if self.isCorrect(from) {
+      self.watch.observe(packet, from: machine.member, machine.node?.replica)
+    }
     let ready = max(self.now, machine.busyUntil, machine.uplinkBusyUntil)
     machine.uplinkBusyUntil = ready + self.world.network.occupation(bytes: packet.bytes.count)
     self.recorder?.sent(packet, from: from, to: to, self.now)

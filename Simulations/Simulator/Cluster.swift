@@ -70,6 +70,10 @@ public final class Cluster {
   public private(set) var now = Tick.zero
   /// Changes a message on its way, or drops it (nil): for lies and losses.
   public var tamper: ((_ from: Int, _ to: Int, PeerMessage) -> PeerMessage?)?
+  /// Hears of every packet that a slot takes, and of every report: for diagrams.
+  public var onArrival: ((_ from: Int, _ to: Int, Packet) -> Void)?
+  /// Hears of every report.
+  public var onReport: ((_ slot: Int, NodeEvent) -> Void)?
   /// What is measured, where somebody wants to know.
   public var recorder: Recorder?
   /// What correct members promised by what they said.
@@ -201,11 +205,14 @@ public final class Cluster {
   /// Runs for a span of virtual time.
   public func run(for span: Span) { self.run(until: self.now + span) }
 
-  /// Runs until a condition holds; false where it did not within a span.
-  public func run(within span: Span, until condition: () -> Bool) -> Bool {
+  /// Runs until a condition holds, which is asked after each event, or after every so many; false where it did not
+  /// within a span.
+  public func run(within span: Span, asking every: Int = 1, until condition: () -> Bool) -> Bool {
     let end = self.now + span
     while !condition() {
-      guard let next = self.queue.nextTick, next <= end, self.step() else { return condition() }
+      for _ in 0..<every {
+        guard let next = self.queue.nextTick, next <= end, self.step() else { return condition() }
+      }
     }
     return true
   }
@@ -266,6 +273,7 @@ public final class Cluster {
     switch event {
     case .deliver(let from, _, let packet, _):
       self.note(1, slot, packet.fingerprint)
+      self.onArrival?(from, slot, packet)
       self.receive(packet, from: self.machines[from].member, at: slot)
     case .synced(_, let batch, _):
       self.note(2, slot, 0)

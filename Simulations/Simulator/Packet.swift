@@ -83,6 +83,33 @@ extension Packet {
   }
 }
 
+extension Packet {
+  /// What it says, in a few words.
+  public var summary: String {
+    switch self.decoded {
+    case .block(let block): "block \(block.header.author) \(block.header.position)"
+    case .ordering(let content, let isGossip): "\(Self.summary(content))\(isGossip ? "" : " (again)")"
+    case .cosignature(let cosignature): "cosignature s\(cosignature.sequence)"
+    case .status(let status): "status v\(status.view)\(status.isChanging ? "?" : "") decided \(status.decided)"
+    case .blockRequest(let request): "want lane \(request.lane) \(request.above)…\(request.head.position)"
+    case .blocks(let blocks): "\(blocks.count) blocks"
+    case .decisions(let decisions): "decisions \(decisions.map { "s\($0.sequence)" }.joined(separator: " "))"
+    case .evidence, .control, .links, .announcements, .question, .answer, nil: self.kind.rawValue
+    }
+  }
+
+  private static func summary(_ message: OrderingMessage) -> String {
+    switch message {
+    case .prePrepare(let signed): "pre-prepare v\(signed.content.view) s\(signed.content.sequence)"
+    case .prepare(let signed): "prepare v\(signed.content.ballot.view) s\(signed.content.ballot.sequence)"
+    case .commit(let signed): "commit v\(signed.content.ballot.view) s\(signed.content.ballot.sequence)"
+    case .viewChange(let signed): "view-change v\(signed.content.view)"
+    case .newView(let signed): "new-view v\(signed.content.view)"
+    case .decision(let decision): "decision s\(decision.sequence)"
+    }
+  }
+}
+
 /// The kinds of messages, for counts and for faults that single one out.
 public enum MessageKind: String, Sendable, CaseIterable, Comparable {
   /// A gossiped block.

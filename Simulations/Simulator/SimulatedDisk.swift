@@ -25,7 +25,7 @@ public struct SimulatedDisk: Sendable {
   private var prePrepares: [SequenceNumber: Signed<PrePrepare>] = [:]
   private var prepared: [SequenceNumber: PreparedCertificate] = [:]
   private var newView: Signed<NewView>?
-  private let configuration: Configuration
+  let configuration: Configuration
 
   init(_ configuration: Configuration) {
     self.configuration = configuration

@@ -77,6 +77,8 @@ public final class SwarmRun {
     public var faults: Set<Fault> = []
     /// Byzantine members, by what they do; nil for a twin.
     public var byzantine: [Int: Misbehaviour?] = [:]
+    /// Whether nothing is done that may end a view.
+    public var isCalm = false
     /// How many rounds of load and faults the safety phase has.
     public var rounds = 20
   }
@@ -101,14 +103,19 @@ public final class SwarmRun {
     var plan = Plan()
     let counts = [1, 3, 4, 4, 4, 4, 5, 7]
     plan.count = counts[Int(random.below(UInt64(counts.count)))]
-    for fault in Fault.allCases where random.oneIn(3) { plan.faults.insert(fault) }
+    // One in eight is calm: nothing that may end a view.
+    plan.isCalm = random.oneIn(8)
+    let possible: [Fault] = plan.isCalm ? [.disorder, .repeats] : Fault.allCases
+    for fault in possible where random.oneIn(3) { plan.faults.insert(fault) }
     plan.rounds = 8 + Int(random.below(30))
     if plan.count < 4 { plan.faults.remove(.byzantine) }
     if plan.faults.contains(.byzantine) {
       for _ in 0..<((plan.count - 1) / 3) {
         let kinds = Misbehaviour.allCases
         let draw = Int(random.below(UInt64(kinds.count) + 4))
-        plan.byzantine[Int(random.below(UInt64(plan.count)))] = .some(draw < kinds.count ? kinds[draw] : nil)
+        // Often one that leads early.
+        let member = Int(random.below(random.oneIn(2) ? 2 : UInt64(plan.count)))
+        plan.byzantine[member] = .some(draw < kinds.count ? kinds[draw] : nil)
       }
     }
     return plan
@@ -141,7 +148,8 @@ public final class SwarmRun {
       limits.cutBytesMax = 1500
     }
     var parameters = Node.Parameters()
-    parameters.replica.viewTimeoutMin = Span.milliseconds(random.oneIn(2) ? 150 + random.below(300) : 2000)
+    let isHasty = random.oneIn(2) && !plan.isCalm
+    parameters.replica.viewTimeoutMin = Span.milliseconds(isHasty ? 150 + random.below(300) : 2000)
     parameters.replica.viewTimeoutMax = Span.milliseconds(random.oneIn(2) ? 8000 : 60_000)
     parameters.executionSliceMax = random.oneIn(3) ? 3 : 1000
     let twins = plan.byzantine.keys.sorted().filter { plan.byzantine[$0] == .some(nil) }
@@ -163,16 +171,22 @@ public final class SwarmRun {
     }
   }
 
-  /// Both phases; the first invariant that does not hold ends it.
+  /// The access rules alone, the overlay alone, then the whole network in both phases; the first invariant that does
+  /// not hold ends it.
   public func run() -> Report {
-    let failure = self.safetyPhase() ?? self.livenessPhase() ?? self.checkHistories()
+    var access = AccessRun(seed: self.seed)
+    var overlay = OverlayRun(seed: self.seed)
+    var events = 0
+    let failure =
+      access.run(events: &events) ?? overlay.run(events: &events) ?? self.safetyPhase() ?? self.livenessPhase()
+      ?? self.checkHistories()
     let correct = self.cluster.correctSlots.first ?? 0
     var faults = self.plan.faults.map(\.rawValue).sorted()
     for member in self.plan.byzantine.keys.sorted() {
       faults.append("r\(member):\((self.plan.byzantine[member] ?? nil)?.rawValue ?? "twin")")
     }
     return Report(
-      seed: self.seed, members: self.count, faults: faults, events: self.cluster.eventCount,
+      seed: self.seed, members: self.count, faults: faults, events: events + self.cluster.eventCount,
       virtual: self.cluster.now - .zero, executed: self.cluster.disk(correct).position.log.size,
       trace: self.cluster.trace, failure: failure)
   }
@@ -206,7 +220,8 @@ public final class SwarmRun {
 
   private func submit() {
     for slot in 0..<self.cluster.slotCount where self.cluster.node(slot) != nil && self.random.oneIn(2) {
-      var transactions = (0..<(1 + self.random.below(8))).map { _ in self.makeTransaction(slot) }
+      let count = self.random.oneIn(12) ? 200 : 1 + self.random.below(8)
+      var transactions = (0..<count).map { _ in self.makeTransaction(slot) }
       if self.plan.faults.contains(.repeats), let old = self.said[slot], !old.isEmpty {
         transactions.append(old[Int(self.random.below(UInt64(old.count)))])
       }
@@ -239,9 +254,15 @@ public final class SwarmRun {
 
   private func livenessPhase() -> String? {
     self.heal()
+    if self.plan.isCalm, let view = self.cluster.correctSlots.compactMap({ self.cluster.node($0)?.replica.view }).max(),
+      view > View(0)
+    {
+      return "I7: nothing was done to the network, and it is in view \(view)"
+    }
+    if let failure = self.loadedPhase() { return failure }
     self.submit()
     let correct = self.cluster.correctSlots
-    let done = self.cluster.run(within: Self.healBound) {
+    let done = self.cluster.run(within: Self.healBound, asking: 64) {
       let nodes = correct.compactMap { self.cluster.node($0) }
       guard nodes.count == correct.count, nodes.allSatisfy({ $0.lanes.pendingBytes == 0 }) else { return false }
       let tips = zip(correct, nodes).map { ($0, $1.lanes.announcements[$0].head) }
@@ -259,6 +280,25 @@ public final class SwarmRun {
     }
     self.cluster.run(for: .milliseconds(2000))
     return self.checkNow()
+  }
+
+  /// While others go on submitting, what each member had at the beginning must be ordered: no lane is left out.
+  private func loadedPhase() -> String? {
+    let correct = self.cluster.correctSlots
+    for slot in correct { self.cluster.submit([self.makeTransaction(slot)], to: slot) }
+    self.cluster.run(for: .milliseconds(500))
+    let tips = correct.map { self.cluster.node($0)?.lanes.announcements[$0].head.position ?? .zero }
+    for _ in 0..<480 {
+      let isOrdered = correct.allSatisfy { slot in
+        zip(correct, tips).allSatisfy { lane, tip in
+          self.cluster.node(slot).map { $0.execution.cut.heads[lane].position >= tip } ?? false
+        }
+      }
+      if isOrdered { return nil }
+      for slot in correct { self.cluster.submit([self.makeTransaction(slot)], to: slot) }
+      self.cluster.run(for: .milliseconds(500))
+    }
+    return self.checkNow() ?? "I7: under load, a lane was left out for 240 s after healing"
   }
 
   private func heal() {
@@ -336,6 +376,10 @@ extension SwarmRun {
         return "I6: what a client saw at leaf \(leaf) is elsewhere at member \(slot)"
       }
     }
+    for slot in self.cluster.correctSlots {
+      if let failure = self.cluster.disk(slot).forkBreach { return "LEDGER §2: member \(slot): \(failure)" }
+      if let failure = self.cluster.disk(slot).cosignatureBreach { return "LEDGER §6: member \(slot): \(failure)" }
+    }
     guard let first = self.cluster.correctSlots.first else { return nil }
     return self.cluster.disk(first).compareWithNaive(self.cluster.genesis)
   }
@@ -366,7 +410,34 @@ extension SimulatedDisk {
       if let failure = naive.check(write, after: cut, blocks: blocks) { return failure }
       cut = write.cut
     }
-    return naive.root() == self.position.log.root ? nil : "I10: the log's root is not that of its leaves"
+    guard naive.root() == self.position.log.root else { return "I10: the log's root is not that of its leaves" }
+    var tiles: [UInt64: [Digest]] = [:]
+    for tile in self.executions.flatMap(\.tiles) where tile.level == 0 { tiles[tile.index] = tile.hashes }
+    let kept = tiles.keys.sorted().flatMap { tiles[$0] ?? [] }
+    return kept == naive.leaves ? nil : "LEDGER §6: the log's tiles do not hold its leaves"
+  }
+
+  /// A fork that is on this disk and not on the ledger.
+  var forkBreach: String? {
+    for (lane, held) in self.blocks.enumerated() {
+      guard held.values.contains(where: { $0.count > 1 }),
+        let member = held.values.first?.first?.header.author
+      else { continue }
+      let isKnown = self.state.scan(prefix: StateKey.forks, limit: 256).contains { pair in
+        pair.key.dropFirst().reduce(UInt32(0)) { $0 << 8 | UInt32($1) } == member.number
+      }
+      if !isKnown { return "lane \(lane) was forked, and the ledger does not say so" }
+    }
+    return nil
+  }
+
+  /// A stable tree head that fewer than a quorum signed.
+  var cosignatureBreach: String? {
+    guard let stable else { return nil }
+    let count = self.configuration.count
+    let valid = stable.cosignatures.count { $0.isAuthentic(for: stable.body, in: self.configuration) }
+    return valid >= (count + (count - 1) / 3 + 2) / 2
+      ? nil : "the tree head of \(stable.body.sequence) has \(valid) valid signatures"
   }
 
   private func chain(lane: Int, above base: LaneHead, through head: LaneHead) -> [Block] {

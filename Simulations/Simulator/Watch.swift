@@ -1,3 +1,5 @@
+internal import PBFT
+internal import Signing
 internal import Wire
 internal import HealthRecords
 internal import Merkle
@@ -12,7 +14,7 @@ internal import Primitives
 ///
 /// Agreement breaks late and seldom; these promises break at once. I3 (one vote a view and number), LEDGER §2 (an honest
 /// hospital never forks its lane), LEDGER §3 (nothing of a view that was left; a view change tells what was committed),
-/// LEDGER §6 (one tree head a size).
+/// LEDGER §6 (one tree head a size), and what a new view must propose.
 public final class Watch {
   private struct Spoken: Hashable {
     let member: ReplicaIndex
@@ -27,18 +29,20 @@ public final class Watch {
   private var left: [ReplicaIndex: View] = [:]
   private var commits: [ReplicaIndex: [SequenceNumber: View]] = [:]
   private let lanes: [MemberID: ReplicaIndex]
+  private let configuration: Configuration
 
   init(_ configuration: Configuration) {
+    self.configuration = configuration
     self.lanes = Dictionary(uniqueKeysWithValues: configuration.members.enumerated().map { ($0.element.id, $0.offset) })
   }
 
   /// A correct member sends a packet.
-  func observe(_ packet: Packet, from member: ReplicaIndex) {
+  func observe(_ packet: Packet, from member: ReplicaIndex, _ replica: Replica?) {
     guard self.breach == nil, let message = packet.message else { return }
     switch message {
     case .block(let block) where self.lanes[block.header.author] == member:
       self.claim(Spoken(member: member, kind: .block, view: 0, number: block.header.position.number), block.digest)
-    case .ordering(let content, _) where content.signer == member: self.observe(content, from: member)
+    case .ordering(let content, _) where content.signer == member: self.observe(content, from: member, replica)
     case .cosignature(let cosignature) where cosignature.signer == member:
       self.claim(
         Spoken(member: member, kind: .cosignature, view: 0, number: cosignature.sequence.number), cosignature.body)
@@ -46,7 +50,7 @@ public final class Watch {
     }
   }
 
-  private func observe(_ message: OrderingMessage, from member: ReplicaIndex) {
+  private func observe(_ message: OrderingMessage, from member: ReplicaIndex, _ replica: Replica?) {
     switch message {
     case .prePrepare(let signed):
       let content = signed.content
@@ -54,14 +58,73 @@ public final class Watch {
     case .prepare(let signed):
       let ballot = signed.content.ballot
       self.vote(.prepare, ballot.view, ballot.sequence, ballot.digest, by: member)
+      self.requireOrder(.prepare, ballot, replica, by: member)
     case .commit(let signed):
       let ballot = signed.content.ballot
       self.vote(.commit, ballot.view, ballot.sequence, ballot.digest, by: member)
+      self.requireOrder(.commit, ballot, replica, by: member)
       let earlier = self.commits[member]?[ballot.sequence] ?? View(0)
       self.commits[member, default: [:]][ballot.sequence] = max(earlier, ballot.view)
     case .viewChange(let signed): self.leave(signed.content, by: member)
-    case .newView, .decision: break
+    case .newView(let signed):
+      let digest = Hash.blake2b("consilium/watch/v1", signed.content.encoded)
+      self.vote(.newView, signed.content.view, .zero, digest, by: member)
+    case .decision: break
     }
+  }
+
+  /// ⚑ In order: a vote of one kind follows those for every number below that is still open.
+  private func requireOrder(
+    _ kind: MessageKind, _ ballot: Ballot, _ replica: Replica?, by member: ReplicaIndex
+  ) {
+    guard let replica, ballot.sequence > replica.decided.next else { return }
+    for number in replica.decided.next.number..<ballot.sequence.number
+    where !replica.isDecided(SequenceNumber(number)) {
+      func has(_ kind: MessageKind) -> Bool {
+        self.spoken[Spoken(member: member, kind: kind, view: ballot.view.number, number: number)] != nil
+      }
+      guard !has(kind), !(kind == .prepare && self.configuration.primary(of: ballot.view) == member) else { continue }
+      self.breach =
+        "LEDGER §3: member \(member) votes (\(kind.rawValue)) for \(ballot.sequence) in view \(ballot.view) before \(number)"
+    }
+  }
+
+  /// A correct member entered a view: its new view must propose again what its view changes oblige it to.
+  func observeEntered(_ newView: NewView, by member: ReplicaIndex, faulty: Set<ReplicaIndex>) {
+    guard self.breach == nil else { return }
+    let count = self.configuration.count
+    let quorum = (count + (count - 1) / 3 + 2) / 2
+    func fail(_ what: String) { self.breach = "LEDGER §3: member \(member) entered view \(newView.view) \(what)" }
+    guard Set(newView.viewChanges.map(\.signer)).count >= quorum else { return fail("on too few view changes") }
+    let base = newView.viewChanges.compactMap(\.content.base).max { $0.sequence < $1.sequence }
+    var highest: [SequenceNumber: PreparedCertificate] = [:]
+    for certificate in newView.viewChanges.flatMap(\.content.prepared) where certificate.sequence > base?.sequence ?? .zero {
+      if certificate.view >= highest[certificate.sequence]?.view ?? View(0) { highest[certificate.sequence] = certificate }
+    }
+    let needed = (highest.keys.max()?.number ?? base?.sequence.number ?? 0) - (base?.sequence.number ?? 0)
+    guard newView.prePrepares.count == Int(needed) else { return fail("that forgets what was prepared") }
+    var previous = base?.cut ?? .genesis(lanes: count)
+    for proposal in newView.prePrepares.map(\.content) {
+      let candidate = highest[proposal.sequence]?.cut
+      guard proposal.cut == candidate || proposal.cut == previous else {
+        return fail("that proposes at \(proposal.sequence) what nobody prepared last")
+      }
+      // Only a fork, and only a faulty member's, keeps a later candidate from extending the cut before it.
+      if let candidate, proposal.cut != candidate, candidate.time > previous.time, candidate != previous {
+        let grown = (0..<count).filter { candidate.heads[$0] != previous.heads[$0] }
+        let mustExtend = grown.allSatisfy {
+          !faulty.contains($0) && candidate.heads[$0].position > previous.heads[$0].position
+        }
+        if mustExtend { return fail("that leaves out what was prepared at \(proposal.sequence)") }
+      }
+      previous = proposal.cut
+    }
+  }
+
+  /// A correct member accuses another of a fork: no honest one may be.
+  func observeAccused(_ accused: MemberID, by member: ReplicaIndex, faulty: Set<ReplicaIndex>) {
+    guard self.breach == nil, let lane = self.lanes[accused], !faulty.contains(lane) else { return }
+    self.breach = "LEDGER §2: member \(member) holds two blocks of one position signed by honest member \(lane)"
   }
 
   private func vote(
@@ -106,7 +169,8 @@ public final class Watch {
 /// have become of every transaction (I5, I10, LEDGER §5).
 struct NaiveLedger {
   private var seen: Set<Digest> = []
-  private var leaves: [Digest] = []
+  private(set) var leaves: [Digest] = []
+  private var frozen: [Int: UInt64] = [:]
   private let genesis: Genesis
 
   init(_ genesis: Genesis) { self.genesis = genesis }
@@ -115,8 +179,21 @@ struct NaiveLedger {
   mutating func check(_ write: ExecutionWrite, after previous: Cut, blocks: [Block]) -> String? {
     let at = write.record.sequence
     guard write.cut == previous || write.cut.time > previous.time else { return "LEDGER §3: time goes back at \(at)" }
+    let members = self.genesis.configuration.members
+    for (lane, since) in self.frozen
+    where at.number >= since + self.genesis.limits.pipelineMax && write.cut.heads[lane] != previous.heads[lane] {
+      return "LEDGER §2: lane \(lane) grows at \(at), though its fork is known since \(since)"
+    }
+    let most = self.genesis.limits.cutTransactionsMax * self.genesis.limits.pipelineMax
+    guard UInt64(write.record.outcomes.count) <= most else {
+      return "LEDGER §3: cut \(at) grew by \(write.record.outcomes.count) transactions"
+    }
     var outcomes: [UInt16] = []
     for block in blocks {
+      let author = members.first { $0.id == block.header.author }
+      guard author?.key.verifies(block.signature, of: block.header.signedBytes) == true else {
+        return "I5: block \(block.header.position) of \(block.header.author) is not signed by it"
+      }
       for transaction in (try? block.transactions()) ?? [] {
         let number = outcomes.count
         guard number < write.record.outcomes.count else { return "LEDGER §5: outcomes are missing at \(at)" }
@@ -134,6 +211,10 @@ struct NaiveLedger {
       }
     }
     guard outcomes.count == write.record.outcomes.count else { return "LEDGER §5: outcomes too many at \(at)" }
+    for change in write.writes where change.key.starts(with: StateKey.forks) {
+      let number = change.key.dropFirst().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+      if let lane = members.firstIndex(where: { $0.id == MemberID(number) }) { self.frozen[lane] = at.number }
+    }
     return nil
   }
 

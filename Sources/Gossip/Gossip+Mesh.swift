@@ -46,11 +46,11 @@ extension Gossip {
     guard let mesh = self.mesh[topic] else { return .ignored(.idle) }
     let refusal = ControlItem.prune(
       topic, backoffMilliseconds: UInt32(self.parameters.pruneBackoff.milliseconds))
-    if let until = self.backoff[topic]?[peer], now < until {
+    if let until = self.backoff[topic]?[peer], now < until, !planted(.backoffIgnored) {
       answer.append(refusal)
       return .rejected(.backoff)
     }
-    guard mesh.count < self.parameters.degreeMax || mesh.contains(peer) else {
+    guard mesh.count < self.parameters.degreeMax || mesh.contains(peer) || planted(.meshUnbounded) else {
       answer.append(refusal)
       self.backoff[topic, default: [:]][peer] = now + self.parameters.pruneBackoff
       return .ignored(.full)
@@ -82,10 +82,10 @@ extension Gossip {
   }
 
   private mutating func serve(_ identifiers: [Digest], to peer: Peer, into effects: inout [Effect]) {
-    for identifier in identifiers {
+    for identifier in identifiers where !planted(.wantsUnanswered) {
       guard var cached = self.cache[identifier] else { continue }
       let sent = cached.sentOnRequest[peer, default: 0]
-      guard sent < self.parameters.retransmissionsMax else { continue }
+      guard sent < self.parameters.retransmissionsMax || planted(.retransmittedForEver) else { continue }
       cached.sentOnRequest[peer] = sent + 1
       self.cache[identifier] = cached
       effects.append(.send(to: peer, cached.topic, cached.payload))
@@ -125,7 +125,7 @@ extension Gossip {
         mesh.insert(peer)
         control[peer, default: []].append(.graft(topic))
       }
-    } else if mesh.count > self.parameters.degreeMax {
+    } else if mesh.count > self.parameters.degreeMax, !planted(.meshUnbounded) {
       var members = mesh.sorted()
       self.random.shuffle(&members)
       for peer in members.dropFirst(self.parameters.degree) {

@@ -136,6 +136,7 @@ public struct Gossip: Sendable, Equatable {
   public func hasSeen(_ identifier: Digest) -> Bool { self.seen[identifier] != nil }
 
   private mutating func remember(_ identifier: Digest, at now: Tick) {
+    if planted(.seenForgotten) { return }
     self.seen[identifier] = now
     self.seenOrder.append((identifier, now))
     if self.seenOrder.count - self.seenFirst > self.parameters.seenMax { self.forgetOldest() }

@@ -7,7 +7,9 @@ extension Lanes {
     _ lane: Int, _ head: LaneHead, at now: Tick, into effects: inout [Effect]
   ) -> Outcome {
     guard lane < self.lanes.count else { return .rejected(.unknownLane) }
-    guard head.position > self.lanes[lane].executed.position else { return .ignored(.settled) }
+    guard head.position > self.lanes[lane].executed.position, !planted(.ancestorNotPulled) else {
+      return .ignored(.settled)
+    }
     if let wanted = self.lanes[lane].wanted, wanted.head.position >= head.position {
       return .ignored(.duplicate)
     }
@@ -48,7 +50,7 @@ extension Lanes {
   /// The connected members that announce more of a lane than is held here, while there is room for it.
   private func holders(lane: Int) -> [ReplicaIndex] {
     let held = self.lanes[lane]
-    guard held.heldBytes < self.parameters.laneBytesMax / 2 else { return [] }
+    guard held.heldBytes < self.parameters.laneBytesMax / 2, !planted(.ancestorNotPulled) else { return [] }
     let ahead = held.announced.filter { $0.value.position > held.tip.position && self.connected.contains($0.key) }
     guard !ahead.isEmpty else { return [] }
     let top = held.arrivingTop

@@ -133,7 +133,7 @@ public struct Lanes: Sendable, Equatable {
       self.lanes[lane].insert(block)
       self.lanes[lane].markDurable(block.digest)
     }
-    self.lastSealed = self.lanes[index].tip
+    self.lastSealed = planted(.laneRestartsBehind) ? executed.heads[index] : self.lanes[index].tip
   }
 
   /// Takes one input; appends effects in the order in which they must happen.
@@ -255,7 +255,7 @@ public struct Lanes: Sendable, Equatable {
       return .ignored(.beyondWindow)
     }
     let rival = held.entries.values.first { $0.block.header.position == block.header.position }
-    if let rival, self.lanes[lane].forkedAt == nil {
+    if let rival, self.lanes[lane].forkedAt == nil, !planted(.forkUnnoticed) {
       self.lanes[lane].forkedAt = block.header.position
       effects.append(.forked(ForkEvidence(rival.block, block)))
     }

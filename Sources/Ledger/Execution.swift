@@ -27,8 +27,8 @@ public struct Execution: Sendable {
   ) {
     (self.network, self.configuration, self.limits) = (network, configuration, limits)
     (self.rules, self.position, self.cut) = (rules, position, cut)
-    self.window = IdentifierWindow(identifiers)
-    self.openTiles = openTiles
+    self.window = IdentifierWindow(planted(.identifiersForgotten) ? [] : identifiers)
+    self.openTiles = planted(.tilesForgotten) ? openTiles.map { _ in [] } : openTiles
   }
 
   /// The place in the log of a transaction that was executed within its life.
@@ -133,7 +133,7 @@ public struct Execution: Sendable {
     let outcome = self.judge(transaction, identifier, known: known, in: &run)
     if outcome == .applied {
       run.state.commit()
-    } else {
+    } else if !planted(.notRolledBack) {
       run.state.rollBack()
     }
     if known == nil, outcome != .expired, outcome != .tooFar {
@@ -155,10 +155,12 @@ public struct Execution: Sendable {
   private func judge(
     _ transaction: Transaction, _ identifier: Digest, known: UInt64?, in run: inout Run
   ) -> OutcomeCode {
-    if known != nil { return .duplicate }
+    if known != nil, !planted(.executedTwice) { return .duplicate }
     let time = run.context.time
-    if transaction.validUntil < time { return .expired }
-    if transaction.validUntil > time.adding(milliseconds: self.limits.transactionLifeMilliseconds) {
+    if transaction.validUntil < time, !planted(.expiredExecuted) { return .expired }
+    if transaction.validUntil > time.adding(milliseconds: self.limits.transactionLifeMilliseconds),
+      !planted(.tooFarExecuted)
+    {
       return .tooFar
     }
     return self.rules.execute(transaction, identifier: identifier, in: run.context, state: &run.state)

@@ -90,7 +90,7 @@ public struct Configuration: Sendable, Hashable {
   /// f = ⌊(n − 1)/3⌋: how many may be Byzantine.
   public var faultyMax: Int { (self.count - 1) / 3 }
   /// Q = ⌈(n + f + 1)/2⌉: any two quorums share a correct member (I2).
-  public var quorum: Int { (self.count + self.faultyMax + 2) / 2 }
+  public var quorum: Int { (self.count + self.faultyMax + 2) / 2 - (planted(.quorumOffByOne) ? 1 : 0) }
   /// The replica that leads `view`.
   public func primary(of view: View) -> Int { Int(view.number % UInt64(self.count)) }
   /// The replica with this member number.

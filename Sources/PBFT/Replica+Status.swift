@@ -15,7 +15,7 @@ extension Replica {
       for signer in slot.prepares.keys { prepares.insert(signer) }
       for signer in slot.commits.keys { commits.insert(signer) }
       return SlotStatus(
-        sequence: sequence, hasPrePrepare: slot.prePrepare != nil, prepares: prepares, commits: commits)
+        sequence: sequence, hasPrePrepare: slot.prePrepare != nil || planted(.proposalDropped), prepares: prepares, commits: commits)
     }
     return Status(
       configuration: self.configuration.number, view: self.view, isChanging: self.phase != .active,
@@ -30,8 +30,9 @@ extension Replica {
       return .rejected(.malformed)
     }
     self.heardDecided[peer] = status.decided
+    if planted(.statusUnanswered) { return .accepted }
     if status.decided > self.decided { self.askForDecisions(at: now, into: &effects) }
-    if status.decided < self.decided {
+    if status.decided < self.decided, !planted(.decisionsNotAsked) {
       let last = min(self.decided.number, status.decided.number + self.parameters.decisionsPerAnswerMax)
       effects.append(
         .sendDecisions(to: peer, from: status.decided.next, through: SequenceNumber(last)))
@@ -95,7 +96,7 @@ extension Replica {
     // Within the pipeline the votes themselves are on their way.
     let ahead = self.heardDecided.filter { $0.value.number > self.decided.number + self.limits.pipelineMax }
     let peers = ahead.keys.sorted()
-    guard !peers.isEmpty else { return }
+    guard !peers.isEmpty, !planted(.decisionsNotAsked) else { return }
     self.askedDecisionsAt = now.tick
     self.askTurn += 1
     effects.append(.sendStatus(to: peers[self.askTurn % peers.count], self.status))
@@ -119,7 +120,7 @@ extension Replica {
         self.leave(to: self.view.next, reason: .noProgress, at: now, into: &effects)
         return .accepted
       }
-      let omitted = self.laneOmittedSince.contains { since in
+      let omitted = !planted(.omissionTolerated) && self.laneOmittedSince.contains { since in
         since.map { now.tick >= $0 + self.parameters.laneOmissionMax } ?? false
       }
       if omitted {

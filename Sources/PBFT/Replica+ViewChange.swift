@@ -17,8 +17,8 @@ extension Replica {
     self.ownProposals = [:]
     self.progressSince = nil
     self.laneOmittedSince = Array(repeating: nil, count: self.configuration.count)
-    for sequence in self.slots.keys.sorted() { self.slots[sequence]?.leaveView() }
-    effects.append(.persist(.view(target, isChanging: true)))
+    for sequence in self.slots.keys.sorted() where !planted(.voteAfterLeaving) { self.slots[sequence]?.leaveView() }
+    if !planted(.viewNotDurable) { effects.append(.persist(.view(target, isChanging: true))) }
     effects.append(.cast(.viewChange(self.ownViewChange)))
     effects.append(.report(.viewChangeStarted(target, reason: reason)))
   }
@@ -27,7 +27,7 @@ extension Replica {
   private var ownViewChange: ViewChange {
     ViewChange(
       configuration: self.configuration.number, view: self.view, base: self.lastDecision,
-      prepared: self.slots.keys.sorted().compactMap { self.slots[$0]?.prepared })
+      prepared: self.slots.keys.sorted().compactMap { planted(.viewChangeForgets) ? nil : self.slots[$0]?.prepared })
   }
 
   /// Asks again for the view it waits for; after a restart, or when nothing was heard.
@@ -70,7 +70,7 @@ extension Replica {
   private mutating func startNewViewTimer(at now: Moment) {
     guard case .changing(timer: nil) = self.phase else { return }
     let count = self.viewChanges.values.count { $0.content.view >= self.view }
-    guard count >= self.configuration.quorum else { return }
+    guard count >= self.configuration.quorum || planted(.runawayView) else { return }
     self.fruitlessViews += 1
     self.phase = .changing(timer: now.tick + self.viewTimeout)
   }
@@ -80,8 +80,9 @@ extension Replica {
       guard let held = self.viewChanges[signer], held.content.view == self.view else { return nil }
       return held
     }
-    guard matching.count >= self.configuration.quorum else { return nil }
-    return Array(matching.prefix(self.configuration.quorum))
+    let needed = planted(.newViewFromFew) ? self.configuration.faultyMax + 1 : self.configuration.quorum
+    guard matching.count >= needed else { return nil }
+    return Array(matching.prefix(needed))
   }
 
   enum Reproposal: Equatable {
@@ -97,13 +98,19 @@ extension Replica {
     for signed in viewChanges {
       if let decision = signed.content.base, decision.sequence > base?.sequence ?? .zero { base = decision }
       for certificate in signed.content.prepared
-      where certificate.view >= candidates[certificate.sequence]?.view ?? View(0) {
+      where certificate.view >= candidates[certificate.sequence]?.view ?? View(0)
+        || planted(.lowestViewReproposed)
+      {
+        if planted(.lowestViewReproposed), let held = candidates[certificate.sequence], held.view < certificate.view {
+          continue
+        }
         candidates[certificate.sequence] = certificate
       }
     }
     let start = base?.sequence ?? .zero
     var previous = base?.cut ?? .genesis(lanes: self.configuration.count)
     var cuts: [Cut] = []
+    if planted(.forgottenReproposal) { candidates = [:] }
     guard let last = candidates.keys.max(), last > start else { return .ready(base: base, cuts: []) }
     for sequence in start.next...last {
       if let decided = self.recentCuts[sequence], sequence <= self.decided {
@@ -184,7 +191,7 @@ extension Replica {
         && zip(stated, cuts).enumerated().allSatisfy { offset, pair in
           pair.0.content.sequence.number == start.number + 1 + UInt64(offset) && pair.0.content.cut == pair.1
         }
-      guard follows else { return .rejected(.badNewView) }
+      guard follows || planted(.newViewUnjudged) else { return .rejected(.badNewView) }
       let contradicted = stated.contains { prePrepare in
         prePrepare.content.sequence == self.decided && prePrepare.content.cut != self.decidedCut
       }
@@ -207,8 +214,10 @@ extension Replica {
     self.newView = signed
     self.hasCastNewView = false
     self.viewChanges = self.viewChanges.filter { $0.value.content.view > content.view }
-    effects.append(.persist(.newView(signed)))
-    effects.append(.persist(.view(content.view, isChanging: false)))
+    if !planted(.newViewNotDurable) {
+      effects.append(.persist(.newView(signed)))
+      effects.append(.persist(.view(content.view, isChanging: false)))
+    }
     if let base, base.sequence > self.decided, base.sequence <= self.windowEnd {
       var slot = self.slots[base.sequence] ?? Slot()
       if slot.decision == nil { effects.append(.persist(.decision(base))) }
@@ -219,7 +228,10 @@ extension Replica {
     for prePrepare in content.prePrepares {
       self.proposed = max(self.proposed, prePrepare.content.sequence)
       // I9: what is beyond the window comes again as a decision, or by status.
-      guard prePrepare.content.sequence > self.decided, prePrepare.content.sequence <= self.windowEnd else { continue }
+      guard prePrepare.content.sequence > self.decided,
+        prePrepare.content.sequence <= self.windowEnd || planted(.newViewBeyondWindow),
+        !planted(.oldTimeRefused) || self.isTimely(prePrepare.content.cut.time, at: now)
+      else { continue }
       var slot = self.slots[prePrepare.content.sequence] ?? Slot()
       slot.stage = .waiting(prePrepare, justified: true)
       self.slots[prePrepare.content.sequence] = slot

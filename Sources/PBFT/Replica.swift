@@ -105,7 +105,8 @@ public struct Replica: Sendable, Equatable {
   var frozenFrom: [Int: SequenceNumber] = [:]
   var slots: [SequenceNumber: Slot] = [:]
   var viewChanges: [ReplicaIndex: Signed<ViewChange>] = [:]
-  var newView: Signed<NewView>?
+  /// The latest new view that it accepted.
+  public internal(set) var newView: Signed<NewView>?
   var pendingNewView: Signed<NewView>?
   var hasCastNewView = false
   var fruitlessViews: UInt64 = 0
@@ -193,6 +194,10 @@ public struct Replica: Sendable, Equatable {
   public var primary: ReplicaIndex { self.configuration.primary(of: self.view) }
   /// The last sequence number decided without a gap.
   public var decided: SequenceNumber { self.lastDecision?.sequence ?? .zero }
+  /// Whether a sequence number is decided, be it with gaps before it.
+  public func isDecided(_ sequence: SequenceNumber) -> Bool {
+    sequence <= self.decided || self.slots[sequence]?.decision != nil
+  }
   /// How many sequence numbers are open.
   public var openSlotCount: Int { self.slots.count }
   /// The last decided cut.
@@ -206,7 +211,7 @@ public struct Replica: Sendable, Equatable {
 
   /// The last sequence number that a slot is kept for.
   var windowEnd: SequenceNumber {
-    SequenceNumber(self.executed.number + 2 * self.limits.pipelineMax)
+    SequenceNumber(self.executed.number + 2 * self.limits.pipelineMax + (planted(.windowUnbounded) ? 64 : 0))
   }
 }
 

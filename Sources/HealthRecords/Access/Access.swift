@@ -150,12 +150,13 @@ public enum AccessPolicy {
     var granting: (identifier: Digest, leaf: UInt64)?
     for (identifier, entry) in consents {
       let grant = entry.grant
-      guard entry.revoked == nil, self.addresses(grant.grantee, question),
-        grant.scope.covers(question.record, of: question.category), grant.purposes.contains(question.purpose)
+      guard entry.revoked == nil || planted(.revokedConsentCounts), self.addresses(grant.grantee, question),
+        grant.scope.covers(question.record, of: question.category) || planted(.scopeIgnored),
+        grant.purposes.contains(question.purpose) || planted(.purposeIgnored)
       else { continue }
-      let isOpen = grant.from <= question.time && question.time <= grant.until
+      let isOpen = grant.from <= question.time && (question.time <= grant.until || planted(.consentNeverEnds))
       if grant.isDenial {
-        if isOpen { return .failure(.denied) }
+        if isOpen, !planted(.denialLoses) { return .failure(.denied) }
         continue
       }
       guard isOpen else {

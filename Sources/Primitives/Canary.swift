@@ -1,0 +1,65 @@
+#if CANARIES
+  internal import Synchronization
+#endif
+
+/// A bug that can be planted to see whether the swarm finds it: mostly the absence of a rule that closes an attack.
+///
+/// Only a build with the condition `CANARIES` (`Scripts/canaries`) contains them; in every other one `planted` is the
+/// constant false, and the compiler takes the branch out.
+public enum Canary: String, CaseIterable, Sendable {
+  // Ordering (LEDGER §1, §3).
+  case quorumOffByOne, outOfOrder, commitBeforePredecessor, certificateNotDurable, proposalNotDurable, viewNotDurable
+  case newViewNotDurable, voteAfterLeaving, sentBeforeDurable, statusUnanswered, oldTimeRefused, proposalDropped
+  case forgottenReproposal, lowestViewReproposed, runawayView, secondProposalTaken, newViewUnjudged, newViewFromFew
+  case omissionTolerated, votesForAnyDigest, windowUnbounded, newViewBeyondWindow, cutUnbounded, decisionsNotAsked
+  case unsignedVotes, viewChangeForgets
+  // Lanes (LEDGER §2).
+  case blockNotDurable, laneRestartsBehind, ancestorNotPulled, unsignedBlocks, frozenLaneGrows, forkUnnoticed
+  // Execution and checkpoints (LEDGER §5, §6).
+  case staleReader, executedTwice, expiredExecuted, tooFarExecuted, identifiersForgotten, tilesForgotten
+  case cosignaturesUnchecked, notRolledBack
+  // Gossip (OVERLAY §2).
+  case wantsUnanswered, seenForgotten, meshUnbounded, retransmittedForEver, backoffIgnored
+  // Sessions (OVERLAY §1).
+  case frameReplayed, strangerAdmitted, identityUnproven
+  // Access (RECORDS §4, §5).
+  case revokedConsentCounts, consentNeverEnds, denialLoses, usesUncounted, purposeIgnored, scopeIgnored
+  case erasedRecordRead, breakGlassUnlimited, releaseWithoutGrant, releaseNeverEnds
+
+  /// Whether this build contains canaries.
+  public static var isCompiledIn: Bool {
+    #if CANARIES
+      true
+    #else
+      false
+    #endif
+  }
+
+  #if CANARIES
+    private static let number = Atomic<Int>(-1)
+    /// The planted one; nil for none.
+    public static var current: Canary? {
+      get {
+        let number = Self.number.load(ordering: .relaxed)
+        return number < 0 ? nil : Self.allCases[number]
+      }
+      set { Self.number.store(newValue.flatMap { Self.allCases.firstIndex(of: $0) } ?? -1, ordering: .relaxed) }
+    }
+    private var number: Int { Self.allCases.firstIndex(of: self) ?? -1 }
+    static let numbers = Dictionary(uniqueKeysWithValues: Self.allCases.enumerated().map { ($1, $0) })
+    /// Whether this is the planted one.
+    @inline(never) public var isPlanted: Bool {
+      Self.number.load(ordering: .relaxed) == Self.numbers[self]
+    }
+  #endif
+}
+
+/// Whether a bug is planted here.
+@inlinable @inline(__always)
+public func planted(_ canary: Canary) -> Bool {
+  #if CANARIES
+    canary.isPlanted
+  #else
+    false
+  #endif
+}
