@@ -106,10 +106,16 @@ let package = Package(
         "Gossip", "HealthRecords", "Lanes", "Ledger", "Merkle", "Messages", "NodeCore", "Ordering", "PBFT", "Primitives",
         "Rules", "Sessions", "Signing", "Wire",
       ], path: "Simulations/Simulator", swiftSettings: house),
+    .target(
+      name: "Laboratory",
+      dependencies: [
+        "HealthRecords", "Messages", "NodeCore", "Primitives", "Rules", "Signing", "Simulator", "Wire",
+        .product(name: "TOMLKit", package: "TOMLKit"),
+      ], path: "Simulations/Laboratory", swiftSettings: house),
     .executableTarget(
       name: "ConsiliumSim",
       dependencies: [
-        "Messages", "NodeCore", "Primitives", "Simulator",
+        "Gossip", "Laboratory", "Messages", "NodeCore", "Primitives", "Simulator",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: house),
     // Beside: one test target a target.

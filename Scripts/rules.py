@@ -14,7 +14,8 @@ FLOORS = {
     3: ["NodeCore"],
     4: ["EventLoop", "Gateway", "Storage", "Telemetry"],
     5: ["Driver", "Simulator"],
-    6: ["consilium", "ConsiliumSim"],
+    6: ["consilium", "Laboratory"],
+    7: ["ConsiliumSim"],
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}
 SIMULATOR_MAY_REACH = 3

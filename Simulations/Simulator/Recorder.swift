@@ -95,6 +95,7 @@ public final class Recorder {
   private var rows: [Digest: Int] = [:]
   private var departures: [Digest: Tick] = [:]
   private var seen: [Set<UInt64>]
+  private var waitingBySlot: [Int]
 
   /// A recorder for so many slots of so many members.
   public init(slots: Int, members: Int) {
@@ -102,12 +103,17 @@ public final class Recorder {
     self.bytesBySlot = Array(repeating: 0, count: slots)
     self.syncs = Array(repeating: 0, count: slots)
     self.seen = Array(repeating: [], count: slots)
+    self.waitingBySlot = Array(repeating: 0, count: slots)
   }
+
+  /// How many transactions of a slot are not committed there yet.
+  public func waiting(at slot: Int) -> Int { self.waitingBySlot[slot] }
 
   func submitted(_ transactions: [Transaction], to slot: Int, network: Digest, _ now: Tick) {
     for transaction in transactions {
       self.rows[transaction.identifier(network: network)] = self.transactions.count
       self.transactions.append(TransactionRow(slot: slot, submitted: now))
+      self.waitingBySlot[slot] += 1
     }
   }
 
@@ -138,6 +144,7 @@ public final class Recorder {
       self.transactions[row].everywhere = now
       if self.transactions[row].slot == slot, self.transactions[row].committed == nil {
         self.transactions[row].committed = now
+        self.waitingBySlot[slot] -= 1
       }
     }
   }

@@ -1,0 +1,322 @@
+internal import Foundation
+internal import Rules
+internal import HealthRecords
+internal import Messages
+internal import NodeCore
+internal import Primitives
+internal import Simulator
+
+/// What a run gave: a summary, series for pictures, and what was expected. It is `result.json`, as it stands.
+public struct ScenarioResult: Sendable, Codable {
+  /// A number with its name and unit.
+  public struct Metric: Sendable, Codable {
+    /// Such as "commit latency p50".
+    public let name: String
+    /// The value.
+    public let value: Double
+    /// Such as "ms".
+    public let unit: String
+  }
+
+  /// A key of the scenario with its value.
+  public struct Parameter: Sendable, Codable {
+    /// The path.
+    public let path: String
+    /// The value.
+    public let value: String
+    /// Whether the file did not say it.
+    public let isStandard: Bool
+  }
+
+  /// An expectation of the scenario, or an invariant.
+  public struct Verdict: Sendable, Codable {
+    /// What was expected.
+    public let what: String
+    /// What was seen.
+    public let seen: String
+    /// Whether it held.
+    public let holds: Bool
+  }
+
+  /// Something that happened.
+  public struct Occurrence: Sendable, Codable {
+    /// Milliseconds since the start.
+    public let at: Double
+    /// Which member, from 1; nil for the network.
+    public let member: Int?
+    /// What.
+    public let what: String
+    /// Whether the scenario did it.
+    public let isFault: Bool
+  }
+
+  /// One member over time.
+  public struct MemberSeries: Sendable, Codable {
+    /// Its name in pictures.
+    public let name: String
+    /// Its region.
+    public let region: String
+    /// For each sample: executed sequence numbers.
+    public var heights: [Double] = []
+    /// For each sample: the view, −1 where it did not run.
+    public var views: [Double] = []
+  }
+
+  /// One kind of message.
+  public struct Traffic: Sendable, Codable {
+    /// The kind.
+    public let kind: String
+    /// How many messages.
+    public let messages: UInt64
+    /// How many bytes.
+    public let bytes: UInt64
+  }
+
+  /// How long blocks took from region to region.
+  public struct Propagation: Sendable, Codable {
+    /// The author's region.
+    public let from: String
+    /// The receiver's.
+    public let to: String
+    /// Milliseconds.
+    public let median, p90: Double
+  }
+
+  /// The scenario's title.
+  public var title: String
+  /// The scenario's text.
+  public var text: String
+  /// Every key with its value.
+  public var parameters: [Parameter]
+  /// The digest of everything that happened.
+  public var trace: String
+  /// Whether it was stopped before its end.
+  public var isPartial: Bool
+  /// The summary.
+  public var metrics: [Metric]
+  /// Expectations and invariants.
+  public var verdicts: [Verdict]
+  /// Faults and reports.
+  public var occurrences: [Occurrence]
+  /// When samples were taken, in milliseconds.
+  public var times: [Double]
+  /// Members in their order.
+  public var members: [MemberSeries]
+  /// Committed transactions a second, by sample.
+  public var throughput: [Double]
+  /// Median commit latency in milliseconds, by sample; −1 where nothing was committed.
+  public var latencyOverTime: [Double]
+  /// Commit latency in milliseconds.
+  public var latency: Statistics?
+  /// Until the last member executed a transaction, in milliseconds.
+  public var everywhere: Statistics?
+  /// Until a block reached a member, in milliseconds.
+  public var blocks: Statistics?
+  /// The network's lower bound of commit latency by author, in milliseconds.
+  public var lowerBound: Statistics?
+  /// Between regions.
+  public var propagation: [Propagation]
+  /// By kind.
+  public var traffic: [Traffic]
+  /// Connections of the members, by place.
+  public var links: [[Int]]
+
+  /// The metric of that name; nil where there is none.
+  public func metric(_ name: String) -> Double? { self.metrics.first { $0.name == name }?.value }
+  /// Whether everything expected held.
+  public var holds: Bool { self.verdicts.allSatisfy(\.holds) }
+}
+
+extension ScenarioRun {
+  /// What the run gave so far; `wall` is how long it took.
+  public func result(wallSeconds: Double) -> ScenarioResult {
+    let latencies = self.committed.compactMap { row in row.committed.map { ($0 - row.submitted).inMilliseconds } }
+    var result = ScenarioResult(
+      title: self.scenario.title, text: self.scenario.file.text,
+      parameters: self.scenario.file.effective.map { .init(path: $0.path, value: $0.value, isStandard: $0.isStandard) },
+      trace: self.cluster.trace.description, isPartial: self.progress < 1, metrics: [], verdicts: [],
+      occurrences: self.recorder.occurrences.map {
+        .init(
+          at: ($0.at - .zero).inMilliseconds, member: $0.slot.map { self.cluster.member($0) + 1 }, what: $0.what,
+          isFault: $0.isFault)
+      }, times: [], members: [], throughput: [], latencyOverTime: [], latency: Statistics(latencies),
+      everywhere: Statistics(
+        self.committed.compactMap { row in row.everywhere.map { ($0 - row.submitted).inMilliseconds } }),
+      blocks: Statistics(self.recorder.arrivals.map(\.after.inMilliseconds)),
+      lowerBound: Statistics(self.lowerBounds()), propagation: self.propagation(), traffic: self.traffic(), links: [])
+    self.addSeries(to: &result)
+    self.addMetrics(to: &result, wallSeconds: wallSeconds)
+    result.verdicts = self.verdicts(result)
+    return result
+  }
+
+  /// The transactions of the window.
+  private var committed: [Recorder.TransactionRow] {
+    let (from, until) = (Tick.zero + self.scenario.window.from, Tick.zero + self.scenario.window.until)
+    return self.recorder.transactions.filter { $0.submitted >= from && $0.submitted <= until }
+  }
+
+  private func regionName(_ slot: Int) -> String {
+    let region = self.cluster.world.network.region(of: slot)
+    return region < self.scenario.regions.count ? self.scenario.regions[region] : ""
+  }
+
+  private func addSeries(to result: inout ScenarioResult) {
+    for slot in 0..<self.cluster.slotCount {
+      let name = slot < self.scenario.count ? "\(slot + 1)" : "\(self.cluster.member(slot) + 1)′"
+      result.members.append(.init(name: name, region: self.regionName(slot)))
+    }
+    for sample in self.recorder.samples {
+      if sample.slot == 0 { result.times.append((sample.at - .zero).inMilliseconds) }
+      result.members[sample.slot].heights.append(Double(sample.height))
+      result.members[sample.slot].views.append(sample.isRunning ? Double(sample.view) : -1)
+    }
+    let width = self.scenario.sampling.inMilliseconds
+    var bins = Array(repeating: [Double](), count: result.times.count)
+    for row in self.recorder.transactions {
+      guard let committed = row.committed else { continue }
+      let bin = Int((committed - .zero).inMilliseconds / width)
+      if bin < bins.count { bins[bin].append((committed - row.submitted).inMilliseconds) }
+    }
+    result.throughput = bins.map { Double($0.count) / width * 1000 }
+    result.latencyOverTime = bins.map { bin in bin.isEmpty ? -1 : bin.sorted()[bin.count / 2] }
+    for one in 0..<self.cluster.slotCount {
+      for other in 0..<one where self.cluster.node(one)?.connected.contains(self.cluster.member(other)) == true {
+        result.links.append([other, one])
+      }
+    }
+  }
+
+  private func traffic() -> [ScenarioResult.Traffic] {
+    self.recorder.traffic.keys.sorted().map { kind in
+      let traffic = self.recorder.traffic[kind]
+      return .init(kind: kind.rawValue, messages: traffic?.messages ?? 0, bytes: traffic?.bytes ?? 0)
+    }
+  }
+
+  private func propagation() -> [ScenarioResult.Propagation] {
+    var groups: [String: [Double]] = [:]
+    for arrival in self.recorder.arrivals {
+      groups["\(self.regionName(arrival.author))\t\(self.regionName(arrival.slot))", default: []].append(
+        arrival.after.inMilliseconds)
+    }
+    return groups.keys.sorted().compactMap { key in
+      let ends = key.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+      guard ends.count == 2, let statistics = Statistics(groups[key] ?? []) else { return nil }
+      return .init(from: ends[0], to: ends[1], median: statistics.median, p90: statistics.p90)
+    }
+  }
+
+  /// For each author the least time in which messages alone can bring a transaction to its commit, without disks,
+  /// processors and jitter: block, pre-prepare, prepares, commits over the quorum-th fastest links.
+  private func lowerBounds() -> [Double] {
+    let (network, count) = (self.cluster.world.network, self.scenario.count)
+    let quorum = self.cluster.genesis.configuration.quorum
+    func way(_ a: Int, _ b: Int) -> Double {
+      a == b ? 0 : network.latency[network.region(of: a)][network.region(of: b)].inMilliseconds
+    }
+    return (0..<count).map { author in
+      let proposal = (0..<count).map { max(way(author, 0) + way(0, $0), way(author, $0)) }
+      let prepared = (0..<count).map { j in (0..<count).map { proposal[$0] + way($0, j) }.sorted()[quorum - 1] }
+      return (0..<count).map { prepared[$0] + way($0, author) }.sorted()[quorum - 1]
+    }
+  }
+
+  private func addMetrics(to result: inout ScenarioResult, wallSeconds: Double) {
+    func add(_ name: String, _ value: Double, _ unit: String) {
+      result.metrics.append(.init(name: name, value: value, unit: unit))
+    }
+    let virtual = (self.cluster.now - .zero).inMilliseconds / 1000
+    let rows = self.committed
+    let done = rows.count { $0.committed != nil }
+    let seconds = (min(self.scenario.window.until, self.cluster.now - .zero).inMilliseconds
+      - self.scenario.window.from.inMilliseconds) / 1000
+    add("submitted", Double(rows.count), "transactions")
+    add("committed", Double(done), "transactions")
+    add("throughput", seconds > 0 ? Double(done) / seconds : 0, "transactions/s")
+    for (name, statistics) in [
+      ("commit latency", result.latency), ("executed everywhere", result.everywhere),
+      ("block propagation", result.blocks),
+    ] {
+      guard let statistics else { continue }
+      add("\(name) p50", statistics.median, "ms")
+      add("\(name) p90", statistics.p90, "ms")
+      add("\(name) p99", statistics.p99, "ms")
+    }
+    if let bound = result.lowerBound { add("commit latency, network's lower bound p50", bound.median, "ms") }
+    add("longest pause between commits", self.longestPause, "ms")
+    add("highest view", Double(self.cluster.leader.view.number), "")
+    let messages = result.traffic.reduce(0) { $0 + $1.messages }
+    let bytes = result.traffic.reduce(0) { $0 + $1.bytes }
+    let every = max(1, self.recorder.transactions.count { $0.committed != nil })
+    add("messages", Double(messages), "")
+    add("messages per transaction", Double(messages) / Double(every), "")
+    add("bytes per transaction", Double(bytes) / Double(every), "B")
+    let copies = Double(self.recorder.gossiped) / Double(max(1, self.recorder.gossiped - self.recorder.duplicates))
+    add("copies a gossiped message", copies, "")
+    add("syncs", Double(self.recorder.syncs.reduce(0, +)), "")
+    add("virtual time", virtual, "s")
+    add("events", Double(self.cluster.eventCount), "")
+    add("wall time", wallSeconds, "s")
+    add("events per wall second", Double(self.cluster.eventCount) / max(1e-9, wallSeconds), "/s")
+  }
+
+  /// The longest time during which transactions waited and none was committed anywhere, in milliseconds.
+  private var longestPause: Double {
+    var moments = self.recorder.transactions.map { (at: $0.submitted, isCommit: false) }
+    moments += self.recorder.transactions.compactMap { row in row.committed.map { (at: $0, isCommit: true) } }
+    moments.sort { ($0.at, $0.isCommit ? 1 : 0) < ($1.at, $1.isCommit ? 1 : 0) }
+    var (longest, since, waiting) = (Span.zero, Tick.zero, 0)
+    for moment in moments {
+      if moment.isCommit {
+        longest = max(longest, moment.at - since)
+        waiting -= 1
+        since = moment.at
+      } else {
+        if waiting == 0 { since = moment.at }
+        waiting += 1
+      }
+    }
+    return max(longest, waiting > 0 ? self.cluster.now - since : .zero).inMilliseconds
+  }
+
+  private func verdicts(_ result: ScenarioResult) -> [ScenarioResult.Verdict] {
+    let file = self.scenario.file
+    var out: [ScenarioResult.Verdict] = []
+    func add(_ what: String, _ seen: String, _ holds: Bool) { out.append(.init(what: what, seen: seen, holds: holds)) }
+    let agreement = self.cluster.checkAgreement()
+    add("I1, I4: correct members executed one history", agreement ?? "they did", agreement == nil)
+    let breach = self.cluster.breach ?? self.cluster.watch.breach
+    add("I3: correct members contradict nothing that they said", breach ?? "they did not", breach == nil)
+    func number(_ name: String) -> Double { result.metric(name) ?? 0 }
+    func limit(_ path: String) -> Double? { file.text(path).flatMap { Quantity.span($0) }?.inMilliseconds }
+    if let part = file.text("expect.committedMin").flatMap({ Quantity.percent($0) }) {
+      let seen = number("committed") / max(1, number("submitted"))
+      add("at least \(Quantity.digits(part * 100)) % are committed", "\(Quantity.digits(seen * 100)) %", seen >= part)
+    }
+    let pause = number("longest pause between commits")
+    if let most = limit("expect.pauseMax") {
+      add("no pause over \(Quantity.digits(most)) ms", "\(Quantity.digits(pause)) ms", pause <= most)
+    }
+    if let least = limit("expect.pauseMin") {
+      add("a pause of at least \(Quantity.digits(least)) ms", "\(Quantity.digits(pause)) ms", pause >= least)
+    }
+    if let most = limit("expect.latencyMax") {
+      let seen = number("commit latency p99")
+      add("commit latency p99 up to \(Quantity.digits(most)) ms", "\(Quantity.digits(seen)) ms", seen <= most)
+    }
+    let view = number("highest view")
+    if let most = file.integer("expect.viewsMax") { add("view \(most) at most", "\(Int(view))", view <= Double(most)) }
+    if let least = file.integer("expect.viewsMin") { add("view \(least) at least", "\(Int(view))", view >= Double(least)) }
+    if let forks = file.integer("expect.forks") {
+      let seen = self.forkedLanes
+      add("\(forks) lanes are proved to be forked", "\(seen)", seen == Int(forks))
+    }
+    return out
+  }
+
+  private var forkedLanes: Int {
+    let correct = self.cluster.correctSlots.first ?? 0
+    return self.cluster.state(correct).scan(prefix: StateKey.forks, limit: 256).count
+  }
+}
