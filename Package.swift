@@ -3,14 +3,15 @@ import PackageDescription
 
 /// What every Swift target of the project is compiled with: the house style as compiler settings. Only a build that
 /// asks for them by a variable contains planted bugs: see Scripts/canaries.
-let house: [SwiftSetting] = [
-  .swiftLanguageMode(.v6),
-  .enableUpcomingFeature("ExistentialAny"),
-  .enableUpcomingFeature("InternalImportsByDefault"),
-  .enableUpcomingFeature("MemberImportVisibility"),
-  .strictMemorySafety(),
-  .treatAllWarnings(as: .error),
-] + (Context.environment["CONSILIUM_CANARIES"] == "1" ? [.define("CANARIES")] : [])
+let house: [SwiftSetting] =
+  [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+  ] + (Context.environment["CONSILIUM_CANARIES"] == "1" ? [.define("CANARIES")] : [])
 
 /// A Swift target with the house settings; `uses` names targets, `needs` products of other packages.
 func target(_ name: String, uses: [String] = [], needs: [Target.Dependency] = []) -> Target {
@@ -103,7 +104,8 @@ let package = Package(
     .target(
       name: "Simulator",
       dependencies: [
-        "Gossip", "HealthRecords", "Lanes", "Ledger", "Merkle", "Messages", "NodeCore", "Ordering", "PBFT", "Primitives",
+        "Gossip", "HealthRecords", "Lanes", "Ledger", "Merkle", "Messages", "NodeCore", "Ordering", "PBFT",
+        "Primitives",
         "Rules", "Sessions", "Signing", "Wire",
       ], path: "Simulations/Simulator", swiftSettings: house),
     .target(
@@ -115,7 +117,7 @@ let package = Package(
     .executableTarget(
       name: "ConsiliumSim",
       dependencies: [
-        "Gossip", "Laboratory", "Messages", "NodeCore", "Primitives", "Simulator",
+        "Gossip", "Laboratory", "Messages", "NodeCore", "Primitives", "Signing", "Simulator",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: house),
     // Beside: one test target a target.
@@ -123,10 +125,10 @@ let package = Package(
     tests(
       "Simulator",
       uses: [
-        "HealthRecords", "Lanes", "Ledger", "Messages", "NodeCore", "Ordering", "PBFT", "Primitives", "Rules",
-        "Sessions",
-        "Signing", "Simulator", "Wire",
+        "Gossip", "HealthRecords", "Lanes", "Ledger", "Messages", "NodeCore", "Ordering", "PBFT", "Primitives", "Rules",
+        "Sessions", "Signing", "Simulator", "Wire",
       ]),
+    tests("Laboratory", uses: ["Laboratory", "Primitives", "Simulator"]),
     tests("Sessions", uses: ["Messages", "Primitives", "Sessions", "Signing", "Wire"]),
     tests(
       "Wire",

@@ -1,3 +1,5 @@
+internal import Foundation
+
 /// Pictures as SVG text, drawn for screen and paper: no script, no outside resource.
 enum Charts {
   /// A line with its name.
@@ -16,11 +18,23 @@ enum Charts {
   }
 
   private static let (width, height) = (760.0, 280.0)
-  private static let (left, right, top, bottom) = (64.0, 16.0, 14.0, 44.0)
+  private static let (left, right, top, bottom) = (64.0, 28.0, 14.0, 44.0)
 
   static func escape(_ text: String) -> String {
     text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
       .replacing("\"", with: "&quot;")
+  }
+
+  private static func segment(_ kind: String, _ from: (x: Double, y: Double), _ to: (x: Double, y: Double)) -> String {
+    "<line class=\"\(kind)\" x1=\"\(place(from.x))\" y1=\"\(place(from.y))\" "
+      + "x2=\"\(place(to.x))\" y2=\"\(place(to.y))\"/>"
+  }
+
+  private static func label(
+    _ kind: String, _ text: String, _ at: (x: Double, y: Double), anchor: String = "middle"
+  ) -> String {
+    "<text class=\"\(kind)\" text-anchor=\"\(anchor)\" x=\"\(place(at.x))\" y=\"\(place(at.y))\">"
+      + "\(escape(text))</text>"
   }
 
   private static func place(_ value: Double) -> String { "\((value * 10).rounded() / 10)" }
@@ -47,31 +61,44 @@ enum Charts {
 
   /// Lines over a plane, with marks (faults) as vertical lines.
   static func lines(
-    _ lines: [Line], x: String, y: String, marks: [Mark] = [], xMax: Double? = nil, yMax: Double? = nil
+    _ lines: [Line], x: String, y: String, marks: [Mark] = [], xMax: Double? = nil, yMax: Double? = nil,
+    isLogarithmic: Bool = false
   ) -> String {
     let all = lines.flatMap(\.points)
     let high = (x: max(xMax ?? all.map(\.x).max() ?? 1, 1e-9), y: max(yMax ?? (all.map(\.y).max() ?? 1) * 1.05, 1e-9))
-    func px(_ value: Double) -> Double { left + value / high.x * (width - left - right) }
+    let decades = Self.decades(all.map(\.x), high.x)
+    func px(_ value: Double) -> Double {
+      guard isLogarithmic else { return left + value / high.x * (width - left - right) }
+      let part = (log10(max(value, 1e-12)) - decades.low) / (decades.high - decades.low)
+      return left + max(0, part) * (width - left - right)
+    }
     func py(_ value: Double) -> Double { height - bottom - value / high.y * (height - top - bottom) }
-    var svg = "<svg viewBox=\"0 0 \(Int(width)) \(Int(height))\" role=\"img\" aria-label=\"\(escape("\(y) over \(x)"))\">"
+    var svg =
+      "<svg viewBox=\"0 0 \(Int(width)) \(Int(height))\" role=\"img\" aria-label=\"\(escape("\(y) over \(x)"))\">"
     for tick in ticks(0, high.y) {
-      svg += "<line class=\"grid\" x1=\"\(left)\" x2=\"\(width - right)\" y1=\"\(place(py(tick)))\" y2=\"\(place(py(tick)))\"/>"
-      svg += "<text class=\"tick\" text-anchor=\"end\" x=\"\(left - 6)\" y=\"\(place(py(tick) + 4))\">\(Quantity.digits(tick))</text>"
+      svg += segment("grid", (left, py(tick)), (width - right, py(tick)))
+      svg += label("tick", Quantity.digits(tick), (left - 6, py(tick) + 4), anchor: "end")
     }
-    for tick in ticks(0, high.x) {
-      svg += "<text class=\"tick\" text-anchor=\"middle\" x=\"\(place(px(tick)))\" y=\"\(height - bottom + 16)\">\(Quantity.digits(tick))</text>"
-    }
+    let across =
+      isLogarithmic ? stride(from: decades.low, through: decades.high, by: 1).map { pow(10, $0) } : ticks(0, high.x)
+    for tick in across { svg += label("tick", Quantity.digits(tick), (px(tick), height - bottom + 16)) }
     for (number, mark) in marks.prefix(60).enumerated() {
-      svg += "<line class=\"mark\" x1=\"\(place(px(mark.x)))\" x2=\"\(place(px(mark.x)))\" y1=\"\(top)\" y2=\"\(height - bottom)\"/>"
-      if marks.count <= 16 {
-        let above = top + 10 + Double(number % 4) * 11
-        svg += "<text class=\"marktext\" x=\"\(place(min(px(mark.x) + 3, width - 150)))\" y=\"\(place(above))\">\(escape(mark.text))</text>"
-      }
+      svg += segment("mark", (px(mark.x), top), (px(mark.x), height - bottom))
+      guard marks.count <= 16 else { continue }
+      let above = top + 10 + Double(number % 4) * 11
+      svg += label("marktext", mark.text, (min(px(mark.x) + 3, width - 150), above), anchor: "start")
     }
     for line in lines where !line.points.isEmpty { svg += path(line, px, py) }
-    svg += "<text class=\"axis\" text-anchor=\"middle\" x=\"\((left + width - right) / 2)\" y=\"\(height - 6)\">\(escape(x))</text>"
-    svg += "<text class=\"axis\" transform=\"rotate(-90 14 \(height / 2))\" text-anchor=\"middle\" x=\"14\" y=\"\(height / 2)\">\(escape(y))</text>"
+    svg += label("axis", x, ((left + width - right) / 2, height - 6))
+    svg += "<g transform=\"rotate(-90 14 \(height / 2))\">\(label("axis", y, (14, height / 2)))</g>"
     return svg + "</svg>" + legend(lines)
+  }
+
+  /// The powers of ten around positive values.
+  private static func decades(_ values: [Double], _ high: Double) -> (low: Double, high: Double) {
+    let low = values.filter { $0 > 0 }.min() ?? 0.1
+    let (floor, ceiling) = (log10(low).rounded(.down), log10(max(high, low)).rounded(.up))
+    return (floor, max(ceiling, floor + 1))
   }
 
   private static func path(_ line: Line, _ px: (Double) -> Double, _ py: (Double) -> Double) -> String {
@@ -108,7 +135,8 @@ enum Charts {
       let y = Double(place) * row + 4
       let wide = bar.value / most * (width - label - 150)
       svg += "<text class=\"tick\" text-anchor=\"end\" x=\"\(label - 8)\" y=\"\(y + 14)\">\(escape(bar.name))</text>"
-      svg += "<rect class=\"f0\" x=\"\(label)\" y=\"\(y)\" width=\"\(Self.place(max(1, wide)))\" height=\"\(row - 6)\"/>"
+      svg +=
+        "<rect class=\"f0\" x=\"\(label)\" y=\"\(y)\" width=\"\(Self.place(max(1, wide)))\" height=\"\(row - 6)\"/>"
       svg += "<text class=\"tick\" x=\"\(Self.place(label + wide + 6))\" y=\"\(y + 14)\">\(escape(bar.text))</text>"
     }
     return svg + "</svg>"
@@ -117,7 +145,7 @@ enum Charts {
   /// Members on a circle, region by region, with their connections.
   static func graph(names: [String], regions: [String], links: [[Int]]) -> String {
     let (wide, tall) = (760.0, 420.0)
-    let names2 = Array(Set(regions)).sorted()
+    let kinds = Array(Set(regions)).sorted()
     func angle(_ place: Int) -> Double { 2 * 3.141592653589793 * Double(place) / Double(max(1, names.count)) }
     func at(_ place: Int) -> (x: Double, y: Double) {
       (wide / 2 + 170 * cosine(angle(place)), tall / 2 + 170 * cosine(angle(place) - 1.5707963267948966))
@@ -125,18 +153,20 @@ enum Charts {
     var svg = "<svg viewBox=\"0 0 \(Int(wide)) \(Int(tall))\" role=\"img\" aria-label=\"connections\">"
     for link in links where link.count == 2 {
       let (a, b) = (at(link[0]), at(link[1]))
-      svg += "<line class=\"edge\" x1=\"\(place(a.x))\" y1=\"\(place(a.y))\" x2=\"\(place(b.x))\" y2=\"\(place(b.y))\"/>"
+      svg += segment("edge", a, b)
     }
     for (number, name) in names.enumerated() {
       let point = at(number)
-      let colour = names2.firstIndex(of: regions[number]) ?? 0
+      let colour = kinds.firstIndex(of: regions[number]) ?? 0
       let radius = names.count > 40 ? 5 : 11
       svg += "<circle class=\"f\(colour % 8)\" cx=\"\(place(point.x))\" cy=\"\(place(point.y))\" r=\"\(radius)\"/>"
       if names.count <= 40 {
-        svg += "<text class=\"node\" text-anchor=\"middle\" x=\"\(place(point.x))\" y=\"\(place(point.y + 4))\">\(escape(name))</text>"
+        svg += label("node", name, (point.x, point.y + 4))
       }
     }
-    let legend = names2.filter { !$0.isEmpty }.enumerated().map { "<span><i class=\"b\($0.offset % 8)\"></i>\(escape($0.element))</span>" }
+    let legend = kinds.filter { !$0.isEmpty }.enumerated().map {
+      "<span><i class=\"b\($0.offset % 8)\"></i>\(escape($0.element))</span>"
+    }
     return svg + "</svg>" + (legend.isEmpty ? "" : "<div class=\"legend\">\(legend.joined())</div>")
   }
 

@@ -12,7 +12,8 @@ public enum Report {
     sections.append(
       self.figure(
         "How long a transaction takes", "The part of transactions that are committed within so many milliseconds.",
-        Charts.lines(self.distributions(result), x: "milliseconds", y: "part of all", yMax: 1),
+        Charts.lines(
+          self.distributions(result), x: "milliseconds (logarithmic)", y: "part of all", yMax: 1, isLogarithmic: true),
         data: self.distributionTable(result)))
     sections.append(
       self.figure(
@@ -25,7 +26,8 @@ public enum Report {
       self.figure(
         "Latency over time", "The median of the transactions committed in each interval; a gap where there were none.",
         Charts.lines(
-          [.init(name: "median", points: zip(seconds, result.latencyOverTime).map { ($0, $1) }, colour: 1)], x: "seconds",
+          [.init(name: "median", points: zip(seconds, result.latencyOverTime).map { ($0, $1) }, colour: 1)],
+          x: "seconds",
           y: "milliseconds", marks: marks, xMax: seconds.last),
         data: self.series(["seconds", "milliseconds"], [seconds, result.latencyOverTime])))
     sections += self.overTime(result, seconds, marks)
@@ -62,13 +64,16 @@ public enum Report {
         + "<span>\(Charts.escape(metric.name))</span></div>"
     }
     return "<header><h1>\(Charts.escape(result.title))</h1><p>\(Charts.escape(comment))</p>"
-      + (result.isPartial ? "<p class=\"fails\"><b>Stopped before its end:</b> what follows is what was there.</p>" : "")
+      + (result.isPartial
+        ? "<p class=\"fails\"><b>Stopped before its end:</b> what follows is what was there.</p>" : "")
       + "<ul class=\"verdicts\">\(verdicts.joined())</ul></header><div class=\"metrics\">\(metrics.joined())</div>"
   }
 
   private static func distributions(_ result: ScenarioResult) -> [Charts.Line] {
     func line(_ name: String, _ statistics: Statistics?, _ colour: Int) -> Charts.Line? {
-      statistics.map { .init(name: name, points: [(0, 0)] + $0.curve.map { ($0[0], $0[1]) }, colour: colour) }
+      statistics.map {
+        .init(name: name, points: [($0.curve[0][0], 0)] + $0.curve.map { ($0[0], $0[1]) }, colour: colour)
+      }
     }
     return [
       line("committed at its hospital", result.latency, 0), line("executed by all", result.everywhere, 1),
@@ -133,7 +138,8 @@ public enum Report {
       self.figure(
         "What was sent", "Bytes by kind of message, all members together.",
         Charts.bars(
-          traffic.map { ($0.kind, Double($0.bytes), "\(Quantity.digits(Double($0.bytes) / 1e6)) MB in \($0.messages)") }),
+          traffic.map { ($0.kind, Double($0.bytes), "\(Quantity.digits(Double($0.bytes) / 1e6)) MB in \($0.messages)") }
+        ),
         data: self.table(
           ["kind", "messages", "bytes"], traffic.map { [$0.kind, "\($0.messages)", "\($0.bytes)"] })))
     out.append(
@@ -155,7 +161,8 @@ public enum Report {
         (occurrence.isFault ? "⚡ " : "") + occurrence.what,
       ]
     }
-    let rest = result.occurrences.count > 500 ? "<p>… and \(result.occurrences.count - 500) more: see events.csv.</p>" : ""
+    let rest =
+      result.occurrences.count > 500 ? "<p>… and \(result.occurrences.count - 500) more: see events.csv.</p>" : ""
     return "<section><h2>What happened</h2><p>⚡ is what the scenario did; the rest is what members report.</p>"
       + self.table(["seconds", "member", "what"], Array(rows)) + rest + "</section>"
   }
@@ -179,26 +186,37 @@ public enum Report {
   }
 
   private static let style = """
-    :root{color-scheme:light dark;--ink:#1d2733;--paper:#fff;--soft:#66727f;--rule:#dfe4ea;--accent:#0b63a5}
-    @media (prefers-color-scheme:dark){:root{--ink:#e6ebf0;--paper:#12171d;--soft:#98a4b0;--rule:#2c3641;--accent:#6db7f2}}
-    body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:800px;margin:0 auto;padding:24px 16px}
-    h1{font-size:1.7rem;line-height:1.2;margin:.2em 0}h2{font-size:1.2rem;margin:2.2em 0 .2em}p{margin:.2em 0 .8em;color:var(--soft)}
-    header p{color:var(--ink)}figure{margin:0;overflow-x:auto}svg{width:100%;min-width:520px;height:auto;display:block}
-    .verdicts{list-style:none;padding:0}.verdicts span{color:var(--soft)}.holds b{color:#1a7f37}.fails b{color:#c62828}
-    @media (prefers-color-scheme:dark){.holds b{color:#57c777}.fails b{color:#ff7b72}}
+    :root{color-scheme:light dark;--ink:#1d2733;--paper:#fff;--soft:#66727f;--rule:#dfe4ea;--accent:#0b63a5;
+    --good:#1a7f37;--bad:#c62828}
+    @media (prefers-color-scheme:dark){:root{--ink:#e6ebf0;--paper:#12171d;--soft:#98a4b0;--rule:#2c3641;
+    --accent:#6db7f2;--good:#57c777;--bad:#ff7b72}}
+    body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:800px;margin:0 auto;
+    padding:24px 16px}
+    h1{font-size:1.7rem;line-height:1.2;margin:.2em 0}h2{font-size:1.2rem;margin:2.2em 0 .2em}
+    p{margin:.2em 0 .8em;color:var(--soft)}header p{color:var(--ink)}
+    figure{margin:0;overflow-x:auto}svg{width:100%;min-width:520px;height:auto;display:block}
+    .verdicts{list-style:none;padding:0}.verdicts span{color:var(--soft)}
+    .holds b{color:var(--good)}.fails b{color:var(--bad)}
     .metrics{display:grid;grid-template-columns:repeat(auto-fill,minmax(170px,1fr));gap:10px 18px;margin:1em 0}
     .metric b{font-size:1.25rem}.metric span{display:block;color:var(--soft);font-size:.85rem;line-height:1.25}
-    .grid{stroke:var(--rule)}.tick,.axis{font-size:12px;fill:var(--soft)}.mark{stroke:#c62828;stroke-dasharray:3 3;opacity:.7}
-    .marktext{font-size:10px;fill:#c62828}.line{fill:none;stroke-width:1.8}.line.dashed{stroke:var(--soft);stroke-dasharray:5 4}
-    @media (prefers-color-scheme:dark){.mark{stroke:#ff7b72}.marktext{fill:#ff7b72}}
-    .edge{stroke:var(--rule)}.node{font-size:10px;fill:#fff;font-weight:600}
-    .c0{stroke:#0b63a5}.c1{stroke:#c2570c}.c2{stroke:#2e8540}.c3{stroke:#7b3fa0}.c4{stroke:#b0007a}.c5{stroke:#00808a}.c6{stroke:#8a6d00}.c7{stroke:#5a6a7a}
-    .f0{fill:#0b63a5}.f1{fill:#c2570c}.f2{fill:#2e8540}.f3{fill:#7b3fa0}.f4{fill:#b0007a}.f5{fill:#00808a}.f6{fill:#8a6d00}.f7{fill:#5a6a7a}
-    .legend{display:flex;flex-wrap:wrap;gap:4px 16px;font-size:.85rem;color:var(--soft)}.legend i{display:inline-block;width:18px;height:3px;vertical-align:middle;margin-right:6px}
-    .b0{background:#0b63a5}.b1{background:#c2570c}.b2{background:#2e8540}.b3{background:#7b3fa0}.b4{background:#b0007a}.b5{background:#00808a}.b6{background:#8a6d00}.b7{background:#5a6a7a}.legend .dashed{background:repeating-linear-gradient(90deg,var(--soft) 0 5px,transparent 5px 9px)}
-    table{border-collapse:collapse;font-size:.85rem;margin:.4em 0;display:block;overflow-x:auto}th,td{text-align:left;padding:3px 10px 3px 0;border-bottom:1px solid var(--rule);vertical-align:top}
-    .heat td{text-align:right;padding:4px 10px;background:color-mix(in srgb,var(--accent) var(--part),transparent)}
-    summary{cursor:pointer;color:var(--accent);font-size:.85rem}pre{font-size:.8rem;overflow-x:auto}
+    .grid{stroke:var(--rule)}.tick,.axis{font-size:12px;fill:var(--soft)}
+    .mark{stroke:var(--bad);stroke-dasharray:3 3;opacity:.7}.marktext{font-size:10px;fill:var(--bad)}
+    .line{fill:none;stroke-width:1.8}.line.dashed{stroke:var(--soft);stroke-dasharray:5 4}
+    .edge{stroke:var(--soft);opacity:.35}.node{font-size:10px;fill:#fff;font-weight:600}
+    \(Self.colours)
+    .legend{display:flex;flex-wrap:wrap;gap:4px 16px;font-size:.85rem;color:var(--soft)}
+    .legend i{display:inline-block;width:18px;height:3px;vertical-align:middle;margin-right:6px}
+    .legend .dashed{background:repeating-linear-gradient(90deg,var(--soft) 0 5px,transparent 5px 9px)}
+    table{border-collapse:collapse;font-size:.85rem;margin:.4em 0;display:block;overflow-x:auto}
+    th,td{text-align:left;padding:3px 10px 3px 0;border-bottom:1px solid var(--rule);vertical-align:top}
+    .heat td{text-align:right;padding:4px 10px;
+    background:color-mix(in srgb,var(--accent) var(--part),transparent)}
+    code{overflow-wrap:anywhere}summary{cursor:pointer;color:var(--accent);font-size:.85rem}pre{font-size:.8rem;overflow-x:auto}
     @media print{body{max-width:none}section{break-inside:avoid}details{display:none}}
     """
+
+  /// Eight colours that stay apart for most eyes, as stroke, fill and background.
+  private static let colours = [
+    "#0b63a5", "#c2570c", "#2e8540", "#7b3fa0", "#b0007a", "#00808a", "#8a6d00", "#5a6a7a",
+  ].enumerated().map { ".c\($0){stroke:\($1)}.f\($0){fill:\($1)}.b\($0){background:\($1)}" }.joined()
 }

@@ -160,7 +160,9 @@ public struct Scenario: Sendable {
     let skew = span("clock.skew").milliseconds
     let drift = UInt64(file.integer("clock.drift") ?? 0)
     world.clockSkewMilliseconds = (0..<file.memberCount).map { _ in Int64(random.below(2 * skew + 1)) - Int64(skew) }
-    world.clockDriftPartsPerMillion = (0..<file.memberCount).map { _ in Int64(random.below(2 * drift + 1)) - Int64(drift) }
+    world.clockDriftPartsPerMillion = (0..<file.memberCount).map { _ in
+      Int64(random.below(2 * drift + 1)) - Int64(drift)
+    }
     return world
   }
 

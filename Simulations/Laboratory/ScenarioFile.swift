@@ -14,7 +14,8 @@ public struct ScenarioMistake: Error, Sendable, Hashable, CustomStringConvertibl
 
   /// Line, key, what and remedy.
   public var description: String {
-    "\(self.line > 0 ? "line \(self.line): " : "")\(self.key.isEmpty ? "" : "\(self.key): ")\(self.what); \(self.remedy)"
+    let place = self.line > 0 ? "line \(self.line): " : ""
+    return "\(place)\(self.key.isEmpty ? "" : "\(self.key): ")\(self.what); \(self.remedy)"
   }
 }
 
@@ -178,15 +179,16 @@ public struct ScenarioFile: Sendable {
   private mutating func apply(_ setting: String) {
     let parts = setting.split(separator: "=", maxSplits: 1).map(String.init)
     guard parts.count == 2 else { return self.fail(setting, "a setting is path=value", "write it so") }
-    let pattern = parts[0].filter { $0 != "]" && !$0.isNumber || true }.replacing(/\[\d+\]/, with: "")
-    guard let key = ScenarioKey.at(String(pattern)) else { return self.unknown(parts[0], String(pattern)) }
+    let pattern = self.pattern(parts[0])
+    guard let key = ScenarioKey.at(pattern) else { return self.unknown(parts[0], pattern) }
     let isBare: Bool =
       switch key.kind {
       case .integer, .members, .groups: true
       case .text, .word, .span, .bytes, .rate, .bandwidth, .percent: false
       }
     let line = isBare ? "value = \(parts[1])" : "value = \"\(parts[1])\""
-    guard let table = try? TOMLTable(string: line), let value = table["value"], let read = Self.read(value, as: key.kind)
+    guard let table = try? TOMLTable(string: line), let value = table["value"],
+      let read = Self.read(value, as: key.kind)
     else { return self.fail(parts[0], "\(parts[1]) is not \(key.expectation)", "write \(key.expectation)") }
     self.values[parts[0]] = read
   }
@@ -195,7 +197,8 @@ public struct ScenarioFile: Sendable {
     for key in ScenarioKey.all where key.standard == nil {
       let parts = key.path.split(separator: ".").map(String.init)
       guard parts.count == 2, ScenarioKey.repeated.contains(parts[0]) else {
-        if self.values[key.path] == nil { self.fail(key.path, "it is missing", "write \(key.expectation)") }
+        let isWrong = self.mistakes.contains { $0.key == key.path }
+        if self.values[key.path] == nil, !isWrong { self.fail(key.path, "it is missing", "write \(key.expectation)") }
         continue
       }
       for place in 0..<(self.counts[parts[0]] ?? 0) where self.values["\(parts[0])[\(place)].\(parts[1])"] == nil {
@@ -207,7 +210,9 @@ public struct ScenarioFile: Sendable {
 
   /// What single keys cannot tell: members and regions that do not exist.
   private mutating func requireFit() {
-    let count = self.memberCount
+    // A twin has a number of its own, after the members'.
+    let twins = (0..<(self.counts["attacker"] ?? 0)).count { self.text("attacker[\($0)].kind") == "twin" }
+    let count = self.memberCount + twins
     for (path, value) in self.values {
       let named: [Int]
       switch value {

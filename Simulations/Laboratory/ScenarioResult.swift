@@ -229,8 +229,9 @@ extension ScenarioRun {
     let virtual = (self.cluster.now - .zero).inMilliseconds / 1000
     let rows = self.committed
     let done = rows.count { $0.committed != nil }
-    let seconds = (min(self.scenario.window.until, self.cluster.now - .zero).inMilliseconds
-      - self.scenario.window.from.inMilliseconds) / 1000
+    let seconds =
+      (min(self.scenario.window.until, self.cluster.now - .zero).inMilliseconds
+        - self.scenario.window.from.inMilliseconds) / 1000
     add("submitted", Double(rows.count), "transactions")
     add("committed", Double(done), "transactions")
     add("throughput", seconds > 0 ? Double(done) / seconds : 0, "transactions/s")
@@ -263,8 +264,10 @@ extension ScenarioRun {
 
   /// The longest time during which transactions waited and none was committed anywhere, in milliseconds.
   private var longestPause: Double {
-    var moments = self.recorder.transactions.map { (at: $0.submitted, isCommit: false) }
-    moments += self.recorder.transactions.compactMap { row in row.committed.map { (at: $0, isCommit: true) } }
+    // What was lost with its hospital waits for nothing.
+    let rows = self.recorder.transactions.filter { $0.committed != nil || !$0.isLost }
+    var moments = rows.map { (at: $0.submitted, isCommit: false) }
+    moments += rows.compactMap { row in row.committed.map { (at: $0, isCommit: true) } }
     moments.sort { ($0.at, $0.isCommit ? 1 : 0) < ($1.at, $1.isCommit ? 1 : 0) }
     var (longest, since, waiting) = (Span.zero, Tick.zero, 0)
     for moment in moments {
@@ -307,7 +310,9 @@ extension ScenarioRun {
     }
     let view = number("highest view")
     if let most = file.integer("expect.viewsMax") { add("view \(most) at most", "\(Int(view))", view <= Double(most)) }
-    if let least = file.integer("expect.viewsMin") { add("view \(least) at least", "\(Int(view))", view >= Double(least)) }
+    if let least = file.integer("expect.viewsMin") {
+      add("view \(least) at least", "\(Int(view))", view >= Double(least))
+    }
     if let forks = file.integer("expect.forks") {
       let seen = self.forkedLanes
       add("\(forks) lanes are proved to be forked", "\(seen)", seen == Int(forks))

@@ -260,14 +260,16 @@ struct AccessRun {
     // One reader, again and again, on one day: the limit must hold.
     let reader = 0
     let record = self.records[Int(self.random.below(UInt64(self.records.count)))]
-    for _ in 0..<8 {
+    for _ in 0..<6 {
       let day = Int(self.time.milliseconds / 86_400_000)
       let made = self.execute(
         .breakGlass, self.asked(record, .emergency, reason: 1), at: self.hospital(ofReader: reader), by: 10 + reader)
       self.granted.append((made.identifier, record.identifier, self.time, made.outcome == .applied))
+      let expected = !record.isErased && self.broken[day] ?? 0 < 20
       if made.outcome == .applied { self.broken[day, default: 0] += 1 }
-      if record.isErased, made.outcome == .applied { return "R1: the glass was broken for an erased record" }
-      if self.broken[day] ?? 0 > 20 { return "RECORDS §4: one account broke the glass \(self.broken[day] ?? 0) times a day" }
+      guard (made.outcome == .applied) == expected else {
+        return "RECORDS §4: breaking the glass for the \(self.broken[day] ?? 0)th time gave \(made.outcome.number)"
+      }
     }
     return nil
   }

@@ -93,7 +93,8 @@ extension Cluster {
   private func countDownToCrash(_ slot: Int) {
     guard let left = self.machines[slot].effectsUntilCrash else { return }
     self.machines[slot].effectsUntilCrash = left - 1
-    if left <= 1 { self.crash(slot, losingWrite: self.random.oneIn(2)) }
+    guard left <= 1 else { return }
+    self.crash(slot, losingWrite: self.machines[slot].losesWriteAtCrash ?? self.random.oneIn(2))
   }
 
   private func perform(_ effect: NodeEffect, _ slot: Int, _ inputs: inout [Node.Input]) {
@@ -107,8 +108,8 @@ extension Cluster {
     case .sign(let request):
       self.charge(slot, self.world.processor.signing)
       let item = self.sign(request, slot)
-      if case .ordering(let message) = item, self.isCorrect(slot) {
-        self.watch.observeMade(message, by: machine.member)
+      if case .ordering(let message) = item, self.isCorrect(slot), let replica = machine.node?.replica {
+        self.watch.observeMade(message, by: machine.member, replica)
       }
       inputs.append(.signed(item))
     case .serveBlocks(let to, let request):

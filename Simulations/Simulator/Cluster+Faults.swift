@@ -19,6 +19,7 @@ extension Cluster {
   public func crash(_ slot: Int, losingWrite: Bool) {
     let machine = self.machines[slot]
     guard machine.node != nil else { return }
+    self.recorder?.crashed(slot)
     // First gone, then missed: whoever hears of it may not reach it any more.
     machine.node = nil
     machine.incarnation += 1
@@ -35,9 +36,12 @@ extension Cluster {
     for other in 0..<self.slotCount where other != slot { self.disconnect(slot, other) }
   }
 
-  /// Stops a slot after so many further effects, wherever in a step that is; nil for not at all.
-  public func crash(_ slot: Int, afterEffects count: Int?) {
-    if self.machines[slot].node != nil { self.machines[slot].effectsUntilCrash = count.map { max(1, $0) } }
+  /// Stops a slot after so many further effects, wherever in a step that is; nil for not at all. What becomes of the
+  /// write under way is drawn where `losingWrite` does not say.
+  public func crash(_ slot: Int, afterEffects count: Int?, losingWrite: Bool? = nil) {
+    guard self.machines[slot].node != nil else { return }
+    self.machines[slot].effectsUntilCrash = count.map { max(1, $0) }
+    self.machines[slot].losesWriteAtCrash = losingWrite
   }
 
   /// Starts a stopped slot on what its disk kept.

@@ -49,6 +49,7 @@ public final class Cluster {
     var uplinkBusyUntil = Tick.zero
     /// After how many further effects it stops; nil for never.
     var effectsUntilCrash: Int?
+    var losesWriteAtCrash: Bool?
     var adversary: (any Adversary)?
     /// By how much longer than others its disk syncs, and whether it is full.
     var diskFactor: UInt64 = 1

@@ -70,7 +70,8 @@ struct OverlayRun {
     let admitted: Set<PublicKey> = [alice.publicKey, bob.publicKey]
     var dialler = Session(
       network: network, role: .initiator, staticKey: pair(1), ephemeral: pair(2),
-      identity: isStranger ? mallory.publicKey : alice.publicKey, expected: bob.publicKey, admitted: admitted, at: .zero)
+      identity: isStranger ? mallory.publicKey : alice.publicKey, expected: bob.publicKey, admitted: admitted, at: .zero
+    )
     var listener = Session(
       network: network, role: .responder, staticKey: pair(3), ephemeral: pair(4), identity: bob.publicKey,
       expected: nil, admitted: admitted, at: .zero)
@@ -95,8 +96,13 @@ struct OverlayRun {
         listener.take(last, at: .zero, into: &heardByListener)  // Again, as an attacker would.
       }
     }
-    if isImpostor, dialler.isOpen { return "OVERLAY §1: a session opened with an identity that was not proved" }
-    if isStranger, listener.isOpen { return "OVERLAY §1: a stranger was admitted" }
+    func isEstablished(_ events: [SessionEvent]) -> Bool {
+      events.contains { if case .established = $0 { true } else { false } }
+    }
+    if isImpostor, isEstablished(heardByDialler) {
+      return "OVERLAY §1: a session opened with an identity that was not proved"
+    }
+    if isStranger, isEstablished(heardByListener) { return "OVERLAY §1: a stranger was admitted" }
     let messages = heardByListener.compactMap { event -> [UInt8]? in
       if case .message(_, let bytes) = event { bytes } else { nil }
     }

@@ -22,6 +22,8 @@ public final class Recorder {
     public var committed: Tick?
     /// When the last of all slots that did had executed it.
     public var everywhere: Tick?
+    /// Whether its hospital stopped before it was in a durable block, as far as anybody knows.
+    public var isLost = false
     /// How many slots executed it.
     public var slots = 0
   }
@@ -96,6 +98,7 @@ public final class Recorder {
   private var departures: [Digest: Tick] = [:]
   private var seen: [Set<UInt64>]
   private var waitingBySlot: [Int]
+  private var openFrom = 0
 
   /// A recorder for so many slots of so many members.
   public init(slots: Int, members: Int) {
@@ -144,9 +147,25 @@ public final class Recorder {
       self.transactions[row].everywhere = now
       if self.transactions[row].slot == slot, self.transactions[row].committed == nil {
         self.transactions[row].committed = now
-        self.waitingBySlot[slot] -= 1
+        if !self.transactions[row].isLost { self.waitingBySlot[slot] -= 1 }
       }
     }
+  }
+
+  /// A slot stopped: what it had not committed is lost with it, unless it turns up after all.
+  func crashed(_ slot: Int) {
+    for row in self.firstOpen..<self.transactions.count
+    where self.transactions[row].slot == slot && self.transactions[row].committed == nil {
+      self.transactions[row].isLost = true
+    }
+    self.waitingBySlot[slot] = 0
+  }
+
+  /// Before this row everything is committed or lost.
+  private var firstOpen: Int {
+    self.openFrom =
+      self.transactions[self.openFrom...].firstIndex { $0.committed == nil && !$0.isLost } ?? self.transactions.count
+    return self.openFrom
   }
 
   func synced(at slot: Int) { self.syncs[slot] += 1 }

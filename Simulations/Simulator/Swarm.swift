@@ -166,7 +166,11 @@ public final class SwarmRun {
   private func separateTwins() {
     for slot in self.count..<self.cluster.slotCount where self.random.oneIn(2) {
       for other in 0..<self.count where other != self.cluster.member(slot) {
-        if self.random.oneIn(2) { self.cluster.cut(slot, other) } else { self.cluster.cut(self.cluster.member(slot), other) }
+        if self.random.oneIn(2) {
+          self.cluster.cut(slot, other)
+        } else {
+          self.cluster.cut(self.cluster.member(slot), other)
+        }
       }
     }
   }
@@ -288,7 +292,7 @@ public final class SwarmRun {
     for slot in correct { self.cluster.submit([self.makeTransaction(slot)], to: slot) }
     self.cluster.run(for: .milliseconds(500))
     let tips = correct.map { self.cluster.node($0)?.lanes.announcements[$0].head.position ?? .zero }
-    for _ in 0..<480 {
+    for _ in 0..<200 {
       let isOrdered = correct.allSatisfy { slot in
         zip(correct, tips).allSatisfy { lane, tip in
           self.cluster.node(slot).map { $0.execution.cut.heads[lane].position >= tip } ?? false
@@ -298,7 +302,7 @@ public final class SwarmRun {
       for slot in correct { self.cluster.submit([self.makeTransaction(slot)], to: slot) }
       self.cluster.run(for: .milliseconds(500))
     }
-    return self.checkNow() ?? "I7: under load, a lane was left out for 240 s after healing"
+    return self.checkNow() ?? "I7: under load, a lane was left out for 100 s after healing"
   }
 
   private func heal() {
@@ -406,7 +410,9 @@ extension SimulatedDisk {
     var naive = NaiveLedger(genesis)
     var cut = Cut.genesis(lanes: genesis.members.count)
     for write in self.executions {
-      let blocks = cut.heads.indices.flatMap { self.chain(lane: $0, above: cut.heads[$0], through: write.cut.heads[$0]) }
+      let blocks = cut.heads.indices.flatMap {
+        self.chain(lane: $0, above: cut.heads[$0], through: write.cut.heads[$0])
+      }
       if let failure = naive.check(write, after: cut, blocks: blocks) { return failure }
       cut = write.cut
     }

@@ -12,9 +12,9 @@ internal import Primitives
 
 /// Watches what correct members say, and catches the first that contradicts itself, across its crashes too.
 ///
-/// Agreement breaks late and seldom; these promises break at once. I3 (one vote a view and number), LEDGER §2 (an honest
-/// hospital never forks its lane), LEDGER §3 (nothing of a view that was left; a view change tells what was committed),
-/// LEDGER §6 (one tree head a size), and what a new view must propose.
+/// Agreement breaks late and seldom; these promises break at once. I3 (one vote a view and number), LEDGER §2 (an
+/// honest hospital never forks its lane), LEDGER §3 (nothing of a view that was left; a view change tells what was
+/// committed), LEDGER §6 (one tree head a size), and what a new view must propose.
 public final class Watch {
   private struct Spoken: Hashable {
     let member: ReplicaIndex
@@ -27,6 +27,7 @@ public final class Watch {
   public private(set) var breach: String?
   private var spoken: [Spoken: Digest] = [:]
   private var left: [ReplicaIndex: View] = [:]
+  private var asked: [ReplicaIndex: View] = [:]
   private var commits: [ReplicaIndex: [SequenceNumber: View]] = [:]
   private let lanes: [MemberID: ReplicaIndex]
   private let configuration: Configuration
@@ -85,7 +86,8 @@ public final class Watch {
       }
       guard !has(kind), !(kind == .prepare && self.configuration.primary(of: ballot.view) == member) else { continue }
       self.breach =
-        "LEDGER §3: member \(member) votes (\(kind.rawValue)) for \(ballot.sequence) in view \(ballot.view) before \(number)"
+        "LEDGER §3: member \(member) votes (\(kind.rawValue)) for \(ballot.sequence) in view \(ballot.view) "
+        + "before \(number)"
     }
   }
 
@@ -98,8 +100,11 @@ public final class Watch {
     guard Set(newView.viewChanges.map(\.signer)).count >= quorum else { return fail("on too few view changes") }
     let base = newView.viewChanges.compactMap(\.content.base).max { $0.sequence < $1.sequence }
     var highest: [SequenceNumber: PreparedCertificate] = [:]
-    for certificate in newView.viewChanges.flatMap(\.content.prepared) where certificate.sequence > base?.sequence ?? .zero {
-      if certificate.view >= highest[certificate.sequence]?.view ?? View(0) { highest[certificate.sequence] = certificate }
+    for certificate in newView.viewChanges.flatMap(\.content.prepared)
+    where certificate.sequence > base?.sequence ?? .zero {
+      if certificate.view >= highest[certificate.sequence]?.view ?? View(0) {
+        highest[certificate.sequence] = certificate
+      }
     }
     let needed = (highest.keys.max()?.number ?? base?.sequence.number ?? 0) - (base?.sequence.number ?? 0)
     guard newView.prePrepares.count == Int(needed) else { return fail("that forgets what was prepared") }
@@ -141,18 +146,33 @@ public final class Watch {
     }
   }
 
+  /// ⚑ Nobody climbs alone: a quorum asks for the view before, or f + 1 others for this one.
+  private func climb(to view: View, by member: ReplicaIndex, _ replica: Replica) {
+    let before = self.asked[member] ?? View(0)
+    guard before < view else { return }
+    self.asked[member] = view
+    guard before > View(0), replica.newView?.content.view ?? View(0) < before else { return }
+    let isLonely =
+      replica.viewChangeCount(from: before) < self.configuration.quorum
+      && replica.viewChangeCount(from: view) <= self.configuration.faultyMax
+    if isLonely { self.breach = "LEDGER §3: member \(member) goes on from view \(before) to \(view) alone" }
+  }
+
   private func leave(_ change: ViewChange, by member: ReplicaIndex) {
     self.left[member] = max(self.left[member] ?? View(0), change.view)
     let base = change.base?.sequence ?? .zero
     for (sequence, view) in self.commits[member] ?? [:] where sequence > base && view < change.view {
       let tells = change.prepared.contains { $0.sequence == sequence && $0.view >= view }
-      if !tells { self.breach = "LEDGER §3: member \(member) left for \(change.view) and hides its commit at \(sequence)" }
+      if !tells {
+        self.breach = "LEDGER §3: member \(member) left for \(change.view) and hides its commit at \(sequence)"
+      }
     }
     self.commits[member] = self.commits[member]?.filter { $0.key > base }
   }
 
   /// A correct member makes a vote: none of a view that it left may be made.
-  func observeMade(_ message: OrderingMessage, by member: ReplicaIndex) {
+  func observeMade(_ message: OrderingMessage, by member: ReplicaIndex, _ replica: Replica) {
+    if case .viewChange(let signed) = message { self.climb(to: signed.content.view, by: member, replica) }
     let view: View? =
       switch message {
       case .prePrepare(let signed): signed.content.view

@@ -28,7 +28,8 @@ struct CanariesCommand: ParsableCommand {
       throw ExitCode(64)
     }
     if let plant { return try self.hunt(plant) }
-    let names = try self.only.map { try $0.split(separator: ",").map { try Self.canary(String($0)) } } ?? Canary.allCases
+    let names =
+      try self.only.map { try $0.split(separator: ",").map { try Self.canary(String($0)) } } ?? Canary.allCases
     let results = Mutex<[String: String]>([:])
     DispatchQueue.concurrentPerform(iterations: self.jobs) { job in
       for (place, canary) in names.enumerated() where place % self.jobs == job {
@@ -47,9 +48,13 @@ struct CanariesCommand: ParsableCommand {
     guard missed.isEmpty else { throw ExitCode(1) }
   }
 
+  /// How long one may take.
+  private static let secondsMax = 400.0
+
   private static func canary(_ name: String) throws -> Canary {
     guard let canary = Canary(rawValue: name) else {
-      throw ValidationError("there is no canary \(name); they are \(Canary.allCases.map(\.rawValue).joined(separator: ", "))")
+      throw ValidationError(
+        "there is no canary \(name); they are \(Canary.allCases.map(\.rawValue).joined(separator: ", "))")
     }
     return canary
   }
@@ -65,9 +70,15 @@ struct CanariesCommand: ParsableCommand {
     // Its own backtrace would take seconds and tell nothing that the seed does not.
     process.environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
     do { try process.run() } catch { return "not found: \(error)" }
+    let alarm = DispatchWorkItem { process.terminate() }
+    DispatchQueue.global().asyncAfter(deadline: .now() + self.secondsMax, execute: alarm)
+    defer { alarm.cancel() }
     let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()
     let lines = output.split(separator: "\n")
+    if process.terminationReason == .uncaughtSignal, process.terminationStatus == SIGTERM {
+      return "not found in \(Int(self.secondsMax)) s"
+    }
     if process.terminationReason == .uncaughtSignal {
       return "\(lines.last.map(String.init) ?? "?") a precondition stopped the node"
     }
@@ -77,7 +88,7 @@ struct CanariesCommand: ParsableCommand {
   private func hunt(_ name: String) throws {
     #if CANARIES
       Canary.current = try Self.canary(name)
-      for seed in 1...self.seeds {
+      for seed in 1...self.seeds where getppid() != 1 {
         // Told before it runs, so that a trap is not without a seed.
         say("\(seed):")
         if let failure = SwarmRun(seed: seed).run().failure {

@@ -8,7 +8,8 @@ struct ConsiliumSim: ParsableCommand {
     abstract: "The same node as in production, in a hostile world of virtual time.",
     discussion: "Exit codes: 0 all invariants held; 1 one did not; 64 wrong usage; 65 a scenario with mistakes.",
     subcommands: [
-      RunCommand.self, CheckCommand.self, ListCommand.self, ExplainCommand.self, SwarmCommand.self, ReplayCommand.self,
-      CanariesCommand.self,
+      RunCommand.self, CheckCommand.self, ListCommand.self, ExplainCommand.self, SweepCommand.self, CompareCommand.self,
+      ReportCommand.self, SwarmCommand.self, ReplayCommand.self, ExploreCommand.self,
+      CanariesCommand.self, BenchCommand.self, CalibrateCommand.self,
     ])
 }

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Foundation
 internal import Laboratory
 internal import Simulator
+internal import Synchronization
 
 /// Where the project keeps its scenarios.
 enum ScenarioFolder {
@@ -17,7 +18,8 @@ enum ScenarioFolder {
       return Scenario(try ScenarioFile(String(decoding: data, as: UTF8.self), settings: settings))
     } catch {
       for mistake in error.mistakes { tell("\(path): \(mistake)") }
-      tell("\(error.mistakes.count) mistake\(error.mistakes.count == 1 ? "" : "s"); consilium-sim explain lists the keys.")
+      tell(
+        "\(error.mistakes.count) mistake\(error.mistakes.count == 1 ? "" : "s"); consilium-sim explain lists the keys.")
       throw ExitCode(65)
     }
   }
@@ -38,7 +40,8 @@ struct RunCommand: ParsableCommand {
       """)
   @Argument(help: "The scenario file.") var file: String
   @Option(help: "Another seed than the file's.") var seed: UInt64?
-  @Option(name: .customLong("set"), help: "path=value over what the file says; may be repeated.") var settings: [String] = []
+  @Option(name: .customLong("set"), help: "path=value over what the file says; may be repeated.") var settings:
+    [String] = []
   @Option(help: "A folder for tables and the report.") var out: String?
   @Option(help: "text or json.") var output = "text"
 
@@ -78,25 +81,23 @@ struct RunCommand: ParsableCommand {
 
 /// Ctrl-C asked for an end: the first is noted, the second ends the process as usual.
 final class Interrupt {
-  private let source: any DispatchSourceSignal
-  private let state = State()
-
-  private final class State: @unchecked Sendable {
-    private let lock = NSLock()
-    private var asked = false
-    var isAsked: Bool {
-      get { self.lock.withLock { self.asked } }
-      set { self.lock.withLock { self.asked = newValue } }
-    }
+  /// Whether somebody asked; threads share it.
+  final class State: Sendable {
+    private let asked = Atomic<Bool>(false)
+    var isAsked: Bool { self.asked.load(ordering: .relaxed) }
+    /// Notes it; whether it was noted before.
+    func ask() -> Bool { self.asked.exchange(true, ordering: .relaxed) }
   }
+
+  let state = State()
+  private let source: any DispatchSourceSignal
 
   init() {
     signal(SIGINT, SIG_IGN)
-    let state = self.state
     self.source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
+    let state = self.state
     self.source.setEventHandler {
-      if state.isAsked { exit(130) }
-      state.isAsked = true
+      if state.ask() { exit(130) }
       tell("\nStopping; what there is will be kept. Once more ends at once.")
     }
     self.source.resume()
@@ -142,7 +143,9 @@ struct CheckCommand: ParsableCommand {
       }
       say("\(file): fine: \(scenario.title)")
       guard self.effective else { continue }
-      for entry in scenario.file.effective { say("  \(entry.path) = \(entry.value)\(entry.isStandard ? "   (default)" : "")") }
+      for entry in scenario.file.effective {
+        say("  \(entry.path) = \(entry.value)\(entry.isStandard ? "   (default)" : "")")
+      }
     }
     guard isFine else { throw ExitCode(65) }
   }
@@ -162,8 +165,10 @@ struct ListCommand: ParsableCommand {
       throw ExitCode(66)
     }
     for file in files {
-      let text = FileManager.default.contents(atPath: "\(self.folder)/\(file)").map { String(decoding: $0, as: UTF8.self) } ?? ""
-      let first = text.split(separator: "\n").first { $0.hasPrefix("#") }.map { $0.drop { $0 == "#" || $0 == " " } } ?? ""
+      let text =
+        FileManager.default.contents(atPath: "\(self.folder)/\(file)").map { String(decoding: $0, as: UTF8.self) } ?? ""
+      let first =
+        text.split(separator: "\n").first { $0.hasPrefix("#") }.map { $0.drop { $0 == "#" || $0 == " " } } ?? ""
       say("\(self.folder)/\(file)\n    \(first)")
     }
   }
@@ -178,7 +183,7 @@ struct ExplainCommand: ParsableCommand {
   @Flag(help: "Print the JSON Schema.") var schema = false
 
   func run() throws {
-    if self.schema { return say(Schema.json) }
+    if self.schema { return say(String(Schema.json.dropLast())) }
     let keys = ScenarioKey.all.filter { key in
       self.key.map { key.path == $0 || key.path.hasPrefix($0 + ".") } ?? true
     }
@@ -189,7 +194,8 @@ struct ExplainCommand: ParsableCommand {
     }
     for key in keys {
       let section = key.path.split(separator: ".").first.map(String.init) ?? ""
-      let path = ScenarioKey.repeated.contains(section) ? "[[\(section)]] \(key.path.dropFirst(section.count + 1))" : key.path
+      let path =
+        ScenarioKey.repeated.contains(section) ? "[[\(section)]] \(key.path.dropFirst(section.count + 1))" : key.path
       let standard = key.standard.map { $0.isEmpty ? "optional" : "default \($0)" } ?? "required"
       say("\(path)\n    \(key.meaning)\n    \(key.expectation); \(standard)")
     }

@@ -7,7 +7,7 @@ internal import Synchronization
 
 /// Runs seeds side by side.
 enum SeedPool {
-  /// Calls `body` with each seed from `first` on, on so many threads, until it has run `count` of them or one says stop.
+  /// Calls `body` with each seed from `first` on, on so many threads, until `count` have run or one says stop.
   static func run(from first: UInt64, count: UInt64, jobs: Int, _ body: @Sendable (UInt64) -> Bool) {
     let next = Atomic<UInt64>(first)
     let isStopped = Atomic<Bool>(false)

@@ -64,19 +64,20 @@ extension Gossip {
   private mutating func hear(
     _ identifiers: [Digest], from peer: Peer, at now: Tick, answer: inout [ControlItem]
   ) -> Outcome {
-    guard var state = self.peers[peer] else { return .ignored(.unknownPeer) }
-    state.iHaveItems += 1
-    defer { self.peers[peer] = state }
-    guard state.iHaveItems <= self.parameters.iHaveItemsMax else { return .ignored(.flood) }
-    let room = max(0, self.parameters.iHaveIdentifiersMax - state.iHaveIdentifiers)
-    var asked = Set(self.peers.values.flatMap(\.promises.keys))
+    var heard = self.heard[peer] ?? Heard()
+    heard.items += 1
+    defer { self.heard[peer] = heard }
+    guard heard.items <= self.parameters.iHaveItemsMax else { return .ignored(.flood) }
+    let room = max(0, self.parameters.iHaveIdentifiersMax - heard.identifiers)
     var wanted: [Digest] = []
     for identifier in identifiers where self.seen[identifier] == nil && wanted.count < room {
-      if asked.insert(identifier).inserted { wanted.append(identifier) }
+      // ⚑ Asked of one peer at a time, until its promise is broken.
+      guard self.promises[identifier] == nil else { continue }
+      self.promises[identifier] = Promise(peer: peer, until: now + self.parameters.iWantFollowUp)
+      wanted.append(identifier)
     }
     guard !wanted.isEmpty else { return .ignored(.duplicate) }
-    state.iHaveIdentifiers += wanted.count
-    for identifier in wanted { state.promises[identifier] = now + self.parameters.iWantFollowUp }
+    heard.identifiers += wanted.count
     answer.append(.iWant(wanted))
     return .accepted
   }
@@ -93,11 +94,9 @@ extension Gossip {
   }
 
   private mutating func note(_ identifiers: [Digest], from peer: Peer, at now: Tick) {
-    guard var state = self.peers[peer] else { return }
-    for identifier in identifiers where state.dontWant.count < self.parameters.iHaveIdentifiersMax {
-      state.dontWant[identifier] = now
-    }
-    self.peers[peer] = state
+    var noted = self.dontWant[peer] ?? [:]
+    for identifier in identifiers where noted.count < self.parameters.iHaveIdentifiersMax { noted[identifier] = now }
+    self.dontWant[peer] = noted
   }
 
   mutating func beat(at now: Tick, into effects: inout [Effect]) {
@@ -116,7 +115,7 @@ extension Gossip {
     self.backoff[topic] = self.backoff[topic]?.filter { $0.value > now }
     var mesh = self.mesh[topic] ?? []
     if mesh.count < self.parameters.degreeMin {
-      var candidates = self.peers.keys.sorted().filter { peer in
+      var candidates = self.sortedPeers.filter { peer in
         !mesh.contains(peer) && self.peers[peer]?.topics.contains(topic) == true
           && self.backoff[topic]?[peer] == nil
       }
@@ -144,7 +143,7 @@ extension Gossip {
       .filter { self.cache[$0]?.topic == topic }
     guard !recent.isEmpty else { return }
     let mesh = self.mesh[topic] ?? []
-    var outside = self.peers.keys.sorted().filter { peer in
+    var outside = self.sortedPeers.filter { peer in
       !mesh.contains(peer) && self.peers[peer]?.topics.contains(topic) == true
     }
     self.random.shuffle(&outside)
@@ -166,13 +165,14 @@ extension Gossip {
     {
       self.forgetOldest()
     }
-    for (peer, before) in self.peers {
-      var state = before
-      (state.iHaveItems, state.iHaveIdentifiers) = (0, 0)
-      state.brokenPromises += state.promises.count { $0.value <= now }
-      state.promises = state.promises.filter { $0.value > now }
-      state.dontWant = state.dontWant.filter { $0.value + self.parameters.iWantFollowUp > now }
-      self.peers[peer] = state
+    self.heard.removeAll(keepingCapacity: true)
+    if !self.promises.isEmpty {
+      for promise in self.promises.values where promise.until <= now { self.peers[promise.peer]?.brokenPromises += 1 }
+      self.promises = self.promises.filter { $0.value.until > now }
+    }
+    for peer in self.dontWant.keys {
+      let left = self.dontWant[peer]?.filter { $0.value + self.parameters.iWantFollowUp > now } ?? [:]
+      self.dontWant[peer] = left.isEmpty ? nil : left
     }
   }
 }

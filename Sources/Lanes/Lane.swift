@@ -25,7 +25,12 @@ struct Lane: Sendable, Equatable {
   /// The digests of entries by their parent, first come first.
   var children: [Digest: [Digest]] = [:]
   var heldBytes = 0
-  var announced: [ReplicaIndex: LaneHead] = [:]
+  /// What each other member announced, by its number.
+  private(set) var announced: [LaneHead]
+  /// The farthest position that anybody announced.
+  private(set) var announcedTop = LanePosition.zero
+  /// The position that a quorum announced, this member not counted.
+  private(set) var announcedByQuorum = LanePosition.zero
   var forkedAt: LanePosition?
   var wanted: Wanted?
   /// Blocks that are here but not checked yet, and until when that is believed.
@@ -33,8 +38,19 @@ struct Lane: Sendable, Equatable {
   /// Since when a member announces more than is held here; reset at each request.
   var behindSince: Tick?
 
-  init(executed: LaneHead) {
+  init(executed: LaneHead, members: Int) {
     (self.executed, self.decided, self.tip) = (executed, executed, executed)
+    self.announced = Array(repeating: .empty, count: members)
+  }
+
+  /// Notes what a member holds; false where that is no more than before.
+  mutating func hear(_ head: LaneHead, from peer: ReplicaIndex, quorum: Int) -> Bool {
+    guard head.position > self.announced[peer].position else { return false }
+    self.announced[peer] = head
+    self.announcedTop = max(self.announcedTop, head.position)
+    guard quorum > 1, head.position > self.announcedByQuorum else { return true }
+    self.announcedByQuorum = self.announced.map(\.position).sorted(by: >)[quorum - 2]
+    return true
   }
 
   mutating func insert(_ block: Block) {

@@ -38,7 +38,8 @@ extension Lanes {
       if !self.lanes[lane].arriving.isEmpty {
         self.lanes[lane].arriving = self.lanes[lane].arriving.filter { $0.value > now }
       }
-      let isBehind = lane != self.index && !self.holders(lane: lane).isEmpty
+      let isAhead = self.lanes[lane].announcedTop > self.lanes[lane].tip.position
+      let isBehind = isAhead && lane != self.index && !self.holders(lane: lane).isEmpty
       if !isBehind {
         self.lanes[lane].behindSince = nil
       } else if self.lanes[lane].behindSince == nil {
@@ -49,12 +50,12 @@ extension Lanes {
 
   /// The connected members that announce more of a lane than is held here, while there is room for it.
   private func holders(lane: Int) -> [ReplicaIndex] {
-    let held = self.lanes[lane]
-    guard held.heldBytes < self.parameters.laneBytesMax / 2, !planted(.ancestorNotPulled) else { return [] }
-    let ahead = held.announced.filter { $0.value.position > held.tip.position && self.connected.contains($0.key) }
+    guard self.lanes[lane].heldBytes < self.parameters.laneBytesMax / 2, !planted(.ancestorNotPulled) else { return [] }
+    let (heads, tip) = (self.lanes[lane].announced, self.lanes[lane].tip.position)
+    let ahead = heads.indices.filter { heads[$0].position > tip && self.connected.contains($0) }
     guard !ahead.isEmpty else { return [] }
-    let top = held.arrivingTop
-    return ahead.filter { $0.value.position > top }.keys.sorted()
+    let top = self.lanes[lane].arrivingTop
+    return ahead.filter { heads[$0].position > top }
   }
 
   /// Asks for what was announced and did not come. A liar is only asked again; nothing waits for its word.
@@ -67,7 +68,7 @@ extension Lanes {
       guard !holders.isEmpty else { continue }
       self.turn += 1
       let peer = holders[self.turn % holders.count]
-      guard let head = self.lanes[lane].announced[peer] else { continue }
+      let head = self.lanes[lane].announced[peer]
       let request = BlockRequest(lane: lane, above: self.lanes[lane].heldTop.position, head: head)
       effects.append(.request(to: peer, request))
       asked = true
@@ -95,9 +96,7 @@ extension Lanes {
   /// A connected member that announced the block, in turn; where none did, any connected one.
   private mutating func nextHolder(lane: Int, of head: LaneHead) -> ReplicaIndex? {
     let others = (0..<self.configuration.count).filter { $0 != self.index && self.connected.contains($0) }
-    let holders = others.filter { peer in
-      self.lanes[lane].announced[peer].map { $0.position >= head.position } ?? false
-    }
+    let holders = others.filter { self.lanes[lane].announced[$0].position >= head.position }
     let candidates = holders.isEmpty ? others : holders
     guard !candidates.isEmpty else { return nil }
     self.turn += 1

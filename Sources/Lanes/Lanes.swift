@@ -126,7 +126,7 @@ public struct Lanes: Sendable, Equatable {
   ) {
     (self.network, self.configuration, self.limits) = (network, configuration, limits)
     (self.index, self.parameters) = (index, parameters)
-    self.lanes = executed.heads.map { Lane(executed: $0) }
+    self.lanes = executed.heads.map { Lane(executed: $0, members: configuration.count) }
     self.lastSealed = .empty
     for block in stored {
       guard let lane = configuration.index(of: block.header.author) else { continue }
@@ -311,10 +311,8 @@ public struct Lanes: Sendable, Equatable {
     var changed = false
     for announcement in announcements {
       guard announcement.lane < self.lanes.count else { return .rejected(.unknownLane) }
-      let known = self.lanes[announcement.lane].announced[peer]
-      guard announcement.head.position > known?.position ?? .zero else { continue }
-      self.lanes[announcement.lane].announced[peer] = announcement.head
-      changed = true
+      let quorum = self.configuration.quorum
+      if self.lanes[announcement.lane].hear(announcement.head, from: peer, quorum: quorum) { changed = true }
     }
     guard changed else { return .ignored(.duplicate) }
     effects.append(.advanced)
@@ -339,14 +337,11 @@ extension Lanes: LaneReader {
 
   /// ⚑ The highest position that Q members, this one included, hold of an unforked lane.
   public func orderable(lane: Int) -> LanePosition {
-    let held = self.lanes[lane]
-    guard held.forkedAt == nil else { return held.decided.position }
-    var positions = [held.tip.position]
-    for peer in 0..<self.configuration.count where peer != self.index {
-      positions.append(held.announced[peer]?.position ?? .zero)
-    }
-    positions.sort(by: >)
-    return max(min(positions[self.configuration.quorum - 1], held.tip.position), held.decided.position)
+    guard self.lanes[lane].forkedAt == nil else { return self.lanes[lane].decided.position }
+    let (tip, decided) = (self.lanes[lane].tip.position, self.lanes[lane].decided.position)
+    // With this member's own tip among them, the Q-th farthest is the (Q − 1)-th of the others', or the tip.
+    let others = self.configuration.quorum > 1 ? self.lanes[lane].announcedByQuorum : tip
+    return max(min(others, tip), decided)
   }
 
   /// Walks back along parent digests.

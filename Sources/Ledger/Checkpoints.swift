@@ -139,7 +139,9 @@ public struct Checkpoints: Sendable {
       effects.append(.diverged(cosignature.signer, sequence))
       return .rejected(.diverged)
     }
-    guard cosignature.isAuthentic(for: body, in: self.configuration) || planted(.cosignaturesUnchecked) else { return .rejected(.signature) }
+    guard cosignature.isAuthentic(for: body, in: self.configuration) || planted(.cosignaturesUnchecked) else {
+      return .rejected(.signature)
+    }
     self.collected[sequence, default: [:]][cosignature.signer] = cosignature
     if !isOwn { effects.append(.spread(cosignature)) }
     guard let held = self.collected[sequence], held.count >= self.configuration.quorum else { return .accepted }

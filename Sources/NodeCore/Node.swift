@@ -112,6 +112,8 @@ public struct Node: Sendable {
   var decisions: [Decision] = []
   var random: SeededGenerator
   var announceAt: Tick?
+  /// When members are told with whom this one has sessions.
+  var linksAt: Tick?
   private var hasReadForks = false
   var announced: [LaneHead]
 
@@ -165,7 +167,7 @@ public struct Node: Sendable {
       self.connected.remove(peer)
       self.links[peer] = nil
       _ = self.step(gossip: .disconnected(peer), &run)
-      self.tellLinks(&run)
+      self.linksAt = self.linksAt ?? run.now.tick + self.parameters.announceInterval
       return self.step(lanes: .disconnected(peer), &run)
     case .received(let message, let peer): return self.receive(message, from: peer, &run)
     case .arriving(let header): return self.step(lanes: .arriving(header), &run)
@@ -189,7 +191,7 @@ public struct Node: Sendable {
   /// The next point in time at which it wants `.timerFired`.
   public var deadline: Tick {
     var next = min(self.gossip.deadline, self.replica.deadline ?? self.gossip.deadline)
-    for tick in [self.lanes.deadline, self.checkpoints.deadline, self.announceAt] {
+    for tick in [self.lanes.deadline, self.checkpoints.deadline, self.announceAt, self.linksAt] {
       if let tick { next = min(next, tick) }
     }
     return next
@@ -198,6 +200,7 @@ public struct Node: Sendable {
   private mutating func fireTimers(_ run: inout NodeRun) -> Outcome {
     let tick = run.now.tick
     if let due = self.announceAt, due <= tick { self.announce(&run) }
+    if let due = self.linksAt, due <= tick { self.tellLinks(&run) }
     if let due = self.lanes.deadline, due <= tick { _ = self.step(lanes: .timerFired, &run) }
     if let due = self.checkpoints.deadline, due <= tick { _ = self.step(checkpoints: .timerFired, &run) }
     if self.gossip.deadline <= tick { _ = self.step(gossip: .timerFired, &run) }
@@ -207,13 +210,15 @@ public struct Node: Sendable {
   private mutating func connect(_ peer: ReplicaIndex, _ run: inout NodeRun) -> Outcome {
     self.connected.insert(peer)
     _ = self.step(gossip: .connected(peer, isDirect: true), &run)
-    self.tellLinks(&run)
+    // Gathered: whoever starts connects to all at once.
+    self.linksAt = self.linksAt ?? run.now.tick + self.parameters.announceInterval
     _ = self.step(lanes: .connected(peer), &run)
     if let own = self.checkpoints.own { self.send(.cosignature(own), to: peer, &run) }
     return self.step(replica: .connected(peer), &run)
   }
 
   private mutating func tellLinks(_ run: inout NodeRun) {
+    self.linksAt = nil
     for peer in self.peers { self.send(.links(self.connected), to: peer, &run) }
   }
 

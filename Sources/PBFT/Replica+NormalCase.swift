@@ -161,7 +161,8 @@ extension Replica {
 
   /// ⚑ Whether a cut at `sequence` grows a lane whose fork is on the ledger: invalid from e + pipelineMax on.
   private func growsFrozenLane(_ cut: Cut, after previous: Cut, at sequence: SequenceNumber) -> Bool {
-    !planted(.frozenLaneGrows) && self.frozenFrom.contains { lane, from in sequence >= from && cut.heads[lane] != previous.heads[lane] }
+    !planted(.frozenLaneGrows)
+      && self.frozenFrom.contains { lane, from in sequence >= from && cut.heads[lane] != previous.heads[lane] }
   }
 
   /// Whether `cut` may follow `previous`: lane by lane along parent digests, in time, and (fresh) in size.

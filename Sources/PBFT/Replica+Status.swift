@@ -15,7 +15,8 @@ extension Replica {
       for signer in slot.prepares.keys { prepares.insert(signer) }
       for signer in slot.commits.keys { commits.insert(signer) }
       return SlotStatus(
-        sequence: sequence, hasPrePrepare: slot.prePrepare != nil || planted(.proposalDropped), prepares: prepares, commits: commits)
+        sequence: sequence, hasPrePrepare: slot.prePrepare != nil || planted(.proposalDropped), prepares: prepares,
+        commits: commits)
     }
     return Status(
       configuration: self.configuration.number, view: self.view, isChanging: self.phase != .active,
@@ -120,9 +121,11 @@ extension Replica {
         self.leave(to: self.view.next, reason: .noProgress, at: now, into: &effects)
         return .accepted
       }
-      let omitted = !planted(.omissionTolerated) && self.laneOmittedSince.contains { since in
-        since.map { now.tick >= $0 + self.parameters.laneOmissionMax } ?? false
-      }
+      let omitted =
+        !planted(.omissionTolerated)
+        && self.laneOmittedSince.contains { since in
+          since.map { now.tick >= $0 + self.parameters.laneOmissionMax } ?? false
+        }
       if omitted {
         self.leave(to: self.view.next, reason: .laneOmitted, at: now, into: &effects)
         return .accepted

@@ -194,6 +194,8 @@ public struct Replica: Sendable, Equatable {
   public var primary: ReplicaIndex { self.configuration.primary(of: self.view) }
   /// The last sequence number decided without a gap.
   public var decided: SequenceNumber { self.lastDecision?.sequence ?? .zero }
+  /// How many members are known to ask for a view or a higher one.
+  public func viewChangeCount(from view: View) -> Int { self.viewChanges.values.count { $0.content.view >= view } }
   /// Whether a sequence number is decided, be it with gaps before it.
   public func isDecided(_ sequence: SequenceNumber) -> Bool {
     sequence <= self.decided || self.slots[sequence]?.decision != nil

@@ -228,7 +228,9 @@ public struct Session: Sendable {
         return self.fail(.identity, into: &events)
       }
       if let expected, key != expected { return self.fail(.otherPeer(key), into: &events) }
-      guard self.admitted.contains(key) || planted(.strangerAdmitted) else { return self.fail(.notAdmitted(key), into: &events) }
+      guard self.admitted.contains(key) || planted(.strangerAdmitted) else {
+        return self.fail(.notAdmitted(key), into: &events)
+      }
       self.peerKey = key
     }
     if noise.isComplete { return self.open(noise, into: &events) }

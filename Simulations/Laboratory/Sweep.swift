@@ -1,0 +1,104 @@
+public import Foundation
+internal import Primitives
+internal import Signing
+
+/// A grid over keys of one scenario, and what its points gave: interrupted sweeps go on, and parts merge by content.
+public struct Sweep: Sendable {
+  /// One point of the grid with its seed.
+  public struct Point: Sendable, Codable, Hashable {
+    /// path=value, in the grid's order.
+    public let settings: [String]
+    /// The seed.
+    public let seed: UInt64
+
+    /// The name of the file with its result: the digest of scenario and settings.
+    public func name(of scenario: String) -> String {
+      let key = scenario + "\n" + self.settings.joined(separator: "\n") + "\nseed=\(self.seed)"
+      return String(Hash.blake2b("consilium/sweep/v1", Array(key.utf8)).description.prefix(24))
+    }
+  }
+
+  /// A point with its metrics.
+  public struct Row: Sendable, Codable {
+    /// The point.
+    public let point: Point
+    /// What it gave.
+    public let metrics: [ScenarioResult.Metric]
+    /// Whether everything expected held.
+    public let holds: Bool
+
+    /// A row of given parts.
+    public init(point: Point, metrics: [ScenarioResult.Metric], holds: Bool) {
+      (self.point, self.metrics, self.holds) = (point, metrics, holds)
+    }
+  }
+
+  /// The scenario's text.
+  public let scenario: String
+  /// Every point.
+  public let points: [Point]
+
+  /// The grid of `path=a,b,c` settings, each point with seeds 1 to `seeds`.
+  ///
+  /// - Throws: `ScenarioMistakes` where a value is none.
+  public init(scenario: String, grid: [String], seeds: UInt64) throws(ScenarioMistakes) {
+    var settings: [[String]] = [[]]
+    for axis in grid {
+      let parts = axis.split(separator: "=", maxSplits: 1).map(String.init)
+      let values = parts.count == 2 ? parts[1].split(separator: ",").map(String.init) : []
+      guard !values.isEmpty else {
+        throw ScenarioMistakes(mistakes: [
+          ScenarioMistake(line: 0, key: axis, what: "an axis is path=value,value", remedy: "write it so")
+        ])
+      }
+      settings = settings.flatMap { held in values.map { held + ["\(parts[0])=\($0)"] } }
+    }
+    for setting in settings { _ = try ScenarioFile(scenario, settings: setting) }
+    self.scenario = scenario
+    self.points = settings.flatMap { held in (1...max(1, seeds)).map { Point(settings: held, seed: $0) } }
+  }
+
+  /// The points of a folder that have no result there yet.
+  public func missing(in folder: URL) -> [Point] {
+    self.points.filter {
+      !FileManager.default.fileExists(atPath: self.file(of: $0, in: folder).path(percentEncoded: false))
+    }
+  }
+
+  private func file(of point: Point, in folder: URL) -> URL {
+    folder.appending(path: "points/\(point.name(of: self.scenario)).json")
+  }
+
+  /// Runs a point and keeps its result.
+  public func run(_ point: Point, in folder: URL) throws {
+    let file = try ScenarioFile(self.scenario, settings: point.settings + ["seed=\(point.seed)"])
+    let run = ScenarioRun(Scenario(file))
+    let begun = ContinuousClock.now
+    while run.advance() {}
+    let result = run.result(wallSeconds: (ContinuousClock.now - begun) / .seconds(1))
+    let row = Row(point: point, metrics: result.metrics, holds: result.holds)
+    try FileManager.default.createDirectory(at: folder.appending(path: "points"), withIntermediateDirectories: true)
+    try JSONEncoder().encode(row).write(to: self.file(of: point, in: folder), options: .atomic)
+  }
+
+  /// Writes `sweep.csv` and `sweep.ndjson` of all points that are there: a row a point, a column a key and a metric.
+  ///
+  /// Returns how many rows there are.
+  public func collect(in folder: URL) throws -> Int {
+    let rows = self.points.compactMap { point -> Row? in
+      guard let data = try? Data(contentsOf: self.file(of: point, in: folder)) else { return nil }
+      return try? JSONDecoder().decode(Row.self, from: data)
+    }
+    let axes = self.points.first?.settings.map { String($0.prefix { $0 != "=" }) } ?? []
+    var names: [String] = []
+    for metric in rows.flatMap(\.metrics) where !names.contains(metric.name) { names.append(metric.name) }
+    try Tables.write(
+      "sweep", axes + ["seed", "holds"] + names.map { $0.replacing(" ", with: "_").replacing(",", with: "") },
+      rows.map { row in
+        row.point.settings.map { .text(String($0.drop { $0 != "=" }.dropFirst())) }
+          + [.integer(Int(row.point.seed)), .integer(row.holds ? 1 : 0)]
+          + names.map { name in row.metrics.first { $0.name == name }.map { .number($0.value) } ?? .none }
+      }, to: folder)
+    return rows.count
+  }
+}

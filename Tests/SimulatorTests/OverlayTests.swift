@@ -1,0 +1,92 @@
+// Goal: the overlay at a thousand nodes behaves as published, planted lies are caught, small worlds hold. Method: the
+// gossip network, adversaries on a cluster, exploration.
+internal import Ledger
+internal import Lanes
+import Gossip
+import Messages
+import NodeCore
+import PBFT
+import Primitives
+import Simulator
+import Testing
+
+@Suite("Overlay")
+struct OverlayTests {
+  @Test("Every message reaches every node of a connected network, a few copies each")
+  func delivery() {
+    var settings = GossipNetwork.Settings()
+    settings.count = 200
+    let network = GossipNetwork(settings, seed: 3, watching: true)
+    network.run(for: .milliseconds(2000))
+    for node in [0, 50, 150] { network.publish(from: node) }
+    network.run(for: .milliseconds(5000))
+    #expect(network.breach == nil)
+    for delivery in network.deliveries {
+      #expect(delivery.after.allSatisfy { $0 != nil })
+      // Each node hears a message from its mesh, degreeMax at most, and on request.
+      #expect(delivery.copies >= 199 && delivery.copies <= 199 * settings.parameters.degreeMax)
+    }
+  }
+}
+
+@Suite("Adversaries")
+struct AdversaryTests {
+  @Test("With f members misbehaving in any way, the others agree and go on", arguments: Misbehaviour.allCases)
+  func misbehaviour(kind: Misbehaviour) {
+    let cluster = Cluster(count: 4, seed: 5)
+    cluster.corrupt(0, with: kind.make())
+    var submitted: UInt64 = 0
+    for _ in 0..<10 {
+      for slot in 1..<4 {
+        cluster.submit([digestTransaction(cluster, slot, number: submitted)], to: slot)
+        submitted += 1
+      }
+      cluster.run(for: .milliseconds(40))
+    }
+    let done = cluster.run(within: .milliseconds(120_000), asking: 64) {
+      (1..<4).allSatisfy { slot in
+        guard let node = cluster.node(slot) else { return false }
+        return (1..<4).allSatisfy { node.execution.cut.heads[$0] == cluster.node($0)?.lanes.announcements[$0].head }
+      }
+    }
+    #expect(done)
+    #expect(cluster.checkAgreement() == nil)
+    #expect(cluster.watch.breach == nil)
+  }
+
+  @Test("A twin's fork is proved and recorded, and honest histories stay one")
+  func twins() {
+    let cluster = Cluster(count: 4, seed: 9, twins: [0])
+    cluster.partition([0], from: [2, 3])
+    cluster.partition([4], from: [1])
+    for number in 0..<6 as Range<UInt64> {
+      for slot in 0..<5 {
+        cluster.submit([digestTransaction(cluster, cluster.member(slot), number: number * 8 + UInt64(slot))], to: slot)
+      }
+      cluster.run(for: .milliseconds(50))
+    }
+    cluster.heal()
+    cluster.run(for: .milliseconds(20_000))
+    #expect(cluster.checkAgreement() == nil)
+    #expect(cluster.reports.contains { if case .laneForked(MemberID(1), _) = $0.event { true } else { false } })
+  }
+}
+
+@Suite("Exploration")
+struct ExplorationTests {
+  @Test("No single lost message of a commit breaks anything, whichever it is")
+  func losses() {
+    let report = Exploration(.losses).run()
+    #expect(report.failures.isEmpty, "\(report.failures)")
+    #expect(report.histories > 100)
+  }
+}
+
+@Suite("Canaries")
+struct CanaryTests {
+  @Test("A build that did not ask for planted bugs has none")
+  func absent() {
+    #expect(!Canary.isCompiledIn)
+    #expect(!planted(.quorumOffByOne))
+  }
+}
