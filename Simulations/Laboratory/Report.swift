@@ -211,7 +211,8 @@ public enum Report {
     th,td{text-align:left;padding:3px 10px 3px 0;border-bottom:1px solid var(--rule);vertical-align:top}
     .heat td{text-align:right;padding:4px 10px;
     background:color-mix(in srgb,var(--accent) var(--part),transparent)}
-    code{overflow-wrap:anywhere}summary{cursor:pointer;color:var(--accent);font-size:.85rem}pre{font-size:.8rem;overflow-x:auto}
+    code{overflow-wrap:anywhere}
+    summary{cursor:pointer;color:var(--accent);font-size:.85rem}pre{font-size:.8rem;overflow-x:auto}
     @media print{body{max-width:none}section{break-inside:avoid}details{display:none}}
     """
 

@@ -105,6 +105,9 @@ public final class Cluster {
   var filters: [Filter] = []
   var plans: [Int: () -> Void] = [:]
   private var planCount = 0
+  /// So many events at one point in time are more than any work: something spins.
+  private static let eventsAtTickMax = 200_000
+  private var eventsAtTick = 0
   /// The last packet made: a broadcast shares one.
   var lastPacket: Packet?
   private var traceWords: (UInt64, UInt64) = (0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344)
@@ -191,6 +194,13 @@ public final class Cluster {
   public func step() -> Bool {
     guard let (tick, event) = self.queue.pop() else { return false }
     precondition(tick >= self.now, "time goes on")
+    self.eventsAtTick = tick == self.now ? self.eventsAtTick + 1 : 0
+    if self.eventsAtTick > Self.eventsAtTickMax {
+      // A timer that is due and fires for ever: time would stand still.
+      self.breach = self.breach ?? "I9: a timer fires for ever at \(tick.nanoseconds / 1000) µs"
+      self.queue = EventQueue()
+      return false
+    }
     self.now = tick
     self.eventCount += 1
     self.handle(event)

@@ -98,12 +98,7 @@ extension Replica {
     for signed in viewChanges {
       if let decision = signed.content.base, decision.sequence > base?.sequence ?? .zero { base = decision }
       for certificate in signed.content.prepared
-      where certificate.view >= candidates[certificate.sequence]?.view ?? View(0)
-        || planted(.lowestViewReproposed)
-      {
-        if planted(.lowestViewReproposed), let held = candidates[certificate.sequence], held.view < certificate.view {
-          continue
-        }
+      where certificate.view >= candidates[certificate.sequence]?.view ?? View(0) {
         candidates[certificate.sequence] = certificate
       }
     }

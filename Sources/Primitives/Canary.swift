@@ -10,7 +10,7 @@ public enum Canary: String, CaseIterable, Sendable {
   // Ordering (LEDGER §1, §3).
   case quorumOffByOne, outOfOrder, commitBeforePredecessor, certificateNotDurable, proposalNotDurable, viewNotDurable
   case newViewNotDurable, voteAfterLeaving, sentBeforeDurable, statusUnanswered, oldTimeRefused, proposalDropped
-  case forgottenReproposal, lowestViewReproposed, runawayView, secondProposalTaken, newViewUnjudged, newViewFromFew
+  case forgottenReproposal, runawayView, secondProposalTaken, newViewUnjudged, newViewFromFew
   case omissionTolerated, votesForAnyDigest, windowUnbounded, newViewBeyondWindow, cutUnbounded, decisionsNotAsked
   case unsignedVotes, viewChangeForgets
   // Lanes (LEDGER §2).
