@@ -9,6 +9,7 @@ import PBFT
 import Primitives
 import Simulator
 import Testing
+import Wire
 
 @Suite("Overlay")
 struct OverlayTests {
@@ -69,6 +70,38 @@ struct AdversaryTests {
     cluster.run(for: .milliseconds(20_000))
     #expect(cluster.checkAgreement() == nil)
     #expect(cluster.reports.contains { if case .laneForked(MemberID(1), _) = $0.event { true } else { false } })
+  }
+}
+
+@Suite("What the swarm found")
+struct FoundTests {
+  /// Changes a byte of every tree head's signature that it passes on.
+  private struct Forger: Adversary {
+    mutating func intercept(_ message: PeerMessage, _ scene: inout Scene) -> [Utterance] {
+      guard case .cosignature = message else { return [Utterance(message)] }
+      var bytes = message.encoded
+      bytes[bytes.count - 1 - Int(scene.random.below(100))] ^= UInt8(1 + scene.random.below(255))
+      return [Utterance(.bytes(bytes))]
+    }
+  }
+
+  @Test("Tree heads that are not signed are not passed on: one liar's inventions do not go round")
+  func forgedTreeHeads() {
+    let cluster = Cluster(count: 4, seed: 4)
+    let recorder = Recorder(slots: 4, members: 4)
+    cluster.recorder = recorder
+    cluster.cut(1, 2)  // So that members have something to pass on.
+    cluster.corrupt(0, with: Forger())
+    for number in 0..<20 as Range<UInt64> {
+      cluster.submit([digestTransaction(cluster, 1, number: number)], to: 1)
+      cluster.run(for: .milliseconds(400))
+    }
+    let heads = cluster.node(1)?.execution.position.sequence.number ?? 0
+    let sent = recorder.traffic[.cosignature]?.messages ?? 0
+    #expect(heads >= 20)
+    // Each of four members' signatures goes to three others, is passed on by two, and told again at a connection.
+    #expect(sent <= (heads + 2) * 4 * 3 * 3, "\(sent) messages for \(heads) tree heads")
+    #expect(cluster.watch.breach == nil)
   }
 }
 
