@@ -302,7 +302,15 @@ public final class SwarmRun {
       for slot in correct { self.cluster.submit([self.makeTransaction(slot)], to: slot) }
       self.cluster.run(for: .milliseconds(500))
     }
-    return self.checkNow() ?? "I7: under load, a lane was left out for 100 s after healing"
+    let missing = correct.flatMap { slot in
+      zip(correct, tips).compactMap { lane, tip -> String? in
+        guard let node = self.cluster.node(slot), node.execution.cut.heads[lane].position < tip else { return nil }
+        return "lane \(lane) at member \(slot): \(node.execution.cut.heads[lane].position) of \(tip), holds "
+          + "\(node.lanes.announcements[lane].head.position)"
+      }
+    }
+    return self.checkNow()
+      ?? "I7: under load, left out 100 s after healing: \(missing.prefix(6).joined(separator: "; "))"
   }
 
   private func heal() {

@@ -35,6 +35,8 @@ struct Lane: Sendable, Equatable {
   var wanted: Wanted?
   /// Blocks that are here but not checked yet, and until when that is believed.
   var arriving: [LanePosition: Tick] = [:]
+  /// Whose turn it is to be asked. Each lane's own: one for all could ask of the same liar every time round.
+  var turn = 0
   /// Since when a member announces more than is held here; reset at each request.
   var behindSince: Tick?
 

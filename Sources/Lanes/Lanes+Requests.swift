@@ -66,8 +66,8 @@ extension Lanes {
       let holders = self.holders(lane: lane)
       self.lanes[lane].behindSince = holders.isEmpty ? nil : now
       guard !holders.isEmpty else { continue }
-      self.turn += 1
-      let peer = holders[self.turn % holders.count]
+      self.lanes[lane].turn += 1
+      let peer = holders[self.lanes[lane].turn % holders.count]
       let head = self.lanes[lane].announced[peer]
       let request = BlockRequest(lane: lane, above: self.lanes[lane].heldTop.position, head: head)
       effects.append(.request(to: peer, request))
@@ -99,7 +99,7 @@ extension Lanes {
     let holders = others.filter { self.lanes[lane].announced[$0].position >= head.position }
     let candidates = holders.isEmpty ? others : holders
     guard !candidates.isEmpty else { return nil }
-    self.turn += 1
-    return candidates[self.turn % candidates.count]
+    self.lanes[lane].turn += 1
+    return candidates[self.lanes[lane].turn % candidates.count]
   }
 }

@@ -117,7 +117,6 @@ public struct Lanes: Sendable, Equatable {
   var isSealing = false
   var lastSealed: LaneHead
   var connected = ReplicaSet()
-  var turn = 0
 
   /// Lanes that go on from executed heads and the blocks that storage holds above them.
   public init(

@@ -190,6 +190,25 @@ struct LanesTests {
     #expect(bench.requests.map(\.peer) == [2])
   }
 
+  @Test(
+    "A liar that announces more of every lane than there is does not keep anybody from asking those that tell the truth"
+  )
+  func liar() {
+    var bench = Bench()
+    let lie = LaneHead(position: LanePosition(9), digest: Hash.blake2b("lie"))
+    for lane in 1...2 {
+      let head = bench.chain(lane, 1)[0].head
+      bench.give(.announced([LaneAnnouncement(lane: lane, head: head)], from: lane))
+      bench.give(.announced([LaneAnnouncement(lane: lane, head: lie)], from: 3))
+    }
+    var asked: [Int: Set<Int>] = [:]
+    for _ in 0..<6 {
+      bench.wait(400)
+      for (peer, request) in bench.requests { asked[request.lane, default: []].insert(peer) }
+    }
+    #expect(asked == [1: [1, 3], 2: [2, 3]])
+  }
+
   @Test("Two blocks at one position are evidence; the lane is proposed no further")
   func fork() {
     var bench = Bench()
