@@ -28,7 +28,7 @@ public final class ScenarioRun {
     self.cluster = Cluster(
       count: scenario.count, seed: scenario.seed, limits: scenario.limits, parameters: scenario.parameters,
       world: world, twins: twins)
-    self.recorder = Recorder(slots: self.cluster.slotCount, members: scenario.count)
+    self.recorder = Recorder(slots: self.cluster.slotCount)
     self.cluster.recorder = self.recorder
     self.lossBefore = world.network.lossOneIn
     self.planAttackers()
@@ -253,15 +253,8 @@ public final class ScenarioRun {
 
   private func makeTransaction(_ slot: Int) -> Transaction {
     self.number += 1
-    var nonce = Encoder()
-    nonce.u64(self.number)
-    nonce.u32(UInt32(slot))
-    let digest = Hash.blake2b("consilium/scenario/v1", nonce.bytes).bytes
-    let payload = (0..<self.scenario.workload.digests).flatMap { _ in digest }
-    let wall = self.cluster.world.wallStart.adding(milliseconds: self.cluster.now.nanoseconds / 1_000_000)
-    return Transaction(
-      kind: TransactionKind.commitDigests.rawValue, hospital: MemberID(UInt32(self.cluster.member(slot) + 1)),
-      validUntil: wall.adding(milliseconds: 500_000), nonce: nonce.bytes, payload: payload)
+    return self.cluster.digestTransaction(
+      self.number, for: slot, digests: self.scenario.workload.digests, lifeMilliseconds: 500_000)
   }
 }
 

@@ -87,7 +87,7 @@ struct AccessRun {
       time: self.time, leaf: self.leaf)
     var editor = StateEditor(reader: self.state)
     let outcome = self.rules.execute(transaction, identifier: identifier, in: context, state: &editor)
-    if outcome == .applied || planted(.notRolledBack) { editor.commit() } else { editor.rollBack() }
+    if outcome == .applied { editor.commit() } else { editor.rollBack() }
     self.state.apply(editor.writes)
     self.leaf += 1
     return (outcome, identifier)

@@ -1,3 +1,6 @@
+internal import HealthRecords
+internal import Signing
+internal import Wire
 internal import Wire
 internal import Lanes
 public import Ledger
@@ -13,6 +16,21 @@ extension Cluster {
   public func submit(_ transactions: [Transaction], to slot: Int) {
     self.recorder?.submitted(transactions, to: slot, network: self.genesis.network, self.now)
     self.give(.submitted(transactions.map(\.encoded)), to: slot)
+  }
+
+  /// A transaction that any hospital may submit: it commits to digests. Another `number` is another transaction.
+  public func digestTransaction(
+    _ number: UInt64, for slot: Int, digests: Int = 1, lifeMilliseconds: UInt64 = 300_000
+  ) -> Transaction {
+    var nonce = Encoder()
+    nonce.u64(number)
+    nonce.u32(UInt32(slot))
+    let digest = Hash.sha256(nonce.bytes).bytes
+    let wall = self.world.wallStart.adding(milliseconds: self.now.nanoseconds / 1_000_000)
+    return Transaction(
+      kind: TransactionKind.commitDigests.rawValue, hospital: MemberID(UInt32(self.member(slot) + 1)),
+      validUntil: wall.adding(milliseconds: lifeMilliseconds), nonce: nonce.bytes,
+      payload: (0..<digests).flatMap { _ in digest })
   }
 
   /// Stops a slot at once; `losingWrite` loses the batch that is being written, otherwise it reached the disk.

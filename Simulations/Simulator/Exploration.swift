@@ -58,7 +58,7 @@ public struct Exploration: Sendable {
     for one in self.cases() {
       let cluster = Cluster(count: 4, seed: 1, parameters: Self.hasty, twins: one.twins)
       cluster.run(for: .milliseconds(60))
-      let transactions = (0..<cluster.slotCount).map { Self.transaction(cluster, $0, number: 1) }
+      let transactions = (0..<cluster.slotCount).map { cluster.digestTransaction(1, for: $0) }
       one.act(cluster)
       let submitters = self.world == .losses || self.world == .twin ? Array(0..<cluster.slotCount) : [1]
       for slot in submitters where cluster.node(slot) != nil { cluster.submit([transactions[slot]], to: slot) }
@@ -78,16 +78,6 @@ public struct Exploration: Sendable {
     var parameters = Node.Parameters()
     parameters.replica.viewTimeoutMin = .milliseconds(300)
     return parameters
-  }
-
-  private static func transaction(_ cluster: Cluster, _ slot: Int, number: UInt64) -> Transaction {
-    var nonce = Encoder()
-    nonce.u64(number)
-    nonce.u32(UInt32(slot))
-    return Transaction(
-      kind: TransactionKind.commitDigests.rawValue, hospital: MemberID(UInt32(cluster.member(slot) + 1)),
-      validUntil: cluster.world.wallStart.adding(milliseconds: 300_000), nonce: nonce.bytes,
-      payload: Hash.sha256(nonce.bytes).bytes)
   }
 
   private func cases() -> [Case] {
@@ -160,7 +150,7 @@ public struct Exploration: Sendable {
       cluster.restart(slot)
     }
     let correct = cluster.correctSlots
-    for slot in correct { cluster.submit([Self.transaction(cluster, slot, number: 2)], to: slot) }
+    for slot in correct { cluster.submit([cluster.digestTransaction(2, for: slot)], to: slot) }
     let isDone = cluster.run(within: .milliseconds(60_000), asking: 32) {
       correct.allSatisfy { one in
         correct.allSatisfy { other in

@@ -92,17 +92,14 @@ public final class Recorder {
   public private(set) var samples: [Sample] = []
   /// Faults and reports in the order of time.
   public private(set) var occurrences: [Occurrence] = []
-  /// Members in their order: which slots the first are.
-  private let count: Int
   private var rows: [Digest: Int] = [:]
   private var departures: [Digest: Tick] = [:]
   private var seen: [Set<UInt64>]
   private var waitingBySlot: [Int]
   private var openFrom = 0
 
-  /// A recorder for so many slots of so many members.
-  public init(slots: Int, members: Int) {
-    self.count = members
+  /// A recorder for so many slots.
+  public init(slots: Int) {
     self.bytesBySlot = Array(repeating: 0, count: slots)
     self.syncs = Array(repeating: 0, count: slots)
     self.seen = Array(repeating: [], count: slots)

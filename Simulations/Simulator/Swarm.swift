@@ -236,15 +236,9 @@ public final class SwarmRun {
 
   private func makeTransaction(_ slot: Int) -> Transaction {
     self.number += 1
-    var nonce = Encoder()
-    nonce.u64(self.number)
-    nonce.u32(UInt32(slot))
-    let wall = self.cluster.world.wallStart.adding(milliseconds: self.cluster.now.nanoseconds / 1_000_000)
     var life: UInt64 = 300_000
     if self.plan.faults.contains(.repeats), self.random.oneIn(8) { life = self.random.oneIn(2) ? 5 : 3_600_000 }
-    return Transaction(
-      kind: TransactionKind.commitDigests.rawValue, hospital: MemberID(UInt32(self.cluster.member(slot) + 1)),
-      validUntil: wall.adding(milliseconds: life), nonce: nonce.bytes, payload: Hash.sha256(nonce.bytes).bytes)
+    return self.cluster.digestTransaction(self.number, for: slot, lifeMilliseconds: life)
   }
 
   /// What a client was told by a correct member: it must stay where it was, for ever (I6).
@@ -437,9 +431,7 @@ extension SimulatedDisk {
       guard held.values.contains(where: { $0.count > 1 }),
         let member = held.values.first?.first?.header.author
       else { continue }
-      let isKnown = self.state.scan(prefix: StateKey.forks, limit: 256).contains { pair in
-        pair.key.dropFirst().reduce(UInt32(0)) { $0 << 8 | UInt32($1) } == member.number
-      }
+      let isKnown = self.state.value(StateKey.fork(member)) != nil
       if !isKnown { return "lane \(lane) was forked, and the ledger does not say so" }
     }
     return nil
@@ -450,7 +442,7 @@ extension SimulatedDisk {
     guard let stable else { return nil }
     let count = self.configuration.count
     let valid = stable.cosignatures.count { $0.isAuthentic(for: stable.body, in: self.configuration) }
-    return valid >= (count + (count - 1) / 3 + 2) / 2
+    return valid >= NaiveLedger.quorum(of: count)
       ? nil : "the tree head of \(stable.body.sequence) has \(valid) valid signatures"
   }
 

@@ -95,7 +95,7 @@ public final class Watch {
   func observeEntered(_ newView: NewView, by member: ReplicaIndex, faulty: Set<ReplicaIndex>) {
     guard self.breach == nil else { return }
     let count = self.configuration.count
-    let quorum = (count + (count - 1) / 3 + 2) / 2
+    let quorum = NaiveLedger.quorum(of: count)
     func fail(_ what: String) { self.breach = "LEDGER §3: member \(member) entered view \(newView.view) \(what)" }
     guard Set(newView.viewChanges.map(\.signer)).count >= quorum else { return fail("on too few view changes") }
     let base = newView.viewChanges.compactMap(\.content.base).max { $0.sequence < $1.sequence }
@@ -195,6 +195,9 @@ struct NaiveLedger {
 
   init(_ genesis: Genesis) { self.genesis = genesis }
 
+  /// ⌈(n + f + 1)/2⌉, worked out here, so that a wrong one in the node does not pass (LEDGER §1).
+  static func quorum(of count: Int) -> Int { (count + (count - 1) / 3 + 2) / 2 }
+
   /// Checks the next executed cut against its blocks; a sentence where they do not agree.
   mutating func check(_ write: ExecutionWrite, after previous: Cut, blocks: [Block]) -> String? {
     let at = write.record.sequence
@@ -232,8 +235,8 @@ struct NaiveLedger {
     }
     guard outcomes.count == write.record.outcomes.count else { return "LEDGER §5: outcomes too many at \(at)" }
     for change in write.writes where change.key.starts(with: StateKey.forks) {
-      let number = change.key.dropFirst().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-      if let lane = members.firstIndex(where: { $0.id == MemberID(number) }) { self.frozen[lane] = at.number }
+      let author = StateKey.author(ofFork: change.key)
+      if let lane = members.firstIndex(where: { $0.id == author }) { self.frozen[lane] = at.number }
     }
     return nil
   }

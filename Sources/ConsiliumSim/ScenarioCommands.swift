@@ -8,14 +8,20 @@ internal import Synchronization
 enum ScenarioFolder {
   static let path = "Simulations/scenarios"
 
-  /// A file's scenario; every mistake in it is told at once.
-  static func read(_ path: String, settings: [String]) throws -> Scenario {
+  /// A file's text; where there is none, words that say so.
+  static func text(_ path: String) throws -> String {
     guard let data = FileManager.default.contents(atPath: path) else {
       tell("There is no file \(path). consilium-sim list shows the scenarios that there are.")
       throw ExitCode(66)
     }
+    return String(decoding: data, as: UTF8.self)
+  }
+
+  /// A file's scenario; every mistake in it is told at once.
+  static func read(_ path: String, settings: [String]) throws -> Scenario {
+    let text = try self.text(path)
     do throws(ScenarioMistakes) {
-      return Scenario(try ScenarioFile(String(decoding: data, as: UTF8.self), settings: settings))
+      return Scenario(try ScenarioFile(text, settings: settings))
     } catch {
       for mistake in error.mistakes { tell("\(path): \(mistake)") }
       tell(

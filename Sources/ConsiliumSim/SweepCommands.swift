@@ -25,13 +25,9 @@ struct SweepCommand: ParsableCommand {
   @Option(help: "Only the point of this number, from 0: what job arrays call.") var point: Int?
 
   func run() throws {
-    guard let data = FileManager.default.contents(atPath: self.file) else {
-      tell("There is no file \(self.file).")
-      throw ExitCode(66)
-    }
+    let text = try ScenarioFolder.text(self.file)
     let sweep: Sweep
-    do { sweep = try Sweep(scenario: String(decoding: data, as: UTF8.self), grid: self.over, seeds: self.seeds) } catch
-    {
+    do { sweep = try Sweep(scenario: text, grid: self.over, seeds: self.seeds) } catch {
       tell("\(error)")
       throw ExitCode(65)
     }

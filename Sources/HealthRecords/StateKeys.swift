@@ -48,6 +48,10 @@ public enum StateKey {
   }
   /// A lane's fork, by its author.
   public static func fork(_ author: MemberID) -> [UInt8] { self.forks + self.bigEndian(UInt64(author.number)) }
+  /// Whose lane's fork a key of `forks` is about.
+  public static func author(ofFork key: [UInt8]) -> MemberID {
+    MemberID(key.dropFirst().reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
+  }
   /// The prefix of all forks; each value is the sequence number, little-endian, at which the proof was executed.
   public static let forks: [UInt8] = [0x66]
   /// How many accounts of a kind there are.

@@ -133,7 +133,7 @@ public struct Execution: Sendable {
     let outcome = self.judge(transaction, identifier, known: known, in: &run)
     if outcome == .applied {
       run.state.commit()
-    } else if !planted(.notRolledBack) {
+    } else {
       run.state.rollBack()
     }
     if known == nil, outcome != .expired, outcome != .tooFar {

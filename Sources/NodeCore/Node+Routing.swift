@@ -199,9 +199,9 @@ extension Node {
 
   /// The ledger keeps proof that a member forked its lane: from a known sequence number on the lane is frozen.
   mutating func noteFork(key: [UInt8], value: [UInt8], _ run: inout NodeRun) {
-    let number = key.dropFirst().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
     var decoder = Decoder(value)
-    guard let lane = self.configuration.index(of: MemberID(number)), let sequence = try? decoder.bounded("fork")
+    guard let lane = self.configuration.index(of: StateKey.author(ofFork: key)),
+      let sequence = try? decoder.bounded("fork")
     else { return }
     _ = self.step(replica: .laneForked(lane: lane, at: SequenceNumber(sequence)), &run)
   }

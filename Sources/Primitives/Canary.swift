@@ -17,7 +17,7 @@ public enum Canary: String, CaseIterable, Sendable {
   case blockNotDurable, laneRestartsBehind, ancestorNotPulled, unsignedBlocks, frozenLaneGrows, forkUnnoticed
   // Execution and checkpoints (LEDGER §5, §6).
   case staleReader, executedTwice, expiredExecuted, tooFarExecuted, identifiersForgotten, tilesForgotten
-  case cosignaturesUnchecked, notRolledBack
+  case cosignaturesUnchecked
   // Gossip (OVERLAY §2).
   case wantsUnanswered, seenForgotten, meshUnbounded, retransmittedForEver, backoffIgnored
   // Sessions (OVERLAY §1).
@@ -45,7 +45,6 @@ public enum Canary: String, CaseIterable, Sendable {
       }
       set { Self.number.store(newValue.flatMap { Self.allCases.firstIndex(of: $0) } ?? -1, ordering: .relaxed) }
     }
-    private var number: Int { Self.allCases.firstIndex(of: self) ?? -1 }
     static let numbers = Dictionary(uniqueKeysWithValues: Self.allCases.enumerated().map { ($1, $0) })
     /// Whether this is the planted one.
     @inline(never) public var isPlanted: Bool {

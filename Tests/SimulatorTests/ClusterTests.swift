@@ -15,18 +15,6 @@ import Simulator
 import Testing
 import Wire
 
-/// A transaction that any hospital may submit: it commits to one digest.
-func digestTransaction(_ cluster: Cluster, _ index: Int, number: UInt64) -> Transaction {
-  var encoder = Encoder()
-  encoder.u64(number)
-  encoder.u32(UInt32(index))
-  let wall = cluster.world.wallStart.milliseconds + cluster.now.nanoseconds / 1_000_000
-  return Transaction(
-    kind: TransactionKind.commitDigests.rawValue, hospital: MemberID(UInt32(index + 1)),
-    validUntil: Timestamp(milliseconds: wall + 300_000), nonce: encoder.bytes,
-    payload: Hash.sha256(encoder.bytes).bytes)
-}
-
 extension Cluster {
   /// Whether all running members executed `count` transactions or more.
   func haveExecuted(_ count: UInt64, except: Set<Int> = []) -> Bool {
@@ -42,7 +30,7 @@ struct ClusterTests {
   func loneTransaction(seed: UInt64) throws {
     let cluster = Cluster(count: 4, seed: seed)
     cluster.run(for: .milliseconds(100))
-    let transaction = digestTransaction(cluster, 1, number: 1)
+    let transaction = cluster.digestTransaction(1, for: 1)
     cluster.submit([transaction], to: 1)
     #expect(cluster.run(within: .milliseconds(1000)) { cluster.haveExecuted(1) })
     let identifier = transaction.identifier(network: cluster.genesis.network)
@@ -58,7 +46,7 @@ struct ClusterTests {
   @Test("One member is a consortium of its own")
   func alone() {
     let cluster = Cluster(count: 1, seed: 1)
-    cluster.submit([digestTransaction(cluster, 0, number: 1)], to: 0)
+    cluster.submit([cluster.digestTransaction(1, for: 0)], to: 0)
     #expect(cluster.run(within: .milliseconds(1000)) { cluster.haveExecuted(1) })
   }
 
@@ -68,7 +56,7 @@ struct ClusterTests {
     var submitted: UInt64 = 0
     for _ in 0..<50 {
       for index in 0..<4 {
-        cluster.submit((0..<20).map { digestTransaction(cluster, index, number: submitted + $0) }, to: index)
+        cluster.submit((0..<20).map { cluster.digestTransaction(submitted + $0, for: index) }, to: index)
         submitted += 20
       }
       cluster.run(for: .milliseconds(5))
@@ -84,7 +72,7 @@ struct ClusterTests {
     var submitted: UInt64 = 0
     func burst(_ indices: [Int]) {
       for index in indices {
-        cluster.submit((0..<5).map { digestTransaction(cluster, index, number: submitted + $0) }, to: index)
+        cluster.submit((0..<5).map { cluster.digestTransaction(submitted + $0, for: index) }, to: index)
         submitted += 5
       }
     }
@@ -113,7 +101,7 @@ struct ClusterTests {
     for _ in 0..<12 {
       let running = (0..<4).filter { cluster.node($0) != nil }
       for index in running {
-        cluster.submit((0..<3).map { digestTransaction(cluster, index, number: submitted + $0) }, to: index)
+        cluster.submit((0..<3).map { cluster.digestTransaction(submitted + $0, for: index) }, to: index)
         submitted += 3
       }
       cluster.run(for: .microseconds(random.below(30_000)))
@@ -140,7 +128,7 @@ struct ClusterTests {
     let cluster = Cluster(count: 4, seed: seed)
     cluster.run(for: .milliseconds(50))
     cluster.partition([0, 1], from: [2, 3])
-    for index in 0..<4 { cluster.submit([digestTransaction(cluster, index, number: UInt64(index))], to: index) }
+    for index in 0..<4 { cluster.submit([cluster.digestTransaction(UInt64(index), for: index)], to: index) }
     cluster.run(for: .milliseconds(30_000))
     #expect((0..<4).allSatisfy { cluster.node($0)?.execution.position.log.size == 0 })
     cluster.heal()
@@ -154,7 +142,7 @@ struct ClusterTests {
     cluster.run(for: .milliseconds(50))
     cluster.partition([0], from: [1])
     cluster.run(for: .milliseconds(50))
-    for index in 0..<4 { cluster.submit([digestTransaction(cluster, index, number: UInt64(index))], to: index) }
+    for index in 0..<4 { cluster.submit([cluster.digestTransaction(UInt64(index), for: index)], to: index) }
     #expect(cluster.run(within: .milliseconds(2000)) { cluster.haveExecuted(4) })
     #expect(cluster.node(0)?.replica.view == View(0))
   }
@@ -164,7 +152,7 @@ struct ClusterTests {
     var world = World()
     world.network.lossOneIn = 5
     let cluster = Cluster(count: 4, seed: seed, world: world)
-    for index in 0..<4 { cluster.submit([digestTransaction(cluster, index, number: UInt64(index))], to: index) }
+    for index in 0..<4 { cluster.submit([cluster.digestTransaction(UInt64(index), for: index)], to: index) }
     #expect(cluster.run(within: .milliseconds(60_000)) { cluster.haveExecuted(4) })
     #expect(cluster.checkAgreement() == nil)
   }
@@ -173,7 +161,7 @@ struct ClusterTests {
   func determinism() {
     func trace(_ seed: UInt64) -> Digest {
       let cluster = Cluster(count: 4, seed: seed)
-      for index in 0..<4 { cluster.submit([digestTransaction(cluster, index, number: UInt64(index))], to: index) }
+      for index in 0..<4 { cluster.submit([cluster.digestTransaction(UInt64(index), for: index)], to: index) }
       cluster.run(for: .milliseconds(2000))
       return cluster.trace
     }
@@ -232,7 +220,7 @@ struct GoldenTraceTests {
     let cluster = Cluster(count: 4, seed: 1)
     cluster.run(for: .milliseconds(100))
     let text = Self.record(cluster) { cluster in
-      cluster.submit([digestTransaction(cluster, 1, number: 1)], to: 1)
+      cluster.submit([cluster.digestTransaction(1, for: 1)], to: 1)
       cluster.run(for: .milliseconds(400))
     }
     try Self.compare(text, with: "lone-transaction.txt")
@@ -244,7 +232,7 @@ struct GoldenTraceTests {
     cluster.run(for: .milliseconds(100))
     cluster.crash(0, losingWrite: true)
     let text = Self.record(cluster) { cluster in
-      cluster.submit([digestTransaction(cluster, 1, number: 1)], to: 1)
+      cluster.submit([cluster.digestTransaction(1, for: 1)], to: 1)
       cluster.run(for: .milliseconds(3000))
     }
     #expect(cluster.haveExecuted(1, except: [0]))
@@ -261,7 +249,7 @@ struct CatchUpTests {
     func load(_ rounds: Int) {
       for _ in 0..<rounds {
         for index in 1..<4 {
-          cluster.submit((0..<5).map { digestTransaction(cluster, index, number: number + $0) }, to: index)
+          cluster.submit((0..<5).map { cluster.digestTransaction(number + $0, for: index) }, to: index)
           number += 5
         }
         cluster.run(for: .milliseconds(10))

@@ -46,7 +46,7 @@ struct ExecutionTests {
       }
       return message
     }
-    cluster.submit([digestTransaction(cluster, 1, number: 1)], to: 1)
+    cluster.submit([cluster.digestTransaction(1, for: 1)], to: 1)
     #expect(cluster.run(within: .milliseconds(1800)) { cluster.haveExecuted(1) })
     #expect(dropped > 0)
     #expect(cluster.node(2)?.replica.view == View(0))
@@ -82,14 +82,14 @@ struct ExecutionTests {
       guard from == 3, to == 1, case .block(let block) = message, block.header.author == MemberID(4) else {
         return message
       }
-      let other = digestTransaction(cluster, 3, number: 999).encoded
+      let other = cluster.digestTransaction(999, for: 3).encoded
       let header = BlockHeader(
         network: block.header.network, configuration: block.header.configuration, author: block.header.author,
         position: block.header.position, parent: block.header.parent, transactionCount: 1,
         transactionBytes: UInt32(other.count), body: BlockHeader.bodyDigest(other))
       return .block(Block(header: header, signature: keys.member.sign(header.signedBytes), body: other))
     }
-    cluster.submit([digestTransaction(cluster, 3, number: 1)], to: 3)
+    cluster.submit([cluster.digestTransaction(1, for: 3)], to: 3)
     let isKnown = cluster.run(within: .milliseconds(30_000)) {
       (0..<3).allSatisfy { cluster.state($0).value(StateKey.fork(MemberID(4))) != nil }
     }
@@ -99,8 +99,8 @@ struct ExecutionTests {
     cluster.tamper = nil
     let size = cluster.node(0)?.execution.position.log.size ?? 0
     let lane = cluster.node(0)?.execution.cut.heads[3]
-    for index in 0..<3 { cluster.submit([digestTransaction(cluster, index, number: 50)], to: index) }
-    cluster.submit([digestTransaction(cluster, 3, number: 51)], to: 3)
+    for index in 0..<3 { cluster.submit([cluster.digestTransaction(50, for: index)], to: index) }
+    cluster.submit([cluster.digestTransaction(51, for: 3)], to: 3)
     #expect(cluster.run(within: .milliseconds(10_000)) { cluster.haveExecuted(size + 3, except: [3]) })
     cluster.run(for: .milliseconds(3000))
     #expect(cluster.node(0)?.execution.cut.heads[3] == lane)
@@ -113,9 +113,9 @@ struct ExecutionTests {
     (limits.blockBytesMax, limits.cutTransactionsMax, limits.transactionBytesMax) = (4096, 128, 4096)
     let cluster = Cluster(count: 4, seed: 6, limits: limits)
     cluster.run(for: .milliseconds(50))
-    cluster.submit((0..<3000).map { digestTransaction(cluster, 0, number: $0) }, to: 0)
+    cluster.submit((0..<3000).map { cluster.digestTransaction($0, for: 0) }, to: 0)
     cluster.run(for: .milliseconds(20))
-    let small = digestTransaction(cluster, 2, number: 1)
+    let small = cluster.digestTransaction(1, for: 2)
     cluster.submit([small], to: 2)
     let identifier = small.identifier(network: cluster.genesis.network)
     #expect(cluster.run(within: .milliseconds(30_000)) { cluster.receipt(identifier, at: 0) != nil })
@@ -127,7 +127,7 @@ struct ExecutionTests {
   @Test("Exactly once: the same transaction through two submissions is applied once and told its first place")
   func exactlyOnce() throws {
     let cluster = Cluster(count: 4, seed: 7)
-    let transaction = digestTransaction(cluster, 0, number: 1)
+    let transaction = cluster.digestTransaction(1, for: 0)
     cluster.submit([transaction], to: 0)
     #expect(cluster.run(within: .milliseconds(2000)) { cluster.haveExecuted(1) })
     cluster.submit([transaction], to: 0)
@@ -140,7 +140,7 @@ struct ExecutionTests {
   @Test("Exactly once survives a restart: the window of executed identifiers is rebuilt")
   func exactlyOnceAfterRestart() {
     let cluster = Cluster(count: 4, seed: 8)
-    let transaction = digestTransaction(cluster, 0, number: 1)
+    let transaction = cluster.digestTransaction(1, for: 0)
     cluster.submit([transaction], to: 0)
     #expect(cluster.run(within: .milliseconds(2000)) { cluster.haveExecuted(1) })
     for index in 0..<4 { cluster.crash(index, losingWrite: false) }
@@ -177,7 +177,7 @@ struct ExecutionTests {
       guard from == 3, case .block(let block) = message else { return message }
       return .block(Block(header: block.header, signature: Cluster.keys(3).member.sign([0]), body: block.body))
     }
-    for index in 0..<4 { cluster.submit([digestTransaction(cluster, index, number: UInt64(index))], to: index) }
+    for index in 0..<4 { cluster.submit([cluster.digestTransaction(UInt64(index), for: index)], to: index) }
     #expect(cluster.run(within: .milliseconds(5000)) { cluster.haveExecuted(3) })
     #expect(cluster.checkAgreement() == nil)
   }
@@ -189,7 +189,7 @@ struct ExecutionTests {
     cluster.pause(2)
     var number: UInt64 = 0
     for _ in 0..<100 {
-      cluster.submit((0..<10).map { digestTransaction(cluster, 1, number: number + $0) }, to: 1)
+      cluster.submit((0..<10).map { cluster.digestTransaction(number + $0, for: 1) }, to: 1)
       number += 10
       cluster.run(for: .milliseconds(10))
     }

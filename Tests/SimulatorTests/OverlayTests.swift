@@ -39,7 +39,7 @@ struct AdversaryTests {
     var submitted: UInt64 = 0
     for _ in 0..<10 {
       for slot in 1..<4 {
-        cluster.submit([digestTransaction(cluster, slot, number: submitted)], to: slot)
+        cluster.submit([cluster.digestTransaction(submitted, for: slot)], to: slot)
         submitted += 1
       }
       cluster.run(for: .milliseconds(40))
@@ -62,7 +62,7 @@ struct AdversaryTests {
     cluster.partition([4], from: [1])
     for number in 0..<6 as Range<UInt64> {
       for slot in 0..<5 {
-        cluster.submit([digestTransaction(cluster, cluster.member(slot), number: number * 8 + UInt64(slot))], to: slot)
+        cluster.submit([cluster.digestTransaction(number * 8 + UInt64(slot), for: cluster.member(slot))], to: slot)
       }
       cluster.run(for: .milliseconds(50))
     }
@@ -88,12 +88,12 @@ struct FoundTests {
   @Test("Tree heads that are not signed are not passed on: one liar's inventions do not go round")
   func forgedTreeHeads() {
     let cluster = Cluster(count: 4, seed: 4)
-    let recorder = Recorder(slots: 4, members: 4)
+    let recorder = Recorder(slots: 4)
     cluster.recorder = recorder
     cluster.cut(1, 2)  // So that members have something to pass on.
     cluster.corrupt(0, with: Forger())
     for number in 0..<20 as Range<UInt64> {
-      cluster.submit([digestTransaction(cluster, 1, number: number)], to: 1)
+      cluster.submit([cluster.digestTransaction(number, for: 1)], to: 1)
       cluster.run(for: .milliseconds(400))
     }
     let heads = cluster.node(1)?.execution.position.sequence.number ?? 0
