@@ -146,6 +146,39 @@ struct GossipTests {
     #expect(bench.control(to: 1) == [.iWant([id(10)])])
   }
 
+  @Test("What a peer promised is asked of another as soon as that peer is gone")
+  func promiseOfOneThatLeft() {
+    var bench = Bench(peers: 2)
+    bench.give(.control([.iHave(topic, [id(10)])], from: 0))
+    bench.give(.disconnected(0))
+    bench.give(.control([.iHave(topic, [id(10)])], from: 1))
+    #expect(bench.control(to: 1) == [.iWant([id(10)])])
+  }
+
+  @Test(
+    "A message whose author reached every direct peer itself is announced to nobody; one that it did not reach is told")
+  func announcedWhereNeeded() {
+    for reached in [[0, 1, 2], [0, 1]] {
+      var parameters = GossipParameters()
+      (parameters.degreeMin, parameters.degree, parameters.degreeMax) = (0, 0, 0)
+      var gossip = Gossip(topics: [topic], parameters: parameters, seed: 1, at: .zero)
+      var effects: [Gossip.Effect] = []
+      for peer in 0..<3 {
+        _ = gossip.step(.connected(peer, isDirect: true), at: .zero, into: &effects)
+        _ = gossip.step(.control([.subscribe(topic, isIn: true)], from: peer), at: .zero, into: &effects)
+      }
+      var linked = ReplicaSet()
+      for peer in reached { linked.insert(peer) }
+      _ = gossip.step(.validated(topic, identifier: id(1), [1], from: 0, linked: linked), at: .zero, into: &effects)
+      effects = []
+      _ = gossip.step(.timerFired, at: gossip.deadline, into: &effects)
+      let told = effects.contains {
+        if case .control(_, let items) = $0 { items.contains(.iHave(topic, [id(1)])) } else { false }
+      }
+      #expect(told == (reached.count < 3))
+    }
+  }
+
   @Test("The heartbeat tells some peers outside the mesh what was heard lately, and forgets it later")
   func heartbeatGossip() {
     var bench = Bench(peers: 30)
