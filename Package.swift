@@ -57,6 +57,7 @@ let package = Package(
     // Floor 2: machines, which never import one another.
     target("Lanes", uses: ["Messages", "Ordering", "Primitives", "Signing", "Wire"]),
     target("PBFT", uses: ["Messages", "Ordering", "Primitives", "Signing", "Wire"]),
+    target("Raft", uses: ["Messages", "Ordering", "Primitives"]),
     target("Ledger", uses: ["Merkle", "Messages", "Primitives", "Rules", "Signing", "Wire"]),
     target("HealthRecords", uses: ["Merkle", "Messages", "Primitives", "Rules", "Signing", "Wire"]),
     target("Sessions", uses: ["Messages", "Primitives", "Signing", "Wire"]),
@@ -66,8 +67,8 @@ let package = Package(
     target(
       "NodeCore",
       uses: [
-        "Gossip", "HealthRecords", "Lanes", "Ledger", "Messages", "Ordering", "PBFT", "Primitives", "Rules", "Sessions",
-        "Signing", "Wire",
+        "Gossip", "HealthRecords", "Lanes", "Ledger", "Messages", "Ordering", "PBFT", "Primitives", "Raft", "Rules",
+        "Sessions", "Signing", "Wire",
       ]),
     // Floor 4: adapters to the operating system.
     target("Telemetry", uses: ["Primitives"]),
@@ -105,8 +106,7 @@ let package = Package(
       name: "Simulator",
       dependencies: [
         "Gossip", "HealthRecords", "Lanes", "Ledger", "Merkle", "Messages", "NodeCore", "Ordering", "PBFT",
-        "Primitives",
-        "Rules", "Sessions", "Signing", "Wire",
+        "Primitives", "Raft", "Rules", "Sessions", "Signing", "Wire",
       ], path: "Simulations/Simulator", swiftSettings: house),
     .target(
       name: "Laboratory",
@@ -146,6 +146,7 @@ let package = Package(
     .testTarget(name: "ConsiliumTests", dependencies: ["consilium"], swiftSettings: house),
     tests("Lanes", uses: ["Lanes", "Messages", "Ordering", "Primitives", "Signing", "Wire"]),
     tests("PBFT", uses: ["Messages", "Ordering", "PBFT", "Primitives", "Signing", "Wire"]),
+    tests("Raft", uses: ["Messages", "Ordering", "Primitives", "Raft", "Signing", "Wire"]),
     tests("Merkle", uses: ["Merkle", "Primitives", "Signing"]),
   ]
 )

@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 FLOORS = {
     0: ["CUV", "CLMDB", "CSodium"],
     1: ["Primitives", "Wire", "Signing", "Merkle", "Messages", "Ordering", "Rules"],
-    2: ["Sessions", "Gossip", "Discovery", "Lanes", "PBFT", "Ledger", "HealthRecords", "Vaults"],
+    2: ["Sessions", "Gossip", "Discovery", "Lanes", "PBFT", "Raft", "Ledger", "HealthRecords", "Vaults"],
     3: ["NodeCore"],
     4: ["EventLoop", "Gateway", "Storage", "Telemetry"],
     5: ["Driver", "Simulator"],

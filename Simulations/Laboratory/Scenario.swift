@@ -1,3 +1,4 @@
+internal import Raft
 internal import PBFT
 internal import Messages
 internal import NodeCore
@@ -144,6 +145,7 @@ public struct Scenario: Sendable {
     }
     var world = World()
     world.cryptography = file.text("cryptography") == "real" ? .real : .modelled
+    world.engine = file.text("engine") == "raft" ? .raft : .pbft
     world.network = self.network(file)
     world.network.jitterPerMille = UInt64((file.text("network.jitter").flatMap { Quantity.percent($0) } ?? 0) * 1000)
     world.network.spread = .zero
@@ -213,6 +215,8 @@ public struct Scenario: Sendable {
   private static func parameters(_ file: ScenarioFile) -> Node.Parameters {
     var parameters = Node.Parameters()
     func span(_ path: String, _ standard: Span) -> Span { file.text(path).flatMap { Quantity.span($0) } ?? standard }
+    parameters.raft.electionTimeoutMin = span("node.electionTimeoutMin", parameters.raft.electionTimeoutMin)
+    parameters.raft.heartbeatInterval = span("node.heartbeatInterval", parameters.raft.heartbeatInterval)
     parameters.replica.viewTimeoutMin = span("node.viewTimeoutMin", parameters.replica.viewTimeoutMin)
     parameters.replica.viewTimeoutMax = span("node.viewTimeoutMax", parameters.replica.viewTimeoutMax)
     parameters.replica.laneOmissionMax = span("node.laneOmissionMax", parameters.replica.laneOmissionMax)

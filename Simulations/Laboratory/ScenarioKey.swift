@@ -65,7 +65,7 @@ public struct ScenarioKey: Sendable {
     .init("title", .text, nil, "What the scenario is called."),
     .init("seed", .integer(0...Int64.max), "1", "Everything that is drawn follows from it."),
     .init("duration", .span, nil, "How long the network is simulated."),
-    .init("engine", .word(["pbft"]), "pbft", "The ordering engine."),
+    .init("engine", .word(["pbft", "raft"]), "pbft", "What orders: PBFT (Byzantine faults) or Raft (crashes)."),
     .init(
       "cryptography", .word(World.Cryptography.allCases.map(\.rawValue)), "modelled",
       "Whether signatures are computed, or only have their size and cost."),
@@ -99,6 +99,8 @@ public struct ScenarioKey: Sendable {
     .init("ledger.cutTransactionsMax", .integer(1...1_000_000), "40000", "The most transactions of a fresh cut."),
     .init("ledger.blockBytesMax", .bytes, "1 MiB", "The most bytes of transactions in a block."),
     .init("ledger.clockDriftMax", .span, "5 s", "How far a cut's time may be from a backup's clock."),
+    .init("node.electionTimeoutMin", .span, "1 s", "Raft: how long without a leader's word before a member stands."),
+    .init("node.heartbeatInterval", .span, "150 ms", "Raft: how often a leader speaks."),
     .init("node.viewTimeoutMin", .span, "2 s", "How long something orderable may wait before the view is left."),
     .init("node.viewTimeoutMax", .span, "60 s", "The longest such wait, however often it was doubled."),
     .init("node.laneOmissionMax", .span, "8 s", "How long a primary may leave out a lane."),

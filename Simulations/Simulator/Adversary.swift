@@ -30,7 +30,7 @@ public struct Scene {
   /// Chance.
   public var random: SeededGenerator
   /// Signs with the member's keys.
-  public let sign: (Signable) -> SignedItem
+  public let sign: (Signable) -> OwnItem
 
   /// A vote or view message signed with the member's key.
   public func signed(_ ballot: Ballotable) -> PeerMessage? {
@@ -226,10 +226,10 @@ private struct Lying: Adversary {
       let altered = decisions.map { decision in
         Decision(
           configuration: decision.configuration, view: decision.view, sequence: decision.sequence.next,
-          cut: decision.cut, commits: decision.commits)
+          cut: decision.cut, evidence: decision.evidence)
       }
       return [Utterance(.decisions(altered))]
-    case .block, .ordering, .cosignature, .evidence, .control, .links, .blockRequest, .question, .answer:
+    case .block, .ordering, .cosignature, .evidence, .control, .links, .blockRequest, .question, .answer, .raft:
       return [Utterance(message)]
     }
   }

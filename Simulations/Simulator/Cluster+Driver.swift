@@ -142,7 +142,7 @@ extension Cluster {
   private func examine(_ event: NodeEvent, _ machine: Machine) {
     switch event {
     case .ordering(.viewEntered(let view)):
-      if let entered = machine.node?.replica.newView, entered.content.view == view {
+      if let entered = machine.node?.replica.pbft?.newView, entered.content.view == view {
         self.watch.observeEntered(entered.content, by: machine.member, faulty: self.faulty)
       }
     case .laneForked(let accused, _): self.watch.observeAccused(accused, by: machine.member, faulty: self.faulty)
@@ -151,7 +151,7 @@ extension Cluster {
   }
 
   /// What a slot signs, truly or as modelled.
-  func sign(_ request: Signable, _ slot: Int) -> SignedItem {
+  func sign(_ request: Signable, _ slot: Int) -> OwnItem {
     let machine = self.machines[slot]
     let seconds = self.moment(slot).wall.milliseconds / 1000
     let (network, index) = (self.genesis.network, machine.member)
@@ -247,7 +247,8 @@ extension Cluster {
   private func depart(_ packet: Packet, from: Int, to: Int) {
     let machine = self.machines[from]
     if self.isCorrect(from) {
-      self.watch.observe(packet, from: machine.member, machine.node?.replica)
+      self.watch.observe(
+        packet, from: machine.member, to: self.machines[to].member, machine.node?.replica, machine.disk)
     }
     let ready = max(self.now, machine.busyUntil, machine.uplinkBusyUntil)
     machine.uplinkBusyUntil = ready + self.world.network.occupation(bytes: packet.bytes.count)

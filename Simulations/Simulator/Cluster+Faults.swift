@@ -158,7 +158,12 @@ extension Cluster {
   /// The highest view of a running slot, and who leads it.
   public var leader: (view: View, member: ReplicaIndex) {
     let view = self.machines.compactMap { $0.node?.replica.view }.max() ?? View(0)
-    return (view, self.genesis.configuration.primary(of: view))
+    switch self.genesis.engine {
+    case .pbft: return (view, self.genesis.configuration.primary(of: view))
+    case .raft:
+      let leading = self.machines.compactMap(\.node).filter { $0.replica.leader == $0.index }
+      return (view, leading.max { $0.replica.view < $1.replica.view }?.index ?? 0)
+    }
   }
 
   /// I1, I4: what slots executed durably is the prefix of one history. A sentence where it is not.

@@ -26,7 +26,7 @@ public final class Cluster {
   /// What waits for a write.
   enum Held {
     case send(Int, Channel, [UInt8])
-    case handBack(SignedItem)
+    case handBack(OwnItem)
   }
 
   /// One simulated machine.
@@ -132,7 +132,7 @@ public final class Cluster {
     self.random = SeededGenerator(seed: seed)
     (self.world, self.parameters, self.rules) = (world, parameters, rules)
     let described = (0..<count).map { Self.describe($0) }
-    guard let genesis = Genesis(name: "simulated", engine: .pbft, limits: limits, members: described) else {
+    guard let genesis = Genesis(name: "simulated", engine: world.engine, limits: limits, members: described) else {
       preconditionFailure("\(count) members make no genesis")
     }
     self.genesis = genesis

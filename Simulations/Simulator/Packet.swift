@@ -77,8 +77,8 @@ extension Packet {
       let content = GossipContent.evidence(Verified(checked: evidence))
       return .gossip(.evidence, MessageChecker.identifier(self.bytes), self.bytes, content)
     case .blocks(let blocks): return .blocks(blocks.map { Verified(checked: $0) })
-    case .decisions(let decisions): return .decisions(decisions.map { Verified(checked: .decision($0)) })
-    case .control, .links, .status, .announcements, .blockRequest, .question, .answer: return .plain(message)
+    case .decisions(let decisions): return .decisions(decisions.map { Verified(checked: $0) })
+    case .control, .links, .status, .announcements, .blockRequest, .question, .answer, .raft: return .plain(message)
     }
   }
 }
@@ -90,6 +90,7 @@ extension Packet {
     case .block(let block): "block \(block.header.author) \(block.header.position)"
     case .ordering(let content, let isGossip): "\(Self.summary(content))\(isGossip ? "" : " (again)")"
     case .cosignature(let cosignature): "cosignature s\(cosignature.sequence)"
+    case .raft(let message): Self.summary(message)
     case .status(let status): "status v\(status.view)\(status.isChanging ? "?" : "") decided \(status.decided)"
     case .blockRequest(let request): "want lane \(request.lane) \(request.above)…\(request.head.position)"
     case .blocks(let blocks): "\(blocks.count) blocks"
@@ -110,6 +111,26 @@ extension Packet {
   }
 }
 
+extension Packet {
+  private static func summary(_ message: RaftMessage) -> String {
+    switch message {
+    case .preVoteRequest(let term, let last): "pre-vote? t\(term) log \(last.sequence) of t\(last.term)"
+    case .preVote(let term, let isGranted): "pre-vote \(isGranted ? "yes" : "no") t\(term)"
+    case .voteRequest(let term, let last, let isTransfer):
+      "vote? t\(term) log \(last.sequence) of t\(last.term)\(isTransfer ? " by transfer" : "")"
+    case .vote(let term, let isGranted): "vote \(isGranted ? "yes" : "no") t\(term)"
+    case .append(let term, let previous, let entries, let committed):
+      entries.isEmpty
+        ? "heartbeat t\(term) after \(previous.sequence) committed \(committed)"
+        : "append t\(term) \(previous.sequence.next)…\(previous.sequence.number + UInt64(entries.count)) "
+          + "committed \(committed)"
+    case .appended(let term, let match): "appended t\(term) through \(match)"
+    case .refused(let term, let end): "refused t\(term) from \(end.next)"
+    case .timeoutNow(let term): "stand now t\(term)"
+    }
+  }
+}
+
 /// The kinds of messages, for counts and for faults that single one out.
 public enum MessageKind: String, Sendable, CaseIterable, Comparable {
   /// A gossiped block.
@@ -126,6 +147,12 @@ public enum MessageKind: String, Sendable, CaseIterable, Comparable {
   case newView = "new-view"
   /// Decided cuts.
   case decision
+  /// Raft: a question or an answer about a vote.
+  case vote
+  /// Raft: a leader's entries, or its heartbeat.
+  case append
+  /// Raft: a follower's answer.
+  case appended
   /// A signed tree head.
   case cosignature
   /// Proof of a fork.
@@ -163,6 +190,9 @@ public enum MessageKind: String, Sendable, CaseIterable, Comparable {
       case .links: .links
       case .status: .status
       case .announcements: .announcement
+      case .raft(.append): .append
+      case .raft(.appended), .raft(.refused): .appended
+      case .raft: .vote
       case .blockRequest: .request
       case .blocks: .blocks
       case .question, .answer: .service
@@ -182,7 +212,7 @@ extension PeerMessage {
     case .cosignature, .evidence: 2
     case .blocks(let blocks): blocks.reduce(0) { $0 + $1.signatureCount }
     case .decisions(let decisions): decisions.reduce(0) { $0 + UInt64($1.commits.count) }
-    case .control, .links, .status, .announcements, .blockRequest, .question, .answer: 0
+    case .control, .links, .status, .announcements, .blockRequest, .question, .answer, .raft: 0
     }
   }
 }

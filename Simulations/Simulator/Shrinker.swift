@@ -11,9 +11,9 @@ public struct Shrinker {
 
   private func fails(_ plan: SwarmRun.Plan) -> Bool { SwarmRun(seed: self.seed, plan: plan).run().failure != nil }
 
-  /// The smallest plan found; the seed's own where that does not fail.
-  public func smallest() -> SwarmRun.Plan {
-    var plan = SwarmRun.plan(seed: self.seed)
+  /// The smallest plan found; the given one where that does not fail.
+  public func smallest(of whole: SwarmRun.Plan) -> SwarmRun.Plan {
+    var plan = whole
     guard self.fails(plan) else { return plan }
     var isSmaller = true
     while isSmaller {

@@ -25,6 +25,9 @@ public struct SimulatedDisk: Sendable {
   private var prePrepares: [SequenceNumber: Signed<PrePrepare>] = [:]
   private var prepared: [SequenceNumber: PreparedCertificate] = [:]
   private var newView: Signed<NewView>?
+  private var vote: ReplicaIndex?
+  /// A Raft member's log.
+  public private(set) var entries: [SequenceNumber: RaftEntry] = [:]
   let configuration: Configuration
 
   init(_ configuration: Configuration) {
@@ -63,6 +66,8 @@ public struct SimulatedDisk: Sendable {
     case .prepared(let certificate): self.prepared[certificate.sequence] = certificate
     case .newView(let signed): self.newView = signed
     case .decision(let decision): self.decisions[decision.sequence] = decision
+    case .term(let term, let vote): (self.view, self.vote) = (term, vote)
+    case .entry(let sequence, let entry): self.entries[sequence] = entry
     }
   }
 
@@ -78,6 +83,7 @@ public struct SimulatedDisk: Sendable {
     stored.ordering.view = self.view
     stored.ordering.isChanging = self.isChanging
     stored.ordering.newView = self.newView
+    stored.ordering.vote = self.vote
     let at = stored.position.sequence
     for sequence in self.decisions.keys.sorted() {
       guard let decision = self.decisions[sequence] else { continue }
@@ -89,6 +95,9 @@ public struct SimulatedDisk: Sendable {
     }
     stored.ordering.prePrepares = self.prePrepares.keys.sorted().filter { $0 > at }.compactMap { self.prePrepares[$0] }
     stored.ordering.prepared = self.prepared.keys.sorted().filter { $0 > at }.compactMap { self.prepared[$0] }
+    for sequence in self.entries.keys.sorted() where sequence > at {
+      if let entry = self.entries[sequence] { stored.ordering.entries.append((sequence, entry)) }
+    }
     for (lane, held) in self.blocks.enumerated() {
       for position in held.keys.sorted() where position > stored.cut.heads[lane].position {
         stored.blocks += held[position] ?? []

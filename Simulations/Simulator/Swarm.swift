@@ -1,10 +1,11 @@
+internal import Raft
 internal import Rules
 internal import Merkle
 internal import Gossip
 internal import HealthRecords
 internal import Lanes
 internal import Ledger
-internal import Messages
+public import Messages
 internal import NodeCore
 internal import PBFT
 public import Primitives
@@ -53,6 +54,8 @@ public final class SwarmRun {
   public struct Report: Sendable {
     /// The seed.
     public let seed: UInt64
+    /// What ordered.
+    public let engine: OrderingEngine
     /// How many members.
     public let members: Int
     /// Which faults were on.
@@ -71,6 +74,8 @@ public final class SwarmRun {
 
   /// What a run may draw from, and what was drawn; `shrink` takes things away.
   public struct Plan: Sendable {
+    /// What orders.
+    public var engine = OrderingEngine.pbft
     /// How many members.
     public var count = 4
     /// The faults that are on.
@@ -97,8 +102,8 @@ public final class SwarmRun {
   private var acknowledged: [Digest: UInt64] = [:]
   private var said: [Int: [Transaction]] = [:]
 
-  /// What `seed` draws.
-  public static func plan(seed: UInt64) -> Plan {
+  /// What `seed` draws; with an engine, as if that were drawn too.
+  public static func plan(seed: UInt64, engine: OrderingEngine? = nil) -> Plan {
     var random = SeededGenerator(seed: seed ^ 0x5eed)
     var plan = Plan()
     let counts = [1, 3, 4, 4, 4, 4, 5, 7]
@@ -118,6 +123,14 @@ public final class SwarmRun {
         plan.byzantine[member] = .some(draw < kinds.count ? kinds[draw] : nil)
       }
     }
+    // One in four is Raft, which nobody lies to.
+    var choice = SeededGenerator(seed: seed ^ 0x4a47)
+    let drawn = choice.oneIn(4) ? OrderingEngine.raft : .pbft
+    if engine ?? drawn == .raft {
+      plan.engine = .raft
+      plan.byzantine = [:]
+      plan.faults.remove(.byzantine)
+    }
     return plan
   }
 
@@ -127,6 +140,7 @@ public final class SwarmRun {
     (self.seed, self.plan, self.count) = (seed, plan, plan.count)
     var random = SeededGenerator(seed: seed)
     var world = World()
+    world.engine = plan.engine
     world.network.spread = Span(nanoseconds: 100_000 + random.below(random.oneIn(3) ? 40_000_000 : 2_000_000))
     let slowest: UInt64 = plan.faults.contains(.slowDisks) ? 100_000_000 : 3_000_000
     world.disk.syncSpread = Span(nanoseconds: 100_000 + random.below(slowest))
@@ -151,6 +165,10 @@ public final class SwarmRun {
     let isHasty = random.oneIn(2) && !plan.isCalm
     parameters.replica.viewTimeoutMin = Span.milliseconds(isHasty ? 150 + random.below(300) : 2000)
     parameters.replica.viewTimeoutMax = Span.milliseconds(random.oneIn(2) ? 8000 : 60_000)
+    if isHasty {
+      parameters.raft.electionTimeoutMin = Span.milliseconds(200)
+      parameters.raft.heartbeatInterval = Span.milliseconds(50)
+    }
     parameters.executionSliceMax = random.oneIn(3) ? 3 : 1000
     let twins = plan.byzantine.keys.sorted().filter { plan.byzantine[$0] == .some(nil) }
     self.cluster = Cluster(
@@ -190,7 +208,8 @@ public final class SwarmRun {
       faults.append("r\(member):\((self.plan.byzantine[member] ?? nil)?.rawValue ?? "twin")")
     }
     return Report(
-      seed: self.seed, members: self.count, faults: faults, events: events + self.cluster.eventCount,
+      seed: self.seed, engine: self.plan.engine, members: self.count, faults: faults,
+      events: events + self.cluster.eventCount,
       virtual: self.cluster.now - .zero, executed: self.cluster.disk(correct).position.log.size,
       trace: self.cluster.trace, failure: failure)
   }
@@ -252,7 +271,8 @@ public final class SwarmRun {
 
   private func livenessPhase() -> String? {
     self.heal()
-    if self.plan.isCalm, let view = self.cluster.correctSlots.compactMap({ self.cluster.node($0)?.replica.view }).max(),
+    if self.plan.isCalm, self.plan.engine == .pbft,
+      let view = self.cluster.correctSlots.compactMap({ self.cluster.node($0)?.replica.view }).max(),
       view > View(0)
     {
       return "I7: nothing was done to the network, and it is in view \(view)"
@@ -344,7 +364,10 @@ extension SwarmRun {
     case .cuts: if victim != other { self.cluster.cut(victim, other) }
     case .resets: if victim != other { self.cluster.reset(victim, other) }
     case .filters:
-      let kinds: [MessageKind] = [.block, .prePrepare, .prepare, .commit, .viewChange, .newView, .decision]
+      let kinds: [MessageKind] =
+        self.plan.engine == .raft
+        ? [.block, .append, .appended, .vote, .decision]
+        : [.block, .prePrepare, .prepare, .commit, .viewChange, .newView, .decision]
       let kind = kinds[Int(self.random.below(UInt64(kinds.count)))]
       let from = Set((0..<slots).filter { _ in !self.random.oneIn(3) })
       self.cluster.drop(kind, from: from, to: Set((0..<slots).filter { _ in !self.random.oneIn(3) }))
@@ -391,88 +414,14 @@ extension SwarmRun {
   }
 }
 
-extension SimulatedDisk {
-  /// Re-executes this disk's history from the genesis.
-  func replay(_ genesis: Genesis) throws(ReplayFault) -> LedgerPosition {
-    var replay = Replay(genesis: genesis, rules: HealthRules())
-    while replay.position.sequence < self.position.sequence {
-      let next = replay.position.sequence.next
-      guard let decision = self.decisions[next] else { throw .decision(next) }
-      let cut = replay.cut
-      let blocks = decision.cut.heads.indices.map { lane in
-        self.chain(lane: lane, above: cut.heads[lane], through: decision.cut.heads[lane])
-      }
-      try replay.apply(decision, blocks: blocks)
-    }
-    return replay.position
-  }
-
-  /// Reads this disk's history with the naive ledger; a sentence where they do not agree.
-  func compareWithNaive(_ genesis: Genesis) -> String? {
-    var naive = NaiveLedger(genesis)
-    var cut = Cut.genesis(lanes: genesis.members.count)
-    for write in self.executions {
-      let blocks = cut.heads.indices.flatMap {
-        self.chain(lane: $0, above: cut.heads[$0], through: write.cut.heads[$0])
-      }
-      if let failure = naive.check(write, after: cut, blocks: blocks) { return failure }
-      cut = write.cut
-    }
-    guard naive.root() == self.position.log.root else { return "I10: the log's root is not that of its leaves" }
-    var tiles: [UInt64: [Digest]] = [:]
-    for tile in self.executions.flatMap(\.tiles) where tile.level == 0 { tiles[tile.index] = tile.hashes }
-    let kept = tiles.keys.sorted().flatMap { tiles[$0] ?? [] }
-    return kept == naive.leaves ? nil : "LEDGER §6: the log's tiles do not hold its leaves"
-  }
-
-  /// A fork that is on this disk and not on the ledger.
-  var forkBreach: String? {
-    for (lane, held) in self.blocks.enumerated() {
-      guard held.values.contains(where: { $0.count > 1 }),
-        let member = held.values.first?.first?.header.author
-      else { continue }
-      let isKnown = self.state.value(StateKey.fork(member)) != nil
-      if !isKnown { return "lane \(lane) was forked, and the ledger does not say so" }
-    }
-    return nil
-  }
-
-  /// A stable tree head that fewer than a quorum signed.
-  var cosignatureBreach: String? {
-    guard let stable else { return nil }
-    let count = self.configuration.count
-    let valid = stable.cosignatures.count { $0.isAuthentic(for: stable.body, in: self.configuration) }
-    return valid >= NaiveLedger.quorum(of: count)
-      ? nil : "the tree head of \(stable.body.sequence) has \(valid) valid signatures"
-  }
-
-  private func chain(lane: Int, above base: LaneHead, through head: LaneHead) -> [Block] {
-    var out: [Block] = []
-    var next = head
-    while next.position > base.position,
-      let block = self.blocks[lane][next.position]?.first(where: { $0.digest == next.digest })
-    {
-      out.append(block)
-      next = LaneHead(position: LanePosition(next.position.number - 1), digest: block.header.parent)
-    }
-    return out.reversed()
-  }
-
-  /// The place of an executed transaction.
-  func leaf(of identifier: Digest) -> UInt64? {
-    for execution in self.executions.reversed() {
-      if let found = execution.identifiers.first(where: { $0.identifier == identifier }) { return found.leaf }
-    }
-    return nil
-  }
-}
-
 extension Node {
   /// I9: what a node holds that is more than its limits allow; nil where nothing is.
   var boundBreach: String? {
     if self.lanes.pendingBytes > (16 << 20) { return "\(self.lanes.pendingBytes) bytes wait for a block" }
-    if self.replica.openSlotCount > Int(2 * self.genesis.limits.pipelineMax) {
-      return "\(self.replica.openSlotCount) open sequence numbers"
+    // A Raft log also holds one entry for each leader that could not commit its first.
+    let most = Int(2 * self.genesis.limits.pipelineMax) + (self.replica.raft == nil ? 0 : 256)
+    if self.replica.openCount > most {
+      return "\(self.replica.openCount) open sequence numbers"
     }
     return nil
   }

@@ -29,6 +29,7 @@ public final class Watch {
   private var left: [ReplicaIndex: View] = [:]
   private var asked: [ReplicaIndex: View] = [:]
   private var commits: [ReplicaIndex: [SequenceNumber: View]] = [:]
+  private var raft = RaftWatch()
   private let lanes: [MemberID: ReplicaIndex]
   private let configuration: Configuration
 
@@ -38,12 +39,16 @@ public final class Watch {
   }
 
   /// A correct member sends a packet.
-  func observe(_ packet: Packet, from member: ReplicaIndex, _ replica: Replica?) {
+  func observe(
+    _ packet: Packet, from member: ReplicaIndex, to peer: ReplicaIndex, _ replica: Engine?, _ disk: SimulatedDisk
+  ) {
     guard self.breach == nil, let message = packet.message else { return }
     switch message {
     case .block(let block) where self.lanes[block.header.author] == member:
       self.claim(Spoken(member: member, kind: .block, view: 0, number: block.header.position.number), block.digest)
-    case .ordering(let content, _) where content.signer == member: self.observe(content, from: member, replica)
+    case .ordering(let content, _) where content.signer == member:
+      self.observe(content, from: member, replica?.pbft)
+    case .raft(let content): self.breach = self.raft.observe(content, from: member, to: peer, disk)
     case .cosignature(let cosignature) where cosignature.signer == member:
       self.claim(
         Spoken(member: member, kind: .cosignature, view: 0, number: cosignature.sequence.number), cosignature.body)
@@ -95,7 +100,7 @@ public final class Watch {
   func observeEntered(_ newView: NewView, by member: ReplicaIndex, faulty: Set<ReplicaIndex>) {
     guard self.breach == nil else { return }
     let count = self.configuration.count
-    let quorum = NaiveLedger.quorum(of: count)
+    let quorum = NaiveLedger.quorum(of: count, .pbft)
     func fail(_ what: String) { self.breach = "LEDGER §3: member \(member) entered view \(newView.view) \(what)" }
     guard Set(newView.viewChanges.map(\.signer)).count >= quorum else { return fail("on too few view changes") }
     let base = newView.viewChanges.compactMap(\.content.base).max { $0.sequence < $1.sequence }
@@ -171,8 +176,10 @@ public final class Watch {
   }
 
   /// A correct member makes a vote: none of a view that it left may be made.
-  func observeMade(_ message: OrderingMessage, by member: ReplicaIndex, _ replica: Replica) {
-    if case .viewChange(let signed) = message { self.climb(to: signed.content.view, by: member, replica) }
+  func observeMade(_ message: OrderingMessage, by member: ReplicaIndex, _ replica: Engine) {
+    if case .viewChange(let signed) = message, let replica = replica.pbft {
+      self.climb(to: signed.content.view, by: member, replica)
+    }
     let view: View? =
       switch message {
       case .prePrepare(let signed): signed.content.view
@@ -195,8 +202,13 @@ struct NaiveLedger {
 
   init(_ genesis: Genesis) { self.genesis = genesis }
 
-  /// ⌈(n + f + 1)/2⌉, worked out here, so that a wrong one in the node does not pass (LEDGER §1).
-  static func quorum(of count: Int) -> Int { (count + (count - 1) / 3 + 2) / 2 }
+  /// ⌈(n + f + 1)/2⌉, or Raft's majority, worked out here, so that a wrong one in the node does not pass (LEDGER §1).
+  static func quorum(of count: Int, _ engine: OrderingEngine) -> Int {
+    switch engine {
+    case .pbft: (count + (count - 1) / 3 + 2) / 2
+    case .raft: count / 2 + 1
+    }
+  }
 
   /// Checks the next executed cut against its blocks; a sentence where they do not agree.
   mutating func check(_ write: ExecutionWrite, after previous: Cut, blocks: [Block]) -> String? {

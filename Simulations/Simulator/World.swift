@@ -1,3 +1,4 @@
+public import Messages
 public import Primitives
 
 /// How the simulated world behaves: network, disks, clocks, processors and cryptography (SIMULATION §1).
@@ -10,6 +11,8 @@ public struct World: Sendable {
     case modelled
   }
 
+  /// What orders.
+  public var engine = OrderingEngine.pbft
   /// Links between members.
   public var network = NetworkModel()
   /// Every member's disk.

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Dispatch
 internal import Foundation
+internal import Messages
 internal import Primitives
 internal import Simulator
 internal import Synchronization
@@ -88,11 +89,13 @@ struct CanariesCommand: ParsableCommand {
 
   private func hunt(_ name: String) throws {
     #if CANARIES
-      Canary.current = try Self.canary(name)
+      let canary = try Self.canary(name)
+      Canary.current = canary
+      let engine = canary.isInRaft ? OrderingEngine.raft : .pbft
       for seed in 1...self.seeds where getppid() != 1 {
         // Told before it runs, so that a trap is not without a seed.
         say("\(seed):")
-        if let failure = SwarmRun(seed: seed).run().failure {
+        if let failure = SwarmRun(seed: seed, plan: SwarmRun.plan(seed: seed, engine: engine)).run().failure {
           say("\(seed): \(failure)")
           return
         }

@@ -19,8 +19,11 @@ struct ReplayCommand: ParsableCommand {
   @Flag(help: "Print every message too: a time–space diagram as text.") var messages = false
   @Flag(help: "Take faults, Byzantine members and rounds away while the run still fails.") var shrink = false
 
+  @Option(help: "pbft or raft, instead of the one that the seed draws.") var engine: String?
+
   func run() throws {
-    let plan = self.shrink ? Shrinker(seed: self.seed).smallest() : SwarmRun.plan(seed: self.seed)
+    let drawn = SwarmRun.plan(seed: self.seed, engine: try EngineOption.read(self.engine))
+    let plan = self.shrink ? Shrinker(seed: self.seed).smallest(of: drawn) : drawn
     let run = SwarmRun(seed: self.seed, plan: plan)
     let cluster = run.cluster
     if self.messages {
@@ -38,7 +41,7 @@ struct ReplayCommand: ParsableCommand {
       for report in cluster.reports { say("\(report.at.nanoseconds / 1000) µs  r\(report.slot)  \(report.event)") }
     }
     say(
-      "seed=\(report.seed) members=\(report.members) rounds=\(plan.rounds) "
+      "seed=\(report.seed) engine=\(report.engine) members=\(report.members) rounds=\(plan.rounds) "
         + "faults=\(report.faults.joined(separator: ",")) events=\(report.events) executed=\(report.executed) "
         + "trace=\(report.trace.short)")
     say(report.failure ?? "all invariants held")

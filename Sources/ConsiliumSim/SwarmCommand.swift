@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Dispatch
 internal import Foundation
+internal import Messages
 internal import Primitives
 internal import Simulator
 internal import Synchronization
@@ -18,6 +19,15 @@ enum SeedPool {
         if !body(seed) { isStopped.store(true, ordering: .relaxed) }
       }
     }
+  }
+}
+
+/// An engine that somebody typed.
+enum EngineOption {
+  static func read(_ name: String?) throws -> OrderingEngine? {
+    guard let name else { return nil }
+    guard let engine = OrderingEngine(name: name) else { throw ValidationError("--engine is pbft or raft") }
+    return engine
   }
 }
 
@@ -42,6 +52,7 @@ struct SwarmCommand: ParsableCommand {
   @Option(help: "The first seed.") var from: UInt64 = 1
   @Option(help: "Seeds at once.") var jobs = 2
   @Flag(help: "Run each seed twice and compare.") var twice = false
+  @Option(help: "pbft or raft for all, instead of the one that each seed draws.") var engine: String?
   @Option(help: "Write each seed's trace digest to this file.") var traces: String?
 
   func validate() throws {
@@ -63,11 +74,13 @@ struct SwarmCommand: ParsableCommand {
     let totals = Mutex(Totals())
     let begun = ContinuousClock.now
     let end = self.minutes.map { begun + .seconds($0 * 60) }
+    let engine = try EngineOption.read(self.engine)
     let (twice, keeps) = (self.twice, self.traces != nil)
     SeedPool.run(from: self.from, count: end == nil ? self.seeds : .max / 2, jobs: self.jobs) { seed in
       if let end, ContinuousClock.now >= end { return false }
-      let report = SwarmRun(seed: seed).run()
-      let isSame = !twice || SwarmRun(seed: seed).run().trace == report.trace
+      let plan = SwarmRun.plan(seed: seed, engine: engine)
+      let report = SwarmRun(seed: seed, plan: plan).run()
+      let isSame = !twice || SwarmRun(seed: seed, plan: plan).run().trace == report.trace
       totals.withLock { totals in
         totals.seeds += 1
         totals.events += report.events
@@ -95,8 +108,9 @@ struct SwarmCommand: ParsableCommand {
 
   private static func line(_ report: SwarmRun.Report, isSame: Bool) -> String {
     let what = report.failure ?? "I10: two runs of one seed differ"
-    return "seed=\(report.seed) tick=\(report.virtual.milliseconds)ms members=\(report.members) "
+    return "seed=\(report.seed) tick=\(report.virtual.milliseconds)ms engine=\(report.engine) "
+      + "members=\(report.members) "
       + "faults=\(report.faults.joined(separator: ",")) \(isSame ? what : "I10: two runs of one seed differ")\n"
-      + "  consilium-sim replay \(report.seed)"
+      + "  consilium-sim replay \(report.seed) --engine \(report.engine)"
   }
 }

@@ -113,8 +113,8 @@ extension NodeDriver {
     case .ordering(.viewChangeStarted(let view, let reason)):
       self.log.emit(.viewChangeStarted, ["view": .number(view.number), "reason": .text(reason.rawValue)])
     case .ordering(.viewEntered(let view)):
-      let primary = self.node.configuration.members[self.node.configuration.primary(of: view)].id
-      self.log.emit(.viewEntered, ["view": .number(view.number), "primary": .text("\(primary)")])
+      let leader = self.node.replica.leader.map { self.name($0) } ?? "unknown"
+      self.log.emit(.viewEntered, ["view": .number(view.number), "primary": .text(leader)])
     case .ordering(.equivocation(let signer, let what)):
       self.log.emit(.equivocation, ["member": .text(self.name(signer)), "what": .text(what)])
     case .laneForked(let member, let position):

@@ -71,7 +71,7 @@ public final class NodeDriver {
 
   private enum Waiting {
     case send(ReplicaIndex, Channel, [UInt8])
-    case handBack(SignedItem)
+    case handBack(OwnItem)
   }
 
   /// A driver over an opened store; `fail` hears of a durable write that failed, after which nothing may go on.

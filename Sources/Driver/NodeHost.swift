@@ -1,4 +1,3 @@
-internal import PBFT
 internal import Lanes
 public import EventLoop
 internal import Foundation
@@ -57,6 +56,7 @@ public actor NodeHost: NodeService {
       UInt64(spent.components.seconds) * 1000
       + UInt64(spent.components.attoseconds / 1_000_000_000_000_000)
     let position = driver.node.execution.position
+    if self.genesis.engine == .raft { self.log.emit(.crashFaultOnly) }
     self.log.emit(
       .nodeStarted,
       [
@@ -75,6 +75,15 @@ public actor NodeHost: NodeService {
   /// The driver, once it is started.
   var running: NodeDriver? { self.driver }
 
+  private static func role(of node: Node) -> String {
+    switch (node.replica, node.replica.leader) {
+    case (.pbft, nil): "changing"
+    case (.pbft, let leader?): leader == node.index ? "primary" : "backup"
+    case (.raft, nil): "electing"
+    case (.raft, let leader?): leader == node.index ? "leader" : "follower"
+    }
+  }
+
   /// Where it stands.
   public func status() -> NodeStatus {
     var status = NodeStatus(name: self.member.name, member: self.member.id.number)
@@ -84,7 +93,7 @@ public actor NodeHost: NodeService {
     status.network = self.genesis.network.description
     status.running = true
     status.engine = "\(self.genesis.engine)"
-    status.role = node.replica.phase == .active ? (node.replica.isPrimary ? "primary" : "backup") : "changing"
+    status.role = Self.role(of: node)
     status.view = node.replica.view.number
     status.height = position.sequence.number
     status.stateDigest = position.stateDigest.description

@@ -64,9 +64,18 @@ extension [VoteSignature] {
   }
 }
 
-/// A cut at its place, with Q commits: a proof for anyone with the configurations, for ever.
+/// What shows that a cut was decided.
+public enum DecisionEvidence: Sendable, Hashable {
+  /// Q commits, by ascending signer: a proof for anyone with the configurations, for ever.
+  case commits([VoteSignature])
+  /// A majority of a Raft consortium keeps it, which nothing here proves to a third party (LEDGER §4): a member takes
+  /// it from its leader's session only, and others verify the tree heads that Q members cosign.
+  case majority
+}
+
+/// A cut at its place, and what shows that it was decided.
 public struct Decision: Sendable, Hashable {
-  /// The view in which it committed.
+  /// The view in which it committed; of Raft, the entry's term.
   public let view: View
   /// The configuration in which it committed.
   public let configuration: ConfigurationNumber
@@ -74,16 +83,24 @@ public struct Decision: Sendable, Hashable {
   public let sequence: SequenceNumber
   /// What was decided.
   public let cut: Cut
-  /// The commits, by ascending signer.
-  public let commits: [VoteSignature]
+  /// What shows it.
+  public let evidence: DecisionEvidence
 
   /// A decision of given parts.
   public init(
     configuration: ConfigurationNumber, view: View, sequence: SequenceNumber, cut: Cut,
-    commits: [VoteSignature]
+    evidence: DecisionEvidence
   ) {
     (self.configuration, self.view, self.sequence) = (configuration, view, sequence)
-    (self.cut, self.commits) = (cut, commits)
+    (self.cut, self.evidence) = (cut, evidence)
+  }
+
+  /// The commits, by ascending signer; none of a Raft decision.
+  public var commits: [VoteSignature] {
+    switch self.evidence {
+    case .commits(let commits): commits
+    case .majority: []
+    }
   }
 
   /// What the commits name.
@@ -92,15 +109,21 @@ public struct Decision: Sendable, Hashable {
       configuration: self.configuration, view: self.view, sequence: self.sequence, digest: self.cut.digest)
   }
 
-  /// Whether a quorum of `configuration` committed it.
+  /// Whether a quorum of `configuration` committed it. With Raft, whether it is in shape: it proves nothing.
   public func isAuthentic(network: Digest, in configuration: Configuration) -> Bool {
-    self.commits.count >= configuration.quorum && self.cut.heads.count == configuration.count
-      && self.commits.certify(Commit(self.ballot), network: network, in: configuration)
+    guard self.cut.heads.count == configuration.count else { return false }
+    switch (self.evidence, configuration.engine) {
+    case (.commits(let commits), .pbft):
+      return commits.count >= configuration.quorum
+        && commits.certify(Commit(self.ballot), network: network, in: configuration)
+    case (.majority, .raft): return self.configuration == configuration.number
+    case (.commits, .raft), (.majority, .pbft): return false
+    }
   }
 }
 
 extension Decision: WireCodable {
-  /// Configuration, view, sequence, cut, commits.
+  /// Configuration, view, sequence, cut, commits: an empty list where a Raft majority decided.
   public func encode(into encoder: inout Encoder) {
     encoder.item(self.configuration)
     encoder.item(self.view)
@@ -114,7 +137,8 @@ extension Decision: WireCodable {
     self.view = try View(from: &decoder)
     self.sequence = try SequenceNumber(from: &decoder)
     self.cut = try Cut(from: &decoder)
-    self.commits = try decoder.list(max: ReplicaSet.countMax, "commits")
+    let commits: [VoteSignature] = try decoder.list(max: ReplicaSet.countMax, "commits")
+    self.evidence = commits.isEmpty ? .majority : .commits(commits)
   }
 }
 

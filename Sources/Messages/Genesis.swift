@@ -3,9 +3,24 @@ public import Signing
 public import Wire
 
 /// Which engine orders the cuts.
-public enum OrderingEngine: UInt8, Sendable, Hashable {
+public enum OrderingEngine: UInt8, Sendable, Hashable, CaseIterable, CustomStringConvertible {
   /// Byzantine faults, ⌊(n − 1)/3⌋ of them.
   case pbft = 1
+  /// Crashes only, ⌊(n − 1)/2⌋ of them: for a consortium under one administration.
+  case raft = 2
+
+  /// The engine of that name.
+  public init?(name: String) {
+    guard let engine = Self.allCases.first(where: { $0.description == name }) else { return nil }
+    self = engine
+  }
+  /// `pbft` or `raft`.
+  public var description: String {
+    switch self {
+    case .pbft: "pbft"
+    case .raft: "raft"
+    }
+  }
 }
 
 /// A hospital that is a member of the consortium.
@@ -75,21 +90,23 @@ extension Member: WireCodable {
 public struct Configuration: Sendable, Hashable {
   /// Its number.
   public let number: ConfigurationNumber
+  /// The engine that orders, and with it what a quorum is.
+  public let engine: OrderingEngine
   /// The members, in the order of their numbers: replica i is `members[i]`.
   public let members: [Member]
 
   /// Configuration `number` of `members`, which are sorted here.
-  public init(number: ConfigurationNumber, members: [Member]) {
+  public init(number: ConfigurationNumber, engine: OrderingEngine = .pbft, members: [Member]) {
     precondition(!members.isEmpty && members.count <= ReplicaSet.countMax, "\(members.count) members")
-    self.number = number
+    (self.number, self.engine) = (number, engine)
     self.members = members.sorted { $0.id < $1.id }
   }
 
   /// n.
   public var count: Int { self.members.count }
-  /// f = ⌊(n − 1)/3⌋: how many may be Byzantine.
-  public var faultyMax: Int { (self.count - 1) / 3 }
-  /// Q = ⌈(n + f + 1)/2⌉: any two quorums share a correct member (I2).
+  /// f = ⌊(n − 1)/3⌋: how many may be Byzantine; with Raft none.
+  public var faultyMax: Int { self.engine == .pbft ? (self.count - 1) / 3 : 0 }
+  /// Q = ⌈(n + f + 1)/2⌉: any two quorums share a correct member (I2). With Raft that is the majority.
   public var quorum: Int { (self.count + self.faultyMax + 2) / 2 - (planted(.quorumOffByOne) ? 1 : 0) }
   /// The replica that leads `view`.
   public func primary(of view: View) -> Int { Int(view.number % UInt64(self.count)) }
@@ -183,7 +200,7 @@ public struct Genesis: Sendable, Hashable {
 
   /// Configuration 0.
   public var configuration: Configuration {
-    Configuration(number: ConfigurationNumber(0), members: self.members)
+    Configuration(number: ConfigurationNumber(0), engine: self.engine, members: self.members)
   }
 
   private static func encode(

@@ -28,14 +28,16 @@ public enum Signable: Sendable {
   case checkpoint(CheckpointBody)
 }
 
-/// What this node signed.
-public enum SignedItem: Sendable {
+/// What this node made itself, and counts as it counts others' only when it is durable (⚑).
+public enum OwnItem: Sendable {
   /// A block.
   case block(Block)
   /// A vote or view message.
   case ordering(OrderingMessage)
   /// A tree head's signatures.
   case cosignature(Cosignature)
+  /// A Raft member's own vote or log, which nobody signs.
+  case mark(RaftMark)
 }
 
 /// What a node wants done, in this order. ⚑ A `send` or `handBack` waits until every `persist` before it, of this
@@ -46,7 +48,7 @@ public enum NodeEffect: Sendable {
   /// Send to a member.
   case send(to: ReplicaIndex, Channel, [UInt8])
   /// Give it back as `.durable`.
-  case handBack(SignedItem)
+  case handBack(OwnItem)
   /// Sign, and give it back as `.signed` as soon as the other effects of this step are done.
   case sign(Signable)
   /// Read blocks from storage and send them to a member.

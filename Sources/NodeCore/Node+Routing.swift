@@ -5,7 +5,6 @@ internal import Lanes
 internal import Ledger
 internal import Messages
 internal import Ordering
-internal import PBFT
 internal import Primitives
 internal import Sessions
 internal import Signing
@@ -62,7 +61,7 @@ extension Node {
     _ = self.step(lanes: .submitted([transaction.encoded]), &run)
   }
 
-  mutating func step(replica input: Replica.Input, _ run: inout NodeRun) -> Outcome {
+  mutating func step(replica input: OrderingInput, _ run: inout NodeRun) -> Outcome {
     var effects: [OrderingEffect] = []
     let outcome = self.replica.step(input, at: run.now, lanes: self.lanes, into: &effects)
     for effect in effects { self.route(effect, &run) }
@@ -74,6 +73,8 @@ extension Node {
     case .persist(let write): run.effects.append(.persist(.ordering(write)))
     case .cast(let ballot): run.effects.append(.sign(.ballot(ballot)))
     case .send(let peer, let message): self.send(.ordering(message, isGossip: false), to: peer, &run)
+    case .sendRaft(let peer, let message): self.send(.raft(message), to: peer, &run)
+    case .mark(let mark): run.effects.append(.handBack(.mark(mark)))
     case .sendStatus(let peer?, let status): self.send(.status(status), to: peer, &run)
     case .sendStatus(nil, let status):
       for peer in self.peers { self.send(.status(status), to: peer, &run) }
@@ -132,7 +133,7 @@ extension Node {
   }
 
   /// What the driver signed: stored where it must be, sent once that is durable, and then counted here too (⚑).
-  mutating func publish(_ item: SignedItem, _ run: inout NodeRun) -> Outcome {
+  mutating func publish(_ item: OwnItem, _ run: inout NodeRun) -> Outcome {
     switch item {
     case .block(let block):
       if !planted(.blockNotDurable) { run.effects.append(.persist(.block(block))) }
@@ -151,16 +152,18 @@ extension Node {
       }
       let message = PeerMessage.ordering(content, isGossip: true)
       self.gossip(.ordering, MessageChecker.identifier(message.encoded), message, &run)
+    case .mark: break
     }
     run.effects.append(.handBack(item))
     return .accepted
   }
 
-  mutating func settle(_ item: SignedItem, _ run: inout NodeRun) -> Outcome {
+  mutating func settle(_ item: OwnItem, _ run: inout NodeRun) -> Outcome {
     switch item {
     case .block(let block): self.step(lanes: .blockDurable(block), &run)
     case .ordering(let message): self.step(replica: .message(Verified(checked: message)), &run)
     case .cosignature(let cosignature): self.step(checkpoints: .signed(cosignature), &run)
+    case .mark(let mark): self.step(replica: .durable(mark), &run)
     }
   }
 

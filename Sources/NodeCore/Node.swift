@@ -5,6 +5,7 @@ public import Ledger
 public import Messages
 public import Ordering
 public import PBFT
+public import Raft
 public import Primitives
 public import Rules
 internal import Sessions
@@ -19,8 +20,10 @@ public struct Node: Sendable {
   public struct Parameters: Sendable {
     /// Of the lanes.
     public var lanes = Lanes.Parameters()
-    /// Of the replica.
+    /// Of a replica of PBFT.
     public var replica = Replica.Parameters()
+    /// Of a member of Raft.
+    public var raft = RaftReplica.Parameters()
     /// Of the mesh.
     public var gossip = GossipParameters()
     /// The most transactions that are executed in one step.
@@ -46,9 +49,9 @@ public struct Node: Sendable {
     /// A member's message was refused.
     case refused(from: ReplicaIndex)
     /// The driver signed what it was asked to.
-    case signed(SignedItem)
+    case signed(OwnItem)
     /// What was handed over, and everything before it, is durable.
-    case durable(SignedItem)
+    case durable(OwnItem)
     /// A client submitted checked transactions for this hospital's lane, in canonical bytes.
     case submitted([[UInt8]])
     /// A service of this node answers a member, or asks it.
@@ -66,7 +69,7 @@ public struct Node: Sendable {
     /// The lanes.
     case lanes(Lanes.Reason)
     /// The ordering engine.
-    case replica(Replica.Reason)
+    case replica(OrderingReason)
     /// The mesh.
     case gossip(Gossip.Reason)
     /// The checkpoints.
@@ -99,7 +102,7 @@ public struct Node: Sendable {
   /// The lanes.
   public internal(set) var lanes: Lanes
   /// The ordering engine.
-  public internal(set) var replica: Replica
+  public internal(set) var replica: Engine
   /// Execution.
   public internal(set) var execution: Execution
   /// Tree heads.
@@ -128,9 +131,6 @@ public struct Node: Sendable {
     self.lanes = Lanes(
       network: genesis.network, configuration: configuration, limits: genesis.limits, index: index,
       parameters: parameters.lanes, executed: stored.cut, stored: stored.blocks)
-    self.replica = Replica(
-      configuration: configuration, limits: genesis.limits, index: index, parameters: parameters.replica,
-      restoring: stored.ordering)
     self.execution = Execution(
       network: genesis.network, configuration: configuration, limits: genesis.limits, rules: rules,
       position: stored.position, cut: stored.cut, identifiers: stored.identifiers, openTiles: stored.openTiles)
@@ -138,6 +138,19 @@ public struct Node: Sendable {
       network: genesis.network, configuration: configuration, interval: genesis.limits.checkpointInterval,
       idle: parameters.checkpointIdle, position: stored.position, stable: stored.stable, at: now)
     self.random = SeededGenerator(seed: seed)
+    self.replica =
+      switch genesis.engine {
+      case .pbft:
+        .pbft(
+          Replica(
+            configuration: configuration, limits: genesis.limits, index: index, parameters: parameters.replica,
+            restoring: stored.ordering))
+      case .raft:
+        .raft(
+          RaftReplica(
+            configuration: configuration, limits: genesis.limits, index: index, parameters: parameters.raft,
+            seed: self.random.next(), restoring: stored.ordering))
+      }
     self.gossip = Gossip(
       topics: [.blocks, .ordering, .checkpoints, .evidence], parameters: parameters.gossip,
       seed: self.random.next(), at: now)
@@ -253,8 +266,13 @@ public struct Node: Sendable {
       for block in blocks where self.step(lanes: .block(block), &run) == .accepted { isUseful = true }
       return isUseful ? self.step(lanes: .answered, &run) : .ignored(.lanes(.duplicate))
     case .decisions(let decisions):
+      if case .raft = self.replica {
+        return self.step(replica: .leaderDecisions(decisions.map(\.value), from: peer), &run)
+      }
       var outcome = Outcome.ignored(.replica(.settled))
-      for decision in decisions { outcome = self.step(replica: .message(decision), &run) }
+      for decision in decisions {
+        outcome = self.step(replica: .message(Verified(checked: .decision(decision.value))), &run)
+      }
       return outcome
     case .plain(let message): return self.take(message, from: peer, &run)
     }
@@ -292,6 +310,7 @@ public struct Node: Sendable {
     case .control(let items): return self.step(gossip: .control(items, from: peer), &run)
     case .links(let members): self.links[peer] = members
     case .status(let status): return self.step(replica: .status(status, from: peer), &run)
+    case .raft(let message): return self.step(replica: .raft(message, from: peer), &run)
     case .announcements(let heads): return self.step(lanes: .announced(heads, from: peer), &run)
     case .blockRequest(let request): return self.step(lanes: .requested(request, from: peer), &run)
     case .question(let number, let bytes): run.effects.append(.question(from: peer, number, bytes))

@@ -30,14 +30,14 @@ public struct NodeKeys: ~Copyable, Sendable {
   /// Signs what the node asks for.
   public borrowing func sign(
     _ request: Signable, network: Digest, as index: ReplicaIndex, seconds: UInt64
-  ) -> SignedItem {
+  ) -> OwnItem {
     self.sign(request, network: network, as: index, seconds: seconds) { self.member.sign($0) }
   }
 
   /// The same with another way to make the member key's signatures: a token's, or a simulation's.
   public borrowing func sign(
     _ request: Signable, network: Digest, as index: ReplicaIndex, seconds: UInt64, member: ([UInt8]) -> Signature
-  ) -> SignedItem {
+  ) -> OwnItem {
     switch request {
     case .block(let header, let body):
       return .block(Block(header: header, signature: member(header.signedBytes), body: body))

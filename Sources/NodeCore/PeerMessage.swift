@@ -22,6 +22,8 @@ public enum PeerMessage: Sendable {
   case links(ReplicaSet)
   /// Where the sender's replica stands.
   case status(Status)
+  /// What a Raft member says; the session proves whose word it is.
+  case raft(RaftMessage)
   /// What the sender holds of the lanes.
   case announcements([LaneAnnouncement])
   /// The sender wants blocks.
@@ -44,7 +46,7 @@ public enum PeerMessage: Sendable {
   public var channel: Channel {
     switch self {
     case .control, .links: .control
-    case .ordering, .cosignature, .evidence, .status, .announcements: .ordering
+    case .ordering, .cosignature, .evidence, .status, .announcements, .raft: .ordering
     case .block: .blocks
     case .blockRequest, .blocks, .decisions, .question, .answer: .sync
     }
@@ -68,6 +70,7 @@ extension PeerMessage: WireCodable {
     case .decisions(let decisions): encoder.u8(17); encoder.list(decisions)
     case .question(let number, let bytes): encoder.u8(18); encoder.u64(number); encoder.blob(bytes)
     case .answer(let number, let bytes): encoder.u8(19); encoder.u64(number); encoder.blob(bytes)
+    case .raft(let message): encoder.u8(20); encoder.item(message)
     }
   }
 
@@ -89,6 +92,7 @@ extension PeerMessage: WireCodable {
     case 17: self = .decisions(try decoder.list(max: Self.listMax, "decisions"))
     case 18: self = .question(try decoder.u64(), try decoder.blob(max: decoder.remaining, "question"))
     case 19: self = .answer(try decoder.u64(), try decoder.blob(max: decoder.remaining, "answer"))
+    case 20: self = .raft(try RaftMessage(from: &decoder))
     default: throw .invalid(at: start, field: "message type")
     }
   }
@@ -113,6 +117,8 @@ public enum PeerFault: Error, Sendable, Hashable {
   case block(BlockFault)
   /// A signature inside is wrong.
   case signature
+  /// It is a message of another ordering engine than the genesis names.
+  case engine
 }
 
 /// A message whose signatures hold, ready for its machine.
@@ -124,7 +130,7 @@ public enum CheckedMessage: Sendable {
   /// Blocks that were asked for.
   case blocks([Verified<Block>])
   /// Decisions.
-  case decisions([Verified<OrderingMessage>])
+  case decisions([Verified<Decision>])
   /// What proves itself by the session alone.
   case plain(PeerMessage)
 }
@@ -160,6 +166,7 @@ public struct MessageChecker: Sendable {
     switch message {
     case .block(let block): return .gossip(.blocks, block.digest, bytes, .block(try self.verify(block)))
     case .ordering(let content, let isGossip):
+      guard self.configuration.engine == .pbft else { throw .engine }
       let verified = try self.verify(content)
       guard isGossip else { return .ordering(verified) }
       return .gossip(.ordering, Self.identifier(bytes), bytes, .ordering(verified))
@@ -173,9 +180,16 @@ public struct MessageChecker: Sendable {
       for block in blocks { checked.append(try self.verify(block)) }
       return .blocks(checked)
     case .decisions(let decisions):
-      var checked: [Verified<OrderingMessage>] = []
-      for decision in decisions { checked.append(try self.verify(.decision(decision))) }
-      return .decisions(checked)
+      guard
+        decisions.allSatisfy({ decision in
+          decision.isAuthentic(network: self.network, in: self.configuration)
+            || (planted(.unsignedVotes) && self.configuration.engine == .pbft)
+        })
+      else { throw .signature }
+      return .decisions(decisions.map { Verified(checked: $0) })
+    case .raft:
+      guard self.configuration.engine == .raft else { throw .engine }
+      return .plain(message)
     case .control, .links, .status, .announcements, .blockRequest, .question, .answer: return .plain(message)
     }
   }

@@ -1,6 +1,5 @@
 public import Messages
 public import Primitives
-import Wire
 
 /// When a step happens: on the node's monotonic clock, and on its wall clock, which cuts state.
 public struct Moment: Sendable, Hashable {
@@ -62,6 +61,20 @@ public enum OrderingWrite: Sendable, Hashable {
   case newView(Signed<NewView>)
   /// A decision; what was stored for its sequence number otherwise may go once it is old.
   case decision(Decision)
+  /// Raft: the term, and whom this member gave its vote in it.
+  case term(View, vote: ReplicaIndex?)
+  /// Raft: an entry of the log, under its sequence number, in place of what was there and of all above.
+  case entry(SequenceNumber, RaftEntry)
+}
+
+/// How far a Raft member's own writes have come; it counts itself only when they are durable.
+public struct RaftMark: Sendable, Hashable {
+  /// The term in which they were made.
+  public let term: View
+  /// The end of the log; nil where the write was the vote for itself.
+  public let end: SequenceNumber?
+  /// A mark of given parts.
+  public init(term: View, end: SequenceNumber?) { (self.term, self.end) = (term, end) }
 }
 
 /// What an ordering engine wants done, in this order.
@@ -72,6 +85,10 @@ public enum OrderingEffect: Sendable, Hashable {
   case cast(Ballotable)
   /// Send to one member.
   case send(to: ReplicaIndex, OrderingMessage)
+  /// Send to one member.
+  case sendRaft(to: ReplicaIndex, RaftMessage)
+  /// Hand back when all persists before it are durable.
+  case mark(RaftMark)
   /// Send this replica's status to one member, or to all.
   case sendStatus(to: ReplicaIndex?, Status)
   /// Read decisions from storage and send them to a member.
@@ -106,10 +123,12 @@ public enum ViewChangeReason: String, Sendable, Hashable {
   case newViewLate = "new view late"
   /// The operator asked for it.
   case requested = "requested"
+  /// Raft: no leader was heard for an election timeout.
+  case leaderSilent = "leader silent"
 }
 
 /// What an engine had stored before the node stopped.
-public struct OrderingState: Sendable, Hashable {
+public struct OrderingState: Sendable {
   /// The view.
   public var view = View(0)
   /// Whether its NewView was still awaited.
@@ -126,6 +145,10 @@ public struct OrderingState: Sendable, Hashable {
   public var prepared: [PreparedCertificate] = []
   /// The latest new view.
   public var newView: Signed<NewView>?
+  /// Raft: whom this member gave its vote in the term, which is `view`.
+  public var vote: ReplicaIndex?
+  /// Raft: the log above the last decision, by sequence number. A stale tail shows itself: its terms are lower.
+  public var entries: [(sequence: SequenceNumber, entry: RaftEntry)] = []
   /// Nothing stored.
   public init() {}
 }

@@ -235,7 +235,7 @@ extension Replica {
     guard commits.count >= self.configuration.quorum else { return nil }
     return Decision(
       configuration: self.configuration.number, view: self.view, sequence: sequence, cut: cut,
-      commits: Array(commits.prefix(self.configuration.quorum)))
+      evidence: .commits(Array(commits.prefix(self.configuration.quorum))))
   }
 
   private static func votes(
@@ -277,7 +277,11 @@ extension Replica {
       guard let previous = self.lastProposedCut else { return }
       let open = self.proposed.number - self.decided.number
       let isDue = self.stateDeadline <= now.wall && open == 0
-      guard let cut = self.grow(previous, open: open, isDue: isDue, at: now, lanes: lanes) else { return }
+      let growth = CutGrowth(limits: self.limits, growthPerOpenCutMin: self.parameters.growthPerOpenCutMin)
+      let next = growth.grow(
+        previous, at: self.proposed.next, open: open, isDue: isDue, frozen: self.frozenFrom.keys, wall: now.wall,
+        lanes: lanes)
+      guard let cut = next else { return }
       self.proposed = self.proposed.next
       effects.append(
         .cast(
@@ -294,30 +298,5 @@ extension Replica {
     if let own = self.ownProposals[self.proposed] { return own }
     guard let slot = self.slots[self.proposed] else { return nil }
     return slot.decision?.cut ?? slot.prePrepare?.content.cut
-  }
-
-  private func grow(
-    _ previous: Cut, open: UInt64, isDue: Bool, at now: Moment, lanes: some LaneReader
-  ) -> Cut? {
-    var heads = previous.heads
-    var room = (transactions: self.limits.cutTransactionsMax, bytes: self.limits.cutBytesMax)
-    let count = self.configuration.count
-    // ⚑ Round-robin from a lane that moves on with the sequence number: none takes the room for ever.
-    let first = Int(self.proposed.number % UInt64(count))
-    // First its share for each lane, then what is left for whoever needs more.
-    for step in 0..<(2 * count) {
-      let lane = (first + step) % count
-      guard self.frozenFrom[lane] == nil || planted(.frozenLaneGrows) else { continue }
-      let limit = planted(.cutUnbounded) ? UInt64(1 << 40) : room.transactions
-      let share = step < count ? limit / UInt64(count - step) : limit
-      let grown = lanes.growth(
-        lane: lane, from: heads[lane], transactionsMax: share, bytesMax: planted(.cutUnbounded) ? 1 << 40 : room.bytes)
-      heads[lane] = grown.head
-      room.transactions -= min(room.transactions, grown.transactions)
-      room.bytes -= min(room.bytes, grown.bytes)
-    }
-    let added = self.limits.cutTransactionsMax - room.transactions
-    guard isDue || (added > 0 && added >= open * self.parameters.growthPerOpenCutMin) else { return nil }
-    return Cut(heads: heads, time: max(now.wall, previous.time.adding(milliseconds: 1)))
   }
 }

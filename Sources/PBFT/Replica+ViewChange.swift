@@ -59,7 +59,7 @@ extension Replica {
       return view
     }
     let primaryLeft =
-      self.phase == .active && signed.signer == self.primary && signed.content.view == self.view.next
+      signed.signer == self.leader && signed.content.view == self.view.next
     guard let smallest = higher.min(), higher.count > self.configuration.faultyMax || primaryLeft else {
       return
     }

@@ -1,12 +1,12 @@
 public import Messages
 public import Ordering
 public import Primitives
-public import Signing
+internal import Signing
 
 /// One replica of PBFT over cuts: a value that takes inputs and returns effects.
 ///
 /// Source: Castro & Liskov 1999, with signatures, with lanes in place of requests; LEDGER §3 names the deviations.
-public struct Replica: Sendable, Equatable {
+public struct Replica: OrderingMachine, Equatable {
   /// The replica's own limits and spans; they change no validity.
   public struct Parameters: Sendable, Hashable {
     /// How long something orderable may wait before the view is left, at first.
@@ -35,55 +35,9 @@ public struct Replica: Sendable, Equatable {
   }
 
   /// What happens to a replica.
-  public enum Input: Sendable {
-    /// A message whose signatures are checked; own ones come back once they are durable.
-    case message(Verified<OrderingMessage>)
-    /// A member told where it stands.
-    case status(Status, from: ReplicaIndex)
-    /// A member's session opened.
-    case connected(ReplicaIndex)
-    /// More blocks are held, or announced.
-    case lanesAdvanced
-    /// The ledger executed all up to here; a deadline of its state is due from this time on.
-    case executed(SequenceNumber, deadline: Timestamp)
-    /// The ledger holds, since sequence number `at`, proof that a lane was forked.
-    case laneForked(lane: Int, at: SequenceNumber)
-    /// A point in time that `deadline` named has come.
-    case timerFired
-    /// The operator wants another primary.
-    case stepDownRequested
-  }
-
+  public typealias Input = OrderingInput
   /// Why an input was of no use, or wrong.
-  public enum Reason: String, Sendable, Hashable {
-    /// Of a view that the replica left, or that ended.
-    case staleView = "stale view"
-    /// Of a view that the replica is not in yet; status brings it again.
-    case futureView = "future view"
-    /// The sequence number is decided already.
-    case settled
-    /// Beyond the window; the replica asks for decisions instead.
-    case beyondWindow = "beyond window"
-    /// It was here before.
-    case duplicate
-    /// The signer voted otherwise in this view: evidence.
-    case equivocation
-    /// The signer is not that view's primary.
-    case notPrimary = "not the primary"
-    /// The shape is wrong for this configuration.
-    case malformed
-    /// The cut's time is not later than the last, or too far from this clock.
-    case badTime = "bad time"
-    /// The cut goes back, forks or grows by too much.
-    case badCut = "bad cut"
-    /// The NewView does not follow from its view changes.
-    case badNewView = "bad new view"
-    /// It contradicts what is decided.
-    case contradictsDecision = "contradicts a decision"
-    /// Nothing to do.
-    case idle
-  }
-
+  public typealias Reason = OrderingReason
   /// What a step came to.
   public typealias Outcome = Disposition<Reason>
 
@@ -166,6 +120,7 @@ public struct Replica: Sendable, Equatable {
       self.frozenFrom[lane] = SequenceNumber(sequence.number + self.limits.pipelineMax)
       outcome = .accepted
     case .timerFired: outcome = self.fireTimers(at: now, into: &effects)
+    case .raft, .leaderDecisions, .durable: return .rejected(.otherEngine)
     case .stepDownRequested:
       guard self.isPrimary, self.phase == .active else { return .ignored(.notPrimary) }
       self.leave(to: self.view.next, reason: .requested, at: now, into: &effects)
@@ -188,10 +143,12 @@ public struct Replica: Sendable, Equatable {
     return next
   }
 
-  /// Whether it leads its view.
-  public var isPrimary: Bool { self.configuration.primary(of: self.view) == self.index }
-  /// The replica that leads its view.
-  public var primary: ReplicaIndex { self.configuration.primary(of: self.view) }
+  /// Whether it is the primary of its view, be it open or not.
+  var isPrimary: Bool { self.configuration.primary(of: self.view) == self.index }
+  /// The replica that leads its view; nil while that is not open.
+  public var leader: ReplicaIndex? {
+    self.phase == .active ? self.configuration.primary(of: self.view) : nil
+  }
   /// The last sequence number decided without a gap.
   public var decided: SequenceNumber { self.lastDecision?.sequence ?? .zero }
   /// How many members are known to ask for a view or a higher one.
@@ -201,7 +158,7 @@ public struct Replica: Sendable, Equatable {
     sequence <= self.decided || self.slots[sequence]?.decision != nil
   }
   /// How many sequence numbers are open.
-  public var openSlotCount: Int { self.slots.count }
+  public var openCount: Int { self.slots.count }
   /// The last decided cut.
   public var decidedCut: Cut { self.lastDecision?.cut ?? .genesis(lanes: self.configuration.count) }
 

@@ -13,6 +13,9 @@ public enum Canary: String, CaseIterable, Sendable {
   case forgottenReproposal, runawayView, secondProposalTaken, newViewUnjudged, newViewFromFew
   case omissionTolerated, votesForAnyDigest, windowUnbounded, newViewBeyondWindow, cutUnbounded, decisionsNotAsked
   case unsignedVotes, viewChangeForgets
+  // Ordering with Raft (LEDGER §4).
+  case raftVotesTwice, raftVoteNotDurable, raftStaleLogLeads, raftEntryNotDurable, raftOldTermCommits
+  case raftBlocksUnheld, raftTailKept
   // Lanes (LEDGER §2).
   case blockNotDurable, laneRestartsBehind, ancestorNotPulled, unsignedBlocks, frozenLaneGrows, forkUnnoticed
   // Execution and checkpoints (LEDGER §5, §6).
@@ -25,6 +28,9 @@ public enum Canary: String, CaseIterable, Sendable {
   // Access (RECORDS §4, §5).
   case revokedConsentCounts, consentNeverEnds, denialLoses, usesUncounted, purposeIgnored, scopeIgnored
   case erasedRecordRead, breakGlassUnlimited, releaseWithoutGrant, releaseNeverEnds
+
+  /// Whether it is planted in Raft, so that only runs with that engine can find it.
+  public var isInRaft: Bool { self.rawValue.hasPrefix("raft") }
 
   /// Whether this build contains canaries.
   public static var isCompiledIn: Bool {

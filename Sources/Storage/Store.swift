@@ -29,6 +29,7 @@ enum Key {
   static let signed = Array("signed".utf8)
   static let view = Array("view".utf8)
   static let newView = Array("new-view".utf8)
+  static let term = Array("term".utf8)
 }
 
 /// A member's ledger on disk (ARCHITECTURE §4): one LMDB environment, one durable write a turn.
@@ -37,7 +38,8 @@ public final class Store: @unchecked Sendable {
   public static let format: UInt64 = 1
 
   struct Tables {
-    let meta, blocks, prePrepares, prepared, decisions, executions, leaves, identifiers, state, tiles: Environment.Table
+    let meta, blocks, prePrepares, prepared, decisions, executions, leaves, identifiers, state, tiles,
+      entries: Environment.Table
   }
 
   let environment: Environment
@@ -59,11 +61,12 @@ public final class Store: @unchecked Sendable {
     self.environment = try Environment(path: path, mapSizeMax: mapSizeMax)
     let opened = try self.environment.open([
       "meta", "blocks", "pre-prepares", "prepared", "decisions", "executions", "leaves", "identifiers", "state",
-      "tiles",
+      "tiles", "entries",
     ])
     self.tables = Tables(
       meta: opened[0], blocks: opened[1], prePrepares: opened[2], prepared: opened[3], decisions: opened[4],
-      executions: opened[5], leaves: opened[6], identifiers: opened[7], state: opened[8], tiles: opened[9])
+      executions: opened[5], leaves: opened[6], identifiers: opened[7], state: opened[8], tiles: opened[9],
+      entries: opened[10])
     let snapshot = try self.environment.snapshot()
     let identity = Array("member \(member.number) of network \(genesis.network)".utf8)
     if let format = snapshot.get(self.tables.meta, Key.format) {
@@ -118,7 +121,7 @@ public final class Store: @unchecked Sendable {
   private func forget(
     through sequence: SequenceNumber, _ transaction: borrowing WriteTransaction
   ) throws(StorageFailure) {
-    for table in [self.tables.prePrepares, self.tables.prepared] {
+    for table in [self.tables.prePrepares, self.tables.prepared, self.tables.entries] {
       try transaction.removeFirst(table, through: Key.number(sequence.number))
     }
   }
@@ -134,6 +137,11 @@ public final class Store: @unchecked Sendable {
     case .newView(let signed): try transaction.put(self.tables.meta, Key.newView, signed.encoded)
     case .decision(let decision):
       try transaction.put(self.tables.decisions, Key.number(decision.sequence.number), decision.encoded)
+    case .term(let term, let vote):
+      try transaction.put(
+        self.tables.meta, Key.term, Key.number(term.number) + (vote.map { Key.number(UInt64($0)) } ?? []))
+    case .entry(let sequence, let entry):
+      try transaction.put(self.tables.entries, Key.number(sequence.number), entry.encoded)
     }
   }
 

@@ -63,6 +63,10 @@ public final class StoreReader {
       state.view = View(Key.number(from: view[..<8]))
       state.isChanging = view[8] == 1
     }
+    if let term = self.snapshot.get(self.tables.meta, Key.term), term.count >= 8 {
+      state.view = View(Key.number(from: term[..<8]))
+      state.vote = term.count == 16 ? Int(clamping: Key.number(from: term[8...])) : nil
+    }
     state.newView = try self.read(self.tables.meta, Key.newView, "the new view", as: Signed<NewView>.self)
     let first = position.number - min(position.number, 2 * limits.pipelineMax)
     for decision in try self.decisions(from: SequenceNumber(first), countMax: .max) {
@@ -73,6 +77,14 @@ public final class StoreReader {
     let start = Key.number(position.number + 1)
     state.prePrepares = try self.all(self.tables.prePrepares, from: start, "a pre-prepare")
     state.prepared = try self.all(self.tables.prepared, from: start, "a prepared certificate")
+    var entries: [(SequenceNumber, [UInt8])] = []
+    self.snapshot.scan(self.tables.entries, from: start) { key, value in
+      entries.append((SequenceNumber(Key.number(from: key)), value))
+      return true
+    }
+    for (sequence, bytes) in entries {
+      state.entries.append((sequence, try self.decode(bytes, "an entry of the Raft log")))
+    }
     return state
   }
 

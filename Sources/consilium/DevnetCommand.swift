@@ -125,6 +125,7 @@ struct DevnetOptions: ParsableArguments {
   @Option(help: "The folder.") var folder = ".devnet"
   @Option(help: "The first node's port; the others follow.") var port: UInt16 = 4101
   @Option(help: "How many hospitals.") var hospitals = 4
+  @Option(help: "What orders, where the devnet is made: pbft or raft.") var engine = "pbft"
 
   func devnet() throws -> DevnetFolder {
     guard (1...64).contains(self.hospitals), Int(self.port) + self.hospitals < 65_536 else {
@@ -132,7 +133,8 @@ struct DevnetOptions: ParsableArguments {
         "no such devnet", why: "1 to 64 hospitals on ports below 65536 are possible", remedy: "choose others")
     }
     return DevnetFolder(
-      folder: URL(filePath: self.folder).path(percentEncoded: false), port: self.port, count: self.hospitals)
+      folder: URL(filePath: self.folder).path(percentEncoded: false), port: self.port, count: self.hospitals,
+      engine: try GenesisFile.engine(self.engine))
   }
 }
 
@@ -141,6 +143,7 @@ struct DevnetFolder: Sendable {
   let folder: String
   let port: UInt16
   let count: Int
+  var engine = OrderingEngine.pbft
 
   static let names = ["Northside General", "St. Mary", "Lakeview Clinic", "University Hospital"]
 
@@ -178,7 +181,7 @@ struct DevnetFolder: Sendable {
       let path = self.member(index).description
       return try Files.readJSON(path, as: MemberFile.self, "member's description").member(in: path)
     }
-    guard let genesis = Genesis(name: "devnet", engine: .pbft, limits: LedgerLimits(), members: members) else {
+    guard let genesis = Genesis(name: "devnet", engine: self.engine, limits: LedgerLimits(), members: members) else {
       throw Failure("no genesis can be made", why: "two keys are equal", remedy: "try again")
     }
     try Files.writeJSON(self.genesis, GenesisFile(genesis))

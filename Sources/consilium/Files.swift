@@ -114,6 +114,14 @@ struct GenesisFile: Codable {
     ]
   }
 
+  /// The engine of a name that somebody typed.
+  static func engine(_ name: String) throws -> OrderingEngine {
+    guard let engine = OrderingEngine(name: name) else {
+      throw Failure("there is no engine \(name)", why: "the engines are pbft and raft", remedy: "use one of them")
+    }
+    return engine
+  }
+
   /// Reads a genesis file and checks that its network identifier is its content's.
   static func read(_ path: String) throws -> Genesis {
     let file = try Files.readJSON(path, as: GenesisFile.self, "genesis")
@@ -134,9 +142,11 @@ struct GenesisFile: Codable {
       default: throw bad("there is no limit \(name)", "take it out, or install the version that knows it")
       }
     }
-    guard file.engine == "pbft" else { throw bad("the engine \(file.engine) is unknown", "use pbft") }
+    guard let engine = OrderingEngine(name: file.engine) else {
+      throw bad("the engine \(file.engine) is unknown", "use pbft or raft")
+    }
     let members = try file.members.map { try $0.member(in: path) }
-    guard let genesis = Genesis(name: file.name, engine: .pbft, limits: limits, members: members),
+    guard let genesis = Genesis(name: file.name, engine: engine, limits: limits, members: members),
       (try? Genesis.decode(genesis.encoded)) != nil
     else { throw bad("members or limits do not fit together", "make it anew with consilium genesis new") }
     guard genesis.network.description == file.network else {

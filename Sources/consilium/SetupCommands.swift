@@ -167,6 +167,8 @@ struct GenesisCommand: AsyncParsableCommand {
       discussion: "Example:\n  consilium genesis new --name \"Four Hospitals\" --out genesis.json h*/member.json")
     @Option(help: "The consortium's name.") var name: String
     @Option(help: "The file to make.") var out: String
+    @Option(help: "What orders: pbft (no member need trust another) or raft (crashes only, one administration).")
+    var engine = "pbft"
     @Argument(help: "The members' member.json files.") var members: [String]
 
     func run() async throws {
@@ -174,16 +176,22 @@ struct GenesisCommand: AsyncParsableCommand {
         let members = try self.members.map { path in
           try Files.readJSON(path, as: MemberFile.self, "member's description").member(in: path)
         }
-        guard let genesis = Genesis(name: self.name, engine: .pbft, limits: LedgerLimits(), members: members) else {
+        let engine = try GenesisFile.engine(self.engine)
+        guard let genesis = Genesis(name: self.name, engine: engine, limits: LedgerLimits(), members: members) else {
           throw Failure(
             "no genesis can be made", why: "two members share a number or a key, or there are none",
             remedy: "give each member's file once")
         }
         try Files.writeJSON(self.out, GenesisFile(genesis))
-        Console.line("Made \(self.out): network \(genesis.network), \(members.count) members, engine pbft.")
+        Console.line("Made \(self.out): network \(genesis.network), \(members.count) members, engine \(engine).")
+        let quorum = genesis.configuration.quorum
         let f = genesis.configuration.faultyMax
-        Console.line(
-          "A quorum is \(genesis.configuration.quorum); up to \(f) faulty member\(f == 1 ? "" : "s") do no harm.")
+        switch engine {
+        case .pbft: Console.line("A quorum is \(quorum); up to \(f) faulty member\(f == 1 ? "" : "s") do no harm.")
+        case .raft:
+          Console.line("A quorum is \(quorum); up to \(members.count - quorum) may stop, and none may lie.")
+          Console.line("Hospitals under different administrations should choose pbft.")
+        }
       }
     }
   }
@@ -198,7 +206,7 @@ struct GenesisCommand: AsyncParsableCommand {
       try await reporting {
         let genesis = try GenesisFile.read(self.file)
         if self.output.output == .json { return try Console.json(GenesisFile(genesis)) }
-        Console.line("\(genesis.name): network \(genesis.network)")
+        Console.line("\(genesis.name): network \(genesis.network), engine \(genesis.engine)")
         Console.table(
           ["member", "name", "peer", "address"],
           genesis.members.map {

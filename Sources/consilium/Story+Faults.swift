@@ -13,7 +13,7 @@ extension Story {
   mutating func survive() async throws {
     let load = BackgroundLoad(self.genesis)
     let before = await self.devnet.statuses()
-    let primary = before.firstIndex { $0.role == "primary" } ?? 0
+    let primary = before.firstIndex { ["primary", "leader"].contains($0.role) } ?? 0
     let others = (0..<4).filter { $0 != primary }
     let clients = others.map { (self.client($0), self.hospital($0)) }
     let tasks = clients.map { client, hospital in
@@ -45,7 +45,7 @@ extension Story {
 
   private mutating func killPrimary(_ primary: Int, _ others: [Int], _ load: BackgroundLoad) async throws {
     try await self.step(
-      "Under load the primary, hospital \(primary + 1), is killed with SIGKILL: the others change the view"
+      "Under load the primary, hospital \(primary + 1), is killed with SIGKILL: the others go over to another"
     ) { story in
       try await story.waitForAcknowledged(load, beyond: 1000, seconds: 20, "the load is acknowledged")
       let view = await story.devnet.status(others[0]).view
@@ -194,7 +194,7 @@ extension Story {
     try self.claim(Set(statuses.map(\.logRoot)).count == 1, "log roots are equal")
     try self.claim(Set(statuses.map(\.logSize)).count == 1, "log sizes are equal")
     try self.claim(Set(statuses.map(\.view)).count == 1, "views are equal")
-    try self.claim(statuses.count { $0.role == "primary" } == 1, "there is one primary")
+    try self.claim(statuses.count { ["primary", "leader"].contains($0.role) } == 1, "there is one primary")
     try self.claim(statuses.allSatisfy { $0.peers == 3 }, "every node has three peers")
   }
 }

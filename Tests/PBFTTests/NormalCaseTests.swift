@@ -208,7 +208,7 @@ struct NormalCaseTests {
     let whole = consortium.decision(1, self.first)
     let weak = Decision(
       configuration: whole.configuration, view: whole.view, sequence: whole.sequence, cut: whole.cut,
-      commits: Array(whole.commits.prefix(2)))
+      evidence: .commits(Array(whole.commits.prefix(2))))
     let verified = OrderingMessage.verify(
       .decision(weak), network: consortium.network, in: consortium.configuration)
     #expect(verified == nil)

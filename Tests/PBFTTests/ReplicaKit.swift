@@ -74,7 +74,8 @@ struct Consortium {
     let ballot = self.prePrepare(sequence, cut, view: view).ballot
     return Decision(
       configuration: ConfigurationNumber(0), view: View(view), sequence: SequenceNumber(sequence), cut: cut,
-      commits: (0..<3).map { VoteSignature(signer: $0, signature: self.sign(Commit(ballot), by: $0).signature) })
+      evidence: .commits(
+        (0..<3).map { VoteSignature(signer: $0, signature: self.sign(Commit(ballot), by: $0).signature) }))
   }
 
   func viewChange(

@@ -49,7 +49,7 @@ enum Samples {
   static var decision: Decision {
     Decision(
       configuration: ConfigurationNumber(0), view: View(0), sequence: SequenceNumber(1), cut: self.cut,
-      commits: [self.vote])
+      evidence: .commits([self.vote]))
   }
   static var viewChange: Signed<ViewChange> {
     let content = ViewChange(
@@ -66,6 +66,7 @@ enum Samples {
           sequence: SequenceNumber(10), hasPrePrepare: true, prepares: ReplicaSet(), commits: ReplicaSet())
       ])
   }
+  static let position = LogPosition(term: View(3), sequence: SequenceNumber(9))
   static var cosignature: Cosignature {
     let body = CheckpointBody(
       network: self.network, size: 5, root: Hash.sha256([5]), sequence: SequenceNumber(4),
@@ -97,6 +98,28 @@ enum Samples {
     ("block-request", .blockRequest(BlockRequest(lane: 1, above: .zero, head: block.head))),
     ("blocks", .blocks([block])), ("decisions", .decisions([decision])), ("question", .question(7, [1, 2])),
     ("answer", .answer(7, [])),
+    ("pre-vote-request", .raft(.preVoteRequest(term: View(4), last: position))),
+    ("pre-vote", .raft(.preVote(term: View(3), isGranted: true))),
+    ("vote-request", .raft(.voteRequest(term: View(4), last: position, isTransfer: true))),
+    ("vote", .raft(.vote(term: View(4), isGranted: false))),
+    (
+      "append",
+      .raft(
+        .append(
+          term: View(4), previous: position, entries: [RaftEntry(term: View(4), cut: cut)],
+          committed: SequenceNumber(8)))
+    ),
+    ("appended", .raft(.appended(term: View(4), match: SequenceNumber(9)))),
+    ("refused", .raft(.refused(term: View(5), end: SequenceNumber(7)))),
+    ("timeout-now", .raft(.timeoutNow(term: View(4)))),
+    (
+      "raft-decisions",
+      .decisions([
+        Decision(
+          configuration: ConfigurationNumber(0), view: View(4), sequence: SequenceNumber(9), cut: cut,
+          evidence: .majority)
+      ])
+    ),
   ]
 }
 

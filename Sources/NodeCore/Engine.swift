@@ -1,0 +1,67 @@
+public import Messages
+public import Ordering
+public import PBFT
+public import Primitives
+public import Raft
+
+/// The ordering engine that the genesis names: one of two machines behind one interface (LEDGER §3, §4).
+public enum Engine: OrderingMachine {
+  /// Byzantine faults.
+  case pbft(Replica)
+  /// Crashes only.
+  case raft(RaftReplica)
+
+  private var machine: any OrderingMachine {
+    switch self {
+    case .pbft(let replica): replica
+    case .raft(let replica): replica
+    }
+  }
+
+  /// The replica of PBFT; nil with the other engine.
+  public var pbft: Replica? { if case .pbft(let replica) = self { replica } else { nil } }
+  /// The member of Raft; nil with the other engine.
+  public var raft: RaftReplica? { if case .raft(let replica) = self { replica } else { nil } }
+
+  /// Takes one input; appends effects in the order in which they must happen.
+  public mutating func step(
+    _ input: OrderingInput, at now: Moment, lanes: some LaneReader, into effects: inout [OrderingEffect]
+  ) -> Disposition<OrderingReason> {
+    // Each is taken out while it steps, so that it is not copied.
+    switch consume self {
+    case .pbft(var replica):
+      let outcome = replica.step(input, at: now, lanes: lanes, into: &effects)
+      self = .pbft(replica)
+      return outcome
+    case .raft(var replica):
+      let outcome = replica.step(input, at: now, lanes: lanes, into: &effects)
+      self = .raft(replica)
+      return outcome
+    }
+  }
+
+  /// The next point in time at which it wants `.timerFired`.
+  public var deadline: Tick? {
+    switch self {
+    case .pbft(let replica): replica.deadline
+    case .raft(let replica): replica.deadline
+    }
+  }
+  /// The view, or the term.
+  public var view: View { self.machine.view }
+  /// Who leads it, as far as this member knows; nil while nobody does.
+  public var leader: ReplicaIndex? { self.machine.leader }
+  /// The last sequence number decided without a gap.
+  public var decided: SequenceNumber { self.machine.decided }
+  /// The last decided cut.
+  public var decidedCut: Cut { self.machine.decidedCut }
+  /// How many sequence numbers are open.
+  public var openCount: Int { self.machine.openCount }
+  /// What must hold between steps and does not, in words.
+  public var invariantBreach: String? {
+    switch self {
+    case .pbft(let replica): replica.invariantBreach
+    case .raft(let replica): replica.invariantBreach
+    }
+  }
+}

@@ -1,0 +1,128 @@
+public import Messages
+public import Primitives
+public import Signing
+
+/// What happens to an ordering engine.
+public enum OrderingInput: Sendable {
+  /// A message whose signatures are checked; own ones come back once they are durable.
+  case message(Verified<OrderingMessage>)
+  /// Raft: what a member says in its session.
+  case raft(RaftMessage, from: ReplicaIndex)
+  /// Raft: decisions that a member sent, each in shape; only the leader's are believed.
+  case leaderDecisions([Decision], from: ReplicaIndex)
+  /// Raft: own writes are durable.
+  case durable(RaftMark)
+  /// A member told where it stands.
+  case status(Status, from: ReplicaIndex)
+  /// A member's session opened.
+  case connected(ReplicaIndex)
+  /// More blocks are held, or announced.
+  case lanesAdvanced
+  /// The ledger executed all up to here; a deadline of its state is due from this time on.
+  case executed(SequenceNumber, deadline: Timestamp)
+  /// The ledger holds, since sequence number `at`, proof that a lane was forked.
+  case laneForked(lane: Int, at: SequenceNumber)
+  /// A point in time that `deadline` named has come.
+  case timerFired
+  /// The operator wants another leader.
+  case stepDownRequested
+}
+
+/// Why an input was of no use to an ordering engine, or wrong.
+public enum OrderingReason: String, Sendable, Hashable {
+  /// Of a view or term that was left, or that ended.
+  case staleView = "stale view"
+  /// Of a view that the replica is not in yet; status brings it again.
+  case futureView = "future view"
+  /// The sequence number is decided already.
+  case settled
+  /// Beyond the window; it is asked for again when there is room.
+  case beyondWindow = "beyond window"
+  /// It was here before.
+  case duplicate
+  /// The signer voted otherwise in this view: evidence.
+  case equivocation
+  /// The sender is not that view's primary, or not the leader.
+  case notPrimary = "not the primary"
+  /// The shape is wrong for this configuration.
+  case malformed
+  /// The cut's time is not later than the last, or too far from this clock.
+  case badTime = "bad time"
+  /// The cut goes back, forks or grows by too much.
+  case badCut = "bad cut"
+  /// The NewView does not follow from its view changes.
+  case badNewView = "bad new view"
+  /// It contradicts what is decided.
+  case contradictsDecision = "contradicts a decision"
+  /// It is a message of the other engine.
+  case otherEngine = "another engine's"
+  /// The entries do not follow on this log's.
+  case logGap = "log gap"
+  /// A leader was heard too lately to vote for another.
+  case leaderAlive = "leader alive"
+  /// Nothing to do.
+  case idle
+}
+
+/// An engine that orders cuts: PBFT or Raft. A value that takes inputs and returns effects (LEDGER §3, §4).
+public protocol OrderingMachine: Sendable {
+  /// Takes one input; appends effects in the order in which they must happen.
+  mutating func step(
+    _ input: OrderingInput, at now: Moment, lanes: some LaneReader, into effects: inout [OrderingEffect]
+  ) -> Disposition<OrderingReason>
+  /// The next point in time at which it wants `.timerFired`.
+  var deadline: Tick? { get }
+  /// The view, or the term.
+  var view: View { get }
+  /// Who leads it, as far as this member knows; nil while nobody does.
+  var leader: ReplicaIndex? { get }
+  /// The last sequence number decided without a gap.
+  var decided: SequenceNumber { get }
+  /// The last decided cut.
+  var decidedCut: Cut { get }
+  /// How many sequence numbers are open.
+  var openCount: Int { get }
+  /// What must hold between steps and does not, in words.
+  var invariantBreach: String? { get }
+}
+
+/// How a leader lets the next cut grow by what it holds (LEDGER §3).
+public struct CutGrowth: Sendable, Hashable {
+  /// What validity depends on.
+  public let limits: LedgerLimits
+  /// While others are open, a cut grows by at least this many transactions for each of them, or waits.
+  public let growthPerOpenCutMin: UInt64
+
+  /// Growth within limits.
+  public init(limits: LedgerLimits, growthPerOpenCutMin: UInt64) {
+    (self.limits, self.growthPerOpenCutMin) = (limits, growthPerOpenCutMin)
+  }
+
+  /// The cut for `sequence` after `previous`, with `open` others under way; nil where it would grow too little, unless
+  /// a deadline `isDue`. Lanes in `frozen` do not grow.
+  public func grow(
+    _ previous: Cut, at sequence: SequenceNumber, open: UInt64, isDue: Bool, frozen: some Collection<Int>,
+    wall: Timestamp, lanes: some LaneReader
+  ) -> Cut? {
+    var heads = previous.heads
+    var room = (transactions: self.limits.cutTransactionsMax, bytes: self.limits.cutBytesMax)
+    let count = heads.count
+    // ⚑ Round-robin from a lane that moves on with the sequence number: none takes the room for ever.
+    let first = Int(sequence.previous.number % UInt64(count))
+    // First its share for each lane, then what is left for whoever needs more.
+    for step in 0..<(2 * count) {
+      let lane = (first + step) % count
+      guard !frozen.contains(lane) || planted(.frozenLaneGrows) else { continue }
+      let limit = planted(.cutUnbounded) ? UInt64(1 << 40) : room.transactions
+      let share = step < count ? limit / UInt64(count - step) : limit
+      let grown = lanes.growth(
+        lane: lane, from: heads[lane], transactionsMax: share, bytesMax: planted(.cutUnbounded) ? 1 << 40 : room.bytes)
+      heads[lane] = grown.head
+      room.transactions -= min(room.transactions, grown.transactions)
+      room.bytes -= min(room.bytes, grown.bytes)
+    }
+    let added = self.limits.cutTransactionsMax - room.transactions
+    guard isDue || (added > 0 && added >= open * self.growthPerOpenCutMin) else { return nil }
+    return Cut(heads: heads, time: max(wall, previous.time.adding(milliseconds: 1)))
+  }
+}
