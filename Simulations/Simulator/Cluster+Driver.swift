@@ -79,9 +79,13 @@ extension Cluster {
     let machine = self.machines[slot]
     let incarnation = machine.incarnation
     var effects: [NodeEffect] = []
+    let decided = self.genesis.engine == .raft ? machine.node?.replica.decided : nil
     _ = machine.node?.step(input, at: self.moment(slot), reader: machine.state, into: &effects)
     if self.breach == nil, let breach = machine.node?.replica.invariantBreach {
       self.breach = "member \(machine.member): \(breach)"
+    }
+    if let decided, let replica = machine.node?.replica {
+      self.watch.observeStep(replica, by: machine.member, decidedBefore: decided)
     }
     for effect in effects {
       guard machine.incarnation == incarnation else { return }

@@ -1,6 +1,7 @@
 internal import Ledger
 internal import Messages
 internal import Primitives
+internal import Raft
 
 /// Watches what Raft members say: the properties of figure 3 that show in messages, across crashes too.
 ///
@@ -21,8 +22,8 @@ struct RaftWatch {
     _ message: RaftMessage, from member: ReplicaIndex, to peer: ReplicaIndex, _ disk: SimulatedDisk
   ) -> String? {
     switch message {
-    case .voteRequest(let term, _, _): return self.give(member, to: member, in: term)
-    case .vote(let term, isGranted: true): return self.give(member, to: peer, in: term)
+    case .voteRequest(let term, _, _): return self.give(member, to: member, in: term, disk)
+    case .vote(let term, isGranted: true): return self.give(member, to: peer, in: term, disk)
     case .append(let term, let previous, let entries, _):
       if let other = self.leaders.updateValue(member, forKey: term), other != member {
         return "Raft §5.2: members \(other) and \(member) both lead term \(term)"
@@ -58,7 +59,20 @@ struct RaftWatch {
     }
   }
 
-  private mutating func give(_ voter: ReplicaIndex, to candidate: ReplicaIndex, in term: View) -> String? {
+  /// A member's step is over: what a leader commits ends with an entry of its own term (Raft §5.4.2).
+  func observeStep(_ replica: RaftReplica, by member: ReplicaIndex, decidedBefore: SequenceNumber) -> String? {
+    guard replica.leader == member, replica.decided > decidedBefore, let last = replica.lastDecision,
+      last.view != replica.view
+    else { return nil }
+    return "Raft §5.4.2: member \(member) leads term \(replica.view) and commits \(last.sequence) of term \(last.view)"
+  }
+
+  private mutating func give(
+    _ voter: ReplicaIndex, to candidate: ReplicaIndex, in term: View, _ disk: SimulatedDisk
+  ) -> String? {
+    guard disk.view > term || (disk.view == term && disk.vote == candidate) else {
+      return "Raft §5.2: member \(voter) votes in term \(term) before that is on its disk"
+    }
     let claim = Claim(term: term, number: UInt64(voter))
     guard let other = self.votes.updateValue(candidate, forKey: claim), other != candidate else { return nil }
     return "Raft §5.2: member \(voter) votes for \(other) and for \(candidate) in term \(term)"

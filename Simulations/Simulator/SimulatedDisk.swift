@@ -20,12 +20,14 @@ public struct SimulatedDisk: Sendable {
   public private(set) var stable: StableCheckpoint?
   /// What was stored out of order, in words.
   public private(set) var breach: String?
-  private var view = View(0)
+  /// The view, or the term.
+  public private(set) var view = View(0)
   private var isChanging = false
   private var prePrepares: [SequenceNumber: Signed<PrePrepare>] = [:]
   private var prepared: [SequenceNumber: PreparedCertificate] = [:]
   private var newView: Signed<NewView>?
-  private var vote: ReplicaIndex?
+  /// To whom a Raft member gave its vote in the term.
+  public private(set) var vote: ReplicaIndex?
   /// A Raft member's log.
   public private(set) var entries: [SequenceNumber: RaftEntry] = [:]
   let configuration: Configuration

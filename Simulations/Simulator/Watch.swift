@@ -175,6 +175,12 @@ public final class Watch {
     self.commits[member] = self.commits[member]?.filter { $0.key > base }
   }
 
+  /// A correct member's step is over.
+  func observeStep(_ replica: Engine, by member: ReplicaIndex, decidedBefore: SequenceNumber) {
+    guard self.breach == nil, let raft = replica.raft else { return }
+    self.breach = self.raft.observeStep(raft, by: member, decidedBefore: decidedBefore)
+  }
+
   /// A correct member makes a vote: none of a view that it left may be made.
   func observeMade(_ message: OrderingMessage, by member: ReplicaIndex, _ replica: Engine) {
     if case .viewChange(let signed) = message, let replica = replica.pbft {
