@@ -98,7 +98,7 @@ public struct SimulatedDisk: Sendable {
     stored.ordering.prePrepares = self.prePrepares.keys.sorted().filter { $0 > at }.compactMap { self.prePrepares[$0] }
     stored.ordering.prepared = self.prepared.keys.sorted().filter { $0 > at }.compactMap { self.prepared[$0] }
     for sequence in self.entries.keys.sorted() where sequence > at {
-      if let entry = self.entries[sequence] { stored.ordering.entries.append((sequence, entry)) }
+      if let entry = self.entries[sequence] { stored.ordering.entries.append(StoredEntry(sequence, entry)) }
     }
     for (lane, held) in self.blocks.enumerated() {
       for position in held.keys.sorted() where position > stored.cut.heads[lane].position {

@@ -5,7 +5,7 @@ public import Primitives
 public import Raft
 
 /// The ordering engine that the genesis names: one of two machines behind one interface (LEDGER §3, §4).
-public enum Engine: OrderingMachine {
+public enum Engine: OrderingMachine, Hashable {
   /// Byzantine faults.
   case pbft(Replica)
   /// Crashes only.

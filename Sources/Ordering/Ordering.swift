@@ -127,8 +127,18 @@ public enum ViewChangeReason: String, Sendable, Hashable {
   case leaderSilent = "leader silent"
 }
 
+/// An entry of a Raft log where it is stored.
+public struct StoredEntry: Sendable, Hashable {
+  /// Its place.
+  public let sequence: SequenceNumber
+  /// The entry.
+  public let entry: RaftEntry
+  /// An entry at a place.
+  public init(_ sequence: SequenceNumber, _ entry: RaftEntry) { (self.sequence, self.entry) = (sequence, entry) }
+}
+
 /// What an engine had stored before the node stopped.
-public struct OrderingState: Sendable {
+public struct OrderingState: Sendable, Hashable {
   /// The view.
   public var view = View(0)
   /// Whether its NewView was still awaited.
@@ -148,7 +158,7 @@ public struct OrderingState: Sendable {
   /// Raft: whom this member gave its vote in the term, which is `view`.
   public var vote: ReplicaIndex?
   /// Raft: the log above the last decision, by sequence number. A stale tail shows itself: its terms are lower.
-  public var entries: [(sequence: SequenceNumber, entry: RaftEntry)] = []
+  public var entries: [StoredEntry] = []
   /// Nothing stored.
   public init() {}
 }

@@ -6,7 +6,7 @@ internal import Signing
 /// One replica of PBFT over cuts: a value that takes inputs and returns effects.
 ///
 /// Source: Castro & Liskov 1999, with signatures, with lanes in place of requests; LEDGER §3 names the deviations.
-public struct Replica: OrderingMachine, Equatable {
+public struct Replica: OrderingMachine, Hashable {
   /// The replica's own limits and spans; they change no validity.
   public struct Parameters: Sendable, Hashable {
     /// How long something orderable may wait before the view is left, at first.
@@ -175,8 +175,8 @@ public struct Replica: OrderingMachine, Equatable {
 }
 
 /// What a replica holds of one open sequence number.
-struct Slot: Sendable, Equatable {
-  enum Stage: Sendable, Equatable {
+struct Slot: Sendable, Hashable {
+  enum Stage: Sendable, Hashable {
     /// No proposal of this view.
     case empty
     /// A proposal that cannot be judged yet; `justified` by a NewView or not.
@@ -185,7 +185,7 @@ struct Slot: Sendable, Equatable {
     case accepted(Signed<PrePrepare>)
   }
 
-  struct Vote: Sendable, Equatable {
+  struct Vote: Sendable, Hashable {
     let digest: Digest
     let signature: Signature
   }

@@ -2,7 +2,7 @@ import Messages
 import Primitives
 
 /// The end of a member's log that is in memory: a base that is decided, and the entries above it without a gap.
-struct RaftLog: Sendable, Equatable {
+struct RaftLog: Sendable, Hashable {
   /// The entry before the first that is held.
   private(set) var base: LogPosition
   private var entries: [RaftEntry] = []

@@ -310,7 +310,7 @@ extension RaftReplica {
     guard let best = able.keys.sorted().max(by: { (able[$0]?.match ?? .zero) < (able[$1]?.match ?? .zero) }) else {
       return .ignored(.idle)
     }
-    leadership.transfer = (best, now.tick + span, false)
+    leadership.transfer = Transfer(to: best, until: now.tick + span)
     self.role = .leader(leadership)
     self.sayTransfer(into: &effects)
     return .accepted

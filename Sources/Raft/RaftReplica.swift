@@ -6,7 +6,7 @@ public import Primitives
 ///
 /// Source: Ongaro & Ousterhout 2014; Ongaro's thesis for pre-vote (§9.6), check-quorum (§6.2), leader leases (§4.2.3)
 /// and transfer (§3.10). LEDGER §4: an entry is acknowledged only when its blocks are held durably too.
-public struct RaftReplica: OrderingMachine, Equatable {
+public struct RaftReplica: OrderingMachine, Hashable {
   /// The member's own limits and spans; they change no validity.
   public struct Parameters: Sendable, Hashable {
     /// How long without a word of a leader before a member stands for election: from this to twice as long, by lot.
@@ -26,7 +26,7 @@ public struct RaftReplica: OrderingMachine, Equatable {
   static let emptyEntriesMax: UInt64 = 4096
 
   /// What a member is in its term.
-  public enum Role: Sendable, Equatable {
+  public enum Role: Sendable, Hashable {
     /// It follows whoever leads; nil while nobody is known.
     case follower(ReplicaIndex?)
     /// It asks who would vote for it in the next term.
@@ -38,24 +38,24 @@ public struct RaftReplica: OrderingMachine, Equatable {
   }
 
   /// What a leader knows of its followers.
-  public struct Leadership: Sendable, Equatable {
+  public struct Leadership: Sendable, Hashable {
     var followers: [ReplicaIndex: Follower] = [:]
     /// How far the own log is durable.
     var durable: SequenceNumber
     var nextHeartbeat: Tick
     var nextQuorumCheck: Tick
-    /// To whom the leadership goes, until when that may take, and whether the word was said.
-    var transfer: (to: ReplicaIndex, until: Tick, isSaid: Bool)?
+    var transfer: Transfer?
+  }
 
-    /// Equal where all parts are.
-    public static func == (left: Leadership, right: Leadership) -> Bool {
-      left.followers == right.followers && left.durable == right.durable && left.nextHeartbeat == right.nextHeartbeat
-        && left.nextQuorumCheck == right.nextQuorumCheck && left.transfer?.to == right.transfer?.to
-    }
+  /// To whom the leadership goes, until when that may take, and whether the word was said.
+  struct Transfer: Sendable, Hashable {
+    let to: ReplicaIndex
+    let until: Tick
+    var isSaid = false
   }
 
   /// Where a follower stands.
-  struct Follower: Sendable, Equatable {
+  struct Follower: Sendable, Hashable {
     /// The next entry to send.
     var next: SequenceNumber
     /// Its log is the leader's through here, durably.
@@ -127,7 +127,8 @@ public struct RaftReplica: OrderingMachine, Equatable {
       self.log.append(RaftEntry(term: decision.view, cut: decision.cut))
     }
     // Entries that were replaced may still stand above those that replaced them: their terms are lower.
-    for (sequence, entry) in state.entries where sequence > self.executed {
+    for stored in state.entries where stored.sequence > self.executed {
+      let (sequence, entry) = (stored.sequence, stored.entry)
       if let decided = self.log[sequence], decided.term >= entry.term { continue }
       guard sequence <= self.log.end.next, entry.term >= self.log.term(at: sequence.previous) ?? View(0),
         entry.cut.heads.count == self.configuration.count

@@ -83,7 +83,7 @@ public final class StoreReader {
       return true
     }
     for (sequence, bytes) in entries {
-      state.entries.append((sequence, try self.decode(bytes, "an entry of the Raft log")))
+      state.entries.append(StoredEntry(sequence, try self.decode(bytes, "an entry of the Raft log")))
     }
     return state
   }

@@ -75,7 +75,8 @@ struct RaftBench {
       var stored = OrderingState()
       stored.view = View(index < terms.count ? terms[index] : 0)
       for (sequence, pair) in (index < log.count ? log[index] : []).enumerated() {
-        stored.entries.append((SequenceNumber(UInt64(sequence + 1)), Self.entry(pair.0, pair.1, lanes: count)))
+        stored.entries.append(
+          StoredEntry(SequenceNumber(UInt64(sequence + 1)), Self.entry(pair.0, pair.1, lanes: count)))
       }
       return RaftMember(
         replica: Self.start(index, stored, configuration), stored: stored,
@@ -133,7 +134,7 @@ struct RaftBench {
       (self.members[index].stored.view, self.members[index].stored.vote) = (term, vote)
     case .entry(let sequence, let entry):
       self.members[index].stored.entries.removeAll { $0.sequence == sequence }
-      self.members[index].stored.entries.append((sequence, entry))
+      self.members[index].stored.entries.append(StoredEntry(sequence, entry))
       self.members[index].stored.entries.sort { $0.sequence < $1.sequence }
     case .decision(let decision): self.members[index].stored.lastDecision = decision
     case .view, .prePrepare, .prepared, .newView: Issue.record("Raft does not write this")

@@ -105,6 +105,30 @@ struct FoundTests {
   }
 }
 
+@Suite("Schedules")
+struct ScheduleTests {
+  @Test("Every schedule of one commit with a crash, and of two lanes with lost blocks, keeps agreement")
+  func whole() {
+    for world in [Interleavings.World.durable, .blocks] {
+      var exploration = Interleavings(world)
+      let report = exploration.run(depthMax: 6, statesMax: 100_000)
+      #expect(report.failure == nil)
+      #expect(report.isWholeToDepth)
+      #expect(report.decided > 0, "\(world) decides something")
+    }
+  }
+
+  @Test("Every schedule with a twin of the primary, and of Raft's elections, keeps agreement to some depth")
+  func bounded() {
+    for (world, depth) in [(Interleavings.World.views, 3), (.raft, 7)] {
+      var exploration = Interleavings(world)
+      let report = exploration.run(depthMax: depth, statesMax: 100_000)
+      #expect(report.failure == nil)
+      #expect(report.isWholeToDepth && report.depth == depth)
+    }
+  }
+}
+
 @Suite("Exploration")
 struct ExplorationTests {
   @Test("No single lost message of a commit breaks anything, whichever it is")
