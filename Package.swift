@@ -70,18 +70,19 @@ let package = Package(
         "Gossip", "HealthRecords", "Lanes", "Ledger", "Messages", "Ordering", "PBFT", "Primitives", "Raft", "Rules",
         "Sessions", "Signing", "Wire",
       ]),
+    target("FHIR", uses: ["HealthRecords", "Primitives"]),
     // Floor 4: adapters to the operating system.
     target("Telemetry", uses: ["Primitives"]),
     target("EventLoop", uses: ["CUV", "Primitives"]),
     target(
       "Storage",
       uses: [
-        "CLMDB", "HealthRecords", "Ledger", "Merkle", "Messages", "NodeCore", "Ordering", "Primitives", "Rules",
-        "Signing", "Wire",
+        "CLMDB", "FHIR", "HealthRecords", "Ledger", "Merkle", "Messages", "NodeCore", "Ordering", "Primitives",
+        "Rules", "Signing", "Wire",
       ]),
     target(
       "Gateway",
-      uses: ["HealthRecords", "Ledger", "Messages", "Primitives", "Rules", "Signing", "Wire"],
+      uses: ["FHIR", "HealthRecords", "Ledger", "Messages", "Primitives", "Rules", "Signing", "Wire"],
       needs: [.product(name: "Hummingbird", package: "hummingbird")]),
     // Floor 5: the driver joins node and adapters.
     target(
@@ -95,8 +96,8 @@ let package = Package(
     .executableTarget(
       name: "consilium",
       dependencies: [
-        "Discovery", "Driver", "EventLoop", "Gateway", "HealthRecords", "Ledger", "Merkle", "Messages", "NodeCore",
-        "Primitives", "Rules", "Signing", "Storage", "Telemetry", "Wire",
+        "Discovery", "Driver", "EventLoop", "FHIR", "Gateway", "HealthRecords", "Ledger", "Merkle", "Messages",
+        "NodeCore", "Primitives", "Rules", "Signing", "Storage", "Telemetry", "Wire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "TOMLKit", package: "TOMLKit"),
@@ -135,6 +136,7 @@ let package = Package(
       uses: ["Gossip", "HealthRecords", "Ledger", "Messages", "NodeCore", "Primitives", "Signing", "Wire"]),
     tests("Telemetry", uses: ["Telemetry"]),
     tests("Gossip", uses: ["Gossip", "Primitives", "Signing"]),
+    tests("FHIR", uses: ["FHIR", "HealthRecords", "Primitives"]),
     tests("Discovery", uses: ["Discovery", "Primitives", "Signing"]),
     tests("HealthRecords", uses: ["HealthRecords", "Messages", "Primitives", "Rules", "Signing", "Wire"]),
     tests(

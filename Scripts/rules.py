@@ -11,7 +11,7 @@ FLOORS = {
     0: ["CUV", "CLMDB", "CSodium"],
     1: ["Primitives", "Wire", "Signing", "Merkle", "Messages", "Ordering", "Rules"],
     2: ["Sessions", "Gossip", "Discovery", "Lanes", "PBFT", "Raft", "Ledger", "HealthRecords", "Vaults"],
-    3: ["NodeCore"],
+    3: ["NodeCore", "FHIR"],
     4: ["EventLoop", "Gateway", "Storage", "Telemetry"],
     5: ["Driver", "Simulator"],
     6: ["consilium", "Laboratory"],

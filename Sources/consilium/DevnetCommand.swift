@@ -31,6 +31,7 @@ struct Devnet: AsyncParsableCommand {
         Console.line("\(devnet.count) hospitals run in \(devnet.folder). Try:")
         Console.line("  consilium devnet status")
         Console.line("  curl --unix-socket \(devnet.member(0).socket) http://node/v1/status")
+        if devnet.fhirPort > 0 { Console.line("  curl http://127.0.0.1:\(devnet.fhirPort)/fhir/metadata") }
         Console.line("  consilium devnet down")
       }
     }
@@ -125,16 +126,19 @@ struct DevnetOptions: ParsableArguments {
   @Option(help: "The folder.") var folder = ".devnet"
   @Option(help: "The first node's port; the others follow.") var port: UInt16 = 4101
   @Option(help: "How many hospitals.") var hospitals = 4
+  @Option(help: "The first hospital's FHIR port; the others follow. 0 for none.") var fhirPort: UInt16 = 0
   @Option(help: "What orders, where the devnet is made: pbft or raft.") var engine = "pbft"
 
   func devnet() throws -> DevnetFolder {
-    guard (1...64).contains(self.hospitals), Int(self.port) + self.hospitals < 65_536 else {
+    guard (1...64).contains(self.hospitals), Int(self.port) + self.hospitals < 65_536,
+      Int(self.fhirPort) + self.hospitals < 65_536
+    else {
       throw Failure(
         "no such devnet", why: "1 to 64 hospitals on ports below 65536 are possible", remedy: "choose others")
     }
     return DevnetFolder(
       folder: URL(filePath: self.folder).path(percentEncoded: false), port: self.port, count: self.hospitals,
-      engine: try GenesisFile.engine(self.engine))
+      engine: try GenesisFile.engine(self.engine), fhirPort: self.fhirPort)
   }
 }
 
@@ -144,6 +148,7 @@ struct DevnetFolder: Sendable {
   let port: UInt16
   let count: Int
   var engine = OrderingEngine.pbft
+  var fhirPort: UInt16 = 0
 
   static let names = ["Northside General", "St. Mary", "Lakeview Clinic", "University Hospital"]
 
@@ -191,6 +196,7 @@ struct DevnetFolder: Sendable {
   /// Starts a node; returns when it answers.
   func start(_ index: Int, settings: [String] = []) async throws {
     guard self.process(index) == nil else { return }
+    let settings = settings + (self.fhirPort > 0 ? ["fhir_port=\(Int(self.fhirPort) + index)"] : [])
     let process = Process()
     process.executableURL = URL(filePath: Self.program)
     process.arguments = ["node", "--config", self.member(index).config] + settings.flatMap { ["--set", $0] }

@@ -3,6 +3,7 @@ internal import Dispatch
 internal import Discovery
 internal import Driver
 internal import EventLoop
+internal import FHIR
 internal import Foundation
 internal import Gateway
 internal import Messages
@@ -21,6 +22,7 @@ struct NodeConfig {
   var data = "data"
   var listen = ""
   var api = "api.sock"
+  var fhirPort: Int?
   var logLevel = EventLevel.info
   var logFormat = LogFormat.json
   var logFile: String?
@@ -29,7 +31,8 @@ struct NodeConfig {
   var workers = 4
 
   static let keys = [
-    "api", "data", "genesis", "keys", "listen", "log_file", "log_format", "log_level", "map_size_max_gib", "member",
+    "api", "data", "fhir_port", "genesis", "keys", "listen", "log_file", "log_format", "log_level", "map_size_max_gib",
+    "member",
     "passphrase_file", "workers",
   ]
 
@@ -50,6 +53,9 @@ struct NodeConfig {
     listen = "\(listen)"
     # The API's Unix socket, for this user only.
     api = "api.sock"
+    # FHIR R4 for this hospital's own EHR, at http://127.0.0.1:PORT/fhir; off where there is no port. Whoever may open
+    # connections on this machine may use it.
+    # fhir_port = 8080
     # trace, debug, info, audit, warn or error; json or text; a file, or standard error where there is none.
     log_level = "info"
     log_format = "json"
@@ -111,6 +117,7 @@ struct NodeConfig {
     self.member = UInt32(member)
     self.mapSizeMax = (try number("map_size_max_gib", 1...65_536) ?? 1024) << 30
     self.workers = try number("workers", 1...64) ?? self.workers
+    self.fhirPort = try number("fhir_port", 1...65_535)
     if let text = values["log_level"] {
       guard let level = EventLevel(name: text) else {
         throw bad("log_level", "\"\(text)\" is none of \(EventLevel.allCases.map(\.name).joined(separator: ", "))")
@@ -205,6 +212,8 @@ struct NodeCommand: AsyncParsableCommand {
       node: "m\(config.member)", level: config.logLevel, format: config.logFormat, path: config.logFile)
     log.emit(.keyUsed, ["purpose": "member"])
     let (store, vault) = try self.open(config, genesis, log)
+    // Whoever has the hospital's secret can read what its EHR wrote, and nobody else.
+    let resourcesKey = Hash.blake2b("consilium/fhir-store/v1", keys.sealingSecret)
     let loop = EventLoop(workers: config.workers)
     loop.start()
     let host = NodeHost(
@@ -222,8 +231,40 @@ struct NodeCommand: AsyncParsableCommand {
         "the node cannot start", why: "\(error)", remedy: "mend that, then start it again",
         status: error is NetworkFailure ? ExitStatus.unavailable : ExitStatus.failedIO)
     }
-    try await Gateway(service: host, socket: config.api).run()
+    let fhir = try self.openFHIR(config, host, key: resourcesKey, log)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await Gateway(service: host, socket: config.api).run() }
+      if let fhir { group.addTask { try await Self.serve(fhir, log) } }
+      try await group.next()
+      group.cancelAll()
+    }
     withExtendedLifetime(signals) {}
+  }
+
+  private static func serve(_ fhir: FHIRServer, _ log: Log) async throws {
+    do { try await fhir.run() } catch {
+      log.emit(.nodeFailed, ["reason": .text("the FHIR interface: \(error)")])
+      throw Failure(
+        "the FHIR interface cannot start", why: "\(error)", remedy: "choose another fhir_port",
+        status: ExitStatus.unavailable)
+    }
+  }
+
+  /// The interface for the hospital's EHR; nil where none is asked for.
+  private func openFHIR(_ config: NodeConfig, _ host: NodeHost, key: Digest, _ log: Log) throws -> FHIRServer? {
+    guard let port = config.fhirPort else { return nil }
+    do {
+      let store = try EncryptedResources(path: config.data + "/fhir", mapSizeMax: config.mapSizeMax, key: key)
+      let service = try FHIRService(
+        store: store, anchoring: RecordAnchorer(service: host), base: FHIRServer.base(port: port),
+        now: { Timestamp(milliseconds: UInt64(max(0, Date().timeIntervalSince1970 * 1000))) },
+        entropy: { SecureRandom.bytes($0) })
+      return FHIRServer(service: service, port: port)
+    } catch {
+      log.emit(.nodeFailed, ["reason": .text("\(error)")])
+      throw Failure(
+        "the FHIR store cannot be opened", why: "\(error)", remedy: "as it says", status: ExitStatus.failedIO)
+    }
   }
 
   /// Opens both stores; refuses an empty or copied one under a key that has voted elsewhere (LEDGER §8).

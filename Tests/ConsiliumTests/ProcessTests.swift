@@ -3,6 +3,10 @@
 import Foundation
 import Testing
 
+#if canImport(FoundationNetworking)
+  import FoundationNetworking
+#endif
+
 /// A temporary folder with its own ports.
 final class Place {
   let path = FileManager.default.temporaryDirectory.appending(path: "c-\(UUID().uuidString.prefix(8))").path()
@@ -129,6 +133,50 @@ struct ProcessTests {
     #expect(try place.views().map(\.stateDigest) == before.map(\.stateDigest))
     #expect(try place.run(["devnet", "reset"] + place.options).status == 0)
     #expect(!FileManager.default.fileExists(atPath: place.devnet))
+  }
+
+  @Test("An EHR writes FHIR to its hospital's node: stored encrypted, anchored once the patient is linked, kept")
+  func fhir() async throws {
+    let place = try Place(port: 5211)
+    let port = ["--fhir-port", "5221"]
+    #expect(try place.run(["devnet", "up"] + place.options + port).status == 0)
+    let base = "http://127.0.0.1:5221/fhir"
+    func send(_ method: String, _ path: String, _ body: Data? = nil) async throws -> (HTTPURLResponse, Data) {
+      var request = URLRequest(url: try #require(URL(string: base + path)))
+      (request.httpMethod, request.httpBody) = (method, body)
+      let (data, response) = try await URLSession.shared.data(for: request)
+      return (try #require(response as? HTTPURLResponse), data)
+    }
+    let patients = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Scripts/patients")
+    let names = try FileManager.default.contentsOfDirectory(atPath: patients.path())
+    let file = try #require(names.first { $0.hasPrefix("Edward") })
+    let bundle = try Data(contentsOf: patients.appending(path: file))
+    #expect(try await send("POST", "", bundle).0.statusCode == 200)
+    let found = try JSONSerialization.jsonObject(with: try await send("GET", "/Patient").1) as? [String: Any]
+    let entry = try #require((found?["entry"] as? [[String: Any]])?.first)
+    var patient = try #require(entry["resource"] as? [String: Any])
+    let id = try #require(patient["id"] as? String)
+    let h1 = place.devnet + "/h1"
+    let access = ["--api", h1 + "/api.sock", "--genesis", place.devnet + "/genesis.json"]
+    let passphrase = ["--passphrase-file", place.devnet + "/passphrase"]
+    let key = place.devnet + "/patient.key"
+    #expect(try place.run(["keys", "new", "patient", "--out", key] + passphrase).status == 0)
+    let registered = try place.run(
+      ["account", "register", key, "--registrar", h1 + "/registrar.key"] + access + passphrase)
+    let account = try #require(
+      registered.output.split(whereSeparator: \.isWhitespace).first { $0.count == 64 && $0.allSatisfy(\.isHexDigit) })
+    patient["identifier"] = [["system": "urn:consilium:account", "value": String(account)]]
+    let linked = try await send("PUT", "/Patient/\(id)", try JSONSerialization.data(withJSONObject: patient)).0
+    #expect(linked.statusCode == 200)
+    #expect(linked.value(forHTTPHeaderField: "X-Consilium-Record")?.count == 64)
+    let observations = "/Observation?patient=\(id)&_count=1"
+    let before = try await send("GET", observations).1
+    #expect(try place.run(["devnet", "down"] + place.options).status == 0)
+    let kept = try Data(contentsOf: URL(filePath: h1 + "/data/fhir/data.mdb"))
+    #expect(kept.range(of: Data("Gulgowski".utf8)) == nil, "no name stands in the file")
+    #expect(try place.run(["devnet", "up"] + place.options + port).status == 0)
+    #expect(try await send("GET", observations).1 == before)
+    #expect(try place.run(["devnet", "reset"] + place.options).status == 0)
   }
 
   @Test("A port in use is a clear error with its own exit code")

@@ -1,0 +1,54 @@
+import HealthRecords
+
+/// What this server can do (FHIR R4, CapabilityStatement).
+enum CapabilityStatement {
+  static func of(base: String) -> CanonicalJSON {
+    .members([
+      ("resourceType", .string("CapabilityStatement")), ("status", .string("active")),
+      ("date", .string("2026-11-25")), ("kind", .string("instance")), ("fhirVersion", .string("4.0.1")),
+      ("format", .array([.string("json")])), ("software", .members([("name", .string("Consilium"))])),
+      (
+        "implementation",
+        .members([("description", .string("A hospital's node of a Consilium ledger")), ("url", .string(base))])
+      ),
+      (
+        "rest",
+        .array([
+          .members([
+            ("mode", .string("server")),
+            ("interaction", .array(["transaction", "batch"].map { .members([("code", .string($0))]) })),
+            ("resource", .array(SearchParameter.types.map { self.resource($0) })),
+          ])
+        ])
+      ),
+    ])
+  }
+
+  private static func resource(_ type: String) -> CanonicalJSON {
+    let interactions = ["read", "vread", "update", "delete", "history-instance", "create", "search-type"]
+    let parameters = (SearchParameter.of(type) ?? [:]).values.sorted { $0.code < $1.code }
+    let common: [(String, String)] = [
+      ("_id", "token"), ("_lastUpdated", "date"), ("_profile", "uri"), ("_tag", "token"),
+    ]
+    let search = (common + parameters.map { ($0.code, $0.kind.name) }).map { code, kind in
+      CanonicalJSON.members([("name", .string(code)), ("type", .string(kind))])
+    }
+    let includes = parameters.filter { $0.kind == .reference }.map { CanonicalJSON.string("\(type):\($0.code)") }
+    let operations: [CanonicalJSON] =
+      type == "Patient"
+      ? [
+        .members([
+          ("name", .string("everything")),
+          ("definition", .string("http://hl7.org/fhir/OperationDefinition/Patient-everything")),
+        ])
+      ] : []
+    return .members([
+      ("type", .string(type)), ("versioning", .string("versioned-update")), ("readHistory", .bool(true)),
+      ("updateCreate", .bool(true)), ("conditionalCreate", .bool(true)), ("conditionalUpdate", .bool(true)),
+      ("conditionalDelete", .string("single")),
+      ("interaction", .array(interactions.map { .members([("code", .string($0))]) })),
+      ("searchParam", .array(search)), ("searchInclude", includes.isEmpty ? nil : .array(includes)),
+      ("operation", operations.isEmpty ? nil : .array(operations)),
+    ])
+  }
+}

@@ -1,0 +1,78 @@
+public import HealthRecords
+
+/// Why a FHIR request was refused: it becomes an `OperationOutcome` (FHIR R4, issue types).
+public struct FHIRFailure: Error, Sendable, Hashable {
+  /// The HTTP status.
+  public let status: Int
+  /// The issue's type: `invalid`, `not-found`, `conflict`, …
+  public let code: String
+  /// What is wrong and what to do.
+  public let message: String
+  /// Where in the request; nil for the whole.
+  public let expression: String?
+
+  /// A refusal of given parts.
+  public init(_ status: Int, _ code: String, _ message: String, at expression: String? = nil) {
+    (self.status, self.code, self.message, self.expression) = (status, code, message, expression)
+  }
+
+  /// The same, inside an entry of a bundle.
+  func inEntry(_ index: Int) -> FHIRFailure {
+    FHIRFailure(self.status, self.code, "entry \(index): \(self.message)", at: "Bundle.entry[\(index)]")
+  }
+
+  /// The resource that says it.
+  public var outcome: CanonicalJSON {
+    Self.outcome([(severity: "error", code: self.code, message: self.message, expression: self.expression)])
+  }
+
+  static func outcome(
+    _ issues: [(severity: String, code: String, message: String, expression: String?)]
+  ) -> CanonicalJSON {
+    .members([
+      ("resourceType", .string("OperationOutcome")),
+      (
+        "issue",
+        .array(
+          issues.map { issue in
+            .members([
+              ("severity", .string(issue.severity)), ("code", .string(issue.code)),
+              ("diagnostics", .string(issue.message)),
+              ("expression", issue.expression.map { .array([.string($0)]) }),
+            ])
+          })
+      ),
+    ])
+  }
+}
+
+extension CanonicalJSON {
+  /// An object of the members that are there, in canonical order.
+  public static func members(_ members: [(String, CanonicalJSON?)]) -> CanonicalJSON {
+    .object(
+      members.compactMap { name, value in value.map { (name: name, value: $0) } }
+        .sorted { $0.name.utf16.lexicographicallyPrecedes($1.name.utf16) })
+  }
+
+  /// The same object with a member set; nil takes it away.
+  func setting(_ name: String, _ value: CanonicalJSON?) -> CanonicalJSON {
+    guard case .object(let members) = self else { return self }
+    return .members(members.filter { $0.name != name }.map { ($0.name, $0.value) } + [(name, value)])
+  }
+
+  /// The same value with every string of a member of this name replaced.
+  func replacing(_ names: Set<String>, _ replace: (String) throws -> String) rethrows -> CanonicalJSON {
+    switch self {
+    case .null, .bool, .number, .string: return self
+    case .array(let items): return .array(try items.map { try $0.replacing(names, replace) })
+    case .object(let members):
+      return .object(
+        try members.map { member in
+          if names.contains(member.name), case .string(let text) = member.value {
+            return (member.name, .string(try replace(text)))
+          }
+          return (member.name, try member.value.replacing(names, replace))
+        })
+    }
+  }
+}

@@ -1,0 +1,230 @@
+import HealthRecords
+import Primitives
+
+/// Searches and compartments.
+extension FHIRService {
+  func search(
+    _ type: String, _ parameters: [(name: String, value: String)], prefer: String?
+  ) throws -> FHIRResponse {
+    let query = try SearchQuery(type: try Self.known(type), parameters)
+    if prefer?.contains("handling=strict") == true, let unknown = query.unknown.first {
+      throw FHIRFailure(400, "not-supported", "\(type) has no search parameter \(unknown)", at: unknown)
+    }
+    let places = try self.matches(query)
+    let rows = self.index.rows[type] ?? []
+    let page =
+      query.isCountOnly ? [] : Array(self.sorted(places, rows, query).dropFirst(query.offset).prefix(query.count))
+    var entries: [CanonicalJSON] = []
+    var seen: Set<String> = []
+    var matched: [(name: String, json: CanonicalJSON)] = []
+    for place in page {
+      let row = rows[place]
+      guard let json = try self.stored(type, row.id, row.version)?.json else { continue }
+      matched.append(("\(type)/\(row.id)", json))
+      seen.insert("\(type)/\(row.id)")
+      entries.append(self.entry("\(type)/\(row.id)", json, mode: "match"))
+    }
+    for name in self.included(query, page.map { rows[$0] }) where seen.insert(name).inserted {
+      guard let json = try self.current(name) else { continue }
+      entries.append(self.entry(name, json, mode: "include"))
+    }
+    if !query.unknown.isEmpty {
+      let issues = query.unknown.map {
+        (
+          severity: "warning", code: "not-supported", message: "\(type) has no search parameter \($0); it was ignored",
+          expression: String?.none
+        )
+      }
+      entries.append(
+        .members([
+          ("resource", FHIRFailure.outcome(issues)), ("search", .members([("mode", .string("outcome"))])),
+        ]))
+    }
+    return FHIRResponse(
+      body: self.bundle("searchset", entries, total: places.count, links: self.links(query, places.count)))
+  }
+
+  private func links(_ query: SearchQuery, _ total: Int) -> [(String, String)] {
+    let kept = query.understood.filter { $0.0 != "_offset" && $0.0 != "_count" }
+    func link(_ offset: Int) -> String {
+      let paging = [("_count", "\(query.count)")] + (offset > 0 ? [("_offset", "\(offset)")] : [])
+      return "\(self.base)/\(query.type)?" + FHIRURL.text(kept + paging)
+    }
+    var links = [("self", link(query.offset))]
+    guard !query.isCountOnly, query.count > 0 else { return links }
+    if query.offset > 0 {
+      links.append(("first", link(0)))
+      links.append(("previous", link(max(0, query.offset - query.count))))
+    }
+    if query.offset + query.count < total { links.append(("next", link(query.offset + query.count))) }
+    return links
+  }
+
+  private func entry(_ name: String, _ json: CanonicalJSON, mode: String) -> CanonicalJSON {
+    .members([
+      ("fullUrl", .string("\(self.base)/\(name)")), ("resource", json),
+      ("search", .members([("mode", .string(mode))])),
+    ])
+  }
+
+  func bundle(
+    _ type: String, _ entries: [CanonicalJSON], total: Int?, links: [(String, String)]
+  ) -> CanonicalJSON {
+    .members([
+      ("resourceType", .string("Bundle")), ("type", .string(type)), ("total", total.map { .number("\($0)") }),
+      (
+        "link",
+        links.isEmpty
+          ? nil : .array(links.map { .members([("relation", .string($0.0)), ("url", .string($0.1))]) })
+      ),
+      ("entry", entries.isEmpty ? nil : .array(entries)),
+    ])
+  }
+
+  private func current(_ name: String) throws -> CanonicalJSON? {
+    guard let row = self.index.row(name), !row.isDeleted else { return nil }
+    return try self.stored(String(name.prefix { $0 != "/" }), row.id, row.version)?.json
+  }
+
+  /// The identifiers of the resources that a query matches: for conditional writes and references.
+  func find(_ type: String, _ parameters: [(name: String, value: String)]) throws -> [String] {
+    let query = try SearchQuery(type: type, parameters)
+    if let unknown = query.unknown.first {
+      throw FHIRFailure(412, "not-supported", "\(type) has no search parameter \(unknown)")
+    }
+    guard !query.filters.isEmpty else { throw FHIRFailure(412, "required", "a condition is expected") }
+    let rows = self.index.rows[type] ?? []
+    return try self.matches(query).map { rows[$0].id }
+  }
+
+  /// The places of the rows that meet all conditions, in the order in which they were first written.
+  func matches(_ query: SearchQuery) throws -> [Int] {
+    guard let rows = self.index.rows[query.type] else { return [] }
+    var places: [Int]?
+    var rest: [SearchQuery.Filter] = []
+    for filter in query.filters {
+      let keys: [String]?
+      if filter.chain != nil {
+        keys = try self.targets(of: filter)
+      } else {
+        keys = filter.keys
+      }
+      guard let keys else {
+        rest.append(filter)
+        continue
+      }
+      // What is looked up is looked at again: codes have systems, and rows change.
+      let found = Set(keys.flatMap { self.index.candidates(query.type, filter.code, $0) })
+      places = places.map { $0.filter { found.contains($0) } } ?? found.sorted()
+      if filter.chain == nil {
+        rest.append(filter)
+      } else {
+        places = places?.filter { place in
+          (rows[place].values[filter.code] ?? []).contains { value in
+            if case .reference(let reference) = value { keys.contains(reference) } else { false }
+          }
+        }
+      }
+    }
+    return (places ?? Array(rows.indices)).filter { place in
+      !rows[place].isDeleted && rest.allSatisfy { $0.holds(for: rows[place]) }
+    }
+  }
+
+  /// The references that a chained condition allows.
+  private func targets(of filter: SearchQuery.Filter) throws -> [String] {
+    guard let chain = filter.chain else { return [] }
+    let inner = try SearchQuery(
+      type: try Self.known(chain.type), [(chain.parameter, filter.alternatives.joined(separator: ","))])
+    if let unknown = inner.unknown.first {
+      throw FHIRFailure(400, "not-supported", "\(chain.type) has no search parameter \(unknown)")
+    }
+    let rows = self.index.rows[chain.type] ?? []
+    return try self.matches(inner).map { "\(chain.type)/\(rows[$0].id)" }
+  }
+
+  private func sorted(_ places: [Int], _ rows: [ResourceIndex.Row], _ query: SearchQuery) -> [Int] {
+    guard !query.sort.isEmpty else { return places }
+    let keys = Dictionary(
+      uniqueKeysWithValues: places.map { place in (place, query.sort.map { Self.key(rows[place], $0.code) }) })
+    return places.sorted { left, right in
+      for (at, rule) in query.sort.enumerated() {
+        guard let one = keys[left]?[at] else {
+          if keys[right]?[at] != nil { return false }
+          continue
+        }
+        guard let other = keys[right]?[at] else { return true }
+        if one != other { return (one < other) != rule.isDescending }
+      }
+      return left < right
+    }
+  }
+
+  /// Text that sorts as the value does; what has no value comes last.
+  private static func key(_ row: ResourceIndex.Row, _ code: String) -> String? {
+    func number(_ value: Int64) -> String {
+      let digits = String(UInt64(bitPattern: value) ^ (1 << 63))
+      return String(repeating: "0", count: 20 - digits.count) + digits
+    }
+    if code == "_id" { return row.id }
+    if code == "_lastUpdated" { return number(Int64(row.updated.milliseconds)) }
+    switch row.values[code]?.first {
+    case .date(let range)?: return number(range.low)
+    case .string(let folded, _)?: return folded
+    case .token(_, let code)?: return code
+    case .reference(let reference)?: return reference
+    case .uri(let uri)?: return uri
+    case .quantity(let value, _, _, _)?: return number(Int64(max(-1e15, min(1e15, value)) * 1000))
+    case nil: return nil
+    }
+  }
+
+  private func included(_ query: SearchQuery, _ page: [ResourceIndex.Row]) -> [String] {
+    var names: [String] = []
+    for include in query.includes where include.source == query.type {
+      for row in page {
+        let codes = include.code == "*" ? row.values.keys.sorted() : [include.code]
+        for case .reference(let reference) in codes.flatMap({ row.values[$0] ?? [] }) { names.append(reference) }
+      }
+    }
+    for include in query.revincludes {
+      guard let rows = self.index.rows[include.source] else { continue }
+      let codes =
+        include.code == "*" ? (SearchParameter.of(include.source) ?? [:]).keys.sorted() : [include.code]
+      for row in page {
+        for code in codes {
+          let found = self.index.candidates(include.source, code, "\(query.type)/\(row.id)")
+          names += Set(found).sorted().filter { place in
+            (rows[place].values[code] ?? []).contains { $0 == .reference("\(query.type)/\(row.id)") }
+          }.map { "\(include.source)/\(rows[$0].id)" }
+        }
+      }
+    }
+    return names
+  }
+
+  /// Everything that is kept of a patient (FHIR R4, Patient-operation-everything).
+  func everything(of id: String, _ parameters: [(name: String, value: String)]) throws -> FHIRResponse {
+    guard let patient = try self.current("Patient/\(id)") else {
+      throw FHIRFailure(404, "not-found", "there is no Patient/\(id)")
+    }
+    let types = parameters.first { $0.name == "_type" }.map { Set($0.value.split(separator: ",").map(String.init)) }
+    var names: [String] = []
+    for type in self.index.rows.keys.sorted() where type != "Patient" && types?.contains(type) != false {
+      names += (self.index.rows[type] ?? []).filter { $0.patient == id && !$0.isDeleted }.map { "\(type)/\($0.id)" }
+    }
+    let query = try SearchQuery(type: "Patient", parameters.filter { $0.name == "_count" || $0.name == "_offset" })
+    let isPaged = parameters.contains { $0.name == "_count" }
+    let page = isPaged ? Array(names.dropFirst(query.offset).prefix(query.count)) : names
+    var entries = query.offset == 0 ? [self.entry("Patient/\(id)", patient, mode: "match")] : []
+    for name in page {
+      if let json = try self.current(name) { entries.append(self.entry(name, json, mode: "match")) }
+    }
+    var links: [(String, String)] = []
+    if isPaged, query.offset + query.count < names.count {
+      let rest = [("_count", "\(query.count)"), ("_offset", "\(query.offset + query.count)")]
+      links = [("next", "\(self.base)/Patient/\(id)/$everything?" + FHIRURL.text(rest))]
+    }
+    return FHIRResponse(body: self.bundle("searchset", entries, total: names.count + 1, links: links))
+  }
+}

@@ -1,0 +1,141 @@
+import HealthRecords
+public import Primitives
+
+/// One version of a resource.
+public struct StoredResource: Sendable, Hashable {
+  /// Its type.
+  public let type: String
+  /// Its identifier in its type.
+  public let id: String
+  /// Its version, from 1.
+  public let version: UInt64
+  /// How many resources were made before it: the order of search results, also after a restart.
+  public let ordinal: UInt64
+  /// When it was written.
+  public let updated: Timestamp
+  /// Its canonical bytes; empty where this version is the deletion.
+  public let body: [UInt8]
+  /// The record that anchors it; nil while none does.
+  public var record: Digest?
+
+  /// A version of given parts.
+  public init(
+    type: String, id: String, version: UInt64, ordinal: UInt64, updated: Timestamp, body: [UInt8], record: Digest?
+  ) {
+    (self.type, self.id, self.version, self.ordinal, self.updated) = (type, id, version, ordinal, updated)
+    (self.body, self.record) = (body, record)
+  }
+
+  /// `Type/id`.
+  public var name: String { "\(self.type)/\(self.id)" }
+  /// Whether this version is the deletion.
+  public var isDeleted: Bool { self.body.isEmpty }
+  /// The resource.
+  var json: CanonicalJSON? { try? CanonicalJSON(self.body) }
+}
+
+/// Keeps every version of every resource, for one caller at a time.
+public protocol ResourceStore: Sendable {
+  /// The latest version of every resource, one after another.
+  func latest(_ each: (StoredResource) -> Void) throws
+  /// All versions of a resource, in order.
+  func versions(type: String, id: String) throws -> [StoredResource]
+  /// Makes versions durable, all or none.
+  func write(_ resources: [StoredResource]) throws
+}
+
+/// What can be searched, in memory: each resource's values, and for codes and references where they occur.
+struct ResourceIndex {
+  /// A resource as the search sees it.
+  struct Row {
+    let id: String
+    let ordinal: UInt64
+    var version: UInt64
+    var updated: Timestamp
+    var isDeleted: Bool
+    var record: Digest?
+    /// The patient that it belongs to, by local identifier.
+    var patient: String?
+    var values: [String: [SearchValue]]
+  }
+
+  private(set) var rows: [String: [Row]] = [:]
+  private var places: [String: Int] = [:]
+  /// Rows by type, parameter and code or reference. A row may have left; whoever finds it looks again.
+  private var postings: [String: [Int]] = [:]
+
+  /// Takes in the latest version of a resource.
+  mutating func put(_ resource: StoredResource) {
+    let json = resource.json
+    var values: [String: [SearchValue]] = [:]
+    if let json {
+      for (code, parameter) in SearchParameter.of(resource.type) ?? [:] {
+        let found = SearchValue.values(of: parameter, in: json)
+        if !found.isEmpty { values[code] = found }
+      }
+      let tags = (json["meta"]?.children("tag") ?? []).compactMap { tag in
+        tag["code"]?.text.map { SearchValue.token(system: tag["system"]?.text, code: $0) }
+      }
+      if !tags.isEmpty { values["_tag"] = tags }
+      let profiles = (json["meta"]?.children("profile") ?? []).compactMap { $0.text.map { SearchValue.uri($0) } }
+      if !profiles.isEmpty { values["_profile"] = profiles }
+    }
+    let row = Row(
+      id: resource.id, ordinal: resource.ordinal, version: resource.version, updated: resource.updated,
+      isDeleted: resource.isDeleted,
+      record: resource.record, patient: json.flatMap { Self.patient(of: $0, type: resource.type, id: resource.id) },
+      values: values)
+    let place = self.places[resource.name] ?? self.rows[resource.type]?.count ?? 0
+    if place == self.rows[resource.type]?.count ?? 0 {
+      self.rows[resource.type, default: []].append(row)
+      self.places[resource.name] = place
+    } else {
+      self.rows[resource.type]?[place] = row
+    }
+    for (code, found) in values {
+      for key in Set(found.compactMap { Self.key(of: $0) }) {
+        self.postings["\(resource.type) \(code) \(key)", default: []].append(place)
+      }
+    }
+  }
+
+  /// How many resources there ever were.
+  var count: Int { self.places.count }
+
+  /// The row of a resource; nil where there never was one.
+  func row(_ name: String) -> Row? {
+    guard let place = self.places[name] else { return nil }
+    return self.rows[String(name.prefix { $0 != "/" })]?[place]
+  }
+
+  mutating func setRecord(_ record: Digest, of name: String) {
+    guard let place = self.places[name] else { return }
+    self.rows[String(name.prefix { $0 != "/" })]?[place].record = record
+  }
+
+  /// The places of rows in which a parameter has a code or reference; nil where only looking at each row tells.
+  func candidates(_ type: String, _ code: String, _ key: String) -> [Int] {
+    self.postings["\(type) \(code) \(key)"] ?? []
+  }
+
+  private static func key(of value: SearchValue) -> String? {
+    switch value {
+    case .token(_, let code): code
+    case .reference(let reference): reference
+    case .string, .date, .quantity, .uri: nil
+    }
+  }
+
+  /// The patient that a resource is about.
+  private static func patient(of json: CanonicalJSON, type: String, id: String) -> String? {
+    if type == "Patient" { return id }
+    for name in ["patient", "subject", "beneficiary"] {
+      for node in json.children(name) {
+        if let text = node["reference"]?.text.map({ SearchValue.local($0) }), text.hasPrefix("Patient/") {
+          return String(text.dropFirst("Patient/".count))
+        }
+      }
+    }
+    return nil
+  }
+}

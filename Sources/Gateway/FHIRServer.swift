@@ -1,0 +1,136 @@
+internal import Rules
+internal import Ledger
+public import FHIR
+internal import Foundation
+internal import HTTPTypes
+internal import HealthRecords
+internal import Hummingbird
+internal import Logging
+internal import Messages
+internal import NIOCore
+public import Primitives
+internal import Signing
+
+/// The hospital's FHIR R4 interface over HTTP, on this machine only: its EHR is pointed at it.
+public struct FHIRServer: Sendable {
+  private let service: FHIRService
+  private let port: Int
+
+  /// A server for a service on a port of 127.0.0.1.
+  public init(service: FHIRService, port: Int) { (self.service, self.port) = (service, port) }
+
+  /// Serves until the task is cancelled.
+  public func run() async throws {
+    var logger = Logger(label: "fhir")
+    logger.logLevel = .critical
+    let router = Router()
+    for method in [HTTPRequest.Method.get, .post, .put, .delete, .patch] {
+      router.on("/fhir", method: method) { request, _ in try await self.answer(request) }
+      router.on("/fhir/**", method: method) { request, _ in try await self.answer(request) }
+    }
+    let application = Application(
+      router: router, configuration: .init(address: .hostname("127.0.0.1", port: self.port), serverName: "consilium"),
+      logger: logger)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await application.run() }
+      group.addTask {
+        while !Task.isCancelled {
+          try await Task.sleep(for: Self.pendingInterval)
+          _ = await self.service.anchorPending()
+        }
+      }
+      try await group.next()
+      group.cancelAll()
+    }
+  }
+
+  /// How often what could not be anchored is tried again.
+  private static let pendingInterval = Duration.seconds(15)
+
+  private func answer(_ request: Request) async throws -> Response {
+    let bytes: [UInt8]
+    do { bytes = try await body(request, max: FHIRService.bodyBytesMax) } catch {
+      let failure = FHIRFailure(
+        413, "too-costly", "the body is over \(FHIRService.bodyBytesMax) bytes; send it in parts")
+      return Self.response(FHIRResponse(status: 413, body: failure.outcome))
+    }
+    // The browser's own pages are the only ones that a browser may show this to.
+    if let origin = request.headers[.origin], URL(string: origin)?.host != "127.0.0.1" {
+      let failure = FHIRFailure(403, "forbidden", "pages of \(origin) may not use this interface")
+      return Self.response(FHIRResponse(status: 403, body: failure.outcome))
+    }
+    let path = request.uri.path.split(separator: "/").dropFirst()
+    var asked = FHIRRequest(
+      method: request.method.rawValue, path: path.map { String($0).removingPercentEncoding ?? String($0) },
+      query: FHIRURL.parameters(request.uri.query ?? ""), body: bytes)
+    asked.ifMatch = request.headers[.ifMatch]
+    asked.ifNoneExist = HTTPField.Name("If-None-Exist").flatMap { request.headers[$0] }
+    asked.prefer = HTTPField.Name("Prefer").flatMap { request.headers[$0] }
+    if asked.method == "POST", asked.path.last == "_search" {
+      asked.query += FHIRURL.parameters(String(decoding: bytes, as: UTF8.self))
+      asked.body = []
+    }
+    var response = await self.service.handle(asked)
+    if let version = response.version, request.headers[.ifNoneMatch] == "W/\"\(version)\"", asked.method == "GET" {
+      (response.status, response.body) = (304, nil)
+    }
+    return Self.response(response, base: self.base)
+  }
+
+  /// Where clients reach it.
+  private var base: String { Self.base(port: self.port) }
+  /// Where clients reach the server of a port.
+  public static func base(port: Int) -> String { "http://127.0.0.1:\(port)/fhir" }
+
+  private static func response(_ answer: FHIRResponse, base: String = "") -> Response {
+    var headers: HTTPFields = [.cacheControl: "no-store"]
+    if answer.body != nil { headers[.contentType] = "application/fhir+json; charset=utf-8" }
+    if let version = answer.version { headers[.eTag] = "W/\"\(version)\"" }
+    if let updated = answer.updated { headers[.lastModified] = Self.httpDate(updated) }
+    if let location = answer.location { headers[.location] = "\(base)/\(location)" }
+    if let anchor = answer.anchor, let name = HTTPField.Name("X-Consilium-Record") { headers[name] = anchor }
+    let bytes = answer.body?.canonicalBytes ?? []
+    return Response(
+      status: .init(code: answer.status), headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
+  }
+
+  private static func httpDate(_ time: Timestamp) -> String {
+    let formatter = DateFormatter()
+    formatter.locale = Locale(identifier: "en_US_POSIX")
+    formatter.timeZone = TimeZone(identifier: "GMT")
+    formatter.dateFormat = "EEE, dd MMM yyyy HH:mm:ss 'GMT'"
+    return formatter.string(from: Date(timeIntervalSince1970: Double(time.milliseconds) / 1000))
+  }
+}
+
+/// Seals resources for a patient's account and anchors them through the node.
+public struct RecordAnchorer: RecordAnchoring {
+  private let service: any NodeService
+
+  /// An anchorer of a node's hospital.
+  public init(service: any NodeService) { self.service = service }
+
+  /// Seals and anchors resources of a patient's account, all in one go; a record a resource, nil where the ledger
+  /// refused.
+  ///
+  /// - Throws: `ServiceRefusal` where there is no such account or nothing is ordered.
+  public func anchor(_ resources: [[UInt8]], of account: Digest, supersedes: [Digest?]) async throws -> [Digest?] {
+    guard let patient = await self.service.account(account), patient.kind == .patient else {
+      throw ServiceRefusal.notFound("patient account")
+    }
+    let readers = SealedRecord.Readers(patient: patient.sealingKey, hospital: self.service.member.sealingKey)
+    var records: [AnchoredRecord] = []
+    for (index, bytes) in resources.enumerated() {
+      guard let resource = try FHIRResource.read(bytes).first else { throw ServiceRefusal.badRequest("no resource") }
+      let draft = RecordDraft(
+        resource, patient: account, hospital: self.service.member.id, network: self.service.genesis.network,
+        salt: SecureRandom.bytes(HashLock.saltLengthBytes), supersedes: supersedes[index])
+      guard let sealed = draft.seal(key: SecureRandom.bytes(SecretStream.keyLengthBytes), to: readers) else {
+        throw ServiceRefusal.badRequest("over \(SealedRecord.plaintextBytesMax) bytes, or the account's key is none")
+      }
+      records.append(AnchoredRecord(anchor: sealed.anchor, sealed: sealed.sealed))
+    }
+    let receipts = try await self.service.anchor(records)
+    return zip(records, receipts).map { $1.outcome == .applied ? $0.anchor.record : nil }
+  }
+}

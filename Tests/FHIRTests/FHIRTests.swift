@@ -1,0 +1,275 @@
+import FHIR
+import HealthRecords
+import Primitives
+import Synchronization
+import Testing
+
+/// A store that keeps everything in memory.
+final class MemoryResources: ResourceStore {
+  private let kept = Mutex<[StoredResource]>([])
+
+  func latest(_ each: (StoredResource) -> Void) {
+    var last: [String: StoredResource] = [:]
+    for resource in self.kept.withLock({ $0 }) { last[resource.name] = resource }
+    for name in last.keys.sorted() { if let resource = last[name] { each(resource) } }
+  }
+  func versions(type: String, id: String) -> [StoredResource] {
+    self.kept.withLock { $0.filter { $0.type == type && $0.id == id } }
+  }
+  func write(_ resources: [StoredResource]) {
+    self.kept.withLock { kept in
+      for resource in resources {
+        kept.removeAll { $0.name == resource.name && $0.version == resource.version }
+        kept.append(resource)
+      }
+    }
+  }
+}
+
+/// A ledger that remembers what it was given, or cannot be reached.
+final class FakeLedger: RecordAnchoring {
+  struct Unreachable: Error {}
+  let anchored = Mutex<[(body: [UInt8], supersedes: Digest?)]>([])
+  let isReachable = Atomic<Bool>(true)
+
+  func anchor(_ resources: [[UInt8]], of account: Digest, supersedes: [Digest?]) async throws -> [Digest?] {
+    guard self.isReachable.load(ordering: .relaxed) else { throw Unreachable() }
+    return self.anchored.withLock { anchored in
+      zip(resources, supersedes).map { body, earlier in
+        anchored.append((body, earlier))
+        return Digest(words: (UInt64(anchored.count), 0, 0, 1))
+      }
+    }
+  }
+}
+
+/// A service with what is around it.
+struct FHIRBench {
+  let store = MemoryResources()
+  let ledger = FakeLedger()
+  let service: FHIRService
+  static let account = String(repeating: "ab", count: 32)
+
+  init() throws {
+    let count = Atomic<UInt8>(0)
+    let box = Box(count)
+    self.service = try FHIRService(
+      store: self.store, anchoring: self.ledger, base: "http://h/fhir",
+      now: { Timestamp(milliseconds: 1_750_000_000_000) },
+      entropy: { length in Array(repeating: 0, count: length - 1) + [box.next()] })
+  }
+
+  final class Box: Sendable {
+    private let count: Atomic<UInt8>
+    init(_ count: consuming Atomic<UInt8>) { self.count = count }
+    func next() -> UInt8 { self.count.wrappingAdd(1, ordering: .relaxed).newValue }
+  }
+
+  func send(_ method: String, _ url: String, _ body: String = "", ifMatch: String? = nil, ifNoneExist: String? = nil)
+    async -> FHIRResponse
+  {
+    let halves = url.split(separator: "?", maxSplits: 1).map(String.init)
+    var request = FHIRRequest(
+      method: method, path: (halves.first ?? "").split(separator: "/").map(String.init),
+      query: halves.count == 2 ? FHIRURL.parameters(halves[1]) : [], body: Array(body.utf8))
+    (request.ifMatch, request.ifNoneExist) = (ifMatch, ifNoneExist)
+    return await self.service.handle(request)
+  }
+
+  /// The identifiers that a search finds, in its order.
+  func found(_ url: String) async -> [String] {
+    let bundle = await self.send("GET", url).body
+    return (bundle?["entry"]?.items ?? []).compactMap { $0["resource"]?["id"]?.text }
+  }
+
+  func put(_ json: String) async {
+    guard let value = try? CanonicalJSON(Array(json.utf8)), let type = value["resourceType"]?.text,
+      let id = value["id"]?.text
+    else {
+      Issue.record("no resource: \(json)")
+      return
+    }
+    let response = await self.send("PUT", "\(type)/\(id)", json)
+    #expect(response.status == 201 || response.status == 200, "\(response.body?["issue"] as Any)")
+  }
+
+  static func observation(_ id: String, _ more: String) -> String {
+    #"{"resourceType":"Observation","id":"\#(id)","status":"final",\#(more)}"#
+  }
+}
+
+@Suite("FHIR")
+struct FHIRTests {
+  @Test("A number keeps its zeros, versions count, an old one can be read, a deleted one is gone")
+  func versions() async throws {
+    let bench = try FHIRBench()
+    await bench.put(FHIRBench.observation("a", #""code":{"text":"x"},"valueQuantity":{"value":1.50}"#))
+    await bench.put(FHIRBench.observation("a", #""code":{"text":"x"},"valueQuantity":{"value":1.5}"#))
+    let first = await bench.send("GET", "Observation/a/_history/1")
+    #expect(first.body?["valueQuantity"]?["value"] == .number("1.50"))
+    #expect(await bench.send("GET", "Observation/a").version == 2)
+    #expect(await bench.send("DELETE", "Observation/a").status == 204)
+    #expect(await bench.send("GET", "Observation/a").status == 410)
+    #expect(await bench.send("GET", "Observation/b").status == 404)
+    #expect(await bench.found("Observation").isEmpty)
+    #expect(await bench.send("GET", "Observation/a/_history").body?["total"] == .number("3"))
+  }
+
+  @Test("Of two that change one version, the second is told so, also inside a transaction, and nothing is lost")
+  func conflicts() async throws {
+    let bench = try FHIRBench()
+    await bench.put(#"{"resourceType":"Patient","id":"p","active":true}"#)
+    let change = #"{"resourceType":"Patient","id":"p","active":false}"#
+    #expect(await bench.send("PUT", "Patient/p", change, ifMatch: #"W/"1""#).status == 200)
+    #expect(await bench.send("PUT", "Patient/p", change, ifMatch: #"W/"1""#).status == 412)
+    let bundle = """
+      {"resourceType":"Bundle","type":"transaction","entry":[
+       {"resource":{"resourceType":"Patient","active":true},"request":{"method":"POST","url":"Patient"}},
+       {"resource":\(change),"request":{"method":"PUT","url":"Patient/p","ifMatch":"W/\\"1\\""}}]}
+      """
+    let answer = await bench.send("POST", "", bundle)
+    #expect(answer.status == 412)
+    #expect(answer.body?["issue"]?.items?.first?["expression"]?.items?.first?.text == "Bundle.entry[1]")
+    #expect(await bench.found("Patient") == ["p"], "the first entry was not written either")
+  }
+
+  @Test("Entries of a transaction refer to one another and to what conditions name; a condition must name one")
+  func references() async throws {
+    let bench = try FHIRBench()
+    await bench.put(#"{"resourceType":"Practitioner","id":"dr","identifier":[{"system":"npi","value":"7"}]}"#)
+    func bundle(_ condition: String) -> String {
+      """
+      {"resourceType":"Bundle","type":"transaction","entry":[
+       {"fullUrl":"urn:uuid:1","resource":{"resourceType":"Observation","status":"final","code":{"text":"x"},
+        "subject":{"reference":"urn:uuid:2"},"performer":[{"reference":"\(condition)"}]},
+        "request":{"method":"POST","url":"Observation"}},
+       {"fullUrl":"urn:uuid:2","resource":{"resourceType":"Patient"},"request":{"method":"POST","url":"Patient"}}]}
+      """
+    }
+    #expect(await bench.send("POST", "", bundle("Practitioner?identifier=npi|7")).status == 200)
+    let patient = await bench.found("Patient")[0]
+    let observation = await bench.send("GET", "Observation").body?["entry"]?.items?.first?["resource"]
+    #expect(observation?["subject"]?["reference"]?.text == "Patient/\(patient)")
+    #expect(observation?["performer"]?.items?.first?["reference"]?.text == "Practitioner/dr")
+    #expect(await bench.send("POST", "", bundle("Practitioner?identifier=npi|8")).status == 412)
+    #expect(await bench.send("POST", "", bundle("urn:uuid:9")).status == 400)
+    #expect(await bench.found("Patient").count == 1)
+  }
+
+  @Test("What exists is not made again; two that match are not guessed between")
+  func conditionalCreate() async throws {
+    let bench = try FHIRBench()
+    let one = #"{"resourceType":"Patient","identifier":[{"system":"a","value":"b"}]}"#
+    #expect(await bench.send("POST", "Patient", one, ifNoneExist: "identifier=a|b").status == 201)
+    #expect(await bench.send("POST", "Patient", one, ifNoneExist: "identifier=a|b").status == 200)
+    #expect(await bench.send("POST", "Patient", one).status == 201)
+    #expect(await bench.send("POST", "Patient", one, ifNoneExist: "identifier=a|b").status == 412)
+  }
+
+  @Test(
+    "Searches by every kind of value, with modifiers, alternatives and prefixes",
+    arguments: [
+      ("code=8302-2", "a b"), ("code=http://loinc.org|8302-2", "a"), ("code=|8302-2", "b"), ("code=other|", "c"),
+      ("code:not=8302-2", "c"), ("subject=Patient/p", "a b"), ("patient=p", "a b"), ("subject:Patient=q", "c"),
+      ("subject=http://h/fhir/Patient/q", "c"), ("date=2024", "a b"), ("date=2024-05-01", "a"),
+      ("date=gt2024-05-01", "b c"),
+      ("date=ge2024-05-01&date=lt2024-12", "a"), ("date=sa2024", "c"), ("date=2024-05-01T12:00:00%2B02:00", "a"),
+      ("value-quantity=1.8", "a"), ("value-quantity=gt1.8", "b"), ("value-quantity=1.8|u|m", "a"),
+      ("value-quantity=1.8|u|cm", ""), ("code=8302-2,zzz", "a b c"), ("value-quantity:missing=true", "c"),
+      ("patient.name=åsa", "a b"), ("patient.gender=male", "c"), ("subject:Patient.family:exact=Ek", "a b"),
+      ("_id=b,c", "b c"), ("_sort=-date", "c b a"), ("_sort=_id&_count=1&_offset=1", "b"), ("value-string=arg", "c"),
+      ("value-string:contains=RGER", "c"), ("value-string:exact=ärger", ""),
+    ])
+  func search(_ query: String, _ expected: String) async throws {
+    let bench = try FHIRBench()
+    await bench.put(
+      #"{"resourceType":"Patient","id":"p","gender":"female","name":[{"family":"Ek","given":["Asa"]}]}"#)
+    await bench.put(#"{"resourceType":"Patient","id":"q","gender":"male"}"#)
+    await bench.put(
+      FHIRBench.observation(
+        "a",
+        #""code":{"coding":[{"system":"http://loinc.org","code":"8302-2"}]},"subject":{"reference":"Patient/p"},"#
+          + #""effectiveDateTime":"2024-05-01T12:00:00+02:00","valueQuantity":{"value":1.80,"system":"u","code":"m"}"#))
+    await bench.put(
+      FHIRBench.observation(
+        "b",
+        #""code":{"coding":[{"code":"8302-2"}]},"subject":{"reference":"http://h/fhir/Patient/p"},"#
+          + #""effectivePeriod":{"start":"2024-12-01","end":"2024-12-03"},"valueQuantity":{"value":1.9}"#))
+    await bench.put(
+      FHIRBench.observation(
+        "c",
+        #""code":{"coding":[{"system":"other","code":"zzz"}]},"subject":{"reference":"Patient/q"},"#
+          + #""effectiveDateTime":"2025","valueString":"Ärger""#))
+    #expect(await bench.found("Observation?\(query)").joined(separator: " ") == expected, "\(query)")
+  }
+
+  @Test("Pages together are everything, once, and say how many there are")
+  func paging() async throws {
+    let bench = try FHIRBench()
+    for number in 0..<25 { await bench.put(#"{"resourceType":"Patient","id":"p\#(number)"}"#) }
+    var url = "Patient?_count=10"
+    var seen: [String] = []
+    while true {
+      let body = await bench.send("GET", url).body
+      #expect(body?["total"] == .number("25"))
+      seen += (body?["entry"]?.items ?? []).compactMap { $0["resource"]?["id"]?.text }
+      let next = body?["link"]?.items?.first { $0["relation"]?.text == "next" }
+      guard let link = next?["url"]?.text else { break }
+      url = String(link.dropFirst("http://h/fhir/".count))
+    }
+    #expect(seen.count == 25)
+    #expect(Set(seen).count == 25)
+  }
+
+  @Test(
+    "What was written of a patient before is anchored when the patient is linked, and again once the ledger answers")
+  func anchoring() async throws {
+    let bench = try FHIRBench()
+    await bench.put(#"{"resourceType":"Patient","id":"p"}"#)
+    await bench.put(FHIRBench.observation("a", #""code":{"text":"x"},"subject":{"reference":"Patient/p"}"#))
+    await bench.put(FHIRBench.observation("z", #""code":{"text":"of nobody"}"#))
+    #expect(bench.ledger.anchored.withLock { $0.count } == 0)
+    let link = #"{"system":"\#(FHIRService.accountSystem)","value":"\#(FHIRBench.account)"}"#
+    await bench.put(#"{"resourceType":"Patient","id":"p","identifier":[\#(link)]}"#)
+    #expect(bench.ledger.anchored.withLock { $0.count } == 2, "the patient and the observation")
+    let first = await bench.send("GET", "Observation/a").anchor
+    await bench.put(FHIRBench.observation("a", #""code":{"text":"y"},"subject":{"reference":"Patient/p"}"#))
+    let superseded = bench.ledger.anchored.withLock { $0.last?.supersedes?.description }
+    #expect(superseded == first, "the amendment names what it supersedes")
+    bench.ledger.isReachable.store(false, ordering: .relaxed)
+    let stored = await bench.send(
+      "PUT", "Observation/b", FHIRBench.observation("b", #""code":{"text":"x"},"subject":{"reference":"Patient/p"}"#))
+    #expect(stored.status == 201)
+    #expect(stored.anchor?.hasPrefix("pending") == true)
+    bench.ledger.isReachable.store(true, ordering: .relaxed)
+    #expect(await bench.service.anchorPending() == 1)
+    #expect(await bench.send("GET", "Observation/b").anchor?.hasPrefix("pending") == false)
+    #expect(await bench.service.anchorPending() == 0)
+  }
+
+  @Test(
+    "What is malformed is refused with what is wrong and where, and changes nothing",
+    arguments: [
+      ("POST", "Observation", "[[", 400), ("POST", "Observation", #"{"a":1,"a":2}"#, 400),
+      ("POST", "Observation", #"{"resourceType":"Patient"}"#, 400), ("POST", "Nothing", "{}", 404),
+      ("POST", "Observation", #"{"resourceType":"Observation","status":"final"}"#, 422),
+      ("POST", "Patient", #"{"resourceType":"Patient","gender":"m"}"#, 422),
+      ("POST", "Patient", #"{"resourceType":"Patient","name":{"family":"x"}}"#, 422),
+      ("POST", "Patient", #"{"resourceType":"Patient","nmae":[]}"#, 422),
+      ("POST", "Patient", #"{"resourceType":"Patient","active":null}"#, 422),
+      ("PUT", "Patient/a_b", #"{"resourceType":"Patient","id":"a_b"}"#, 400),
+      ("PUT", "Patient/a", #"{"resourceType":"Patient","id":"b"}"#, 400),
+      ("PATCH", "Patient/a", "", 405), ("GET", "Observation?date=yesterday", "", 400),
+      ("GET", "Observation?_count=x", "", 400), ("GET", "Observation?code.x=1", "", 400),
+      ("DELETE", "Patient", "", 412), ("POST", "", #"{"resourceType":"Bundle","type":"message"}"#, 400),
+      ("POST", "", #"{"resourceType":"Bundle","type":"transaction","entry":[{}]}"#, 400),
+    ])
+  func malformed(_ method: String, _ url: String, _ body: String, _ status: Int) async throws {
+    let bench = try FHIRBench()
+    let answer = await bench.send(method, url, body)
+    #expect(answer.status == status)
+    #expect(answer.body?["resourceType"]?.text == "OperationOutcome")
+    #expect(answer.body?["issue"]?.items?.first?["diagnostics"]?.text?.isEmpty == false)
+    #expect(await bench.found("Patient").isEmpty)
+  }
+}
