@@ -136,6 +136,7 @@ let package = Package(
       uses: ["Gossip", "HealthRecords", "Ledger", "Messages", "NodeCore", "Primitives", "Signing", "Wire"]),
     tests("Telemetry", uses: ["Telemetry"]),
     tests("Gossip", uses: ["Gossip", "Primitives", "Signing"]),
+    tests("Gateway", uses: ["Gateway"]),
     tests("FHIR", uses: ["FHIR", "HealthRecords", "Primitives"]),
     tests("Discovery", uses: ["Discovery", "Primitives", "Signing"]),
     tests("HealthRecords", uses: ["HealthRecords", "Messages", "Primitives", "Rules", "Signing", "Wire"]),

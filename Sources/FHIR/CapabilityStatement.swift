@@ -17,10 +17,22 @@ enum CapabilityStatement {
           .members([
             ("mode", .string("server")),
             ("interaction", .array(["transaction", "batch"].map { .members([("code", .string($0))]) })),
-            ("resource", .array(SearchParameter.types.map { self.resource($0) })),
+            (
+              "resource",
+              .array(
+                SearchParameter.types.map { self.resource($0) } + ["AuditEvent", "Consent"].map { self.view($0) })
+            ),
           ])
         ])
       ),
+    ])
+  }
+
+  /// What the ledger itself says: read only, of one patient at a time.
+  private static func view(_ type: String) -> CanonicalJSON {
+    .members([
+      ("type", .string(type)), ("interaction", .array([.members([("code", .string("search-type"))])])),
+      ("searchParam", .array([.members([("name", .string("patient")), ("type", .string("reference"))])])),
     ])
   }
 

@@ -50,6 +50,14 @@ public protocol RecordAnchoring: Sendable {
   func anchor(_ resources: [[UInt8]], of account: Digest, supersedes: [Digest?]) async throws -> [Digest?]
 }
 
+/// What the ledger itself says of a patient.
+public protocol LedgerViews: Sendable {
+  /// An account's consents, as `Consent`.
+  func consents(of account: Digest, patient: String) async -> [CanonicalJSON]
+  /// The access history, as `AuditEvent`.
+  func accesses(of account: Digest, patient: String) async -> [CanonicalJSON]
+}
+
 /// A hospital's FHIR R4 interface: its EHR writes and reads resources; each of a linked patient is sealed and anchored.
 ///
 /// A patient is linked to an account by an identifier of `accountSystem`. What is written before is stored here,
@@ -62,6 +70,7 @@ public actor FHIRService {
 
   private let store: any ResourceStore
   private let anchoring: any RecordAnchoring
+  private let ledger: (any LedgerViews)?
   private let now: @Sendable () -> Timestamp
   private let entropy: @Sendable (Int) -> [UInt8]
   /// Where clients reach it, for links.
@@ -70,10 +79,12 @@ public actor FHIRService {
 
   /// A service over a store; reads everything that it holds.
   public init(
-    store: any ResourceStore, anchoring: any RecordAnchoring, base: String, now: @escaping @Sendable () -> Timestamp,
+    store: any ResourceStore, anchoring: any RecordAnchoring, ledger: (any LedgerViews)? = nil, base: String,
+    now: @escaping @Sendable () -> Timestamp,
     entropy: @escaping @Sendable (Int) -> [UInt8]
   ) throws {
     (self.store, self.anchoring, self.base, self.now, self.entropy) = (store, anchoring, base, now, entropy)
+    self.ledger = ledger
     var held: [StoredResource] = []
     try store.latest { held.append($0) }
     for resource in held.sorted(by: { $0.ordinal < $1.ordinal }) { self.index.put(resource) }
@@ -93,6 +104,8 @@ public actor FHIRService {
     switch (request.method, path.count) {
     case ("GET", 1) where path[0] == "metadata": return FHIRResponse(body: CapabilityStatement.of(base: self.base))
     case ("POST", 0): return try await self.bundle(try Self.read(request.body), prefer: request.prefer)
+    case ("GET", 1) where path[0] == "Consent" || path[0] == "AuditEvent":
+      return try await self.ledgerView(path[0], request.query)
     case ("GET", 1): return try self.search(path[0], request.query, prefer: request.prefer)
     case ("POST", 2) where path[1] == "_search":
       return try self.search(path[0], request.query, prefer: request.prefer)
@@ -113,6 +126,36 @@ public actor FHIRService {
         request.method == "PATCH" ? 405 : 404, "not-supported",
         "\(request.method) \(path.joined(separator: "/")) is not supported; see \(self.base)/metadata")
     }
+  }
+
+  /// Consents and accesses, as the ledger has them, newest first.
+  private func ledgerView(
+    _ type: String, _ query: [(name: String, value: String)]
+  ) async throws -> FHIRResponse {
+    guard let asked = query.first(where: { $0.name == "patient" || $0.name == "subject" })?.value else {
+      throw FHIRFailure(400, "required", "say of whom: \(type)?patient=ID", at: "patient")
+    }
+    let id = String(SearchValue.local(asked).split(separator: "/").last ?? "")
+    guard let account = self.account(ofPatient: id), let ledger else {
+      throw FHIRFailure(
+        404, "not-found", "Patient/\(id) is not linked to an account: give it an identifier of \(Self.accountSystem)")
+    }
+    let views =
+      type == "Consent"
+      ? await ledger.consents(of: account, patient: id) : await ledger.accesses(of: account, patient: id)
+    let page = try SearchQuery(type: "Patient", query.filter { $0.name == "_count" || $0.name == "_offset" })
+    let entries = views.reversed().dropFirst(page.offset).prefix(page.count).map { view in
+      CanonicalJSON.members([
+        ("fullUrl", .string("\(self.base)/\(type)/\(view["id"]?.text ?? "")")), ("resource", view),
+        ("search", .members([("mode", .string("match"))])),
+      ])
+    }
+    var links = [("self", "\(self.base)/\(type)?patient=\(id)")]
+    if page.offset + page.count < views.count {
+      links.append(
+        ("next", "\(self.base)/\(type)?patient=\(id)&_count=\(page.count)&_offset=\(page.offset + page.count)"))
+    }
+    return FHIRResponse(body: self.bundle("searchset", Array(entries), total: views.count, links: links))
   }
 
   static func known(_ type: String) throws(FHIRFailure) -> String {

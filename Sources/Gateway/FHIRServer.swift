@@ -14,10 +14,13 @@ internal import Signing
 /// The hospital's FHIR R4 interface over HTTP, on this machine only: its EHR is pointed at it.
 public struct FHIRServer: Sendable {
   private let service: FHIRService
+  private let log: TransparencyLog
   private let port: Int
 
-  /// A server for a service on a port of 127.0.0.1.
-  public init(service: FHIRService, port: Int) { (self.service, self.port) = (service, port) }
+  /// A server for a service, and for the node's log, on a port of 127.0.0.1.
+  public init(service: FHIRService, node: any NodeService, port: Int) {
+    (self.service, self.log, self.port) = (service, TransparencyLog(service: node), port)
+  }
 
   /// Serves until the task is cancelled.
   public func run() async throws {
@@ -27,6 +30,10 @@ public struct FHIRServer: Sendable {
     for method in [HTTPRequest.Method.get, .post, .put, .delete, .patch] {
       router.on("/fhir", method: method) { request, _ in try await self.answer(request) }
       router.on("/fhir/**", method: method) { request, _ in try await self.answer(request) }
+    }
+    let log = router.group("log").add(middleware: RefusalMiddleware(inFlight: InFlight()))
+    log.get("**") { [log = self.log] request, _ in
+      try await log.answer(request.uri.path.split(separator: "/").dropFirst().map(String.init))
     }
     let application = Application(
       router: router, configuration: .init(address: .hostname("127.0.0.1", port: self.port), serverName: "consilium"),

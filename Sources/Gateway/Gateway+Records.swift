@@ -130,10 +130,7 @@ extension Gateway {
 
   func addLogRoutes(to router: Router<BasicRequestContext>) {
     let service = self.service
-    router.get("/checkpoint") { _, _ in
-      guard let checkpoint = await service.checkpoint() else { throw ServiceRefusal.notStableYet }
-      return text(checkpoint.note(in: service.genesis.configuration))
-    }
+    router.get("/checkpoint") { _, _ in try await TransparencyLog(service: service).answer(["checkpoint"]) }
     router.get("/v1/proofs/{leaf}") { _, context in
       guard let leaf = context.parameters.get("leaf").flatMap({ UInt64($0) }) else {
         throw ServiceRefusal.badRequest("the leaf is a number")
@@ -155,12 +152,8 @@ extension Gateway {
       for entry in try await service.entries(from: start, count: count) { encoder.blob(entry.encoded) }
       return binary(encoder.bytes)
     }
-    router.get("/tile/{level}/{index}") { _, context in
-      guard let level = context.parameters.get("level").flatMap({ Int($0) }), level >= 0, level < 8,
-        let index = context.parameters.get("index").flatMap({ UInt64($0) }),
-        let hashes = await service.tile(level: level, index: index)
-      else { throw ServiceRefusal.notFound("tile") }
-      return binary(hashes.flatMap(\.bytes))
+    let log = TransparencyLog(service: service)
+    router.get("/tile/**") { request, _ in try await log.answer(request.uri.path.split(separator: "/").map(String.init))
     }
   }
 }

@@ -256,10 +256,11 @@ struct NodeCommand: AsyncParsableCommand {
     do {
       let store = try EncryptedResources(path: config.data + "/fhir", mapSizeMax: config.mapSizeMax, key: key)
       let service = try FHIRService(
-        store: store, anchoring: RecordAnchorer(service: host), base: FHIRServer.base(port: port),
+        store: store, anchoring: RecordAnchorer(service: host), ledger: LedgerResources(service: host),
+        base: FHIRServer.base(port: port),
         now: { Timestamp(milliseconds: UInt64(max(0, Date().timeIntervalSince1970 * 1000))) },
         entropy: { SecureRandom.bytes($0) })
-      return FHIRServer(service: service, port: port)
+      return FHIRServer(service: service, node: host, port: port)
     } catch {
       log.emit(.nodeFailed, ["reason": .text("\(error)")])
       throw Failure(

@@ -169,6 +169,10 @@ struct ProcessTests {
     let linked = try await send("PUT", "/Patient/\(id)", try JSONSerialization.data(withJSONObject: patient)).0
     #expect(linked.statusCode == 200)
     #expect(linked.value(forHTTPHeaderField: "X-Consilium-Record")?.count == 64)
+    for view in ["Consent", "AuditEvent"] {
+      #expect(try await send("GET", "/\(view)?patient=\(id)").0.statusCode == 200)
+      #expect(try await send("GET", "/\(view)").0.statusCode == 400, "of whom?")
+    }
     let observations = "/Observation?patient=\(id)&_count=1"
     let before = try await send("GET", observations).1
     #expect(try place.run(["devnet", "down"] + place.options).status == 0)

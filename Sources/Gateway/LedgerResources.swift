@@ -1,0 +1,154 @@
+public import FHIR
+public import HealthRecords
+internal import Messages
+public import Primitives
+
+/// What the ledger says of a patient, as FHIR resources: consents as `Consent`, every access as `AuditEvent`.
+public struct LedgerResources: LedgerViews {
+  private let service: any NodeService
+
+  /// Views of the ledger of a node.
+  public init(service: any NodeService) { self.service = service }
+
+  /// An account's consents.
+  public func consents(of account: Digest, patient: String) async -> [CanonicalJSON] {
+    await self.service.consents(of: account).map { Self.consent(ConsentView($0.identifier, $0.entry), patient) }
+  }
+
+  /// Who read of an account, when and why, or was refused.
+  public func accesses(of account: Digest, patient: String) async -> [CanonicalJSON] {
+    await self.service.history(of: account).map { self.audit(AccessView(leaf: $0.leaf, $0.entry), patient) }
+  }
+
+  private static func consent(_ view: ConsentView, _ patient: String) -> CanonicalJSON {
+    .members([
+      ("resourceType", .string("Consent")), ("id", .string(view.consent)),
+      ("status", .string(view.revoked == nil ? "active" : "inactive")),
+      ("scope", self.concept("http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy")),
+      ("category", .array([self.concept("http://loinc.org", "59284-0")])),
+      ("patient", .members([("reference", .string("Patient/\(patient)"))])),
+      ("dateTime", .string(view.from)),
+      ("policyRule", self.concept("http://terminology.hl7.org/CodeSystem/consentpolicycodes", "hipaa-auth")),
+      (
+        "provision",
+        .members([
+          ("type", .string(view.kind == "denial" ? "deny" : "permit")),
+          ("period", .members([("start", .string(view.from)), ("end", self.end(of: view).map { .string($0) })])),
+          (
+            "actor",
+            .array([
+              .members([
+                ("role", self.concept("http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP")),
+                ("reference", .members([("display", .string(view.grantee))])),
+              ])
+            ])
+          ),
+          (
+            "purpose",
+            view.purposes.isEmpty ? nil : .array(view.purposes.map { self.coding(self.purposeSystem, $0) })
+          ),
+          ("code", .array([.members([("text", .string(view.scope))])])),
+        ])
+      ),
+    ])
+  }
+
+  /// When it ended, or will; nil for never.
+  private static func end(of view: ConsentView) -> String? {
+    view.revoked ?? (view.until == Timestamp.never.description ? nil : view.until)
+  }
+
+  /// IHE Basic Audit Log Patterns, PatientRead: reading is a request that stands on the chain.
+  private func audit(_ view: AccessView, _ patient: String) -> CanonicalJSON {
+    let site = self.service.member.name
+    return .members([
+      ("resourceType", .string("AuditEvent")), ("id", .string("\(view.leaf)")),
+      (
+        "meta",
+        .members([
+          (
+            "profile",
+            .array([.string("https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.PatientRead")])
+          )
+        ])
+      ),
+      ("type", Self.coding("http://terminology.hl7.org/CodeSystem/audit-event-type", "rest")),
+      ("subtype", .array([Self.coding("http://hl7.org/fhir/restful-interaction", "read")])),
+      ("action", .string("R")), ("recorded", .string(view.time)), ("outcome", .string(view.granted ? "0" : "4")),
+      ("outcomeDesc", .string(view.outcome)),
+      (
+        "purposeOfEvent",
+        view.purpose.isEmpty
+          ? nil
+          : .array(view.purpose.split(separator: ",").map { Self.concept(Self.purposeSystem, String($0)) })
+      ),
+      (
+        "agent",
+        .array([
+          Self.agent("110152", "urn:consilium:account", view.reader, "at hospital \(view.hospital)", isRequestor: true),
+          Self.agent("110153", "urn:consilium:member", "\(self.service.member.id.number)", site, isRequestor: false),
+        ])
+      ),
+      (
+        "source",
+        .members([
+          ("site", .string(site)), ("observer", .members([("display", .string(site))])),
+          ("type", .array([Self.coding("http://terminology.hl7.org/CodeSystem/security-source-type", "4")])),
+        ])
+      ),
+      (
+        "entity",
+        .array(
+          [
+            Self.entity(
+              .members([("reference", .string("Patient/\(patient)"))]), type: "1", role: "1",
+              "http://terminology.hl7.org/CodeSystem/audit-entity-type")
+          ]
+            + view.records.map { record in
+              Self.entity(
+                .members([
+                  (
+                    "identifier",
+                    .members([("system", .string("urn:consilium:record")), ("value", .string(record))])
+                  )
+                ]), type: "2", role: "4", "http://terminology.hl7.org/CodeSystem/audit-entity-type")
+            })
+      ),
+    ])
+  }
+
+  private static let purposeSystem = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+
+  private static func coding(_ system: String, _ code: String) -> CanonicalJSON {
+    .members([("system", .string(system)), ("code", .string(code))])
+  }
+
+  private static func concept(_ system: String, _ code: String) -> CanonicalJSON {
+    .members([("coding", .array([self.coding(system, code)]))])
+  }
+
+  private static func agent(
+    _ role: String, _ system: String, _ who: String, _ display: String, isRequestor: Bool
+  ) -> CanonicalJSON {
+    .members([
+      ("type", self.concept("http://dicom.nema.org/resources/ontology/DCM", role)),
+      (
+        "who",
+        .members([
+          ("identifier", .members([("system", .string(system)), ("value", .string(who))])),
+          ("display", .string(display)),
+        ])
+      ),
+      ("requestor", .bool(isRequestor)),
+    ])
+  }
+
+  private static func entity(
+    _ what: CanonicalJSON, type: String, role: String, _ system: String
+  ) -> CanonicalJSON {
+    .members([
+      ("what", what), ("type", self.coding(system, type)),
+      ("role", self.coding("http://terminology.hl7.org/CodeSystem/object-role", role)),
+    ])
+  }
+}
