@@ -146,8 +146,11 @@ extension SearchQuery.Filter {
       }
       return codes.contains("") ? nil : codes
     case .reference:
-      let references = self.alternatives.map { self.reference($0) }
-      return references.allSatisfy { $0.contains("/") } ? references : nil
+      // An identifier alone may be of any type.
+      return self.alternatives.flatMap { text -> [String] in
+        let reference = self.reference(text)
+        return reference.contains("/") ? [reference] : [reference] + SearchParameter.types.map { "\($0)/\(reference)" }
+      }
     case .string, .date, .quantity, .number, .uri: return nil
     }
   }
