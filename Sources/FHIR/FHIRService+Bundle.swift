@@ -48,13 +48,7 @@ extension FHIRService {
           if let resource = entries[number]["resource"] {
             request.body = try self.resolve(resource, assigned.references).canonicalBytes
           }
-          let before = writes.resources.count
-          let plan = try self.plan(request, into: &writes, assigned: assigned.identifiers[number])
-          let isSecond = writes.resources.dropLast().contains { $0.name == plan.name }
-          if writes.resources.count > before, isSecond {
-            throw FHIRFailure(400, "duplicate", "\(plan.name) is written twice in one transaction")
-          }
-          planned[number] = plan
+          planned[number] = try self.plan(request, into: &writes, assigned: assigned.identifiers[number])
         } catch let failure as FHIRFailure { throw failure.inEntry(number) }
       }
     }

@@ -199,7 +199,7 @@ public actor FHIRService {
 
   /// A version of a resource.
   func stored(_ type: String, _ id: String, _ version: UInt64) throws -> StoredResource? {
-    try self.store.versions(type: type, id: id).first { $0.version == version }
+    try self.store.version(version, type: type, id: id)
   }
 
   private func history(_ type: String, _ id: String) throws -> FHIRResponse {
@@ -305,10 +305,10 @@ public actor FHIRService {
       throw FHIRFailure(422, "structure", faults[0] + more, at: String(faults[0].prefix { $0 != ":" }))
     }
     let name = "\(type)/\(id)"
+    try Self.requireFirst(name, in: writes)
     let before = self.index.row(name)
-    let last = writes.latest(name)?.version ?? before?.version
     try Self.check(request.ifMatch, against: before.flatMap { $0.isDeleted ? nil : $0.version }, name)
-    let version = (last ?? 0) + 1
+    let version = (before?.version ?? 0) + 1
     let updated = self.now()
     let meta = (json["meta"] ?? .members([])).setting("versionId", .string("\(version)"))
       .setting("lastUpdated", .string(updated.description))
@@ -325,6 +325,7 @@ public actor FHIRService {
     _ type: String, _ id: String, _ request: FHIRRequest, into writes: inout Writes
   ) throws -> Planned {
     let name = "\(type)/\(id)"
+    try Self.requireFirst(name, in: writes)
     guard let row = self.index.row(name), !row.isDeleted else {
       return Planned(status: 204, resource: nil, name: name)
     }
@@ -334,6 +335,11 @@ public actor FHIRService {
       record: row.record)
     writes.add(deletion)
     return Planned(status: 204, resource: deletion, name: name)
+  }
+
+  private static func requireFirst(_ name: String, in writes: Writes) throws(FHIRFailure) {
+    guard writes.latest(name) != nil else { return }
+    throw FHIRFailure(400, "duplicate", "\(name) is written twice in one transaction")
   }
 
   private static func check(_ ifMatch: String?, against version: UInt64?, _ name: String) throws(FHIRFailure) {

@@ -40,6 +40,8 @@ public protocol ResourceStore: Sendable {
   func latest(_ each: (StoredResource) -> Void) throws
   /// All versions of a resource, in order.
   func versions(type: String, id: String) throws -> [StoredResource]
+  /// One version of a resource; nil where there is none.
+  func version(_ version: UInt64, type: String, id: String) throws -> StoredResource?
   /// Makes versions durable, all or none.
   func write(_ resources: [StoredResource]) throws
 }
@@ -85,6 +87,7 @@ struct ResourceIndex {
       isDeleted: resource.isDeleted,
       record: resource.record, patient: json.flatMap { Self.patient(of: $0, type: resource.type, id: resource.id) },
       values: values)
+    let earlier = self.row(resource.name)?.values ?? [:]
     let place = self.places[resource.name] ?? self.rows[resource.type]?.count ?? 0
     if place == self.rows[resource.type]?.count ?? 0 {
       self.rows[resource.type, default: []].append(row)
@@ -93,7 +96,8 @@ struct ResourceIndex {
       self.rows[resource.type]?[place] = row
     }
     for (code, found) in values {
-      for key in Set(found.compactMap { Self.key(of: $0) }) {
+      let known = Set((earlier[code] ?? []).compactMap { Self.key(of: $0) })
+      for key in Set(found.compactMap { Self.key(of: $0) }).subtracting(known) {
         self.postings["\(resource.type) \(code) \(key)", default: []].append(place)
       }
     }

@@ -61,9 +61,8 @@ public struct FHIRServer: Sendable {
         413, "too-costly", "the body is over \(FHIRService.bodyBytesMax) bytes; send it in parts")
       return Self.response(FHIRResponse(status: 413, body: failure.outcome))
     }
-    // The browser's own pages are the only ones that a browser may show this to.
-    if let origin = request.headers[.origin], URL(string: origin)?.host != "127.0.0.1" {
-      let failure = FHIRFailure(403, "forbidden", "pages of \(origin) may not use this interface")
+    if let stranger = Self.stranger(request) {
+      let failure = FHIRFailure(403, "forbidden", "pages of \(stranger) may not use this interface")
       return Self.response(FHIRResponse(status: 403, body: failure.outcome))
     }
     let path = request.uri.path.split(separator: "/").dropFirst()
@@ -82,6 +81,17 @@ public struct FHIRServer: Sendable {
       (response.status, response.body) = (304, nil)
     }
     return Self.response(response, base: self.base)
+  }
+
+  /// Another site than this machine, in whose name a browser asks: by its origin, or by a name that leads here (DNS
+  /// rebinding). Nil for everybody else.
+  private static func stranger(_ request: Request) -> String? {
+    let origin = request.headers[.origin]
+    for name in [origin, request.head.authority.map { "http://\($0)" }] {
+      guard let name else { continue }
+      guard let host = URL(string: name)?.host, ["127.0.0.1", "localhost"].contains(host) else { return name }
+    }
+    return nil
   }
 
   /// Where clients reach it.

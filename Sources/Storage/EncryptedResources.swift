@@ -48,6 +48,12 @@ public final class EncryptedResources: ResourceStore {
     return try values.map { try self.open($0) }
   }
 
+  /// One version of a resource; nil where there is none.
+  public func version(_ version: UInt64, type: String, id: String) throws -> StoredResource? {
+    let snapshot = try self.environment.snapshot()
+    return try snapshot.get(self.table, self.name(type, id) + Key.number(version)).map { try self.open($0) }
+  }
+
   /// Makes versions durable, all or none.
   public func write(_ resources: [StoredResource]) throws {
     try self.environment.write { transaction throws(StorageFailure) in

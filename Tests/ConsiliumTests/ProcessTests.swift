@@ -169,6 +169,10 @@ struct ProcessTests {
     let linked = try await send("PUT", "/Patient/\(id)", try JSONSerialization.data(withJSONObject: patient)).0
     #expect(linked.statusCode == 200)
     #expect(linked.value(forHTTPHeaderField: "X-Consilium-Record")?.count == 64)
+    var stranger = URLRequest(url: try #require(URL(string: base + "/Patient")))
+    stranger.setValue("https://elsewhere.example", forHTTPHeaderField: "Origin")
+    let refused = try #require(try await URLSession.shared.data(for: stranger).1 as? HTTPURLResponse)
+    #expect(refused.statusCode == 403, "another site's page asks in the user's browser")
     for view in ["Consent", "AuditEvent"] {
       #expect(try await send("GET", "/\(view)?patient=\(id)").0.statusCode == 200)
       #expect(try await send("GET", "/\(view)").0.statusCode == 400, "of whom?")

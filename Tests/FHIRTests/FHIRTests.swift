@@ -16,6 +16,9 @@ final class MemoryResources: ResourceStore {
   func versions(type: String, id: String) -> [StoredResource] {
     self.kept.withLock { $0.filter { $0.type == type && $0.id == id } }
   }
+  func version(_ version: UInt64, type: String, id: String) -> StoredResource? {
+    self.versions(type: type, id: id).first { $0.version == version }
+  }
   func write(_ resources: [StoredResource]) {
     self.kept.withLock { kept in
       for resource in resources {
@@ -154,6 +157,15 @@ struct FHIRTests {
     #expect(await bench.send("POST", "", bundle("Practitioner?identifier=npi|8")).status == 412)
     #expect(await bench.send("POST", "", bundle("urn:uuid:9")).status == 400)
     #expect(await bench.found("Patient").count == 1)
+  }
+
+  @Test("One resource is written once in a transaction")
+  func twice() async throws {
+    let bench = try FHIRBench()
+    let one = #"{"resource":{"resourceType":"Patient","id":"p"},"request":{"method":"PUT","url":"Patient/p"}}"#
+    let bundle = #"{"resourceType":"Bundle","type":"transaction","entry":[\#(one),\#(one)]}"#
+    #expect(await bench.send("POST", "", bundle).status == 400)
+    #expect(await bench.found("Patient").isEmpty)
   }
 
   @Test("What exists is not made again; two that match are not guessed between")
