@@ -95,7 +95,7 @@ extension FHIRService {
         }
       } catch let failure as FHIRFailure { throw failure.inEntry(number) }
       guard request.method == "POST" || request.method == "PUT" else { continue }
-      let chosen = id ?? self.identifierForEntry()
+      let chosen = id ?? self.freshIdentifier()
       if id == nil { identifiers[number] = chosen }
       guard let fullUrl = entries[number]["fullUrl"]?.text else { continue }
       if references.updateValue("\(type)/\(chosen)", forKey: fullUrl) != nil {

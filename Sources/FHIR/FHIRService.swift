@@ -352,15 +352,13 @@ public actor FHIRService {
     }
   }
 
-  private func freshIdentifier() -> String {
+  /// A random UUID (RFC 9562, version 4).
+  func freshIdentifier() -> String {
     var bytes = self.entropy(16)
     (bytes[6], bytes[8]) = (bytes[6] & 0x0f | 0x40, bytes[8] & 0x3f | 0x80)
     let hex = Array(Hex.encode(bytes))
     return [0..<8, 8..<12, 12..<16, 16..<20, 20..<32].map { String(hex[$0]) }.joined(separator: "-")
   }
-
-  /// An identifier for a resource that an entry of a bundle makes.
-  func identifierForEntry() -> String { self.freshIdentifier() }
 
   /// Makes writes durable, then anchors what belongs to linked patients.
   func commit(_ writes: Writes) async throws -> [String: String] {

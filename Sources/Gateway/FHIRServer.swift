@@ -132,21 +132,8 @@ public struct RecordAnchorer: RecordAnchoring {
   ///
   /// - Throws: `ServiceRefusal` where there is no such account or nothing is ordered.
   public func anchor(_ resources: [[UInt8]], of account: Digest, supersedes: [Digest?]) async throws -> [Digest?] {
-    guard let patient = await self.service.account(account), patient.kind == .patient else {
-      throw ServiceRefusal.notFound("patient account")
-    }
-    let readers = SealedRecord.Readers(patient: patient.sealingKey, hospital: self.service.member.sealingKey)
-    var records: [AnchoredRecord] = []
-    for (index, bytes) in resources.enumerated() {
-      guard let resource = try FHIRResource.read(bytes).first else { throw ServiceRefusal.badRequest("no resource") }
-      let draft = RecordDraft(
-        resource, patient: account, hospital: self.service.member.id, network: self.service.genesis.network,
-        salt: SecureRandom.bytes(HashLock.saltLengthBytes), supersedes: supersedes[index])
-      guard let sealed = draft.seal(key: SecureRandom.bytes(SecretStream.keyLengthBytes), to: readers) else {
-        throw ServiceRefusal.badRequest("over \(SealedRecord.plaintextBytesMax) bytes, or the account's key is none")
-      }
-      records.append(AnchoredRecord(anchor: sealed.anchor, sealed: sealed.sealed))
-    }
+    let read = try resources.flatMap { try FHIRResource.read($0) }
+    let records = try await self.service.seal(read, of: account, supersedes: supersedes)
     let receipts = try await self.service.anchor(records)
     return zip(records, receipts).map { $1.outcome == .applied ? $0.anchor.record : nil }
   }

@@ -37,6 +37,32 @@ public struct ReleaseBody: Codable, Sendable {
   public init(request: String, record: String) { (self.request, self.record) = (request, record) }
 }
 
+extension NodeService {
+  /// Seals resources whose author is the hospital's own system under fresh keys, for a patient's account.
+  ///
+  /// - Throws: `ServiceRefusal` where there is no such account, or one is too large.
+  func seal(
+    _ resources: [FHIRResource], of patient: Digest, supersedes: [Digest?]
+  ) async throws -> [AnchoredRecord] {
+    guard let account = await self.account(patient), account.kind == .patient else {
+      throw ServiceRefusal.notFound("patient account")
+    }
+    let readers = SealedRecord.Readers(patient: account.sealingKey, hospital: self.member.sealingKey)
+    var records: [AnchoredRecord] = []
+    for (index, resource) in resources.enumerated() {
+      let draft = RecordDraft(
+        resource, patient: patient, hospital: self.member.id, network: self.genesis.network,
+        salt: SecureRandom.bytes(HashLock.saltLengthBytes), supersedes: supersedes[index])
+      guard let record = draft.seal(key: SecureRandom.bytes(SecretStream.keyLengthBytes), to: readers) else {
+        throw ServiceRefusal.badRequest(
+          "entry \(index): over \(SealedRecord.plaintextBytesMax) bytes, or the account's key is none")
+      }
+      records.append(AnchoredRecord(anchor: record.anchor, sealed: record.sealed))
+    }
+    return records
+  }
+}
+
 extension Gateway {
   func addRecordRoutes(to router: Router<BasicRequestContext>) {
     let service = self.service
@@ -100,26 +126,13 @@ extension Gateway {
   private static func seal(
     _ bytes: [UInt8], of patient: Digest, supersedes: Digest?, _ service: any NodeService
   ) async throws -> [SealedView] {
-    guard let account = await service.account(patient), account.kind == .patient else {
-      throw ServiceRefusal.notFound("patient account")
-    }
     let resources: [FHIRResource]
     do { resources = try FHIRResource.read(bytes) } catch { throw ServiceRefusal.badRequest("\(error)") }
     guard supersedes == nil || resources.count == 1 else {
       throw ServiceRefusal.badRequest("one resource amends one record, \(resources.count) were sent")
     }
-    let readers = SealedRecord.Readers(patient: account.sealingKey, hospital: service.member.sealingKey)
-    var records: [AnchoredRecord] = []
-    for (index, resource) in resources.enumerated() {
-      let draft = RecordDraft(
-        resource, patient: patient, hospital: service.member.id, network: service.genesis.network,
-        salt: SecureRandom.bytes(HashLock.saltLengthBytes), supersedes: supersedes)
-      guard let record = draft.seal(key: SecureRandom.bytes(SecretStream.keyLengthBytes), to: readers) else {
-        throw ServiceRefusal.badRequest(
-          "entry \(index): over \(SealedRecord.plaintextBytesMax) bytes, or the account's key is none")
-      }
-      records.append(AnchoredRecord(anchor: record.anchor, sealed: record.sealed))
-    }
+    let records = try await service.seal(
+      resources, of: patient, supersedes: Array(repeating: supersedes, count: resources.count))
     let receipts = try await service.anchor(records)
     return zip(zip(resources, records), receipts).map { pair, receipt in
       SealedView(
