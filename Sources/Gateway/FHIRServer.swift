@@ -133,7 +133,8 @@ public struct RecordAnchorer: RecordAnchoring {
   /// - Throws: `ServiceRefusal` where there is no such account or nothing is ordered.
   public func anchor(_ resources: [[UInt8]], of account: Digest, supersedes: [Digest?]) async throws -> [Digest?] {
     let read = try resources.flatMap { try FHIRResource.read($0) }
-    let records = try await self.service.seal(read, of: account, supersedes: supersedes)
+    let readers = try await self.service.readers(of: account)
+    let records = try self.service.seal(read, of: account, to: readers, supersedes: supersedes)
     let receipts = try await self.service.anchor(records)
     return zip(records, receipts).map { $1.outcome == .applied ? $0.anchor.record : nil }
   }

@@ -38,16 +38,22 @@ public struct ReleaseBody: Codable, Sendable {
 }
 
 extension NodeService {
-  /// Seals resources whose author is the hospital's own system under fresh keys, for a patient's account.
+  /// To whom a patient's records are sealed.
   ///
-  /// - Throws: `ServiceRefusal` where there is no such account, or one is too large.
-  func seal(
-    _ resources: [FHIRResource], of patient: Digest, supersedes: [Digest?]
-  ) async throws -> [AnchoredRecord] {
+  /// - Throws: `ServiceRefusal` where there is no such patient's account.
+  func readers(of patient: Digest) async throws -> SealedRecord.Readers {
     guard let account = await self.account(patient), account.kind == .patient else {
       throw ServiceRefusal.notFound("patient account")
     }
-    let readers = SealedRecord.Readers(patient: account.sealingKey, hospital: self.member.sealingKey)
+    return SealedRecord.Readers(patient: account.sealingKey, hospital: self.member.sealingKey)
+  }
+
+  /// Seals resources whose author is the hospital's own system under fresh keys, for a patient's account.
+  ///
+  /// - Throws: `ServiceRefusal` where one is too large.
+  func seal(
+    _ resources: [FHIRResource], of patient: Digest, to readers: SealedRecord.Readers, supersedes: [Digest?]
+  ) throws -> [AnchoredRecord] {
     var records: [AnchoredRecord] = []
     for (index, resource) in resources.enumerated() {
       let draft = RecordDraft(
@@ -126,13 +132,14 @@ extension Gateway {
   private static func seal(
     _ bytes: [UInt8], of patient: Digest, supersedes: Digest?, _ service: any NodeService
   ) async throws -> [SealedView] {
+    let readers = try await service.readers(of: patient)
     let resources: [FHIRResource]
     do { resources = try FHIRResource.read(bytes) } catch { throw ServiceRefusal.badRequest("\(error)") }
     guard supersedes == nil || resources.count == 1 else {
       throw ServiceRefusal.badRequest("one resource amends one record, \(resources.count) were sent")
     }
-    let records = try await service.seal(
-      resources, of: patient, supersedes: Array(repeating: supersedes, count: resources.count))
+    let records = try service.seal(
+      resources, of: patient, to: readers, supersedes: Array(repeating: supersedes, count: resources.count))
     let receipts = try await service.anchor(records)
     return zip(zip(resources, records), receipts).map { pair, receipt in
       SealedView(
