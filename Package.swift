@@ -52,6 +52,7 @@ let package = Package(
       needs: [.product(name: "Crypto", package: "swift-crypto")]),
     target("Merkle", uses: ["Primitives", "Signing"]),
     target("Messages", uses: ["Primitives", "Signing", "Wire"]),
+    target("Threshold", uses: ["Messages", "Primitives", "Signing", "Wire"]),
     target("Ordering", uses: ["Messages", "Primitives", "Signing", "Wire"]),
     target("Rules", uses: ["Messages", "Primitives"]),
     // Floor 2: machines, which never import one another.
@@ -59,7 +60,9 @@ let package = Package(
     target("PBFT", uses: ["Messages", "Ordering", "Primitives", "Signing", "Wire"]),
     target("Raft", uses: ["Messages", "Ordering", "Primitives"]),
     target("Ledger", uses: ["Merkle", "Messages", "Primitives", "Rules", "Signing", "Wire"]),
-    target("HealthRecords", uses: ["Merkle", "Messages", "Primitives", "Rules", "Signing", "Wire"]),
+    target("HealthRecords", uses: ["Merkle", "Messages", "Primitives", "Rules", "Signing", "Threshold", "Wire"]),
+    target("Vaults", uses: ["Messages", "Primitives", "Signing"]),
+    target("Custody", uses: ["Messages", "Primitives", "Signing", "Threshold", "Wire"]),
     target("Sessions", uses: ["Messages", "Primitives", "Signing", "Wire"]),
     target("Gossip", uses: ["Primitives", "Wire"]),
     target("Discovery", uses: ["Primitives", "Signing"]),
@@ -67,8 +70,8 @@ let package = Package(
     target(
       "NodeCore",
       uses: [
-        "Gossip", "HealthRecords", "Lanes", "Ledger", "Messages", "Ordering", "PBFT", "Primitives", "Raft", "Rules",
-        "Sessions", "Signing", "Wire",
+        "Custody", "Gossip", "HealthRecords", "Lanes", "Ledger", "Messages", "Ordering", "PBFT", "Primitives", "Raft",
+        "Rules", "Sessions", "Signing", "Threshold", "Wire",
       ]),
     target("FHIR", uses: ["HealthRecords", "Primitives"]),
     // Floor 4: adapters to the operating system.
@@ -82,22 +85,22 @@ let package = Package(
       ]),
     target(
       "Gateway",
-      uses: ["FHIR", "HealthRecords", "Ledger", "Messages", "Primitives", "Rules", "Signing", "Wire"],
+      uses: ["FHIR", "HealthRecords", "Ledger", "Messages", "Primitives", "Rules", "Signing", "Threshold", "Wire"],
       needs: [.product(name: "Hummingbird", package: "hummingbird")]),
     // Floor 5: the driver joins node and adapters.
     target(
       "Driver",
       uses: [
-        "Discovery", "EventLoop", "Gateway", "Gossip", "HealthRecords", "Ledger", "Merkle", "Messages", "NodeCore",
-        "Ordering",
-        "Primitives", "Rules", "Sessions", "Signing", "Storage", "Telemetry", "Wire",
+        "Custody", "Discovery", "EventLoop", "Gateway", "Gossip", "HealthRecords", "Ledger", "Merkle", "Messages",
+        "NodeCore", "Ordering", "Primitives", "Rules", "Sessions", "Signing", "Storage", "Telemetry", "Threshold",
+        "Vaults", "Wire",
       ]),
     // Floor 6: programs.
     .executableTarget(
       name: "consilium",
       dependencies: [
-        "Discovery", "Driver", "EventLoop", "FHIR", "Gateway", "HealthRecords", "Ledger", "Merkle", "Messages",
-        "NodeCore", "Primitives", "Rules", "Signing", "Storage", "Telemetry", "Wire",
+        "Custody", "Discovery", "Driver", "EventLoop", "FHIR", "Gateway", "HealthRecords", "Ledger", "Merkle",
+        "Messages", "NodeCore", "Primitives", "Rules", "Signing", "Storage", "Telemetry", "Threshold", "Wire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "TOMLKit", package: "TOMLKit"),
@@ -106,8 +109,9 @@ let package = Package(
     .target(
       name: "Simulator",
       dependencies: [
-        "Gossip", "HealthRecords", "Lanes", "Ledger", "Merkle", "Messages", "NodeCore", "Ordering", "PBFT",
-        "Primitives", "Raft", "Rules", "Sessions", "Signing", "Wire",
+        "Custody", "Gossip", "HealthRecords", "Lanes", "Ledger", "Merkle", "Messages", "NodeCore", "Ordering", "PBFT",
+        "Primitives", "Raft", "Rules", "Sessions", "Signing", "Threshold", "Vaults",
+        "Wire",
       ], path: "Simulations/Simulator", swiftSettings: house),
     .target(
       name: "Laboratory",
@@ -139,7 +143,10 @@ let package = Package(
     tests("Gateway", uses: ["Gateway"]),
     tests("FHIR", uses: ["FHIR", "HealthRecords", "Primitives"]),
     tests("Discovery", uses: ["Discovery", "Primitives", "Signing"]),
-    tests("HealthRecords", uses: ["HealthRecords", "Messages", "Primitives", "Rules", "Signing", "Wire"]),
+    tests(
+      "HealthRecords", uses: ["HealthRecords", "Messages", "Primitives", "Rules", "Signing", "Threshold", "Wire"]),
+    tests("Threshold", uses: ["Messages", "Primitives", "Signing", "Threshold", "Wire"]),
+    tests("Vaults", uses: ["Messages", "Primitives", "Signing", "Vaults"]),
     tests(
       "Storage",
       uses: [

@@ -9,8 +9,8 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FLOORS = {
     0: ["CUV", "CLMDB", "CSodium"],
-    1: ["Primitives", "Wire", "Signing", "Merkle", "Messages", "Ordering", "Rules"],
-    2: ["Sessions", "Gossip", "Discovery", "Lanes", "PBFT", "Raft", "Ledger", "HealthRecords", "Vaults"],
+    1: ["Primitives", "Wire", "Signing", "Merkle", "Messages", "Ordering", "Rules", "Threshold"],
+    2: ["Sessions", "Gossip", "Discovery", "Lanes", "PBFT", "Raft", "Ledger", "HealthRecords", "Custody", "Vaults"],
     3: ["NodeCore", "FHIR"],
     4: ["EventLoop", "Gateway", "Storage", "Telemetry"],
     5: ["Driver", "Simulator"],

@@ -26,13 +26,8 @@ struct AccessRun {
 
   private static let patients = 3
   private static let readers = 4
-  private let network = Hash.blake2b("consilium/access-run/v1", [])
-  private let rules = HealthRules()
-  private let configuration: Configuration
+  private var bench = RuleBench(members: 3)
   private var random: SeededGenerator
-  private var state = MemoryState()
-  private var time = Timestamp(milliseconds: 1_000_000)
-  private var leaf: UInt64 = 0
   private var consents: [Int: [Given]] = [:]
   private var records: [Kept] = []
   private var broken: [Int: Int] = [:]
@@ -40,57 +35,17 @@ struct AccessRun {
 
   init(seed: UInt64) {
     self.random = SeededGenerator(seed: seed ^ 0xacce55)
-    let members = (1...3).map { number -> Member in
-      let key = Self.key(100 + number).publicKey
-      return Member(
-        id: MemberID(UInt32(number)), name: "", key: key, checkpointKey: key,
-        registrarKey: Self.key(200 + number).publicKey, sealingKey: .zero, addresses: [])
-    }
-    self.configuration = Configuration(number: ConfigurationNumber(0), members: members)
-  }
-
-  private static func key(_ number: Int) -> SigningKey {
-    guard let key = SigningKey(seed: Hash.blake2b("consilium/access-run/v1", [UInt8(number)]).bytes) else {
-      preconditionFailure("a digest has 32 bytes")
-    }
-    return key
   }
 
   /// Patients are keys 0…, at hospital 1; readers are keys 10…, at hospitals 1 and 2.
   private func hospital(ofReader reader: Int) -> UInt32 { UInt32(1 + reader % 2) }
   private func patientAccount(_ patient: Int) -> Digest {
-    Account.identifier(network: self.network, hospital: MemberID(1), key: Self.key(patient).publicKey)
+    Account.identifier(network: self.bench.network, hospital: MemberID(1), key: RuleBench.key(patient).publicKey)
   }
   private func readerAccount(_ reader: Int) -> Digest {
     Account.identifier(
-      network: self.network, hospital: MemberID(self.hospital(ofReader: reader)), key: Self.key(10 + reader).publicKey)
-  }
-
-  private mutating func execute(
-    _ kind: TransactionKind, _ payload: some WireEncodable, at hospital: UInt32, by signer: Int?
-  ) -> (outcome: OutcomeCode, identifier: Digest) {
-    var nonce = Encoder()
-    nonce.u64(self.leaf)
-    nonce.u32(0)
-    let transaction =
-      signer.map {
-        Transaction(
-          kind: kind.rawValue, hospital: MemberID(hospital), validUntil: .never, nonce: nonce.bytes,
-          payload: payload.encoded, network: self.network, signedBy: Self.key($0))
-      }
-      ?? Transaction(
-        kind: kind.rawValue, hospital: MemberID(hospital), validUntil: .never, nonce: nonce.bytes,
-        payload: payload.encoded)
-    let identifier = transaction.identifier(network: self.network)
-    let context = ExecutionContext(
-      network: self.network, configuration: self.configuration, sequence: SequenceNumber(self.leaf + 1),
-      time: self.time, leaf: self.leaf)
-    var editor = StateEditor(reader: self.state)
-    let outcome = self.rules.execute(transaction, identifier: identifier, in: context, state: &editor)
-    if outcome == .applied { editor.commit() } else { editor.rollBack() }
-    self.state.apply(editor.writes)
-    self.leaf += 1
-    return (outcome, identifier)
+      network: self.bench.network, hospital: MemberID(self.hospital(ofReader: reader)),
+      key: RuleBench.key(10 + reader).publicKey)
   }
 
   /// The first answer that differs from the naive model's; nil where none does.
@@ -98,7 +53,7 @@ struct AccessRun {
     if let failure = self.furnish() { return failure }
     for _ in 0..<150 {
       events += 1
-      self.time = self.time.adding(milliseconds: self.random.below(20_000))
+      self.bench.time = self.bench.time.adding(milliseconds: self.random.below(20_000))
       let failure: String? =
         switch self.random.below(12) {
         case 0, 1, 2: self.giveConsent()
@@ -116,33 +71,33 @@ struct AccessRun {
   private mutating func furnish() -> String? {
     func registration(_ kind: AccountKind, _ key: Int, role: UInt32) -> AccountRegistration {
       AccountRegistration(
-        kind: kind, key: Self.key(key).publicKey, sealingKey: Hash.blake2b("sealing", []), role: role,
+        kind: kind, key: RuleBench.key(key).publicKey, sealingKey: Hash.blake2b("sealing", []), role: role,
         validFrom: .zero, validUntil: Timestamp(milliseconds: 1 << 40))
     }
     for patient in 0..<Self.patients {
-      let made = self.execute(.registerAccount, registration(.patient, patient, role: 0), at: 1, by: 201)
+      let made = self.bench.execute(.registerAccount, registration(.patient, patient, role: 0), at: 1, by: 201)
       guard made.outcome == .applied else { return "RECORDS §2: a patient cannot be registered" }
     }
     for reader in 0..<Self.readers {
       let hospital = self.hospital(ofReader: reader)
-      let made = self.execute(
+      let made = self.bench.execute(
         .registerAccount, registration(.practitioner, 10 + reader, role: UInt32(1 + reader / 2)), at: hospital,
         by: 200 + Int(hospital))
       guard made.outcome == .applied else { return "RECORDS §2: a practitioner cannot be registered" }
     }
     // Old enough to break the glass.
-    self.time = self.time.adding(milliseconds: 90 * 86_400_000)
+    self.bench.time = self.bench.time.adding(milliseconds: 90 * 86_400_000)
     for number in 0..<9 {
       let hashLock = Hash.blake2b("lock", [UInt8(number)])
       let patient = number % Self.patients
       let account = self.patientAccount(patient)
       let record = RecordAnchor.identifier(
-        network: self.network, hospital: MemberID(1), patient: account, hashLock: hashLock)
+        network: self.bench.network, hospital: MemberID(1), patient: account, hashLock: hashLock)
       let category: RecordCategory = number % 2 == 0 ? .observation : .medication
       let anchor = RecordAnchor(
         record: record, patient: account, author: nil, category: category, hashLock: hashLock, address: .zero,
         sizeBytes: 1, capsule: .zero, patientCopy: .zero, supersedes: nil, authorSignature: nil)
-      guard self.execute(.anchorRecord, anchor, at: 1, by: nil).outcome == .applied else {
+      guard self.bench.execute(.anchorRecord, anchor, at: 1, by: nil).outcome == .applied else {
         return "RECORDS §3: a record cannot be anchored"
       }
       self.records.append(Kept(identifier: record, patient: patient, category: category, hospital: 1))
@@ -169,9 +124,9 @@ struct AccessRun {
     let grant = ConsentGrant(
       patient: self.patientAccount(patient), isDenial: self.random.oneIn(5), grantee: grantee, scope: scope,
       purposes: self.random.oneIn(2) ? .treatment : [.treatment, .research],
-      from: self.time, until: self.time.adding(milliseconds: self.random.below(600_000)),
+      from: self.bench.time, until: self.bench.time.adding(milliseconds: self.random.below(600_000)),
       usesMax: self.random.oneIn(2) ? UInt32(1 + self.random.below(2)) : nil)
-    let made = self.execute(.grantConsent, grant, at: 1, by: patient)
+    let made = self.bench.execute(.grantConsent, grant, at: 1, by: patient)
     guard made.outcome == .applied else { return "RECORDS §4: a consent was refused with \(made.outcome.number)" }
     self.consents[patient, default: []].append(Given(identifier: made.identifier, grant: grant))
     return nil
@@ -183,7 +138,7 @@ struct AccessRun {
     let place = Int(self.random.below(UInt64(count)))
     guard let given = self.consents[patient]?[place] else { return nil }
     let revocation = ConsentRevocation(patient: self.patientAccount(patient), consent: given.identifier)
-    let outcome = self.execute(.revokeConsent, revocation, at: 1, by: patient).outcome
+    let outcome = self.bench.execute(.revokeConsent, revocation, at: 1, by: patient).outcome
     self.consents[patient]?[place].isRevoked = true
     return (outcome == .applied) == !given.isRevoked ? nil : "RECORDS §4: revoking gave \(outcome.number)"
   }
@@ -192,7 +147,7 @@ struct AccessRun {
     guard self.random.oneIn(4) else { return nil }
     let place = Int(self.random.below(UInt64(self.records.count)))
     let record = self.records[place]
-    let outcome = self.execute(.eraseRecord, record.identifier, at: 1, by: record.patient).outcome
+    let outcome = self.bench.execute(.eraseRecord, record.identifier, at: 1, by: record.patient).outcome
     self.records[place].isErased = true
     return (outcome == .applied) == !record.isErased ? nil : "RECORDS §3: erasing gave \(outcome.number)"
   }
@@ -208,9 +163,9 @@ struct AccessRun {
     let record = self.records[Int(self.random.below(UInt64(self.records.count)))]
     let purpose: Purposes = self.random.oneIn(3) ? .research : .treatment
     let expected = self.expect(reader, record, purpose)
-    let made = self.execute(
+    let made = self.bench.execute(
       .requestAccess, self.asked(record, purpose), at: self.hospital(ofReader: reader), by: 10 + reader)
-    self.granted.append((made.identifier, record.identifier, self.time, made.outcome == .applied))
+    self.granted.append((made.identifier, record.identifier, self.bench.time, made.outcome == .applied))
     guard (made.outcome == .applied) == expected else {
       return "R1: a request was answered \(made.outcome.number) where the naive model says \(expected ? "yes" : "no")"
     }
@@ -238,7 +193,7 @@ struct AccessRun {
         case .records(let named): named == [record.identifier]
         }
       guard isAddressed, isAbout, given.grant.purposes.contains(purpose) else { continue }
-      let isOpen = given.grant.from <= self.time && self.time <= given.grant.until
+      let isOpen = given.grant.from <= self.bench.time && self.bench.time <= given.grant.until
       if given.grant.isDenial {
         if isOpen { return false }
         continue
@@ -261,10 +216,10 @@ struct AccessRun {
     let reader = 0
     let record = self.records[Int(self.random.below(UInt64(self.records.count)))]
     for _ in 0..<6 {
-      let day = Int(self.time.milliseconds / 86_400_000)
-      let made = self.execute(
+      let day = Int(self.bench.time.milliseconds / 86_400_000)
+      let made = self.bench.execute(
         .breakGlass, self.asked(record, .emergency, reason: 1), at: self.hospital(ofReader: reader), by: 10 + reader)
-      self.granted.append((made.identifier, record.identifier, self.time, made.outcome == .applied))
+      self.granted.append((made.identifier, record.identifier, self.bench.time, made.outcome == .applied))
       let expected = !record.isErased && self.broken[day] ?? 0 < 20
       if made.outcome == .applied { self.broken[day, default: 0] += 1 }
       guard (made.outcome == .applied) == expected else {
@@ -278,11 +233,11 @@ struct AccessRun {
     guard !self.granted.isEmpty else { return nil }
     let asked = self.granted[Int(self.random.below(UInt64(self.granted.count)))]
     let isErased = self.records.contains { $0.identifier == asked.record && $0.isErased }
-    let isInTime = self.time <= asked.at.adding(milliseconds: 600_000)
+    let isInTime = self.bench.time <= asked.at.adding(milliseconds: 600_000)
     let question = ReleaseQuestion(request: asked.request, record: asked.record)
     let isReleased: Bool
     do throws(ReleaseRefusal) {
-      _ = try ReleasePolicy.judge(question, at: self.time, in: self.state)
+      _ = try ReleasePolicy.judge(question, at: self.bench.time, in: self.bench.state)
       isReleased = true
     } catch { isReleased = false }
     let expected = asked.isGranted && !isErased && isInTime

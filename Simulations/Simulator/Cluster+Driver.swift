@@ -1,3 +1,4 @@
+internal import Custody
 internal import HealthRecords
 internal import Ledger
 internal import Lanes
@@ -135,11 +136,31 @@ extension Cluster {
     case .continueExecution:
       self.queue.add(.slice(slot, incarnation: machine.incarnation), at: self.now)
     case .question, .answer: break
+    case .custody(let job): inputs.append(.submitted(self.state(job, slot)))
     case .report(let event):
       self.reports.append((self.now, slot, event))
       if self.isCorrect(slot) { self.examine(event, machine) }
       self.recorder?.reported(event, at: slot, self.now)
       self.onReport?(slot, event)
+    }
+  }
+
+  /// What a member states on the ledger about custody, with bytes that the seed draws.
+  private func state(_ job: CustodyJob, _ slot: Int) -> [[UInt8]] {
+    let machine = self.machines[slot]
+    let secret = machine.keys.custodian(network: self.genesis.network, as: machine.member)
+    var source = SeededGenerator(seed: self.random.next())
+    func bytes(_ count: Int) -> [UInt8] {
+      var out: [UInt8] = []
+      for _ in 0..<count { out.append(UInt8(source.below(256))) }
+      return out
+    }
+    let validUntil = self.moment(slot).wall.adding(milliseconds: self.genesis.limits.transactionLifeMilliseconds / 2)
+    return secret.perform(job, random: bytes).map { statement in
+      statement.transaction(
+        hospital: self.genesis.configuration.members[machine.member].id, validUntil: validUntil,
+        nonce: bytes(Transaction.nonceLengthBytes)
+      ).encoded
     }
   }
 

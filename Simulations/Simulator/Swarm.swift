@@ -170,6 +170,9 @@ public final class SwarmRun {
       parameters.raft.heartbeatInterval = Span.milliseconds(50)
     }
     parameters.executionSliceMax = random.oneIn(3) ? 3 : 1000
+    // One in four makes a custody key besides, whatever is done to the network.
+    var choice = SeededGenerator(seed: seed ^ 0xc057)
+    parameters.isCustodian = choice.oneIn(4)
     let twins = plan.byzantine.keys.sorted().filter { plan.byzantine[$0] == .some(nil) }
     self.cluster = Cluster(
       count: plan.count, seed: random.next(), limits: limits, parameters: parameters, world: world, twins: twins)
@@ -193,15 +196,16 @@ public final class SwarmRun {
     }
   }
 
-  /// The access rules alone, the overlay alone, then the whole network in both phases; the first invariant that does
-  /// not hold ends it.
+  /// The access rules alone, custody alone, the overlay alone, then the whole network in both phases; the first
+  /// invariant that does not hold ends it.
   public func run() -> Report {
     var access = AccessRun(seed: self.seed)
+    var custody = CustodyRun(seed: self.seed)
     var overlay = OverlayRun(seed: self.seed)
     var events = 0
     let failure =
-      access.run(events: &events) ?? overlay.run(events: &events) ?? self.safetyPhase() ?? self.livenessPhase()
-      ?? self.checkHistories()
+      access.run(events: &events) ?? custody.run(events: &events) ?? overlay.run(events: &events)
+      ?? self.safetyPhase() ?? self.livenessPhase() ?? self.checkHistories()
     let correct = self.cluster.correctSlots.first ?? 0
     var faults = self.plan.faults.map(\.rawValue).sorted()
     for member in self.plan.byzantine.keys.sorted() {

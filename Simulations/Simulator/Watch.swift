@@ -90,6 +90,9 @@ public final class Watch {
         self.spoken[Spoken(member: member, kind: kind, view: ballot.view.number, number: number)] != nil
       }
       guard !has(kind), !(kind == .prepare && self.configuration.primary(of: ballot.view) == member) else { continue }
+      // A vote that was cast while nobody was connected was never sent: the replica itself says how far it is.
+      let (isAccepted, isPrepared) = replica.progress(of: SequenceNumber(number))
+      guard kind == .prepare ? !isAccepted : !isPrepared else { continue }
       self.breach =
         "LEDGER §3: member \(member) votes (\(kind.rawValue)) for \(ballot.sequence) in view \(ballot.view) "
         + "before \(number)"

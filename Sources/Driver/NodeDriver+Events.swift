@@ -77,7 +77,8 @@ extension ReceiptWaiters {
 
 extension NodeDriver {
   func executed(_ write: ExecutionWrite, _ receipts: [Receipt]) {
-    self.eraseFromVault(write)
+    self.tendVault(after: write)
+    self.noteCustody(write)
     if self.receipts.count > 0 { for receipt in receipts { self.receipts.resolve(receipt) } }
     self.progress.transactions += UInt64(receipts.count)
     self.progress.total += UInt64(receipts.count)
@@ -91,21 +92,6 @@ extension NodeDriver {
       ])
     self.progress.since = now
     self.progress.transactions = 0
-  }
-
-  /// What the ledger erased goes from this hospital's vault too: ciphertext and both boxes.
-  private func eraseFromVault(_ write: ExecutionWrite) {
-    let own = self.node.configuration.members[self.settings.index].id
-    for change in write.writes where change.key.starts(with: StateKey.records) {
-      guard let value = change.value, let entry = try? RecordEntry.decode(value), entry.isErased, entry.hospital == own
-      else { continue }
-      let (vault, log) = (self.vault, self.log)
-      self.loop.work(
-        { Result { () throws(StorageFailure) in try vault.erase(entry.anchor.record) } },
-        then: { result in
-          if case .failure(let failure) = result { log.emit(.nodeFailed, ["reason": .text("\(failure)")]) }
-        })
-    }
   }
 
   func report(_ event: NodeEvent) {

@@ -1,94 +1,97 @@
-internal import Ordering
 internal import EventLoop
-internal import Ledger
 internal import Discovery
-internal import Foundation
 internal import Gateway
 internal import Gossip
 internal import HealthRecords
 internal import Messages
 internal import NodeCore
 internal import Primitives
-internal import Signing
-internal import Storage
+internal import Sessions
 internal import Telemetry
 internal import Wire
 
 /// A question that waits for its answer.
 struct Question {
   let deadline: Tick
-  let continuation: CheckedContinuation<[UInt8]?, Never>
+  let member: ReplicaIndex
+  /// Called once, with nil where no answer came in time.
+  let answered: ([UInt8]?) -> Void
 }
 
-/// What members ask one another outside the ledger: keys of records that a granted request names.
+/// What members ask one another outside the ledger: sealed records, and what opens those that a granted request names.
 extension NodeDriver {
   /// The most questions that wait for an answer.
-  static let questionsMax = 1024
+  static let questionsMax = 4096
+  /// How long a member may take to answer a question.
+  static let questionTimeout = Span.milliseconds(10_000)
 
-  /// Asks a member and waits; nil where it is not connected or does not answer in time.
+  /// Asks a member; the answer's content, or why there is none.
   func ask(
-    _ member: ReplicaIndex, _ question: [UInt8], timeout: Span, _ continuation: CheckedContinuation<[UInt8]?, Never>
+    _ member: ReplicaIndex, _ question: MemberQuestion,
+    then answered: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void
   ) {
     guard self.byMember[member] != nil, self.questions.count < Self.questionsMax else {
-      return continuation.resume(returning: nil)
+      return answered(.failure(.unreachable))
     }
     let number = self.nextQuestion
     self.nextQuestion += 1
-    self.questions[number] = Question(deadline: self.loop.now + timeout, continuation: continuation)
-    self.give(.said(.question(number, question), to: member))
+    self.questions[number] = Question(
+      deadline: self.loop.now + Self.questionTimeout, member: member,
+      answered: { answer in
+        guard let answer, let first = answer.first else { return answered(.failure(.unreachable)) }
+        guard first == 0 else { return answered(.failure(ReleaseRefusal(rawValue: first) ?? .unreachable)) }
+        answered(.success(Array(answer.dropFirst())))
+      })
+    self.give(.said(.question(number, question.encoded), to: member))
   }
 
-  /// Gives up on questions that nobody answered in time.
+  /// Gives up on questions that nobody answered in time, or whose member is gone.
   func sweepQuestions(at now: Tick) {
-    for (number, question) in self.questions where question.deadline <= now {
+    for (number, question) in self.questions where question.deadline <= now || self.byMember[question.member] == nil {
       self.questions[number] = nil
-      question.continuation.resume(returning: nil)
+      question.answered(nil)
     }
   }
 
+  /// An answer came; only from the member that was asked.
+  func answered(_ number: UInt64, _ bytes: [UInt8], by member: ReplicaIndex) {
+    guard self.questions[number]?.member == member else { return }
+    self.questions.removeValue(forKey: number)?.answered(bytes)
+  }
+
+  /// Answers a member's question; what is no question is not answered.
   func answer(_ bytes: [UInt8], _ number: UInt64, to peer: ReplicaIndex) {
-    guard let question = try? ReleaseQuestion.decode(bytes) else { return }
-    let answer: [UInt8]
-    do throws(ReleaseRefusal) {
-      answer = [0] + (try self.releaseHere(question).encoded)
-      self.log.emit(
-        .keyReleased, ["request": .text(question.request.short), "hospital": .text(self.name(peer))])
-    } catch {
-      answer = [error.rawValue]
-      self.log.emit(.releaseRefused, ["reason": .text("\(error)"), "hospital": .text(self.name(peer))])
+    guard let question = try? MemberQuestion.decode(bytes) else { return }
+    let reply: (Result<[UInt8], ReleaseRefusal>) -> Void = { [unowned self] result in
+      switch result {
+      case .success(let content): self.give(.said(.answer(number, [0] + content), to: peer))
+      case .failure(let refusal): self.give(.said(.answer(number, [refusal.rawValue]), to: peer))
+      }
     }
-    self.give(.said(.answer(number, answer), to: peer))
+    switch question {
+    case .object(let record, let start): self.serveObject(record, from: start, reply)
+    case .keep(let parts): self.keep(parts, question, from: peer, reply)
+    case .hospitalKey(let question):
+      reply(self.released(question, to: peer) { () throws(ReleaseRefusal) in try self.hospitalKey(question).encoded })
+    case .share(let question, let capsule):
+      reply(
+        self.released(question, to: peer) { () throws(ReleaseRefusal) in
+          try self.share(question, capsule: capsule).encoded
+        })
+    }
   }
 
-  /// Releases a record's key after this node's own ledger granted the request, and to nobody else.
-  func releaseHere(_ question: ReleaseQuestion) throws(ReleaseRefusal) -> ReleaseAnswer {
-    let time = self.node.execution.position.time
-    let (ephemeral, entry) = try ReleasePolicy.judge(question, at: time, in: self.state)
-    guard entry.hospital == self.node.configuration.members[self.settings.index].id else { throw .notHere }
-    let kept: SealedRecord?
-    do { kept = try self.vault.record(question.record) } catch { throw .notHere }
-    let custodian = AuthoringHospital(sealingSecret: self.keys.sealingSecret)
-    guard let sealed = kept,
-      let key = custodian.reseal(sealed.capsule, of: question.record, to: ephemeral)
-    else { throw .notHere }
-    let signed = ReleaseAnswer.signedBytes(network: self.settings.genesis.network, question: question, key: key)
-    self.stateRelease(of: question.request)
-    return ReleaseAnswer(sealed: sealed, key: key, signature: self.keys.member.sign(signed))
-  }
-
-  /// States on the ledger, once for each request, that this hospital released keys for it.
-  private func stateRelease(of request: Digest) {
-    let hospital = self.node.configuration.members[self.settings.index].id
-    guard let (_, entry) = AccessEntry.find(request: request, in: self.state), !entry.releases.contains(hospital),
-      self.stated.insert(request).inserted
-    else { return }
-    if self.stated.count > Self.questionsMax { self.stated = [request] }
-    let life = self.settings.genesis.limits.transactionLifeMilliseconds
-    let transaction = Transaction(
-      kind: TransactionKind.recordRelease.rawValue, hospital: hospital,
-      validUntil: self.moment.wall.adding(milliseconds: life / 2),
-      nonce: SecureRandom.bytes(Transaction.nonceLengthBytes), payload: request.encoded)
-    self.give(.submitted([transaction.encoded]))
+  private func released(
+    _ question: ReleaseQuestion, to peer: ReplicaIndex, _ body: () throws(ReleaseRefusal) -> [UInt8]
+  ) -> Result<[UInt8], ReleaseRefusal> {
+    do throws(ReleaseRefusal) {
+      let content = try body()
+      self.log.emit(.keyReleased, ["request": .text(question.request.short), "hospital": .text(self.name(peer))])
+      return .success(content)
+    } catch {
+      self.log.emit(.releaseRefused, ["reason": .text("\(error)"), "hospital": .text(self.name(peer))])
+      return .failure(error)
+    }
   }
 
   func peerStatus(_ index: ReplicaIndex, _ member: Member) -> PeerStatus {

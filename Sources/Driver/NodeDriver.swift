@@ -11,6 +11,7 @@ internal import Rules
 internal import Sessions
 internal import Signing
 public import Storage
+internal import Threshold
 public import Telemetry
 
 /// What a node is started with.
@@ -27,6 +28,7 @@ public struct NodeSettings: Sendable {
   /// Settings of given parts.
   public init(genesis: Genesis, index: ReplicaIndex, listen: (host: String, port: UInt16)) {
     (self.genesis, self.index, self.listen) = (genesis, index, listen)
+    self.parameters.isCustodian = true
   }
 }
 
@@ -64,6 +66,12 @@ public final class NodeDriver {
   var nextQuestion: UInt64 = 0
   /// Requests for which a release was stated since the start.
   var stated: Set<Digest> = []
+  /// This member's shares of custody keys, by generation.
+  var keyShares: [UInt64: KeyShare] = [:]
+  /// Replications that wait for members.
+  var replications: [ReplicationRun] = []
+  /// Bytes of records that members left here and that are not anchored yet.
+  var unanchored: [ReplicaIndex: [Digest: Int]] = [:]
   private var outcomes: [Node.Outcome: UInt64] = [:]
   /// Bytes sent to members since the start.
   public internal(set) var bytesSent: UInt64 = 0
@@ -106,9 +114,10 @@ public final class NodeDriver {
   ///
   /// - Throws: `NetworkFailure` where the port cannot be listened on.
   public func start() throws(NetworkFailure) {
+    // First: where it fails, nothing of this driver is called any more.
+    try self.listen()
     self.timer = self.loop.makeTimer { [unowned self] in self.fireTimers() }
     self.loop.onTurnEnd = { [unowned self] in self.endTurn() }
-    try self.listen()
     self.give(.timerFired)
     self.fireTimers()
   }
@@ -176,8 +185,8 @@ public final class NodeDriver {
       self.executed(write, receipts)
     case .continueExecution: self.executionDue = true
     case .question(let peer, let number, let bytes): self.answer(bytes, number, to: peer)
-    case .answer(_, let number, let bytes):
-      self.questions.removeValue(forKey: number)?.continuation.resume(returning: bytes)
+    case .answer(let peer, let number, let bytes): self.answered(number, bytes, by: peer)
+    case .custody(let job): self.perform(job)
     case .report(let event): self.report(event)
     }
   }
@@ -228,7 +237,7 @@ public final class NodeDriver {
 
   private func setTimer() {
     var next = min(self.node.deadline, self.connectionDeadline)
-    if let dial = self.dialler.deadline { next = min(next, dial) }
+    for tick in [self.dialler.deadline, self.replicationDeadline] { if let tick { next = min(next, tick) } }
     if self.receipts.count > 0 || !self.questions.isEmpty { next = min(next, self.receipts.nextSweep) }
     self.timer?.set(to: next)
   }
@@ -240,6 +249,7 @@ public final class NodeDriver {
     self.stepDialler(.timerFired)
     self.receipts.sweep(at: now)
     self.sweepQuestions(at: now)
+    self.fireReplicationTimers(at: now)
   }
 
   private func serve(_ request: BlockRequest, to peer: ReplicaIndex) {

@@ -16,9 +16,9 @@ internal import Wire
 
 /// A running node as the rest of the process sees it: an actor whose executor is the loop's thread.
 public actor NodeHost: NodeService {
-  private let loop: EventLoop
-  private let log: Log
-  private let vault: Vault
+  let loop: EventLoop
+  let log: Log
+  let vault: Vault
   private let started: ContinuousClock.Instant
   private var driver: NodeDriver?
   private var startMilliseconds: UInt64 = 0
@@ -29,8 +29,6 @@ public actor NodeHost: NodeService {
   public nonisolated let member: Member
   /// How long a submission waits for its execution.
   private static let submitTimeout = Span.milliseconds(30_000)
-  /// How long a member may take to answer a question.
-  private static let questionTimeout = Span.milliseconds(10_000)
 
   /// Jobs of this actor run on the loop's thread.
   public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe self.loop.asUnownedSerialExecutor() }
@@ -109,6 +107,7 @@ public actor NodeHost: NodeService {
     status.cpuMicroseconds = ProcessUsage.cpuMicroseconds
     status.residentBytes = ProcessUsage.residentBytes
     status.startMilliseconds = self.startMilliseconds
+    status.custody = self.custodyView
     status.dispositions = driver.dispositions
     return status
   }
@@ -183,12 +182,16 @@ public actor NodeHost: NodeService {
 
   /// Stores sealed records in the vault, and then anchors them.
   public func anchor(_ records: [AnchoredRecord]) async throws(ServiceRefusal) -> [Receipt] {
-    for (index, record) in records.enumerated() { try Self.check(record, index) }
+    for (index, record) in records.enumerated() where !record.anchor.names(record.sealed) {
+      throw .badRequest("record \(index): the anchor does not name what was sealed")
+    }
     let vault = self.vault
     let sealed = records.map(\.sealed)
     do { try await self.onPool { () throws(StorageFailure) in try vault.store(sealed) } } catch {
       throw .failed("\(error)")
     }
+    // ⚑ Anchored only once enough vaults have it: what is on the chain survives the loss of any one of them.
+    guard await self.replicate(sealed) else { throw .tooFewVaults }
     let time = UInt64(max(0, Date().timeIntervalSince1970 * 1000))
     let validUntil = Timestamp(milliseconds: time)
       .adding(milliseconds: self.genesis.limits.transactionLifeMilliseconds / 2)
@@ -205,64 +208,6 @@ public actor NodeHost: NodeService {
       .recordSealed,
       ["count": .number(UInt64(records.count)), "bytes": .number(sealed.reduce(0) { $0 + $1.sizeBytes })])
     return receipts
-  }
-
-  /// What is anchored must be what is stored.
-  private static func check(_ record: AnchoredRecord, _ index: Int) throws(ServiceRefusal) {
-    let (anchor, sealed) = (record.anchor, record.sealed)
-    guard anchor.record == sealed.record, anchor.address == sealed.address, anchor.sizeBytes == sealed.sizeBytes,
-      anchor.capsule == SealedRecord.digest(ofBox: sealed.capsule),
-      anchor.patientCopy == SealedRecord.digest(ofBox: sealed.patientCopy)
-    else { throw .badRequest("record \(index): the anchor does not name what was sealed") }
-  }
-
-  private func onPool<Value: Sendable>(
-    _ body: @escaping @Sendable () throws(StorageFailure) -> Value
-  ) async throws(StorageFailure) -> Value {
-    let result = await withCheckedContinuation {
-      (continuation: CheckedContinuation<Result<Value, StorageFailure>, Never>) in
-      self.loop.work(
-        { Result { () throws(StorageFailure) in try body() } }, then: { continuation.resume(returning: $0) })
-    }
-    return try result.get()
-  }
-
-  /// A record of this hospital's vault.
-  public func sealed(_ record: Digest) async throws(ServiceRefusal) -> SealedRecord {
-    guard let entry = self.record(record) else { throw .notFound("record") }
-    guard !entry.isErased else { throw .release(.erased) }
-    let vault = self.vault
-    do {
-      guard let sealed = try await self.onPool({ () throws(StorageFailure) in try vault.record(record) }) else {
-        throw ServiceRefusal.notFound("record in this hospital's vault")
-      }
-      return sealed
-    } catch let refusal as ServiceRefusal {
-      throw refusal
-    } catch { throw .failed("\(error)") }
-  }
-
-  /// A record's key for a granted request, from the record's hospital.
-  public func release(_ question: ReleaseQuestion) async throws(ServiceRefusal) -> ReleaseAnswer {
-    guard let driver = self.driver else { throw .failed("the node is not started") }
-    guard let entry = self.record(question.record) else { throw .notFound("record") }
-    guard let index = self.genesis.configuration.index(of: entry.hospital) else { throw .release(.unreachable) }
-    if entry.hospital == self.member.id {
-      do throws(ReleaseRefusal) { return try driver.releaseHere(question) } catch { throw .release(error) }
-    }
-    let answer = await withCheckedContinuation { continuation in
-      driver.ask(index, question.encoded, timeout: Self.questionTimeout, continuation)
-    }
-    guard let answer, let first = answer.first else { throw .release(.unreachable) }
-    guard first == 0 else { throw .release(ReleaseRefusal(rawValue: first) ?? .unreachable) }
-    guard let released = try? ReleaseAnswer.decode(Array(answer.dropFirst())) else {
-      throw .failed("hospital \(entry.hospital.number) answered with bytes that are no release")
-    }
-    let signed = ReleaseAnswer.signedBytes(network: self.genesis.network, question: question, key: released.key)
-    guard self.genesis.members[index].key.verifies(released.signature, of: signed) else {
-      throw .failed("hospital \(entry.hospital.number) did not sign its release")
-    }
-    return released
   }
 }
 

@@ -33,8 +33,12 @@ public struct ReleaseBody: Codable, Sendable {
   public var request: String
   /// The record.
   public var record: String
+  /// The places of custodians whose shares are there already, or were wrong.
+  public var without: [Int]?
   /// A question of given parts.
-  public init(request: String, record: String) { (self.request, self.record) = (request, record) }
+  public init(request: String, record: String, without: [Int]) {
+    (self.request, self.record, self.without) = (request, record, without)
+  }
 }
 
 extension NodeService {
@@ -45,7 +49,8 @@ extension NodeService {
     guard let account = await self.account(patient), account.kind == .patient else {
       throw ServiceRefusal.notFound("patient account")
     }
-    return SealedRecord.Readers(patient: account.sealingKey, hospital: self.member.sealingKey)
+    return SealedRecord.Readers(
+      patient: account.sealingKey, hospital: self.member.sealingKey, custody: await self.custody())
   }
 
   /// Seals resources whose author is the hospital's own system under fresh keys, for a patient's account.
@@ -58,8 +63,8 @@ extension NodeService {
     for (index, resource) in resources.enumerated() {
       let draft = RecordDraft(
         resource, patient: patient, hospital: self.member.id, network: self.genesis.network,
-        salt: SecureRandom.bytes(HashLock.saltLengthBytes), supersedes: supersedes[index])
-      guard let record = draft.seal(key: SecureRandom.bytes(SecretStream.keyLengthBytes), to: readers) else {
+        secrets: SealedRecord.Secrets(random: SecureRandom.bytes), supersedes: supersedes[index])
+      guard let record = draft.seal(to: readers) else {
         throw ServiceRefusal.badRequest(
           "entry \(index): over \(SealedRecord.plaintextBytesMax) bytes, or the account's key is none")
       }
@@ -111,7 +116,14 @@ extension Gateway {
         let request = Hex.decode(asked.request).flatMap({ Digest($0) }),
         let record = Hex.decode(asked.record).flatMap({ Digest($0) })
       else { throw ServiceRefusal.badRequest("request and record are expected, each 64 hexadecimal digits") }
-      return binary(try await service.release(ReleaseQuestion(request: request, record: record)).encoded)
+      var settled = ReplicaSet()
+      for member in asked.without ?? [] { settled.insert(member) }
+      let question = ReleaseQuestion(request: request, record: record)
+      return binary(try await service.release(question, without: settled).encoded)
+    }
+    router.get("/v1/custody") { _, _ in
+      guard let custody = await service.custody() else { throw ServiceRefusal.notFound("custody key") }
+      return binary(custody.encoded)
     }
   }
 

@@ -151,6 +151,10 @@ struct RefusalMiddleware: RouterMiddleware {
     case .badRequest(let reason): try refusal(.badRequest, "bad-request", reason, "mend it and send it again")
     case .tooLarge(let max):
       try refusal(.contentTooLarge, "too-large", "the body is over \(max) bytes", "send it in parts")
+    case .tooFewVaults:
+      try refusal(
+        .serviceUnavailable, "too-few-vaults", "too few hospitals took an encrypted copy of the record",
+        "send it again when more hospitals are connected: a record is anchored only once enough vaults keep it")
     case .release(let reason):
       try refusal(.forbidden, "not-released", reason.explanation, "see the patient's access history")
     case .failed(let reason):

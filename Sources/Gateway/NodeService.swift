@@ -2,6 +2,7 @@ public import HealthRecords
 public import Ledger
 public import Messages
 public import Primitives
+public import Threshold
 internal import Rules
 internal import Signing
 internal import Wire
@@ -70,12 +71,16 @@ public protocol NodeService: Sendable {
   func consents(of patient: Digest) async -> [(identifier: Digest, entry: ConsentEntry)]
   /// A patient's access history.
   func history(of patient: Digest) async -> [(leaf: UInt64, entry: AccessEntry)]
-  /// Stores sealed records in the vault, and then anchors them.
+  /// Stores sealed records in the vault and copies them to others, and then anchors them.
   func anchor(_ records: [AnchoredRecord]) async throws(ServiceRefusal) -> [Receipt]
-  /// A record of this hospital's vault.
+  /// The consortium's custody key; nil before there is one.
+  func custody() async -> CustodyKey?
+  /// A sealed record, from this hospital's vault or from another's.
   func sealed(_ record: Digest) async throws(ServiceRefusal) -> SealedRecord
-  /// A record's key for a granted request, from the record's hospital.
-  func release(_ question: ReleaseQuestion) async throws(ServiceRefusal) -> ReleaseAnswer
+  /// What opens a record for a granted request, without the shares of members that are settled already.
+  func release(
+    _ question: ReleaseQuestion, without settled: ReplicaSet
+  ) async throws(ServiceRefusal) -> ReleaseAnswer
   /// The last stable checkpoint.
   func checkpoint() async -> StableCheckpoint?
   /// A log entry with its proof.

@@ -50,8 +50,31 @@ public struct NodeStatus: Codable, Sendable {
   public var residentBytes: UInt64
   /// How long the start took, in milliseconds.
   public var startMilliseconds: UInt64
+  /// Where the consortium's custody key stands.
+  public var custody: CustodyView
   /// Inputs that were of no use or wrong, by reason.
   public var dispositions: [String: UInt64]
+}
+
+/// The custody key as a node's ledger has it.
+public struct CustodyView: Codable, Sendable {
+  /// `none`, `registering`, `dealing`, `confirming` or `active`.
+  public var phase: String
+  /// How many shares open a record's key; 0 before the key is being made.
+  public var threshold: Int
+  /// The members that hold shares.
+  public var custodians: [UInt32]
+  /// The members that were proven to have dealt badly, or to have complained without reason.
+  public var culprits: [UInt32]
+
+  /// No key.
+  public static let none = CustodyView(phase: "none", threshold: 0, custodians: [], culprits: [])
+
+  /// A key of given parts.
+  public init(phase: String, threshold: Int, custodians: [UInt32], culprits: [UInt32]) {
+    (self.phase, self.threshold) = (phase, threshold)
+    (self.custodians, self.culprits) = (custodians, culprits)
+  }
 }
 
 extension NodeStatus {
@@ -62,7 +85,7 @@ extension NodeStatus {
     (self.logSize, self.logRoot, self.ledgerTime, self.peers) = (0, "", "", 0)
     (self.stableSize, self.pendingBytes, self.diskBytes, self.sentBytes) = (0, 0, 0, 0)
     (self.executed, self.cpuMicroseconds, self.residentBytes) = (0, 0, 0)
-    (self.startMilliseconds, self.dispositions) = (0, [:])
+    (self.startMilliseconds, self.custody, self.dispositions) = (0, .none, [:])
   }
 }
 
@@ -340,6 +363,8 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
   case badRequest(String)
   /// It is too large.
   case tooLarge(max: Int)
+  /// Too few vaults took a copy.
+  case tooFewVaults
   /// The record's key is not released.
   case release(ReleaseRefusal)
   /// The node itself failed.

@@ -2,7 +2,7 @@ public import Messages
 public import Primitives
 public import Rules
 import Signing
-
+import Threshold
 import Wire
 
 /// The paper's three layers as rules of execution: user management, access management, records (RECORDS §2–§4).
@@ -21,6 +21,8 @@ public struct HealthRules: ExecutionRules {
     public var breakGlassAgeMilliseconds: UInt64 = 0
     /// The most consents of one patient that are looked at.
     public var consentsMax = 1024
+    /// How long each phase of making a custody key waits for members.
+    public var custodyWindowMilliseconds: UInt64 = 10 * 60 * 1000
     /// The most deadlines that one cut handles.
     public var deadlinesPerCutMax = 1000
     /// The defaults.
@@ -65,12 +67,16 @@ public struct HealthRules: ExecutionRules {
     case .recordRelease: try run.recordRelease(run.payload(), in: &state)
     case .commitDigests: try run.commitDigests()
     case .forkEvidence: try run.recordFork(run.payload(), in: &state)
+    case .registerTransportKey: try run.registerTransportKey(run.payload(), in: &state)
+    case .dealShares: try run.dealShares(run.payload(), in: &state)
+    case .complainOfDealing: try run.complain(run.payload(), in: &state)
+    case .confirmShares: try run.confirmShares(run.payload(), in: &state)
     }
   }
 
-  /// Marks the reviews that were not made in time.
+  /// Marks the reviews that were not made in time, and ends phases of custody whose time is over.
   public func expire(in context: ExecutionContext, state: inout StateEditor) {
-    guard self.deadline(in: state) <= context.time else { return }
+    CustodyState(execution: context, limits: self.limits).expire(in: &state)
     for pair in state.scan(prefix: StateKey.deadlines, limit: self.limits.deadlinesPerCutMax) {
       guard let due = Deadline(key: pair.key), due.time <= context.time,
         let patient = Digest(pair.value)
@@ -83,10 +89,11 @@ public struct HealthRules: ExecutionRules {
     }
   }
 
-  /// The earliest review that is due.
+  /// When the earliest review is due, or the phase of custody ends.
   public func deadline(in state: StateEditor) -> Timestamp {
-    guard let first = state.scan(prefix: StateKey.deadlines, limit: 1).first else { return .never }
-    return Deadline(key: first.key)?.time ?? .never
+    let generation = state.item(StateKey.generation(KeyGeneration.first), as: KeyGeneration.self)
+    let review = state.scan(prefix: StateKey.deadlines, limit: 1).first.flatMap { Deadline(key: $0.key)?.time }
+    return min(generation?.deadline ?? .never, review ?? .never)
   }
 }
 

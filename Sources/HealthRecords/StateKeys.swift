@@ -1,3 +1,4 @@
+public import Messages
 public import Primitives
 public import Rules
 public import Wire
@@ -54,6 +55,20 @@ public enum StateKey {
   }
   /// The prefix of all forks; each value is the sequence number, little-endian, at which the proof was executed.
   public static let forks: [UInt8] = [0x66]
+  /// The key to which a member's shares are sent.
+  public static func transportKey(_ member: MemberID) -> [UInt8] {
+    self.custody + [1] + self.bigEndian(UInt64(member.number))
+  }
+  /// Where the making of a custody key stands.
+  public static func generation(_ number: UInt64) -> [UInt8] { self.custody + [2] + self.bigEndian(number) }
+  /// A custody key in use.
+  public static func custodyKey(_ generation: UInt64) -> [UInt8] { self.custody + [3] + self.bigEndian(generation) }
+  /// A member's dealing in one try.
+  public static func dealing(attempt: UInt64, dealer: ReplicaIndex) -> [UInt8] {
+    self.custody + [4] + self.bigEndian(attempt) + self.bigEndian(UInt64(dealer))
+  }
+  /// The prefix of everything about custody.
+  public static let custody: [UInt8] = [0x78]
   /// How many accounts of a kind there are.
   public static func accountCount(_ kind: AccountKind) -> [UInt8] { [0x6e, kind.rawValue] }
 

@@ -34,6 +34,14 @@ public enum TransactionKind: UInt16, Sendable, CaseIterable {
   case forkEvidence = 13
   /// A patient erases a record.
   case eraseRecord = 14
+  /// A member registers the key to which shares of custody keys are sent to it.
+  case registerTransportKey = 15
+  /// A member deals shares of a custody key.
+  case dealShares = 16
+  /// A member shows that a dealer gave it a bad share.
+  case complainOfDealing = 17
+  /// A member states whose shares are good.
+  case confirmShares = 18
 }
 
 /// Why a rule refused; the log holds the code, people read the words.
@@ -92,6 +100,8 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
   case keyInUse = 41
   /// The hospital is not the author's.
   case notAuthor = 42
+  /// The making of the custody key awaits something else, or this member had its turn.
+  case notAwaited = 43
 
   /// The code.
   public var code: OutcomeCode { OutcomeCode(self.rawValue) }
@@ -126,6 +136,7 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
     case .alreadyApproved: "the hospital approved this before"
     case .keyInUse: "the key is in use by another account"
     case .notAuthor: "only the hospital that anchored the record may do that"
+    case .notAwaited: "the making of the custody key does not await that of this member now"
     }
   }
 }

@@ -1,3 +1,4 @@
+public import Custody
 public import Ledger
 public import Messages
 public import Ordering
@@ -59,6 +60,8 @@ public enum NodeEffect: Sendable {
   case executed(ExecutionWrite, [Receipt])
   /// Execution has more to do: give `.sliceDue` when the rest of this turn's work is done.
   case continueExecution
+  /// Do this with the member's transport secret, and submit what is to be stated (`NodeKeys.perform`).
+  case custody(CustodyJob)
   /// A member asks this hospital's services.
   case question(from: ReplicaIndex, UInt64, [UInt8])
   /// A member's services answered.

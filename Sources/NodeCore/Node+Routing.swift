@@ -1,3 +1,4 @@
+internal import Custody
 internal import Rules
 internal import Gossip
 internal import HealthRecords
@@ -193,6 +194,9 @@ extension Node {
     run.effects.append(.executed(result.write, result.receipts))
     for write in result.write.writes where write.key.starts(with: StateKey.forks) {
       self.noteFork(key: write.key, value: write.value ?? [], &run)
+    }
+    if result.write.writes.contains(where: { $0.key.starts(with: StateKey.custody) }) {
+      self.custodian?.stateChanged(at: run.now.tick)
     }
     _ = self.step(lanes: .executed(result.write.cut), &run)
     _ = self.step(checkpoints: .executed(result.write.position), &run)

@@ -1,3 +1,4 @@
+internal import Custody
 public import Gossip
 internal import HealthRecords
 public import Lanes
@@ -30,6 +31,8 @@ public struct Node: Sendable {
     public var executionSliceMax = 1000
     /// After how long without a cut the last one is signed as a checkpoint.
     public var checkpointIdle = Span.milliseconds(250)
+    /// Whether it takes part in making custody keys.
+    public var isCustodian = false
     /// How long announcements of blocks are gathered.
     public var announceInterval = Span.milliseconds(25)
     /// The defaults.
@@ -118,6 +121,8 @@ public struct Node: Sendable {
   /// When members are told with whom this one has sessions.
   var linksAt: Tick?
   private var hasReadForks = false
+  /// This member's part in making custody keys.
+  var custodian: Custodian?
   var announced: [LaneHead]
 
   /// A node that goes on from what it had stored. Feed it `.timerFired` once to start.
@@ -155,6 +160,7 @@ public struct Node: Sendable {
       topics: [.blocks, .ordering, .checkpoints, .evidence], parameters: parameters.gossip,
       seed: self.random.next(), at: now)
     self.announced = stored.cut.heads
+    self.custodian = parameters.isCustodian ? Custodian(member: index, at: now) : nil
   }
 
   /// Takes one input; appends effects in the order in which they must happen.
@@ -168,6 +174,7 @@ public struct Node: Sendable {
         self.noteFork(key: pair.key, value: pair.value, &run)
       }
     }
+    if let due = self.custodian?.deadline, due <= now.tick { self.lookAtCustody(&run) }
     let outcome = self.take(input, &run)
     effects += run.effects
     return outcome
@@ -204,7 +211,9 @@ public struct Node: Sendable {
   /// The next point in time at which it wants `.timerFired`.
   public var deadline: Tick {
     var next = min(self.gossip.deadline, self.replica.deadline ?? self.gossip.deadline)
-    for tick in [self.lanes.deadline, self.checkpoints.deadline, self.announceAt, self.linksAt] {
+    for tick in [
+      self.lanes.deadline, self.checkpoints.deadline, self.announceAt, self.linksAt, self.custodian?.deadline,
+    ] {
       if let tick { next = min(next, tick) }
     }
     return next

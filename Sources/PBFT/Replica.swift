@@ -157,6 +157,12 @@ public struct Replica: OrderingMachine, Hashable {
   public func isDecided(_ sequence: SequenceNumber) -> Bool {
     sequence <= self.decided || self.slots[sequence]?.decision != nil
   }
+  /// Whether the proposal for a sequence number is accepted in this view, and whether it is prepared.
+  public func progress(of sequence: SequenceNumber) -> (isAccepted: Bool, isPrepared: Bool) {
+    guard let slot = self.slots[sequence] else { return (false, false) }
+    if case .accepted = slot.stage { return (true, slot.prepared?.view == self.view) }
+    return (false, false)
+  }
   /// How many sequence numbers are open.
   public var openCount: Int { self.slots.count }
   /// The last decided cut.

@@ -28,6 +28,8 @@ public enum Canary: String, CaseIterable, Sendable {
   // Access (RECORDS §4, §5).
   case revokedConsentCounts, consentNeverEnds, denialLoses, usesUncounted, purposeIgnored, scopeIgnored
   case erasedRecordRead, breakGlassUnlimited, releaseWithoutGrant, releaseNeverEnds
+  // Custody (RECORDS §5).
+  case custodyFromFew, capsuleUnjudged, complaintUnjudged
 
   /// Whether it is planted in Raft, so that only runs with that engine can find it.
   public var isInRaft: Bool { self.rawValue.hasPrefix("raft") }

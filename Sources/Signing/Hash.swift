@@ -20,6 +20,15 @@ public enum Hash {
     return self.digest(hasher.finalize())
   }
 
+  /// SHA-512 (FIPS 180-4) of domain, a zero byte and the parts: 64 bytes, to be reduced or mapped into a group.
+  public static func sha512(_ domain: StaticString, _ parts: [[UInt8]]) -> [UInt8] {
+    var hasher = SHA512()
+    domain.withUTF8Buffer { unsafe hasher.update(bufferPointer: UnsafeRawBufferPointer($0)) }
+    hasher.update(data: [0])
+    for part in parts { unsafe part.withUnsafeBytes { unsafe hasher.update(bufferPointer: $0) } }
+    return Array(hasher.finalize())
+  }
+
   /// The words of swift-crypto's digest, which uses the processor's own instructions.
   private static func digest(_ digest: SHA256.Digest) -> Primitives.Digest {
     unsafe digest.withUnsafeBytes { source in

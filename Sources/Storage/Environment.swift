@@ -165,11 +165,13 @@ struct WriteTransaction: ~Copyable {
     try self.check(status, "writing")
   }
 
-  /// Takes a key out; one that is not there is no error.
-  func remove(_ table: Environment.Table, _ key: [UInt8]) throws(StorageFailure) {
+  /// Takes a key out, if it is there; says whether it was.
+  @discardableResult
+  func remove(_ table: Environment.Table, _ key: [UInt8]) throws(StorageFailure) -> Bool {
     let status = unsafe withValue(key) { key in unsafe mdb_del(self.handle, table, key, nil) }
-    guard status != MDB_NOTFOUND else { return }
+    guard status != MDB_NOTFOUND else { return false }
     try self.check(status, "removing")
+    return true
   }
 
   /// The value of a key as this write sees it.

@@ -22,18 +22,43 @@ public final class Vault: Sendable {
 
   /// Stores records as a whole; when it returns, all are on the disk. From any thread, one at a time.
   public func store(_ records: [SealedRecord]) throws(StorageFailure) {
+    try self.store(
+      records.map { record in
+        RecordPart(
+          record: record.record, count: record.chunks.count, start: 0, chunks: record.chunks, boxes: record.boxes)
+      })
+  }
+
+  /// Stores parts of records; when it returns, all are on the disk. A record is here once its last part is.
+  public func store(_ parts: [RecordPart]) throws(StorageFailure) {
     try self.environment.write { transaction throws(StorageFailure) in
-      for record in records {
-        for (index, chunk) in record.chunks.enumerated() {
-          try transaction.put(self.chunks, self.key(record.record, index), chunk)
+      for part in parts {
+        for (index, chunk) in part.chunks.enumerated() {
+          try transaction.put(self.chunks, self.key(part.record, part.start + index), chunk)
         }
+        guard let boxes = part.boxes else { continue }
         var encoder = Encoder()
-        encoder.u32(UInt32(record.chunks.count))
-        encoder.blob(record.capsule)
-        encoder.blob(record.patientCopy)
-        try transaction.put(self.boxes, record.record.bytes, encoder.bytes)
+        encoder.u32(UInt32(part.count))
+        for box in [boxes.capsule, boxes.hospitalCopy, boxes.patientCopy] { encoder.blob(box) }
+        try transaction.put(self.boxes, part.record.bytes, encoder.bytes)
       }
     }
+  }
+
+  /// Those of some records that are not kept here.
+  public func missing(of identifiers: [Digest]) throws(StorageFailure) -> [Digest] {
+    let snapshot = try self.environment.snapshot()
+    return identifiers.filter { snapshot.get(self.boxes, $0.bytes) == nil }
+  }
+
+  /// The records that are kept here, from after one on, in the order of their identifiers.
+  public func records(after last: Digest?, countMax: Int) throws(StorageFailure) -> [Digest] {
+    var out: [Digest] = []
+    try self.environment.snapshot().scan(self.boxes, from: last.map { $0.bytes + [0] } ?? []) { key, _ in
+      if let record = Digest(key) { out.append(record) }
+      return out.count < countMax
+    }
+    return out
   }
 
   /// A record; nil where it is not kept here.
@@ -44,6 +69,7 @@ public final class Vault: Sendable {
       var decoder = Decoder(bytes)
       let count = Int(try decoder.u32())
       let capsule = try decoder.blob(max: 1024, "capsule")
+      let hospitalCopy = try decoder.blob(max: 1024, "hospital's copy")
       let patientCopy = try decoder.blob(max: 1024, "patient's copy")
       var chunks: [[UInt8]] = []
       for index in 0..<count {
@@ -54,7 +80,8 @@ public final class Vault: Sendable {
         throw StorageFailure.damaged(
           path: self.environment.path, reason: "record \(identifier.short) has \(chunks.count) chunks of \(count)")
       }
-      return SealedRecord(record: identifier, chunks: chunks, capsule: capsule, patientCopy: patientCopy)
+      return SealedRecord(
+        record: identifier, chunks: chunks, capsule: capsule, hospitalCopy: hospitalCopy, patientCopy: patientCopy)
     } catch let failure as StorageFailure {
       throw failure
     } catch {
@@ -62,12 +89,13 @@ public final class Vault: Sendable {
     }
   }
 
-  /// Deletes an erased record: ciphertext and both boxes.
+  /// Deletes an erased record: ciphertext and all boxes; whatever of it is here.
   public func erase(_ identifier: Digest) throws(StorageFailure) {
-    guard let record = try self.record(identifier) else { return }
     try self.environment.write { transaction throws(StorageFailure) in
-      for index in record.chunks.indices { try transaction.remove(self.chunks, self.key(identifier, index)) }
       try transaction.remove(self.boxes, identifier.bytes)
+      for index in 0..<RecordPart.chunksMax {
+        guard try transaction.remove(self.chunks, self.key(identifier, index)) else { break }
+      }
     }
   }
 }

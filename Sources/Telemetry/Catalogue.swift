@@ -52,7 +52,7 @@ public struct EventKind: Sendable, Hashable {
     .nodeStarted, .nodeStopping, .nodeFailed, .peerConnected, .peerDisconnected, .peerRefused, .peerFaulted,
     .dialFailed, .viewChangeStarted, .viewEntered, .equivocation, .laneForked, .diverged, .progress,
     .checkpointStable, .unheard, .executionFailed, .keyUsed, .logDropped, .recordSealed, .keyReleased,
-    .releaseRefused, .crashFaultOnly,
+    .releaseRefused, .crashFaultOnly, .custodyReady, .vaultFailed, .vaultRepaired,
   ].sorted { $0.name < $1.name }
 
   /// The node runs.
@@ -157,6 +157,22 @@ public struct EventKind: Sendable, Hashable {
   public static let releaseRefused = EventKind(
     "custody.refused", .info, "a release was refused", meaning: "The ledger holds no open grant for it.",
     fields: ["reason", "hospital"])
+  /// A custody key is in use.
+  public static let custodyReady = EventKind(
+    "custody.ready", .audit, "the consortium's custody key is in use",
+    meaning:
+      "Keys of records written from now on open only with shares of so many custodians, after a granted request.",
+    fields: ["generation", "threshold", "custodians", "culprits"])
+  /// The vault could not write.
+  public static let vaultFailed = EventKind(
+    "vault.failed", .error, "the vault could not store or erase a record",
+    meaning: "Its disk is full or fails; records are refused until it is mended, none is lost.",
+    remedy: "Free the disk, or raise the vault's size, then restart the node.", fields: ["reason"])
+  /// The vault was mended.
+  public static let vaultRepaired = EventKind(
+    "vault.repaired", .info, "the vault was brought in line with the ledger",
+    meaning: "Copies that were missing came from other vaults; what was erased or never anchored is gone.",
+    fields: ["fetched", "erased", "missing"])
   /// Raft tolerates crashes only.
   public static let crashFaultOnly = EventKind(
     "consensus.crash-faults-only", .warn, "this engine tolerates crashes, not lies",

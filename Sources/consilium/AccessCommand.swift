@@ -46,7 +46,8 @@ struct Access: AsyncParsableCommand {
         let receipt = try await reader.submit(self.breakGlass == nil ? .requestAccess : .breakGlass, request)
         guard receipt.applied else { return try show(receipt, self.output.output) }
         let fetched = try await Reading.fetch(
-          request: receipt.transaction, records: request.records, secret: secret, client: reader.client)
+          request: receipt.transaction, records: request.records, secret: secret, client: reader.client,
+          genesis: reader.genesis)
         if let out, let first = fetched.first { try Files.write(out, first.opened.canonical, mode: 0o600) }
         if let proof, let first = fetched.first {
           try Files.writeJSON(proof, try await Reading.proof(of: first, client: reader.client), mode: 0o600)
@@ -121,29 +122,17 @@ struct ReadRecord {
 /// Fetching what a granted request allows.
 enum Reading {
   static func fetch(
-    request: String, records: [Digest], secret: [UInt8], client: NodeClient
+    request: String, records: [Digest], secret: [UInt8], client: NodeClient, genesis: Genesis
   ) async throws -> [ReadRecord] {
     var out: [ReadRecord] = []
     for record in records {
       let entry: RecordView = try await client.get("/v1/records/\(record)")
-      let answer = try await self.release(request: request, record: record, client)
-      let anchor = try await self.anchor(entry, client)
-      out.append(ReadRecord(entry: entry, opened: try Actors.open(answer, ephemeralSecret: secret, anchored: anchor)))
+      let opening = Opening(
+        request: request, anchor: try await self.anchor(entry, client), secret: secret, client: client, genesis: genesis
+      )
+      out.append(ReadRecord(entry: entry, opened: try await opening.open()))
     }
     return out
-  }
-
-  /// The other hospital may be a moment behind: it is asked again a few times.
-  private static func release(request: String, record: Digest, _ client: NodeClient) async throws -> ReleaseAnswer {
-    for _ in 0..<40 {
-      do { return try await client.release(request: request, record: "\(record)") } catch let failure as Failure {
-        guard failure.what == "not-released", failure.why == ReleaseRefusal.unknownRequest.explanation else {
-          throw failure
-        }
-        try await Task.sleep(for: .milliseconds(25))
-      }
-    }
-    return try await client.release(request: request, record: "\(record)")
   }
 
   /// The anchor as the log has it, read out of its proven entry.

@@ -236,6 +236,9 @@ struct DevnetFolder: Sendable {
     try await self.wait("all members are connected", seconds: 20) { statuses in
       statuses.allSatisfy { $0.peers == self.count - 1 }
     }
+    try await self.wait("the custody key is in use, all members are custodians", seconds: 60) { statuses in
+      statuses.allSatisfy { $0.custody.custodians.count == self.count }
+    }
   }
 
   /// Ends a process with a signal and waits until it is gone.

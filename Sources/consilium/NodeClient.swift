@@ -7,6 +7,7 @@ internal import Messages
 internal import NIOCore
 internal import NIOHTTP1
 internal import Primitives
+internal import Threshold
 internal import Signing
 internal import Wire
 
@@ -100,8 +101,17 @@ struct NodeClient: Sendable {
     try await self.post("/v1/transactions", transaction.encoded)
   }
 
-  func release(request: String, record: String) async throws -> ReleaseAnswer {
-    let body = Array(try JSONEncoder().encode(ReleaseBody(request: request, record: record)))
+  /// The consortium's custody key; nil before there is one.
+  func custody() async throws -> CustodyKey? {
+    do { return try CustodyKey.decode(try await self.send(.GET, "/v1/custody")) } catch let failure as Failure {
+      guard failure.what == "not-found" else { throw failure }
+      return nil
+    }
+  }
+
+  func release(request: String, record: String, without settled: ReplicaSet) async throws -> ReleaseAnswer {
+    let without = (0..<ReplicaSet.countMax).filter { settled.contains($0) }
+    let body = Array(try JSONEncoder().encode(ReleaseBody(request: request, record: record, without: without)))
     return try ReleaseAnswer.decode(try await self.send(.POST, "/v1/releases", body))
   }
 }

@@ -234,6 +234,7 @@ struct NodeCommand: AsyncParsableCommand {
     let fhir = try self.openFHIR(config, host, key: resourcesKey, log)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await Gateway(service: host, socket: config.api).run() }
+      group.addTask { await host.tendVault() }
       if let fhir { group.addTask { try await Self.serve(fhir, log) } }
       try await group.next()
       group.cancelAll()

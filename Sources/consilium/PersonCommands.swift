@@ -164,20 +164,4 @@ enum Actors {
     guard let date = formatter.date(from: text), date.timeIntervalSince1970 >= 0 else { return nil }
     return Timestamp(milliseconds: UInt64(date.timeIntervalSince1970 * 1000) + 86_399_999)
   }
-
-  /// Opens a released record and checks its hash-lock against the anchor.
-  static func open(
-    _ answer: ReleaseAnswer, ephemeralSecret: [UInt8], anchored anchor: RecordAnchor
-  ) throws -> OpenedRecord {
-    guard let key = SealedRecord.key(in: answer.key, of: anchor.record, secret: ephemeralSecret) else {
-      throw Failure(
-        "the released key does not open", why: "it was sealed to another request", remedy: "make a new request",
-        status: ExitStatus.refused)
-    }
-    do throws(RecordFault) { return try answer.sealed.open(key: key, anchored: anchor) } catch {
-      throw Failure(
-        "the record is not what was anchored", why: "\(error)", remedy: "tell the hospital that keeps it",
-        status: ExitStatus.refused)
-    }
-  }
 }

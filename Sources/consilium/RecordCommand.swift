@@ -219,19 +219,18 @@ enum Authoring {
     guard let member, let sealing = Hex.decode(account.sealingKey).flatMap({ Digest($0) }) else {
       throw Failure("cannot seal", why: "the account has no sealing key", remedy: "check the patient's account")
     }
-    let readers = SealedRecord.Readers(patient: sealing, hospital: member.sealingKey)
+    let readers = SealedRecord.Readers(
+      patient: sealing, hospital: member.sealingKey, custody: try await writer.client.custody())
     var body = Encoder()
     var drafts: [RecordDraft] = []
     for resource in resources {
       let draft = RecordDraft(
         resource, patient: patient, hospital: writer.hospital, network: writer.genesis.network,
-        salt: SecureRandom.bytes(HashLock.saltLengthBytes), supersedes: supersedes)
-      let signature = writer.keys.signingKey.sign(draft.authored(network: writer.genesis.network))
-      guard
-        let record = draft.seal(
-          key: SecureRandom.bytes(SecretStream.keyLengthBytes), to: readers, author: writer.account,
-          signature: signature)
-      else { throw Failure("cannot seal", why: "a resource is over 16 MiB", remedy: "split it") }
+        secrets: SealedRecord.Secrets(random: SecureRandom.bytes), supersedes: supersedes)
+      let signature = writer.keys.signingKey.sign(draft.authored)
+      guard let record = draft.seal(to: readers, author: writer.account, signature: signature) else {
+        throw Failure("cannot seal", why: "a resource is over 16 MiB", remedy: "split it")
+      }
       body.item(record.anchor)
       body.item(record.sealed)
       drafts.append(draft)

@@ -21,6 +21,7 @@ extension Story {
     }
     do {
       try await self.killPrimary(primary, others, load)
+      try await self.readWithout(primary)
       try await self.restart(primary, load)
       try await self.pauseAnother(primary, load)
       if self.kills > 0 { try await self.killAtRandom(load) }

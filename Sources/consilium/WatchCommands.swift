@@ -19,6 +19,7 @@ struct Status: AsyncParsableCommand {
         [
           ["hospital", "\(status.name) (member \(status.member))"], ["network", status.network],
           ["engine", status.engine], ["role", status.role], ["view", "\(status.view)"],
+          ["custody", Self.describe(status.custody)],
           ["height", "\(status.height)"], ["ledger time", status.ledgerTime], ["log size", "\(status.logSize)"],
           ["log root", status.logRoot], ["state digest", status.stateDigest],
           ["under a signed tree head", "\(status.stableSize)"], ["connected members", "\(status.peers)"],
@@ -26,6 +27,13 @@ struct Status: AsyncParsableCommand {
           ["memory", "\(status.residentBytes >> 20) MiB"], ["started in", "\(status.startMilliseconds) ms"],
         ])
     }
+  }
+
+  /// The custody key in a line.
+  private static func describe(_ custody: CustodyView) -> String {
+    let culprits = custody.culprits.isEmpty ? "" : "; proven wrong: \(custody.culprits)"
+    guard custody.phase == "active" else { return "no key in use, \(custody.phase)" + culprits }
+    return "\(custody.threshold) of \(custody.custodians.count) shares open a record's key" + culprits
   }
 }
 

@@ -104,6 +104,22 @@ struct ProcessTests {
     #expect(result.output.contains("Every claim was checked and holds"))
   }
 
+  @Test("The whole story holds with Raft too; every node says that it tolerates crashes only")
+  func storyWithRaft() throws {
+    let place = try Place(port: 5201)
+    let patients = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Scripts/patients")
+    let names = try FileManager.default.contentsOfDirectory(atPath: patients.path())
+    let file = try #require(names.first { $0.hasPrefix("Edward") })
+    let result = try place.run(
+      ["devnet", "demo"] + place.options
+        + ["--engine", "raft", "--kills", "2", "--keep", patients.appending(path: file).standardized.path()])
+    #expect(result.status == 0, "\(result.output)\n\(result.errors)")
+    #expect(result.output.contains("Every claim was checked and holds"))
+    let log = try place.run(["devnet", "logs"] + place.options + ["--level", "warn"]).output
+    #expect(log.contains("this engine tolerates crashes, not lies"))
+    #expect(try place.run(["devnet", "reset"] + place.options).status == 0)
+  }
+
   @Test("A devnet goes up, tells its status in JSON, goes down, and comes up again with the same history")
   func upAndDown() throws {
     let place = try Place(port: 5111)

@@ -5,6 +5,7 @@ import Messages
 import Primitives
 import Signing
 import Testing
+import Threshold
 import Wire
 
 private func canonical(_ text: String) throws -> String {
@@ -115,34 +116,38 @@ struct SealingTests {
   private let patient = PersonKeys(signingSeed: Hash.sha256([1]).bytes, sealingSecret: Hash.sha256([2]).bytes)
   private let hospital = PersonKeys(signingSeed: Hash.sha256([3]).bytes, sealingSecret: Hash.sha256([4]).bytes)
 
-  private func sealed(_ count: Int) throws -> (anchor: RecordAnchor, sealed: SealedRecord) {
+  private func sealed(
+    _ count: Int, custody: CustodyKey? = nil
+  ) throws -> (anchor: RecordAnchor, sealed: SealedRecord) {
     let text = #"{"resourceType":"Observation","note":""# + String(repeating: "x", count: count) + #""}"#
     let resource = try #require(try FHIRResource.read(Array(text.utf8)).first)
     let draft = RecordDraft(
-      resource, patient: .zero, hospital: MemberID(1), network: .zero, salt: [UInt8](repeating: 5, count: 32),
-      supersedes: nil)
-    let readers = SealedRecord.Readers(patient: self.patient.sealingKey, hospital: self.hospital.sealingKey)
-    return try #require(draft.seal(key: [UInt8](repeating: 6, count: 32), to: readers))
+      resource, patient: .zero, hospital: MemberID(1), network: .zero,
+      secrets: SealedRecord.Secrets { [UInt8](repeating: 5, count: $0) }, supersedes: nil)
+    let readers = SealedRecord.Readers(
+      patient: self.patient.sealingKey, hospital: self.hospital.sealingKey, custody: custody)
+    return try #require(draft.seal(to: readers))
   }
 
   @Test(
     "Patient and hospital open a record, of any number of chunks, and nobody else", arguments: [0, 1, 65_000, 200_000])
   func readers(count: Int) throws {
     let (anchor, sealed) = try self.sealed(count)
-    for (box, keys) in [(sealed.patientCopy, self.patient), (sealed.capsule, self.hospital)] {
+    for (box, keys) in [(sealed.patientCopy, self.patient), (sealed.hospitalCopy, self.hospital)] {
       let key = try #require(SealedRecord.key(in: box, of: anchor.record, secret: keys.sealingSecret))
       #expect(try sealed.open(key: key, anchored: anchor).canonical.count > count)
     }
-    #expect(SealedRecord.key(in: sealed.capsule, of: anchor.record, secret: self.patient.sealingSecret) == nil)
-    #expect(SealedRecord.key(in: sealed.capsule, of: .zero, secret: self.hospital.sealingSecret) == nil)
+    #expect(SealedRecord.key(in: sealed.hospitalCopy, of: anchor.record, secret: self.patient.sealingSecret) == nil)
+    #expect(SealedRecord.key(in: sealed.hospitalCopy, of: .zero, secret: self.hospital.sealingSecret) == nil)
   }
 
   @Test("R9: a changed, swapped, missing or added chunk is noticed")
   func tampered() throws {
     let (anchor, sealed) = try self.sealed(200_000)
-    let key = try #require(SealedRecord.key(in: sealed.capsule, of: anchor.record, secret: self.hospital.sealingSecret))
+    let key = try #require(
+      SealedRecord.key(in: sealed.hospitalCopy, of: anchor.record, secret: self.hospital.sealingSecret))
     func fault(_ chunks: [[UInt8]]) -> RecordFault? {
-      let changed = SealedRecord(record: sealed.record, chunks: chunks, capsule: [], patientCopy: [])
+      let changed = SealedRecord(record: sealed.record, chunks: chunks, capsule: [], hospitalCopy: [], patientCopy: [])
       // An anchor for the changed ciphertext, so that encryption alone must notice.
       let other = RecordAnchor(
         record: anchor.record, patient: anchor.patient, author: nil, category: anchor.category,
@@ -159,7 +164,7 @@ struct SealingTests {
     #expect(fault([sealed.chunks[0], sealed.chunks[2], sealed.chunks[1]] + sealed.chunks[3...]) == .encryption)
     #expect(fault(sealed.chunks + [sealed.chunks[1]]) == .encryption)
     #expect(throws: RecordFault.address) {
-      try SealedRecord(record: sealed.record, chunks: flipped, capsule: [], patientCopy: []).open(
+      try SealedRecord(record: sealed.record, chunks: flipped, capsule: [], hospitalCopy: [], patientCopy: []).open(
         key: key, anchored: anchor)
     }
   }

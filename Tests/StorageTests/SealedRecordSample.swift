@@ -7,6 +7,6 @@ enum SealedRecordSample {
   static func make(_ number: UInt8) -> SealedRecord {
     SealedRecord(
       record: Hash.sha256([number]), chunks: [[1, number], [UInt8](repeating: number, count: 65_000)],
-      capsule: [2], patientCopy: [3])
+      capsule: [2], hospitalCopy: [4], patientCopy: [3])
   }
 }

@@ -80,7 +80,8 @@ enum Samples {
       purposes: [.treatment, .research], from: .zero, until: .never, usesMax: 3)
   }
   static var sealed: SealedRecord {
-    SealedRecord(record: Hash.sha256([1]), chunks: [[1, 2], [3]], capsule: [4], patientCopy: [5, 6])
+    SealedRecord(
+      record: Hash.sha256([1]), chunks: [[1, 2], [3]], capsule: [4], hospitalCopy: [7], patientCopy: [5, 6])
   }
   static let messages: [(String, PeerMessage)] = [
     ("block", .block(block)), ("pre-prepare", .ordering(.prePrepare(prePrepare), isGossip: true)),

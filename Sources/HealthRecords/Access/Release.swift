@@ -1,7 +1,8 @@
-internal import Messages
+public import Messages
 public import Primitives
 public import Rules
 public import Signing
+public import Threshold
 public import Wire
 
 /// Why a record's key is not released. Codes travel between hospitals.
@@ -20,6 +21,12 @@ public enum ReleaseRefusal: UInt8, Error, Sendable, Hashable, CaseIterable {
   case notHere = 6
   /// The hospital could not be reached, or did not answer.
   case unreachable = 7
+  /// The capsule is not the one that was anchored, or its maker did not know what is inside.
+  case badCapsule = 8
+  /// Too few custodians could be reached.
+  case tooFewCustodians = 9
+  /// The other vault takes no more, or not this.
+  case vaultFull = 10
 
   /// What happened and what to do.
   public var explanation: String {
@@ -30,7 +37,10 @@ public enum ReleaseRefusal: UInt8, Error, Sendable, Hashable, CaseIterable {
     case .windowOver: "the request's release window is over; make a new request"
     case .erased: "the record is erased"
     case .notHere: "that hospital does not keep this record's key"
-    case .unreachable: "the hospital that keeps the record did not answer; try again when it is connected"
+    case .unreachable: "no hospital that keeps the record answered; try again when one is connected"
+    case .badCapsule: "the record's capsule is not the one that was anchored, or it is damaged: tell its hospital"
+    case .vaultFull: "the other hospital's vault did not take a copy; its administrator can make room"
+    case .tooFewCustodians: "too few custodians answered; try again when more hospitals are connected"
     }
   }
 }
@@ -56,36 +66,123 @@ public struct ReleaseQuestion: Sendable, Hashable, WireCodable {
   }
 }
 
-/// A custodian's answer: the sealed record, and its key sealed to the request's ephemeral key; signed by the custodian.
+/// What a reader gets for a granted request: the sealed record, and what gives its key to the holder of the request's
+/// ephemeral key and to nobody else.
 public struct ReleaseAnswer: Sendable, Hashable, WireCodable {
-  /// The record as the vault keeps it.
+  /// The record as vaults keep it.
   public let sealed: SealedRecord
-  /// The key, sealed to the request's ephemeral key.
-  public let key: [UInt8]
-  /// The custodian's member signature.
-  public let signature: Signature
+  /// Custodians' shares, each sealed to the ephemeral key, with their authors' places.
+  public let shares: [SealedShare]
+  /// The key itself, sealed to the ephemeral key by the record's hospital: for records older than the custody key.
+  public let hospitalKey: HospitalRelease?
 
   /// An answer of given parts.
-  public init(sealed: SealedRecord, key: [UInt8], signature: Signature) {
-    (self.sealed, self.key, self.signature) = (sealed, key, signature)
+  public init(sealed: SealedRecord, shares: [SealedShare], hospitalKey: HospitalRelease?) {
+    (self.sealed, self.shares, self.hospitalKey) = (sealed, shares, hospitalKey)
   }
 
-  /// What the custodian signs.
-  public static func signedBytes(network: Digest, question: ReleaseQuestion, key: [UInt8]) -> [UInt8] {
-    Array("consilium/release/v1\0".utf8) + network.bytes + question.encoded + key
-  }
-
-  /// Sealed record, key, signature.
+  /// Sealed record, shares, the hospital's release.
   public func encode(into encoder: inout Encoder) {
     encoder.item(self.sealed)
-    encoder.blob(self.key)
-    encoder.item(self.signature)
+    encoder.list(self.shares)
+    encoder.optional(self.hospitalKey)
   }
   /// Reads an answer.
   public init(from decoder: inout Decoder) throws(WireError) {
     self.sealed = try SealedRecord(from: &decoder)
+    self.shares = try decoder.list(max: ReplicaSet.countMax, "shares")
+    self.hospitalKey = try decoder.optional("hospital's release")
+  }
+}
+
+/// A custodian's `ReleasedShare`, sealed to the request's ephemeral key.
+public struct SealedShare: Sendable, Hashable, WireCodable {
+  /// The custodian.
+  public let member: ReplicaIndex
+  /// The box.
+  public let box: [UInt8]
+
+  /// A share of given parts.
+  public init(member: ReplicaIndex, box: [UInt8]) { (self.member, self.box) = (member, box) }
+  /// Member, box.
+  public func encode(into encoder: inout Encoder) {
+    encoder.u16(UInt16(self.member))
+    encoder.blob(self.box)
+  }
+  /// Reads both.
+  public init(from decoder: inout Decoder) throws(WireError) {
+    let start = decoder.offset
+    self.member = Int(try decoder.u16())
+    guard self.member < ReplicaSet.countMax else { throw .invalid(at: start, field: "custodian") }
+    self.box = try decoder.blob(max: 1024, "share")
+  }
+}
+
+/// A record's key from its hospital alone, sealed to the request's ephemeral key and signed.
+public struct HospitalRelease: Sendable, Hashable, WireCodable {
+  /// The key, sealed to the request's ephemeral key.
+  public let key: [UInt8]
+  /// The hospital's member signature.
+  public let signature: Signature
+
+  /// A release of given parts.
+  public init(key: [UInt8], signature: Signature) { (self.key, self.signature) = (key, signature) }
+
+  /// What the hospital signs.
+  public static func signedBytes(network: Digest, question: ReleaseQuestion, key: [UInt8]) -> [UInt8] {
+    Array("consilium/release/v1\0".utf8) + network.bytes + question.encoded + key
+  }
+
+  /// Key, signature.
+  public func encode(into encoder: inout Encoder) {
+    encoder.blob(self.key)
+    encoder.item(self.signature)
+  }
+  /// Reads both.
+  public init(from decoder: inout Decoder) throws(WireError) {
     self.key = try decoder.blob(max: 1024, "released key")
     self.signature = try Signature(from: &decoder)
+  }
+}
+
+/// What a vault signs once parts of records are on its disk.
+public enum KeepReceipt {
+  /// The signed bytes.
+  public static func signedBytes(network: Digest, question: MemberQuestion) -> [UInt8] {
+    Array("consilium/kept/v1\0".utf8) + network.bytes + Hash.sha256(question.encoded).bytes
+  }
+}
+
+/// What one member's services ask another's.
+public enum MemberQuestion: Sendable, Hashable, WireCodable {
+  /// A sealed record that the other keeps, from a chunk on.
+  case object(Digest, from: Int)
+  /// Keep these parts of sealed records.
+  case keep([RecordPart])
+  /// The key of a record that the other wrote before there was a custody key.
+  case hospitalKey(ReleaseQuestion)
+  /// The other's share for opening a capsule.
+  case share(ReleaseQuestion, capsule: [UInt8])
+
+  /// A type byte and the content.
+  public func encode(into encoder: inout Encoder) {
+    switch self {
+    case .object(let record, let start): encoder.u8(1); encoder.digest(record); encoder.u16(UInt16(start))
+    case .keep(let parts): encoder.u8(4); encoder.list(parts)
+    case .hospitalKey(let question): encoder.u8(2); encoder.item(question)
+    case .share(let question, let capsule): encoder.u8(3); encoder.item(question); encoder.blob(capsule)
+    }
+  }
+  /// Reads a question.
+  public init(from decoder: inout Decoder) throws(WireError) {
+    let start = decoder.offset
+    switch try decoder.u8() {
+    case 1: self = .object(try decoder.digest(), from: Int(try decoder.u16()))
+    case 4: self = .keep(try decoder.list(max: RecordPart.partsMax, "parts"))
+    case 2: self = .hospitalKey(try ReleaseQuestion(from: &decoder))
+    case 3: self = .share(try ReleaseQuestion(from: &decoder), capsule: try decoder.blob(max: 1024, "capsule"))
+    default: throw .invalid(at: start, field: "question")
+    }
   }
 }
 
@@ -109,22 +206,36 @@ public enum ReleasePolicy {
   }
 }
 
-/// Whoever holds what opens capsules. One hospital now, a quorum with threshold custody: readers see no difference.
-public protocol KeyCustodian {
-  /// The record's key, sealed to `ephemeralKey`; nil where the capsule is not this custodian's or is damaged.
-  func reseal(_ capsule: [UInt8], of record: Digest, to ephemeralKey: Digest) -> [UInt8]?
+extension ReleasePolicy {
+  /// The capsule of a record whose release was judged, if it is the anchored one and its maker knew what is inside.
+  ///
+  /// - Throws: `ReleaseRefusal.badCapsule` otherwise.
+  public static func capsule(
+    _ bytes: [UInt8], of record: RecordEntry, network: Digest, in state: some StateReader
+  ) throws(ReleaseRefusal) -> (capsule: Capsule, custody: CustodyKey) {
+    guard SealedRecord.digest(ofBox: bytes) == record.anchor.capsule || planted(.capsuleUnjudged),
+      let capsule = try? Capsule.decode(bytes),
+      let custody = state.item(StateKey.custodyKey(capsule.generation), as: CustodyKey.self),
+      capsule.isValid(for: custody, label: record.anchor.label(network: network, custody: custody))
+        || planted(.capsuleUnjudged)
+    else { throw .badCapsule }
+    return (capsule, custody)
+  }
 }
 
-/// The author's hospital as the only custodian of its records.
-public struct AuthoringHospital: KeyCustodian {
+/// The author's hospital as the only custodian of records that it wrote before there was a custody key.
+public struct AuthoringHospital {
   private let sealingSecret: [UInt8]
 
   /// The custodian with the hospital's X25519 secret.
   public init(sealingSecret: [UInt8]) { self.sealingSecret = sealingSecret }
 
-  /// Opens the capsule and seals the key anew.
-  public func reseal(_ capsule: [UInt8], of record: Digest, to ephemeralKey: Digest) -> [UInt8]? {
-    guard let key = SealedRecord.key(in: capsule, of: record, secret: self.sealingSecret) else { return nil }
-    return SealedBox.seal(record.bytes + key, to: ephemeralKey.bytes)
+  /// The record's key, sealed to `ephemeralKey`; nil where the record is not this hospital's, or in custody: ⚑ then no
+  /// hospital alone releases it, not even the one that wrote it.
+  public func reseal(_ sealed: SealedRecord, to ephemeralKey: Digest) -> [UInt8]? {
+    guard sealed.capsule.isEmpty,
+      let key = SealedRecord.key(in: sealed.hospitalCopy, of: sealed.record, secret: self.sealingSecret)
+    else { return nil }
+    return SealedBox.seal(sealed.record.bytes + key, to: ephemeralKey.bytes)
   }
 }

@@ -2,6 +2,7 @@ internal import Merkle
 internal import Messages
 public import Primitives
 internal import Signing
+public import Threshold
 public import Wire
 
 /// The hash-lock: a salted commitment to a record's canonical bytes (RECORDS §3.2).
@@ -15,7 +16,8 @@ public enum HashLock {
   }
 }
 
-/// A record as a vault keeps it: ciphertext in chunks and the key, sealed twice. Without a key nothing can be read.
+/// A record as a vault keeps it: ciphertext in chunks, and the key enclosed for the consortium's custody, for the
+/// hospital that wrote it and for the patient. Without a key nothing can be read.
 public struct SealedRecord: Sendable, Hashable {
   /// The most bytes of a record's plaintext.
   public static let plaintextBytesMax = 16 << 20
@@ -23,20 +25,25 @@ public struct SealedRecord: Sendable, Hashable {
   public let record: Digest
   /// The header, then the sealed chunks.
   public let chunks: [[UInt8]]
-  /// The record's key for whoever releases it, bound to the record.
+  /// The record's key in the consortium's custody, bound to the record; empty where it was sealed before there was any.
   public let capsule: [UInt8]
+  /// The record's key for the hospital that wrote it.
+  public let hospitalCopy: [UInt8]
   /// The record's key for the patient.
   public let patientCopy: [UInt8]
 
   /// A sealed record of given parts.
-  public init(record: Digest, chunks: [[UInt8]], capsule: [UInt8], patientCopy: [UInt8]) {
-    (self.record, self.chunks, self.capsule, self.patientCopy) = (record, chunks, capsule, patientCopy)
+  public init(record: Digest, chunks: [[UInt8]], capsule: [UInt8], hospitalCopy: [UInt8], patientCopy: [UInt8]) {
+    (self.record, self.chunks, self.capsule) = (record, chunks, capsule)
+    (self.hospitalCopy, self.patientCopy) = (hospitalCopy, patientCopy)
   }
 
   /// The root of the ciphertext's chunks.
-  public var address: Digest {
+  public var address: Digest { Self.address(of: self.chunks) }
+
+  static func address(of chunks: [[UInt8]]) -> Digest {
     var log = MerkleFrontier()
-    for chunk in self.chunks { log.append(MerkleHash.leaf(chunk)) { _, _, _ in } }
+    for chunk in chunks { log.append(MerkleHash.leaf(chunk)) { _, _, _ in } }
     return log.root
   }
 
@@ -52,21 +59,36 @@ public struct SealedRecord: Sendable, Hashable {
     public let patient: Digest
     /// The hospital's.
     public let hospital: Digest
-    /// Both.
-    public init(patient: Digest, hospital: Digest) { (self.patient, self.hospital) = (patient, hospital) }
+    /// The consortium's custody key; nil before there is one.
+    public let custody: CustodyKey?
+    /// All of them.
+    public init(patient: Digest, hospital: Digest, custody: CustodyKey?) {
+      (self.patient, self.hospital, self.custody) = (patient, hospital, custody)
+    }
   }
 
-  /// Seals canonical bytes under a fresh key, with a fresh salt; nil where a reader's key is none.
-  public static func seal(
-    _ canonical: [UInt8], record: Digest, salt: [UInt8], key: [UInt8], to readers: Readers
-  ) -> SealedRecord? {
-    precondition(salt.count == HashLock.saltLengthBytes, "a salt of \(salt.count) bytes")
-    guard let capsule = SealedBox.seal(record.bytes + key, to: readers.hospital.bytes),
-      let patientCopy = SealedBox.seal(record.bytes + key, to: readers.patient.bytes)
+  /// What is drawn afresh for each record and used once.
+  public struct Secrets: Sendable {
+    /// The salt of the hash-lock.
+    public let salt: [UInt8]
+    let key: [UInt8]
+    let capsule: [UInt8]
+    /// Secrets from a source of fresh random bytes.
+    public init(random: (Int) -> [UInt8]) {
+      self.salt = random(HashLock.saltLengthBytes)
+      self.key = random(SecretStream.keyLengthBytes)
+      self.capsule = random(Capsule.randomLengthBytes)
+    }
+  }
+
+  /// The key's boxes for a hospital and a patient; nil where a reader's key is none.
+  static func copies(
+    of key: [UInt8], record: Digest, to readers: Readers
+  ) -> (hospital: [UInt8], patient: [UInt8])? {
+    guard let hospital = SealedBox.seal(record.bytes + key, to: readers.hospital.bytes),
+      let patient = SealedBox.seal(record.bytes + key, to: readers.patient.bytes)
     else { return nil }
-    return SealedRecord(
-      record: record, chunks: SecretStream.seal(salt + canonical, key: key), capsule: capsule,
-      patientCopy: patientCopy)
+    return (hospital, patient)
   }
 
   /// The key inside a box that was sealed to `secret`'s holder for this record; nil for any other.
@@ -119,13 +141,12 @@ public enum RecordFault: Error, Sendable, Hashable, CustomStringConvertible {
 }
 
 extension SealedRecord: WireCodable {
-  /// Record, chunks as counted blobs, capsule, patient's copy.
+  /// Record, chunks as counted blobs, capsule, the hospital's copy, the patient's.
   public func encode(into encoder: inout Encoder) {
     encoder.digest(self.record)
     encoder.u32(UInt32(self.chunks.count))
     for chunk in self.chunks { encoder.blob(chunk) }
-    encoder.blob(self.capsule)
-    encoder.blob(self.patientCopy)
+    for box in [self.capsule, self.hospitalCopy, self.patientCopy] { encoder.blob(box) }
   }
 
   /// Reads a sealed record of at most `plaintextBytesMax`.
@@ -141,6 +162,7 @@ extension SealedRecord: WireCodable {
     }
     self.chunks = chunks
     self.capsule = try decoder.blob(max: 1024, "capsule")
+    self.hospitalCopy = try decoder.blob(max: 1024, "hospital's copy")
     self.patientCopy = try decoder.blob(max: 1024, "patient's copy")
   }
 }

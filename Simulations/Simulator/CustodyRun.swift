@@ -1,0 +1,254 @@
+internal import Custody
+internal import HealthRecords
+internal import Messages
+internal import NodeCore
+internal import Primitives
+internal import Rules
+internal import Signing
+internal import Threshold
+internal import Wire
+
+/// One seed's run of custody alone: members make a key by the rules while up to f of them lie, crash or stay away; then
+/// records are sealed to it and opened, with wrong shares among the right ones (RECORDS §5; R2, R3, R9).
+struct CustodyRun {
+  /// What a lying member does.
+  enum Lie: CaseIterable {
+    /// Deals bad shares to some, or to all others.
+    case badShares
+    /// Complains of everybody.
+    case falseComplaints
+    /// Says nothing.
+    case silence
+    /// Says that all shares are good, and complains of none.
+    case blindness
+    /// Says one thing several times, and what was not asked.
+    case noise
+  }
+
+  private static let window: UInt64 = 60_000
+  private let count: Int
+  private let lies: [ReplicaIndex: Lie]
+  private var random: SeededGenerator
+  private var bench: RuleBench
+  private var members: [Custodian]
+  private let secrets: [CustodianSecret]
+  private var now = Tick.zero
+  /// Liars whose lie was of a kind that can be proven, and that had the occasion for it.
+  private var provable = Set<ReplicaIndex>()
+
+  init(seed: UInt64) {
+    var random = SeededGenerator(seed: seed ^ 0xc057_0d1)
+    let counts = [1, 2, 3, 4, 4, 4, 5, 6, 7, 10]
+    let count = counts[Int(random.below(UInt64(counts.count)))]
+    var limits = HealthRules.Limits()
+    limits.custodyWindowMilliseconds = Self.window
+    let bench = RuleBench(members: count, engine: random.oneIn(4) ? .raft : .pbft, limits: limits)
+    var lies: [ReplicaIndex: Lie] = [:]
+    for _ in 0..<bench.configuration.faultyMax where !random.oneIn(4) {
+      let kinds = Lie.allCases
+      lies[Int(random.below(UInt64(count)))] = kinds[Int(random.below(UInt64(kinds.count)))]
+    }
+    let secrets = (0..<count).map { member in
+      CustodianSecret(
+        sealingSecret: Hash.blake2b("consilium/custody-run/v1", [UInt8(member)]).bytes, network: bench.network,
+        member: member)
+    }
+    (self.count, self.lies, self.random, self.bench, self.secrets) = (count, lies, random, bench, secrets)
+    self.members = (0..<count).map { Custodian(member: $0, at: .zero) }
+  }
+
+  private var generation: KeyGeneration? {
+    self.bench.state.item(StateKey.generation(KeyGeneration.first), as: KeyGeneration.self)
+  }
+  private var custody: CustodyKey? {
+    self.bench.state.item(StateKey.custodyKey(KeyGeneration.first), as: CustodyKey.self)
+  }
+
+  /// The first thing that should not be; nil where all is well.
+  mutating func run(events: inout Int) -> String? {
+    // Every window may have to pass, and every liar can spoil a try.
+    for _ in 0..<(8 * (self.lies.count + 2)) where self.custody == nil {
+      events += 1
+      for _ in 0..<4 { self.turn() }
+      self.now = self.now + Custodian.retryInterval + .milliseconds(1)
+      self.bench.time = self.bench.time.adding(milliseconds: self.random.below(2 * Self.window))
+      if self.bench.deadline <= self.bench.time { self.bench.expire() }
+    }
+    for _ in 0..<3 { self.turn() }
+    return self.checkKey() ?? self.checkOpening(&events)
+  }
+
+  /// Every member looks once, in any order; what they say is executed in any order, or lost in a crash.
+  private mutating func turn() {
+    var said: [(member: ReplicaIndex, statement: CustodyStatement)] = []
+    var order = Array(0..<self.count)
+    self.random.shuffle(&order)
+    for member in order {
+      guard let task = self.look(member) else { continue }
+      if self.random.oneIn(8) {
+        // It crashed before it said what it was going to say, and knows nothing of it.
+        self.members[member] = Custodian(member: member, at: self.now)
+        continue
+      }
+      said += self.perform(task, member).map { (member, $0) }
+    }
+    self.random.shuffle(&said)
+    for (member, statement) in said {
+      let hospital = self.bench.configuration.members[member].id
+      let transaction = statement.transaction(
+        hospital: hospital, validUntil: .never, nonce: self.bytes(Transaction.nonceLengthBytes))
+      _ = self.bench.execute(transaction)
+    }
+  }
+
+  private mutating func look(_ member: ReplicaIndex) -> CustodyTask? {
+    let own = self.bench.configuration.members[member].id
+    return self.members[member].look(
+      isRegistered: self.bench.state.value(StateKey.transportKey(own)) != nil, generation: self.generation, at: self.now
+    )
+  }
+
+  private mutating func bytes(_ count: Int) -> [UInt8] {
+    var out: [UInt8] = []
+    for _ in 0..<count { out.append(UInt8(self.random.below(256))) }
+    return out
+  }
+
+  private mutating func perform(_ task: CustodyTask, _ member: ReplicaIndex) -> [CustodyStatement] {
+    guard
+      let job = CustodyReading.job(
+        for: task, of: member, self.bench.configuration, self.bench.network, in: self.bench.state)
+    else { return [] }
+    var source = SeededGenerator(seed: self.random.next())
+    let honest = self.secrets[member].perform(job) { count in
+      var out: [UInt8] = []
+      for _ in 0..<count { out.append(UInt8(source.below(256))) }
+      return out
+    }
+    guard let lie = self.lies[member] else { return honest }
+    switch (lie, job) {
+    case (.silence, _): return self.random.oneIn(3) ? honest : []
+    case (.badShares, .deal(let context, let threshold, let recipients)):
+      return [self.badDealing(context, threshold, recipients)]
+    case (.falseComplaints, .examine(let attempt, _, let dealings)):
+      self.provable.insert(member)
+      let secret = self.secrets[member]
+      let complaints = dealings.map { dealt in
+        CustodyStatement.complaint(secret.complaint(of: dealt, nonce: Scalar(reducing: self.bytes(64))))
+      }
+      return complaints + [.confirmation(ShareConfirmation(attempt: attempt, good: ReplicaSet()))]
+    case (.blindness, .examine(let attempt, _, let dealings)):
+      var all = ReplicaSet()
+      for dealt in dealings { all.insert(dealt.context.dealer) }
+      return [.confirmation(ShareConfirmation(attempt: attempt, good: all))]
+    case (.noise, _): return honest + honest + self.nonsense(job)
+    default: return honest
+    }
+  }
+
+  private mutating func badDealing(
+    _ context: DealingContext, _ threshold: Int, _ recipients: [CustodyJob.Recipient]
+  ) -> CustodyStatement {
+    let isForAll = self.random.oneIn(2)
+    let victim = recipients[Int(self.random.below(UInt64(recipients.count)))].member
+    if isForAll || self.lies[victim] == nil { self.provable.insert(context.dealer) }
+    let coefficients = (0..<threshold).map { _ in Scalar(reducing: self.bytes(64)) }
+    let dealing = Dealing(
+      coefficients: coefficients, secret: Scalar(reducing: self.bytes(64)),
+      to: recipients.map { ($0.member, $0.key) }, context: context,
+      bending: { member, share in isForAll || member == victim ? share + Scalar(1) : share })
+    return .dealing(DealingStatement(attempt: context.attempt, dealing: dealing))
+  }
+
+  /// Statements that nobody asked for: of another try, and with too few commitments.
+  private mutating func nonsense(_ job: CustodyJob) -> [CustodyStatement] {
+    guard case .deal(let context, _, let recipients) = job else { return [] }
+    let few = Dealing(
+      coefficients: [Scalar(reducing: self.bytes(64))], secret: Scalar(reducing: self.bytes(64)),
+      to: recipients.dropLast().map { ($0.member, $0.key) }, context: context)
+    return [
+      .dealing(DealingStatement(attempt: context.attempt, dealing: few)),
+      .dealing(DealingStatement(attempt: context.attempt + 1, dealing: few)),
+      .confirmation(ShareConfirmation(attempt: context.attempt, good: ReplicaSet())),
+    ]
+  }
+}
+
+extension CustodyRun {
+  private func keyShare(_ member: ReplicaIndex, of custody: CustodyKey) -> KeyShare? {
+    guard let generation = self.generation,
+      let agreed = CustodyReading.agreedDealings(
+        of: generation, for: member, network: self.bench.network, in: self.bench.state)
+    else { return nil }
+    return self.secrets[member].keyShare(of: custody, from: agreed.dealings, at: agreed.place)
+  }
+
+  /// The key is there, enough honest members hold shares of it, and only liars were found guilty.
+  private func checkKey() -> String? {
+    guard let generation = self.generation, let custody = self.custody else {
+      return "RECORDS §5: no custody key after all this time; \(self.lies.count) of \(self.count) lie"
+    }
+    let quorums = CustodyQuorums(self.bench.configuration)
+    for member in 0..<self.count where generation.culprits.contains(member) && self.lies[member] == nil {
+      return "R9: member \(member) did nothing wrong and was found guilty"
+    }
+    guard custody.threshold > quorums.faultyMax, custody.threshold <= quorums.quorum else {
+      return "R3: \(custody.threshold) shares open a key where \(quorums.faultyMax) can lie"
+    }
+    let able = (0..<self.count).filter { member in
+      custody.custodians.contains(member) && self.lies[member] == nil && self.keyShare(member, of: custody) != nil
+    }
+    guard able.count >= custody.threshold else {
+      return "R2: only \(able.count) honest custodians have shares, \(custody.threshold) are needed"
+    }
+    for member in 0..<self.count where custody.custodians.contains(member) && self.lies[member] == nil {
+      guard able.contains(member) else { return "RECORDS §5: member \(member) is a custodian without a share" }
+    }
+    for dealer in generation.agreedDealers where generation.culprits.contains(dealer) {
+      return "RECORDS §5: member \(dealer) was found guilty, and its dealing counts"
+    }
+    return nil
+  }
+
+  private mutating func capsule(_ secret: [UInt8], _ custody: CustodyKey, label: Digest) -> Capsule {
+    Capsule(secret, for: custody, label: label, random: self.bytes(Capsule.randomLengthBytes))
+  }
+
+  /// Records sealed to the key open for a granted request with honest custodians' shares, in any order and whatever the
+  /// others send; capsules that are moved or changed are refused.
+  private mutating func checkOpening(_ events: inout Int) -> String? {
+    guard let custody = self.custody else { return nil }
+    var shares = (0..<self.count).filter { custody.custodians.contains($0) }
+      .compactMap { self.keyShare($0, of: custody) }
+    let keys = self.bench.configuration.members.map(\.key)
+    for _ in 0..<2 {
+      events += 1
+      let (secret, label) = (self.bytes(32), Hash.sha256(self.bytes(8)))
+      let capsule = self.capsule(secret, custody, label: label)
+      let other = self.capsule(secret, custody, label: label)
+      guard capsule.isValid(for: custody, label: label) else { return "R6: an honest capsule is refused" }
+      guard !capsule.isValid(for: custody, label: Hash.sha256(label.bytes)) else {
+        return "R9: a capsule is taken under another label"
+      }
+      let context = OpeningContext(
+        network: self.bench.network, request: Hash.sha256(self.bytes(8)), capsule: Hash.sha256(capsule.encoded),
+        generation: custody.generation)
+      var combination = Combination(capsule, of: custody, label: label, context: context, members: keys)
+      self.random.shuffle(&shares)
+      for share in shares {
+        // Liars open another capsule than the one that they were asked about.
+        let isWrong = self.lies[share.member] != nil && self.random.oneIn(2)
+        let nonce = Scalar(reducing: self.bytes(64))
+        let released = ReleasedShare(
+          isWrong ? other : capsule, with: share, nonce: nonce, context: context,
+          signedBy: RuleBench.key(100 + share.member + 1))
+        guard combination.take(released) == (isWrong ? .wrong : .right) else {
+          return "R9: a share of member \(share.member) is judged wrongly"
+        }
+        if !combination.isComplete, combination.key != nil { return "R3: fewer than t shares open a capsule" }
+      }
+      guard combination.key == secret else { return "R2: the honest custodians' shares do not open a record's key" }
+    }
+    return nil
+  }
+}

@@ -1,0 +1,113 @@
+internal import Ordering
+internal import Ledger
+internal import Custody
+internal import EventLoop
+internal import HealthRecords
+internal import Ledger
+internal import Messages
+internal import NodeCore
+internal import Primitives
+internal import Rules
+internal import Signing
+internal import Storage
+internal import Telemetry
+internal import Threshold
+internal import Wire
+
+/// This hospital as a custodian: its part in making keys, and its shares for requests that its own ledger granted.
+extension NodeDriver {
+  private var network: Digest { self.settings.genesis.network }
+  private var own: MemberID { self.node.configuration.members[self.settings.index].id }
+
+  /// Does what the making of a custody key awaits, off the loop's thread, and submits what is to be stated.
+  func perform(_ job: CustodyJob) {
+    let secret = self.keys.custodian(network: self.network, as: self.settings.index)
+    self.loop.work(
+      { secret.perform(job, random: SecureRandom.bytes) },
+      then: { [unowned self] statements in
+        self.give(.submitted(statements.map { self.transaction(stating: $0).encoded }))
+      })
+  }
+
+  /// Tells the operator when a custody key comes into use.
+  func noteCustody(_ write: ExecutionWrite) {
+    let key = StateKey.custodyKey(KeyGeneration.first)
+    guard let change = write.writes.first(where: { $0.key == key }), let value = change.value,
+      let custody = try? CustodyKey.decode(value)
+    else { return }
+    let culprits = self.state.item(StateKey.generation(custody.generation), as: KeyGeneration.self)?.culprits
+    self.log.emit(
+      .custodyReady,
+      [
+        "generation": .number(custody.generation), "threshold": .number(UInt64(custody.threshold)),
+        "custodians": .number(UInt64(custody.custodians.count)), "culprits": .number(UInt64(culprits?.count ?? 0)),
+      ])
+  }
+
+  private func transaction(stating statement: CustodyStatement) -> Transaction {
+    statement.transaction(
+      hospital: self.own, validUntil: self.validUntil, nonce: SecureRandom.bytes(Transaction.nonceLengthBytes))
+  }
+
+  /// Half a transaction's life from now.
+  private var validUntil: Timestamp {
+    self.moment.wall.adding(milliseconds: self.settings.genesis.limits.transactionLifeMilliseconds / 2)
+  }
+
+  /// This member's share of a custody key, read out of the dealings that the ledger agreed on, once.
+  private func keyShare(of custody: CustodyKey) -> KeyShare? {
+    if let held = self.keyShares[custody.generation] { return held }
+    guard custody.custodians.contains(self.settings.index),
+      let generation = self.state.item(StateKey.generation(custody.generation), as: KeyGeneration.self),
+      let agreed = CustodyReading.agreedDealings(
+        of: generation, for: self.settings.index, network: self.network, in: self.state)
+    else { return nil }
+    let secret = self.keys.custodian(network: self.network, as: self.settings.index)
+    let share = secret.keyShare(of: custody, from: agreed.dealings, at: agreed.place)
+    self.keyShares[custody.generation] = share
+    return share
+  }
+
+  /// This custodian's share for opening a record's capsule, for a request that this node's own ledger granted.
+  func share(_ question: ReleaseQuestion, capsule bytes: [UInt8]) throws(ReleaseRefusal) -> SealedShare {
+    let (ephemeral, record) = try ReleasePolicy.judge(
+      question, at: self.node.execution.position.time, in: self.state)
+    let (capsule, custody) = try ReleasePolicy.capsule(bytes, of: record, network: self.network, in: self.state)
+    guard let keyShare = self.keyShare(of: custody) else { throw .notHere }
+    let context = OpeningContext(
+      network: self.network, request: question.request, capsule: record.anchor.capsule,
+      generation: custody.generation)
+    let share = ReleasedShare(
+      capsule, with: keyShare, nonce: Scalar(reducing: SecureRandom.bytes(64)), context: context,
+      signedBy: self.keys.member)
+    guard let box = SealedBox.seal(share.encoded, to: ephemeral.bytes) else { throw .notHere }
+    self.stateRelease(of: question.request)
+    return SealedShare(member: self.settings.index, box: box)
+  }
+
+  /// The key of a record that this hospital wrote before there was a custody key, for a request that was granted.
+  func hospitalKey(_ question: ReleaseQuestion) throws(ReleaseRefusal) -> HospitalRelease {
+    let (ephemeral, record) = try ReleasePolicy.judge(
+      question, at: self.node.execution.position.time, in: self.state)
+    guard record.hospital == self.own else { throw .notHere }
+    let kept: SealedRecord?
+    do { kept = try self.vault.record(question.record) } catch { throw .notHere }
+    let custodian = AuthoringHospital(sealingSecret: self.keys.sealingSecret)
+    guard let sealed = kept, let key = custodian.reseal(sealed, to: ephemeral) else { throw .notHere }
+    let signed = HospitalRelease.signedBytes(network: self.network, question: question, key: key)
+    self.stateRelease(of: question.request)
+    return HospitalRelease(key: key, signature: self.keys.member.sign(signed))
+  }
+
+  /// States on the ledger, once for each request, that this hospital released something for it.
+  private func stateRelease(of request: Digest) {
+    guard let (_, entry) = AccessEntry.find(request: request, in: self.state), !entry.releases.contains(self.own),
+      self.stated.insert(request).inserted
+    else { return }
+    if self.stated.count > Self.questionsMax { self.stated = [request] }
+    let transaction = Transaction(
+      kind: TransactionKind.recordRelease.rawValue, hospital: self.own, validUntil: self.validUntil,
+      nonce: SecureRandom.bytes(Transaction.nonceLengthBytes), payload: request.encoded)
+    self.give(.submitted([transaction.encoded]))
+  }
+}

@@ -1,0 +1,169 @@
+internal import NodeCore
+internal import EventLoop
+internal import HealthRecords
+internal import Ledger
+internal import Messages
+internal import Primitives
+internal import Rules
+internal import Signing
+internal import Storage
+internal import Telemetry
+internal import Vaults
+internal import Wire
+
+/// This hospital's vault among the others: copies are offered, taken, served, and erased when the ledger says so.
+extension NodeDriver {
+  /// The most bytes that one member may leave here before they are anchored.
+  static let unanchoredBytesMax = 256 << 20
+
+  /// Copies records into other vaults; says whether there are enough copies.
+  func replicate(_ records: [SealedRecord], then done: @escaping (_ isComplete: Bool) -> Void) {
+    let placement = Placement(self.node.configuration)
+    let run = ReplicationRun(
+      records: records,
+      machine: Replication(
+        of: records.map(\.record), from: self.settings.index, placement: placement, reachable: self.node.connected),
+      done: done)
+    self.step(run, .start)
+  }
+
+  /// One replication under way.
+  final class ReplicationRun {
+    let records: [SealedRecord]
+    var machine: Replication
+    let done: (Bool) -> Void
+    init(records: [SealedRecord], machine: Replication, done: @escaping (Bool) -> Void) {
+      (self.records, self.machine, self.done) = (records, machine, done)
+    }
+  }
+
+  private func step(_ run: ReplicationRun, _ input: Replication.Input) {
+    var effects: [Replication.Effect] = []
+    _ = run.machine.step(input, at: self.loop.now, into: &effects)
+    for effect in effects {
+      switch effect {
+      case .complete: run.done(true)
+      case .failed: run.done(false)
+      case .offer(let items, let member):
+        self.offer(SealedRecord.messages(of: items.map { run.records[$0] })[...], to: member) { [unowned self] isKept in
+          self.step(run, isKept ? .acknowledged(member) : .refused(member))
+        }
+      }
+    }
+    self.replications.removeAll { $0.machine.deadline == nil }
+    if run.machine.deadline != nil, !self.replications.contains(where: { $0 === run }) { self.replications.append(run) }
+  }
+
+  /// Offers messages one after another; the first that is not kept ends it.
+  private func offer(_ messages: ArraySlice<[RecordPart]>, to member: ReplicaIndex, then done: @escaping (Bool) -> Void)
+  {
+    guard let first = messages.first else { return done(true) }
+    let question = MemberQuestion.keep(first)
+    let key = self.node.configuration.members[member].key
+    let signed = KeepReceipt.signedBytes(network: self.settings.genesis.network, question: question)
+    self.ask(member, question) { [unowned self] result in
+      guard case .success(let answer) = result, let signature = try? Signature.decode(answer),
+        key.verifies(signature, of: signed)
+      else { return done(false) }
+      self.offer(messages.dropFirst(), to: member, then: done)
+    }
+  }
+
+  /// When a replication wants to be woken.
+  var replicationDeadline: Tick? { self.replications.compactMap(\.machine.deadline).min() }
+
+  func fireReplicationTimers(at now: Tick) {
+    for run in self.replications where run.machine.deadline.map({ $0 <= now }) ?? false { self.step(run, .timerFired) }
+  }
+
+  /// Keeps parts of another hospital's records, as long as it does not leave too much that is never anchored.
+  func keep(
+    _ parts: [RecordPart], _ question: MemberQuestion, from peer: ReplicaIndex,
+    _ reply: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void
+  ) {
+    let bytes = parts.reduce(0) { $0 + $1.sizeBytes }
+    let held = self.unanchored[peer, default: [:]]
+    guard held.values.reduce(0, +) + bytes <= Self.unanchoredBytesMax else { return reply(.failure(.vaultFull)) }
+    // ⚑ What the ledger holds is never written over, and what it erased does not come back.
+    for part in parts {
+      let entry = self.state.item(StateKey.record(part.record), as: RecordEntry.self)
+      let isAnothers = self.unanchored.contains { $0.key != peer && $0.value[part.record] != nil }
+      guard entry == nil, !isAnothers else { return reply(.failure(entry?.isErased == true ? .erased : .vaultFull)) }
+      self.unanchored[peer, default: [:]][part.record, default: 0] += part.sizeBytes
+    }
+    let (vault, log) = (self.vault, self.log)
+    let signature = self.keys.member.sign(
+      KeepReceipt.signedBytes(network: self.settings.genesis.network, question: question))
+    self.loop.work(
+      { Result { () throws(StorageFailure) in try vault.store(parts) } },
+      then: { result in
+        switch result {
+        case .success: reply(.success(signature.encoded))
+        case .failure(let failure):
+          log.emit(.vaultFailed, ["reason": .text("\(failure)")])
+          reply(.failure(.vaultFull))
+        }
+      })
+  }
+
+  /// Serves a part of a sealed record to a member. ⚑ An erased one is answered as such, also by a vault that still has
+  /// it.
+  func serveObject(
+    _ record: Digest, from start: Int, _ reply: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void
+  ) {
+    let entry = self.state.item(StateKey.record(record), as: RecordEntry.self)
+    guard entry?.isErased != true else { return reply(.failure(.erased)) }
+    let vault = self.vault
+    self.loop.work(
+      { Result { () throws(StorageFailure) in try vault.record(record) } },
+      then: { result in
+        guard case .success(let sealed?) = result, start < sealed.chunks.count else {
+          return reply(.failure(.notHere))
+        }
+        reply(.success(sealed.part(from: start).encoded))
+      })
+  }
+
+  /// Fetches a sealed record of another vault, part by part; it is what was anchored, or nothing.
+  func fetchObject(
+    _ entry: RecordEntry, from member: ReplicaIndex, parts: [RecordPart] = [],
+    then done: @escaping (Result<SealedRecord, ReleaseRefusal>) -> Void
+  ) {
+    let start = parts.reduce(0) { $0 + $1.chunks.count }
+    self.ask(member, .object(entry.anchor.record, from: start)) { [unowned self] result in
+      switch result {
+      case .failure(let refusal): return done(.failure(refusal))
+      case .success(let bytes):
+        guard let part = try? RecordPart.decode(bytes), part.record == entry.anchor.record, part.start == start,
+          part.count == parts.first?.count ?? part.count
+        else { return done(.failure(.notHere)) }
+        guard part.boxes != nil else {
+          return self.fetchObject(entry, from: member, parts: parts + [part], then: done)
+        }
+        guard let sealed = SealedRecord(parts: parts + [part]), entry.anchor.names(sealed) else {
+          return done(.failure(.notHere))
+        }
+        done(.success(sealed))
+      }
+    }
+  }
+
+  /// What was executed concerns the vault: copies of anchored records stay, erased records go.
+  func tendVault(after write: ExecutionWrite) {
+    for change in write.writes where change.key.starts(with: StateKey.records) {
+      guard let value = change.value, let entry = try? RecordEntry.decode(value) else { continue }
+      for peer in self.unanchored.keys { self.unanchored[peer]?[entry.anchor.record] = nil }
+      if entry.isErased { self.eraseHere(entry.anchor.record) }
+    }
+  }
+
+  /// Erases a record from this vault: ciphertext and all boxes.
+  func eraseHere(_ record: Digest) {
+    let (vault, log) = (self.vault, self.log)
+    self.loop.work(
+      { Result { () throws(StorageFailure) in try vault.erase(record) } },
+      then: { result in
+        if case .failure(let failure) = result { log.emit(.vaultFailed, ["reason": .text("\(failure)")]) }
+      })
+  }
+}

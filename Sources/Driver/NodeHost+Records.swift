@@ -1,0 +1,198 @@
+internal import Ledger
+internal import EventLoop
+public import Gateway
+public import HealthRecords
+internal import Messages
+internal import NodeCore
+public import Primitives
+internal import Rules
+internal import Signing
+internal import Storage
+internal import Telemetry
+public import Threshold
+internal import Vaults
+internal import Wire
+
+/// Records of all hospitals, as this one's people and systems ask for them.
+extension NodeHost {
+  func onPool<Value: Sendable>(
+    _ body: @escaping @Sendable () throws(StorageFailure) -> Value
+  ) async throws(StorageFailure) -> Value {
+    let result = await withCheckedContinuation {
+      (continuation: CheckedContinuation<Result<Value, StorageFailure>, Never>) in
+      self.loop.work(
+        { Result { () throws(StorageFailure) in try body() } }, then: { continuation.resume(returning: $0) })
+    }
+    return try result.get()
+  }
+
+  /// Copies records into other vaults; whether there are enough copies.
+  func replicate(_ records: [SealedRecord]) async -> Bool {
+    guard let driver = self.running else { return false }
+    return await withCheckedContinuation { continuation in
+      driver.replicate(records) { continuation.resume(returning: $0) }
+    }
+  }
+
+  /// The custody key in use; nil before there is one.
+  public func custody() -> CustodyKey? {
+    self.running?.state.item(StateKey.custodyKey(KeyGeneration.first), as: CustodyKey.self)
+  }
+
+  /// Where the custody key stands.
+  var custodyView: CustodyView {
+    let key = StateKey.generation(KeyGeneration.first)
+    guard let generation = self.running?.state.item(key, as: KeyGeneration.self) else { return .none }
+    let members = self.genesis.configuration.members
+    func numbers(_ set: ReplicaSet) -> [UInt32] {
+      members.indices.filter { set.contains($0) }.map { members[$0].id.number }
+    }
+    return CustodyView(
+      phase: "\(generation.phase)", threshold: generation.threshold, custodians: numbers(generation.custodians),
+      culprits: numbers(generation.culprits))
+  }
+
+  /// A sealed record, from this hospital's vault or from another's; it is the anchored one.
+  public func sealed(_ record: Digest) async throws(ServiceRefusal) -> SealedRecord {
+    guard let entry = self.record(record) else { throw .notFound("record") }
+    guard !entry.isErased else { throw .release(.erased) }
+    let vault = self.vault
+    do {
+      if let sealed = try await self.onPool({ () throws(StorageFailure) in try vault.record(record) }),
+        entry.anchor.names(sealed)
+      {
+        return sealed
+      }
+    } catch { throw .failed("\(error)") }
+    guard let sealed = await self.fetch(entry) else { throw .release(.unreachable) }
+    return sealed
+  }
+
+  /// A sealed record from another vault: its hospital's first, then those that should have a copy, then any.
+  func fetch(_ entry: RecordEntry) async -> SealedRecord? {
+    guard let driver = self.running, let hospital = self.genesis.configuration.index(of: entry.hospital) else {
+      return nil
+    }
+    let order = Placement(self.genesis.configuration).order(of: entry.anchor.record, from: hospital)
+    for member in [hospital] + order where member != driver.node.index && driver.node.connected.contains(member) {
+      let result = await withCheckedContinuation {
+        (continuation: CheckedContinuation<Result<SealedRecord, ReleaseRefusal>, Never>) in
+        driver.fetchObject(entry, from: member) { continuation.resume(returning: $0) }
+      }
+      if case .success(let sealed) = result { return sealed }
+    }
+    return nil
+  }
+
+  /// What opens a record for a granted request: custodians' shares, without those of `settled` members; or the key from
+  /// its hospital, for a record that is older than the custody key.
+  public func release(
+    _ question: ReleaseQuestion, without settled: ReplicaSet
+  ) async throws(ServiceRefusal) -> ReleaseAnswer {
+    guard let driver = self.running else { throw .failed("the node is not started") }
+    guard let entry = self.record(question.record) else { throw .notFound("record") }
+    do throws(ReleaseRefusal) {
+      _ = try ReleasePolicy.judge(question, at: driver.node.execution.position.time, in: driver.state)
+    } catch { throw .release(error) }
+    let sealed = try await self.sealed(question.record)
+    guard !sealed.capsule.isEmpty else {
+      let key = try await self.hospitalKey(question, entry, driver)
+      return ReleaseAnswer(sealed: sealed, shares: [], hospitalKey: key)
+    }
+    guard let capsule = try? Capsule.decode(sealed.capsule), let custody = self.custody(),
+      custody.generation == capsule.generation
+    else { throw .release(.badCapsule) }
+    let shares = try await self.shares(question, capsule: sealed.capsule, custody, without: settled, driver)
+    return ReleaseAnswer(sealed: sealed, shares: shares, hospitalKey: nil)
+  }
+
+  private func hospitalKey(
+    _ question: ReleaseQuestion, _ entry: RecordEntry, _ driver: NodeDriver
+  ) async throws(ServiceRefusal) -> HospitalRelease {
+    guard let index = self.genesis.configuration.index(of: entry.hospital) else { throw .release(.unreachable) }
+    guard index != driver.node.index else {
+      do throws(ReleaseRefusal) { return try driver.hospitalKey(question) } catch { throw .release(error) }
+    }
+    let result = await withCheckedContinuation {
+      (continuation: CheckedContinuation<Result<[UInt8], ReleaseRefusal>, Never>) in
+      driver.ask(index, .hospitalKey(question)) { continuation.resume(returning: $0) }
+    }
+    let bytes: [UInt8]
+    do throws(ReleaseRefusal) { bytes = try result.get() } catch { throw .release(error) }
+    guard let release = try? HospitalRelease.decode(bytes) else {
+      throw .failed("hospital \(entry.hospital.number) answered with bytes that are no release")
+    }
+    let signed = HospitalRelease.signedBytes(network: self.genesis.network, question: question, key: release.key)
+    guard self.genesis.members[index].key.verifies(release.signature, of: signed) else {
+      throw .failed("hospital \(entry.hospital.number) did not sign its release")
+    }
+    return release
+  }
+
+  /// Shares of as many custodians as open a capsule together, this one's among them if it is one.
+  private func shares(
+    _ question: ReleaseQuestion, capsule: [UInt8], _ custody: CustodyKey, without settled: ReplicaSet,
+    _ driver: NodeDriver
+  ) async throws(ServiceRefusal) -> [SealedShare] {
+    let custodians = (0..<self.genesis.members.count).filter {
+      custody.custodians.contains($0) && !settled.contains($0)
+    }
+    let gathering = ShareGathering(wanted: custodians.count, enough: custody.threshold)
+    let shares: [SealedShare]
+    let refusals: [ReleaseRefusal]
+    (shares, refusals) = await withCheckedContinuation { continuation in
+      gathering.continuation = continuation
+      if custodians.isEmpty { return gathering.finish() }
+      for member in custodians {
+        if member == driver.node.index {
+          let own: Result<SealedShare, ReleaseRefusal>
+          do throws(ReleaseRefusal) { own = .success(try driver.share(question, capsule: capsule)) } catch {
+            own = .failure(error)
+          }
+          gathering.take(own)
+        } else {
+          driver.ask(member, .share(question, capsule: capsule)) { result in
+            gathering.take(
+              result.flatMap { bytes in
+                guard let share = try? SealedShare.decode(bytes), share.member == member else {
+                  return .failure(.unreachable)
+                }
+                return .success(share)
+              })
+          }
+        }
+      }
+    }
+    guard !shares.isEmpty else {
+      // The most telling reason: a custodian that is behind will know the request in a moment.
+      let reason = refusals.contains(.unknownRequest) ? .unknownRequest : refusals.first { $0 != .unreachable }
+      throw .release(reason ?? .tooFewCustodians)
+    }
+    return shares
+  }
+}
+
+/// Custodians' answers to one question, as they come in. For the loop's thread only.
+private final class ShareGathering {
+  var continuation: CheckedContinuation<([SealedShare], [ReleaseRefusal]), Never>?
+  private var left: Int
+  private let enough: Int
+  private var shares: [SealedShare] = []
+  private var refusals: [ReleaseRefusal] = []
+
+  init(wanted: Int, enough: Int) { (self.left, self.enough) = (wanted, enough) }
+
+  func take(_ result: Result<SealedShare, ReleaseRefusal>) {
+    self.left -= 1
+    switch result {
+    case .success(let share): self.shares.append(share)
+    case .failure(let refusal): self.refusals.append(refusal)
+    }
+    if self.shares.count >= self.enough || self.left == 0 { self.finish() }
+  }
+
+  func finish() {
+    self.continuation?.resume(returning: (self.shares, self.refusals))
+    self.continuation = nil
+  }
+}

@@ -1,0 +1,121 @@
+internal import EventLoop
+internal import HealthRecords
+internal import Ledger
+internal import Messages
+internal import NodeCore
+internal import Ordering
+internal import Primitives
+internal import Rules
+internal import Storage
+internal import Telemetry
+internal import Vaults
+internal import Wire
+
+/// What a round of tending found.
+struct VaultRound {
+  var fetched: UInt64 = 0
+  var erased: UInt64 = 0
+  var missing: UInt64 = 0
+}
+
+/// Keeping the vault in line with the ledger: what was erased while this node was down goes before anything else, what
+/// is missing comes from the other vaults, what was never anchored goes after a while (RECORDS §3.5, §4).
+extension NodeHost {
+  /// How many records are looked at before others have their turn.
+  private static let stride = 64
+  /// How long a round waits before it fetches, in milliseconds.
+  private static let connectingMilliseconds = 3_000
+  /// How long a node waits between rounds, in milliseconds.
+  private static let roundIntervalMilliseconds = 60_000
+
+  /// Tends the vault until the task is cancelled: a round soon after the start, then one a minute.
+  public func tendVault() async {
+    var unanchored: [Digest: Timestamp] = [:]
+    while !Task.isCancelled {
+      var round = VaultRound()
+      unanchored = await self.clearAway(unanchored, &round)
+      // Time for the others to be connected: they have what is missing here.
+      do { try await Task.sleep(for: .milliseconds(Self.connectingMilliseconds)) } catch { return }
+      await self.bringBack(&round)
+      if round.fetched + round.erased + round.missing > 0 {
+        self.log.emit(
+          .vaultRepaired,
+          [
+            "fetched": .number(round.fetched), "erased": .number(round.erased), "missing": .number(round.missing),
+          ])
+      }
+      do { try await Task.sleep(for: .milliseconds(Self.roundIntervalMilliseconds)) } catch { return }
+    }
+  }
+
+  /// Looks at every record that this vault should keep, and fetches those that it lacks.
+  private func bringBack(_ round: inout VaultRound) async {
+    let placement = Placement(self.genesis.configuration)
+    var key = StateKey.records
+    while !Task.isCancelled, let driver = self.running {
+      let own = driver.node.index
+      var wanted: [RecordEntry] = []
+      var looked = 0
+      while looked < Self.stride,
+        let pair = driver.state.next(after: key, prefix: StateKey.records, inclusive: false)
+      {
+        (key, looked) = (pair.key, looked + 1)
+        guard let entry = try? RecordEntry.decode(pair.value), !entry.isErased,
+          let hospital = self.genesis.configuration.index(of: entry.hospital),
+          placement.isHolder(own, of: entry.anchor.record, from: hospital)
+        else { continue }
+        wanted.append(entry)
+      }
+      let vault = self.vault
+      let identifiers = wanted.map(\.anchor.record)
+      let missing = try? await self.onPool { () throws(StorageFailure) in try vault.missing(of: identifiers) }
+      for entry in wanted where missing?.contains(entry.anchor.record) == true {
+        if await self.bringBack(entry) { round.fetched += 1 } else { round.missing += 1 }
+      }
+      guard looked == Self.stride else { return }
+    }
+  }
+
+  private func bringBack(_ entry: RecordEntry) async -> Bool {
+    guard let sealed = await self.fetch(entry) else { return false }
+    // ⚑ It can have been erased meanwhile: what is erased does not come back.
+    guard self.record(entry.anchor.record)?.isErased == false else { return true }
+    let vault = self.vault
+    return (try? await self.onPool { () throws(StorageFailure) in try vault.store([sealed]) }) != nil
+  }
+
+  /// Takes away what the ledger erased, and what can never be anchored any more: so long after it was first seen that
+  /// every transaction of that time is expired. Gives what has no anchor yet, with the time when it was first seen.
+  private func clearAway(
+    _ unanchored: [Digest: Timestamp], _ round: inout VaultRound
+  ) async -> [Digest: Timestamp] {
+    var waiting: [Digest: Timestamp] = [:]
+    let life = self.genesis.limits.transactionLifeMilliseconds
+    var last: Digest?
+    let vault = self.vault
+    while !Task.isCancelled, let driver = self.running {
+      let from = last
+      let held = try? await self.onPool { () throws(StorageFailure) in
+        try vault.records(after: from, countMax: Self.stride)
+      }
+      guard let held, !held.isEmpty else { return waiting }
+      let executed = driver.node.execution.position.time
+      for record in held {
+        if let entry = self.record(record) {
+          guard entry.isErased else { continue }
+        } else {
+          // Of both clocks the later one: a node that is behind executes anchors of a time that is past elsewhere.
+          let seen = unanchored[record] ?? max(executed, driver.moment.wall)
+          guard seen.adding(milliseconds: 2 * life) < executed else {
+            waiting[record] = seen
+            continue
+          }
+        }
+        driver.eraseHere(record)
+        round.erased += 1
+      }
+      last = held.last
+    }
+    return waiting
+  }
+}

@@ -1,0 +1,133 @@
+public import Messages
+import Primitives
+import Rules
+import Signing
+public import Threshold
+import Wire
+
+/// Custody: the making of the consortium's key by transactions that everybody checks (RECORDS §5).
+extension RuleContext {
+  private var custody: CustodyState { CustodyState(execution: self.execution, limits: self.limits) }
+
+  /// The member in whose lane the transaction travels, by its place.
+  private func memberIndex() throws(Refusal) -> ReplicaIndex {
+    try self.requireHospital()
+    guard let index = self.execution.configuration.index(of: self.hospital) else { throw .unknownSigner }
+    return index
+  }
+
+  func registerTransportKey(_ key: TransportKey, in state: inout StateEditor) throws {
+    let member = try self.memberIndex()
+    guard state.value(StateKey.transportKey(self.hospital)) == nil else { throw Refusal.alreadyApproved }
+    guard key.isProved(network: self.execution.network, member: self.hospital) else { throw Refusal.badEvidence }
+    state.set(StateKey.transportKey(self.hospital), key.element)
+    var generation =
+      self.custody.generation(in: state)
+      ?? KeyGeneration(generation: KeyGeneration.first, deadline: self.custody.nextDeadline)
+    generation.register(member, self.custody.quorums, nextDeadline: self.custody.nextDeadline)
+    self.custody.store(generation, in: &state)
+  }
+
+  func dealShares(_ statement: DealingStatement, in state: inout StateEditor) throws {
+    let member = try self.memberIndex()
+    guard var generation = self.custody.generation(in: state),
+      generation.mayDeal(member, attempt: statement.attempt)
+    else { throw Refusal.notAwaited }
+    let dealing = statement.dealing
+    guard dealing.commitments.count == generation.threshold, dealing.boxes.count == generation.participants.count
+    else { throw Refusal.badEvidence }
+    state.set(StateKey.dealing(attempt: generation.attempt, dealer: member), dealing)
+    generation.deal(member, nextDeadline: self.custody.nextDeadline)
+    self.custody.store(generation, in: &state)
+  }
+
+  /// A bad share is shown by opening its box for everybody; an accusation that shows none counts against its author.
+  func complain(_ complaint: DealingComplaint, in state: inout StateEditor) throws {
+    let member = try self.memberIndex()
+    guard var generation = self.custody.generation(in: state),
+      generation.mayComplain(member, attempt: complaint.attempt), generation.dealers.contains(complaint.dealer),
+      let place = generation.recipients.firstIndex(of: member),
+      let key = state.item(StateKey.transportKey(self.hospital), as: GroupElement.self),
+      let dealing = state.item(
+        StateKey.dealing(attempt: complaint.attempt, dealer: complaint.dealer), as: Dealing.self)
+    else { throw Refusal.notAwaited }
+    let context = DealingContext(
+      network: self.execution.network, attempt: complaint.attempt, dealer: complaint.dealer)
+    let isJustified =
+      planted(.complaintUnjudged)
+      || complaint.isJustified(about: dealing, by: member, at: place, key: key, context: context)
+    generation.exclude(isJustified ? complaint.dealer : member, self.custody.quorums)
+    self.custody.store(generation, in: &state)
+    guard isJustified else {
+      state.commit()
+      throw Refusal.badEvidence
+    }
+  }
+
+  func confirmShares(_ confirmation: ShareConfirmation, in state: inout StateEditor) throws {
+    let member = try self.memberIndex()
+    guard var generation = self.custody.generation(in: state),
+      generation.mayConfirm(member, attempt: confirmation.attempt, good: confirmation.good)
+    else { throw Refusal.notAwaited }
+    generation.confirm(member, good: confirmation.good, self.custody.quorums)
+    self.custody.store(generation, in: &state)
+  }
+}
+
+/// The part of the state that is about custody.
+struct CustodyState {
+  let execution: ExecutionContext
+  let limits: HealthRules.Limits
+
+  var quorums: CustodyQuorums { CustodyQuorums(self.execution.configuration) }
+  var nextDeadline: Timestamp {
+    self.execution.time.adding(milliseconds: self.limits.custodyWindowMilliseconds)
+  }
+
+  func generation(in state: StateEditor) -> KeyGeneration? {
+    state.item(StateKey.generation(KeyGeneration.first), as: KeyGeneration.self)
+  }
+
+  /// Stores a generation, and the key where it is in use.
+  func store(_ generation: KeyGeneration, in state: inout StateEditor) {
+    state.set(StateKey.generation(generation.generation), generation)
+    guard generation.phase == .active else { return }
+    let key = StateKey.custodyKey(generation.generation)
+    if let held = state.item(key, as: CustodyKey.self) {
+      state.set(
+        key,
+        CustodyKey(
+          generation: held.generation, commitments: held.commitments, custodians: generation.custodians))
+      return
+    }
+    var sums: [GroupElement] = []
+    for dealer in generation.agreedDealers {
+      guard let dealing = state.item(StateKey.dealing(attempt: generation.attempt, dealer: dealer), as: Dealing.self)
+      else { continue }
+      sums = sums.isEmpty ? dealing.commitments : zip(sums, dealing.commitments).map { $0 + $1 }
+    }
+    guard !sums.isEmpty else { return }
+    state.set(
+      key, CustodyKey(generation: generation.generation, commitments: sums, custodians: generation.custodians))
+  }
+
+  /// Ends a phase whose time is over.
+  func expire(in state: inout StateEditor) {
+    guard var generation = self.generation(in: state), generation.deadline <= self.execution.time else { return }
+    let attempt = generation.attempt
+    generation.expire(self.quorums, nextDeadline: self.nextDeadline)
+    if generation.attempt != attempt {
+      for dealer in 0..<self.execution.configuration.count {
+        state.set(StateKey.dealing(attempt: attempt, dealer: dealer), nil)
+      }
+    }
+    self.store(generation, in: &state)
+  }
+}
+
+extension CustodyQuorums {
+  /// The quorums of a configuration.
+  public init(_ configuration: Configuration) {
+    self.init(count: configuration.count, faultyMax: configuration.faultyMax, quorum: configuration.quorum)
+  }
+}

@@ -1,0 +1,141 @@
+public import Primitives
+internal import Signing
+public import Wire
+
+/// Some chunks of a sealed record, so that the largest one travels in messages of bounded size.
+public struct RecordPart: Sendable, Hashable {
+  /// About how many bytes of ciphertext a message carries at most.
+  public static let messageBytesMax = 4 << 20
+  /// The record.
+  public let record: Digest
+  /// How many chunks it has in all.
+  public let count: Int
+  /// The place of the first of these.
+  public let start: Int
+  /// These.
+  public let chunks: [[UInt8]]
+  /// The key's boxes, with the last part: whoever has them has the rest.
+  public let boxes: Boxes?
+
+  /// The key's boxes.
+  public struct Boxes: Sendable, Hashable {
+    /// For the consortium's custody.
+    public let capsule: [UInt8]
+    /// For the hospital.
+    public let hospitalCopy: [UInt8]
+    /// For the patient.
+    public let patientCopy: [UInt8]
+    /// All three.
+    public init(capsule: [UInt8], hospitalCopy: [UInt8], patientCopy: [UInt8]) {
+      (self.capsule, self.hospitalCopy, self.patientCopy) = (capsule, hospitalCopy, patientCopy)
+    }
+  }
+
+  /// A part of given chunks.
+  public init(record: Digest, count: Int, start: Int, chunks: [[UInt8]], boxes: Boxes?) {
+    (self.record, self.count, self.start) = (record, count, start)
+    (self.chunks, self.boxes) = (chunks, boxes)
+  }
+
+  /// The ciphertext's bytes in it.
+  public var sizeBytes: Int { self.chunks.reduce(0) { $0 + $1.count } }
+}
+
+extension SealedRecord {
+  /// The boxes of its key.
+  public var boxes: RecordPart.Boxes {
+    RecordPart.Boxes(capsule: self.capsule, hospitalCopy: self.hospitalCopy, patientCopy: self.patientCopy)
+  }
+
+  /// The part that begins at a chunk: as many chunks as a message takes, at least one.
+  public func part(from start: Int) -> RecordPart {
+    var (end, bytes) = (start, 0)
+    while end < self.chunks.count, end == start || bytes + self.chunks[end].count <= RecordPart.messageBytesMax {
+      bytes += self.chunks[end].count
+      end += 1
+    }
+    let isLast = end >= self.chunks.count
+    return RecordPart(
+      record: self.record, count: self.chunks.count, start: start,
+      chunks: start < end ? Array(self.chunks[start..<end]) : [], boxes: isLast ? self.boxes : nil)
+  }
+
+  /// Records in parts, gathered into messages of bounded size, in order.
+  public static func messages(of records: [SealedRecord]) -> [[RecordPart]] {
+    var messages: [[RecordPart]] = []
+    var (open, bytes): ([RecordPart], Int) = ([], 0)
+    for record in records {
+      var start = 0
+      repeat {
+        let part = record.part(from: start)
+        if !open.isEmpty, bytes + part.sizeBytes > RecordPart.messageBytesMax || open.count >= RecordPart.partsMax {
+          messages.append(open)
+          (open, bytes) = ([], 0)
+        }
+        open.append(part)
+        bytes += part.sizeBytes
+        start += max(1, part.chunks.count)
+      } while start < record.chunks.count
+    }
+    return open.isEmpty ? messages : messages + [open]
+  }
+
+  /// The record whose parts these are, in order; nil where something is missing.
+  public init?(parts: [RecordPart]) {
+    guard let first = parts.first, let boxes = parts.last?.boxes else { return nil }
+    var chunks: [[UInt8]] = []
+    for part in parts {
+      guard part.record == first.record, part.count == first.count, part.start == chunks.count else { return nil }
+      chunks += part.chunks
+    }
+    guard chunks.count == first.count else { return nil }
+    self.init(
+      record: first.record, chunks: chunks, capsule: boxes.capsule, hospitalCopy: boxes.hospitalCopy,
+      patientCopy: boxes.patientCopy)
+  }
+}
+
+extension RecordPart: WireCodable {
+  /// The most chunks of a record.
+  public static let chunksMax = SealedRecord.plaintextBytesMax / SecretStream.chunkBytesMax + 2
+  /// The most parts of a message.
+  public static let partsMax = 2048
+
+  /// Record, number of chunks, start, chunks, boxes.
+  public func encode(into encoder: inout Encoder) {
+    encoder.digest(self.record)
+    encoder.u16(UInt16(self.count))
+    encoder.u16(UInt16(self.start))
+    encoder.u16(UInt16(self.chunks.count))
+    for chunk in self.chunks { encoder.blob(chunk) }
+    encoder.flag(self.boxes != nil)
+    guard let boxes = self.boxes else { return }
+    for box in [boxes.capsule, boxes.hospitalCopy, boxes.patientCopy] { encoder.blob(box) }
+  }
+
+  /// Reads a part whose chunks lie inside the record; only the last has the boxes.
+  public init(from decoder: inout Decoder) throws(WireError) {
+    self.record = try decoder.digest()
+    let at = decoder.offset
+    self.count = Int(try decoder.u16())
+    self.start = Int(try decoder.u16())
+    let chunks = Int(try decoder.u16())
+    guard self.count > 0, self.count <= Self.chunksMax, chunks > 0, self.start + chunks <= self.count else {
+      throw .invalid(at: at, field: "chunks of a part")
+    }
+    var read: [[UInt8]] = []
+    for _ in 0..<chunks {
+      read.append(try decoder.blob(max: SecretStream.chunkBytesMax + SecretStream.overheadBytes, "chunk"))
+    }
+    self.chunks = read
+    guard try decoder.flag("boxes") else {
+      self.boxes = nil
+      guard self.start + chunks < self.count else { throw .invalid(at: at, field: "the last part without boxes") }
+      return
+    }
+    guard self.start + chunks == self.count else { throw .invalid(at: at, field: "boxes before the last part") }
+    self.boxes = Boxes(
+      capsule: try decoder.blob(max: 1024, "capsule"), hospitalCopy: try decoder.blob(max: 1024, "hospital's copy"),
+      patientCopy: try decoder.blob(max: 1024, "patient's copy"))
+  }
+}

@@ -1,0 +1,87 @@
+internal import Ordering
+public import Custody
+internal import HealthRecords
+public import Messages
+public import Primitives
+public import Rules
+internal import Signing
+public import Threshold
+internal import Wire
+
+/// What the ledger says of custody, read out of the state.
+public enum CustodyReading {
+  /// The dealings of which a generation's key is made, and the place of a member's boxes in them.
+  public static func agreedDealings(
+    of generation: KeyGeneration, for member: ReplicaIndex, network: Digest, in state: some StateReader
+  ) -> (place: Int, dealings: [CustodyJob.Dealt])? {
+    guard let place = generation.recipients.firstIndex(of: member) else { return nil }
+    let dealings = generation.agreedDealers.compactMap { dealer -> CustodyJob.Dealt? in
+      let key = StateKey.dealing(attempt: generation.attempt, dealer: dealer)
+      let context = DealingContext(network: network, attempt: generation.attempt, dealer: dealer)
+      return state.item(key, as: Dealing.self).map { CustodyJob.Dealt(context: context, dealing: $0) }
+    }
+    return (place, dealings)
+  }
+}
+
+extension CustodyReading {
+  /// A member's task with everything that it needs to know of the state; nil where the state does not have it.
+  public static func job(
+    for task: CustodyTask, of member: ReplicaIndex, _ configuration: Configuration, _ network: Digest,
+    in state: some StateReader
+  ) -> CustodyJob? {
+    let generation = state.item(StateKey.generation(KeyGeneration.first), as: KeyGeneration.self)
+    switch (task, generation) {
+    case (.register, _): return .register(configuration.members[member].id)
+    case (.deal(let attempt), let generation?):
+      let recipients = generation.recipients.compactMap { recipient -> CustodyJob.Recipient? in
+        let key = StateKey.transportKey(configuration.members[recipient].id)
+        return state.item(key, as: GroupElement.self).map { CustodyJob.Recipient(member: recipient, key: $0) }
+      }
+      let context = DealingContext(network: network, attempt: attempt, dealer: member)
+      return .deal(context, threshold: generation.threshold, recipients: recipients)
+    case (.examine(let attempt), let generation?):
+      return self.agreedDealings(of: generation, for: member, network: network, in: state).map {
+        .examine(attempt: attempt, place: $0.place, dealings: $0.dealings)
+      }
+    case (.deal, nil), (.examine, nil): return nil
+    }
+  }
+}
+
+extension Node {
+  /// Looks whether the making of a custody key awaits something of this member.
+  mutating func lookAtCustody(_ run: inout NodeRun) {
+    let own = self.configuration.members[self.index].id
+    let generation = run.reader.item(StateKey.generation(KeyGeneration.first), as: KeyGeneration.self)
+    let isRegistered = run.reader.value(StateKey.transportKey(own)) != nil
+    guard
+      let task = self.custodian?.look(isRegistered: isRegistered, generation: generation, at: run.now.tick),
+      let job = CustodyReading.job(
+        for: task, of: self.index, self.configuration, self.genesis.network, in: run.reader)
+    else { return }
+    run.effects.append(.custody(job))
+  }
+}
+
+extension NodeKeys {
+  /// The secret with which this member takes part in custody.
+  public borrowing func custodian(network: Digest, as member: ReplicaIndex) -> CustodianSecret {
+    CustodianSecret(sealingSecret: self.sealingSecret, network: network, member: member)
+  }
+}
+
+extension CustodyStatement {
+  /// The transaction that states it in a hospital's lane.
+  public func transaction(hospital: MemberID, validUntil: Timestamp, nonce: [UInt8]) -> Transaction {
+    let (kind, payload): (TransactionKind, [UInt8]) =
+      switch self {
+      case .transportKey(let key): (.registerTransportKey, key.encoded)
+      case .dealing(let statement): (.dealShares, statement.encoded)
+      case .complaint(let complaint): (.complainOfDealing, complaint.encoded)
+      case .confirmation(let confirmation): (.confirmShares, confirmation.encoded)
+      }
+    return Transaction(
+      kind: kind.rawValue, hospital: hospital, validUntil: validUntil, nonce: nonce, payload: payload)
+  }
+}

@@ -1,0 +1,268 @@
+public import Messages
+public import Primitives
+public import Wire
+
+/// What the rules of generation need to know of a configuration.
+public struct CustodyQuorums: Sendable, Hashable {
+  /// n.
+  public let count: Int
+  /// f.
+  public let faultyMax: Int
+  /// Q.
+  public let quorum: Int
+  /// n, f and Q.
+  public init(count: Int, faultyMax: Int, quorum: Int) {
+    (self.count, self.faultyMax, self.quorum) = (count, faultyMax, quorum)
+  }
+
+  /// t of a key that `participants` members share: Q, or as many as are correct where that is fewer.
+  public func threshold(participants: Int) -> Int { min(self.quorum, participants - self.faultyMax) }
+  /// So many members can make a key: more than f of them, and f besides.
+  public var participantsMin: Int { 2 * self.faultyMax + 1 }
+}
+
+/// Where the making of one custody key stands, as all members execute it (RECORDS §5, "distributed key generation").
+///
+/// Members register transport keys, then deal, then state which dealings gave them a good share. A step ends when all
+/// have done it, or at its deadline with those that have.
+public struct KeyGeneration: Sendable, Hashable {
+  /// What is awaited.
+  public enum Phase: UInt8, Sendable, Hashable {
+    /// Transport keys.
+    case registering = 0
+    /// Dealings.
+    case dealing = 1
+    /// Complaints, and statements that shares are good.
+    case confirming = 2
+    /// Nothing: the key is in use.
+    case active = 3
+  }
+
+  /// The number of the first key.
+  public static let first: UInt64 = 1
+
+  /// Which key it is.
+  public let generation: UInt64
+  /// What is awaited.
+  public private(set) var phase = Phase.registering
+  /// Counts the tries; dealings of another try do not count.
+  public private(set) var attempt: UInt64 = 0
+  /// When the phase ends, in cut time; never once active.
+  public private(set) var deadline: Timestamp
+  /// t of the key that is being made.
+  public private(set) var threshold = 0
+  /// Who registered.
+  public private(set) var registered = ReplicaSet()
+  /// Who takes part in this try.
+  public private(set) var participants = ReplicaSet()
+  /// Who dealt in this try and was not refuted.
+  public private(set) var dealers = ReplicaSet()
+  /// Who stated that its shares are good.
+  public private(set) var custodians = ReplicaSet()
+  /// Who was proven to have dealt badly, or to have complained without reason.
+  public private(set) var culprits = ReplicaSet()
+  private var confirmations: [Confirmation] = []
+
+  private struct Confirmation: Sendable, Hashable, WireCodable {
+    let member: UInt16
+    let good: ReplicaSet
+    init(member: ReplicaIndex, good: ReplicaSet) { (self.member, self.good) = (UInt16(member), good) }
+    func encode(into encoder: inout Encoder) {
+      encoder.u16(self.member)
+      encoder.item(self.good)
+    }
+    init(from decoder: inout Decoder) throws(WireError) {
+      self.member = try decoder.u16()
+      self.good = try ReplicaSet(from: &decoder)
+    }
+  }
+
+  /// A generation that begins with the first member's registration.
+  public init(generation: UInt64, deadline: Timestamp) {
+    (self.generation, self.deadline) = (generation, deadline)
+  }
+
+  /// The participants in order: the places of a dealing's boxes.
+  public var recipients: [ReplicaIndex] { (0..<ReplicaSet.countMax).filter { self.participants.contains($0) } }
+  /// The dealers in order.
+  public var agreedDealers: [ReplicaIndex] { (0..<ReplicaSet.countMax).filter { self.dealers.contains($0) } }
+  /// Whether a member has stated which of its shares are good.
+  public func hasConfirmed(_ member: ReplicaIndex) -> Bool {
+    self.custodians.contains(member) || self.confirmations.contains { Int($0.member) == member }
+  }
+}
+
+extension KeyGeneration {
+  /// A member registered its transport key.
+  public mutating func register(_ member: ReplicaIndex, _ quorums: CustodyQuorums, nextDeadline: Timestamp) {
+    self.registered.insert(member)
+    guard self.phase == .registering, self.registered.count == quorums.count else { return }
+    self.beginDealing(among: self.registered, quorums, nextDeadline)
+  }
+
+  /// Whether a member may deal now.
+  public func mayDeal(_ member: ReplicaIndex, attempt: UInt64) -> Bool {
+    self.phase == .dealing && attempt == self.attempt && self.participants.contains(member)
+      && !self.dealers.contains(member)
+  }
+
+  /// A participant dealt.
+  public mutating func deal(_ member: ReplicaIndex, nextDeadline: Timestamp) {
+    self.dealers.insert(member)
+    guard self.dealers.count == self.participants.count else { return }
+    (self.phase, self.deadline) = (.confirming, nextDeadline)
+  }
+
+  /// Whether a participant may complain of this try's dealings now.
+  public func mayComplain(_ member: ReplicaIndex, attempt: UInt64) -> Bool {
+    self.phase == .confirming && attempt == self.attempt && self.participants.contains(member)
+      && !self.culprits.contains(member)
+  }
+
+  /// Whether a participant may state now that its shares are good; once the key is in use, that all are.
+  public func mayConfirm(_ member: ReplicaIndex, attempt: UInt64, good: ReplicaSet) -> Bool {
+    guard attempt == self.attempt, self.participants.contains(member), !self.culprits.contains(member),
+      !self.hasConfirmed(member)
+    else { return false }
+    return self.phase == .confirming
+      || self.phase == .active && self.agreedDealers.allSatisfy { good.contains($0) }
+  }
+
+  /// A member was proven to have dealt badly or to have complained without reason: neither its dealing nor its word
+  /// counts any more.
+  public mutating func exclude(_ member: ReplicaIndex, _ quorums: CustodyQuorums) {
+    self.culprits.insert(member)
+    self.dealers.remove(member)
+    self.settle(quorums)
+  }
+
+  /// A participant stated whose dealings gave it a good share. Who states it late is a custodian from then on.
+  public mutating func confirm(_ member: ReplicaIndex, good: ReplicaSet, _ quorums: CustodyQuorums) {
+    guard self.phase == .confirming else {
+      self.custodians.insert(member)
+      return
+    }
+    self.confirmations.append(Confirmation(member: member, good: good))
+    self.settle(quorums)
+  }
+
+  /// A phase's deadline has passed.
+  public mutating func expire(_ quorums: CustodyQuorums, nextDeadline: Timestamp) {
+    self.deadline = nextDeadline
+    switch self.phase {
+    case .registering:
+      guard self.registered.count >= quorums.participantsMin else { return }
+      self.beginDealing(among: self.registered, quorums, nextDeadline)
+    case .dealing: if self.dealers.count >= self.threshold { self.phase = .confirming }
+    case .confirming:
+      // Repeated among those whose shares were good; where they are too few, among all that did no proven wrong.
+      var next = self.content
+      if next.count < quorums.participantsMin {
+        next = self.registered
+        for member in self.recipients where self.culprits.contains(member) { next.remove(member) }
+      }
+      self.beginDealing(among: next, quorums, nextDeadline)
+    case .active: self.deadline = .never
+    }
+  }
+
+  /// Those who have a good share of every agreed dealing.
+  private var content: ReplicaSet {
+    var out = ReplicaSet()
+    for confirmation in self.confirmations where !self.culprits.contains(Int(confirmation.member)) {
+      if self.agreedDealers.allSatisfy({ confirmation.good.contains($0) }) { out.insert(Int(confirmation.member)) }
+    }
+    return out
+  }
+
+  private mutating func beginDealing(
+    among participants: ReplicaSet, _ quorums: CustodyQuorums, _ deadline: Timestamp
+  ) {
+    self.attempt += 1
+    self.participants = participants
+    (self.phase, self.deadline) = (.dealing, deadline)
+    self.threshold = max(1, quorums.threshold(participants: participants.count))
+    self.dealers = ReplicaSet()
+    self.confirmations = []
+  }
+
+  /// ⚑ In use once t + f have stated good shares: whichever f of them lie, t are left that do not.
+  private mutating func settle(_ quorums: CustodyQuorums) {
+    let good = self.content
+    guard self.phase == .confirming, self.dealers.count > quorums.faultyMax, self.threshold > quorums.faultyMax,
+      good.count >= self.threshold + (planted(.custodyFromFew) ? 0 : quorums.faultyMax)
+    else { return }
+    self.custodians = good
+    (self.phase, self.deadline) = (.active, .never)
+    self.confirmations = []
+  }
+}
+
+extension KeyGeneration: WireCodable {
+  /// The fields in order.
+  public func encode(into encoder: inout Encoder) {
+    encoder.u64(self.generation)
+    encoder.u8(self.phase.rawValue)
+    encoder.u64(self.attempt)
+    encoder.item(self.deadline)
+    encoder.u16(UInt16(self.threshold))
+    for set in [self.registered, self.participants, self.dealers, self.custodians, self.culprits] { encoder.item(set) }
+    encoder.list(self.confirmations)
+  }
+  /// Reads a generation.
+  public init(from decoder: inout Decoder) throws(WireError) {
+    self.generation = try decoder.bounded("generation")
+    let start = decoder.offset
+    guard let phase = Phase(rawValue: try decoder.u8()) else { throw .invalid(at: start, field: "phase") }
+    self.phase = phase
+    self.attempt = try decoder.bounded("attempt")
+    self.deadline = try Timestamp(from: &decoder)
+    self.threshold = Int(try decoder.u16())
+    self.registered = try ReplicaSet(from: &decoder)
+    self.participants = try ReplicaSet(from: &decoder)
+    self.dealers = try ReplicaSet(from: &decoder)
+    self.custodians = try ReplicaSet(from: &decoder)
+    self.culprits = try ReplicaSet(from: &decoder)
+    self.confirmations = try decoder.list(max: ReplicaSet.countMax, "confirmations")
+  }
+}
+
+/// `dealShares`: a member's dealing of one try.
+public struct DealingStatement: Sendable, Hashable, WireCodable {
+  /// The try.
+  public let attempt: UInt64
+  /// The dealing.
+  public let dealing: Dealing
+  /// A statement of given parts.
+  public init(attempt: UInt64, dealing: Dealing) { (self.attempt, self.dealing) = (attempt, dealing) }
+  /// Attempt, dealing.
+  public func encode(into encoder: inout Encoder) {
+    encoder.u64(self.attempt)
+    encoder.item(self.dealing)
+  }
+  /// Reads both.
+  public init(from decoder: inout Decoder) throws(WireError) {
+    self.attempt = try decoder.bounded("attempt")
+    self.dealing = try Dealing(from: &decoder)
+  }
+}
+
+/// `confirmShares`: whose dealings gave a member a share that fits.
+public struct ShareConfirmation: Sendable, Hashable, WireCodable {
+  /// The try.
+  public let attempt: UInt64
+  /// The dealers.
+  public let good: ReplicaSet
+  /// A statement of given parts.
+  public init(attempt: UInt64, good: ReplicaSet) { (self.attempt, self.good) = (attempt, good) }
+  /// Attempt, dealers.
+  public func encode(into encoder: inout Encoder) {
+    encoder.u64(self.attempt)
+    encoder.item(self.good)
+  }
+  /// Reads both.
+  public init(from decoder: inout Decoder) throws(WireError) {
+    self.attempt = try decoder.bounded("attempt")
+    self.good = try ReplicaSet(from: &decoder)
+  }
+}

@@ -1,0 +1,32 @@
+public import Messages
+public import Primitives
+internal import Signing
+
+/// Which members' vaults keep a record: the same everywhere, and different for each record, so that every vault gets
+/// its part (rendezvous hashing, Thaler & Ravishankar 1998).
+public struct Placement: Sendable, Hashable {
+  /// n.
+  public let memberCount: Int
+  /// How many vaults keep a record, its hospital's among them: f + 2, so that it survives f members and a vault besides
+  /// (RECORDS R8); all of them where there are fewer.
+  public let copies: Int
+
+  /// The placement among the members of a configuration.
+  public init(_ configuration: Configuration) {
+    self.memberCount = configuration.count
+    self.copies = min(configuration.count, configuration.faultyMax + 2)
+  }
+
+  /// All members but the record's hospital, those that should keep a copy first.
+  public func order(of record: Digest, from hospital: ReplicaIndex) -> [ReplicaIndex] {
+    let ranked = (0..<self.memberCount).filter { $0 != hospital }.map { member in
+      (member: member, weight: Hash.blake2b("consilium/placement/v1", record.bytes, [UInt8(member)]).prefix64)
+    }
+    return ranked.sorted { ($0.weight, $0.member) < ($1.weight, $1.member) }.map(\.member)
+  }
+
+  /// Whether a member should keep a record.
+  public func isHolder(_ member: ReplicaIndex, of record: Digest, from hospital: ReplicaIndex) -> Bool {
+    member == hospital || self.order(of: record, from: hospital).prefix(self.copies - 1).contains(member)
+  }
+}

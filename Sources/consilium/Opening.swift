@@ -1,0 +1,92 @@
+internal import Custody
+internal import Gateway
+internal import HealthRecords
+internal import Messages
+internal import Primitives
+internal import Signing
+internal import Threshold
+internal import Wire
+
+/// The reader's side of a granted request: shares are gathered, judged and combined here, so that no node ever has the
+/// record's key.
+struct Opening {
+  /// How often the custodians are asked: others may be a moment behind, or send what is wrong.
+  private static let attemptsMax = 40
+
+  let request: String
+  let anchor: RecordAnchor
+  let secret: [UInt8]
+  let client: NodeClient
+  let genesis: Genesis
+
+  func open() async throws -> OpenedRecord {
+    var combination: Combination?
+    for _ in 0..<Self.attemptsMax {
+      let answer: ReleaseAnswer
+      do {
+        answer = try await self.client.release(
+          request: self.request, record: "\(self.anchor.record)", without: combination?.settled ?? ReplicaSet())
+      } catch let failure as Failure {
+        guard failure.what == "not-released", Self.passing.contains(failure.why) else { throw failure }
+        try await Task.sleep(for: .milliseconds(25))
+        continue
+      }
+      if let release = answer.hospitalKey {
+        return try self.unlock(
+          answer.sealed, SealedRecord.key(in: release.key, of: self.anchor.record, secret: self.secret))
+      }
+      var gathered: Combination
+      if let combination { gathered = combination } else { gathered = try await self.begin(answer.sealed) }
+      for share in answer.shares { self.take(share, into: &gathered) }
+      if gathered.isComplete { return try self.unlock(answer.sealed, gathered.key) }
+      combination = gathered
+    }
+    throw Failure(
+      "the record does not open", why: "too few custodians gave right shares", remedy: "try again in a moment",
+      status: ExitStatus.unavailable)
+  }
+
+  /// Refusals that a moment can mend.
+  private static let passing = [
+    ReleaseRefusal.unknownRequest.explanation, ReleaseRefusal.tooFewCustodians.explanation,
+  ]
+
+  private func begin(_ sealed: SealedRecord) async throws -> Combination {
+    guard let custody = try await self.client.custody(), let capsule = try? Capsule.decode(sealed.capsule),
+      SealedRecord.digest(ofBox: sealed.capsule) == self.anchor.capsule
+    else {
+      throw Failure(
+        "the record does not open", why: "its capsule is not the one that was anchored",
+        remedy: "tell the hospital that wrote it", status: ExitStatus.refused)
+    }
+    let context = OpeningContext(
+      network: self.genesis.network, request: try parseDigest(self.request, "request"), capsule: self.anchor.capsule,
+      generation: custody.generation)
+    return Combination(
+      capsule, of: custody, label: self.anchor.label(network: self.genesis.network, custody: custody),
+      context: context, members: self.genesis.configuration.members.map(\.key))
+  }
+
+  /// A share that is wrong convicts its author; the others go on without it.
+  private func take(_ sealed: SealedShare, into combination: inout Combination) {
+    guard let bytes = SealedBox.open(sealed.box, secret: self.secret),
+      let share = try? ReleasedShare.decode(bytes), share.member == sealed.member
+    else { return }
+    guard combination.take(share) == .wrong else { return }
+    let member = self.genesis.configuration.members[share.member]
+    Console.error("hospital \(member.id.number), \(member.name), signed a wrong share: \(Hex.encode(share.encoded))")
+  }
+
+  private func unlock(_ sealed: SealedRecord, _ key: [UInt8]?) throws -> OpenedRecord {
+    guard let key else {
+      throw Failure(
+        "the released key does not open", why: "it was sealed to another request, or the record's capsule is damaged",
+        remedy: "make a new request; if it stays, tell the hospital that wrote the record", status: ExitStatus.refused)
+    }
+    do throws(RecordFault) { return try sealed.open(key: key, anchored: self.anchor) } catch {
+      throw Failure(
+        "the record is not what was anchored", why: "\(error)", remedy: "tell the hospital that keeps it",
+        status: ExitStatus.refused)
+    }
+  }
+}

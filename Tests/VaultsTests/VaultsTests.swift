@@ -1,0 +1,136 @@
+// Goal: a record is said to be kept only when enough vaults acknowledged it; silence and refusal are worked round, and
+// placement is everywhere the same. Method: the machine stepped by hand, every order of answers for small networks.
+import Messages
+import Primitives
+import Signing
+import Testing
+import Vaults
+
+private func configuration(_ count: Int) throws -> Configuration {
+  let members = try (1...count).map { number -> Member in
+    let key = try #require(PublicKey(Hash.sha256([UInt8(number)]).bytes))
+    return Member(
+      id: MemberID(UInt32(number)), name: "", key: key, checkpointKey: key, registrarKey: key, sealingKey: .zero,
+      addresses: [])
+  }
+  return Configuration(number: ConfigurationNumber(0), members: members)
+}
+
+private func everybody(_ count: Int) -> ReplicaSet {
+  var set = ReplicaSet()
+  for member in 0..<count { set.insert(member) }
+  return set
+}
+
+/// A replication with its effects.
+private struct Bench {
+  var machine: Replication
+  var effects: [Replication.Effect] = []
+  var now = Tick.zero
+
+  init(_ records: [Digest], from hospital: Int = 0, count: Int, reachable: ReplicaSet? = nil) throws {
+    self.machine = Replication(
+      of: records, from: hospital, placement: Placement(try configuration(count)),
+      reachable: reachable ?? everybody(count))
+  }
+
+  @discardableResult
+  mutating func step(_ input: Replication.Input) -> Disposition<Replication.Reason> {
+    self.machine.step(input, at: self.now, into: &self.effects)
+  }
+
+  var offered: [ReplicaIndex] {
+    self.effects.compactMap { effect in
+      if case .offer(_, let member) = effect { member } else { nil }
+    }
+  }
+  var isComplete: Bool { self.effects.contains(.complete) }
+  var hasFailed: Bool { self.effects.contains(.failed) }
+}
+
+@Suite("Vaults")
+struct VaultsTests {
+  private let record = Hash.sha256([1])
+
+  @Test("R8: f + 2 vaults keep a record; all where there are fewer members", arguments: [1, 2, 3, 4, 7, 22])
+  func copies(count: Int) throws {
+    let configuration = try configuration(count)
+    let placement = Placement(configuration)
+    let holders = (0..<count).filter { placement.isHolder($0, of: self.record, from: 0) }
+    #expect(holders.count == min(count, configuration.faultyMax + 2))
+    #expect(holders.first == 0)
+    #expect(Set(placement.order(of: self.record, from: 0)) == Set(1..<count))
+  }
+
+  @Test("Every vault gets its part of many records")
+  func spread() throws {
+    let placement = Placement(try configuration(7))
+    var load = [Int](repeating: 0, count: 7)
+    for number in 0..<210 {
+      let record = Hash.sha256([UInt8(number)])
+      for member in 0..<7 where placement.isHolder(member, of: record, from: number % 7) { load[member] += 1 }
+    }
+    #expect(load.allSatisfy { $0 > 50 && $0 < 130 })
+  }
+
+  @Test("It is complete when the last copy that is needed is acknowledged, and not before")
+  func acknowledged() throws {
+    var bench = try Bench([self.record], count: 4)
+    bench.step(.start)
+    #expect(bench.offered.count == 2)
+    bench.step(.acknowledged(bench.offered[0]))
+    #expect(!bench.isComplete)
+    // The same member twice is one copy.
+    #expect(bench.step(.acknowledged(bench.offered[0])) == .ignored(.notOffered))
+    #expect(!bench.isComplete)
+    bench.step(.acknowledged(bench.offered[1]))
+    #expect(bench.isComplete)
+  }
+
+  @Test("Who refuses is replaced; when nobody is left, it fails")
+  func refused() throws {
+    var bench = try Bench([self.record], count: 4)
+    bench.step(.start)
+    bench.step(.refused(bench.offered[0]))
+    #expect(bench.offered.count == 3 && Set(bench.offered) == [1, 2, 3])
+    bench.step(.refused(bench.offered[1]))
+    #expect(bench.hasFailed && !bench.isComplete)
+  }
+
+  @Test("Who is silent is replaced after a while, and still counts when it answers after all")
+  func silent() throws {
+    var bench = try Bench([self.record], count: 4)
+    bench.step(.start)
+    bench.step(.acknowledged(bench.offered[0]))
+    bench.now = try #require(bench.machine.deadline)
+    bench.step(.timerFired)
+    #expect(bench.offered.count == 3)
+    bench.step(.refused(bench.offered[2]))
+    #expect(!bench.hasFailed)
+    bench.step(.acknowledged(bench.offered[1]))
+    #expect(bench.isComplete)
+  }
+
+  @Test("With too few members there, it fails at once and asks nobody")
+  func alone() throws {
+    var bench = try Bench([self.record], count: 4, reachable: everybody(2))
+    bench.step(.start)
+    #expect(bench.hasFailed)
+    #expect(bench.offered.isEmpty)
+    var single = try Bench([self.record], count: 1)
+    single.step(.start)
+    #expect(single.isComplete)
+  }
+
+  @Test("A batch is offered to each member once, with all its records; one record that lacks a copy holds up all")
+  func batch() throws {
+    let records = (0..<40).map { Hash.sha256([UInt8($0), 3]) }
+    var bench = try Bench(records, count: 4)
+    bench.step(.start)
+    #expect(bench.offered.sorted() == [1, 2, 3])
+    for member in [1, 2] { bench.step(.acknowledged(member)) }
+    #expect(!bench.isComplete)
+    bench.step(.acknowledged(3))
+    #expect(bench.isComplete)
+  }
+}
