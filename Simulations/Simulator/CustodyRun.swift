@@ -33,19 +33,17 @@ struct CustodyRun {
   private var members: [Custodian]
   private let secrets: [CustodianSecret]
   private var now = Tick.zero
-  /// Liars whose lie was of a kind that can be proven, and that had the occasion for it.
-  private var provable = Set<ReplicaIndex>()
 
   init(seed: UInt64) {
     var random = SeededGenerator(seed: seed ^ 0xc057_0d1)
-    let counts = [1, 2, 3, 4, 4, 4, 5, 6, 7, 10]
+    let counts = [1, 2, 3, 4, 4, 4, 4, 5, 6, 7]
     let count = counts[Int(random.below(UInt64(counts.count)))]
     var limits = HealthRules.Limits()
     limits.custodyWindowMilliseconds = Self.window
     let bench = RuleBench(members: count, engine: random.oneIn(4) ? .raft : .pbft, limits: limits)
     var lies: [ReplicaIndex: Lie] = [:]
     for _ in 0..<bench.configuration.faultyMax where !random.oneIn(4) {
-      let kinds = Lie.allCases
+      let kinds = Lie.allCases + [.badShares, .badShares]
       lies[Int(random.below(UInt64(count)))] = kinds[Int(random.below(UInt64(kinds.count)))]
     }
     let secrets = (0..<count).map { member in
@@ -69,21 +67,21 @@ struct CustodyRun {
     // Every window may have to pass, and every liar can spoil a try.
     for _ in 0..<(8 * (self.lies.count + 2)) where self.custody == nil {
       events += 1
-      for _ in 0..<4 { self.turn() }
+      for _ in 0..<8 { self.turn() }
       self.now = self.now + Custodian.retryInterval + .milliseconds(1)
       self.bench.time = self.bench.time.adding(milliseconds: self.random.below(2 * Self.window))
       if self.bench.deadline <= self.bench.time { self.bench.expire() }
     }
-    for _ in 0..<3 { self.turn() }
-    return self.checkKey() ?? self.checkOpening(&events)
+    for _ in 0..<16 { self.turn() }
+    return self.checkKey() ?? self.checkOpening(&events) ?? self.checkCapsules()
   }
 
-  /// Every member looks once, in any order; what they say is executed in any order, or lost in a crash.
+  /// Some members look, in any order; what they say is executed in any order, or lost in a crash.
   private mutating func turn() {
     var said: [(member: ReplicaIndex, statement: CustodyStatement)] = []
     var order = Array(0..<self.count)
     self.random.shuffle(&order)
-    for member in order {
+    for member in order where self.random.oneIn(2) {
       guard let task = self.look(member) else { continue }
       if self.random.oneIn(8) {
         // It crashed before it said what it was going to say, and knows nothing of it.
@@ -131,7 +129,6 @@ struct CustodyRun {
     case (.badShares, .deal(let context, let threshold, let recipients)):
       return [self.badDealing(context, threshold, recipients)]
     case (.falseComplaints, .examine(let attempt, _, let dealings)):
-      self.provable.insert(member)
       let secret = self.secrets[member]
       let complaints = dealings.map { dealt in
         CustodyStatement.complaint(secret.complaint(of: dealt, nonce: Scalar(reducing: self.bytes(64))))
@@ -149,9 +146,8 @@ struct CustodyRun {
   private mutating func badDealing(
     _ context: DealingContext, _ threshold: Int, _ recipients: [CustodyJob.Recipient]
   ) -> CustodyStatement {
-    let isForAll = self.random.oneIn(2)
+    let isForAll = self.random.oneIn(4)
     let victim = recipients[Int(self.random.below(UInt64(recipients.count)))].member
-    if isForAll || self.lies[victim] == nil { self.provable.insert(context.dealer) }
     let coefficients = (0..<threshold).map { _ in Scalar(reducing: self.bytes(64)) }
     let dealing = Dealing(
       coefficients: coefficients, secret: Scalar(reducing: self.bytes(64)),
@@ -250,5 +246,89 @@ extension CustodyRun {
       guard combination.key == secret else { return "R2: the honest custodians' shares do not open a record's key" }
     }
     return nil
+  }
+
+  /// A custodian opens the capsule that was anchored with the record of the request, and no other: neither one that a
+  /// reader brings instead, nor one that a hospital anchored as its own (R9).
+  private mutating func checkCapsules() -> String? {
+    guard let custody = self.custody else { return nil }
+    let registered = [(AccountKind.patient, 0), (.practitioner, 1)].allSatisfy { kind, key in
+      let registration = AccountRegistration(
+        kind: kind, key: RuleBench.key(key).publicKey, sealingKey: .zero, role: 1, validFrom: .zero, validUntil: .never)
+      return self.bench.execute(.registerAccount, registration, at: 1, by: 201).outcome == .applied
+    }
+    guard registered else { return "RECORDS §2: people cannot be registered" }
+    let patient = Account.identifier(
+      network: self.bench.network, hospital: MemberID(1), key: RuleBench.key(0).publicKey)
+    let honest = self.anchor(patient, capsule: nil, custody)
+    guard let honest else { return "RECORDS §3: a record cannot be anchored" }
+    guard let stolen = self.anchor(patient, capsule: honest.capsule, custody),
+      let other = self.anchor(patient, capsule: nil, custody)
+    else { return "RECORDS §3: a record cannot be anchored" }
+    let request = AccessRequest(
+      patient: patient, records: [honest.record, stolen.record], purpose: .treatment, reason: 0, ephemeralKey: .zero)
+    let asked = self.bench.execute(.requestAccess, request, at: 1, by: 1)
+    guard asked.outcome == .applied else { return "RECORDS §4: the hospital's own record is refused" }
+    for (record, capsule, isRight) in [
+      (honest.record, honest.capsule, true), (honest.record, other.capsule, false),
+      (stolen.record, stolen.capsule, false),
+    ] {
+      let question = ReleaseQuestion(request: asked.identifier, record: record)
+      let isOpened: Bool
+      do throws(ReleaseRefusal) {
+        let (_, entry) = try ReleasePolicy.judge(question, at: self.bench.time, in: self.bench.state)
+        _ = try ReleasePolicy.capsule(capsule, of: entry, network: self.bench.network, in: self.bench.state)
+        isOpened = true
+      } catch { isOpened = false }
+      guard isOpened == isRight else {
+        return "R9: a capsule is \(isOpened ? "opened for another record" : "not opened for its own record")"
+      }
+    }
+    let question = ReleaseQuestion(request: asked.identifier, record: honest.record)
+    return self.checkAccusation(question, honest.capsule, custody)
+  }
+
+  /// A wrong share convicts its author, a right one nobody.
+  private mutating func checkAccusation(
+    _ question: ReleaseQuestion, _ bytes: [UInt8], _ custody: CustodyKey
+  ) -> String? {
+    guard let capsule = try? Capsule.decode(bytes),
+      let share = (0..<self.count).compactMap({ self.keyShare($0, of: custody) }).first
+    else { return "RECORDS §5: nobody has a share" }
+    let other = self.capsule(self.bytes(32), custody, label: .zero)
+    let context = OpeningContext(
+      network: self.bench.network, request: question.request, capsule: SealedRecord.digest(ofBox: bytes),
+      generation: custody.generation)
+    let cases = [
+      (capsule, Refusal.badEvidence.code), (other, .applied), (other, Refusal.alreadyApproved.code),
+    ]
+    for (opened, outcome) in cases {
+      let released = ReleasedShare(
+        opened, with: share, nonce: Scalar(reducing: self.bytes(64)), context: context,
+        signedBy: RuleBench.key(100 + share.member + 1))
+      let accusation = ShareAccusation(question: question, capsule: bytes, share: released)
+      let judged = self.bench.execute(.accuseCustodian, accusation, at: 1, by: 1).outcome
+      guard judged == outcome else { return "R9: an accusation is answered \(judged.number), not \(outcome.number)" }
+    }
+    return nil
+  }
+
+  /// Anchors a record of a patient at hospital 1, with a capsule of its own or with another's.
+  private mutating func anchor(
+    _ patient: Digest, capsule: [UInt8]?, _ custody: CustodyKey
+  ) -> (record: Digest, capsule: [UInt8])? {
+    let hashLock = Hash.sha256(self.bytes(16))
+    let record = RecordAnchor.identifier(
+      network: self.bench.network, hospital: MemberID(1), patient: patient, hashLock: hashLock)
+    func anchor(_ digest: Digest) -> RecordAnchor {
+      RecordAnchor(
+        record: record, patient: patient, author: nil, category: .observation, hashLock: hashLock, address: .zero,
+        sizeBytes: 1, capsule: digest, patientCopy: .zero, supersedes: nil, authorSignature: nil)
+    }
+    let label = anchor(.zero).label(network: self.bench.network, custody: custody)
+    let enclosed = capsule ?? self.capsule(self.bytes(32), custody, label: label).encoded
+    let outcome = self.bench.execute(.anchorRecord, anchor(SealedRecord.digest(ofBox: enclosed)), at: 1, by: nil)
+      .outcome
+    return outcome == .applied ? (record, enclosed) : nil
   }
 }

@@ -47,9 +47,10 @@ extension NodeHost {
     func numbers(_ set: ReplicaSet) -> [UInt32] {
       members.indices.filter { set.contains($0) }.map { members[$0].id.number }
     }
+    let accused = members.filter { self.running?.state.value(StateKey.wrongShare($0.id)) != nil }.map(\.id.number)
     return CustodyView(
       phase: "\(generation.phase)", threshold: generation.threshold, custodians: numbers(generation.custodians),
-      culprits: numbers(generation.culprits))
+      culprits: Set(numbers(generation.culprits) + accused).sorted())
   }
 
   /// A sealed record, from this hospital's vault or from another's; it is the anchored one.

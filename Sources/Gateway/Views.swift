@@ -64,7 +64,7 @@ public struct CustodyView: Codable, Sendable {
   public var threshold: Int
   /// The members that hold shares.
   public var custodians: [UInt32]
-  /// The members that were proven to have dealt badly, or to have complained without reason.
+  /// The members that were proven to have dealt badly, complained without reason, or signed a wrong share.
   public var culprits: [UInt32]
 
   /// No key.

@@ -71,6 +71,7 @@ public struct HealthRules: ExecutionRules {
     case .dealShares: try run.dealShares(run.payload(), in: &state)
     case .complainOfDealing: try run.complain(run.payload(), in: &state)
     case .confirmShares: try run.confirmShares(run.payload(), in: &state)
+    case .accuseCustodian: try run.accuseCustodian(run.payload(), in: &state)
     }
   }
 

@@ -67,6 +67,10 @@ public enum StateKey {
   public static func dealing(attempt: UInt64, dealer: ReplicaIndex) -> [UInt8] {
     self.custody + [4] + self.bigEndian(attempt) + self.bigEndian(UInt64(dealer))
   }
+  /// A custodian that was shown to have signed a wrong share; the value is the proof's place in the log.
+  public static func wrongShare(_ member: MemberID) -> [UInt8] {
+    self.custody + [5] + self.bigEndian(UInt64(member.number))
+  }
   /// The prefix of everything about custody.
   public static let custody: [UInt8] = [0x78]
   /// How many accounts of a kind there are.

@@ -42,6 +42,8 @@ public enum TransactionKind: UInt16, Sendable, CaseIterable {
   case complainOfDealing = 17
   /// A member states whose shares are good.
   case confirmShares = 18
+  /// A reader shows that a custodian signed a wrong share.
+  case accuseCustodian = 19
 }
 
 /// Why a rule refused; the log holds the code, people read the words.

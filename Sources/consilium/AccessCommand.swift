@@ -47,7 +47,8 @@ struct Access: AsyncParsableCommand {
         guard receipt.applied else { return try show(receipt, self.output.output) }
         let fetched = try await Reading.fetch(
           request: receipt.transaction, records: request.records, secret: secret, client: reader.client,
-          genesis: reader.genesis)
+          genesis: reader.genesis
+        ) { _ = try await reader.submit(.accuseCustodian, $0) }
         if let out, let first = fetched.first { try Files.write(out, first.opened.canonical, mode: 0o600) }
         if let proof, let first = fetched.first {
           try Files.writeJSON(proof, try await Reading.proof(of: first, client: reader.client), mode: 0o600)
@@ -122,14 +123,15 @@ struct ReadRecord {
 /// Fetching what a granted request allows.
 enum Reading {
   static func fetch(
-    request: String, records: [Digest], secret: [UInt8], client: NodeClient, genesis: Genesis
+    request: String, records: [Digest], secret: [UInt8], client: NodeClient, genesis: Genesis,
+    accuse: @escaping (ShareAccusation) async throws -> Void = { _ in }
   ) async throws -> [ReadRecord] {
     var out: [ReadRecord] = []
     for record in records {
       let entry: RecordView = try await client.get("/v1/records/\(record)")
       let opening = Opening(
-        request: request, anchor: try await self.anchor(entry, client), secret: secret, client: client, genesis: genesis
-      )
+        request: request, anchor: try await self.anchor(entry, client), secret: secret, client: client,
+        genesis: genesis, accuse: accuse)
       out.append(ReadRecord(entry: entry, opened: try await opening.open()))
     }
     return out

@@ -15,7 +15,8 @@ extension LoadSigner: ExpressibleByArgument {}
 /// `consilium bench`
 struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure real nodes on loopback with durable storage.", subcommands: [LedgerBench.self])
+    abstract: "Measure real nodes on loopback with durable storage.",
+    subcommands: [LedgerBench.self, RecordsBench.self])
 
   struct LedgerBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

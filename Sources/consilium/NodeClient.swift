@@ -42,7 +42,7 @@ struct NodeClient: Sendable {
   let socket: String
 
   /// One client for the process; a node that is not there is an answer at once, not after retries.
-  private static let http: HTTPClient = {
+  static let http: HTTPClient = {
     var configuration = HTTPClient.Configuration()
     configuration.connectionPool.retryConnectionEstablishment = false
     return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)

@@ -18,6 +18,8 @@ struct Opening {
   let secret: [UInt8]
   let client: NodeClient
   let genesis: Genesis
+  /// Brings proof against a custodian onto the ledger.
+  let accuse: (ShareAccusation) async throws -> Void
 
   func open() async throws -> OpenedRecord {
     var combination: Combination?
@@ -37,7 +39,7 @@ struct Opening {
       }
       var gathered: Combination
       if let combination { gathered = combination } else { gathered = try await self.begin(answer.sealed) }
-      for share in answer.shares { self.take(share, into: &gathered) }
+      for share in answer.shares { try await self.take(share, of: answer.sealed, into: &gathered) }
       if gathered.isComplete { return try self.unlock(answer.sealed, gathered.key) }
       combination = gathered
     }
@@ -68,13 +70,17 @@ struct Opening {
   }
 
   /// A share that is wrong convicts its author; the others go on without it.
-  private func take(_ sealed: SealedShare, into combination: inout Combination) {
-    guard let bytes = SealedBox.open(sealed.box, secret: self.secret),
-      let share = try? ReleasedShare.decode(bytes), share.member == sealed.member
+  private func take(
+    _ box: SealedShare, of sealed: SealedRecord, into combination: inout Combination
+  ) async throws {
+    guard let bytes = SealedBox.open(box.box, secret: self.secret),
+      let share = try? ReleasedShare.decode(bytes), share.member == box.member
     else { return }
     guard combination.take(share) == .wrong else { return }
     let member = self.genesis.configuration.members[share.member]
-    Console.error("hospital \(member.id.number), \(member.name), signed a wrong share: \(Hex.encode(share.encoded))")
+    Console.error("Hospital \(member.id.number), \(member.name), signed a wrong share; the proof goes onto the ledger.")
+    let question = ReleaseQuestion(request: try parseDigest(self.request, "request"), record: self.anchor.record)
+    try await self.accuse(ShareAccusation(question: question, capsule: sealed.capsule, share: share))
   }
 
   private func unlock(_ sealed: SealedRecord, _ key: [UInt8]?) throws -> OpenedRecord {

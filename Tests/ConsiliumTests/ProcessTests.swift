@@ -83,6 +83,15 @@ final class Place {
     let peers: Int
   }
 
+  /// Whether a node's log says something within some seconds.
+  func waits(for text: String, inLogOf node: String) throws -> Bool {
+    for _ in 0..<400 {
+      if try String(contentsOfFile: self.devnet + "/\(node)/node.log", encoding: .utf8).contains(text) { return true }
+      _ = try self.views()
+    }
+    return false
+  }
+
   func views() throws -> [View] {
     let arguments = ["devnet", "status", "--output", "json"] + self.options
     let result = try self.run(arguments)
@@ -185,6 +194,45 @@ struct ProcessTests {
     #expect(try place.run(["devnet", "up"] + place.options + port).status == 0)
     #expect(try await send("GET", observations).1 == before)
     #expect(try place.run(["devnet", "reset"] + place.options).status == 0)
+  }
+
+  @Test("A vault that is lost comes back from the others, without what was erased (R7, R8)")
+  func vaults() throws {
+    let place = try Place(port: 5231)
+    #expect(try place.run(["devnet", "up"] + place.options).status == 0)
+    let h1 = place.devnet + "/h1"
+    let access = ["--api", h1 + "/api.sock", "--genesis", place.devnet + "/genesis.json"]
+    let passphrase = ["--passphrase-file", place.devnet + "/passphrase"]
+    let key = place.devnet + "/patient.key"
+    #expect(try place.run(["keys", "new", "patient", "--out", key] + passphrase).status == 0)
+    let registered = try place.run(
+      ["account", "register", key, "--registrar", h1 + "/registrar.key"] + access + passphrase)
+    let account = String(
+      try #require(
+        registered.output.split(whereSeparator: \.isWhitespace).first { $0.count == 64 && $0.allSatisfy(\.isHexDigit) })
+    )
+    let entries = (0..<20).map { number in
+      #"{"resource":{"resourceType":"Observation","status":"final","note":[{"text":"\#(number)"}]}}"#
+    }
+    let bundle = #"{"resourceType":"Bundle","type":"collection","entry":[\#(entries.joined(separator: ","))]}"#
+    try bundle.write(toFile: place.path + "/bundle.json", atomically: true, encoding: .utf8)
+    let added = try place.run(
+      ["record", "add", place.path + "/bundle.json", "--patient", account, "--output", "json"] + access + passphrase)
+    struct Sealed: Decodable { let record: String }
+    let records = try JSONDecoder().decode([Sealed].self, from: Data(added.output.utf8)).map(\.record)
+    #expect(records.count == 20)
+
+    for record in records.prefix(12) {
+      #expect(try place.run(["record", "erase", key, record] + access + passphrase).status == 0)
+    }
+    #expect(try place.run(["devnet", "down"] + place.options).status == 0)
+    try FileManager.default.removeItem(atPath: h1 + "/data/vault")
+    #expect(try place.run(["devnet", "up"] + place.options).status == 0)
+    #expect(try place.waits(for: #""fetched":8"#, inLogOf: "h1"), "what is not erased comes back, and nothing else")
+    let own = try place.run(["record", "read", key, records[19]] + access + passphrase)
+    #expect(own.status == 0 && own.output.contains("19"))
+    let erased = try place.run(["record", "read", key, records[0]] + access + passphrase)
+    #expect(erased.status == 1 && erased.errors.contains("erased"))
   }
 
   @Test("A port in use is a clear error with its own exit code")

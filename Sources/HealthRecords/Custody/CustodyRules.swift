@@ -1,9 +1,9 @@
 public import Messages
-import Primitives
+internal import Primitives
 import Rules
-import Signing
+internal import Signing
 public import Threshold
-import Wire
+public import Wire
 
 /// Custody: the making of the consortium's key by transactions that everybody checks (RECORDS §5).
 extension RuleContext {
@@ -71,6 +71,59 @@ extension RuleContext {
     else { throw Refusal.notAwaited }
     generation.confirm(member, good: confirmation.good, self.custody.quorums)
     self.custody.store(generation, in: &state)
+  }
+}
+
+/// `accuseCustodian`: a wrong share and what it was made for; one share says nothing about the record's key.
+public struct ShareAccusation: Sendable, Hashable, WireCodable {
+  /// The granted request and the record.
+  public let question: ReleaseQuestion
+  /// The record's capsule.
+  public let capsule: [UInt8]
+  /// The share, signed by its author.
+  public let share: ReleasedShare
+
+  /// An accusation of given parts.
+  public init(question: ReleaseQuestion, capsule: [UInt8], share: ReleasedShare) {
+    (self.question, self.capsule, self.share) = (question, capsule, share)
+  }
+  /// Question, capsule, share.
+  public func encode(into encoder: inout Encoder) {
+    encoder.item(self.question)
+    encoder.blob(self.capsule)
+    encoder.item(self.share)
+  }
+  /// Reads all three.
+  public init(from decoder: inout Decoder) throws(WireError) {
+    self.question = try ReleaseQuestion(from: &decoder)
+    self.capsule = try decoder.blob(max: 1024, "capsule")
+    self.share = try ReleasedShare(from: &decoder)
+  }
+}
+
+extension RuleContext {
+  /// Keeps for ever which custodian signed a wrong share. Anybody with an account may show it: the proof is in it.
+  func accuseCustodian(_ accusation: ShareAccusation, in state: inout StateEditor) throws {
+    _ = try self.actor(in: state)
+    let members = self.execution.configuration.members
+    guard members.indices.contains(accusation.share.member) else { throw Refusal.badEvidence }
+    let member = members[accusation.share.member]
+    guard state.value(StateKey.wrongShare(member.id)) == nil else { throw Refusal.alreadyApproved }
+    guard let (_, access) = AccessEntry.find(accusation.question.request, in: state), access.outcome == .applied,
+      access.request.records.contains(accusation.question.record),
+      let record = state.item(StateKey.record(accusation.question.record), as: RecordEntry.self)
+    else { throw Refusal.unknownAccess }
+    let capsule = try Capsule.decode(accusation.capsule)
+    guard SealedRecord.digest(ofBox: accusation.capsule) == record.anchor.capsule,
+      let custody = state.item(StateKey.custodyKey(capsule.generation), as: CustodyKey.self),
+      capsule.isValid(for: custody, label: record.anchor.label(network: self.execution.network, custody: custody))
+    else { throw Refusal.badEvidence }
+    let context = OpeningContext(
+      network: self.execution.network, request: accusation.question.request, capsule: record.anchor.capsule,
+      generation: custody.generation)
+    let verdict = accusation.share.judge(for: capsule, of: custody, context: context, author: member.key)
+    guard verdict == .wrong else { throw Refusal.badEvidence }
+    state.set(StateKey.wrongShare(member.id), number: self.execution.leaf)
   }
 }
 
