@@ -14,9 +14,11 @@ let house: [SwiftSetting] =
   ] + (Context.environment["CONSILIUM_CANARIES"] == "1" ? [.define("CANARIES")] : [])
 
 /// A Swift target with the house settings; `uses` names targets, `needs` products of other packages.
-func target(_ name: String, uses: [String] = [], needs: [Target.Dependency] = []) -> Target {
+func target(
+  _ name: String, uses: [String] = [], needs: [Target.Dependency] = [], resources: [Resource] = []
+) -> Target {
   .target(
-    name: name, dependencies: uses.map { .target(name: $0) } + needs, exclude: [], swiftSettings: house)
+    name: name, dependencies: uses.map { .target(name: $0) } + needs, resources: resources, swiftSettings: house)
 }
 
 /// A test target `<Name>Tests` with the house settings.
@@ -86,7 +88,7 @@ let package = Package(
     target(
       "Gateway",
       uses: ["FHIR", "HealthRecords", "Ledger", "Messages", "Primitives", "Rules", "Signing", "Threshold", "Wire"],
-      needs: [.product(name: "Hummingbird", package: "hummingbird")]),
+      needs: [.product(name: "Hummingbird", package: "hummingbird")], resources: [.copy("Portal")]),
     // Floor 5: the driver joins node and adapters.
     target(
       "Driver",

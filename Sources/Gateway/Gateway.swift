@@ -151,6 +151,7 @@ struct RefusalMiddleware: RouterMiddleware {
     case .badRequest(let reason): try refusal(.badRequest, "bad-request", reason, "mend it and send it again")
     case .tooLarge(let max):
       try refusal(.contentTooLarge, "too-large", "the body is over \(max) bytes", "send it in parts")
+    case .unauthorized(let reason): try refusal(.forbidden, "unauthorized", reason, "sign it with the account's key")
     case .tooFewVaults:
       try refusal(
         .serviceUnavailable, "too-few-vaults", "too few hospitals took an encrypted copy of the record",

@@ -363,6 +363,8 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
   case badRequest(String)
   /// It is too large.
   case tooLarge(max: Int)
+  /// The asker did not prove who it is.
+  case unauthorized(String)
   /// Too few vaults took a copy.
   case tooFewVaults
   /// The record's key is not released.

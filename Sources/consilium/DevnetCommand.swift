@@ -32,6 +32,7 @@ struct Devnet: AsyncParsableCommand {
         Console.line("  consilium devnet status")
         Console.line("  curl --unix-socket \(devnet.member(0).socket) http://node/v1/status")
         if devnet.fhirPort > 0 { Console.line("  curl http://127.0.0.1:\(devnet.fhirPort)/fhir/metadata") }
+        if devnet.portalPort > 0 { Console.line("  the patients' portal: http://127.0.0.1:\(devnet.portalPort)/") }
         Console.line("  consilium devnet down")
       }
     }
@@ -127,18 +128,20 @@ struct DevnetOptions: ParsableArguments {
   @Option(help: "The first node's port; the others follow.") var port: UInt16 = 4101
   @Option(help: "How many hospitals.") var hospitals = 4
   @Option(help: "The first hospital's FHIR port; the others follow. 0 for none.") var fhirPort: UInt16 = 0
+  @Option(help: "The first hospital's portal port, for patients' browsers; the others follow. 0 for none.")
+  var portalPort: UInt16 = 0
   @Option(help: "What orders, where the devnet is made: pbft or raft.") var engine = "pbft"
 
   func devnet() throws -> DevnetFolder {
     guard (1...64).contains(self.hospitals), Int(self.port) + self.hospitals < 65_536,
-      Int(self.fhirPort) + self.hospitals < 65_536
+      Int(self.fhirPort) + self.hospitals < 65_536, Int(self.portalPort) + self.hospitals < 65_536
     else {
       throw Failure(
         "no such devnet", why: "1 to 64 hospitals on ports below 65536 are possible", remedy: "choose others")
     }
     return DevnetFolder(
       folder: URL(filePath: self.folder).path(percentEncoded: false), port: self.port, count: self.hospitals,
-      engine: try GenesisFile.engine(self.engine), fhirPort: self.fhirPort)
+      engine: try GenesisFile.engine(self.engine), fhirPort: self.fhirPort, portalPort: self.portalPort)
   }
 }
 
@@ -149,6 +152,7 @@ struct DevnetFolder: Sendable {
   let count: Int
   var engine = OrderingEngine.pbft
   var fhirPort: UInt16 = 0
+  var portalPort: UInt16 = 0
 
   static let names = ["Northside General", "St. Mary", "Lakeview Clinic", "University Hospital"]
 
@@ -196,7 +200,9 @@ struct DevnetFolder: Sendable {
   /// Starts a node; returns when it answers.
   func start(_ index: Int, settings: [String] = []) async throws {
     guard self.process(index) == nil else { return }
-    let settings = settings + (self.fhirPort > 0 ? ["fhir_port=\(Int(self.fhirPort) + index)"] : [])
+    var settings = settings
+    if self.fhirPort > 0 { settings.append("fhir_port=\(Int(self.fhirPort) + index)") }
+    if self.portalPort > 0 { settings.append("portal_port=\(Int(self.portalPort) + index)") }
     let process = Process()
     process.executableURL = URL(filePath: Self.program)
     process.arguments = ["node", "--config", self.member(index).config] + settings.flatMap { ["--set", $0] }

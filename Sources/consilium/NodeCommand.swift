@@ -23,6 +23,8 @@ struct NodeConfig {
   var listen = ""
   var api = "api.sock"
   var fhirPort: Int?
+  var portalHost = "127.0.0.1"
+  var portalPort: Int?
   var logLevel = EventLevel.info
   var logFormat = LogFormat.json
   var logFile: String?
@@ -32,8 +34,7 @@ struct NodeConfig {
 
   static let keys = [
     "api", "data", "fhir_port", "genesis", "keys", "listen", "log_file", "log_format", "log_level", "map_size_max_gib",
-    "member",
-    "passphrase_file", "workers",
+    "member", "passphrase_file", "portal_host", "portal_port", "workers",
   ]
 
   static func template(member: UInt32, listen: String, passphraseFile: String?) -> String {
@@ -56,6 +57,10 @@ struct NodeConfig {
     # FHIR R4 for this hospital's own EHR, at http://127.0.0.1:PORT/fhir; off where there is no port. Whoever may open
     # connections on this machine may use it.
     # fhir_port = 8080
+    # The patients' pages, at http://HOST:PORT/; off where there is no port. Browsers make keys only for pages from this
+    # machine or over HTTPS: for others put a TLS proxy before it.
+    # portal_port = 8443
+    # portal_host = "127.0.0.1"
     # trace, debug, info, audit, warn or error; json or text; a file, or standard error where there is none.
     log_level = "info"
     log_format = "json"
@@ -118,6 +123,8 @@ struct NodeConfig {
     self.mapSizeMax = (try number("map_size_max_gib", 1...65_536) ?? 1024) << 30
     self.workers = try number("workers", 1...64) ?? self.workers
     self.fhirPort = try number("fhir_port", 1...65_535)
+    self.portalPort = try number("portal_port", 1...65_535)
+    self.portalHost = values["portal_host"] ?? self.portalHost
     if let text = values["log_level"] {
       guard let level = EventLevel(name: text) else {
         throw bad("log_level", "\"\(text)\" is none of \(EventLevel.allCases.map(\.name).joined(separator: ", "))")
@@ -236,10 +243,25 @@ struct NodeCommand: AsyncParsableCommand {
       group.addTask { try await Gateway(service: host, socket: config.api).run() }
       group.addTask { await host.tendVault() }
       if let fhir { group.addTask { try await Self.serve(fhir, log) } }
+      if let port = config.portalPort {
+        let portal = PortalServer(service: host, host: config.portalHost, port: port) {
+          UInt64(max(0, Date().timeIntervalSince1970 * 1000))
+        }
+        group.addTask { try await Self.serve(portal, log) }
+      }
       try await group.next()
       group.cancelAll()
     }
     withExtendedLifetime(signals) {}
+  }
+
+  private static func serve(_ portal: PortalServer, _ log: Log) async throws {
+    do { try await portal.run() } catch {
+      log.emit(.nodeFailed, ["reason": .text("the portal: \(error)")])
+      throw Failure(
+        "the portal cannot start", why: "\(error)", remedy: "choose another portal_port",
+        status: ExitStatus.unavailable)
+    }
   }
 
   private static func serve(_ fhir: FHIRServer, _ log: Log) async throws {

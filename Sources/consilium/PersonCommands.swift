@@ -34,9 +34,10 @@ struct Account: AsyncParsableCommand {
       discussion: """
         Example:
           consilium account register dr-lee.key --registrar registrar.key --role 207
+          consilium account register 3f9a…:77c0… --registrar registrar.key     the code that the portal shows a patient
         A patient is registered under a pseudonym of this hospital's own; no name goes on the chain.
         """)
-    @Argument(help: "The person's key file.") var person: String
+    @Argument(help: "The person's key file, or the registration code of a patient's browser.") var person: String
     @Option(help: "The registrar's key file.") var registrar: String
     @Option(help: "A practitioner's role: a number of the NUCC taxonomy's table.") var role: UInt32 = 0
     @Option(help: "For how many days it may act.") var days: UInt64 = 365
@@ -50,16 +51,26 @@ struct Account: AsyncParsableCommand {
         let status: NodeStatus = try await client.get("/v1/status")
         let passphrase = try self.passphrase.read()
         let hospital = MemberID(status.member)
-        let keys = try KeyFile.person(self.person, passphrase: passphrase, network: genesis.network, hospital: hospital)
-        let kind: AccountKind = try KeyFile.load(self.person).kind == .patient ? .patient : .practitioner
-        let registration = Actors.registration(keys, kind: kind, role: self.role, days: self.days)
+        let registration = try self.registration(passphrase, genesis, hospital)
         let transaction = try Drafts.transaction(
           .registerAccount, registration, genesis: genesis, hospital: hospital,
           signedBy: try KeyFile.registrar(self.registrar, passphrase: passphrase))
         let account = HealthRecords.Account.identifier(
-          network: genesis.network, hospital: hospital, key: keys.publicKey)
+          network: genesis.network, hospital: hospital, key: registration.key)
         try show(try await client.submit(transaction), self.output.output, [["account", "\(account)"]])
       }
+    }
+
+    private func registration(
+      _ passphrase: String, _ genesis: Genesis, _ hospital: MemberID
+    ) throws -> AccountRegistration {
+      let code = self.person.split(separator: ":").map { Hex.decode(String($0)) ?? [] }
+      if code.count == 2, let key = PublicKey(code[0]), let sealing = Digest(code[1]) {
+        return Actors.registration(key, sealing, kind: .patient, role: 0, days: self.days)
+      }
+      let keys = try KeyFile.person(self.person, passphrase: passphrase, network: genesis.network, hospital: hospital)
+      let kind: AccountKind = try KeyFile.load(self.person).kind == .patient ? .patient : .practitioner
+      return Actors.registration(keys, kind: kind, role: self.role, days: self.days)
     }
   }
 
@@ -150,9 +161,15 @@ struct Account: AsyncParsableCommand {
 /// What commands and the demonstration do in people's names.
 enum Actors {
   static func registration(_ keys: PersonKeys, kind: AccountKind, role: UInt32, days: UInt64) -> AccountRegistration {
+    self.registration(keys.publicKey, keys.sealingKey, kind: kind, role: role, days: days)
+  }
+
+  static func registration(
+    _ key: PublicKey, _ sealing: Digest, kind: AccountKind, role: UInt32, days: UInt64
+  ) -> AccountRegistration {
     let now = Drafts.now
     return AccountRegistration(
-      kind: kind, key: keys.publicKey, sealingKey: keys.sealingKey, role: role,
+      kind: kind, key: key, sealingKey: sealing, role: role,
       validFrom: Timestamp(milliseconds: now.milliseconds - 60_000),
       validUntil: now.adding(milliseconds: days * 86_400_000))
   }

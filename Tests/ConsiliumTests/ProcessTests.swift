@@ -235,6 +235,46 @@ struct ProcessTests {
     #expect(erased.status == 1 && erased.errors.contains("erased"))
   }
 
+  @Test("The portal serves its pages under a strict policy, and tells nobody anything who does not sign the question")
+  func portal() async throws {
+    let place = try Place(port: 5241)
+    #expect(try place.run(["devnet", "up"] + place.options + ["--portal-port", "5251"]).status == 0)
+    func get(_ path: String, signed: String? = nil) async throws -> (HTTPURLResponse, Data) {
+      var request = URLRequest(url: try #require(URL(string: "http://127.0.0.1:5251" + path)))
+      if let signed { request.setValue(signed, forHTTPHeaderField: "Authorization") }
+      let (data, response) = try await URLSession.shared.data(for: request)
+      return (try #require(response as? HTTPURLResponse), data)
+    }
+    for page in ["/", "/app.js", "/crypto.js", "/portal.css", "/nacl-fast.js"] {
+      let (response, data) = try await get(page)
+      #expect(response.statusCode == 200 && !data.isEmpty, "\(page)")
+      let policy = response.value(forHTTPHeaderField: "Content-Security-Policy") ?? ""
+      #expect(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "\(page)")
+    }
+    for page in ["/Package.swift", "/..%2FGateway.swift", "/%2e%2e/%2e%2e/node.key", "/v1/status", "/fhir/Patient"] {
+      #expect(try await get(page).0.statusCode == 404, "\(page)")
+    }
+    let h1 = place.devnet + "/h1"
+    let access = ["--api", h1 + "/api.sock", "--genesis", place.devnet + "/genesis.json"]
+    let passphrase = ["--passphrase-file", place.devnet + "/passphrase"]
+    let code = String(repeating: "5f", count: 32) + ":" + String(repeating: "7c", count: 32)
+    let registered = try place.run(
+      ["account", "register", code, "--registrar", h1 + "/registrar.key"] + access + passphrase)
+    let account = String(
+      try #require(
+        registered.output.split(whereSeparator: \.isWhitespace).first { $0.count == 64 && $0.allSatisfy(\.isHexDigit) })
+    )
+    let now = Int(Date().timeIntervalSince1970 * 1000)
+    let forged = "signature=" + String(repeating: "00", count: 64)
+    for path in ["records", "consents", "history", "sealed"] {
+      let question = "/api/patients/\(account)/\(path)"
+      for header in [nil, "Consilium", "Consilium time=\(now), \(forged)", "Consilium time=0, \(forged)"] {
+        let (response, said) = try await get(question, signed: header)
+        #expect(response.statusCode == 403, "\(question) \(header ?? "-"): \(String(decoding: said, as: UTF8.self))")
+      }
+    }
+  }
+
   @Test("A port in use is a clear error with its own exit code")
   func portInUse() throws {
     let place = try Place(port: 5121)

@@ -23,6 +23,8 @@ public enum PhraseFault: Error, Sendable, Hashable, CustomStringConvertible {
 
 /// The 24 words from which all of a patient's keys follow (BIP-39's encoding of 32 bytes and a checksum).
 public struct RecoveryPhrase: Sendable {
+  /// The 2,048 words in order, one a line.
+  public static var wordList: String { RecoveryWords.english.joined(separator: "\n") }
   /// The 32 bytes that the words spell: as secret as the words.
   public let entropy: [UInt8]
 

@@ -1,0 +1,96 @@
+// A patient's keys: 24 words ↔ 32 bytes → a pair of keys for each hospital (RECORDS: pairwise pseudonyms). The private
+// keys are made non-extractable: no script, ours neither, can read them back out of the browser.
+/* global nacl */
+import { concat, digest, hex, openBox, sha256, unhex, utf8 } from "./crypto.js";
+import { Encoder } from "./wire.js";
+
+/** Why words are no recovery phrase: "count", "word" with its place, or "checksum". */
+export class PhraseFault extends Error {
+  constructor(kind, place) {
+    super(kind);
+    [this.kind, this.place] = [kind, place];
+  }
+}
+
+export async function phraseOf(entropy, list) {
+  const bytes = concat(entropy, (await sha256(entropy)).subarray(0, 1));
+  const bits = Array.from(bytes, (byte) => byte.toString(2).padStart(8, "0")).join("");
+  return Array.from({ length: 24 }, (_, index) => list[parseInt(bits.slice(index * 11, index * 11 + 11), 2)]);
+}
+
+export async function entropyOf(text, list) {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  if (words.length !== 24) throw new PhraseFault("count", words.length);
+  const bits = words.map((word, index) => {
+    const number = list.indexOf(word);
+    if (number < 0) throw new PhraseFault("word", index + 1);
+    return number.toString(2).padStart(11, "0");
+  }).join("");
+  const bytes = Uint8Array.from(bits.match(/.{8}/g), (byte) => parseInt(byte, 2));
+  const entropy = bytes.slice(0, 32);
+  if ((await sha256(entropy))[0] !== bytes[32]) throw new PhraseFault("checksum");
+  return entropy;
+}
+
+const PKCS8 = { Ed25519: "302e020100300506032b657004220420", X25519: "302e020100300506032b656e04220420" };
+const importSecret = (name, secret, uses) =>
+  crypto.subtle.importKey("pkcs8", concat(unhex(PKCS8[name]), secret), name, false, uses);
+
+/** The keys of the pseudonym at one hospital. */
+export async function deriveKeys(entropy, network, hospital) {
+  const secret = await crypto.subtle.importKey("raw", entropy, "HKDF", false, ["deriveBits"]);
+  const info = concat(utf8("consilium/pseudonym/v1\0"), utf8(String(hospital)));
+  const bits = await crypto.subtle.deriveBits(
+    { name: "HKDF", hash: "SHA-256", salt: unhex(network), info }, secret, 512);
+  const [signing, sealing] = [new Uint8Array(bits, 0, 32), new Uint8Array(bits, 32, 32)];
+  const publicKey = nacl.sign.keyPair.fromSeed(signing).publicKey;
+  const keys = {
+    network, hospital, publicKey, sealingKey: nacl.scalarMult.base(sealing),
+    account: hex(digest("consilium/account/v1", unhex(network), new Encoder().u32(hospital).bytes, publicKey)),
+    signing: await importSecret("Ed25519", signing, ["sign"]),
+    opening: await importSecret("X25519", sealing, ["deriveBits"]),
+  };
+  signing.fill(0);
+  sealing.fill(0);
+  return keys;
+}
+
+export const sign = async (keys, message) =>
+  new Uint8Array(await crypto.subtle.sign("Ed25519", keys.signing, message));
+
+/** The record's key inside the patient's box; null where the box is another's or for another record. */
+export async function recordKey(keys, record, box) {
+  const opened = await openBox(box, keys.sealingKey, keys.opening);
+  return opened && opened.length === 64 && hex(opened.subarray(0, 32)) === record ? opened.slice(32) : null;
+}
+
+/** What the desk of a hospital needs to register the pseudonym: both public keys. */
+export const registrationCode = (keys) => `${hex(keys.publicKey)}:${hex(keys.sealingKey)}`;
+
+function database() {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open("consilium", 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore("keys");
+    opening.onsuccess = () => resolve(opening.result);
+    opening.onerror = () => reject(opening.error);
+  });
+}
+
+async function inStore(mode, work) {
+  const opened = await database();
+  try {
+    return await new Promise((resolve, reject) => {
+      const transaction = opened.transaction("keys", mode);
+      const request = work(transaction.objectStore("keys"));
+      transaction.oncomplete = () => resolve(request.result);
+      transaction.onerror = () => reject(transaction.error);
+    });
+  } finally {
+    opened.close();
+  }
+}
+
+/** Keys that this device keeps; undefined where it keeps none. */
+export const kept = () => inStore("readonly", (store) => store.get("all"));
+export const keep = (all) => inStore("readwrite", (store) => store.put(all, "all"));
+export const forget = () => inStore("readwrite", (store) => store.clear());

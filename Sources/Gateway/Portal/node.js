@@ -1,0 +1,83 @@
+// Questions to the hospital's node. Each is signed by the account's key; answers about records come as ciphertext.
+import { concat, hex, openStream, sha256, unhex, utf8 } from "./crypto.js";
+import { recordKey, sign } from "./keys.js";
+import { Decoder, Encoder, readSealed, transaction } from "./wire.js";
+
+/** A refusal in the node's own words, or that it cannot be reached. */
+export class Refusal extends Error {
+  constructor(code, message, remedy) {
+    super(message);
+    [this.code, this.remedy] = [code, remedy];
+  }
+}
+
+async function ask(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(path, { cache: "no-store", ...options });
+  } catch {
+    throw new Refusal("unreachable", "", "");
+  }
+  if (response.ok) return response;
+  const said = await response.json().catch(() => ({}));
+  throw new Refusal(said.error ?? String(response.status), said.message ?? response.statusText, said.remedy ?? "");
+}
+
+export const consortium = async () => (await ask("/api/consortium")).json();
+export const wordList = async () => (await (await ask("/api/words")).text()).split("\n");
+
+async function asked(keys, path) {
+  const time = Date.now();
+  const message = concat(
+    utf8("consilium/portal/v1\0"), unhex(keys.network), unhex(keys.account), new Encoder().u64(time).bytes, utf8(path));
+  const signature = hex(await sign(keys, message));
+  return ask(path, { headers: { authorization: `Consilium time=${time}, signature=${signature}` } });
+}
+
+export const account = async (keys) => (await asked(keys, `/api/accounts/${keys.account}`)).json();
+export const records = async (keys) => (await asked(keys, `/api/patients/${keys.account}/records`)).json();
+export const consents = async (keys) => (await asked(keys, `/api/patients/${keys.account}/consents`)).json();
+export const history = async (keys) => (await asked(keys, `/api/patients/${keys.account}/history`)).json();
+
+/** Every sealed record of the account, by identifier. */
+export async function sealed(keys, count) {
+  const found = new Map();
+  let place = 0;
+  while (place < count) {
+    const bytes = new Uint8Array(
+      await (await asked(keys, `/api/patients/${keys.account}/sealed?from=${place}`)).arrayBuffer());
+    const decoder = new Decoder(bytes);
+    const next = decoder.u64();
+    while (decoder.remaining > 0) {
+      const record = readSealed(decoder.blob());
+      found.set(record.record, record);
+    }
+    if (next <= place) break;
+    place = next;
+  }
+  return found;
+}
+
+/** Opens a record and holds it against its hash-lock: {text, salt}, or {fault} in a word. */
+export async function open(keys, view, sealedRecord) {
+  if (!sealedRecord) return { fault: "missing" };
+  const key = await recordKey(keys, view.record, sealedRecord.patientCopy);
+  if (!key) return { fault: "key" };
+  const plaintext = openStream(sealedRecord.chunks, key);
+  if (!plaintext) return { fault: "encryption" };
+  const lock = await sha256(utf8("consilium/record/v1\0"), plaintext);
+  if (hex(lock) !== view.hashLock) return { fault: "hash-lock" };
+  return { salt: plaintext.slice(0, 32), text: new TextDecoder().decode(plaintext.subarray(32)) };
+}
+
+/** Signs a transaction of the account and waits until it is executed. */
+export async function submit(keys, consortium, kind, payload) {
+  const made = transaction({
+    kind, hospital: keys.hospital, validUntil: Date.now() + consortium.transactionLifeMilliseconds / 2,
+    nonce: crypto.getRandomValues(new Uint8Array(12)), payload, publicKey: keys.publicKey, network: keys.network,
+  });
+  const body = made.complete(await sign(keys, made.signed));
+  const receipt = await (await ask("/api/transactions", { method: "POST", body })).json();
+  if (!receipt.applied) throw new Refusal("refused", receipt.outcome, "");
+  return receipt;
+}

@@ -1,0 +1,225 @@
+internal import Foundation
+internal import HTTPTypes
+internal import HealthRecords
+internal import Hummingbird
+internal import Logging
+internal import Messages
+internal import NIOCore
+internal import Primitives
+internal import Rules
+internal import Signing
+internal import Wire
+
+/// The patient's pages and what they ask of the node. Keys are made and stay in the browser: the node sees signed
+/// questions, signed transactions and ciphertext, and answers each patient about that patient only.
+public struct PortalServer: Sendable {
+  /// About how many bytes of sealed records one answer carries.
+  private static let sealedBytesMax = 4 << 20
+  /// How far a question's time may be from this node's clock, in milliseconds.
+  private static let freshMilliseconds: UInt64 = 60_000
+  /// The kinds of transaction that a patient makes here.
+  private static let kinds: Set<UInt16> = [
+    TransactionKind.grantConsent.rawValue, TransactionKind.revokeConsent.rawValue, TransactionKind.eraseRecord.rawValue,
+  ]
+  /// The pages, and what a browser is told that they are.
+  private static let pages = [
+    "index.html": "text/html; charset=utf-8", "portal.css": "text/css; charset=utf-8",
+    "app.js": "text/javascript; charset=utf-8", "canonical.js": "text/javascript; charset=utf-8",
+    "crypto.js": "text/javascript; charset=utf-8", "fhir.js": "text/javascript; charset=utf-8",
+    "keys.js": "text/javascript; charset=utf-8", "node.js": "text/javascript; charset=utf-8",
+    "texts.js": "text/javascript; charset=utf-8", "wire.js": "text/javascript; charset=utf-8",
+    "nacl-fast.js": "text/javascript; charset=utf-8",
+  ]
+
+  private let service: any NodeService
+  private let host: String
+  private let port: Int
+  private let now: @Sendable () -> UInt64
+
+  /// A server for a node on an address and port; `now` gives milliseconds since 1970.
+  public init(service: any NodeService, host: String, port: Int, now: @escaping @Sendable () -> UInt64) {
+    (self.service, self.host, self.port, self.now) = (service, host, port, now)
+  }
+
+  /// Serves until the task is cancelled.
+  public func run() async throws {
+    var logger = Logger(label: "portal")
+    logger.logLevel = .critical
+    let application = Application(
+      router: self.router,
+      configuration: .init(address: .hostname(self.host, port: self.port), serverName: "consilium"), logger: logger)
+    try await application.run()
+  }
+
+  private var router: Router<BasicRequestContext> {
+    let router = Router()
+    router.add(middleware: PortalHeaders())
+    router.add(middleware: RefusalMiddleware(inFlight: InFlight()))
+    router.get("/") { _, _ in try Self.page("index.html") }
+    router.get("/{page}") { _, context in try Self.page(context.parameters.get("page") ?? "") }
+    let service = self.service
+    router.get("/api/consortium") { _, _ in
+      try json(ConsortiumView(service.genesis, own: service.member.id, now: self.now()))
+    }
+    router.get("/api/words") { _, _ in text(RecoveryPhrase.wordList) }
+    router.get("/api/accounts/{account}") { request, context in
+      let account = try await self.asker(request, context)
+      return try json(AccountView(account.identifier, account.account))
+    }
+    router.get("/api/patients/{account}/records") { request, context in
+      let patient = try await self.asker(request, context).identifier
+      return try json(await service.records(of: patient).map(RecordView.init))
+    }
+    router.get("/api/patients/{account}/consents") { request, context in
+      let patient = try await self.asker(request, context).identifier
+      return try json(await service.consents(of: patient).map { ConsentView($0.identifier, $0.entry) })
+    }
+    router.get("/api/patients/{account}/history") { request, context in
+      let patient = try await self.asker(request, context).identifier
+      return try json(await service.history(of: patient).map { AccessView(leaf: $0.leaf, $0.entry) })
+    }
+    router.get("/api/patients/{account}/sealed") { request, context in
+      let patient = try await self.asker(request, context).identifier
+      let start = request.uri.queryParameters["from"].flatMap { UInt64($0) } ?? 0
+      return binary(try await self.sealed(of: patient, from: start))
+    }
+    router.post("/api/transactions") { request, _ in
+      let bytes = try await body(request, max: Int(service.genesis.limits.transactionBytesMax))
+      let checked = try CheckedTransaction(bytes, index: 0, genesis: service.genesis, hospital: service.member.id)
+      guard let kind = (try? Transaction.decode(bytes))?.kind, Self.kinds.contains(kind) else {
+        throw ServiceRefusal.badRequest("this page makes consents, revocations and erasures only")
+      }
+      guard let receipt = try await service.submit([checked]).first else { throw ServiceRefusal.notOrderedYet }
+      return try json(ReceiptView(receipt))
+    }
+    return router
+  }
+
+  private static func page(_ name: String) throws -> Response {
+    guard let type = self.pages[name],
+      let url = Bundle.module.url(forResource: name, withExtension: nil, subdirectory: "Portal"),
+      let bytes = try? Data(contentsOf: url)
+    else { throw ServiceRefusal.notFound("page") }
+    return Response(
+      status: .ok, headers: [.contentType: type, .cacheControl: "no-cache"],
+      body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
+  }
+
+  /// The patient who asks, by a fresh signature of the account's own key over the question.
+  ///
+  /// - Throws: `ServiceRefusal.notFound` where there is no such account, `.unauthorized` where it did not sign.
+  private func asker(
+    _ request: Request, _ context: BasicRequestContext
+  ) async throws -> (identifier: Digest, account: HealthRecords.Account) {
+    let identifier = try digest(context, "account")
+    guard let account = await self.service.account(identifier) else { throw ServiceRefusal.notFound("account") }
+    guard let header = request.headers[.authorization], let proof = PortalProof(header) else {
+      throw ServiceRefusal.unauthorized("the question is not signed")
+    }
+    let age = self.now() > proof.time ? self.now() - proof.time : proof.time - self.now()
+    guard age <= Self.freshMilliseconds else {
+      throw ServiceRefusal.unauthorized("the question's time is not this hospital's: set the device's clock")
+    }
+    let signed = PortalProof.signedBytes(
+      network: self.service.genesis.network, account: identifier, time: proof.time, path: request.uri.string)
+    guard account.key.verifies(proof.signature, of: signed) else {
+      throw ServiceRefusal.unauthorized("the question is not signed by the account's key")
+    }
+    return (identifier, account)
+  }
+
+  /// A patient's sealed records in the order of their anchors, from one on, as many as one answer carries: the place
+  /// after the last (u64), then each as a counted blob.
+  private func sealed(of patient: Digest, from start: UInt64) async throws -> [UInt8] {
+    var blobs = Encoder()
+    var place = start
+    let records = await self.service.records(of: patient)
+    for entry in records.dropFirst(Int(clamping: start)) {
+      guard blobs.bytes.isEmpty || blobs.bytes.count + Int(clamping: entry.anchor.sizeBytes) <= Self.sealedBytesMax
+      else { break }
+      place += 1
+      guard !entry.isErased, let sealed = try? await self.service.sealed(entry.anchor.record) else { continue }
+      blobs.blob(sealed.encoded)
+    }
+    var encoder = Encoder()
+    encoder.u64(place)
+    encoder.raw(blobs.bytes)
+    return encoder.bytes
+  }
+}
+
+/// What proves who asks: `Consilium time=MILLISECONDS, signature=HEX`.
+struct PortalProof {
+  let time: UInt64
+  let signature: Signature
+
+  init?(_ header: String) {
+    guard header.hasPrefix("Consilium ") else { return nil }
+    var fields: [String: String] = [:]
+    for part in header.dropFirst(10).split(separator: ",") {
+      let pair = part.split(separator: "=", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
+      guard pair.count == 2 else { return nil }
+      fields[pair[0]] = pair[1]
+    }
+    guard let time = fields["time"].flatMap({ UInt64($0) }),
+      let signature = fields["signature"].flatMap({ Hex.decode($0) }).flatMap({ Signature($0) })
+    else { return nil }
+    (self.time, self.signature) = (time, signature)
+  }
+
+  static func signedBytes(network: Digest, account: Digest, time: UInt64, path: String) -> [UInt8] {
+    var encoder = Encoder()
+    encoder.raw(Array("consilium/portal/v1\0".utf8))
+    encoder.digest(network)
+    encoder.digest(account)
+    encoder.u64(time)
+    encoder.raw(Array(path.utf8))
+    return encoder.bytes
+  }
+}
+
+/// What a page needs to know before anybody has signed anything.
+struct ConsortiumView: Codable, Sendable {
+  struct Hospital: Codable, Sendable {
+    var number: UInt32
+    var name: String
+  }
+
+  var network: String
+  var name: String
+  var own: UInt32
+  var hospitals: [Hospital]
+  var transactionLifeMilliseconds: UInt64
+  var now: UInt64
+
+  init(_ genesis: Genesis, own: MemberID, now: UInt64) {
+    (self.network, self.name, self.own) = (genesis.network.description, genesis.name, own.number)
+    self.hospitals = genesis.members.map { Hospital(number: $0.id.number, name: $0.name) }
+    (self.transactionLifeMilliseconds, self.now) = (genesis.limits.transactionLifeMilliseconds, now)
+  }
+}
+
+/// What every answer tells the browser: nothing from elsewhere runs here, and this page runs nowhere else.
+struct PortalHeaders: RouterMiddleware {
+  typealias Context = BasicRequestContext
+  private static let fields: [(String, String)] = [
+    (
+      "Content-Security-Policy",
+      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        + "form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    ("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"), ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), microphone=(), geolocation=()"),
+  ]
+
+  func handle(
+    _ request: Request, context: Context, next: (Request, Context) async throws -> Response
+  ) async throws -> Response {
+    var response = try await next(request, context)
+    for (name, value) in Self.fields {
+      if let name = HTTPField.Name(name) { response.headers[name] = value }
+    }
+    return response
+  }
+}
