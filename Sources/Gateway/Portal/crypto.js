@@ -17,7 +17,6 @@ export const concat = (...parts) => {
   }
   return out;
 };
-export const equal = (a, b) => a.length === b.length && a.every((byte, index) => byte === b[index]);
 export const sha256 = async (...parts) => new Uint8Array(await crypto.subtle.digest("SHA-256", concat(...parts)));
 
 const IV = [

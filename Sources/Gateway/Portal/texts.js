@@ -53,7 +53,7 @@ export const T = {
   unverifiable: "cannot be verified",
   superseded: "replaced by a newer version",
   erasedCount: (count) => (count === 1 ? "One record was erased." : `${count} records were erased.`),
-  fields: { hospital: "Hospital", author: "Written by", anchored: "On the ledger since", record: "Record", status: "Status" },
+  fields: { hospital: "Hospital", author: "Written by", anchored: "On the ledger since", record: "Record" },
   system: "the hospital's system",
   clinician: (account) => `clinician ${account.slice(0, 8)}`,
   erase: "Erase this record",
