@@ -146,7 +146,7 @@ private struct Censoring: Adversary {
     guard case .ordering(.prePrepare(let signed), _) = message, signed.signer == scene.from else {
       return [Utterance(message)]
     }
-    let lane = (scene.from + 1) % scene.configuration.count
+    let lane = (scene.from + 1) % scene.configuration.laneCount
     var heads = signed.content.cut.heads
     let kept = self.kept ?? heads[lane]
     self.kept = kept
@@ -210,17 +210,18 @@ private struct Lying: Adversary {
     switch message {
     case .status(let status):
       let claimed = Status(
-        configuration: status.configuration, view: View(status.view.number + scene.random.below(3)),
+        configuration: ConfigurationNumber(status.configuration.number + (scene.random.oneIn(4) ? 1 : 0)),
+        view: View(status.view.number + scene.random.below(3)),
         isChanging: scene.random.oneIn(2), viewChanges: status.viewChanges,
         decided: SequenceNumber(status.decided.number + scene.random.below(1000)), slots: [])
       return [Utterance(.status(claimed))]
-    case .announcements(let heads):
+    case .announcements(let configuration, let heads):
       let claimed = heads.map { announcement in
         let position = LanePosition(announcement.head.position.number + 1 + scene.random.below(50))
         let digest = Hash.blake2b("consilium/lie/v1", announcement.head.digest.bytes)
         return LaneAnnouncement(lane: announcement.lane, head: LaneHead(position: position, digest: digest))
       }
-      return [Utterance(.announcements(claimed))]
+      return [Utterance(.announcements(configuration, claimed))]
     case .blocks(let blocks): return [Utterance(.blocks(blocks.reversed().dropLast()))]
     case .decisions(let decisions):
       let altered = decisions.map { decision in

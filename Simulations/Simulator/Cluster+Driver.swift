@@ -18,7 +18,7 @@ extension Cluster {
     let machine = self.machines[slot]
     machine.state = machine.disk.state
     machine.node = Node(
-      genesis: self.genesis, index: machine.member, parameters: self.parameters, rules: self.rules,
+      genesis: self.genesis, key: machine.keys.publicKey, parameters: self.parameters, rules: self.rules,
       restoring: machine.disk.restore(limits: self.genesis.limits), seed: self.random.next(), at: self.now)
     self.give(.timerFired, to: slot)
     for other in 0..<self.slotCount where other != slot { self.connect(slot, other) }
@@ -33,12 +33,27 @@ extension Cluster {
       self.linkBusyUntil[from * self.slotCount + to] = self.now
       self.isOpen[from * self.slotCount + to] = true
     }
-    self.meet(one, self.machines[other].member)
-    self.meet(other, self.machines[one].member)
+    self.meet(one, other)
+    self.meet(other, one)
   }
 
-  private func meet(_ slot: Int, _ member: ReplicaIndex) {
+  private func meet(_ slot: Int, _ other: Int) {
+    let member = self.place(of: other, at: slot)
+    guard member < ReplicaSet.countMax else { return }
     if self.machines[slot].node?.connected.contains(member) == false { self.give(.connected(member), to: slot) }
+  }
+
+  /// A slot as another's node knows it: by its place among the members, or as one that does not vote.
+  func place(of other: Int, at slot: Int) -> ReplicaIndex {
+    self.machines[slot].node?.configuration.index(of: self.machines[other].keys.publicKey)
+      ?? ReplicaSet.countMax + other
+  }
+
+  func know(_ configuration: Configuration) {
+    self.configurations[configuration.number] = configuration
+    self.checkers[configuration.number] = MessageChecker(
+      network: self.genesis.network, configuration: configuration, limits: self.genesis.limits)
+    self.watch.know(configuration)
   }
 
   func disconnect(_ one: Int, _ other: Int) {
@@ -47,14 +62,15 @@ extension Cluster {
       self.links[from * self.slotCount + to] += 1
       self.isOpen[from * self.slotCount + to] = false
     }
-    self.part(one, self.machines[other].member)
-    self.part(other, self.machines[one].member)
+    self.part(one, other)
+    self.part(other, one)
   }
 
-  private func part(_ slot: Int, _ member: ReplicaIndex) {
+  private func part(_ slot: Int, _ other: Int) {
+    let member = self.place(of: other, at: slot)
     guard self.machines[slot].node?.connected.contains(member) == true else { return }
     let others = (0..<self.slotCount).contains {
-      self.machines[$0].member == member && self.isOpen[slot * self.slotCount + $0]
+      self.isOpen[slot * self.slotCount + $0] && self.place(of: $0, at: slot) == member
     }
     if !others { self.give(.disconnected(member), to: slot) }
   }
@@ -137,6 +153,15 @@ extension Cluster {
       self.queue.add(.slice(slot, incarnation: machine.incarnation), at: self.now)
     case .question, .answer: break
     case .custody(let job): inputs.append(.submitted(self.state(job, slot)))
+    case .configured(let configuration):
+      if self.configurations[configuration.number] == nil { self.know(configuration) }
+      // Whoever followed, or is known under another key now, is met anew once this step is over.
+      for other in 0..<self.slotCount where self.isOpen[slot * self.slotCount + other] {
+        let member = self.place(of: other, at: slot)
+        if member < ReplicaSet.countMax, machine.node?.connected.contains(member) == false {
+          inputs.append(.connected(member))
+        }
+      }
     case .report(let event):
       self.reports.append((self.now, slot, event))
       if self.isCorrect(slot) { self.examine(event, machine) }
@@ -158,7 +183,7 @@ extension Cluster {
     let validUntil = self.moment(slot).wall.adding(milliseconds: self.genesis.limits.transactionLifeMilliseconds / 2)
     return secret.perform(job, random: bytes).map { statement in
       statement.transaction(
-        hospital: self.genesis.configuration.members[machine.member].id, validUntil: validUntil,
+        hospital: MemberID(UInt32(machine.member + 1)), validUntil: validUntil,
         nonce: bytes(Transaction.nonceLengthBytes)
       ).encoded
     }
@@ -171,7 +196,7 @@ extension Cluster {
         self.watch.observeEntered(entered.content, by: machine.member, faulty: self.faulty)
       }
     case .laneForked(let accused, _): self.watch.observeAccused(accused, by: machine.member, faulty: self.faulty)
-    case .ordering, .diverged, .checkpointStable, .unheard, .executionFailed: break
+    case .ordering, .diverged, .checkpointStable, .unheard, .executionFailed, .configured: break
     }
   }
 
@@ -232,7 +257,7 @@ extension Cluster {
   }
 
   private func transmit(_ bytes: [UInt8], on channel: Channel, from slot: Int, to member: ReplicaIndex) {
-    for to in 0..<self.slotCount where self.machines[to].member == member && self.isOpen[slot * self.slotCount + to] {
+    for to in 0..<self.slotCount where self.isOpen[slot * self.slotCount + to] && self.place(of: to, at: slot) == member {
       let packet = self.packet(bytes, on: channel)
       guard self.machines[slot].adversary != nil, let message = packet.message else {
         self.depart(packet, from: slot, to: to)
@@ -256,7 +281,8 @@ extension Cluster {
 
   private func mislead(_ message: PeerMessage, from slot: Int, to member: ReplicaIndex) -> [Utterance] {
     var scene = Scene(
-      from: self.machines[slot].member, to: member, now: self.now, configuration: self.genesis.configuration,
+      from: self.machines[slot].member, to: member, now: self.now,
+      configuration: self.machines[slot].node?.configuration ?? self.genesis.configuration,
       random: SeededGenerator(seed: self.random.next()), sign: { self.sign($0, slot) })
     return self.machines[slot].adversary?.intercept(message, &scene) ?? []
   }

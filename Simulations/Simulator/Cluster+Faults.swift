@@ -159,7 +159,12 @@ extension Cluster {
   public var leader: (view: View, member: ReplicaIndex) {
     let view = self.machines.compactMap { $0.node?.replica.view }.max() ?? View(0)
     switch self.genesis.engine {
-    case .pbft: return (view, self.genesis.configuration.primary(of: view))
+    case .pbft:
+      let newest = self.machines.compactMap(\.node).max { $0.configuration.number < $1.configuration.number }
+      let configuration = newest?.configuration ?? self.genesis.configuration
+      let views = self.machines.compactMap(\.node).filter { $0.configuration.number == configuration.number }
+      let current = views.map(\.replica.view).max() ?? view
+      return (current, configuration.primary(of: current))
     case .raft:
       let leading = self.machines.compactMap(\.node).filter { $0.replica.leader == $0.index }
       return (view, leading.max { $0.replica.view < $1.replica.view }?.index ?? 0)

@@ -10,7 +10,8 @@ public import Signing
 
 /// Members in one process on a deterministic network: virtual time, one seed, the production node unchanged.
 ///
-/// A *slot* is one simulated machine. Slot i is member i; further slots are twins, which hold a member's keys too.
+/// A *slot* is one simulated machine. Slot i is member i; the next may join later; further slots are twins, which hold a
+/// member's keys too.
 public final class Cluster {
   /// Something that happens at a point in time.
   enum Event {
@@ -31,7 +32,8 @@ public final class Cluster {
 
   /// One simulated machine.
   final class Machine {
-    let keys: NodeKeys
+    var keys: NodeKeys
+    /// Its place among the members, now or once it has joined.
     let member: ReplicaIndex
     var node: Node?
     var disk: SimulatedDisk
@@ -54,6 +56,9 @@ public final class Cluster {
     /// By how much longer than others its disk syncs, and whether it is full.
     var diskFactor: UInt64 = 1
     var isDiskFull = false
+
+    /// What it goes on as once it has lost its keys, and how often that happened.
+    var renewals = 0
 
     init(keys: consuming NodeKeys, member: ReplicaIndex, disk: SimulatedDisk) {
       self.keys = keys
@@ -90,7 +95,9 @@ public final class Cluster {
   let machines: [Machine]
   let parameters: Node.Parameters
   let rules: any ExecutionRules
-  let checker: MessageChecker
+  /// Every configuration that a node went over to, and what checks its messages.
+  var configurations: [ConfigurationNumber: Configuration]
+  var checkers: [ConfigurationNumber: MessageChecker]
   var random: SeededGenerator
   var queue = EventQueue<Event>()
   /// A number for each ordered pair of slots that grows when their connection breaks.
@@ -122,13 +129,14 @@ public final class Cluster {
     let to: Set<Int>
   }
 
-  /// A cluster of `count` members whose everything follows from `seed`; each of `twins` runs a second time.
+  /// A cluster of `count` members, and of as many as may join them, whose everything follows from `seed`; each of
+  /// `twins` runs a second time.
   public init(
-    count: Int, seed: UInt64, limits: LedgerLimits = LedgerLimits(), parameters: Node.Parameters = Node.Parameters(),
+    count: Int, joiners: Int = 0, seed: UInt64, limits: LedgerLimits = LedgerLimits(), parameters: Node.Parameters = Node.Parameters(),
     world: World = World(), rules: any ExecutionRules = HealthRules(), twins: [ReplicaIndex] = []
   ) {
     self.count = count
-    self.slotCount = count + twins.count
+    self.slotCount = count + joiners + twins.count
     self.random = SeededGenerator(seed: seed)
     (self.world, self.parameters, self.rules) = (world, parameters, rules)
     let described = (0..<count).map { Self.describe($0) }
@@ -136,29 +144,33 @@ public final class Cluster {
       preconditionFailure("\(count) members make no genesis")
     }
     self.genesis = genesis
-    self.watch = Watch(genesis.configuration)
+    self.watch = Watch()
     self.faulty = Set(twins)
-    self.checker = MessageChecker(
-      network: genesis.network, configuration: genesis.configuration, limits: genesis.limits)
+    self.configurations = [:]
+    self.checkers = [:]
     let slots = self.slotCount
     self.links = Array(repeating: 0, count: slots * slots)
     self.linkBusyUntil = Array(repeating: .zero, count: slots * slots)
     self.isOpen = Array(repeating: false, count: slots * slots)
-    self.machines = (Array(0..<count) + twins).map {
+    self.machines = (Array(0..<(count + joiners)) + twins).map {
       Machine(keys: Self.keys($0), member: $0, disk: SimulatedDisk(genesis.configuration))
     }
+    self.know(genesis.configuration)
     for slot in 0..<slots { self.start(slot) }
   }
 
-  static func secret(_ use: StaticString, _ index: Int) -> [UInt8] {
-    Hash.blake2b(use, [UInt8(truncatingIfNeeded: index)]).bytes
+  static func secret(_ use: StaticString, _ index: Int, renewal: Int = 0) -> [UInt8] {
+    Hash.blake2b(
+      use, [UInt8(truncatingIfNeeded: index)] + (renewal == 0 ? [] : [UInt8(truncatingIfNeeded: renewal)])
+    ).bytes
   }
 
-  /// The keys of a member: for tests that lie in its name.
-  public static func keys(_ index: Int) -> NodeKeys {
+  /// The keys of a member: for tests that lie in its name. Each `renewal` has others.
+  public static func keys(_ index: Int, renewal: Int = 0) -> NodeKeys {
     let keys = NodeKeys(
-      memberSeed: self.secret("member", index), checkpointSeed: self.secret("checkpoint", index),
-      sealingSecret: self.secret("sealing", index))
+      memberSeed: self.secret("member", index, renewal: renewal),
+      checkpointSeed: self.secret("checkpoint", index, renewal: renewal),
+      sealingSecret: self.secret("sealing", index, renewal: renewal))
     guard let keys else { preconditionFailure("seeds have 32 bytes") }
     return keys
   }
@@ -171,8 +183,8 @@ public final class Cluster {
     return key
   }
 
-  static func describe(_ index: Int) -> Member {
-    let keys = self.keys(index)
+  static func describe(_ index: Int, renewal: Int = 0) -> Member {
+    let keys = self.keys(index, renewal: renewal)
     guard let sealing = Digest(KeyAgreement.publicKey(of: keys.sealingSecret)) else {
       preconditionFailure("an X25519 key has 32 bytes")
     }
@@ -285,7 +297,7 @@ public final class Cluster {
     case .deliver(let from, _, let packet, _):
       self.note(1, slot, packet.fingerprint)
       self.onArrival?(from, slot, packet)
-      self.receive(packet, from: self.machines[from].member, at: slot)
+      self.receive(packet, from: self.place(of: from, at: slot), at: slot)
     case .synced(_, let batch, _):
       self.note(2, slot, 0)
       self.settle(slot, batch)
@@ -324,14 +336,18 @@ public final class Cluster {
   }
 
   private func receive(_ packet: Packet, from member: ReplicaIndex, at slot: Int) {
-    guard self.machines[slot].node != nil else { return }
+    guard let configuration = self.machines[slot].node?.configuration.number, let checker = self.checkers[configuration]
+    else { return }
     let cost = self.world.processor
     let verification = cost.verification.nanoseconds * packet.signatureCount / max(1, cost.cores)
     let copying = cost.kibibyte.nanoseconds * UInt64(packet.bytes.count) / 1024
     self.charge(slot, Span(nanoseconds: cost.message.nanoseconds + verification + copying))
     self.recorder?.received(packet, at: slot, self.now)
-    do {
-      self.give(.received(try packet.check(self.checker, self.world.cryptography), from: member), to: slot)
-    } catch { self.give(.refused(from: member), to: slot) }
+    do throws(PeerFault) {
+      let message = try packet.check(checker, in: configuration, self.world.cryptography)
+      self.give(.received(message, from: member), to: slot)
+    } catch {
+      if error != .otherConfiguration { self.give(.refused(from: member), to: slot) }
+    }
   }
 }

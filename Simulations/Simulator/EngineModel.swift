@@ -59,7 +59,7 @@ extension OrderingState {
   /// What it is after a write, as a store keeps it.
   mutating func apply(_ write: OrderingWrite) {
     switch write {
-    case .view(let view, let isChanging): (self.view, self.isChanging) = (view, isChanging)
+    case .view(_, let view, let isChanging): (self.view, self.isChanging) = (view, isChanging)
     case .prePrepare(let signed):
       self.prePrepares.removeAll { $0.content.sequence == signed.content.sequence }
       self.prePrepares.append(signed)
@@ -74,7 +74,7 @@ extension OrderingState {
         if let last = self.lastDecision { self.recentDecisions.append(last) }
         self.lastDecision = self.laterDecisions.removeFirst()
       }
-    case .term(let term, let vote): (self.view, self.vote) = (term, vote)
+    case .term(_, let term, let vote): (self.view, self.vote) = (term, vote)
     case .entry(let sequence, let entry):
       self.entries.removeAll { $0.sequence == sequence }
       self.entries.append(StoredEntry(sequence, entry))

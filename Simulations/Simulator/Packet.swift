@@ -20,8 +20,7 @@ public final class Packet {
   let channel: Channel
   let fingerprint: UInt64
   private let decoded: PeerMessage?
-  private var checked: CheckedMessage?
-  private var fault: PeerFault?
+  private var checked: [ConfigurationNumber: Result<CheckedMessage, PeerFault>] = [:]
 
   init(_ bytes: [UInt8], on channel: Channel) {
     (self.bytes, self.channel) = (bytes, channel)
@@ -42,42 +41,45 @@ public final class Packet {
   /// What it says; nil where the bytes are no message.
   public var message: PeerMessage? { self.decoded }
 
-  /// What the receiver's checker says of it.
-  func check(_ checker: MessageChecker, _ cryptography: World.Cryptography) throws(PeerFault) -> CheckedMessage {
-    if let checked { return checked }
-    if let fault { throw fault }
-    do {
-      let result: CheckedMessage =
-        switch cryptography {
-        case .real: try checker.check(self.bytes, on: self.channel)
-        case .modelled: try self.assumed()
-        }
-      self.checked = result
-      return result
-    } catch {
-      self.fault = error
-      throw error
+  /// What the checker of a receiver's configuration says of it.
+  func check(
+    _ checker: MessageChecker, in configuration: ConfigurationNumber, _ cryptography: World.Cryptography
+  ) throws(PeerFault) -> CheckedMessage {
+    if let checked = self.checked[configuration] { return try checked.get() }
+    let result = Result { () throws(PeerFault) in
+      switch cryptography {
+      case .real: try checker.check(self.bytes, on: self.channel)
+      case .modelled: try self.assumed(in: configuration)
+      }
     }
+    self.checked[configuration] = result
+    return try result.get()
   }
 }
 
 extension Packet {
   /// The message with its signatures taken for good: in a world whose cryptography is modelled nobody forges.
-  private func assumed() throws(PeerFault) -> CheckedMessage {
+  private func assumed(in configuration: ConfigurationNumber) throws(PeerFault) -> CheckedMessage {
     guard let message = self.decoded, message.channel == self.channel else { throw .channel }
     switch message {
-    case .block(let block): return .gossip(.blocks, block.digest, self.bytes, .block(Verified(checked: block)))
+    case .block(let block):
+      guard block.header.configuration == configuration else { throw .otherConfiguration }
+      return .gossip(.blocks, block.digest, self.bytes, .block(Verified(checked: block)))
     case .ordering(let content, let isGossip):
+      guard content.configuration == configuration else { throw .otherConfiguration }
       let verified = Verified(checked: content)
       guard isGossip else { return .ordering(verified) }
       return .gossip(.ordering, MessageChecker.identifier(self.bytes), self.bytes, .ordering(verified))
     case .cosignature(let cosignature):
       return .gossip(.checkpoints, MessageChecker.identifier(self.bytes), self.bytes, .cosignature(cosignature))
     case .evidence(let evidence):
+      guard evidence.first.configuration == configuration else { throw .otherConfiguration }
       let content = GossipContent.evidence(Verified(checked: evidence))
       return .gossip(.evidence, MessageChecker.identifier(self.bytes), self.bytes, content)
-    case .blocks(let blocks): return .blocks(blocks.map { Verified(checked: $0) })
-    case .decisions(let decisions): return .decisions(decisions.map { Verified(checked: $0) })
+    case .blocks(let blocks):
+      return .blocks(blocks.filter { $0.header.configuration == configuration }.map { Verified(checked: $0) })
+    case .decisions(let decisions):
+      return .decisions(decisions.filter { $0.configuration == configuration }.map { Verified(checked: $0) })
     case .control, .links, .status, .announcements, .blockRequest, .question, .answer, .raft: return .plain(message)
     }
   }
@@ -90,7 +92,7 @@ extension Packet {
     case .block(let block): "block \(block.header.author) \(block.header.position)"
     case .ordering(let content, let isGossip): "\(Self.summary(content))\(isGossip ? "" : " (again)")"
     case .cosignature(let cosignature): "cosignature s\(cosignature.sequence)"
-    case .raft(let message): Self.summary(message)
+    case .raft(_, let message): Self.summary(message)
     case .status(let status): "status v\(status.view)\(status.isChanging ? "?" : "") decided \(status.decided)"
     case .blockRequest(let request): "want lane \(request.lane) \(request.above)…\(request.head.position)"
     case .blocks(let blocks): "\(blocks.count) blocks"
@@ -190,8 +192,8 @@ public enum MessageKind: String, Sendable, CaseIterable, Comparable {
       case .links: .links
       case .status: .status
       case .announcements: .announcement
-      case .raft(.append): .append
-      case .raft(.appended), .raft(.refused): .appended
+      case .raft(_, .append): .append
+      case .raft(_, .appended), .raft(_, .refused): .appended
       case .raft: .vote
       case .blockRequest: .request
       case .blocks: .blocks

@@ -13,9 +13,12 @@ struct RaftWatch {
     let number: UInt64
   }
 
+  private let configuration: ConfigurationNumber
   private var votes: [Claim: ReplicaIndex] = [:]
   private var leaders: [View: ReplicaIndex] = [:]
   private var entries: [Claim: Digest] = [:]
+
+  init(_ configuration: ConfigurationNumber) { self.configuration = configuration }
 
   /// A correct member says something to another; a sentence where it may not.
   mutating func observe(
@@ -70,7 +73,10 @@ struct RaftWatch {
   private mutating func give(
     _ voter: ReplicaIndex, to candidate: ReplicaIndex, in term: View, _ disk: SimulatedDisk
   ) -> String? {
-    guard disk.view > term || (disk.view == term && disk.vote == candidate) else {
+    let isCurrent = disk.viewOf == self.configuration
+    guard disk.viewOf > self.configuration
+      || (isCurrent && (disk.view > term || (disk.view == term && disk.vote == candidate)))
+    else {
       return "Raft §5.2: member \(voter) votes in term \(term) before that is on its disk"
     }
     let claim = Claim(term: term, number: UInt64(voter))

@@ -176,6 +176,8 @@ public final class Recorder {
       case .laneForked(let member, let position): "has proof that member \(member) forked its lane at \(position)"
       case .diverged(let member, let sequence): "member \(member) signed another history at \(sequence)"
       case .executionFailed(let sequence): "cannot execute \(sequence)"
+      case .configured(let number, let voters, let isMember):
+        "goes over to configuration \(number.number), \(voters) members\(isMember ? "" : ", and does not vote")"
       case .checkpointStable, .unheard: nil
       }
     if let what { self.occurrences.append(Occurrence(at: now, slot: slot, what: what, isFault: false)) }

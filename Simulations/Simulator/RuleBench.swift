@@ -38,8 +38,8 @@ struct RuleBench {
 
   private var context: ExecutionContext {
     ExecutionContext(
-      network: self.network, configuration: self.configuration, sequence: SequenceNumber(self.leaf + 1),
-      time: self.time, leaf: self.leaf)
+      network: self.network, configuration: self.configuration, limits: LedgerLimits(),
+      sequence: SequenceNumber(self.leaf + 1), time: self.time, leaf: self.leaf)
   }
 
   /// Executes a transaction of a kind, signed by a numbered key or answered for by the hospital.

@@ -1,3 +1,4 @@
+internal import HealthRecords
 internal import Merkle
 public import Ledger
 public import Messages
@@ -5,6 +6,7 @@ internal import NodeCore
 internal import Ordering
 public import Primitives
 public import Rules
+internal import Wire
 
 /// What a simulated member has durably: a model of the store, which keeps whole batches or nothing of them.
 public struct SimulatedDisk: Sendable {
@@ -22,6 +24,8 @@ public struct SimulatedDisk: Sendable {
   public private(set) var breach: String?
   /// The view, or the term.
   public private(set) var view = View(0)
+  /// The configuration in which the view was stored.
+  public private(set) var viewOf = ConfigurationNumber(0)
   private var isChanging = false
   private var prePrepares: [SequenceNumber: Signed<PrePrepare>] = [:]
   private var prepared: [SequenceNumber: PreparedCertificate] = [:]
@@ -30,21 +34,32 @@ public struct SimulatedDisk: Sendable {
   public private(set) var vote: ReplicaIndex?
   /// A Raft member's log.
   public private(set) var entries: [SequenceNumber: RaftEntry] = [:]
-  let configuration: Configuration
+  /// The configurations that were opened, from the genesis on.
+  public private(set) var configurations: [Configuration]
 
   init(_ configuration: Configuration) {
-    self.configuration = configuration
-    self.blocks = Array(repeating: [:], count: configuration.count)
+    self.configurations = [configuration]
+    self.blocks = Array(repeating: [:], count: configuration.laneCount)
   }
 
   /// Where execution stands.
   public var position: LedgerPosition { self.executions.last?.position ?? LedgerPosition() }
 
+  private func lane(of member: MemberID) -> Int? { self.configurations.last?.index(of: member) }
+
+  private mutating func noteConfiguration(in write: ExecutionWrite) {
+    for change in write.writes where change.key.starts(with: StateKey.configurations) {
+      guard let record = change.value.flatMap({ try? ConfigurationRecord.decode($0) }) else { continue }
+      self.configurations.append(record.configuration)
+      while self.blocks.count < record.configuration.laneCount { self.blocks.append([:]) }
+    }
+  }
+
   mutating func write(_ batch: [StoreWrite]) {
     for write in batch {
       switch write {
       case .block(let block):
-        guard let lane = self.configuration.index(of: block.header.author) else { continue }
+        guard let lane = self.lane(of: block.header.author) else { continue }
         var held = self.blocks[lane][block.header.position] ?? []
         if !held.contains(where: { $0.digest == block.digest }) { held.append(block) }
         self.blocks[lane][block.header.position] = held
@@ -55,6 +70,7 @@ public struct SimulatedDisk: Sendable {
         }
         self.executions.append(write)
         self.state.apply(write.writes)
+        self.noteConfiguration(in: write)
       case .signedCheckpoint: break
       case .stableCheckpoint(let checkpoint): self.stable = checkpoint
       }
@@ -63,21 +79,26 @@ public struct SimulatedDisk: Sendable {
 
   private mutating func write(_ write: OrderingWrite) {
     switch write {
-    case .view(let view, let isChanging): (self.view, self.isChanging) = (view, isChanging)
+    case .view(let number, let view, let isChanging):
+      (self.viewOf, self.view, self.isChanging) = (number, view, isChanging)
     case .prePrepare(let signed): self.prePrepares[signed.content.sequence] = signed
     case .prepared(let certificate): self.prepared[certificate.sequence] = certificate
     case .newView(let signed): self.newView = signed
     case .decision(let decision): self.decisions[decision.sequence] = decision
-    case .term(let term, let vote): (self.view, self.vote) = (term, vote)
+    case .term(let number, let term, let vote): (self.viewOf, self.view, self.vote) = (number, term, vote)
     case .entry(let sequence, let entry): self.entries[sequence] = entry
     }
   }
 
   /// What a node that starts on this disk goes on from.
   func restore(limits: LedgerLimits) -> StoredNode {
-    var stored = StoredNode(lanes: self.configuration.count)
     let last = self.executions.last
-    stored.cut = last?.cut ?? stored.cut
+    let next = self.configurations.first { $0.start > self.position.sequence.next }
+    guard let configuration = self.configurations.last(where: { $0.start <= self.position.sequence.next }) else {
+      preconditionFailure("the genesis' configuration begins at 1")
+    }
+    var stored = StoredNode(configuration)
+    stored.cut = (last?.cut ?? stored.cut).among(lanes: configuration.laneCount)
     stored.position = self.position
     stored.identifiers = self.executions.flatMap(\.identifiers)
     stored.stable = self.stable
@@ -100,7 +121,10 @@ public struct SimulatedDisk: Sendable {
     for sequence in self.entries.keys.sorted() where sequence > at {
       if let entry = self.entries[sequence] { stored.ordering.entries.append(StoredEntry(sequence, entry)) }
     }
-    for (lane, held) in self.blocks.enumerated() {
+    stored.ordering.keep(
+      only: configuration, viewOf: self.viewOf, start: self.decisions[configuration.start.previous])
+    stored.ordering.last = next?.start.previous
+    for (lane, held) in self.blocks.prefix(configuration.laneCount).enumerated() {
       for position in held.keys.sorted() where position > stored.cut.heads[lane].position {
         stored.blocks += held[position] ?? []
       }

@@ -66,6 +66,8 @@ public final class SwarmRun {
     public let virtual: Span
     /// Executed transactions.
     public let executed: UInt64
+    /// How often the members changed.
+    public let configurations: Int
     /// The digest of everything that happened.
     public let trace: Digest
     /// The invariant that did not hold, with what was seen; nil where all did.
@@ -84,6 +86,8 @@ public final class SwarmRun {
     public var byzantine: [Int: Misbehaviour?] = [:]
     /// Whether nothing is done that may end a view.
     public var isCalm = false
+    /// What becomes of the members, one change after another.
+    public var changes: [MemberChange] = []
     /// How many rounds of load and faults the safety phase has.
     public var rounds = 20
   }
@@ -92,13 +96,17 @@ public final class SwarmRun {
   public static let healBound = Span.milliseconds(240_000)
 
   private let seed: UInt64
-  private var random: SeededGenerator
+  var random: SeededGenerator
   /// What was drawn.
   public let plan: Plan
-  private let count: Int
+  let count: Int
   /// The world.
   public let cluster: Cluster
-  private var number: UInt64 = 0
+  var number: UInt64 = 0
+  /// The changes of members that are to come, and the one under way.
+  var changes: [MemberChange]
+  var changing: MembershipAction?
+  var joined = 0
   private var acknowledged: [Digest: UInt64] = [:]
   private var said: [Int: [Transaction]] = [:]
 
@@ -123,6 +131,7 @@ public final class SwarmRun {
         plan.byzantine[member] = .some(draw < kinds.count ? kinds[draw] : nil)
       }
     }
+    plan.changes = Self.changes(seed: seed, isCalm: plan.isCalm)
     // One in four is Raft, which nobody lies to.
     var choice = SeededGenerator(seed: seed ^ 0x4a47)
     let drawn = choice.oneIn(4) ? OrderingEngine.raft : .pbft
@@ -138,6 +147,7 @@ public final class SwarmRun {
   public init(seed: UInt64, plan: Plan? = nil) {
     let plan = plan ?? Self.plan(seed: seed)
     (self.seed, self.plan, self.count) = (seed, plan, plan.count)
+    self.changes = plan.changes
     var random = SeededGenerator(seed: seed)
     var world = World()
     world.engine = plan.engine
@@ -157,9 +167,10 @@ public final class SwarmRun {
     limits.pipelineMax = [1, 2, 4, 8][Int(random.below(4))]
     limits.checkpointInterval = [1, 4, 64][Int(random.below(3))]
     if random.oneIn(3) {
-      limits.blockBytesMax = 640
-      limits.cutTransactionsMax = 20
-      limits.cutBytesMax = 1500
+      // A change of members, and the tree head that opens it, must fit a block.
+      limits.blockBytesMax = plan.changes.isEmpty ? 640 : 2400
+      limits.cutTransactionsMax = plan.changes.isEmpty ? 20 : 80
+      limits.cutBytesMax = plan.changes.isEmpty ? 1500 : 4000
     }
     var parameters = Node.Parameters()
     let isHasty = random.oneIn(2) && !plan.isCalm
@@ -175,7 +186,7 @@ public final class SwarmRun {
     parameters.isCustodian = choice.oneIn(4)
     let twins = plan.byzantine.keys.sorted().filter { plan.byzantine[$0] == .some(nil) }
     self.cluster = Cluster(
-      count: plan.count, seed: random.next(), limits: limits, parameters: parameters, world: world, twins: twins)
+      count: plan.count, joiners: plan.changes.count { $0 == .join }, seed: random.next(), limits: limits, parameters: parameters, world: world, twins: twins)
     for member in plan.byzantine.keys.sorted() {
       if let kind = plan.byzantine[member], let kind { self.cluster.corrupt(member, with: kind.make()) }
     }
@@ -185,7 +196,8 @@ public final class SwarmRun {
 
   /// Each of two twins at first sees one half of the network; what partitions do later, they do to both.
   private func separateTwins() {
-    for slot in self.count..<self.cluster.slotCount where self.random.oneIn(2) {
+    let first = self.count + self.plan.changes.count { $0 == .join }
+    for slot in first..<self.cluster.slotCount where self.random.oneIn(2) {
       for other in 0..<self.count where other != self.cluster.member(slot) {
         if self.random.oneIn(2) {
           self.cluster.cut(slot, other)
@@ -206,8 +218,8 @@ public final class SwarmRun {
     let failure =
       access.run(events: &events) ?? custody.run(events: &events) ?? overlay.run(events: &events)
       ?? self.safetyPhase() ?? self.livenessPhase() ?? self.checkHistories()
-    let correct = self.cluster.correctSlots.first ?? 0
-    var faults = self.plan.faults.map(\.rawValue).sorted()
+    let correct = self.cluster.votingSlots.first ?? 0
+    var faults = self.plan.faults.map(\.rawValue).sorted() + self.plan.changes.map(\.rawValue)
     for member in self.plan.byzantine.keys.sorted() {
       faults.append("r\(member):\((self.plan.byzantine[member] ?? nil)?.rawValue ?? "twin")")
     }
@@ -215,7 +227,7 @@ public final class SwarmRun {
       seed: self.seed, engine: self.plan.engine, members: self.count, faults: faults,
       events: events + self.cluster.eventCount,
       virtual: self.cluster.now - .zero, executed: self.cluster.disk(correct).position.log.size,
-      trace: self.cluster.trace, failure: failure)
+      configurations: Int(self.cluster.newest.number.number), trace: self.cluster.trace, failure: failure)
   }
 
   private func safetyPhase() -> String? {
@@ -230,13 +242,14 @@ public final class SwarmRun {
         }
       self.cluster.run(for: Span(nanoseconds: self.random.below(spanMax)))
       self.injectFault()
+      self.changeMembers()
       self.noteAcknowledged()
       if let failure = self.checkNow() { return failure }
     }
     return nil
   }
 
-  private func checkNow() -> String? {
+  func checkNow() -> String? {
     if let breach = self.cluster.breach ?? self.cluster.watch.breach { return breach }
     for slot in self.cluster.correctSlots {
       if let breach = self.cluster.disk(slot).breach { return "member \(slot): \(breach)" }
@@ -257,7 +270,7 @@ public final class SwarmRun {
     }
   }
 
-  private func makeTransaction(_ slot: Int) -> Transaction {
+  func makeTransaction(_ slot: Int) -> Transaction {
     self.number += 1
     var life: UInt64 = 300_000
     if self.plan.faults.contains(.repeats), self.random.oneIn(8) { life = self.random.oneIn(2) ? 5 : 3_600_000 }
@@ -281,13 +294,17 @@ public final class SwarmRun {
     {
       return "I7: nothing was done to the network, and it is in view \(view)"
     }
+    if let failure = self.completeChanges() { return failure }
     if let failure = self.loadedPhase() { return failure }
     self.submit()
-    let correct = self.cluster.correctSlots
+    let correct = self.cluster.votingSlots
     let done = self.cluster.run(within: Self.healBound, asking: 64) {
       let nodes = correct.compactMap { self.cluster.node($0) }
       guard nodes.count == correct.count, nodes.allSatisfy({ $0.lanes.pendingBytes == 0 }) else { return false }
-      let tips = zip(correct, nodes).map { ($0, $1.lanes.announcements[$0].head) }
+      let tips = zip(correct, nodes).map { slot, node in
+        let lane = self.cluster.member(slot)
+        return (lane, node.lanes.announcements[lane].head)
+      }
       return nodes.allSatisfy { node in
         node.execution.position.sequence == nodes[0].execution.position.sequence
           && tips.allSatisfy { node.execution.cut.heads[$0] == $1 }
@@ -295,8 +312,8 @@ public final class SwarmRun {
     }
     if let failure = self.checkNow() { return failure }
     guard done else {
-      let heights = (0..<self.count).map { self.cluster.node($0)?.execution.position.sequence.number ?? 0 }
-      let views = (0..<self.count).map { self.cluster.node($0)?.replica.view.number ?? 0 }
+      let heights = correct.map { self.cluster.node($0)?.execution.position.sequence.number ?? 0 }
+      let views = correct.map { self.cluster.node($0)?.replica.view.number ?? 0 }
       let seconds = Self.healBound.milliseconds / 1000
       return "I7: not all is executed \(seconds) s after healing; heights \(heights), views \(views)"
     }
@@ -306,13 +323,16 @@ public final class SwarmRun {
 
   /// While others go on submitting, what each member had at the beginning must be ordered: no lane is left out.
   private func loadedPhase() -> String? {
-    let correct = self.cluster.correctSlots
+    let correct = self.cluster.votingSlots
+    let lanes = correct.map { self.cluster.member($0) }
     for slot in correct { self.cluster.submit([self.makeTransaction(slot)], to: slot) }
     self.cluster.run(for: .milliseconds(500))
-    let tips = correct.map { self.cluster.node($0)?.lanes.announcements[$0].head.position ?? .zero }
+    let tips = zip(correct, lanes).map { slot, lane in
+      self.cluster.node(slot)?.lanes.announcements[lane].head.position ?? .zero
+    }
     for _ in 0..<200 {
       let isOrdered = correct.allSatisfy { slot in
-        zip(correct, tips).allSatisfy { lane, tip in
+        zip(lanes, tips).allSatisfy { lane, tip in
           self.cluster.node(slot).map { $0.execution.cut.heads[lane].position >= tip } ?? false
         }
       }
@@ -321,7 +341,7 @@ public final class SwarmRun {
       self.cluster.run(for: .milliseconds(500))
     }
     let missing = correct.flatMap { slot in
-      zip(correct, tips).compactMap { lane, tip -> String? in
+      zip(lanes, tips).compactMap { lane, tip -> String? in
         guard let node = self.cluster.node(slot), node.execution.cut.heads[lane].position < tip else { return nil }
         return "lane \(lane) at member \(slot): \(node.execution.cut.heads[lane].position) of \(tip), holds "
           + "\(node.lanes.announcements[lane].head.position)"
@@ -405,15 +425,19 @@ extension SwarmRun {
         let replayed = try disk.replay(self.cluster.genesis)
         guard replayed == disk.position else { return "I10: member \(slot) re-executes to another state" }
       } catch { return "I5: member \(slot): \(error)" }
+    }
+    let voting = self.cluster.votingSlots
+    for slot in voting {
+      let disk = self.cluster.disk(slot)
       for (identifier, leaf) in self.acknowledged where disk.leaf(of: identifier) != leaf {
         return "I6: what a client saw at leaf \(leaf) is elsewhere at member \(slot)"
       }
     }
-    for slot in self.cluster.correctSlots {
+    for slot in voting {
       if let failure = self.cluster.disk(slot).forkBreach { return "LEDGER §2: member \(slot): \(failure)" }
       if let failure = self.cluster.disk(slot).cosignatureBreach { return "LEDGER §6: member \(slot): \(failure)" }
     }
-    guard let first = self.cluster.correctSlots.first else { return nil }
+    guard let first = voting.first else { return nil }
     return self.cluster.disk(first).compareWithNaive(self.cluster.genesis)
   }
 }

@@ -1,3 +1,4 @@
+internal import Raft
 internal import PBFT
 internal import Signing
 internal import Wire
@@ -19,6 +20,7 @@ public final class Watch {
   private struct Spoken: Hashable {
     let member: ReplicaIndex
     let kind: MessageKind
+    let configuration: ConfigurationNumber
     let view: UInt64
     let number: UInt64
   }
@@ -26,16 +28,23 @@ public final class Watch {
   /// The first promise that was broken, in words.
   public private(set) var breach: String?
   private var spoken: [Spoken: Digest] = [:]
-  private var left: [ReplicaIndex: View] = [:]
-  private var asked: [ReplicaIndex: View] = [:]
-  private var commits: [ReplicaIndex: [SequenceNumber: View]] = [:]
-  private var raft = RaftWatch()
-  private let lanes: [MemberID: ReplicaIndex]
-  private let configuration: Configuration
+  /// A member in one configuration: what it promised there binds it there.
+  private struct Seat: Hashable {
+    let member: ReplicaIndex
+    let configuration: ConfigurationNumber
+  }
 
-  init(_ configuration: Configuration) {
-    self.configuration = configuration
-    self.lanes = Dictionary(uniqueKeysWithValues: configuration.members.enumerated().map { ($0.element.id, $0.offset) })
+  private var left: [Seat: View] = [:]
+  private var asked: [Seat: View] = [:]
+  private var commits: [Seat: [SequenceNumber: View]] = [:]
+  private var raft: [ConfigurationNumber: RaftWatch] = [:]
+  private var configurations: [ConfigurationNumber: Configuration] = [:]
+
+  /// A configuration is in force somewhere.
+  func know(_ configuration: Configuration) { self.configurations[configuration.number] = configuration }
+
+  private func lane(of member: MemberID) -> ReplicaIndex? {
+    self.configurations.values.lazy.compactMap { $0.index(of: member) }.first
   }
 
   /// A correct member sends a packet.
@@ -44,37 +53,44 @@ public final class Watch {
   ) {
     guard self.breach == nil, let message = packet.message else { return }
     switch message {
-    case .block(let block) where self.lanes[block.header.author] == member:
-      self.claim(Spoken(member: member, kind: .block, view: 0, number: block.header.position.number), block.digest)
+    case .block(let block) where self.lane(of: block.header.author) == member:
+      self.claim(
+        Spoken(
+          member: member, kind: .block, configuration: block.header.configuration, view: 0,
+          number: block.header.position.number), block.digest)
     case .ordering(let content, _) where content.signer == member:
       self.observe(content, from: member, replica?.pbft)
-    case .raft(let content): self.breach = self.raft.observe(content, from: member, to: peer, disk)
+    case .raft(let number, let content):
+      self.breach = self.raft[number, default: RaftWatch(number)].observe(content, from: member, to: peer, disk)
     case .cosignature(let cosignature) where cosignature.signer == member:
       self.claim(
-        Spoken(member: member, kind: .cosignature, view: 0, number: cosignature.sequence.number), cosignature.body)
+        Spoken(
+          member: member, kind: .cosignature, configuration: ConfigurationNumber(0), view: 0,
+          number: cosignature.sequence.number), cosignature.body)
     default: break
     }
   }
 
   private func observe(_ message: OrderingMessage, from member: ReplicaIndex, _ replica: Replica?) {
+    let seat = Seat(member: member, configuration: message.configuration)
     switch message {
     case .prePrepare(let signed):
       let content = signed.content
-      self.vote(.prePrepare, content.view, content.sequence, content.cut.digest, by: member)
+      self.vote(.prePrepare, content.view, content.sequence, content.cut.digest, by: seat)
     case .prepare(let signed):
       let ballot = signed.content.ballot
-      self.vote(.prepare, ballot.view, ballot.sequence, ballot.digest, by: member)
+      self.vote(.prepare, ballot.view, ballot.sequence, ballot.digest, by: seat)
       self.requireOrder(.prepare, ballot, replica, by: member)
     case .commit(let signed):
       let ballot = signed.content.ballot
-      self.vote(.commit, ballot.view, ballot.sequence, ballot.digest, by: member)
+      self.vote(.commit, ballot.view, ballot.sequence, ballot.digest, by: seat)
       self.requireOrder(.commit, ballot, replica, by: member)
-      let earlier = self.commits[member]?[ballot.sequence] ?? View(0)
-      self.commits[member, default: [:]][ballot.sequence] = max(earlier, ballot.view)
-    case .viewChange(let signed): self.leave(signed.content, by: member)
+      let earlier = self.commits[seat]?[ballot.sequence] ?? View(0)
+      self.commits[seat, default: [:]][ballot.sequence] = max(earlier, ballot.view)
+    case .viewChange(let signed): self.leave(signed.content, by: seat)
     case .newView(let signed):
       let digest = Hash.blake2b("consilium/watch/v1", signed.content.encoded)
-      self.vote(.newView, signed.content.view, .zero, digest, by: member)
+      self.vote(.newView, signed.content.view, .zero, digest, by: seat)
     case .decision: break
     }
   }
@@ -83,13 +99,18 @@ public final class Watch {
   private func requireOrder(
     _ kind: MessageKind, _ ballot: Ballot, _ replica: Replica?, by member: ReplicaIndex
   ) {
-    guard let replica, ballot.sequence > replica.decided.next else { return }
+    guard let replica, replica.status.configuration == ballot.configuration,
+      let configuration = self.configurations[ballot.configuration], ballot.sequence > replica.decided.next
+    else { return }
     for number in replica.decided.next.number..<ballot.sequence.number
     where !replica.isDecided(SequenceNumber(number)) {
       func has(_ kind: MessageKind) -> Bool {
-        self.spoken[Spoken(member: member, kind: kind, view: ballot.view.number, number: number)] != nil
+        self.spoken[
+          Spoken(
+            member: member, kind: kind, configuration: ballot.configuration, view: ballot.view.number, number: number)
+        ] != nil
       }
-      guard !has(kind), !(kind == .prepare && self.configuration.primary(of: ballot.view) == member) else { continue }
+      guard !has(kind), !(kind == .prepare && configuration.primary(of: ballot.view) == member) else { continue }
       // A vote that was cast while nobody was connected was never sent: the replica itself says how far it is.
       let (isAccepted, isPrepared) = replica.progress(of: SequenceNumber(number))
       guard kind == .prepare ? !isAccepted : !isPrepared else { continue }
@@ -101,22 +122,26 @@ public final class Watch {
 
   /// A correct member entered a view: its new view must propose again what its view changes oblige it to.
   func observeEntered(_ newView: NewView, by member: ReplicaIndex, faulty: Set<ReplicaIndex>) {
-    guard self.breach == nil else { return }
-    let count = self.configuration.count
-    let quorum = NaiveLedger.quorum(of: count, .pbft)
+    guard self.breach == nil, let configuration = self.configurations[newView.configuration] else { return }
+    let count = configuration.laneCount
+    let quorum = NaiveLedger.quorum(of: configuration.voters.count, .pbft)
+    let before = configuration.start.previous
     func fail(_ what: String) { self.breach = "LEDGER §3: member \(member) entered view \(newView.view) \(what)" }
     guard Set(newView.viewChanges.map(\.signer)).count >= quorum else { return fail("on too few view changes") }
     let base = newView.viewChanges.compactMap(\.content.base).max { $0.sequence < $1.sequence }
     var highest: [SequenceNumber: PreparedCertificate] = [:]
     for certificate in newView.viewChanges.flatMap(\.content.prepared)
-    where certificate.sequence > base?.sequence ?? .zero {
+    where certificate.sequence > base?.sequence ?? before {
       if certificate.view >= highest[certificate.sequence]?.view ?? View(0) {
         highest[certificate.sequence] = certificate
       }
     }
-    let needed = (highest.keys.max()?.number ?? base?.sequence.number ?? 0) - (base?.sequence.number ?? 0)
+    let start = base?.sequence.number ?? before.number
+    let needed = (highest.keys.max()?.number ?? start) - start
     guard newView.prePrepares.count == Int(needed) else { return fail("that forgets what was prepared") }
-    var previous = base?.cut ?? .genesis(lanes: count)
+    // What the configuration goes on from is not in the message where nothing of it was decided: the first is believed.
+    var previous = base?.cut ?? highest[before.next]?.cut ?? newView.prePrepares.first?.content.cut
+      ?? .genesis(lanes: count)
     for proposal in newView.prePrepares.map(\.content) {
       let candidate = highest[proposal.sequence]?.cut
       guard proposal.cut == candidate || proposal.cut == previous else {
@@ -136,14 +161,17 @@ public final class Watch {
 
   /// A correct member accuses another of a fork: no honest one may be.
   func observeAccused(_ accused: MemberID, by member: ReplicaIndex, faulty: Set<ReplicaIndex>) {
-    guard self.breach == nil, let lane = self.lanes[accused], !faulty.contains(lane) else { return }
+    guard self.breach == nil, let lane = self.lane(of: accused), !faulty.contains(lane) else { return }
     self.breach = "LEDGER §2: member \(member) holds two blocks of one position signed by honest member \(lane)"
   }
 
   private func vote(
-    _ kind: MessageKind, _ view: View, _ sequence: SequenceNumber, _ digest: Digest, by member: ReplicaIndex
+    _ kind: MessageKind, _ view: View, _ sequence: SequenceNumber, _ digest: Digest, by seat: Seat
   ) {
-    self.claim(Spoken(member: member, kind: kind, view: view.number, number: sequence.number), digest)
+    self.claim(
+      Spoken(
+        member: seat.member, kind: kind, configuration: seat.configuration, view: view.number,
+        number: sequence.number), digest)
   }
 
   private func claim(_ spoken: Spoken, _ digest: Digest) {
@@ -155,39 +183,39 @@ public final class Watch {
   }
 
   /// ⚑ Nobody climbs alone: a quorum asks for the view before, or f + 1 others for this one.
-  private func climb(to view: View, by member: ReplicaIndex, _ replica: Replica) {
-    let before = self.asked[member] ?? View(0)
-    guard before < view else { return }
-    self.asked[member] = view
+  private func climb(to view: View, by seat: Seat, _ replica: Replica) {
+    let before = self.asked[seat] ?? View(0)
+    guard before < view, let configuration = self.configurations[seat.configuration] else { return }
+    self.asked[seat] = view
     guard before > View(0), replica.newView?.content.view ?? View(0) < before else { return }
     let isLonely =
-      replica.viewChangeCount(from: before) < self.configuration.quorum
-      && replica.viewChangeCount(from: view) <= self.configuration.faultyMax
-    if isLonely { self.breach = "LEDGER §3: member \(member) goes on from view \(before) to \(view) alone" }
+      replica.viewChangeCount(from: before) < configuration.quorum
+      && replica.viewChangeCount(from: view) <= configuration.faultyMax
+    if isLonely { self.breach = "LEDGER §3: member \(seat.member) goes on from view \(before) to \(view) alone" }
   }
 
-  private func leave(_ change: ViewChange, by member: ReplicaIndex) {
-    self.left[member] = max(self.left[member] ?? View(0), change.view)
+  private func leave(_ change: ViewChange, by seat: Seat) {
+    self.left[seat] = max(self.left[seat] ?? View(0), change.view)
     let base = change.base?.sequence ?? .zero
-    for (sequence, view) in self.commits[member] ?? [:] where sequence > base && view < change.view {
+    for (sequence, view) in self.commits[seat] ?? [:] where sequence > base && view < change.view {
       let tells = change.prepared.contains { $0.sequence == sequence && $0.view >= view }
       if !tells {
-        self.breach = "LEDGER §3: member \(member) left for \(change.view) and hides its commit at \(sequence)"
+        self.breach = "LEDGER §3: member \(seat.member) left for \(change.view) and hides its commit at \(sequence)"
       }
     }
-    self.commits[member] = self.commits[member]?.filter { $0.key > base }
+    self.commits[seat] = self.commits[seat]?.filter { $0.key > base }
   }
 
   /// A correct member's step is over.
   func observeStep(_ replica: Engine, by member: ReplicaIndex, decidedBefore: SequenceNumber) {
     guard self.breach == nil, let raft = replica.raft else { return }
-    self.breach = self.raft.observeStep(raft, by: member, decidedBefore: decidedBefore)
+    self.breach = self.raft[raft.status.configuration]?.observeStep(raft, by: member, decidedBefore: decidedBefore)
   }
 
   /// A correct member makes a vote: none of a view that it left may be made.
   func observeMade(_ message: OrderingMessage, by member: ReplicaIndex, _ replica: Engine) {
     if case .viewChange(let signed) = message, let replica = replica.pbft {
-      self.climb(to: signed.content.view, by: member, replica)
+      self.climb(to: signed.content.view, by: Seat(member: member, configuration: message.configuration), replica)
     }
     let view: View? =
       switch message {
@@ -196,7 +224,8 @@ public final class Watch {
       case .commit(let signed): signed.content.ballot.view
       case .viewChange, .newView, .decision: nil
       }
-    guard self.breach == nil, let view, let left = self.left[member], view < left else { return }
+    let seat = Seat(member: member, configuration: message.configuration)
+    guard self.breach == nil, let view, let left = self.left[seat], view < left else { return }
     self.breach = "LEDGER §3: member \(member) votes in view \(view) after it asked for \(left)"
   }
 }
@@ -208,8 +237,12 @@ struct NaiveLedger {
   private(set) var leaves: [Digest] = []
   private var frozen: [Int: UInt64] = [:]
   private let genesis: Genesis
+  /// The configuration in force, the one that is opened, and the change that a quorum approved.
+  private var configuration: Configuration
+  private var next: Configuration?
+  private var approved: ApprovedChange?
 
-  init(_ genesis: Genesis) { self.genesis = genesis }
+  init(_ genesis: Genesis) { (self.genesis, self.configuration) = (genesis, genesis.configuration) }
 
   /// ⌈(n + f + 1)/2⌉, or Raft's majority, worked out here, so that a wrong one in the node does not pass (LEDGER §1).
   static func quorum(of count: Int, _ engine: OrderingEngine) -> Int {
@@ -223,7 +256,8 @@ struct NaiveLedger {
   mutating func check(_ write: ExecutionWrite, after previous: Cut, blocks: [Block]) -> String? {
     let at = write.record.sequence
     guard write.cut == previous || write.cut.time > previous.time else { return "LEDGER §3: time goes back at \(at)" }
-    let members = self.genesis.configuration.members
+    if let next, at >= next.start { (self.configuration, self.next) = (next, nil) }
+    let members = self.configuration.members
     for (lane, since) in self.frozen
     where at.number >= since + self.genesis.limits.pipelineMax && write.cut.heads[lane] != previous.heads[lane] {
       return "LEDGER §2: lane \(lane) grows at \(at), though its fork is known since \(since)"
@@ -235,6 +269,9 @@ struct NaiveLedger {
     var outcomes: [UInt16] = []
     for block in blocks {
       let author = members.first { $0.id == block.header.author }
+      guard block.header.configuration == self.configuration.number else {
+        return "LEDGER §8: block \(block.header.position) of \(block.header.author) is of another configuration"
+      }
       guard author?.key.verifies(block.signature, of: block.header.signedBytes) == true else {
         return "I5: block \(block.header.position) of \(block.header.author) is not signed by it"
       }
@@ -247,6 +284,7 @@ struct NaiveLedger {
           return "LEDGER §5: transaction \(number) of \(at) has outcome \(stated), not one of \(allowed.sorted())"
         }
         outcomes.append(stated)
+        if stated == OutcomeCode.applied.number, let failure = self.read(transaction, at: at) { return failure }
         self.leaves.append(
           MerkleHash.leaf(
             LogEntry(
@@ -257,7 +295,44 @@ struct NaiveLedger {
     guard outcomes.count == write.record.outcomes.count else { return "LEDGER §5: outcomes too many at \(at)" }
     for change in write.writes where change.key.starts(with: StateKey.forks) {
       let author = StateKey.author(ofFork: change.key)
-      if let lane = members.firstIndex(where: { $0.id == author }) { self.frozen[lane] = at.number }
+      guard let lane = members.firstIndex(where: { $0.id == author }) else { continue }
+      self.frozen[lane] = change.value == nil ? nil : at.number
+    }
+    return self.checkOpened(write)
+  }
+
+  /// A change of members that was applied: Q different registrars must have signed for it.
+  private mutating func read(_ transaction: Transaction, at sequence: SequenceNumber) -> String? {
+    guard transaction.kind == TransactionKind.changeMembers.rawValue else { return nil }
+    guard let approved = try? ApprovedChange.decode(transaction.payload) else {
+      return "LEDGER §8: a change of members at \(sequence) is none"
+    }
+    let bytes = approved.change.signedBytes(network: self.genesis.network)
+    let signers = approved.approvals.filter { approval in
+      self.configuration.voters.contains(approval.signer)
+        && self.configuration.members[approval.signer].registrarKey.verifies(approval.signature, of: bytes)
+    }
+    let needed = Self.quorum(of: self.configuration.voters.count, self.configuration.engine)
+    guard Set(signers.map(\.signer)).count >= needed, approved.change.configuration == self.configuration.number,
+      self.next == nil, self.approved == nil
+    else { return "LEDGER §8: a change of members at \(sequence) was applied that must not be" }
+    self.approved = approved
+    return nil
+  }
+
+  /// A configuration that was opened: the approved one, and it begins when all that could be open is through.
+  private mutating func checkOpened(_ write: ExecutionWrite) -> String? {
+    for change in write.writes where change.key.starts(with: StateKey.configurations) {
+      guard let record = change.value.flatMap({ try? ConfigurationRecord.decode($0) }), let approved else {
+        return "LEDGER §8: a configuration was opened at \(write.record.sequence) that nobody approved"
+      }
+      let number = self.configuration.number.number + 1
+      let start = write.record.sequence.number + self.genesis.limits.pipelineMax
+      guard record.configuration.number.number == number, record.configuration.start.number == start,
+        record.configuration == (try? self.configuration.changed(
+          by: approved.change.action, start: SequenceNumber(start)))
+      else { return "LEDGER §8: configuration \(number) is not the approved one, or begins elsewhere than at \(start)" }
+      (self.next, self.approved) = (record.configuration, nil)
     }
     return nil
   }

@@ -11,6 +11,8 @@ public struct Dialler: Sendable, Equatable {
     case connected(Peer)
     /// The last session with a member closed.
     case disconnected(Peer)
+    /// From now on these are dialled, and no others.
+    case changed([Peer])
     /// A dial did not lead to a session.
     case failed(Peer)
     /// A point in time that `deadline` named has come.
@@ -77,6 +79,10 @@ public struct Dialler: Sendable, Equatable {
       guard self.peers[peer] != nil else { return .ignored(.unknownPeer) }
       self.peers[peer]?.phase = .connected
       self.peers[peer]?.failures = 0
+      return .accepted
+    case .changed(let peers):
+      self.peers = self.peers.filter { peers.contains($0.key) }
+      for peer in peers where self.peers[peer] == nil { self.peers[peer] = PeerState(phase: .waiting(until: now)) }
       return .accepted
     case .disconnected(let peer): return self.wait(peer, at: now)
     case .failed(let peer):

@@ -17,11 +17,12 @@ internal import Wire
 /// This hospital as a custodian: its part in making keys, and its shares for requests that its own ledger granted.
 extension NodeDriver {
   private var network: Digest { self.settings.genesis.network }
-  private var own: MemberID { self.node.configuration.members[self.settings.index].id }
+  private var own: MemberID { self.settings.member.id }
 
   /// Does what the making of a custody key awaits, off the loop's thread, and submits what is to be stated.
   func perform(_ job: CustodyJob) {
-    let secret = self.keys.custodian(network: self.network, as: self.settings.index)
+    guard let index = self.node.index else { return }
+    let secret = self.keys.custodian(network: self.network, as: index)
     self.loop.work(
       { secret.perform(job, random: SecureRandom.bytes) },
       then: { [unowned self] statements in
@@ -57,12 +58,12 @@ extension NodeDriver {
   /// This member's share of a custody key, read out of the dealings that the ledger agreed on, once.
   private func keyShare(of custody: CustodyKey) -> KeyShare? {
     if let held = self.keyShares[custody.generation] { return held }
-    guard custody.custodians.contains(self.settings.index),
+    guard let index = self.node.index, custody.custodians.contains(index),
       let generation = self.state.item(StateKey.generation(custody.generation), as: KeyGeneration.self),
       let agreed = CustodyReading.agreedDealings(
-        of: generation, for: self.settings.index, network: self.network, in: self.state)
+        of: generation, for: index, network: self.network, in: self.state)
     else { return nil }
-    let secret = self.keys.custodian(network: self.network, as: self.settings.index)
+    let secret = self.keys.custodian(network: self.network, as: index)
     let share = secret.keyShare(of: custody, from: agreed.dealings, at: agreed.place)
     self.keyShares[custody.generation] = share
     return share
@@ -73,7 +74,7 @@ extension NodeDriver {
     let (ephemeral, record) = try ReleasePolicy.judge(
       question, at: self.node.execution.position.time, in: self.state)
     let (capsule, custody) = try ReleasePolicy.capsule(bytes, of: record, network: self.network, in: self.state)
-    guard let keyShare = self.keyShare(of: custody) else { throw .notHere }
+    guard let index = self.node.index, let keyShare = self.keyShare(of: custody) else { throw .notHere }
     let context = OpeningContext(
       network: self.network, request: question.request, capsule: record.anchor.capsule,
       generation: custody.generation)
@@ -82,7 +83,7 @@ extension NodeDriver {
       signedBy: self.keys.member)
     guard let box = SealedBox.seal(share.encoded, to: ephemeral.bytes) else { throw .notHere }
     self.stateRelease(of: question.request)
-    return SealedShare(member: self.settings.index, box: box)
+    return SealedShare(member: index, box: box)
   }
 
   /// The key of a record that this hospital wrote before there was a custody key, for a request that was granted.

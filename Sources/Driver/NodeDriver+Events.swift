@@ -109,6 +109,13 @@ extension NodeDriver {
       self.log.emit(.diverged, ["member": .text("\(member)"), "height": .number(sequence.number)])
     case .checkpointStable(let sequence, let size):
       self.log.emit(.checkpointStable, ["height": .number(sequence.number), "log_size": .number(size)])
+    case .configured(let number, let voters, let isMember):
+      self.log.emit(
+        .configured,
+        [
+          "configuration": .number(UInt64(number.number)), "members": .number(UInt64(voters)),
+          "votes": isMember ? "yes" : "no",
+        ])
     case .unheard: self.log.emit(.unheard)
     case .executionFailed(let sequence): self.log.emit(.executionFailed, ["height": .number(sequence.number)])
     }
@@ -116,6 +123,6 @@ extension NodeDriver {
 
   /// A member as log lines name it: by its number.
   func name(_ index: ReplicaIndex) -> String {
-    index < self.node.configuration.count ? "\(self.node.configuration.members[index].id)" : "unknown"
+    index < self.node.configuration.laneCount ? "\(self.node.configuration.members[index].id)" : "observer"
   }
 }

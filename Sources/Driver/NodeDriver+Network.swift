@@ -1,3 +1,4 @@
+internal import Storage
 internal import Lanes
 internal import Discovery
 internal import EventLoop
@@ -19,7 +20,9 @@ final class PeerConnection {
   var session: Session
   let source: String
   let dialled: ReplicaIndex?
+  /// The peer's place among the members; of one that does not vote a number above all of theirs.
   var member: ReplicaIndex?
+  var key: PublicKey?
   var incoming = [Incoming](repeating: Incoming(), count: Channel.allCases.count)
   var isClosed = false
   var dropped: UInt64 = 0
@@ -54,11 +57,11 @@ extension NodeDriver {
   }
 
   private func open(_ connection: TCPConnection, role: NoiseHandshake.Role, source: String, dialled: ReplicaIndex?) {
-    let genesis = self.settings.genesis
+    let members = self.node.configuration.members
     let session = Session(
-      network: genesis.network, role: role, staticKey: self.staticKey,
+      network: self.settings.genesis.network, role: role, staticKey: self.staticKey,
       ephemeral: NoiseHandshake.KeyPair(secret: SecureRandom.bytes(32)), identity: self.keys.publicKey,
-      expected: dialled.map { genesis.members[$0].key }, admitted: Set(genesis.members.map(\.key)), at: self.loop.now)
+      expected: dialled.map { members[$0].key }, admitted: self.admitted, at: self.loop.now)
     let peer = PeerConnection(connection, session, source: source, dialled: dialled)
     self.peers.append(peer)
     connection.onEvent = { [unowned self, unowned peer] event in
@@ -78,7 +81,7 @@ extension NodeDriver {
   }
 
   private func dial(_ index: ReplicaIndex, attempt: Int) {
-    let member = self.settings.genesis.members[index]
+    let member = self.node.configuration.members[index]
     let addresses = member.addresses.compactMap { PeerAddress($0) }
     guard !addresses.isEmpty else { return self.stepDialler(.failed(index)) }
     let address = addresses[attempt % addresses.count]
@@ -124,10 +127,14 @@ extension NodeDriver {
   /// Of two connections with one member both sides keep the one that the smaller identifier dialled; of two of these,
   /// the newer.
   private func established(_ peer: PeerConnection, _ key: PublicKey) {
-    guard let member = self.node.configuration.index(of: key), member != self.settings.index else {
-      return self.close(peer, reason: "own key")
-    }
+    guard key != self.settings.member.key else { return self.close(peer, reason: "own key") }
     self.leaveHandshake(peer)
+    peer.key = key
+    guard let member = self.node.configuration.index(of: key) else { return self.admitGuest(peer, key) }
+    self.admit(peer, key, as: member)
+  }
+
+  private func admit(_ peer: PeerConnection, _ key: PublicKey, as member: ReplicaIndex) {
     peer.member = member
     if let held = self.byMember[member] {
       let isOwnDialWanted = self.keys.publicKey < key
@@ -148,6 +155,54 @@ extension NodeDriver {
         "direction": peer.dialled == nil ? "inbound" : "outbound",
       ])
     self.give(.connected(member))
+  }
+
+  /// Whoever may open a session: members, those who are about to be, and whom this hospital lets follow. Strangers are
+  /// not: the ledger says who was seen where.
+  private var admitted: Set<PublicKey> {
+    let configurations = [self.node.configuration, self.node.next].compactMap(\.self)
+    var keys = self.settings.observers
+    for configuration in configurations { keys.formUnion(configuration.voters.map { configuration.members[$0].key }) }
+    switch self.node.pendingChange?.change.action {
+    case .add(let member), .replace(let member): keys.insert(member.key)
+    case .remove, nil: break
+    }
+    return keys
+  }
+
+  /// The most connections of peers that do not vote.
+  static let guestsMax = 64
+
+  private func admitGuest(_ peer: PeerConnection, _ key: PublicKey) {
+    guard self.peers.count(where: { $0.member.map { $0 >= ReplicaSet.countMax } ?? false }) < Self.guestsMax else {
+      return self.close(peer, reason: "too many that do not vote")
+    }
+    peer.member = self.nextGuest
+    self.byMember[self.nextGuest] = peer
+    self.nextGuest += 1
+    self.log.emit(
+      .peerConnected, ["member": "observer", "address": .text(peer.source), "direction": .text("key \(key.short)")])
+  }
+
+  /// The members changed: who left is disconnected, who came is dialled, and who followed may be a member now.
+  func configured(_ configuration: Configuration) {
+    self.store.adopt(configuration)
+    self.checker = MessageChecker(
+      network: self.settings.genesis.network, configuration: configuration, limits: self.settings.genesis.limits)
+    let others = configuration.voters.filter { configuration.members[$0].key != self.settings.member.key }
+    self.stepDialler(.changed(others))
+    for peer in self.peers {
+      guard let key = peer.key, let held = peer.member else { continue }
+      let place = configuration.index(of: key)
+      guard place != held else { continue }
+      if held >= ReplicaSet.countMax {
+        guard let place else { continue }
+        self.byMember[held] = nil
+        self.admit(peer, key, as: place)
+      } else {
+        self.close(peer, reason: "no member any more")
+      }
+    }
   }
 
   private func leaveHandshake(_ peer: PeerConnection) {
@@ -171,7 +226,10 @@ extension NodeDriver {
     peer.isClosed = true
     self.leaveHandshake(peer)
     self.peers.removeAll { $0 === peer }
-    if let member = peer.member, self.byMember[member] === peer {
+    if let member = peer.member, member >= ReplicaSet.countMax {
+      self.byMember[member] = nil
+      self.log.emit(.peerDisconnected, ["member": "observer", "reason": .text(reason)])
+    } else if let member = peer.member, self.byMember[member] === peer {
       self.byMember[member] = nil
       self.log.emit(.peerDisconnected, ["member": .text(self.name(member)), "reason": .text(reason)])
       self.give(.disconnected(member))
@@ -234,6 +292,9 @@ extension NodeDriver {
     let messages = peer.incoming[index].waiting
     peer.incoming[index].waiting = []
     let checker = self.checker
+    guard peer.member.map({ $0 < ReplicaSet.countMax }) ?? false || messages.allSatisfy(PeerMessage.isForGuests) else {
+      return self.close(peer, reason: "it does not vote, and may only ask for decisions and blocks")
+    }
     let check: @Sendable () -> [Result<CheckedMessage, PeerFault>] = {
       messages.map { message in Result { () throws(PeerFault) in try checker.check(message, on: channel) } }
     }
@@ -259,6 +320,7 @@ extension NodeDriver {
     for result in results {
       switch result {
       case .success(let message): self.give(.received(message, from: member))
+      case .failure(.otherConfiguration): self.otherConfiguration += 1
       case .failure(let fault):
         self.log.emit(.peerFaulted, ["member": .text(self.name(member)), "reason": .text("\(fault)")])
         self.give(.refused(from: member))

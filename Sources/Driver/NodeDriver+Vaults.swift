@@ -18,11 +18,12 @@ extension NodeDriver {
 
   /// Copies records into other vaults; says whether there are enough copies.
   func replicate(_ records: [SealedRecord], then done: @escaping (_ isComplete: Bool) -> Void) {
+    guard let index = self.node.index else { return done(false) }
     let placement = Placement(self.node.configuration)
     let run = ReplicationRun(
       records: records,
       machine: Replication(
-        of: records.map(\.record), from: self.settings.index, placement: placement, reachable: self.node.connected),
+        of: records.map(\.record), from: index, placement: placement, reachable: self.node.connected),
       done: done)
     self.step(run, .start)
   }

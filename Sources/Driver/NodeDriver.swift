@@ -9,7 +9,7 @@ internal import Ordering
 internal import Primitives
 internal import Rules
 internal import Sessions
-internal import Signing
+public import Signing
 public import Storage
 internal import Threshold
 public import Telemetry
@@ -18,16 +18,18 @@ public import Telemetry
 public struct NodeSettings: Sendable {
   /// The consortium.
   public let genesis: Genesis
-  /// Which member this node is.
-  public let index: ReplicaIndex
+  /// The hospital that runs the node: a member, or one that is about to be.
+  public let member: Member
+  /// Keys that may follow the ledger without being members' (LEDGER §1, observers).
+  public var observers: Set<PublicKey> = []
   /// The IP address and port on which members are accepted.
   public let listen: (host: String, port: UInt16)
   /// Limits and spans of the node's own.
   public var parameters = Node.Parameters()
 
   /// Settings of given parts.
-  public init(genesis: Genesis, index: ReplicaIndex, listen: (host: String, port: UInt16)) {
-    (self.genesis, self.index, self.listen) = (genesis, index, listen)
+  public init(genesis: Genesis, member: Member, listen: (host: String, port: UInt16)) {
+    (self.genesis, self.member, self.listen) = (genesis, member, listen)
     self.parameters.isCustodian = true
   }
 }
@@ -43,7 +45,8 @@ public final class NodeDriver {
   public let state: StateView
   /// The store of sealed objects.
   public let vault: Vault
-  let checker: MessageChecker
+  /// Checks messages of the configuration that the node is in.
+  var checker: MessageChecker
   /// The node.
   public private(set) var node: Node
   private let writer: StorageWriter
@@ -64,6 +67,8 @@ public final class NodeDriver {
   var receipts = ReceiptWaiters()
   var questions: [UInt64: Question] = [:]
   var nextQuestion: UInt64 = 0
+  /// The number that the next peer gets that does not vote.
+  var nextGuest = ReplicaSet.countMax
   /// Requests for which a release was stated since the start.
   var stated: Set<Digest> = []
   /// This member's shares of custody keys, by generation.
@@ -73,6 +78,8 @@ public final class NodeDriver {
   /// Bytes of records that members left here and that are not anchored yet.
   var unanchored: [ReplicaIndex: [Digest: Int]] = [:]
   private var outcomes: [Node.Outcome: UInt64] = [:]
+  /// Messages of other configurations, which members send that are a moment ahead or behind.
+  var otherConfiguration: UInt64 = 0
   /// Bytes sent to members since the start.
   public internal(set) var bytesSent: UInt64 = 0
   var progress = Progress()
@@ -97,16 +104,19 @@ public final class NodeDriver {
     self.state = StateView(reader)
     let stored = try reader.restore(limits: genesis.limits)
     self.node = Node(
-      genesis: genesis, index: settings.index, parameters: settings.parameters, rules: HealthRules(),
+      genesis: genesis, key: settings.member.key, parameters: settings.parameters, rules: HealthRules(),
       restoring: stored, seed: SecureRandom.seed(), at: loop.now)
     self.writer = StorageWriter(store)
     self.checker = MessageChecker(
-      network: genesis.network, configuration: genesis.configuration, limits: genesis.limits)
+      network: genesis.network, configuration: self.node.configuration, limits: genesis.limits)
     self.staticKey = NoiseHandshake.KeyPair(secret: SecureRandom.bytes(32))
-    let own = genesis.members[settings.index].key
-    let others = genesis.members.indices.filter { $0 != settings.index }
+    let (members, own) = (self.node.configuration.members, settings.member.key)
+    let others = self.node.configuration.voters.filter { members[$0].key != own }
+    // Who follows is dialled by nobody.
+    let isMember = self.node.index != nil
+    let later = others.filter { members[$0].key < own && isMember }
     self.dialler = Dialler(
-      peers: others, later: Set(others.filter { genesis.members[$0].key < own }), seed: SecureRandom.seed(),
+      peers: others, later: Set(later), seed: SecureRandom.seed(),
       at: loop.now)
   }
 
@@ -132,6 +142,7 @@ public final class NodeDriver {
       case .rejected(let reason): out["rejected, \(reason)"] = count
       }
     }
+    if self.otherConfiguration > 0 { out["ignored, message of another configuration"] = self.otherConfiguration }
     return out
   }
 
@@ -172,9 +183,10 @@ public final class NodeDriver {
     case .send(let peer, let channel, let bytes): self.pass(.send(peer, channel, bytes))
     case .handBack(let item): self.pass(.handBack(item))
     case .sign(let request):
+      guard let index = self.node.index else { break }
       let now = self.moment
       let item = self.keys.sign(
-        request, network: self.settings.genesis.network, as: self.settings.index,
+        request, network: self.settings.genesis.network, as: index,
         seconds: now.wall.milliseconds / 1000)
       // After the rest of this step's effects: the order in which they are stored is the order of what happened.
       self.inputs.append(.signed(item))
@@ -187,6 +199,7 @@ public final class NodeDriver {
     case .question(let peer, let number, let bytes): self.answer(bytes, number, to: peer)
     case .answer(let peer, let number, let bytes): self.answered(number, bytes, by: peer)
     case .custody(let job): self.perform(job)
+    case .configured(let configuration): self.configured(configuration)
     case .report(let event): self.report(event)
     }
   }

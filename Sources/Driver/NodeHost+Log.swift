@@ -2,7 +2,9 @@ internal import NodeCore
 public import Gateway
 public import Ledger
 internal import Merkle
-internal import Messages
+public import Messages
+internal import HealthRecords
+internal import Rules
 public import Primitives
 internal import Signing
 internal import Storage
@@ -15,8 +17,43 @@ extension NodeHost {
 
   /// A log entry with its proof under the last stable checkpoint.
   public func proof(_ leaf: UInt64) throws(ServiceRefusal) -> ProofView {
+    guard let stable = self.checkpoint() else { throw .notStableYet }
+    var view = try self.proof(leaf, under: stable)
+    let links = try self.links(below: stable.body.configuration)
+    view.configurations = links.isEmpty ? nil : links
+    return view
+  }
+
+  /// The changes of members, each proved, from the genesis on.
+  public func configurations() throws(ServiceRefusal) -> [ProofView] {
+    guard let driver = self.running else { throw .failed("the node is not started") }
+    return try self.links(below: driver.node.configuration.number)
+  }
+
+  private func links(below number: ConfigurationNumber) throws(ServiceRefusal) -> [ProofView] {
+    var out: [ProofView] = []
+    for record in self.records(through: number) { out.append(try self.proof(record.leaf, under: record.checkpoint)) }
+    return out
+  }
+
+  private func records(through number: ConfigurationNumber) -> [ConfigurationRecord] {
+    guard let state = self.running?.state else { return [] }
+    return state.scan(prefix: StateKey.configurations, limit: Int(UInt16.max)).compactMap {
+      try? ConfigurationRecord.decode($0.value)
+    }.filter { $0.configuration.number <= number }
+  }
+
+  /// The configuration of a number; nil where there is none.
+  public func configuration(_ number: ConfigurationNumber) -> Configuration? {
+    guard number.number > 0 else { return self.genesis.configuration }
+    return self.running?.state.item(StateKey.configuration(number), as: ConfigurationRecord.self)?.configuration
+  }
+
+  private func proof(_ leaf: UInt64, under stable: StableCheckpoint) throws(ServiceRefusal) -> ProofView {
     guard let store = self.running?.state.store else { throw .failed("the node is not started") }
-    guard let stable = self.checkpoint(), leaf < stable.body.size else { throw .notStableYet }
+    guard leaf < stable.body.size, let configuration = self.configuration(stable.body.configuration) else {
+      throw .notStableYet
+    }
     let entry: LogEntry?
     do { entry = try store.entries(from: leaf, to: leaf + 1).first } catch { throw .failed("\(error)") }
     guard let entry, let path = MerkleProver(nodes: store).inclusion(index: leaf, size: stable.body.size) else {
@@ -24,7 +61,7 @@ extension NodeHost {
     }
     return ProofView(
       leaf: leaf, entry: Base64.encode(entry.encoded), path: path.map(\.description),
-      checkpoint: stable.note(in: self.genesis.configuration))
+      checkpoint: stable.note(in: configuration))
   }
 
   /// Log entries in order.

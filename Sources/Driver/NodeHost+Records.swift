@@ -43,7 +43,7 @@ extension NodeHost {
   var custodyView: CustodyView {
     let key = StateKey.generation(KeyGeneration.first)
     guard let generation = self.running?.state.item(key, as: KeyGeneration.self) else { return .none }
-    let members = self.genesis.configuration.members
+    let members = self.running?.node.configuration.members ?? []
     func numbers(_ set: ReplicaSet) -> [UInt32] {
       members.indices.filter { set.contains($0) }.map { members[$0].id.number }
     }
@@ -71,10 +71,10 @@ extension NodeHost {
 
   /// A sealed record from another vault: its hospital's first, then those that should have a copy, then any.
   func fetch(_ entry: RecordEntry) async -> SealedRecord? {
-    guard let driver = self.running, let hospital = self.genesis.configuration.index(of: entry.hospital) else {
+    guard let driver = self.running, let hospital = driver.node.configuration.index(of: entry.hospital) else {
       return nil
     }
-    let order = Placement(self.genesis.configuration).order(of: entry.anchor.record, from: hospital)
+    let order = Placement(driver.node.configuration).order(of: entry.anchor.record, from: hospital)
     for member in [hospital] + order where member != driver.node.index && driver.node.connected.contains(member) {
       let result = await withCheckedContinuation {
         (continuation: CheckedContinuation<Result<SealedRecord, ReleaseRefusal>, Never>) in
@@ -110,7 +110,8 @@ extension NodeHost {
   private func hospitalKey(
     _ question: ReleaseQuestion, _ entry: RecordEntry, _ driver: NodeDriver
   ) async throws(ServiceRefusal) -> HospitalRelease {
-    guard let index = self.genesis.configuration.index(of: entry.hospital) else { throw .release(.unreachable) }
+    let configuration = driver.node.configuration
+    guard let index = configuration.index(of: entry.hospital) else { throw .release(.unreachable) }
     guard index != driver.node.index else {
       do throws(ReleaseRefusal) { return try driver.hospitalKey(question) } catch { throw .release(error) }
     }
@@ -124,7 +125,7 @@ extension NodeHost {
       throw .failed("hospital \(entry.hospital.number) answered with bytes that are no release")
     }
     let signed = HospitalRelease.signedBytes(network: self.genesis.network, question: question, key: release.key)
-    guard self.genesis.members[index].key.verifies(release.signature, of: signed) else {
+    guard configuration.members[index].key.verifies(release.signature, of: signed) else {
       throw .failed("hospital \(entry.hospital.number) did not sign its release")
     }
     return release
@@ -135,7 +136,7 @@ extension NodeHost {
     _ question: ReleaseQuestion, capsule: [UInt8], _ custody: CustodyKey, without settled: ReplicaSet,
     _ driver: NodeDriver
   ) async throws(ServiceRefusal) -> [SealedShare] {
-    let custodians = (0..<self.genesis.members.count).filter {
+    let custodians = driver.node.configuration.voters.filter {
       custody.custodians.contains($0) && !settled.contains($0)
     }
     let gathering = ShareGathering(wanted: custodians.count, enough: custody.threshold)

@@ -50,10 +50,11 @@ extension NodeHost {
 
   /// Looks at every record that this vault should keep, and fetches those that it lacks.
   private func bringBack(_ round: inout VaultRound) async {
-    let placement = Placement(self.genesis.configuration)
     var key = StateKey.records
     while !Task.isCancelled, let driver = self.running {
-      let own = driver.node.index
+      guard let own = driver.node.index else { return }
+      let configuration = driver.node.configuration
+      let placement = Placement(configuration)
       var wanted: [RecordEntry] = []
       var looked = 0
       while looked < Self.stride,
@@ -61,7 +62,7 @@ extension NodeHost {
       {
         (key, looked) = (pair.key, looked + 1)
         guard let entry = try? RecordEntry.decode(pair.value), !entry.isErased,
-          let hospital = self.genesis.configuration.index(of: entry.hospital),
+          let hospital = configuration.index(of: entry.hospital),
           placement.isHolder(own, of: entry.anchor.record, from: hospital)
         else { continue }
         wanted.append(entry)

@@ -54,6 +54,7 @@ public actor NodeHost: NodeService {
       UInt64(spent.components.seconds) * 1000
       + UInt64(spent.components.attoseconds / 1_000_000_000_000_000)
     let position = driver.node.execution.position
+    if driver.node.index == nil { self.log.emit(.observing, ["key": .text(self.member.key.short)]) }
     if self.genesis.engine == .raft { self.log.emit(.crashFaultOnly) }
     self.log.emit(
       .nodeStarted,
@@ -75,6 +76,7 @@ public actor NodeHost: NodeService {
 
   private static func role(of node: Node) -> String {
     switch (node.replica, node.replica.leader) {
+    case (.follower, _): node.index == nil ? "observer" : "catching up"
     case (.pbft, nil): "changing"
     case (.pbft, let leader?): leader == node.index ? "primary" : "backup"
     case (.raft, nil): "electing"
@@ -93,6 +95,8 @@ public actor NodeHost: NodeService {
     status.engine = "\(self.genesis.engine)"
     status.role = Self.role(of: node)
     status.view = node.replica.view.number
+    status.configuration = node.configuration.number.number
+    status.members = node.configuration.voterCount
     status.height = position.sequence.number
     status.stateDigest = position.stateDigest.description
     status.logSize = position.log.size
@@ -112,11 +116,20 @@ public actor NodeHost: NodeService {
     return status
   }
 
+  /// The members, and what is about to change.
+  public func membership() -> MembershipView {
+    guard let node = self.driver?.node else {
+      return MembershipView(self.genesis.configuration, pending: nil, next: nil)
+    }
+    return MembershipView(node.configuration, pending: node.pendingChange?.change, next: node.next)
+  }
+
   /// Its members' connections.
   public func peers() -> [PeerStatus] {
     guard let driver = self.driver else { return [] }
-    return self.genesis.members.enumerated().filter { $0.element.id != self.member.id }.map { index, member in
-      driver.peerStatus(index, member)
+    let configuration = driver.node.configuration
+    return configuration.voters.map { ($0, configuration.members[$0]) }.filter { $0.1.id != self.member.id }.map {
+      driver.peerStatus($0, $1)
     }
   }
 
@@ -124,6 +137,7 @@ public actor NodeHost: NodeService {
   public func submit(_ transactions: [CheckedTransaction]) async throws(ServiceRefusal) -> [Receipt] {
     guard let driver = self.driver else { throw .failed("the node is not started") }
     guard !transactions.isEmpty else { return [] }
+    guard driver.node.index != nil else { throw .noMember }
     let bytes = transactions.reduce(0) { $0 + $1.bytes.count }
     guard driver.node.lanes.hasRoom(forBytes: bytes) else { throw .full }
     let identifiers = transactions.map(\.identifier)

@@ -50,6 +50,8 @@ public struct Gateway: Sendable {
   private func addNodeRoutes(to router: Router<BasicRequestContext>) {
     let service = self.service
     router.get("/v1/status") { _, _ in try json(await service.status()) }
+    router.get("/v1/members") { _, _ in try json(await service.membership()) }
+    router.get("/v1/configurations") { _, _ in try json(try await service.configurations()) }
     router.get("/v1/peers") { _, _ in try json(await service.peers()) }
     router.get("/livez") { _, _ in Response(status: .ok, body: .init(byteBuffer: ByteBuffer(string: "ok\n"))) }
     router.get("/v1/accounts/{id}") { _, context in
@@ -152,6 +154,10 @@ struct RefusalMiddleware: RouterMiddleware {
     case .tooLarge(let max):
       try refusal(.contentTooLarge, "too-large", "the body is over \(max) bytes", "send it in parts")
     case .unauthorized(let reason): try refusal(.forbidden, "unauthorized", reason, "sign it with the account's key")
+    case .noMember:
+      try refusal(
+        .serviceUnavailable, "no-member", "this node does not vote, and so writes nothing on the ledger",
+        "submit through a member's node; see consilium member list")
     case .tooFewVaults:
       try refusal(
         .serviceUnavailable, "too-few-vaults", "too few hospitals took an encrypted copy of the record",

@@ -57,6 +57,12 @@ public protocol NodeService: Sendable {
   nonisolated var member: Member { get }
   /// Where it stands.
   func status() async -> NodeStatus
+  /// The members, and what is about to change.
+  func membership() async -> MembershipView
+  /// The changes of members, each proved, from the genesis on.
+  func configurations() async throws(ServiceRefusal) -> [ProofView]
+  /// The configuration of a number; nil where there is none.
+  func configuration(_ number: ConfigurationNumber) async -> Configuration?
   /// Its members' connections.
   func peers() async -> [PeerStatus]
   /// Gives transactions to the lane and waits for their execution.

@@ -59,7 +59,8 @@ public struct PortalServer: Sendable {
     router.get("/{page}") { _, context in try Self.page(context.parameters.get("page") ?? "") }
     let service = self.service
     router.get("/api/consortium") { _, _ in
-      try json(ConsortiumView(service.genesis, own: service.member.id, now: self.now()))
+      try json(ConsortiumView(
+          service.genesis, await service.membership().members, own: service.member.id, now: self.now()))
     }
     router.get("/api/words") { _, _ in text(RecoveryPhrase.wordList) }
     router.get("/api/accounts/{account}") { request, context in
@@ -192,9 +193,9 @@ struct ConsortiumView: Codable, Sendable {
   var transactionLifeMilliseconds: UInt64
   var now: UInt64
 
-  init(_ genesis: Genesis, own: MemberID, now: UInt64) {
+  init(_ genesis: Genesis, _ members: [MemberView], own: MemberID, now: UInt64) {
     (self.network, self.name, self.own) = (genesis.network.description, genesis.name, own.number)
-    self.hospitals = genesis.members.map { Hospital(number: $0.id.number, name: $0.name) }
+    self.hospitals = members.map { Hospital(number: $0.number, name: $0.name) }
     (self.transactionLifeMilliseconds, self.now) = (genesis.limits.transactionLifeMilliseconds, now)
   }
 }

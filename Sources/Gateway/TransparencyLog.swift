@@ -18,8 +18,10 @@ package struct TransparencyLog: Sendable {
   /// - Throws: `ServiceRefusal` where there is no such tile, or the log has not come so far.
   func answer(_ path: [String]) async throws -> Response {
     if path == ["checkpoint"] {
-      guard let checkpoint = await self.service.checkpoint() else { throw ServiceRefusal.notStableYet }
-      return text(checkpoint.note(in: self.service.genesis.configuration))
+      guard let checkpoint = await self.service.checkpoint(),
+        let configuration = await self.service.configuration(checkpoint.body.configuration)
+      else { throw ServiceRefusal.notStableYet }
+      return text(checkpoint.note(in: configuration))
     }
     guard path.count >= 3, path[0] == "tile", let (index, width) = Self.place(path.dropFirst(2)) else {
       throw ServiceRefusal.notFound("tile; paths are tile/L/x001/234, with .p/W for the first W of one")

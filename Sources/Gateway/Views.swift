@@ -1,6 +1,6 @@
 public import HealthRecords
 public import Ledger
-internal import Messages
+public import Messages
 public import Primitives
 internal import Rules
 internal import Signing
@@ -18,10 +18,14 @@ public struct NodeStatus: Codable, Sendable {
   public var running: Bool
   /// The ordering engine.
   public var engine: String
-  /// `primary`, `backup`, or `changing` while no view is open.
+  /// `primary`, `backup`, or `changing` while no view is open; `observer` where the node does not vote.
   public var role: String
   /// The view.
   public var view: UInt64
+  /// The configuration of members: how often they changed.
+  public var configuration: UInt32
+  /// How many members vote.
+  public var members: Int
   /// The last executed sequence number.
   public var height: UInt64
   /// The chained state digest there.
@@ -82,6 +86,7 @@ extension NodeStatus {
   public init(name: String, member: UInt32) {
     (self.name, self.member, self.network, self.running, self.engine) = (name, member, "", false, "")
     (self.role, self.view, self.height, self.stateDigest) = ("stopped", 0, 0, "")
+    (self.configuration, self.members) = (0, 0)
     (self.logSize, self.logRoot, self.ledgerTime, self.peers) = (0, "", "", 0)
     (self.stableSize, self.pendingBytes, self.diskBytes, self.sentBytes) = (0, 0, 0, 0)
     (self.executed, self.cpuMicroseconds, self.residentBytes) = (0, 0, 0)
@@ -325,10 +330,83 @@ public struct ProofView: Codable, Sendable {
   public var checkpoint: String
   /// The salt of a record's hash-lock, where the proof is a document's.
   public var salt: String?
+  /// The changes of members from the genesis to the tree head's configuration, each proved; none where there was none.
+  public var configurations: [ProofView]?
 
   /// A proof of given parts.
-  public init(leaf: UInt64, entry: String, path: [String], checkpoint: String, salt: String? = nil) {
+  public init(
+    leaf: UInt64, entry: String, path: [String], checkpoint: String, salt: String? = nil,
+    configurations: [ProofView]? = nil
+  ) {
     (self.leaf, self.entry, self.path, self.checkpoint, self.salt) = (leaf, entry, path, checkpoint, salt)
+    self.configurations = configurations
+  }
+
+  /// The proof itself; nil where it is malformed.
+  public var proof: LogProof? {
+    let hashes = self.path.compactMap { Hex.decode($0).flatMap { Digest($0) } }
+    guard let entry = Base64.decode(self.entry), hashes.count == self.path.count else { return nil }
+    return LogProof(leaf: self.leaf, entry: entry, path: hashes, checkpoint: self.checkpoint)
+  }
+}
+
+/// A member as the API tells it: what its member.json says, and whether it votes.
+public struct MemberView: Codable, Sendable {
+  /// Its number.
+  public var number: UInt32
+  /// Its name.
+  public var name: String
+  /// Its member key in hexadecimal.
+  public var key: String
+  /// Its checkpoint key.
+  public var checkpointKey: String
+  /// Its registrar's key.
+  public var registrarKey: String
+  /// Its sealing key.
+  public var sealingKey: String
+  /// Where it can be dialled.
+  public var addresses: [String]
+  /// Whether it votes; otherwise it has left.
+  public var votes: Bool
+
+  /// The view of a member.
+  public init(_ member: Member, votes: Bool) {
+    (self.number, self.name, self.votes) = (member.id.number, member.name, votes)
+    (self.key, self.checkpointKey) = (member.key.description, member.checkpointKey.description)
+    (self.registrarKey, self.sealingKey) = (member.registrarKey.description, member.sealingKey.description)
+    self.addresses = member.addresses
+  }
+}
+
+/// The members, and what is about to change.
+public struct MembershipView: Codable, Sendable {
+  /// How often they changed.
+  public var configuration: UInt32
+  /// The first height that it ordered.
+  public var start: UInt64
+  /// What orders.
+  public var engine: String
+  /// n, those that left not counted.
+  public var voters: Int
+  /// How many must approve a change.
+  public var quorum: Int
+  /// All there ever were.
+  public var members: [MemberView]
+  /// A change that waits for a signed tree head, in words; nil where there is none.
+  public var pending: String?
+  /// From which height on the next configuration is in force; nil where none is opened.
+  public var nextStart: UInt64?
+
+  /// The view of a configuration.
+  public init(_ configuration: Configuration, pending: MembershipChange?, next: Configuration?) {
+    self.configuration = configuration.number.number
+    (self.start, self.engine) = (configuration.start.number, "\(configuration.engine)")
+    (self.voters, self.quorum) = (configuration.voterCount, configuration.quorum)
+    self.members = configuration.members.enumerated().map {
+      MemberView($0.element, votes: configuration.isVoter($0.offset))
+    }
+    self.pending = pending.map { "\($0.action)" }
+    self.nextStart = next?.start.number
   }
 }
 
@@ -367,6 +445,8 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
   case unauthorized(String)
   /// Too few vaults took a copy.
   case tooFewVaults
+  /// The node does not vote, and writes no lane.
+  case noMember
   /// The record's key is not released.
   case release(ReleaseRefusal)
   /// The node itself failed.

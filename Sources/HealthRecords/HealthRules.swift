@@ -72,11 +72,14 @@ public struct HealthRules: ExecutionRules {
     case .complainOfDealing: try run.complain(run.payload(), in: &state)
     case .confirmShares: try run.confirmShares(run.payload(), in: &state)
     case .accuseCustodian: try run.accuseCustodian(run.payload(), in: &state)
+    case .changeMembers: try run.changeMembers(run.payload(), in: &state)
+    case .openConfiguration: try run.openConfiguration(run.payload(), in: &state)
     }
   }
 
   /// Marks the reviews that were not made in time, and ends phases of custody whose time is over.
   public func expire(in context: ExecutionContext, state: inout StateEditor) {
+    MembershipRules.begin(at: context.sequence, in: &state)
     CustodyState(execution: context, limits: self.limits).expire(in: &state)
     for pair in state.scan(prefix: StateKey.deadlines, limit: self.limits.deadlinesPerCutMax) {
       guard let due = Deadline(key: pair.key), due.time <= context.time,
@@ -90,8 +93,9 @@ public struct HealthRules: ExecutionRules {
     }
   }
 
-  /// When the earliest review is due, or the phase of custody ends.
+  /// When the earliest review is due, or the phase of custody ends; at once while a configuration is to begin.
   public func deadline(in state: StateEditor) -> Timestamp {
+    if state.value(StateKey.opening) != nil { return .zero }
     let generation = state.item(StateKey.generation(KeyGeneration.first), as: KeyGeneration.self)
     let review = state.scan(prefix: StateKey.deadlines, limit: 1).first.flatMap { Deadline(key: $0.key)?.time }
     return min(generation?.deadline ?? .never, review ?? .never)
@@ -125,7 +129,9 @@ struct RuleContext {
 
   /// The member in whose lane the transaction travels.
   func member() throws(Refusal) -> Member {
-    guard let index = self.execution.configuration.index(of: self.hospital) else { throw .unknownSigner }
+    guard let index = self.execution.configuration.index(of: self.hospital),
+      self.execution.configuration.isVoter(index)
+    else { throw .unknownSigner }
     return self.execution.configuration.members[index]
   }
 

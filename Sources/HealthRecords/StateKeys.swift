@@ -55,6 +55,18 @@ public enum StateKey {
   }
   /// The prefix of all forks; each value is the sequence number, little-endian, at which the proof was executed.
   public static let forks: [UInt8] = [0x66]
+  /// The prefix of everything about members.
+  public static let membership: [UInt8] = [0x6d]
+  /// A configuration, with what proves it.
+  public static func configuration(_ number: ConfigurationNumber) -> [UInt8] {
+    self.configurations + self.bigEndian(UInt64(number.number))
+  }
+  /// The prefix of all configurations after that of the genesis, the earliest first.
+  public static let configurations: [UInt8] = [0x6d, 1]
+  /// A change that waits for a tree head above it.
+  public static let pendingChange: [UInt8] = [0x6d, 2]
+  /// The first sequence number of a configuration that is opened and has not begun.
+  public static let opening: [UInt8] = [0x6d, 3]
   /// The key to which a member's shares are sent.
   public static func transportKey(_ member: MemberID) -> [UInt8] {
     self.custody + [1] + self.bigEndian(UInt64(member.number))

@@ -44,6 +44,10 @@ public enum TransactionKind: UInt16, Sendable, CaseIterable {
   case confirmShares = 18
   /// A reader shows that a custodian signed a wrong share.
   case accuseCustodian = 19
+  /// Members change the members: the change, with its approvals.
+  case changeMembers = 20
+  /// A member shows a tree head that covers the change: the next configuration is opened.
+  case openConfiguration = 21
 }
 
 /// Why a rule refused; the log holds the code, people read the words.
@@ -104,6 +108,16 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
   case notAuthor = 42
   /// The making of the custody key awaits something else, or this member had its turn.
   case notAwaited = 43
+  /// The change is of another configuration, or one is under way.
+  case otherConfiguration = 44
+  /// Too few members approve the change, or an approval is not signed by a member's registrar.
+  case tooFewApprovals = 45
+  /// The change makes no sense for these members.
+  case unsoundChange = 46
+  /// No change waits for a tree head.
+  case nothingPending = 47
+  /// The change was to be executed earlier.
+  case changeExpired = 48
 
   /// The code.
   public var code: OutcomeCode { OutcomeCode(self.rawValue) }
@@ -138,6 +152,12 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
     case .alreadyApproved: "the hospital approved this before"
     case .keyInUse: "the key is in use by another account"
     case .notAuthor: "only the hospital that anchored the record may do that"
+    case .otherConfiguration:
+      "the change is of another configuration, or another one is under way; see consilium member list"
+    case .tooFewApprovals: "too few members' registrars approve the change; gather more with consilium member approve"
+    case .unsoundChange: "the change makes no sense for these members: see consilium member list"
+    case .changeExpired: "the change was valid until earlier; propose it anew and have it approved again"
+    case .nothingPending: "no change of members waits for a tree head"
     case .notAwaited: "the making of the custody key does not await that of this member now"
     }
   }

@@ -95,7 +95,7 @@ extension Lanes {
 
   /// A connected member that announced the block, in turn; where none did, any connected one.
   private mutating func nextHolder(lane: Int, of head: LaneHead) -> ReplicaIndex? {
-    let others = (0..<self.configuration.count).filter { $0 != self.index && self.connected.contains($0) }
+    let others = self.configuration.voters.filter { $0 != self.index && self.connected.contains($0) }
     let holders = others.filter { self.lanes[lane].announced[$0].position >= head.position }
     let candidates = holders.isEmpty ? others : holders
     guard !candidates.isEmpty else { return nil }

@@ -36,6 +36,8 @@ public struct Lanes: Sendable, Equatable {
     case submitted([[UInt8]])
     /// A block that was checked.
     case block(Verified<Block>)
+    /// Transactions of own blocks that became void: they are sealed again, before all others.
+    case returned([[UInt8]])
     /// This member signed its next block, which is being written.
     case sealed(Block)
     /// A block, own or another's, is durable.
@@ -92,6 +94,8 @@ public struct Lanes: Sendable, Equatable {
     case settled
     /// Too far beyond what is executed; it will be pulled when its turn comes.
     case beyondWindow = "beyond window"
+    /// Of another configuration.
+    case otherConfiguration = "other configuration"
     /// Nobody this member knows wrote it.
     case unknownLane = "unknown lane"
     /// Too many transactions wait.
@@ -108,7 +112,8 @@ public struct Lanes: Sendable, Equatable {
   let network: Digest
   let configuration: Configuration
   let limits: LedgerLimits
-  let index: ReplicaIndex
+  /// This member's own lane; nil where it does not vote.
+  let index: ReplicaIndex?
   let parameters: Parameters
   var lanes: [Lane]
   var pending: [[UInt8]] = []
@@ -120,19 +125,25 @@ public struct Lanes: Sendable, Equatable {
 
   /// Lanes that go on from executed heads and the blocks that storage holds above them.
   public init(
-    network: Digest, configuration: Configuration, limits: LedgerLimits, index: ReplicaIndex,
+    network: Digest, configuration: Configuration, limits: LedgerLimits, index: ReplicaIndex?,
     parameters: Parameters, executed: Cut, stored: [Block]
   ) {
     (self.network, self.configuration, self.limits) = (network, configuration, limits)
     (self.index, self.parameters) = (index, parameters)
-    self.lanes = executed.heads.map { Lane(executed: $0, members: configuration.count) }
+    self.lanes = executed.heads.map { Lane(executed: $0, members: configuration.laneCount) }
     self.lastSealed = .empty
-    for block in stored {
+    for block in stored where block.header.configuration == configuration.number {
       guard let lane = configuration.index(of: block.header.author) else { continue }
       self.lanes[lane].insert(block)
       self.lanes[lane].markDurable(block.digest)
     }
+    guard let index else { return }
     self.lastSealed = planted(.laneRestartsBehind) ? executed.heads[index] : self.lanes[index].tip
+    // Blocks that were not ordered in the configuration before are void: what they hold is sealed again.
+    let own = configuration.members[index].id
+    let void = stored.filter { $0.header.configuration < configuration.number && $0.header.author == own }
+    self.pending = void.flatMap(\.transactionBytes)
+    self.pendingBytes = self.pending.reduce(0) { $0 + $1.count }
   }
 
   /// Takes one input; appends effects in the order in which they must happen.
@@ -147,9 +158,15 @@ public struct Lanes: Sendable, Equatable {
   private mutating func take(_ input: Input, at now: Tick, into effects: inout [Effect]) -> Outcome {
     switch input {
     case .submitted(let transactions): return self.submit(transactions, into: &effects)
+    case .returned(let transactions):
+      self.pending = transactions + self.pending
+      self.pendingBytes += transactions.reduce(0) { $0 + $1.count }
+      self.sealIfDue(into: &effects)
+      return .accepted
     case .block(let block): return self.take(block.value, into: &effects)
     case .sealed(let block):
-      self.lanes[self.index].insert(block)
+      guard let index else { return .rejected(.unknownLane) }
+      self.lanes[index].insert(block)
       effects.append(.advanced)
       return .accepted
     case .blockDurable(let block): return self.settle(block, into: &effects)
@@ -174,7 +191,9 @@ public struct Lanes: Sendable, Equatable {
     case .disconnected(let peer):
       self.connected.remove(peer)
       return .accepted
-    case .timerFired: return self.retryRequests(at: now, into: &effects)
+    case .timerFired:
+      self.sealIfDue(into: &effects)
+      return self.retryRequests(at: now, into: &effects)
     }
   }
 
@@ -183,7 +202,9 @@ public struct Lanes: Sendable, Equatable {
     let patience = self.parameters.announcedPatience
     let wanted = self.lanes.compactMap { $0.wanted?.retryAt }.min()
     let behind = self.lanes.compactMap { $0.behindSince.map { $0 + patience } }.min()
-    return [wanted, behind].compactMap { $0 }.min()
+    // What became void before a restart is sealed at once.
+    let void: Tick? = self.pending.isEmpty || self.lastSealed != self.lanes[self.index ?? 0].executed ? nil : .zero
+    return [wanted, behind, self.isSealing ? nil : void].compactMap { $0 }.min()
   }
 
   /// What this member holds of each lane.
@@ -201,13 +222,16 @@ public struct Lanes: Sendable, Equatable {
     self.pendingBytes + count <= self.parameters.pendingBytesMax
   }
 
-  /// How many own blocks are durable or under way but not committed.
-  private var openOwnBlocks: UInt64 {
-    self.lastSealed.position.number
-      - min(self.lanes[self.index].decided.position.number, self.lastSealed.position.number)
+  /// This member's transactions that are in no ordered block: of its blocks above the decided one, then those that
+  /// wait for a block.
+  public var unordered: [[UInt8]] {
+    guard let index else { return [] }
+    let own = self.lanes[index].entries.values.map(\.block).sorted { $0.header.position < $1.header.position }
+    return own.flatMap(\.transactionBytes) + self.pending
   }
 
   private mutating func submit(_ transactions: [[UInt8]], into effects: inout [Effect]) -> Outcome {
+    guard self.index != nil else { return .rejected(.unknownLane) }
     let bytes = transactions.reduce(0) { $0 + $1.count }
     guard self.hasRoom(forBytes: bytes) else { return .ignored(.full) }
     self.pending += transactions
@@ -218,10 +242,13 @@ public struct Lanes: Sendable, Equatable {
 
   /// Seals as soon as the last block is durable; under load blocks grow by themselves (LEDGER §2).
   private mutating func sealIfDue(into effects: inout [Effect]) {
-    guard !self.isSealing, !self.pending.isEmpty else { return }
+    guard let index, !self.isSealing, !self.pending.isEmpty else { return }
     let isWorthwhile = self.pendingBytes >= self.parameters.worthwhileBytes
-    guard self.openOwnBlocks < self.parameters.openBlocksMax || isWorthwhile else { return }
-    guard self.lanes[self.index].heldBytes < self.parameters.laneBytesMax / 2 else { return }
+    // How many own blocks are durable or under way but not committed.
+    let sealed = self.lastSealed.position.number
+    let open = sealed - min(self.lanes[index].decided.position.number, sealed)
+    guard open < self.parameters.openBlocksMax || isWorthwhile else { return }
+    guard self.lanes[index].heldBytes < self.parameters.laneBytesMax / 2 else { return }
     var body: [UInt8] = []
     body.reserveCapacity(min(self.pendingBytes, Int(self.limits.blockBytesMax)))
     var count = 0
@@ -234,7 +261,7 @@ public struct Lanes: Sendable, Equatable {
     self.pendingBytes -= body.count
     let header = BlockHeader(
       network: self.network, configuration: self.configuration.number,
-      author: self.configuration.members[self.index].id, position: self.lastSealed.position.next,
+      author: self.configuration.members[index].id, position: self.lastSealed.position.next,
       parent: self.lastSealed.digest, transactionCount: UInt32(count), transactionBytes: UInt32(body.count),
       body: BlockHeader.bodyDigest(body))
     self.isSealing = true
@@ -246,6 +273,7 @@ public struct Lanes: Sendable, Equatable {
     guard let lane = self.configuration.index(of: block.header.author) else {
       return .rejected(.unknownLane)
     }
+    guard block.header.configuration == self.configuration.number else { return .ignored(.otherConfiguration) }
     self.lanes[lane].arriving[block.header.position] = nil
     let held = self.lanes[lane]
     guard block.header.position > held.executed.position else { return .ignored(.settled) }
@@ -275,6 +303,8 @@ public struct Lanes: Sendable, Equatable {
     guard let lane = self.configuration.index(of: block.header.author) else {
       return .rejected(.unknownLane)
     }
+    // Another's block that was being written when the configuration ended is void.
+    guard block.header.configuration == self.configuration.number else { return .ignored(.otherConfiguration) }
     if lane == self.index {
       if block.digest == self.lastSealed.digest { self.isSealing = false }
       self.lanes[lane].insert(block)
@@ -292,6 +322,7 @@ public struct Lanes: Sendable, Equatable {
 
   private mutating func expect(_ header: BlockHeader, at now: Tick) -> Outcome {
     guard let lane = self.configuration.index(of: header.author) else { return .rejected(.unknownLane) }
+    guard header.configuration == self.configuration.number else { return .ignored(.otherConfiguration) }
     self.lanes[lane].arriving = self.lanes[lane].arriving.filter { $0.value > now }
     guard self.lanes[lane].arriving.count < self.parameters.arrivingMax else { return .ignored(.full) }
     self.lanes[lane].arriving[header.position] = now + self.parameters.checkTimeMax
@@ -320,8 +351,9 @@ public struct Lanes: Sendable, Equatable {
 
   private mutating func decide(_ cut: Cut, into effects: inout [Effect]) -> Outcome {
     for lane in self.lanes.indices { self.lanes[lane].decide(cut.heads[lane]) }
-    let own = self.lanes[self.index].decided
-    if own.position > self.lastSealed.position { self.lastSealed = own }
+    if let index, self.lanes[index].decided.position > self.lastSealed.position {
+      self.lastSealed = self.lanes[index].decided
+    }
     self.sealIfDue(into: &effects)
     return .accepted
   }

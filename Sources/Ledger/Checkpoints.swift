@@ -75,7 +75,8 @@ public struct Checkpoints: Sendable {
   ) {
     (self.network, self.configuration, self.interval) = (network, configuration, interval)
     (self.idle, self.position, self.stable) = (idle, position, stable)
-    self.signedSequence = stable?.body.sequence ?? .zero
+    // What another configuration executed, that one signs.
+    self.signedSequence = max(stable?.body.sequence ?? .zero, configuration.start.previous)
     self.executedAt = position.sequence > self.signedSequence ? now : nil
   }
 
@@ -125,7 +126,9 @@ public struct Checkpoints: Sendable {
     _ cosignature: Cosignature, isOwn: Bool, isDirect: Bool, into effects: inout [Effect]
   ) -> Outcome {
     let sequence = cosignature.sequence
-    guard sequence > self.stable?.body.sequence ?? .zero, cosignature.signer < self.configuration.count else {
+    guard sequence > self.stable?.body.sequence ?? .zero, sequence >= self.configuration.start,
+      self.configuration.isVoter(cosignature.signer)
+    else {
       return .ignored(.settled)
     }
     guard self.collected[sequence]?[cosignature.signer] == nil else { return .ignored(.duplicate) }

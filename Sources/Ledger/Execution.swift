@@ -9,7 +9,7 @@ import Signing
 /// Executes decided cuts: deterministic, in order, each transaction once (LEDGER §5).
 public struct Execution: Sendable {
   private let network: Digest
-  private let configuration: Configuration
+  private var configuration: Configuration
   private let limits: LedgerLimits
   private let rules: any ExecutionRules
   /// Where it stands.
@@ -47,6 +47,13 @@ public struct Execution: Sendable {
     public let deadline: Timestamp
   }
 
+  /// Goes over to the next configuration, between two cuts: lanes that came are empty.
+  public mutating func enter(_ next: Configuration) {
+    precondition(self.run == nil && next.start == self.position.sequence.next, "configuration \(next.number.number)")
+    self.configuration = next
+    self.cut = self.cut.among(lanes: next.laneCount)
+  }
+
   /// Whether a cut is under way.
   public var isRunning: Bool { self.run != nil }
 
@@ -59,8 +66,8 @@ public struct Execution: Sendable {
     precondition(self.run == nil, "\(sequence) begins while another cut is executed")
     var run = Run(
       context: ExecutionContext(
-        network: self.network, configuration: self.configuration, sequence: sequence, time: decided.time,
-        leaf: self.position.log.size),
+        network: self.network, configuration: self.configuration, limits: self.limits, sequence: sequence,
+        time: decided.time, leaf: self.position.log.size),
       state: StateEditor(reader: reader), cut: decided, blocks: blocks, firstLeaf: self.position.log.size)
     self.window.expire(before: decided.time)
     self.rules.expire(in: run.context, state: &run.state)

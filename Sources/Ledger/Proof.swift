@@ -1,3 +1,4 @@
+internal import Rules
 internal import Merkle
 public import Messages
 public import Primitives
@@ -14,6 +15,8 @@ public enum ProofFault: Error, Sendable, Hashable, CustomStringConvertible {
   case inclusion
   /// The entry's bytes are no log entry.
   case entry
+  /// A change of members that leads to the tree head's configuration is missing, or does not hold.
+  case configuration(ConfigurationNumber)
 
   /// What is wrong.
   public var description: String {
@@ -22,6 +25,8 @@ public enum ProofFault: Error, Sendable, Hashable, CustomStringConvertible {
     case .quorum(let have, let need): "\(have) members' signatures hold, \(need) are needed"
     case .inclusion: "the entry does not stand in the log under that tree head"
     case .entry: "the entry's bytes are no log entry"
+    case .configuration(let number):
+      "the change of members that opened configuration \(number.number) is missing or does not hold"
     }
   }
 }
@@ -42,13 +47,13 @@ public struct LogProof: Sendable, Hashable {
     (self.leaf, self.entry, self.path, self.checkpoint) = (leaf, entry, path, checkpoint)
   }
 
-  /// The entry, and the tree head that Q members signed over it.
+  /// The entry, and the tree head that Q members of its configuration signed over it.
   ///
   /// - Throws: `ProofFault` where a step does not hold.
   public func verify(
-    network: Digest, in configuration: Configuration
+    by chain: ConfigurationChain
   ) throws(ProofFault) -> (entry: LogEntry, checkpoint: StableCheckpoint) {
-    let stable = try StableCheckpoint(note: self.checkpoint, network: network, in: configuration)
+    let stable = try StableCheckpoint(note: self.checkpoint, by: chain)
     let verifies = MerkleProof.verifiesInclusion(
       leaf: MerkleHash.leaf(self.entry), index: self.leaf, size: stable.body.size, path: self.path,
       root: stable.body.root)
@@ -58,17 +63,61 @@ public struct LogProof: Sendable, Hashable {
   }
 }
 
+/// The configurations as somebody outside knows them: from the genesis on, each by a change that the one before proves
+/// (LEDGER §8).
+public struct ConfigurationChain: Sendable {
+  /// The network.
+  public let network: Digest
+  /// The configurations, by number. Where one begins is not proved here: at the latest after its change's tree head.
+  public private(set) var configurations: [Configuration]
+
+  /// The chain that begins with a genesis.
+  public init(_ genesis: Genesis) { (self.network, self.configurations) = (genesis.network, [genesis.configuration]) }
+
+  /// A chain that is known already, of a node.
+  public init(network: Digest, trusted configurations: [Configuration]) {
+    (self.network, self.configurations) = (network, configurations)
+  }
+
+  /// The last one.
+  public var last: Configuration { self.configurations[self.configurations.count - 1] }
+
+  /// The configuration of a number; nil where the chain does not reach it.
+  public subscript(number: ConfigurationNumber) -> Configuration? {
+    Int(number.number) < self.configurations.count ? self.configurations[Int(number.number)] : nil
+  }
+
+  /// Goes on by proofs of changes, each under a tree head that a quorum of the configuration before signed. ⚑ What is
+  /// known already is passed over, so that a chain is only ever continued.
+  ///
+  /// - Throws: `ProofFault` at the first that does not hold.
+  public mutating func extend(by proofs: [LogProof]) throws(ProofFault) {
+    for proof in proofs.dropFirst(self.configurations.count - 1) {
+      let (entry, checkpoint) = try proof.verify(by: self)
+      let current = self.last
+      let fault = ProofFault.configuration(ConfigurationNumber(current.number.number + 1))
+      guard checkpoint.body.configuration == current.number, entry.outcome == .applied,
+        entry.transaction.kind == ApprovedChange.transactionKind,
+        let approved = try? ApprovedChange.decode(entry.transaction.payload),
+        approved.change.configuration == current.number,
+        let next = try? current.changed(by: approved.change.action, start: checkpoint.body.sequence.next)
+      else { throw fault }
+      self.configurations.append(next)
+    }
+  }
+}
+
 extension StableCheckpoint {
-  /// Reads a signed note and checks that Q members of `configuration` cosigned it.
+  /// Reads a signed note and checks that Q members of the configuration that it names cosigned it.
   ///
   /// - Throws: `ProofFault` where it is malformed or signed by too few; lines of other signers are passed over.
-  public init(note: String, network: Digest, in configuration: Configuration) throws(ProofFault) {
+  public init(note: String, by chain: ConfigurationChain) throws(ProofFault) {
     guard note.utf8.count < 1 << 20 else { throw .checkpoint }
     let all = note.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     guard let end = all.firstIndex(of: ""),
-      let body = CheckpointBody(text: all[..<end].joined(separator: "\n") + "\n", network: network),
-      body.configuration == configuration.number
+      let body = CheckpointBody(text: all[..<end].joined(separator: "\n") + "\n", network: chain.network)
     else { throw .checkpoint }
+    guard let configuration = chain[body.configuration] else { throw .configuration(body.configuration) }
     let lines = Array(all[(end + 1)...])
     var cosignatures: [Cosignature] = []
     for (index, member) in configuration.members.enumerated() {

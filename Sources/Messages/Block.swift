@@ -95,6 +95,18 @@ public struct Block: Sendable, Hashable {
   /// Its place: lane, position, digest.
   public var head: LaneHead { LaneHead(position: self.header.position, digest: self.digest) }
 
+  /// The bytes of each transaction, in order; those up to the first that is malformed.
+  public var transactionBytes: [[UInt8]] {
+    var decoder = Decoder(self.body)
+    var out: [[UInt8]] = []
+    while decoder.remaining > 0 {
+      let start = decoder.offset
+      guard (try? Transaction(from: &decoder)) != nil else { break }
+      out.append(Array(self.body[start..<decoder.offset]))
+    }
+    return out
+  }
+
   /// The transactions, in order. Throws where the body is not what the header says.
   public func transactions() throws(WireError) -> [Transaction] {
     var decoder = Decoder(self.body)
@@ -148,7 +160,9 @@ extension Block {
     let header = block.header
     guard header.network == network else { throw .otherNetwork }
     guard header.configuration == configuration.number else { throw .otherConfiguration }
-    guard let index = configuration.index(of: header.author) else { throw .unknownAuthor }
+    guard let index = configuration.index(of: header.author), configuration.isVoter(index) else {
+      throw .unknownAuthor
+    }
     guard block.body.count == Int(header.transactionBytes), header.transactionBytes <= limits.blockBytesMax,
       BlockHeader.bodyDigest(block.body) == header.body
     else { throw .body }

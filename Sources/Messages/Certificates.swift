@@ -53,7 +53,7 @@ extension [VoteSignature] {
   ) -> Bool {
     guard content.configuration == configuration.number,
       zip(self, self.dropFirst()).allSatisfy({ $0.signer < $1.signer }),
-      self.allSatisfy({ $0.signer < configuration.count })
+      self.allSatisfy({ configuration.isVoter($0.signer) })
     else { return false }
     let message = Self.message(content, network)
     return self.allSatisfy { configuration.members[$0.signer].key.verifies($0.signature, of: message) }
@@ -111,7 +111,7 @@ public struct Decision: Sendable, Hashable {
 
   /// Whether a quorum of `configuration` committed it. With Raft, whether it is in shape: it proves nothing.
   public func isAuthentic(network: Digest, in configuration: Configuration) -> Bool {
-    guard self.cut.heads.count == configuration.count else { return false }
+    guard self.cut.heads.count == configuration.laneCount else { return false }
     switch (self.evidence, configuration.engine) {
     case (.commits(let commits), .pbft):
       return commits.count >= configuration.quorum
@@ -152,7 +152,7 @@ public struct ViewChange: OrderingContent {
   public let configuration: ConfigurationNumber
   /// The view that it asks for.
   public let view: View
-  /// The last decision that it executed; nil before the first.
+  /// The last decision that it executed; nil before the first of this configuration.
   public let base: Decision?
   /// For each sequence number above, the prepared certificate of the highest view; ascending.
   public let prepared: [PreparedCertificate]
@@ -164,18 +164,20 @@ public struct ViewChange: OrderingContent {
     (self.configuration, self.view, self.base, self.prepared) = (configuration, view, base, prepared)
   }
 
-  /// The base's sequence number.
-  public var baseSequence: SequenceNumber { self.base?.sequence ?? .zero }
+  /// The base's sequence number: where there is none, the last of the configuration before.
+  public func baseSequence(in configuration: Configuration) -> SequenceNumber {
+    self.base?.sequence ?? configuration.start.previous
+  }
 
   /// Whether all the certificates inside are authentic, in order, and of views below its own.
   public func isSound(network: Digest, in configuration: Configuration) -> Bool {
     guard self.configuration == configuration.number,
       self.base?.isAuthentic(network: network, in: configuration) ?? true
     else { return false }
-    var last = self.baseSequence
+    var last = self.baseSequence(in: configuration)
     for certificate in self.prepared {
       guard certificate.sequence > last, certificate.view < self.view,
-        certificate.cut.heads.count == configuration.count,
+        certificate.cut.heads.count == configuration.laneCount,
         certificate.isAuthentic(network: network, in: configuration)
       else { return false }
       last = certificate.sequence
@@ -234,7 +236,7 @@ public struct NewView: OrderingContent {
     }
       && self.prePrepares.allSatisfy {
         $0.signer == primary && $0.content.view == self.view
-          && $0.content.cut.heads.count == configuration.count
+          && $0.content.cut.heads.count == configuration.laneCount
           && $0.isAuthentic(network: network, in: configuration)
       }
   }

@@ -46,6 +46,12 @@ public struct Cut: Sendable, Hashable {
     Cut(heads: Array(repeating: .empty, count: lanes), time: .zero)
   }
 
+  /// The same cut among more lanes: those that came after it are empty.
+  public func among(lanes: Int) -> Cut {
+    guard lanes > self.heads.count else { return self }
+    return Cut(heads: self.heads + Array(repeating: .empty, count: lanes - self.heads.count), time: self.time)
+  }
+
   /// What votes name.
   public var digest: Digest { Hash.blake2b("consilium/cut/v1", self.encoded) }
 }

@@ -86,36 +86,6 @@ extension Member: WireCodable {
   }
 }
 
-/// The members of one configuration and what follows from their number (LEDGER §1).
-public struct Configuration: Sendable, Hashable {
-  /// Its number.
-  public let number: ConfigurationNumber
-  /// The engine that orders, and with it what a quorum is.
-  public let engine: OrderingEngine
-  /// The members, in the order of their numbers: replica i is `members[i]`.
-  public let members: [Member]
-
-  /// Configuration `number` of `members`, which are sorted here.
-  public init(number: ConfigurationNumber, engine: OrderingEngine = .pbft, members: [Member]) {
-    precondition(!members.isEmpty && members.count <= ReplicaSet.countMax, "\(members.count) members")
-    (self.number, self.engine) = (number, engine)
-    self.members = members.sorted { $0.id < $1.id }
-  }
-
-  /// n.
-  public var count: Int { self.members.count }
-  /// f = ⌊(n − 1)/3⌋: how many may be Byzantine; with Raft none.
-  public var faultyMax: Int { self.engine == .pbft ? (self.count - 1) / 3 : 0 }
-  /// Q = ⌈(n + f + 1)/2⌉: any two quorums share a correct member (I2). With Raft that is the majority.
-  public var quorum: Int { (self.count + self.faultyMax + 2) / 2 - (planted(.quorumOffByOne) ? 1 : 0) }
-  /// The replica that leads `view`.
-  public func primary(of view: View) -> Int { Int(view.number % UInt64(self.count)) }
-  /// The replica with this member number.
-  public func index(of id: MemberID) -> Int? { self.members.firstIndex { $0.id == id } }
-  /// The replica with this key.
-  public func index(of key: PublicKey) -> Int? { self.members.firstIndex { $0.key == key } }
-}
-
 /// The limits that all members must agree on, because validity depends on them.
 public struct LedgerLimits: Sendable, Hashable {
   /// The most sequence numbers that are open at once.

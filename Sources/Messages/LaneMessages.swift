@@ -78,7 +78,7 @@ public struct ForkEvidence: Sendable, Hashable {
     guard self.first.network == network, self.second.network == network,
       self.first.author == self.second.author, self.first.position == self.second.position,
       self.first.configuration == self.second.configuration, self.first.digest != self.second.digest,
-      let index = configuration.index(of: self.first.author)
+      let index = configuration.index(of: self.first.author), configuration.isVoter(index)
     else { return false }
     let key = configuration.members[index].key
     return key.verifies(self.firstSignature, of: self.first.signedBytes)

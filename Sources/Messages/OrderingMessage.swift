@@ -29,6 +29,18 @@ public enum OrderingMessage: Sendable, Hashable {
     }
   }
 
+  /// The configuration in which it counts.
+  public var configuration: ConfigurationNumber {
+    switch self {
+    case .prePrepare(let signed): signed.content.configuration
+    case .prepare(let signed): signed.content.configuration
+    case .commit(let signed): signed.content.configuration
+    case .viewChange(let signed): signed.content.configuration
+    case .newView(let signed): signed.content.configuration
+    case .decision(let decision): decision.configuration
+    }
+  }
+
   /// Checks every signature inside; pure, for the worker pool. Nil where one is wrong.
   public static func verify(
     _ message: OrderingMessage, network: Digest, in configuration: Configuration

@@ -30,24 +30,30 @@ extension LogPosition: WireCodable {
   }
 }
 
-/// An entry of a Raft log: a cut, and the term in which a leader appended it.
+/// An entry of a Raft log: a cut, and the configuration and the term in which a leader appended it.
 public struct RaftEntry: Sendable, Hashable {
+  /// The configuration.
+  public let configuration: ConfigurationNumber
   /// The term.
   public let term: View
   /// The cut.
   public let cut: Cut
   /// An entry of given parts.
-  public init(term: View, cut: Cut) { (self.term, self.cut) = (term, cut) }
+  public init(configuration: ConfigurationNumber, term: View, cut: Cut) {
+    (self.configuration, self.term, self.cut) = (configuration, term, cut)
+  }
 }
 
 extension RaftEntry: WireCodable {
-  /// Term, cut.
+  /// Configuration, term, cut.
   public func encode(into encoder: inout Encoder) {
+    encoder.item(self.configuration)
     encoder.item(self.term)
     encoder.item(self.cut)
   }
-  /// Reads both.
+  /// Reads the fields.
   public init(from decoder: inout Decoder) throws(WireError) {
+    self.configuration = try ConfigurationNumber(from: &decoder)
     self.term = try View(from: &decoder)
     self.cut = try Cut(from: &decoder)
   }

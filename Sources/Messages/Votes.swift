@@ -34,7 +34,7 @@ public struct Signed<Content: OrderingContent>: Sendable, Hashable {
 
   /// Whether the signature is the signer's in `configuration`.
   public func isAuthentic(network: Digest, in configuration: Configuration) -> Bool {
-    guard self.content.configuration == configuration.number, self.signer < configuration.count else {
+    guard self.content.configuration == configuration.number, configuration.isVoter(self.signer) else {
       return false
     }
     return configuration.members[self.signer].key.verifies(

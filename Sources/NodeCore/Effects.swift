@@ -66,6 +66,8 @@ public enum NodeEffect: Sendable {
   case question(from: ReplicaIndex, UInt64, [UInt8])
   /// A member's services answered.
   case answer(from: ReplicaIndex, UInt64, [UInt8])
+  /// From now on this configuration's members count: their keys, addresses and lanes.
+  case configured(Configuration)
   /// Tell the operator.
   case report(NodeEvent)
 }
@@ -80,6 +82,8 @@ public enum NodeEvent: Sendable, Hashable {
   case diverged(MemberID, SequenceNumber)
   /// A tree head became stable.
   case checkpointStable(SequenceNumber, size: UInt64)
+  /// The node went over to a configuration, as a member or not.
+  case configured(ConfigurationNumber, voters: Int, isMember: Bool)
   /// An own message reached no other member.
   case unheard
   /// A decided block's content cannot be executed: this store or a checked block is damaged.

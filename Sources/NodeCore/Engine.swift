@@ -10,11 +10,14 @@ public enum Engine: OrderingMachine, Hashable {
   case pbft(Replica)
   /// Crashes only.
   case raft(RaftReplica)
+  /// Of a node that does not vote.
+  case follower(Follower)
 
   private var machine: any OrderingMachine {
     switch self {
     case .pbft(let replica): replica
     case .raft(let replica): replica
+    case .follower(let follower): follower
     }
   }
 
@@ -37,6 +40,10 @@ public enum Engine: OrderingMachine, Hashable {
       let outcome = replica.step(input, at: now, lanes: lanes, into: &effects)
       self = .raft(replica)
       return outcome
+    case .follower(var follower):
+      let outcome = follower.step(input, at: now, lanes: lanes, into: &effects)
+      self = .follower(follower)
+      return outcome
     }
   }
 
@@ -45,6 +52,7 @@ public enum Engine: OrderingMachine, Hashable {
     switch self {
     case .pbft(let replica): replica.deadline
     case .raft(let replica): replica.deadline
+    case .follower(let follower): follower.deadline
     }
   }
   /// The view, or the term.
@@ -57,11 +65,8 @@ public enum Engine: OrderingMachine, Hashable {
   public var decidedCut: Cut { self.machine.decidedCut }
   /// How many sequence numbers are open.
   public var openCount: Int { self.machine.openCount }
+  /// Where it stands, for a member that asks.
+  public var status: Status { self.machine.status }
   /// What must hold between steps and does not, in words.
-  public var invariantBreach: String? {
-    switch self {
-    case .pbft(let replica): replica.invariantBreach
-    case .raft(let replica): replica.invariantBreach
-    }
-  }
+  public var invariantBreach: String? { self.machine.invariantBreach }
 }

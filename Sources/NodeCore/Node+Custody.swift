@@ -52,13 +52,14 @@ extension CustodyReading {
 extension Node {
   /// Looks whether the making of a custody key awaits something of this member.
   mutating func lookAtCustody(_ run: inout NodeRun) {
-    let own = self.configuration.members[self.index].id
+    guard let index else { return }
+    let own = self.configuration.members[index].id
     let generation = run.reader.item(StateKey.generation(KeyGeneration.first), as: KeyGeneration.self)
     let isRegistered = run.reader.value(StateKey.transportKey(own)) != nil
     guard
       let task = self.custodian?.look(isRegistered: isRegistered, generation: generation, at: run.now.tick),
       let job = CustodyReading.job(
-        for: task, of: self.index, self.configuration, self.genesis.network, in: run.reader)
+        for: task, of: index, self.configuration, self.genesis.network, in: run.reader)
     else { return }
     run.effects.append(.custody(job))
   }

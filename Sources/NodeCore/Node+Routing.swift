@@ -27,7 +27,9 @@ extension Node {
       run.effects.append(.persist(.block(block)))
       run.effects.append(.handBack(.block(block)))
     case .publish(let block): self.gossip(.blocks, block.digest, .block(block), &run)
-    case .announce(let peer?, let heads): self.send(.announcements(heads), to: peer, &run)
+    case .announce(let peer?, let heads):
+      self.greeted.insert(peer)
+      self.send(.announcements(self.configuration.number, heads), to: peer, &run)
     case .announce(nil, _):
       if self.announceAt == nil { self.announceAt = run.now.tick + self.parameters.announceInterval }
     case .request(let peer, let request): self.send(.blockRequest(request), to: peer, &run)
@@ -45,7 +47,7 @@ extension Node {
     let changed = self.lanes.announcements.filter { $0.head != self.announced[$0.lane] }
     guard !changed.isEmpty else { return }
     for announcement in changed { self.announced[announcement.lane] = announcement.head }
-    for peer in self.peers { self.send(.announcements(changed), to: peer, &run) }
+    for peer in self.peers { self.send(.announcements(self.configuration.number, changed), to: peer, &run) }
   }
 
   /// Spreads the evidence of a fork and asks the ledger to keep it.
@@ -53,13 +55,7 @@ extension Node {
     run.effects.append(.report(.laneForked(evidence.first.author, evidence.first.position)))
     let message = PeerMessage.evidence(evidence)
     self.gossip(.evidence, MessageChecker.identifier(message.encoded), message, &run)
-    var nonce: [UInt8] = []
-    for _ in 0..<Transaction.nonceLengthBytes { nonce.append(UInt8(self.random.below(256))) }
-    let life = self.genesis.limits.transactionLifeMilliseconds
-    let transaction = Transaction(
-      kind: TransactionKind.forkEvidence.rawValue, hospital: self.configuration.members[self.index].id,
-      validUntil: run.now.wall.adding(milliseconds: life / 2), nonce: nonce, payload: evidence.encoded)
-    _ = self.step(lanes: .submitted([transaction.encoded]), &run)
+    self.submitOwn(.forkEvidence, evidence.encoded, &run)
   }
 
   mutating func step(replica input: OrderingInput, _ run: inout NodeRun) -> Outcome {
@@ -74,7 +70,7 @@ extension Node {
     case .persist(let write): run.effects.append(.persist(.ordering(write)))
     case .cast(let ballot): run.effects.append(.sign(.ballot(ballot)))
     case .send(let peer, let message): self.send(.ordering(message, isGossip: false), to: peer, &run)
-    case .sendRaft(let peer, let message): self.send(.raft(message), to: peer, &run)
+    case .sendRaft(let peer, let message): self.send(.raft(self.configuration.number, message), to: peer, &run)
     case .mark(let mark): run.effects.append(.handBack(.mark(mark)))
     case .sendStatus(let peer?, let status): self.send(.status(status), to: peer, &run)
     case .sendStatus(nil, let status):
@@ -97,7 +93,7 @@ extension Node {
       switch effect {
       case .send(let peer, let topic, let bytes): run.effects.append(.send(to: peer, topic.channel, bytes))
       case .control(let peer, let items): self.send(.control(items), to: peer, &run)
-      case .unheard: if self.configuration.count > 1 { run.effects.append(.report(.unheard)) }
+      case .unheard: if self.configuration.voterCount > 1 { run.effects.append(.report(.unheard)) }
       }
     }
     return outcome.map(Reason.gossip)
@@ -126,6 +122,7 @@ extension Node {
         run.effects.append(.persist(.stableCheckpoint(checkpoint)))
         let body = checkpoint.body
         run.effects.append(.report(.checkpointStable(body.sequence, size: body.size)))
+        self.openIfDue(&run)
       case .diverged(let signer, let sequence):
         run.effects.append(.report(.diverged(self.configuration.members[signer].id, sequence)))
       }
@@ -135,6 +132,11 @@ extension Node {
 
   /// What the driver signed: stored where it must be, sent once that is durable, and then counted here too (⚑).
   mutating func publish(_ item: OwnItem, _ run: inout NodeRun) -> Outcome {
+    guard self.isCurrent(item) else {
+      // It was asked for just before the configuration ended: what it holds is sealed again.
+      guard case .block(let block) = item, self.index != nil else { return .ignored(.replica(.otherConfiguration)) }
+      return self.step(lanes: .returned(block.transactionBytes), &run)
+    }
     switch item {
     case .block(let block):
       if !planted(.blockNotDurable) { run.effects.append(.persist(.block(block))) }
@@ -159,8 +161,19 @@ extension Node {
     return .accepted
   }
 
-  mutating func settle(_ item: OwnItem, _ run: inout NodeRun) -> Outcome {
+  /// Whether what was signed or written is of the configuration that the node is in.
+  private func isCurrent(_ item: OwnItem) -> Bool {
     switch item {
+    case .block(let block): block.header.configuration == self.configuration.number
+    case .ordering(let message): message.configuration == self.configuration.number
+    case .cosignature(let cosignature): cosignature.sequence >= self.configuration.start
+    case .mark(let mark): mark.configuration == self.configuration.number
+    }
+  }
+
+  mutating func settle(_ item: OwnItem, _ run: inout NodeRun) -> Outcome {
+    guard self.isCurrent(item) else { return .ignored(.replica(.otherConfiguration)) }
+    return switch item {
     case .block(let block): self.step(lanes: .blockDurable(block), &run)
     case .ordering(let message): self.step(replica: .message(Verified(checked: message)), &run)
     case .cosignature(let cosignature): self.step(checkpoints: .signed(cosignature), &run)
@@ -178,6 +191,7 @@ extension Node {
     if !self.execution.isRunning {
       guard let decision = self.decisions.first, let blocks = self.blocks(of: decision, &run) else { return }
       self.decisions.removeFirst()
+      self.lastDecision = decision
       self.execution.begin(decision.cut, at: decision.sequence, blocks: blocks, reader: run.reader)
     }
     let result: Execution.Result?
@@ -197,6 +211,9 @@ extension Node {
     }
     if result.write.writes.contains(where: { $0.key.starts(with: StateKey.custody) }) {
       self.custodian?.stateChanged(at: run.now.tick)
+    }
+    if result.write.writes.contains(where: { $0.key.starts(with: StateKey.membership) }) {
+      self.noteMembership(&run, writes: result.write.writes)
     }
     _ = self.step(lanes: .executed(result.write.cut), &run)
     _ = self.step(checkpoints: .executed(result.write.position), &run)
@@ -219,7 +236,7 @@ extension Node {
   ) -> [(lane: Int, block: Block)]? {
     var out: [(lane: Int, block: Block)] = []
     var isWhole = true
-    for lane in 0..<self.configuration.count {
+    for lane in 0..<self.configuration.laneCount {
       let (base, head) = (self.execution.cut.heads[lane], decision.cut.heads[lane])
       if let chain = self.lanes.blocks(lane: lane, above: base, through: head) {
         out += chain.map { (lane, $0) }

@@ -7,10 +7,10 @@ public import Messages
 public import Ordering
 public import PBFT
 public import Raft
+public import Signing
 public import Primitives
 public import Rules
 internal import Sessions
-internal import Signing
 internal import Wire
 
 /// A hospital's node as one value: lanes, ordering, execution, checkpoints and gossip joined.
@@ -97,10 +97,20 @@ public struct Node: Sendable {
 
   /// The genesis.
   public let genesis: Genesis
-  /// The members.
-  public let configuration: Configuration
-  /// This member's place among them.
-  public let index: ReplicaIndex
+  /// The members, present and past.
+  public internal(set) var configuration: Configuration
+  /// This node's place among them; nil where it does not vote.
+  public internal(set) var index: ReplicaIndex?
+  /// The key under which it is, was or will be a member.
+  let key: PublicKey
+  /// The configuration that is opened and begins soon.
+  public internal(set) var next: Configuration?
+  /// A change of members that waits for a tree head.
+  public internal(set) var pendingChange: PendingChange?
+  /// The last decision handed to execution, and executed.
+  var lastDecision: Decision?
+  /// The members that were told in this configuration what this node holds.
+  var greeted = ReplicaSet()
   let parameters: Parameters
   /// The lanes.
   public internal(set) var lanes: Lanes
@@ -120,19 +130,22 @@ public struct Node: Sendable {
   var announceAt: Tick?
   /// When members are told with whom this one has sessions.
   var linksAt: Tick?
-  private var hasReadForks = false
+  /// Whether what the state says of forks and members was read.
+  var hasReadState = false
   /// This member's part in making custody keys.
   var custodian: Custodian?
   var announced: [LaneHead]
 
   /// A node that goes on from what it had stored. Feed it `.timerFired` once to start.
   public init(
-    genesis: Genesis, index: ReplicaIndex, parameters: Parameters, rules: any ExecutionRules,
+    genesis: Genesis, key: PublicKey, parameters: Parameters, rules: any ExecutionRules,
     restoring stored: StoredNode, seed: UInt64, at now: Tick
   ) {
-    let configuration = genesis.configuration
-    precondition(index >= 0 && index < configuration.count, "member \(index) of \(configuration.count)")
-    (self.genesis, self.configuration, self.index, self.parameters) = (genesis, configuration, index, parameters)
+    let configuration = stored.configuration
+    let index = configuration.index(of: key)
+    (self.genesis, self.configuration, self.key, self.parameters) = (genesis, configuration, key, parameters)
+    self.index = index
+    self.lastDecision = stored.ordering.lastDecision
     self.lanes = Lanes(
       network: genesis.network, configuration: configuration, limits: genesis.limits, index: index,
       parameters: parameters.lanes, executed: stored.cut, stored: stored.blocks)
@@ -143,24 +156,14 @@ public struct Node: Sendable {
       network: genesis.network, configuration: configuration, interval: genesis.limits.checkpointInterval,
       idle: parameters.checkpointIdle, position: stored.position, stable: stored.stable, at: now)
     self.random = SeededGenerator(seed: seed)
-    self.replica =
-      switch genesis.engine {
-      case .pbft:
-        .pbft(
-          Replica(
-            configuration: configuration, limits: genesis.limits, index: index, parameters: parameters.replica,
-            restoring: stored.ordering))
-      case .raft:
-        .raft(
-          RaftReplica(
-            configuration: configuration, limits: genesis.limits, index: index, parameters: parameters.raft,
-            seed: self.random.next(), restoring: stored.ordering))
-      }
+    self.replica = Self.engine(
+      configuration, genesis.limits, index: index, parameters,
+      seed: genesis.engine == .raft ? self.random.next() : 0, restoring: stored.ordering)
     self.gossip = Gossip(
       topics: [.blocks, .ordering, .checkpoints, .evidence], parameters: parameters.gossip,
       seed: self.random.next(), at: now)
     self.announced = stored.cut.heads
-    self.custodian = parameters.isCustodian ? Custodian(member: index, at: now) : nil
+    self.custodian = parameters.isCustodian ? index.map { Custodian(member: $0, at: now) } : nil
   }
 
   /// Takes one input; appends effects in the order in which they must happen.
@@ -168,23 +171,27 @@ public struct Node: Sendable {
     _ input: Input, at now: Moment, reader: any StateReader & Sendable, into effects: inout [NodeEffect]
   ) -> Outcome {
     var run = NodeRun(now: now, reader: reader)
-    if !self.hasReadForks {
-      self.hasReadForks = true
+    if !self.hasReadState {
+      self.hasReadState = true
+      self.noteMembership(&run)
       for pair in reader.scan(prefix: StateKey.forks, limit: ReplicaSet.countMax) {
         self.noteFork(key: pair.key, value: pair.value, &run)
       }
     }
     if let due = self.custodian?.deadline, due <= now.tick { self.lookAtCustody(&run) }
     let outcome = self.take(input, &run)
+    // Only now: what the engine wanted in this step was still of its configuration.
+    self.enterNext(&run)
     effects += run.effects
     return outcome
   }
 
-  private mutating func take(_ input: Input, _ run: inout NodeRun) -> Outcome {
+  mutating func take(_ input: Input, _ run: inout NodeRun) -> Outcome {
     switch input {
     case .connected(let peer): return self.connect(peer, &run)
     case .disconnected(let peer):
       self.connected.remove(peer)
+      self.greeted.remove(peer)
       self.links[peer] = nil
       _ = self.step(gossip: .disconnected(peer), &run)
       self.linksAt = self.linksAt ?? run.now.tick + self.parameters.announceInterval
@@ -234,9 +241,8 @@ public struct Node: Sendable {
     _ = self.step(gossip: .connected(peer, isDirect: true), &run)
     // Gathered: whoever starts connects to all at once.
     self.linksAt = self.linksAt ?? run.now.tick + self.parameters.announceInterval
-    _ = self.step(lanes: .connected(peer), &run)
-    if let own = self.checkpoints.own { self.send(.cosignature(own), to: peer, &run) }
-    return self.step(replica: .connected(peer), &run)
+    self.greet(peer, &run)
+    return .accepted
   }
 
   private mutating func tellLinks(_ run: inout NodeRun) {
@@ -246,7 +252,7 @@ public struct Node: Sendable {
 
   /// The members with open sessions, in order.
   var peers: [ReplicaIndex] {
-    (0..<self.configuration.count).filter { $0 != self.index && self.connected.contains($0) }
+    self.configuration.voters.filter { $0 != self.index && self.connected.contains($0) }
   }
 
   func send(_ message: PeerMessage, to peer: ReplicaIndex, _ run: inout NodeRun) {
@@ -256,6 +262,7 @@ public struct Node: Sendable {
   private mutating func receive(
     _ message: CheckedMessage, from peer: ReplicaIndex, _ run: inout NodeRun
   ) -> Outcome {
+    guard self.configuration.isVoter(peer) else { return self.serve(message, to: peer, &run) }
     switch message {
     case .gossip(let topic, let identifier, let bytes, let content):
       if case .cosignature(let cosignature) = content {
@@ -275,7 +282,7 @@ public struct Node: Sendable {
       for block in blocks where self.step(lanes: .block(block), &run) == .accepted { isUseful = true }
       return isUseful ? self.step(lanes: .answered, &run) : .ignored(.lanes(.duplicate))
     case .decisions(let decisions):
-      if case .raft = self.replica {
+      if self.configuration.engine == .raft {
         return self.step(replica: .leaderDecisions(decisions.map(\.value), from: peer), &run)
       }
       var outcome = Outcome.ignored(.replica(.settled))
@@ -284,6 +291,17 @@ public struct Node: Sendable {
       }
       return outcome
     case .plain(let message): return self.take(message, from: peer, &run)
+    }
+  }
+
+  /// What a node that does not vote may ask: decisions and blocks, which prove themselves.
+  private mutating func serve(
+    _ message: CheckedMessage, to peer: ReplicaIndex, _ run: inout NodeRun
+  ) -> Outcome {
+    switch message {
+    case .plain(.status(let status)): return self.take(status, from: peer, &run)
+    case .plain(.blockRequest(let request)): return self.step(lanes: .requested(request, from: peer), &run)
+    default: return .ignored(.replica(.otherConfiguration))
     }
   }
 
@@ -318,9 +336,20 @@ public struct Node: Sendable {
     switch message {
     case .control(let items): return self.step(gossip: .control(items, from: peer), &run)
     case .links(let members): self.links[peer] = members
-    case .status(let status): return self.step(replica: .status(status, from: peer), &run)
-    case .raft(let message): return self.step(replica: .raft(message, from: peer), &run)
-    case .announcements(let heads): return self.step(lanes: .announced(heads, from: peer), &run)
+    case .status(let status): return self.take(status, from: peer, &run)
+    case .raft(let configuration, let message):
+      guard configuration == self.configuration.number else {
+        if configuration > self.configuration.number { self.followIfRaft(&run) }
+        self.send(.status(self.replica.status), to: peer, &run)
+        return .ignored(.replica(.otherConfiguration))
+      }
+      return self.step(replica: .raft(message, from: peer), &run)
+    case .announcements(let configuration, let heads):
+      guard configuration == self.configuration.number else { return .ignored(.replica(.otherConfiguration)) }
+      if self.greeted.insert(peer) {
+        self.send(.announcements(configuration, self.lanes.announcements), to: peer, &run)
+      }
+      return self.step(lanes: .announced(heads, from: peer), &run)
     case .blockRequest(let request): return self.step(lanes: .requested(request, from: peer), &run)
     case .question(let number, let bytes): run.effects.append(.question(from: peer, number, bytes))
     case .answer(let number, let bytes): run.effects.append(.answer(from: peer, number, bytes))

@@ -1,5 +1,5 @@
 public import Gossip
-public import Ledger
+internal import Ledger
 public import Messages
 public import Primitives
 public import Sessions
@@ -22,10 +22,10 @@ public enum PeerMessage: Sendable {
   case links(ReplicaSet)
   /// Where the sender's replica stands.
   case status(Status)
-  /// What a Raft member says; the session proves whose word it is.
-  case raft(RaftMessage)
-  /// What the sender holds of the lanes.
-  case announcements([LaneAnnouncement])
+  /// What a Raft member says in a configuration; the session proves whose word it is.
+  case raft(ConfigurationNumber, RaftMessage)
+  /// What the sender holds of the lanes beyond what a configuration goes on from.
+  case announcements(ConfigurationNumber, [LaneAnnouncement])
   /// The sender wants blocks.
   case blockRequest(BlockRequest)
   /// Blocks that were asked for.
@@ -64,13 +64,19 @@ extension PeerMessage: WireCodable {
     case .control(let items): encoder.u8(11); encoder.list(items)
     case .links(let members): encoder.u8(12); encoder.item(members)
     case .status(let status): encoder.u8(13); encoder.item(status)
-    case .announcements(let announcements): encoder.u8(14); encoder.list(announcements)
+    case .announcements(let configuration, let announcements):
+      encoder.u8(14)
+      encoder.item(configuration)
+      encoder.list(announcements)
     case .blockRequest(let request): encoder.u8(15); encoder.item(request)
     case .blocks(let blocks): encoder.u8(16); encoder.list(blocks)
     case .decisions(let decisions): encoder.u8(17); encoder.list(decisions)
     case .question(let number, let bytes): encoder.u8(18); encoder.u64(number); encoder.blob(bytes)
     case .answer(let number, let bytes): encoder.u8(19); encoder.u64(number); encoder.blob(bytes)
-    case .raft(let message): encoder.u8(20); encoder.item(message)
+    case .raft(let configuration, let message):
+      encoder.u8(20)
+      encoder.item(configuration)
+      encoder.item(message)
     }
   }
 
@@ -86,19 +92,24 @@ extension PeerMessage: WireCodable {
     case 11: self = .control(try decoder.list(max: Self.controlItemsMax, "control items"))
     case 12: self = .links(try ReplicaSet(from: &decoder))
     case 13: self = .status(try Status(from: &decoder))
-    case 14: self = .announcements(try decoder.list(max: ReplicaSet.countMax, "announcements"))
+    case 14:
+      let configuration = try ConfigurationNumber(from: &decoder)
+      self = .announcements(configuration, try decoder.list(max: ReplicaSet.countMax, "announcements"))
     case 15: self = .blockRequest(try BlockRequest(from: &decoder))
     case 16: self = .blocks(try decoder.list(max: Self.listMax, "blocks"))
     case 17: self = .decisions(try decoder.list(max: Self.listMax, "decisions"))
     case 18: self = .question(try decoder.u64(), try decoder.blob(max: decoder.remaining, "question"))
     case 19: self = .answer(try decoder.u64(), try decoder.blob(max: decoder.remaining, "answer"))
-    case 20: self = .raft(try RaftMessage(from: &decoder))
+    case 20: self = .raft(try ConfigurationNumber(from: &decoder), try RaftMessage(from: &decoder))
     default: throw .invalid(at: start, field: "message type")
     }
   }
 }
 
 extension PeerMessage {
+  /// Whether bytes are of a kind that a peer may send that does not vote: a status, or a request for blocks.
+  public static func isForGuests(_ bytes: [UInt8]) -> Bool { bytes.first == 13 || bytes.first == 15 }
+
   /// The header of a gossiped block, read without the rest; nil for other messages.
   public static func blockHeader(in bytes: [UInt8]) -> BlockHeader? {
     guard bytes.count > BlockHeader.lengthBytes, bytes[0] == 1 else { return nil }
@@ -119,6 +130,8 @@ public enum PeerFault: Error, Sendable, Hashable {
   case signature
   /// It is a message of another ordering engine than the genesis names.
   case engine
+  /// It is of another configuration: no fault of whoever sent it, who may be a moment ahead or behind.
+  case otherConfiguration
 }
 
 /// A message whose signatures hold, ready for its machine.
@@ -167,26 +180,32 @@ public struct MessageChecker: Sendable {
     case .block(let block): return .gossip(.blocks, block.digest, bytes, .block(try self.verify(block)))
     case .ordering(let content, let isGossip):
       guard self.configuration.engine == .pbft else { throw .engine }
+      guard content.configuration == self.configuration.number else { throw .otherConfiguration }
       let verified = try self.verify(content)
       guard isGossip else { return .ordering(verified) }
       return .gossip(.ordering, Self.identifier(bytes), bytes, .ordering(verified))
     case .cosignature(let cosignature):
       return .gossip(.checkpoints, Self.identifier(bytes), bytes, .cosignature(cosignature))
     case .evidence(let evidence):
+      guard evidence.first.configuration == self.configuration.number else { throw .otherConfiguration }
       guard evidence.isAuthentic(network: self.network, in: self.configuration) else { throw .signature }
       return .gossip(.evidence, Self.identifier(bytes), bytes, .evidence(Verified(checked: evidence)))
     case .blocks(let blocks):
       var checked: [Verified<Block>] = []
-      for block in blocks { checked.append(try self.verify(block)) }
+      // Whoever answers has blocks of other configurations at the same positions too.
+      for block in blocks where block.header.configuration == self.configuration.number {
+        checked.append(try self.verify(block))
+      }
       return .blocks(checked)
     case .decisions(let decisions):
+      let current = decisions.filter { $0.configuration == self.configuration.number }
       guard
-        decisions.allSatisfy({ decision in
+        current.allSatisfy({ decision in
           decision.isAuthentic(network: self.network, in: self.configuration)
             || (planted(.unsignedVotes) && self.configuration.engine == .pbft)
         })
       else { throw .signature }
-      return .decisions(decisions.map { Verified(checked: $0) })
+      return .decisions(current.map { Verified(checked: $0) })
     case .raft:
       guard self.configuration.engine == .raft else { throw .engine }
       return .plain(message)
@@ -198,6 +217,7 @@ public struct MessageChecker: Sendable {
   public static func identifier(_ bytes: [UInt8]) -> Digest { Hash.blake2b("consilium/gossip/v1", bytes) }
 
   private func verify(_ block: Block) throws(PeerFault) -> Verified<Block> {
+    guard block.header.configuration == self.configuration.number else { throw .otherConfiguration }
     do {
       return try Block.verify(block, network: self.network, in: self.configuration, limits: self.limits)
     } catch { throw .block(error) }

@@ -1,3 +1,4 @@
+internal import HealthRecords
 public import Ledger
 public import Messages
 public import Primitives
@@ -30,7 +31,8 @@ public enum ReplayFault: Error, Sendable, Hashable, CustomStringConvertible {
 /// Re-executes a ledger from the genesis, believing nothing that it does not check (RECORDS §6, "the rules").
 public struct Replay: Sendable {
   private let genesis: Genesis
-  private let configuration: Configuration
+  /// The members, as of where it stands.
+  public private(set) var configuration: Configuration
   private var execution: Execution
   private var state = MemoryState()
 
@@ -55,10 +57,10 @@ public struct Replay: Sendable {
     guard sequence == self.position.sequence.next,
       decision.isAuthentic(network: self.genesis.network, in: self.configuration)
     else { throw .decision(sequence) }
-    guard decision.cut == self.cut || decision.cut.time > self.cut.time, blocks.count == self.configuration.count
+    guard decision.cut == self.cut || decision.cut.time > self.cut.time, blocks.count == self.configuration.laneCount
     else { throw .cut(sequence) }
     var ordered: [(lane: Int, block: Block)] = []
-    for lane in 0..<self.configuration.count {
+    for lane in 0..<self.configuration.laneCount {
       var head = self.cut.heads[lane]
       for block in blocks[lane] {
         let isNext = block.header.parent == head.digest && block.header.position == head.position.next
@@ -77,5 +79,11 @@ public struct Replay: Sendable {
       guard let result = try self.execution.advance(max: .max) else { throw ReplayFault.content(sequence) }
       self.state.apply(result.write.writes)
     } catch { throw .content(sequence) }
+    let next = StateKey.configuration(ConfigurationNumber(self.configuration.number.number + 1))
+    guard let record = self.state.item(next, as: ConfigurationRecord.self),
+      record.configuration.start == sequence.next
+    else { return }
+    self.configuration = record.configuration
+    self.execution.enter(record.configuration)
   }
 }

@@ -5,11 +5,13 @@ public import Primitives
 
 /// What a node had stored before it stopped: enough to go on and contradict nothing.
 public struct StoredNode: Sendable {
+  /// The configuration that orders what comes next.
+  public var configuration: Configuration
   /// The ordering engine's, with the decision at `position` as its last.
   public var ordering = OrderingState()
   /// Where execution stands.
   public var position = LedgerPosition()
-  /// The cut that is executed.
+  /// The cut that is executed, with a head for each lane of the configuration.
   public var cut: Cut
   /// The executed transactions inside their life.
   public var identifiers: [ExecutedIdentifier] = []
@@ -20,6 +22,8 @@ public struct StoredNode: Sendable {
   /// The last stable checkpoint.
   public var stable: StableCheckpoint?
 
-  /// What a new node has of a consortium with so many lanes: nothing.
-  public init(lanes: Int) { self.cut = .genesis(lanes: lanes) }
+  /// What a node has of a configuration's ledger before it has stored anything: nothing.
+  public init(_ configuration: Configuration) {
+    (self.configuration, self.cut) = (configuration, .genesis(lanes: configuration.laneCount))
+  }
 }

@@ -51,8 +51,8 @@ public enum Ballotable: Sendable, Hashable {
 
 /// What an ordering engine stores, each under a key of its own kind.
 public enum OrderingWrite: Sendable, Hashable {
-  /// The view, and whether its NewView is still awaited.
-  case view(View, isChanging: Bool)
+  /// A configuration's view, and whether its NewView is still awaited.
+  case view(ConfigurationNumber, View, isChanging: Bool)
   /// An accepted proposal, under its sequence number.
   case prePrepare(Signed<PrePrepare>)
   /// A prepared certificate, under its sequence number.
@@ -61,20 +61,24 @@ public enum OrderingWrite: Sendable, Hashable {
   case newView(Signed<NewView>)
   /// A decision; what was stored for its sequence number otherwise may go once it is old.
   case decision(Decision)
-  /// Raft: the term, and whom this member gave its vote in it.
-  case term(View, vote: ReplicaIndex?)
+  /// Raft: a configuration's term, and whom this member gave its vote in it.
+  case term(ConfigurationNumber, View, vote: ReplicaIndex?)
   /// Raft: an entry of the log, under its sequence number, in place of what was there and of all above.
   case entry(SequenceNumber, RaftEntry)
 }
 
 /// How far a Raft member's own writes have come; it counts itself only when they are durable.
 public struct RaftMark: Sendable, Hashable {
+  /// The configuration in which they were made.
+  public let configuration: ConfigurationNumber
   /// The term in which they were made.
   public let term: View
   /// The end of the log; nil where the write was the vote for itself.
   public let end: SequenceNumber?
   /// A mark of given parts.
-  public init(term: View, end: SequenceNumber?) { (self.term, self.end) = (term, end) }
+  public init(configuration: ConfigurationNumber, term: View, end: SequenceNumber?) {
+    (self.configuration, self.term, self.end) = (configuration, term, end)
+  }
 }
 
 /// What an ordering engine wants done, in this order.
@@ -137,13 +141,13 @@ public struct StoredEntry: Sendable, Hashable {
   public init(_ sequence: SequenceNumber, _ entry: RaftEntry) { (self.sequence, self.entry) = (sequence, entry) }
 }
 
-/// What an engine had stored before the node stopped.
+/// What an engine had stored in a configuration before the node stopped.
 public struct OrderingState: Sendable, Hashable {
   /// The view.
   public var view = View(0)
   /// Whether its NewView was still awaited.
   public var isChanging = false
-  /// The last decision without a gap; nil before the first.
+  /// The last decision without a gap, be it of the configuration before; nil before the first.
   public var lastDecision: Decision?
   /// Up to `pipelineMax` decisions before it.
   public var recentDecisions: [Decision] = []
@@ -159,6 +163,26 @@ public struct OrderingState: Sendable, Hashable {
   public var vote: ReplicaIndex?
   /// Raft: the log above the last decision, by sequence number. A stale tail shows itself: its terms are lower.
   public var entries: [StoredEntry] = []
+  /// The cut from which the configuration goes on, with a head for each of its lanes; nil for the genesis.
+  public var startCut: Cut?
+  /// The configuration's last sequence number, where that is known.
+  public var last: SequenceNumber?
   /// Nothing stored.
   public init() {}
+}
+
+extension OrderingState {
+  /// Leaves what counts in a configuration: of another one's votes, views and entries nothing does (LEDGER §8).
+  /// `viewOf` is the configuration of the stored view or term; `start` the decision before the configuration began.
+  public mutating func keep(only configuration: Configuration, viewOf stored: ConfigurationNumber, start: Decision?) {
+    let number = configuration.number
+    if stored != number { (self.view, self.isChanging, self.vote) = (View(0), false, nil) }
+    if self.newView?.content.configuration != number { self.newView = nil }
+    self.recentDecisions.removeAll { $0.configuration != number }
+    self.laterDecisions.removeAll { $0.configuration != number }
+    self.prePrepares.removeAll { $0.content.configuration != number }
+    self.prepared.removeAll { $0.prePrepare.content.configuration != number }
+    self.entries.removeAll { $0.entry.configuration != number }
+    self.startCut = start?.cut.among(lanes: configuration.laneCount)
+  }
 }

@@ -22,6 +22,8 @@ public enum OrderingInput: Sendable {
   case executed(SequenceNumber, deadline: Timestamp)
   /// The ledger holds, since sequence number `at`, proof that a lane was forked.
   case laneForked(lane: Int, at: SequenceNumber)
+  /// ⚑ A configuration was opened: this one orders through here, and nothing above (LEDGER §8).
+  case closes(after: SequenceNumber)
   /// A point in time that `deadline` named has come.
   case timerFired
   /// The operator wants another leader.
@@ -44,6 +46,8 @@ public enum OrderingReason: String, Sendable, Hashable {
   case equivocation
   /// The sender is not that view's primary, or not the leader.
   case notPrimary = "not the primary"
+  /// Of another configuration.
+  case otherConfiguration = "other configuration"
   /// The shape is wrong for this configuration.
   case malformed
   /// The cut's time is not later than the last, or too far from this clock.
@@ -82,6 +86,8 @@ public protocol OrderingMachine: Sendable {
   var decidedCut: Cut { get }
   /// How many sequence numbers are open.
   var openCount: Int { get }
+  /// Where it stands, for a member that asks.
+  var status: Status { get }
   /// What must hold between steps and does not, in words.
   var invariantBreach: String? { get }
 }

@@ -8,7 +8,8 @@ extension Replica {
   mutating func take(
     _ message: OrderingMessage, at now: Moment, lanes: some LaneReader, into effects: inout [OrderingEffect]
   ) -> Outcome {
-    switch message {
+    guard message.configuration == self.configuration.number else { return .ignored(.otherConfiguration) }
+    return switch message {
     case .prePrepare(let signed): self.takePrePrepare(signed, at: now, into: &effects)
     case .prepare(let signed):
       self.takeVote(signed.content.ballot, signed.signer, signed.signature, of: \.prepares, into: &effects)
@@ -26,7 +27,7 @@ extension Replica {
     if view < self.view, !(planted(.voteAfterLeaving) && view.next == self.view) { return .staleView }
     if planted(.voteAfterLeaving), self.phase != .active, view.next == self.view { return nil }
     if view > self.view || self.phase != .active { return .futureView }
-    if sequence > self.windowEnd { return .beyondWindow }
+    if sequence > self.windowEnd || !self.isOpen(sequence) { return .beyondWindow }
     return nil
   }
 
@@ -37,7 +38,7 @@ extension Replica {
     guard signed.signer == self.configuration.primary(of: proposal.view) else {
       return .rejected(.notPrimary)
     }
-    guard proposal.cut.heads.count == self.configuration.count else { return .rejected(.malformed) }
+    guard proposal.cut.heads.count == self.configuration.laneCount else { return .rejected(.malformed) }
     if let reason = self.relevance(proposal.view, proposal.sequence) { return .ignored(reason) }
     var slot = self.slots[proposal.sequence] ?? Slot()
     if let earlier = slot.prePrepare {
@@ -80,7 +81,7 @@ extension Replica {
     _ decision: Decision, at now: Moment, into effects: inout [OrderingEffect]
   ) -> Outcome {
     guard decision.sequence > self.decided else { return .ignored(.settled) }
-    guard decision.sequence <= self.windowEnd else { return .ignored(.beyondWindow) }
+    guard decision.sequence <= self.windowEnd, self.isOpen(decision.sequence) else { return .ignored(.beyondWindow) }
     var slot = self.slots[decision.sequence] ?? Slot()
     guard slot.decision == nil else { return .ignored(.duplicate) }
     slot.decision = decision
@@ -112,7 +113,7 @@ extension Replica {
   private mutating func accept(lanes: some LaneReader, into effects: inout [OrderingEffect]) {
     var previous = self.decidedCut
     var sequence = self.decided.next
-    while sequence.number <= self.executed.number + self.limits.pipelineMax,
+    while sequence.number <= self.executed.number + self.limits.pipelineMax, self.isOpen(sequence),
       var slot = self.slots[sequence]
     {
       if let decision = slot.decision {
@@ -171,7 +172,7 @@ extension Replica {
     guard cut.time > previous.time else { return .refused }
     var (transactions, bytes): (UInt64, UInt64) = (0, 0)
     var missing: Judgement?
-    for lane in 0..<self.configuration.count {
+    for lane in 0..<self.configuration.laneCount {
       switch lanes.extent(lane: lane, from: previous.heads[lane], to: cut.heads[lane]) {
       case .contradicts: return .refused
       case .missing: missing = missing ?? .missing(lane: lane, cut.heads[lane])
@@ -250,7 +251,7 @@ extension Replica {
 
   private mutating func deliver(_ decision: Decision, at now: Moment, into effects: inout [OrderingEffect]) {
     precondition(decision.sequence == self.decided.next, "I4: \(decision.sequence) after \(self.decided)")
-    for lane in 0..<self.configuration.count
+    for lane in 0..<self.configuration.laneCount
     where decision.cut.heads[lane].position > self.decidedCut.heads[lane].position {
       self.laneOmittedSince[lane] = nil
     }
@@ -273,7 +274,7 @@ extension Replica {
     at now: Moment, lanes: some LaneReader, into effects: inout [OrderingEffect]
   ) {
     guard self.phase == .active, self.isPrimary else { return }
-    while self.proposed.number < self.executed.number + self.limits.pipelineMax {
+    while self.proposed.number < self.executed.number + self.limits.pipelineMax, self.isOpen(self.proposed.next) {
       guard let previous = self.lastProposedCut else { return }
       let open = self.proposed.number - self.decided.number
       let isDue = self.stateDeadline <= now.wall && open == 0

@@ -27,10 +27,14 @@ extension Replica {
   mutating func answer(
     _ status: Status, from peer: ReplicaIndex, at now: Moment, into effects: inout [OrderingEffect]
   ) -> Outcome {
-    guard status.configuration == self.configuration.number, peer != self.index else {
-      return .rejected(.malformed)
-    }
+    guard peer != self.index else { return .rejected(.malformed) }
     self.heardDecided[peer] = status.decided
+    guard status.configuration == self.configuration.number else {
+      // Whoever is further has what is left of this one.
+      guard status.configuration > self.configuration.number else { return .ignored(.otherConfiguration) }
+      self.askForDecisions(at: now, into: &effects)
+      return .accepted
+    }
     if planted(.statusUnanswered) { return .accepted }
     if status.decided > self.decided { self.askForDecisions(at: now, into: &effects) }
     if status.decided < self.decided, !planted(.decisionsNotAsked) {
@@ -95,7 +99,8 @@ extension Replica {
   mutating func askForDecisions(at now: Moment, into effects: inout [OrderingEffect]) {
     if let asked = self.askedDecisionsAt, now.tick < asked + Span.milliseconds(50) { return }
     // Within the pipeline the votes themselves are on their way.
-    let ahead = self.heardDecided.filter { $0.value.number > self.decided.number + self.limits.pipelineMax }
+    let near = self.last.map { $0 > self.decided } ?? false ? 0 : self.limits.pipelineMax
+    let ahead = self.heardDecided.filter { $0.value.number > self.decided.number + near }
     let peers = ahead.keys.sorted()
     guard !peers.isEmpty, !planted(.decisionsNotAsked) else { return }
     self.askedDecisionsAt = now.tick
@@ -139,8 +144,12 @@ extension Replica {
   mutating func watchProgress(at now: Moment, lanes: some LaneReader) {
     guard self.phase == .active else { return }
     let cut = self.decidedCut
+    guard self.isOpen(self.decided.next) else {
+      self.progressSince = nil
+      return
+    }
     var waits = self.stateDeadline.adding(milliseconds: self.limits.clockDriftMilliseconds) <= now.wall
-    for lane in 0..<self.configuration.count {
+    for lane in 0..<self.configuration.laneCount {
       let isBehind = self.frozenFrom[lane] == nil && lanes.orderable(lane: lane) > cut.heads[lane].position
       waits = waits || isBehind
       if !isBehind {

@@ -16,9 +16,9 @@ extension Replica {
     self.hasCastNewView = false
     self.ownProposals = [:]
     self.progressSince = nil
-    self.laneOmittedSince = Array(repeating: nil, count: self.configuration.count)
+    self.laneOmittedSince = Array(repeating: nil, count: self.configuration.laneCount)
     for sequence in self.slots.keys.sorted() where !planted(.voteAfterLeaving) { self.slots[sequence]?.leaveView() }
-    if !planted(.viewNotDurable) { effects.append(.persist(.view(target, isChanging: true))) }
+    if !planted(.viewNotDurable) { effects.append(.persist(.view(self.configuration.number, target, isChanging: true))) }
     effects.append(.cast(.viewChange(self.ownViewChange)))
     effects.append(.report(.viewChangeStarted(target, reason: reason)))
   }
@@ -26,7 +26,7 @@ extension Replica {
   /// What this replica knows: its last decision and, above it, the prepared certificates of the highest views.
   private var ownViewChange: ViewChange {
     ViewChange(
-      configuration: self.configuration.number, view: self.view, base: self.lastDecision,
+      configuration: self.configuration.number, view: self.view, base: self.ownDecision,
       prepared: self.slots.keys.sorted().compactMap { planted(.viewChangeForgets) ? nil : self.slots[$0]?.prepared })
   }
 
@@ -102,8 +102,8 @@ extension Replica {
         candidates[certificate.sequence] = certificate
       }
     }
-    let start = base?.sequence ?? .zero
-    var previous = base?.cut ?? .genesis(lanes: self.configuration.count)
+    let start = base?.sequence ?? self.configuration.start.previous
+    var previous = base?.cut ?? self.startCut
     var cuts: [Cut] = []
     if planted(.forgottenReproposal) { candidates = [:] }
     guard let last = candidates.keys.max(), last > start else { return .ready(base: base, cuts: []) }
@@ -137,7 +137,7 @@ extension Replica {
     switch self.reproposal(from: quorum, lanes: lanes) {
     case .missing(let lane, let head): effects.append(.fetch(lane: lane, head))
     case .ready(let base, let cuts):
-      let start = base?.sequence ?? .zero
+      let start = base?.sequence ?? self.configuration.start.previous
       let prePrepares = cuts.enumerated().map { offset, cut in
         PrePrepare(
           configuration: self.configuration.number, view: self.view,
@@ -179,7 +179,7 @@ extension Replica {
       effects.append(.fetch(lane: lane, head))
       return .accepted
     case .ready(let base, let cuts):
-      let start = base?.sequence ?? .zero
+      let start = base?.sequence ?? self.configuration.start.previous
       let stated = signed.content.prePrepares
       let follows =
         stated.count == cuts.count
@@ -211,7 +211,7 @@ extension Replica {
     self.viewChanges = self.viewChanges.filter { $0.value.content.view > content.view }
     if !planted(.newViewNotDurable) {
       effects.append(.persist(.newView(signed)))
-      effects.append(.persist(.view(content.view, isChanging: false)))
+      effects.append(.persist(.view(self.configuration.number, content.view, isChanging: false)))
     }
     if let base, base.sequence > self.decided, base.sequence <= self.windowEnd {
       var slot = self.slots[base.sequence] ?? Slot()
@@ -232,7 +232,7 @@ extension Replica {
       self.slots[prePrepare.content.sequence] = slot
     }
     self.progressSince = nil
-    self.laneOmittedSince = Array(repeating: nil, count: self.configuration.count)
+    self.laneOmittedSince = Array(repeating: nil, count: self.configuration.laneCount)
     effects.append(.report(.viewEntered(content.view)))
     effects.append(.sendStatus(to: nil, self.status))
     if let base, base.sequence > self.decided.next { self.askForDecisions(at: now, into: &effects) }

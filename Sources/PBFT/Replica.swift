@@ -55,6 +55,10 @@ public struct Replica: OrderingMachine, Hashable {
   /// The last sequence number that was executed.
   public internal(set) var executed: SequenceNumber
   var stateDeadline: Timestamp = .never
+  /// The cut from which the configuration goes on.
+  let startCut: Cut
+  /// The configuration's last sequence number, once that is known.
+  var last: SequenceNumber?
   /// From which sequence number on a lane may not grow: its author forked it.
   var frozenFrom: [Int: SequenceNumber] = [:]
   var slots: [SequenceNumber: Slot] = [:]
@@ -82,7 +86,7 @@ public struct Replica: OrderingMachine, Hashable {
     configuration: Configuration, limits: LedgerLimits, index: ReplicaIndex, parameters: Parameters,
     restoring state: OrderingState
   ) {
-    precondition(index >= 0 && index < configuration.count, "replica \(index) of \(configuration.count)")
+    precondition(configuration.isVoter(index), "replica \(index) does not vote")
     (self.configuration, self.limits) = (configuration, limits)
     (self.index, self.parameters) = (index, parameters)
     self.view = state.view
@@ -90,7 +94,9 @@ public struct Replica: OrderingMachine, Hashable {
     self.lastDecision = state.lastDecision
     self.executed = state.lastDecision?.sequence ?? .zero
     self.newView = state.newView
-    self.laneOmittedSince = Array(repeating: nil, count: configuration.count)
+    self.laneOmittedSince = Array(repeating: nil, count: configuration.laneCount)
+    self.startCut = state.startCut ?? .genesis(lanes: configuration.laneCount)
+    self.last = state.last
     self.proposed = self.executed
     self.restoreSlots(state)
   }
@@ -116,8 +122,11 @@ public struct Replica: OrderingMachine, Hashable {
       if self.executed == self.decided { self.askForDecisions(at: now, into: &effects) }
       outcome = .accepted
     case .laneForked(let lane, let sequence):
-      guard lane < self.configuration.count, self.frozenFrom[lane] == nil else { return .ignored(.duplicate) }
+      guard lane < self.configuration.laneCount, self.frozenFrom[lane] == nil else { return .ignored(.duplicate) }
       self.frozenFrom[lane] = SequenceNumber(sequence.number + self.limits.pipelineMax)
+      outcome = .accepted
+    case .closes(let last):
+      self.last = last
       outcome = .accepted
     case .timerFired: outcome = self.fireTimers(at: now, into: &effects)
     case .raft, .leaderDecisions, .durable: return .rejected(.otherEngine)
@@ -166,7 +175,13 @@ public struct Replica: OrderingMachine, Hashable {
   /// How many sequence numbers are open.
   public var openCount: Int { self.slots.count }
   /// The last decided cut.
-  public var decidedCut: Cut { self.lastDecision?.cut ?? .genesis(lanes: self.configuration.count) }
+  public var decidedCut: Cut { self.ownDecision?.cut ?? self.startCut }
+  /// The last decision, where it is of this configuration.
+  var ownDecision: Decision? { self.decided >= self.configuration.start ? self.lastDecision : nil }
+  /// Whether the configuration may still order this.
+  func isOpen(_ sequence: SequenceNumber) -> Bool {
+    self.last.map { sequence <= $0 } ?? true || planted(.configurationNotClosed)
+  }
 
   /// How long the view may go without progress.
   var viewTimeout: Span {

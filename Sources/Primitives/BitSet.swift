@@ -58,6 +58,9 @@ public struct ReplicaSet: Sendable, Hashable {
     }
   }
 
+  /// The indices in it, ascending.
+  public var members: [Int] { (0..<Self.countMax).filter { self.contains($0) } }
+
   /// Its four words, lowest indices first: the wire's form.
   public var words: [UInt64] { [self.word0, self.word1, self.word2, self.word3] }
 

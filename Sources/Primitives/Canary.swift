@@ -13,6 +13,8 @@ public enum Canary: String, CaseIterable, Sendable {
   case forgottenReproposal, runawayView, secondProposalTaken, newViewUnjudged, newViewFromFew
   case omissionTolerated, votesForAnyDigest, windowUnbounded, newViewBeyondWindow, cutUnbounded, decisionsNotAsked
   case unsignedVotes, viewChangeForgets
+  // Configurations (LEDGER §8).
+  case configurationNotClosed, membershipUnapproved
   // Ordering with Raft (LEDGER §4).
   case raftVotesTwice, raftVoteNotDurable, raftStaleLogLeads, raftEntryNotDurable, raftOldTermCommits
   case raftBlocksUnheld, raftTailKept

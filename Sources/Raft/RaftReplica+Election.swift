@@ -76,7 +76,7 @@ extension RaftReplica {
     }
     if self.vote != peer {
       self.vote = peer
-      if !planted(.raftVoteNotDurable) { effects.append(.persist(.term(self.view, vote: peer))) }
+      if !planted(.raftVoteNotDurable) { effects.append(.persist(.term(self.configuration.number, self.view, vote: peer))) }
     }
     self.role = .follower(nil)
     self.electionAt = self.nextElection(after: now)
@@ -105,7 +105,7 @@ extension RaftReplica {
       self.view = term
       self.vote = nil
       self.role = .follower(nil)
-      effects.append(.persist(.term(term, vote: nil)))
+      effects.append(.persist(.term(self.configuration.number, term, vote: nil)))
     }
     if let leader, self.leader != leader {
       self.verified = self.decided
@@ -154,8 +154,8 @@ extension RaftReplica {
     self.role = .candidate(ReplicaSet())
     self.electionAt = self.nextElection(after: now)
     if isTransfer { effects.append(.report(.viewChangeStarted(self.view, reason: .requested))) }
-    if !planted(.raftVoteNotDurable) { effects.append(.persist(.term(self.view, vote: self.index))) }
-    effects.append(.mark(RaftMark(term: self.view, end: nil)))
+    if !planted(.raftVoteNotDurable) { effects.append(.persist(.term(self.configuration.number, self.view, vote: self.index))) }
+    effects.append(.mark(RaftMark(configuration: self.configuration.number, term: self.view, end: nil)))
     self.sendToAll(.voteRequest(term: self.view, last: self.log.last, isTransfer: isTransfer), into: &effects)
   }
 
@@ -168,7 +168,7 @@ extension RaftReplica {
     var leadership = Leadership(
       durable: self.log.end, nextHeartbeat: now.tick + self.parameters.heartbeatInterval,
       nextQuorumCheck: now.tick + self.parameters.electionTimeoutMin)
-    for peer in 0..<self.configuration.count where peer != self.index {
+    for peer in self.configuration.voters where peer != self.index {
       leadership.followers[peer] = Follower(next: self.log.end.next, heardAt: votes.contains(peer) ? now.tick : nil)
     }
     self.role = .leader(leadership)
@@ -176,7 +176,7 @@ extension RaftReplica {
     effects.append(.report(.viewEntered(self.view)))
     // ⚑ Entries of earlier terms commit only under one of its own (Raft §5.4.2), so it appends one at once.
     let cut = self.log[self.log.end]?.cut ?? self.decidedCut
-    self.append(RaftEntry(term: self.view, cut: cut), into: &effects)
+    self.append(RaftEntry(configuration: self.configuration.number, term: self.view, cut: cut), into: &effects)
   }
 
   /// Own writes are durable: the vote for itself, or the log up to a place.
@@ -193,7 +193,7 @@ extension RaftReplica {
   }
 
   func sendToAll(_ message: RaftMessage, into effects: inout [OrderingEffect]) {
-    for peer in 0..<self.configuration.count where peer != self.index {
+    for peer in self.configuration.voters where peer != self.index {
       effects.append(.sendRaft(to: peer, message))
     }
   }

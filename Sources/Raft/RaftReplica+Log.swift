@@ -12,7 +12,7 @@ extension RaftReplica {
     at now: Moment, into effects: inout [OrderingEffect]
   ) -> Outcome {
     if case .leader = self.role { return .rejected(.equivocation) }
-    guard entries.allSatisfy({ $0.cut.heads.count == self.configuration.count && $0.term <= self.view }) else {
+    guard entries.allSatisfy({ self.isInShape($0) && $0.term <= self.view }) else {
       return .rejected(.malformed)
     }
     self.follow(self.view, peer, at: now, into: &effects)
@@ -82,9 +82,13 @@ extension RaftReplica {
       self.commit(through: first, into: &effects)
     }
     for decision in decisions where decision.sequence == self.decided.next {
-      guard decision.cut.heads.count == self.configuration.count, decision.evidence == .majority else {
+      guard decision.cut.heads.count == self.configuration.laneCount, decision.evidence == .majority,
+        decision.configuration == self.configuration.number
+      else {
         return .rejected(.malformed)
       }
+      // What stands above the configuration's end is void.
+      if let closing, decision.sequence > closing { break }
       guard decision.sequence <= self.windowEnd else {
         self.wantsMore = true
         outcome = .ignored(.beyondWindow)
@@ -92,7 +96,8 @@ extension RaftReplica {
       }
       if self.log.term(at: decision.sequence) != decision.view {
         self.log.truncate(from: decision.sequence)
-        self.log.append(RaftEntry(term: decision.view, cut: decision.cut))
+        self.log.append(
+          RaftEntry(configuration: decision.configuration, term: decision.view, cut: decision.cut))
       }
       self.deliver(decision, into: &effects)
       self.refusedEnd = nil
@@ -115,6 +120,7 @@ extension RaftReplica {
 
   /// Hands entries through a place to execution.
   private mutating func commit(through sequence: SequenceNumber, into effects: inout [OrderingEffect]) {
+    let sequence = self.closing.map { min($0, sequence) } ?? sequence
     while self.decided < sequence, let entry = self.log[self.decided.next] {
       self.deliver(
         Decision(
@@ -157,7 +163,7 @@ extension RaftReplica {
     self.held = max(self.held, self.decided)
     while self.held < self.log.end, let entry = self.log[self.held.next] {
       let previous = self.held == self.decided ? self.decidedCut : self.log[self.held]?.cut ?? self.decidedCut
-      for lane in 0..<self.configuration.count {
+      for lane in 0..<self.configuration.laneCount {
         switch lanes.extent(lane: lane, from: previous.heads[lane], to: entry.cut.heads[lane]) {
         case .extends: continue
         case .contradicts: return
@@ -184,7 +190,7 @@ extension RaftReplica {
       return
     }
     self.commit(through: sequence, into: &effects)
-    for peer in 0..<self.configuration.count where peer != self.index && self.isNear(peer) {
+    for peer in self.configuration.voters where peer != self.index && self.isNear(peer) {
       self.replicate(to: peer, isHeartbeat: true, into: &effects)
     }
   }
@@ -192,14 +198,16 @@ extension RaftReplica {
   private mutating func propose(at now: Moment, lanes: some LaneReader, into effects: inout [OrderingEffect]) {
     let growth = CutGrowth(limits: self.limits, growthPerOpenCutMin: self.parameters.growthPerOpenCutMin)
     while case .leader(let leadership) = self.role, leadership.transfer == nil,
-      self.log.end.number < self.executed.number + self.limits.pipelineMax
+      self.log.end.number < self.executed.number + self.limits.pipelineMax,
+      self.closing.map({ self.log.end < $0 }) ?? true || planted(.configurationNotClosed)
     {
       let open = UInt64(self.openCount)
       let cut = growth.grow(
         self.log[self.log.end]?.cut ?? self.decidedCut, at: self.log.end.next, open: open,
         isDue: self.stateDeadline <= now.wall && open == 0, frozen: self.frozen, wall: now.wall, lanes: lanes)
       guard let cut else { return }
-      self.append(RaftEntry(term: self.view, cut: cut), into: &effects)
+      self.append(
+        RaftEntry(configuration: self.configuration.number, term: self.view, cut: cut), into: &effects)
     }
   }
 
@@ -207,11 +215,11 @@ extension RaftReplica {
   mutating func append(_ entry: RaftEntry, into effects: inout [OrderingEffect]) {
     self.log.append(entry)
     self.verified = self.log.end
-    for peer in 0..<self.configuration.count where peer != self.index && self.isNear(peer) {
+    for peer in self.configuration.voters where peer != self.index && self.isNear(peer) {
       self.replicate(to: peer, isHeartbeat: false, into: &effects)
     }
     if !planted(.raftEntryNotDurable) { effects.append(.persist(.entry(self.log.end, entry))) }
-    effects.append(.mark(RaftMark(term: self.view, end: self.log.end)))
+    effects.append(.mark(RaftMark(configuration: self.configuration.number, term: self.view, end: self.log.end)))
   }
 
   /// Whether what a follower lacks is in memory.
@@ -296,7 +304,7 @@ extension RaftReplica {
     if isDue { leadership.nextHeartbeat = now.tick + self.parameters.heartbeatInterval }
     self.role = .leader(leadership)
     guard isDue else { return .ignored(.idle) }
-    for peer in 0..<self.configuration.count where peer != self.index {
+    for peer in self.configuration.voters where peer != self.index {
       self.replicate(to: peer, isHeartbeat: true, into: &effects)
     }
     return .accepted

@@ -100,6 +100,10 @@ public struct RaftReplica: OrderingMachine, Hashable {
   /// When it stands for election, if it hears nothing.
   var electionAt: Tick?
   var stateDeadline: Timestamp = .never
+  /// The cut from which the configuration goes on.
+  let startCut: Cut
+  /// The configuration's last sequence number, once that is known: entries above are void.
+  var closing: SequenceNumber?
   var frozen: Set<Int> = []
 
   /// A member that goes on from what it had stored. Feed it `.timerFired` once to start.
@@ -107,7 +111,7 @@ public struct RaftReplica: OrderingMachine, Hashable {
     configuration: Configuration, limits: LedgerLimits, index: ReplicaIndex, parameters: Parameters, seed: UInt64,
     restoring state: OrderingState
   ) {
-    precondition(index >= 0 && index < configuration.count, "replica \(index) of \(configuration.count)")
+    precondition(configuration.isVoter(index), "replica \(index) does not vote")
     (self.configuration, self.limits) = (configuration, limits)
     (self.index, self.parameters) = (index, parameters)
     self.random = SeededGenerator(seed: seed)
@@ -116,22 +120,27 @@ public struct RaftReplica: OrderingMachine, Hashable {
     self.executed = state.lastDecision?.sequence ?? .zero
     self.verified = self.executed
     self.held = self.executed
-    let decisions = state.recentDecisions + [state.lastDecision].compactMap(\.self) + state.laterDecisions
-    let first = decisions.first.map { LogPosition(term: $0.view, sequence: $0.sequence) } ?? .zero
-    self.log = RaftLog(base: first.sequence.number == 1 ? .zero : first)
+    self.startCut = state.startCut ?? .genesis(lanes: configuration.laneCount)
+    self.closing = state.last
+    let decisions = (state.recentDecisions + [state.lastDecision].compactMap(\.self) + state.laterDecisions)
+      .filter { $0.configuration == configuration.number }
+    // Terms start anew with each configuration: what went before has none.
+    let start = LogPosition(term: View(0), sequence: configuration.start.previous)
+    let first = decisions.first.map { LogPosition(term: $0.view, sequence: $0.sequence) } ?? start
+    self.log = RaftLog(base: first.sequence == configuration.start ? start : first)
     self.restoreLog(decisions, state)
   }
 
   private mutating func restoreLog(_ decisions: [Decision], _ state: OrderingState) {
     for decision in decisions where decision.sequence == self.log.end.next {
-      self.log.append(RaftEntry(term: decision.view, cut: decision.cut))
+      self.log.append(RaftEntry(configuration: decision.configuration, term: decision.view, cut: decision.cut))
     }
     // Entries that were replaced may still stand above those that replaced them: their terms are lower.
     for stored in state.entries where stored.sequence > self.executed {
       let (sequence, entry) = (stored.sequence, stored.entry)
       if let decided = self.log[sequence], decided.term >= entry.term { continue }
       guard sequence <= self.log.end.next, entry.term >= self.log.term(at: sequence.previous) ?? View(0),
-        entry.cut.heads.count == self.configuration.count
+        self.isInShape(entry)
       else { break }
       self.log.truncate(from: sequence)
       self.log.append(entry)
@@ -145,7 +154,7 @@ public struct RaftReplica: OrderingMachine, Hashable {
     let outcome: Outcome
     switch input {
     case .raft(let message, let peer):
-      guard peer != self.index, peer >= 0, peer < self.configuration.count else { return .rejected(.malformed) }
+      guard peer != self.index, self.configuration.isVoter(peer) else { return .rejected(.malformed) }
       outcome = self.take(message, from: peer, at: now, lanes: lanes, into: &effects)
     case .leaderDecisions(let decisions, let peer):
       outcome = self.take(decisions, from: peer, at: now, into: &effects)
@@ -165,9 +174,13 @@ public struct RaftReplica: OrderingMachine, Hashable {
       self.askForMore(into: &effects)
     case .laneForked(let lane, _):
       outcome = self.frozen.insert(lane).inserted ? .accepted : .ignored(.duplicate)
+    case .closes(let last):
+      self.closing = last
+      outcome = .accepted
     case .timerFired: outcome = self.fireTimers(at: now, into: &effects)
     case .stepDownRequested: outcome = self.handOver(at: now, into: &effects)
-    case .message, .status: return .rejected(.otherEngine)
+    case .status: return .ignored(.idle)
+    case .message: return .rejected(.otherEngine)
     }
     self.advance(at: now, lanes: lanes, into: &effects)
     return outcome
@@ -191,7 +204,20 @@ public struct RaftReplica: OrderingMachine, Hashable {
   /// The last sequence number decided without a gap.
   public var decided: SequenceNumber { self.lastDecision?.sequence ?? .zero }
   /// The last decided cut.
-  public var decidedCut: Cut { self.lastDecision?.cut ?? .genesis(lanes: self.configuration.count) }
+  public var decidedCut: Cut {
+    guard self.decided >= self.configuration.start, let decision = self.lastDecision else { return self.startCut }
+    return decision.cut
+  }
+  /// Where it stands: for members of earlier configurations, and for those that only follow.
+  public var status: Status {
+    Status(
+      configuration: self.configuration.number, view: self.view, isChanging: false, viewChanges: ReplicaSet(),
+      decided: self.decided, slots: [])
+  }
+  /// Whether an entry belongs to this configuration and has a head for each of its lanes.
+  func isInShape(_ entry: RaftEntry) -> Bool {
+    entry.configuration == self.configuration.number && entry.cut.heads.count == self.configuration.laneCount
+  }
   /// How many entries are not decided.
   public var openCount: Int { Int(self.log.end.number - min(self.decided.number, self.log.end.number)) }
   /// Where its log ends.

@@ -7,6 +7,8 @@ public struct ExecutionContext: Sendable {
   public let network: Digest
   /// The members.
   public let configuration: Configuration
+  /// What validity depends on.
+  public let limits: LedgerLimits
   /// The sequence number of the cut.
   public let sequence: SequenceNumber
   /// The cut's time: the only clock that rules have.
@@ -16,8 +18,10 @@ public struct ExecutionContext: Sendable {
 
   /// A context of given parts.
   public init(
-    network: Digest, configuration: Configuration, sequence: SequenceNumber, time: Timestamp, leaf: UInt64
+    network: Digest, configuration: Configuration, limits: LedgerLimits, sequence: SequenceNumber, time: Timestamp,
+    leaf: UInt64
   ) {
+    self.limits = limits
     (self.network, self.configuration, self.sequence) = (network, configuration, sequence)
     (self.time, self.leaf) = (time, leaf)
   }

@@ -7,8 +7,8 @@ public enum StorageFailure: Error, Sendable, Hashable {
   case folder(path: String, reason: String)
   /// The files are no store, or were cut off or changed.
   case damaged(path: String, reason: String)
-  /// A newer version of the program wrote the store.
-  case newerFormat(found: UInt64, known: UInt64)
+  /// Another version of the program wrote the store.
+  case otherFormat(found: UInt64, known: UInt64)
   /// It belongs to another network or member.
   case foreign(path: String, found: String, expected: String)
   /// The disk, or the address space that the store may use, is full.
@@ -25,8 +25,8 @@ extension StorageFailure: CustomStringConvertible {
       "cannot use the folder \(path): \(reason); create it, or give its owner's rights to this user"
     case .damaged(let path, let reason):
       "the store in \(path) is damaged: \(reason); restore a backup, or start this member anew under a new key"
-    case .newerFormat(let found, let known):
-      "the store has format \(found), this program knows \(known); install the newer program"
+    case .otherFormat(let found, let known):
+      "the store has format \(found), this program knows \(known); install the program that wrote it"
     case .foreign(let path, let found, let expected):
       "the store in \(path) belongs to \(found), not to \(expected); give the right folder"
     case .full(let path, let reason):

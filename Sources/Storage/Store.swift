@@ -6,6 +6,7 @@ internal import Ordering
 public import Primitives
 internal import Rules
 internal import Signing
+internal import Synchronization
 internal import Wire
 
 /// Keys that sort as numbers do.
@@ -35,7 +36,7 @@ enum Key {
 /// A member's ledger on disk (ARCHITECTURE §4): one LMDB environment, one durable write a turn.
 public final class Store: @unchecked Sendable {
   /// The format that this program writes.
-  public static let format: UInt64 = 1
+  public static let format: UInt64 = 2
 
   struct Tables {
     let meta, blocks, prePrepares, prepared, decisions, executions, leaves, identifiers, state, tiles,
@@ -44,9 +45,10 @@ public final class Store: @unchecked Sendable {
 
   let environment: Environment
   let tables: Tables
-  let configuration: Configuration
-  private let limits: LedgerLimits
-  /// The random number that this store was given when it was made (LEDGER §8); a copy carries the same.
+  /// The lane of each member that there ever was, by its number.
+  private let lanes: Mutex<[MemberID: Int]>
+  let genesis: Genesis
+  /// The random number that this store was given when it was last opened (LEDGER §8); an older copy carries another.
   public let incarnation: Digest
   /// Whether it was made just now.
   public let isNew: Bool
@@ -57,7 +59,8 @@ public final class Store: @unchecked Sendable {
   public init(
     path: String, genesis: Genesis, member: MemberID, mapSizeMax: Int, fresh: Digest
   ) throws(StorageFailure) {
-    (self.configuration, self.limits) = (genesis.configuration, genesis.limits)
+    self.genesis = genesis
+    self.lanes = Mutex(Self.lanes(of: genesis.configuration))
     self.environment = try Environment(path: path, mapSizeMax: mapSizeMax)
     let opened = try self.environment.open([
       "meta", "blocks", "pre-prepares", "prepared", "decisions", "executions", "leaves", "identifiers", "state",
@@ -71,7 +74,7 @@ public final class Store: @unchecked Sendable {
     let identity = Array("member \(member.number) of network \(genesis.network)".utf8)
     if let format = snapshot.get(self.tables.meta, Key.format) {
       let found = Key.number(from: format)
-      guard found <= Self.format else { throw .newerFormat(found: found, known: Self.format) }
+      guard found == Self.format else { throw .otherFormat(found: found, known: Self.format) }
       let owner = snapshot.get(self.tables.meta, Key.identity) ?? []
       guard owner == identity else {
         throw .foreign(
@@ -93,6 +96,24 @@ public final class Store: @unchecked Sendable {
     }
   }
 
+  private static func lanes(of configuration: Configuration) -> [MemberID: Int] {
+    Dictionary(uniqueKeysWithValues: configuration.members.enumerated().map { ($0.element.id, $0.offset) })
+  }
+
+  /// Takes in the lanes of a later configuration: the blocks of its members can be stored from now on.
+  public func adopt(_ configuration: Configuration) {
+    let lanes = Self.lanes(of: configuration)
+    self.lanes.withLock { $0 = lanes }
+  }
+
+  /// Gives the store another number, durably: whatever copy was made before is told from it.
+  public func renew(_ incarnation: Digest) throws(StorageFailure) {
+    let meta = self.tables.meta
+    try self.environment.write { transaction throws(StorageFailure) in
+      try transaction.put(meta, Key.incarnation, incarnation.bytes)
+    }
+  }
+
   /// Bytes of the file that hold data, and bytes of the file.
   public var sizes: (used: Int, file: Int) { self.environment.sizes }
 
@@ -106,7 +127,7 @@ public final class Store: @unchecked Sendable {
   private func put(_ write: StoreWrite, _ transaction: borrowing WriteTransaction) throws(StorageFailure) {
     switch write {
     case .block(let block):
-      guard let lane = self.configuration.index(of: block.header.author) else { return }
+      guard let lane = self.lanes.withLock({ $0[block.header.author] }) else { return }
       try transaction.put(self.tables.blocks, Key.block(lane, block.head), block.encoded)
     case .ordering(let write): try self.put(write, transaction)
     case .execution(let write): try self.put(write, transaction)
@@ -128,8 +149,10 @@ public final class Store: @unchecked Sendable {
 
   private func put(_ write: OrderingWrite, _ transaction: borrowing WriteTransaction) throws(StorageFailure) {
     switch write {
-    case .view(let view, let isChanging):
-      try transaction.put(self.tables.meta, Key.view, Key.number(view.number) + [isChanging ? 1 : 0])
+    case .view(let configuration, let view, let isChanging):
+      try transaction.put(
+        self.tables.meta, Key.view,
+        Key.number(view.number) + [isChanging ? 1 : 0] + Key.number(UInt64(configuration.number)))
     case .prePrepare(let signed):
       try transaction.put(self.tables.prePrepares, Key.number(signed.content.sequence.number), signed.encoded)
     case .prepared(let certificate):
@@ -137,9 +160,11 @@ public final class Store: @unchecked Sendable {
     case .newView(let signed): try transaction.put(self.tables.meta, Key.newView, signed.encoded)
     case .decision(let decision):
       try transaction.put(self.tables.decisions, Key.number(decision.sequence.number), decision.encoded)
-    case .term(let term, let vote):
+    case .term(let configuration, let term, let vote):
       try transaction.put(
-        self.tables.meta, Key.term, Key.number(term.number) + (vote.map { Key.number(UInt64($0)) } ?? []))
+        self.tables.meta, Key.term,
+        Key.number(term.number) + Key.number(UInt64(configuration.number))
+          + (vote.map { Key.number(UInt64($0)) } ?? []))
     case .entry(let sequence, let entry):
       try transaction.put(self.tables.entries, Key.number(sequence.number), entry.encoded)
     }

@@ -39,33 +39,59 @@ public final class StoreReader {
 
   /// Everything that a node needs to go on.
   public func restore(limits: LedgerLimits) throws(StorageFailure) -> StoredNode {
-    var stored = StoredNode(lanes: self.store.configuration.count)
-    if let cut = try self.read(self.tables.meta, Key.cut, "the executed cut", as: Cut.self) { stored.cut = cut }
-    if let position = try self.read(self.tables.meta, Key.position, "the position", as: LedgerPosition.self) {
-      stored.position = position
+    let position = try self.read(self.tables.meta, Key.position, "the position", as: LedgerPosition.self)
+    let (configuration, next) = try self.configurations(at: position?.sequence ?? .zero)
+    self.store.adopt(next ?? configuration)
+    var stored = StoredNode(configuration)
+    if let cut = try self.read(self.tables.meta, Key.cut, "the executed cut", as: Cut.self) {
+      stored.cut = cut.among(lanes: configuration.laneCount)
     }
+    if let position { stored.position = position }
     stored.stable = try self.read(self.tables.meta, Key.stable, "the checkpoint", as: StableCheckpoint.self)
     stored.identifiers = try self.identifiers(limits: limits, now: stored.position.time)
     stored.openTiles = try self.openTiles(size: stored.position.log.size)
-    stored.ordering = try self.orderingState(at: stored.position.sequence, limits: limits)
-    for lane in 0..<self.store.configuration.count {
+    stored.ordering = try self.orderingState(configuration, at: stored.position.sequence, limits: limits)
+    stored.ordering.last = next?.start.previous
+    for lane in 0..<configuration.laneCount {
       let from = stored.cut.heads[lane].position.next
       stored.blocks += try self.blocks(lane: lane, from: from, through: LanePosition(.max >> 16), bytesMax: .max)
     }
     return stored
   }
 
+  /// The configuration that orders what follows on a sequence number, and the one after it where that is opened.
+  private func configurations(
+    at position: SequenceNumber
+  ) throws(StorageFailure) -> (current: Configuration, next: Configuration?) {
+    var values: [[UInt8]] = []
+    self.snapshot.scan(self.tables.state, from: StateKey.configurations) { key, value in
+      guard key.starts(with: StateKey.configurations) else { return false }
+      values.append(value)
+      return true
+    }
+    var current = self.store.genesis.configuration
+    for value in values {
+      let record: ConfigurationRecord = try self.decode(value, "a configuration")
+      guard record.configuration.start <= position.next else { return (current, record.configuration) }
+      current = record.configuration
+    }
+    return (current, nil)
+  }
+
   private func orderingState(
-    at position: SequenceNumber, limits: LedgerLimits
+    _ configuration: Configuration, at position: SequenceNumber, limits: LedgerLimits
   ) throws(StorageFailure) -> OrderingState {
     var state = OrderingState()
-    if let view = self.snapshot.get(self.tables.meta, Key.view), view.count == 9 {
+    var viewOf = ConfigurationNumber(0)
+    if let view = self.snapshot.get(self.tables.meta, Key.view), view.count == 17 {
       state.view = View(Key.number(from: view[..<8]))
       state.isChanging = view[8] == 1
+      viewOf = ConfigurationNumber(UInt32(truncatingIfNeeded: Key.number(from: view[9...])))
     }
-    if let term = self.snapshot.get(self.tables.meta, Key.term), term.count >= 8 {
+    if let term = self.snapshot.get(self.tables.meta, Key.term), term.count >= 16 {
       state.view = View(Key.number(from: term[..<8]))
-      state.vote = term.count == 16 ? Int(clamping: Key.number(from: term[8...])) : nil
+      viewOf = ConfigurationNumber(UInt32(truncatingIfNeeded: Key.number(from: term[8..<16])))
+      state.vote = term.count == 24 ? Int(clamping: Key.number(from: term[16...])) : nil
     }
     state.newView = try self.read(self.tables.meta, Key.newView, "the new view", as: Signed<NewView>.self)
     let first = position.number - min(position.number, 2 * limits.pipelineMax)
@@ -85,6 +111,9 @@ public final class StoreReader {
     for (sequence, bytes) in entries {
       state.entries.append(StoredEntry(sequence, try self.decode(bytes, "an entry of the Raft log")))
     }
+    let before = try self.decisions(from: configuration.start.previous, countMax: 1)
+    state.keep(
+      only: configuration, viewOf: viewOf, start: before.first { $0.sequence == configuration.start.previous })
     return state
   }
 

@@ -52,7 +52,7 @@ public struct EventKind: Sendable, Hashable {
     .nodeStarted, .nodeStopping, .nodeFailed, .peerConnected, .peerDisconnected, .peerRefused, .peerFaulted,
     .dialFailed, .viewChangeStarted, .viewEntered, .equivocation, .laneForked, .diverged, .progress,
     .checkpointStable, .unheard, .executionFailed, .keyUsed, .logDropped, .recordSealed, .keyReleased,
-    .releaseRefused, .crashFaultOnly, .custodyReady, .vaultFailed, .vaultRepaired,
+    .releaseRefused, .crashFaultOnly, .custodyReady, .vaultFailed, .vaultRepaired, .configured, .observing,
   ].sorted { $0.name < $1.name }
 
   /// The node runs.
@@ -157,6 +157,17 @@ public struct EventKind: Sendable, Hashable {
   public static let releaseRefused = EventKind(
     "custody.refused", .info, "a release was refused", meaning: "The ledger holds no open grant for it.",
     fields: ["reason", "hospital"])
+  /// The members changed.
+  public static let configured = EventKind(
+    "members.changed", .audit, "another configuration of members is in force",
+    meaning: "A change that a quorum's registrars approved has begun; views start anew.",
+    remedy: "Compare with consilium member list, and tell those who verify the ledger from outside.",
+    fields: ["configuration", "members", "votes"])
+  /// The node does not vote.
+  public static let observing = EventKind(
+    "node.observing", .warn, "the node follows the ledger and does not vote",
+    meaning: "Its key is no member's: the hospital has not joined yet, has left, or goes on under a new key soon.",
+    remedy: "If it should vote, have its member.json approved (consilium member propose).", fields: ["key"])
   /// A custody key is in use.
   public static let custodyReady = EventKind(
     "custody.ready", .audit, "the consortium's custody key is in use",

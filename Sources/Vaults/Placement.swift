@@ -5,21 +5,21 @@ internal import Signing
 /// Which members' vaults keep a record: the same everywhere, and different for each record, so that every vault gets
 /// its part (rendezvous hashing, Thaler & Ravishankar 1998).
 public struct Placement: Sendable, Hashable {
-  /// n.
-  public let memberCount: Int
+  /// The members that have vaults.
+  public let members: [ReplicaIndex]
   /// How many vaults keep a record, its hospital's among them: f + 2, so that it survives f members and a vault besides
   /// (RECORDS R8); all of them where there are fewer.
   public let copies: Int
 
   /// The placement among the members of a configuration.
   public init(_ configuration: Configuration) {
-    self.memberCount = configuration.count
-    self.copies = min(configuration.count, configuration.faultyMax + 2)
+    self.members = configuration.voters
+    self.copies = min(configuration.voterCount, configuration.faultyMax + 2)
   }
 
   /// All members but the record's hospital, those that should keep a copy first.
   public func order(of record: Digest, from hospital: ReplicaIndex) -> [ReplicaIndex] {
-    let ranked = (0..<self.memberCount).filter { $0 != hospital }.map { member in
+    let ranked = self.members.filter { $0 != hospital }.map { member in
       (member: member, weight: Hash.blake2b("consilium/placement/v1", record.bytes, [UInt8(member)]).prefix64)
     }
     return ranked.sorted { ($0.weight, $0.member) < ($1.weight, $1.member) }.map(\.member)

@@ -1,6 +1,7 @@
 internal import NIOHTTP1
 internal import ArgumentParser
 internal import Foundation
+internal import Gateway
 internal import HealthRecords
 internal import Ledger
 internal import Merkle
@@ -110,10 +111,13 @@ struct Audit: AsyncParsableCommand {
     func run() async throws {
       try await reporting {
         let (client, genesis) = (try self.node.client(), try self.node.readGenesis())
-        var last = try self.lastSeen(genesis)
+        var chain = ConfigurationChain(genesis)
+        try await self.extend(&chain, client)
+        var last = try self.lastSeen(chain)
         while true {
           let note = String(decoding: try await client.send(.GET, "/checkpoint"), as: UTF8.self)
-          let current = try self.check(note, genesis)
+          try await self.extend(&chain, client)
+          let current = try self.check(note, chain)
           if let last, last.body != current.body { try await self.compare(last, current, note, client) }
           if last?.body != current.body {
             try Files.write(self.state, Array(note.utf8))
@@ -127,14 +131,27 @@ struct Audit: AsyncParsableCommand {
       }
     }
 
-    private func lastSeen(_ genesis: Genesis) throws -> StableCheckpoint? {
-      guard FileManager.default.fileExists(atPath: self.state) else { return nil }
-      return try self.check(String(decoding: try Files.read(self.state), as: UTF8.self), genesis)
+    /// Follows the members from one configuration to the next; each change is proved by the one before.
+    private func extend(_ chain: inout ConfigurationChain, _ client: NodeClient) async throws {
+      let views: [ProofView] = try await client.get("/v1/configurations")
+      guard views.count >= chain.configurations.count else { return }
+      do throws(ProofFault) { try chain.extend(by: views.compactMap(\.proof)) } catch {
+        throw Failure(
+          "ALARM: a change of members does not hold", why: "\(error)", remedy: "keep it and ask the members",
+          status: ExitStatus.refused)
+      }
+      let last = chain.last
+      Console.line("\(Drafts.now)  configuration \(last.number.number): \(last.voterCount) members vote")
     }
 
-    private func check(_ note: String, _ genesis: Genesis) throws -> StableCheckpoint {
+    private func lastSeen(_ chain: ConfigurationChain) throws -> StableCheckpoint? {
+      guard FileManager.default.fileExists(atPath: self.state) else { return nil }
+      return try self.check(String(decoding: try Files.read(self.state), as: UTF8.self), chain)
+    }
+
+    private func check(_ note: String, _ chain: ConfigurationChain) throws -> StableCheckpoint {
       do throws(ProofFault) {
-        return try StableCheckpoint(note: note, network: genesis.network, in: genesis.configuration)
+        return try StableCheckpoint(note: note, by: chain)
       } catch {
         throw Failure(
           "ALARM: a tree head does not hold", why: "\(error)", remedy: "keep it and ask the members",

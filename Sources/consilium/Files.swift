@@ -1,5 +1,6 @@
 internal import Wire
 internal import Foundation
+internal import Gateway
 internal import Messages
 internal import Primitives
 internal import Signing
@@ -32,6 +33,25 @@ enum Files {
     guard made else {
       throw Failure(
         "cannot write \(path)", why: "the system refused", remedy: "check the folder's permissions and the disk",
+        status: ExitStatus.failedIO)
+    }
+  }
+
+  /// Puts a file in place of another, durably and as a whole: after a crash it is the old one or the new one.
+  static func replace(_ path: String, _ bytes: some Sequence<UInt8>, mode: Int) throws {
+    let fresh = path + ".new"
+    try self.write(fresh, bytes, mode: mode)
+    do {
+      let file = try FileHandle(forUpdating: URL(filePath: fresh))
+      try file.synchronize()
+      try file.close()
+    } catch {
+      throw Failure(
+        "cannot write \(fresh)", why: "\(error)", remedy: "check the disk", status: ExitStatus.failedIO)
+    }
+    guard unsafe rename(fresh, path) == 0 else {
+      throw Failure(
+        "cannot write \(path)", why: "the system refused", remedy: "check the folder's permissions",
         status: ExitStatus.failedIO)
     }
   }
@@ -76,6 +96,15 @@ struct MemberFile: Codable {
     (self.registrarKey, self.sealingKey) = (member.registrarKey.description, member.sealingKey.description)
     self.addresses = member.addresses
   }
+
+  init(_ view: MemberView) {
+    (self.number, self.name, self.key, self.checkpointKey) = (view.number, view.name, view.key, view.checkpointKey)
+    (self.registrarKey, self.sealingKey) = (view.registrarKey, view.sealingKey)
+    self.addresses = view.addresses
+  }
+
+  /// The member; nil where something is malformed.
+  var member: Member? { try? self.member(in: "") }
 
   func member(in path: String) throws -> Member {
     func bad(_ field: String) -> Failure {

@@ -20,7 +20,8 @@ struct Consilium: AsyncParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Init.self, Keys.self, GenesisCommand.self, NodeCommand.self, Devnet.self, Status.self, Peers.self, Account.self,
+      Init.self, Keys.self, GenesisCommand.self, NodeCommand.self, Devnet.self, Status.self, Peers.self,
+      MemberCommand.self, Account.self,
       Record.self, Consent.self, Access.self, Audit.self, Verify.self, LogCommand.self, Explain.self, Bench.self,
     ])
 }

@@ -101,6 +101,12 @@ struct NodeClient: Sendable {
     try await self.post("/v1/transactions", transaction.encoded)
   }
 
+  /// The members as the node has them.
+  func configuration() async throws -> Configuration {
+    let view: MembershipView = try await self.get("/v1/members")
+    return try view.configuration { Failure("the node's answer is not understood", why: $0, remedy: "report this") }
+  }
+
   /// The consortium's custody key; nil before there is one.
   func custody() async throws -> CustodyKey? {
     do { return try CustodyKey.decode(try await self.send(.GET, "/v1/custody")) } catch let failure as Failure {
@@ -153,4 +159,23 @@ func parseDigest(_ text: String, _ what: String) throws -> Digest {
       "\(what) \"\(text)\" is no identifier", why: "64 hexadecimal digits are expected", remedy: "copy it whole")
   }
   return digest
+}
+
+extension MembershipView {
+  /// The configuration that it describes.
+  func configuration(orElse fail: (String) -> Failure) throws -> Configuration {
+    var retired = ReplicaSet()
+    var members: [Member] = []
+    for (index, view) in self.members.enumerated() {
+      guard let member = MemberFile(view).member else { throw fail("member \(view.number) is malformed") }
+      members.append(member)
+      if !view.votes { retired.insert(index) }
+    }
+    guard self.voters > 0, self.voters == members.count - retired.count, members.count <= ReplicaSet.countMax,
+      let engine = OrderingEngine(name: self.engine)
+    else { throw fail("its members do not fit together") }
+    return Configuration(
+      number: ConfigurationNumber(self.configuration), engine: engine, start: SequenceNumber(max(1, self.start)),
+      members: members, retired: retired)
+  }
 }

@@ -17,6 +17,8 @@ internal import TOMLKit
 /// A node's configuration file.
 struct NodeConfig {
   var genesis = "genesis.json"
+  var description = "member.json"
+  var observers: Set<PublicKey> = []
   var member: UInt32 = 0
   var keys = "node.key"
   var data = "data"
@@ -33,8 +35,8 @@ struct NodeConfig {
   var workers = 4
 
   static let keys = [
-    "api", "data", "fhir_port", "genesis", "keys", "listen", "log_file", "log_format", "log_level", "map_size_max_gib",
-    "member", "passphrase_file", "portal_host", "portal_port", "workers",
+    "api", "data", "description", "fhir_port", "genesis", "keys", "listen", "log_file", "log_format", "log_level", "map_size_max_gib",
+    "member", "observers", "passphrase_file", "portal_host", "portal_port", "workers",
   ]
 
   static func template(member: UInt32, listen: String, passphraseFile: String?) -> String {
@@ -45,6 +47,11 @@ struct NodeConfig {
     genesis = "genesis.json"
     # Which member this is.
     member = \(member)
+    # The member's public description, as consilium init made it.
+    description = "member.json"
+    # Who may follow the ledger without being a member: member keys, apart by spaces. Whoever is about to join need not
+    # be named.
+    # observers = ""
     # The member's encrypted keys, and the file with their passphrase (0600); without it the node asks.
     keys = "node.key"
     \(passphraseFile.map { "passphrase_file = \"\($0)\"" } ?? "# passphrase_file = \"passphrase\"")
@@ -112,6 +119,13 @@ struct NodeConfig {
       return value
     }
     self.genesis = resolve(values["genesis"] ?? self.genesis)
+    self.description = resolve(values["description"] ?? self.description)
+    for text in (values["observers"] ?? "").split(separator: " ") {
+      guard let key = Hex.decode(String(text)).flatMap({ PublicKey($0) }) else {
+        throw bad("observers", "\"\(text)\" is no key of 64 hexadecimal digits")
+      }
+      self.observers.insert(key)
+    }
     self.keys = resolve(values["keys"] ?? self.keys)
     self.data = resolve(values["data"] ?? self.data)
     self.api = resolve(values["api"] ?? self.api)
@@ -195,12 +209,6 @@ struct NodeCommand: AsyncParsableCommand {
   private func serve() async throws {
     let config = try NodeConfig(path: self.config, overrides: self.overrides)
     let genesis = try GenesisFile.read(config.genesis)
-    guard let index = genesis.configuration.index(of: MemberID(config.member)) else {
-      throw Failure(
-        "there is no member \(config.member)", why: "the genesis names others",
-        remedy: "check member in \(self.config)",
-        status: ExitStatus.configuration)
-    }
     guard let listen = PeerAddress(config.listen), listen.kind != .dns4 else {
       throw Failure(
         "cannot listen on \"\(config.listen)\"", why: "it is not of the form /ip4/ADDRESS/tcp/PORT",
@@ -210,11 +218,7 @@ struct NodeCommand: AsyncParsableCommand {
     signal(SIGXFSZ, SIG_IGN)  // A file-size limit then reads as a full disk, which has its own way to end.
     let passphrase = try config.passphraseFile.map { try PassphraseOptions.read($0) } ?? self.passphrase.read()
     let keys = try KeyFile.member(config.keys, passphrase: passphrase)
-    guard keys.publicKey == genesis.members[index].key else {
-      throw Failure(
-        "\(config.keys) is not member \(config.member)'s", why: "the genesis names another key",
-        remedy: "give that member's keys", status: ExitStatus.configuration)
-    }
+    let member = try self.member(config, genesis, key: keys.publicKey)
     let log = Log(
       node: "m\(config.member)", level: config.logLevel, format: config.logFormat, path: config.logFile)
     log.emit(.keyUsed, ["purpose": "member"])
@@ -224,9 +228,10 @@ struct NodeCommand: AsyncParsableCommand {
     let loop = EventLoop(workers: config.workers)
     loop.start()
     let host = NodeHost(
-      loop: loop, genesis: genesis, member: genesis.members[index], store: store, vault: vault, log: log)
+      loop: loop, genesis: genesis, member: member, store: store, vault: vault, log: log)
     let signals = Self.handleSignals(host, log)
-    let settings = NodeSettings(genesis: genesis, index: index, listen: (listen.host, listen.port))
+    var settings = NodeSettings(genesis: genesis, member: member, listen: (listen.host, listen.port))
+    settings.observers = config.observers
     do {
       try await host.start(settings: settings, keys: keys) { failure in
         Console.error("consilium: \(failure)")
@@ -253,6 +258,26 @@ struct NodeCommand: AsyncParsableCommand {
       group.cancelAll()
     }
     withExtendedLifetime(signals) {}
+  }
+
+  /// The hospital that runs the node: as the genesis names it, or as its own description does where it joined later or
+  /// goes on under new keys.
+  private func member(_ config: NodeConfig, _ genesis: Genesis, key: PublicKey) throws -> Member {
+    let id = MemberID(config.member)
+    if let member = genesis.members.first(where: { $0.id == id }), member.key == key { return member }
+    func foreign(_ why: String) -> Failure {
+      Failure(
+        "\(config.keys) is not member \(config.member)'s", why: why,
+        remedy: "give that member's keys; if it joins or goes on under new ones, give its member.json as description",
+        status: ExitStatus.configuration)
+    }
+    guard FileManager.default.fileExists(atPath: config.description) else {
+      throw foreign("the genesis names another key, and there is no \(config.description)")
+    }
+    let member = try Files.readJSON(config.description, as: MemberFile.self, "member's description")
+      .member(in: config.description)
+    guard member.id == id, member.key == key else { throw foreign("\(config.description) names another") }
+    return member
   }
 
   private static func serve(_ portal: PortalServer, _ log: Log) async throws {
@@ -295,7 +320,8 @@ struct NodeCommand: AsyncParsableCommand {
   private func open(_ config: NodeConfig, _ genesis: Genesis, _ log: Log) throws -> (Store, Vault) {
     let seal = config.keys + ".seal"
     do {
-      let known = try? String(decoding: Files.read(seal, max: 256), as: UTF8.self)
+      let known = (try? String(decoding: Files.read(seal, max: 256), as: UTF8.self))?.split(separator: "\n").map(
+        String.init)
       let isNew = !FileManager.default.fileExists(atPath: config.data + "/ledger/data.mdb")
       if known != nil, isNew {
         throw Failure(
@@ -306,13 +332,18 @@ struct NodeCommand: AsyncParsableCommand {
       let store = try Store(
         path: config.data + "/ledger", genesis: genesis, member: MemberID(config.member),
         mapSizeMax: config.mapSizeMax, fresh: Hash.sha256(SecureRandom.bytes(32)))
-      if let known, known != store.incarnation.description {
+      if let known, !known.contains(store.incarnation.description) {
         throw Failure(
           "the store in \(config.data) is a copy", why: "it is older than the votes that this key has cast",
           remedy: "bring the original back; if it is lost, join again under a new key", status: ExitStatus.configuration
         )
       }
-      if known == nil { try Files.write(seal, Array(store.incarnation.description.utf8), mode: 0o600) }
+      // ⚑ Each start gives the store another number: a copy from before it has an older one, and is told by it. Both
+      // stand in the seal until the store has the new one, whenever this is interrupted.
+      let next = Hash.sha256(SecureRandom.bytes(32))
+      try Files.replace(seal, Array("\(store.incarnation)\n\(next)\n".utf8), mode: 0o600)
+      try store.renew(next)
+      try Files.replace(seal, Array("\(next)\n".utf8), mode: 0o600)
       return (store, try Vault(path: config.data + "/vault", mapSizeMax: config.mapSizeMax))
     } catch let failure as StorageFailure {
       log.emit(.nodeFailed, ["reason": .text("\(failure)")])

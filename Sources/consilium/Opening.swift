@@ -66,7 +66,7 @@ struct Opening {
       generation: custody.generation)
     return Combination(
       capsule, of: custody, label: self.anchor.label(network: self.genesis.network, custody: custody),
-      context: context, members: self.genesis.configuration.members.map(\.key))
+      context: context, members: try await self.client.configuration().members.map(\.key))
   }
 
   /// A share that is wrong convicts its author; the others go on without it.
@@ -77,7 +77,7 @@ struct Opening {
       let share = try? ReleasedShare.decode(bytes), share.member == box.member
     else { return }
     guard combination.take(share) == .wrong else { return }
-    let member = self.genesis.configuration.members[share.member]
+    let member = try await self.client.configuration().members[share.member]
     Console.error("Hospital \(member.id.number), \(member.name), signed a wrong share; the proof goes onto the ledger.")
     let question = ReleaseQuestion(request: try parseDigest(self.request, "request"), record: self.anchor.record)
     try await self.accuse(ShareAccusation(question: question, capsule: sealed.capsule, share: share))

@@ -179,16 +179,17 @@ enum DocumentCheck {
         "not authentic", why: why, remedy: "ask the hospital that gave it for the document and its proof again",
         status: ExitStatus.refused)
     }
-    guard let entry = Base64.decode(view.entry), let salt = view.salt.flatMap({ Hex.decode($0) }),
-      salt.count == HashLock.saltLengthBytes
+    let links = (view.configurations ?? []).compactMap(\.proof)
+    guard let proof = view.proof, links.count == view.configurations?.count ?? 0,
+      let salt = view.salt.flatMap({ Hex.decode($0) }), salt.count == HashLock.saltLengthBytes
     else { throw bad("the proof is malformed") }
-    let path = view.path.compactMap { Hex.decode($0).flatMap { Digest($0) } }
-    guard path.count == view.path.count else { throw bad("the proof's path is malformed") }
-    let proof = LogProof(leaf: view.leaf, entry: entry, path: path, checkpoint: view.checkpoint)
+    var chain = ConfigurationChain(genesis)
     let verified: (entry: LogEntry, checkpoint: StableCheckpoint)
     do throws(ProofFault) {
-      verified = try proof.verify(network: genesis.network, in: genesis.configuration)
+      try chain.extend(by: links)
+      verified = try proof.verify(by: chain)
     } catch { throw bad("\(error)") }
+    let members = chain[verified.checkpoint.body.configuration]?.voterCount ?? 0
     guard verified.entry.outcome == .applied, verified.entry.transaction.kind == TransactionKind.anchorRecord.rawValue,
       let anchor = try? RecordAnchor.decode(verified.entry.transaction.payload)
     else { throw bad("the log entry anchors no record") }
@@ -204,7 +205,7 @@ enum DocumentCheck {
       "record": "\(anchor.record)", "hash-lock": "\(anchor.hashLock)", "anchored": "\(verified.entry.time)",
       "hospital": "\(verified.entry.transaction.hospital.number)", "leaf": "\(view.leaf) of \(body.size)",
       "log root": "\(body.root)",
-      "signed by": "\(verified.checkpoint.cosignatures.count) of \(genesis.members.count) members",
+      "signed by": "\(verified.checkpoint.cosignatures.count) of \(members) members",
     ]
   }
 }
@@ -215,7 +216,7 @@ enum Authoring {
     _ resources: [FHIRResource], of patient: Digest, by writer: Patient, supersedes: Digest?
   ) async throws -> [SealedView] {
     let account: AccountView = try await writer.client.get("/v1/accounts/\(patient)")
-    let member = writer.genesis.members.first { $0.id == writer.hospital }
+    let member = try await writer.client.configuration().members.first { $0.id == writer.hospital }
     guard let member, let sealing = Hex.decode(account.sealingKey).flatMap({ Digest($0) }) else {
       throw Failure("cannot seal", why: "the account has no sealing key", remedy: "check the patient's account")
     }

@@ -52,7 +52,8 @@ struct World {
     }
     self.last = transaction.identifier(network: self.network)
     let context = ExecutionContext(
-      network: self.network, configuration: self.configuration, sequence: SequenceNumber(self.leaf + 1),
+      network: self.network, configuration: self.configuration, limits: LedgerLimits(),
+      sequence: SequenceNumber(self.leaf + 1),
       time: self.time, leaf: self.leaf)
     var editor = StateEditor(reader: self.state)
     let outcome = self.rules.execute(transaction, identifier: self.last, in: context, state: &editor)

@@ -28,7 +28,7 @@ struct ViewChangeTests {
     bench.wait(2100)
     bench.give(.timerFired)
     #expect(bench.castViewChanges == [1])
-    let persisted = bench.effects.firstIndex(of: .persist(.view(View(1), isChanging: true)))
+    let persisted = bench.effects.firstIndex(of: .persist(.view(ConfigurationNumber(0), View(1), isChanging: true)))
     let cast = bench.effects.firstIndex { if case .cast(.viewChange) = $0 { true } else { false } }
     #expect((persisted ?? 9) < (cast ?? 0))
   }

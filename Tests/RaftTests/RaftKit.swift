@@ -88,7 +88,9 @@ struct RaftBench {
   /// An entry of a term whose cut has lane 0 at a position.
   static func entry(_ term: UInt64, _ position: UInt64, lanes: Int) -> RaftEntry {
     let heads = [NumberedLanes.head(0, position)] + Array(repeating: LaneHead.empty, count: lanes - 1)
-    return RaftEntry(term: View(term), cut: Cut(heads: heads, time: Timestamp(milliseconds: 1000 + position)))
+    return RaftEntry(
+      configuration: ConfigurationNumber(0), term: View(term),
+      cut: Cut(heads: heads, time: Timestamp(milliseconds: 1000 + position)))
   }
 
   static func start(_ index: Int, _ stored: OrderingState, _ configuration: Configuration) -> RaftReplica {
@@ -130,7 +132,7 @@ struct RaftBench {
 
   private mutating func store(_ write: OrderingWrite, at index: Int) {
     switch write {
-    case .term(let term, let vote):
+    case .term(_, let term, let vote):
       (self.members[index].stored.view, self.members[index].stored.vote) = (term, vote)
     case .entry(let sequence, let entry):
       self.members[index].stored.entries.removeAll { $0.sequence == sequence }

@@ -20,12 +20,12 @@ struct ExecutionTests {
   func sentBeforeDurable() {
     var gate = DurabilityGate<Int>()
     #expect(gate.pass(1) == 1)
-    gate.persist(.ordering(.view(View(1), isChanging: true)))
+    gate.persist(.ordering(.view(ConfigurationNumber(0), View(1), isChanging: true)))
     #expect(gate.pass(2) == nil)
     guard let first = gate.takeBatch() else { Issue.record("no batch"); return }
     // The next turn emits a send and no write while the sync runs.
     #expect(gate.pass(3) == nil)
-    gate.persist(.ordering(.view(View(2), isChanging: true)))
+    gate.persist(.ordering(.view(ConfigurationNumber(0), View(2), isChanging: true)))
     #expect(gate.pass(4) == nil)
     #expect(gate.takeBatch() == nil, "one batch at a time")
     #expect(gate.settle(first.number) == [2, 3])

@@ -74,6 +74,28 @@ enum Samples {
       configuration: ConfigurationNumber(0))
     return Cosignature(body, signer: 1, seconds: 1_750_000_000, key: self.key)
   }
+  static var member: Member {
+    Member(
+      id: MemberID(5), name: "St. Mary", key: self.key.publicKey, checkpointKey: self.key.publicKey,
+      registrarKey: self.key.publicKey, sealingKey: Hash.sha256([7]), addresses: ["/ip4/10.0.0.5/tcp/4001"])
+  }
+  static var approvedChange: ApprovedChange {
+    let change = MembershipChange(
+      configuration: ConfigurationNumber(2), action: .add(self.member), validUntil: Timestamp(milliseconds: 9000))
+    let signature = self.key.sign(change.signedBytes(network: self.network))
+    return ApprovedChange(change, approvals: [VoteSignature(signer: 1, signature: signature)])
+  }
+  static var configurationRecord: ConfigurationRecord {
+    var retired = ReplicaSet()
+    retired.insert(7)
+    let configuration = Configuration(
+      number: ConfigurationNumber(3), engine: .raft, start: SequenceNumber(12), members: [self.member], retired: retired)
+    let body = CheckpointBody(
+      network: self.network, size: 5, root: Hash.sha256([5]), sequence: SequenceNumber(4),
+      stateDigest: Hash.sha256([6]), configuration: ConfigurationNumber(2))
+    return ConfigurationRecord(
+      configuration, leaf: 4, checkpoint: StableCheckpoint(body: body, cosignatures: [self.cosignature]))
+  }
   static var consent: ConsentGrant {
     ConsentGrant(
       patient: Hash.sha256([1]), isDenial: false, grantee: .role(7, at: MemberID(3)), scope: .categories(5),
@@ -95,24 +117,28 @@ enum Samples {
         .iHave(.evidence, [Hash.sha256([1])]), .iWant([Hash.sha256([2])]), .iDontWant([]),
       ])
     ),
-    ("links", .links(ReplicaSet())), ("announcements", .announcements([LaneAnnouncement(lane: 1, head: block.head)])),
+    ("links", .links(ReplicaSet())), (
+      "announcements", .announcements(ConfigurationNumber(2), [LaneAnnouncement(lane: 1, head: block.head)])
+    ),
     ("block-request", .blockRequest(BlockRequest(lane: 1, above: .zero, head: block.head))),
     ("blocks", .blocks([block])), ("decisions", .decisions([decision])), ("question", .question(7, [1, 2])),
     ("answer", .answer(7, [])),
-    ("pre-vote-request", .raft(.preVoteRequest(term: View(4), last: position))),
-    ("pre-vote", .raft(.preVote(term: View(3), isGranted: true))),
-    ("vote-request", .raft(.voteRequest(term: View(4), last: position, isTransfer: true))),
-    ("vote", .raft(.vote(term: View(4), isGranted: false))),
+    ("pre-vote-request", .raft(ConfigurationNumber(2), .preVoteRequest(term: View(4), last: position))),
+    ("pre-vote", .raft(ConfigurationNumber(2), .preVote(term: View(3), isGranted: true))),
+    ("vote-request", .raft(ConfigurationNumber(2), .voteRequest(term: View(4), last: position, isTransfer: true))),
+    ("vote", .raft(ConfigurationNumber(2), .vote(term: View(4), isGranted: false))),
     (
       "append",
       .raft(
+        ConfigurationNumber(2),
         .append(
-          term: View(4), previous: position, entries: [RaftEntry(term: View(4), cut: cut)],
+          term: View(4), previous: position,
+          entries: [RaftEntry(configuration: ConfigurationNumber(2), term: View(4), cut: cut)],
           committed: SequenceNumber(8)))
     ),
-    ("appended", .raft(.appended(term: View(4), match: SequenceNumber(9)))),
-    ("refused", .raft(.refused(term: View(5), end: SequenceNumber(7)))),
-    ("timeout-now", .raft(.timeoutNow(term: View(4)))),
+    ("appended", .raft(ConfigurationNumber(2), .appended(term: View(4), match: SequenceNumber(9)))),
+    ("refused", .raft(ConfigurationNumber(2), .refused(term: View(5), end: SequenceNumber(7)))),
+    ("timeout-now", .raft(ConfigurationNumber(2), .timeoutNow(term: View(4)))),
     (
       "raft-decisions",
       .decisions([
@@ -132,6 +158,8 @@ struct CodecTests {
     let path = folder.appending(path: "Vectors/golden/messages.txt")
     var values = Samples.messages.map { ($0.0, $0.1.encoded) }
     values += [
+      ("approved-change", Samples.approvedChange.encoded),
+      ("configuration-record", Samples.configurationRecord.encoded),
       ("transaction", Samples.transaction.encoded), ("signed-transaction", Samples.signedTransaction.encoded),
       ("consent", Samples.consent.encoded), ("sealed-record", Samples.sealed.encoded),
       ("limits", LedgerLimits().encoded),

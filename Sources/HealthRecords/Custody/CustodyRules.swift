@@ -170,7 +170,7 @@ struct CustodyState {
     let attempt = generation.attempt
     generation.expire(self.quorums, nextDeadline: self.nextDeadline)
     if generation.attempt != attempt {
-      for dealer in 0..<self.execution.configuration.count {
+      for dealer in 0..<self.execution.configuration.laneCount {
         state.set(StateKey.dealing(attempt: attempt, dealer: dealer), nil)
       }
     }
@@ -181,6 +181,6 @@ struct CustodyState {
 extension CustodyQuorums {
   /// The quorums of a configuration.
   public init(_ configuration: Configuration) {
-    self.init(count: configuration.count, faultyMax: configuration.faultyMax, quorum: configuration.quorum)
+    self.init(count: configuration.voterCount, faultyMax: configuration.faultyMax, quorum: configuration.quorum)
   }
 }

@@ -26,7 +26,8 @@ extension RuleContext {
     let proposal = Hash.blake2b("consilium/third-party/v1", registration.encoded)
     let own = StateKey.approval(proposal, by: self.hospital)
     guard state.value(own) == nil else { throw Refusal.alreadyApproved }
-    let members = self.execution.configuration.members
+    let configuration = self.execution.configuration
+    let members = configuration.voters.map { configuration.members[$0] }
     let approvals = members.count { state.value(StateKey.approval(proposal, by: $0.id)) != nil }
     state.set(own, [1])
     guard approvals + 1 == self.execution.configuration.quorum else { return }

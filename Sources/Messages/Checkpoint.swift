@@ -1,4 +1,3 @@
-public import Messages
 public import Primitives
 public import Signing
 public import Wire
@@ -92,7 +91,7 @@ public struct Cosignature: Sendable, Hashable {
   }
 
   /// Signatures that were read from a note; `isAuthentic` judges them.
-  init(
+  public init(
     signer: ReplicaIndex, sequence: SequenceNumber, body: Digest, seconds: UInt64, note: Signature,
     cosignature: Signature
   ) {
@@ -111,7 +110,7 @@ public struct Cosignature: Sendable, Hashable {
 
   /// Whether both signatures are the signer's over `body`.
   public func isAuthentic(for body: CheckpointBody, in configuration: Configuration) -> Bool {
-    guard self.signer < configuration.count, self.body == Self.digest(of: body) else { return false }
+    guard configuration.isVoter(self.signer), self.body == Self.digest(of: body) else { return false }
     let key = configuration.members[self.signer].checkpointKey
     return key.verifies(self.cosignature, of: Self.cosigned(body, self.seconds))
       && key.verifies(self.note, of: Array(body.text.utf8))

@@ -1,0 +1,68 @@
+internal import Ordering
+internal import HealthRecords
+internal import Ledger
+public import Messages
+internal import NodeCore
+internal import Primitives
+internal import Rules
+internal import Signing
+internal import Wire
+
+/// Changes of members in a simulated consortium (LEDGER §8).
+extension Cluster {
+  /// The newest configuration that a slot's node went over to.
+  public var newest: Configuration {
+    self.configurations.values.max { $0.number < $1.number } ?? self.genesis.configuration
+  }
+
+  /// The slots of correct members that vote in the newest configuration.
+  public var votingSlots: [Int] {
+    let newest = self.newest
+    return self.correctSlots.filter { newest.index(of: self.machines[$0].keys.publicKey) != nil }
+  }
+
+  /// Whether a change is on its way: approved, or opened and not begun, or begun and not everywhere.
+  public var isChangingMembers: Bool {
+    self.votingSlots.contains { slot in
+      guard let node = self.machines[slot].node else { return true }
+      return node.pendingChange != nil || node.next != nil || node.configuration.number != self.newest.number
+    }
+  }
+
+  /// The description of a slot's hospital under its current keys.
+  public func describe(slot: Int) -> Member {
+    Self.describe(self.machines[slot].member, renewal: self.machines[slot].renewals)
+  }
+
+  /// Submits a change with the approvals of a quorum's registrars, through a slot; with fewer where `short` says by how
+  /// many.
+  public func change(
+    _ action: MembershipAction, through slot: Int, nonce: UInt64, short: Int = 0
+  ) {
+    guard let configuration = self.machines[slot].node?.configuration else { return }
+    let wall = self.moment(slot).wall
+    let change = MembershipChange(
+      configuration: configuration.number, action: action, validUntil: wall.adding(milliseconds: 86_400_000))
+    let bytes = change.signedBytes(network: self.genesis.network)
+    let approvals = configuration.voters.prefix(max(0, configuration.quorum - short)).map {
+      VoteSignature(signer: $0, signature: Self.registrar($0).sign(bytes))
+    }
+    var encoder = Encoder()
+    encoder.u64(nonce)
+    encoder.u32(0xc0f)
+    let transaction = Transaction(
+      kind: TransactionKind.changeMembers.rawValue, hospital: MemberID(UInt32(self.member(slot) + 1)),
+      validUntil: wall.adding(milliseconds: 300_000), nonce: encoder.bytes,
+      payload: ApprovedChange(change, approvals: approvals).encoded)
+    self.submit([transaction], to: slot)
+  }
+
+  /// A slot's machine burns down: it starts anew with nothing but new keys, under which it may be readmitted.
+  public func loseDisk(_ slot: Int) {
+    self.crash(slot, losingWrite: true)
+    let machine = self.machines[slot]
+    machine.renewals += 1
+    machine.keys = Self.keys(machine.member, renewal: machine.renewals)
+    machine.disk = SimulatedDisk(self.genesis.configuration)
+  }
+}
