@@ -182,9 +182,8 @@ struct DevnetFolder: Sendable {
     let word = Hex.encode((0..<16).map { _ in UInt8.random(in: 0...255) })
     try Files.write(self.passphrase, Array((word + "\n").utf8), mode: 0o600)
     for index in 0..<self.count {
-      try self.member(index).make(
-        number: UInt32(index + 1), name: index < Self.names.count ? Self.names[index] : "Hospital \(index + 1)",
-        listen: "/ip4/127.0.0.1/tcp/\(Int(self.port) + index)", passphrase: word, passphraseFile: "../passphrase")
+      let name = index < Self.names.count ? Self.names[index] : "Hospital \(index + 1)"
+      _ = try self.make(index, name: name, passphrase: word)
     }
     let members = try (0..<self.count).map { index in
       let path = self.member(index).description
@@ -195,6 +194,15 @@ struct DevnetFolder: Sendable {
     }
     try Files.writeJSON(self.genesis, GenesisFile(genesis))
     for index in 0..<self.count { try Files.writeJSON(self.member(index).genesis, GenesisFile(genesis)) }
+  }
+
+  /// Makes a hospital's folder: keys, description, configuration.
+  func make(_ index: Int, name: String, passphrase: String) throws -> MemberFolder {
+    let folder = self.member(index)
+    try folder.make(
+      number: UInt32(index + 1), name: name, listen: "/ip4/127.0.0.1/tcp/\(Int(self.port) + index)",
+      passphrase: passphrase, passphraseFile: "../passphrase")
+    return folder
   }
 
   /// Starts a node; returns when it answers.
@@ -262,10 +270,10 @@ struct DevnetFolder: Sendable {
     if number == SIGKILL { try? FileManager.default.removeItem(atPath: self.member(index).socket) }
   }
 
-  /// Stops all nodes in order.
+  /// Stops all nodes in order, that of a hospital that joined among them.
   func down() async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
-      for index in 0..<self.count { group.addTask { try await self.end(index, signal: SIGTERM) } }
+      for index in 0...self.count { group.addTask { try await self.end(index, signal: SIGTERM) } }
       try await group.waitForAll()
     }
   }

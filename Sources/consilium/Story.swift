@@ -65,6 +65,7 @@ struct Story {
     try await self.verifyOffline()
     try await self.erase()
     try await self.survive()
+    try await self.changeMembers()
     try await self.searchForPlaintext()
     try await self.conclude()
     let seconds = (self.clock.now - begun).components.seconds

@@ -313,7 +313,7 @@ struct ProcessTests {
     let whole = try String(contentsOfFile: config, encoding: .utf8)
     let cases = [
       ("listen = ", "lisen = ", "did you mean \"listen\""), ("member = 1", "member = 0", "a number from 1"),
-      ("member = 1", "member = 9", "no member 9"), ("log_level = \"info\"", "log_level = \"loud\"", "is none of"),
+      ("member = 1", "member = 9", "not member 9's"), ("log_level = \"info\"", "log_level = \"loud\"", "is none of"),
       ("log_level = \"info\"", "log_level = ", "line"), ("/ip4/127.0.0.1/tcp/", "127.0.0.1:", "/ip4/ADDRESS/tcp/PORT"),
     ]
     for (text, other, said) in cases {

@@ -1,0 +1,130 @@
+internal import Foundation
+internal import Gateway
+internal import HealthRecords
+internal import Ledger
+internal import Messages
+internal import Primitives
+internal import Signing
+
+/// The story's chapter on members: one joins, one loses its disk, one leaves, while the ledger goes on (LEDGER §8).
+extension Story {
+  mutating func changeMembers() async throws {
+    try await self.join()
+    try await self.renew()
+    try await self.leave()
+  }
+
+  private mutating func join() async throws {
+    try await self.step("A fifth hospital joins: a quorum's registrars approve, its node checks the whole ledger") {
+      story in
+      let member = try story.makeFolder(4, name: "Eastgate Hospital")
+      let action = MembershipAction.add(member)
+      let few = try await story.change(action, approvedBy: [0, 1])
+      try story.claim(!few.applied, "two approvals of four hospitals changed the members")
+      let receipt = try await story.change(action, approvedBy: [0, 1, 2])
+      try story.claim(receipt.applied, "the change was refused: \(receipt.outcome)")
+      try await story.devnet.start(4)
+      try await story.waitForMembers(5, at: [0, 1, 2, 3, 4])
+      let written = try await story.write(at: 4)
+      try story.claim(written.applied, "the new hospital's own transaction was refused: \(written.outcome)")
+      let status = await story.devnet.status(4)
+      return
+        "two approvals were too few, three were enough; it followed from the genesis to height \(status.height), "
+        + "votes, and writes a lane of its own"
+    }
+  }
+
+  private mutating func renew() async throws {
+    try await self.step("Hospital 3's disk is lost: its old key is refused an empty store, it comes back under a new one") {
+      story in
+      let (devnet, folder) = (story.devnet, story.devnet.member(2))
+      try await devnet.end(2, signal: SIGKILL)
+      try FileManager.default.removeItem(atPath: folder.path + "/data")
+      do {
+        try await devnet.start(2)
+        try story.claim(false, "a member that forgot its votes was let in under its old key")
+      } catch let failure as Failure where failure.what.contains("did not start") {}
+      for name in ["node.key", "node.key.seal", "registrar.key", "member.json", "node.toml"] {
+        try FileManager.default.removeItem(atPath: folder.path + "/" + name)
+      }
+      let member = try story.makeFolder(2, name: DevnetFolder.names[2])
+      let receipt = try await story.change(.replace(member), approvedBy: [0, 1, 3, 4])
+      try story.claim(receipt.applied, "the change was refused: \(receipt.outcome)")
+      try await devnet.start(2)
+      try await story.waitForMembers(5, at: [0, 1, 2, 3, 4])
+      let written = try await story.write(at: 2)
+      try story.claim(written.applied, "its own transaction was refused: \(written.outcome)")
+      return "the whole ledger came back from the others; its lane goes on where it was"
+    }
+  }
+
+  private mutating func leave() async throws {
+    try await self.step("The fifth hospital leaves; whoever has the genesis alone still follows every change of members") {
+      story in
+      let receipt = try await story.change(.remove(MemberID(5)), approvedBy: [0, 1, 2, 3])
+      try story.claim(receipt.applied, "the change was refused: \(receipt.outcome)")
+      try await story.waitForMembers(4, at: [0, 1, 2, 3])
+      try await story.devnet.end(4, signal: SIGTERM)
+      let last = try await story.write(at: 0)
+      let view = try await Reading.proof(leaf: last.leaf, story.client(0))
+      let links = (view.configurations ?? []).compactMap(\.proof)
+      var chain = ConfigurationChain(story.genesis)
+      try story.claim(
+        (try? chain.extend(by: links)) != nil && chain.configurations.count == 4, "the three changes are proved")
+      try story.claim((try? view.proof?.verify(by: chain)) != nil, "the newest entry is proved by the new members")
+      // With one change left out nothing that follows is believed.
+      var short = ConfigurationChain(story.genesis)
+      try story.claim((try? short.extend(by: Array(links.dropFirst()))) == nil, "a chain with a gap was believed")
+      return "configuration \(chain.last.number.number), \(chain.last.voterCount) members vote"
+    }
+  }
+
+  /// Makes a hospital's folder, with the genesis in it; gives what its member.json says.
+  private mutating func makeFolder(_ index: Int, name: String) throws -> Member {
+    let word = try PassphraseOptions.read(self.devnet.passphrase)
+    let folder = try self.devnet.make(index, name: name, passphrase: word)
+    try Files.writeJSON(folder.genesis, GenesisFile(self.genesis))
+    let registrar = try KeyFile.registrar(folder.registrar, passphrase: word)
+    if index < self.registrars.count { self.registrars[index] = registrar } else { self.registrars.append(registrar) }
+    return try Files.readJSON(folder.description, as: MemberFile.self, "member's description")
+      .member(in: folder.description)
+  }
+
+  /// Submits a change at hospital 1 with some hospitals' approvals.
+  private func change(_ action: MembershipAction, approvedBy hospitals: [Int]) async throws -> ReceiptView {
+    let configuration = try await self.client(0).configuration()
+    let change = MembershipChange(
+      configuration: configuration.number, action: action, validUntil: Drafts.now.adding(milliseconds: 3_600_000))
+    let bytes = change.signedBytes(network: self.genesis.network)
+    let approvals = hospitals.compactMap { index -> VoteSignature? in
+      guard let key = SigningKey(seed: self.registrars[index]) else { return nil }
+      return VoteSignature(signer: index, signature: key.sign(bytes))
+    }
+    return try await self.client(0).submit(
+      Drafts.hospital(
+        .changeMembers, ApprovedChange(change, approvals: approvals), genesis: self.genesis, hospital: self.hospital(0))
+    )
+  }
+
+  /// A transaction of a hospital's own: it commits to a digest.
+  private func write(at index: Int) async throws -> ReceiptView {
+    try await self.client(index).submit(
+      Drafts.hospital(
+        .commitDigests, Hash.sha256(SecureRandom.bytes(32)), genesis: self.genesis, hospital: self.hospital(index)))
+  }
+
+  /// Waits until so many members vote, all of these among them, each connected to all others.
+  private func waitForMembers(_ count: Int, at hospitals: [Int]) async throws {
+    for _ in 0..<1500 {
+      var isDone = true
+      for index in hospitals {
+        let status = await self.devnet.status(index)
+        let votes = !["observer", "catching up", "stopped"].contains(status.role)
+        isDone = isDone && votes && status.members == count && status.peers == count - 1
+      }
+      if isDone { return }
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    try self.claim(false, "within 30 s \(count) members vote")
+  }
+}
