@@ -257,7 +257,8 @@ extension Cluster {
   }
 
   private func transmit(_ bytes: [UInt8], on channel: Channel, from slot: Int, to member: ReplicaIndex) {
-    for to in 0..<self.slotCount where self.isOpen[slot * self.slotCount + to] && self.place(of: to, at: slot) == member {
+    for to in 0..<self.slotCount where self.isOpen[slot * self.slotCount + to] && self.place(of: to, at: slot) == member
+    {
       let packet = self.packet(bytes, on: channel)
       guard self.machines[slot].adversary != nil, let message = packet.message else {
         self.depart(packet, from: slot, to: to)

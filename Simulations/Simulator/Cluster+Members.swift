@@ -65,4 +65,24 @@ extension Cluster {
     machine.keys = Self.keys(machine.member, renewal: machine.renewals)
     machine.disk = SimulatedDisk(self.genesis.configuration)
   }
+
+  /// The log's entries as a slot executed them, in order, as bytes.
+  public func logEntries(at slot: Int) -> [[UInt8]] {
+    let disk = self.machines[slot].disk
+    var out: [[UInt8]] = []
+    for write in disk.executions {
+      let blocks = write.record.blocks.compactMap { place in
+        disk.blocks[place.lane][place.head.position]?.first { $0.digest == place.head.digest }
+      }
+      let transactions = blocks.flatMap { (try? $0.transactions()) ?? [] }
+      for (transaction, outcome) in zip(transactions, write.record.outcomes) {
+        out.append(
+          LogEntry(
+            sequence: write.record.sequence, time: write.record.time, outcome: OutcomeCode(outcome),
+            transaction: transaction
+          ).encoded)
+      }
+    }
+    return out
+  }
 }

@@ -10,7 +10,7 @@ public import Signing
 
 /// Members in one process on a deterministic network: virtual time, one seed, the production node unchanged.
 ///
-/// A *slot* is one simulated machine. Slot i is member i; the next may join later; further slots are twins, which hold a
+/// A *slot* is one simulated machine. Slot i is member i; the next may join later; further ones are twins, which hold a
 /// member's keys too.
 public final class Cluster {
   /// Something that happens at a point in time.
@@ -132,7 +132,8 @@ public final class Cluster {
   /// A cluster of `count` members, and of as many as may join them, whose everything follows from `seed`; each of
   /// `twins` runs a second time.
   public init(
-    count: Int, joiners: Int = 0, seed: UInt64, limits: LedgerLimits = LedgerLimits(), parameters: Node.Parameters = Node.Parameters(),
+    count: Int, joiners: Int = 0, seed: UInt64, limits: LedgerLimits = LedgerLimits(),
+    parameters: Node.Parameters = Node.Parameters(),
     world: World = World(), rules: any ExecutionRules = HealthRules(), twins: [ReplicaIndex] = []
   ) {
     self.count = count

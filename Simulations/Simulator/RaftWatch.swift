@@ -74,8 +74,9 @@ struct RaftWatch {
     _ voter: ReplicaIndex, to candidate: ReplicaIndex, in term: View, _ disk: SimulatedDisk
   ) -> String? {
     let isCurrent = disk.viewOf == self.configuration
-    guard disk.viewOf > self.configuration
-      || (isCurrent && (disk.view > term || (disk.view == term && disk.vote == candidate)))
+    guard
+      disk.viewOf > self.configuration
+        || (isCurrent && (disk.view > term || (disk.view == term && disk.vote == candidate)))
     else {
       return "Raft §5.2: member \(voter) votes in term \(term) before that is on its disk"
     }

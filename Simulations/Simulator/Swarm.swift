@@ -186,7 +186,8 @@ public final class SwarmRun {
     parameters.isCustodian = choice.oneIn(4)
     let twins = plan.byzantine.keys.sorted().filter { plan.byzantine[$0] == .some(nil) }
     self.cluster = Cluster(
-      count: plan.count, joiners: plan.changes.count { $0 == .join }, seed: random.next(), limits: limits, parameters: parameters, world: world, twins: twins)
+      count: plan.count, joiners: plan.changes.count { $0 == .join }, seed: random.next(), limits: limits,
+      parameters: parameters, world: world, twins: twins)
     for member in plan.byzantine.keys.sorted() {
       if let kind = plan.byzantine[member], let kind { self.cluster.corrupt(member, with: kind.make()) }
     }

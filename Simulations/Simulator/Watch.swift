@@ -140,7 +140,8 @@ public final class Watch {
     let needed = (highest.keys.max()?.number ?? start) - start
     guard newView.prePrepares.count == Int(needed) else { return fail("that forgets what was prepared") }
     // What the configuration goes on from is not in the message where nothing of it was decided: the first is believed.
-    var previous = base?.cut ?? highest[before.next]?.cut ?? newView.prePrepares.first?.content.cut
+    var previous =
+      base?.cut ?? highest[before.next]?.cut ?? newView.prePrepares.first?.content.cut
       ?? .genesis(lanes: count)
     for proposal in newView.prePrepares.map(\.content) {
       let candidate = highest[proposal.sequence]?.cut
@@ -329,8 +330,9 @@ struct NaiveLedger {
       let number = self.configuration.number.number + 1
       let start = write.record.sequence.number + self.genesis.limits.pipelineMax
       guard record.configuration.number.number == number, record.configuration.start.number == start,
-        record.configuration == (try? self.configuration.changed(
-          by: approved.change.action, start: SequenceNumber(start)))
+        record.configuration
+          == (try? self.configuration.changed(
+            by: approved.change.action, start: SequenceNumber(start)))
       else { return "LEDGER §8: configuration \(number) is not the approved one, or begins elsewhere than at \(start)" }
       (self.next, self.approved) = (record.configuration, nil)
     }

@@ -59,7 +59,8 @@ public struct PortalServer: Sendable {
     router.get("/{page}") { _, context in try Self.page(context.parameters.get("page") ?? "") }
     let service = self.service
     router.get("/api/consortium") { _, _ in
-      try json(ConsortiumView(
+      try json(
+        ConsortiumView(
           service.genesis, await service.membership().members, own: service.member.id, now: self.now()))
     }
     router.get("/api/words") { _, _ in text(RecoveryPhrase.wordList) }

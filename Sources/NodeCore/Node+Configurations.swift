@@ -69,7 +69,8 @@ extension Node {
       network: self.genesis.network, configuration: next, interval: self.genesis.limits.checkpointInterval,
       idle: self.parameters.checkpointIdle, position: position, stable: self.checkpoints.stable, at: run.now.tick)
     self.replica = Self.engine(
-      next, self.genesis.limits, index: self.index, self.parameters, seed: next.engine == .raft ? self.random.next() : 0,
+      next, self.genesis.limits, index: self.index, self.parameters,
+      seed: next.engine == .raft ? self.random.next() : 0,
       restoring: state)
     self.custodian = self.parameters.isCustodian ? self.index.map { Custodian(member: $0, at: run.now.tick) } : nil
     self.announced = self.execution.cut.heads

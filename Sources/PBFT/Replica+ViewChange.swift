@@ -18,7 +18,9 @@ extension Replica {
     self.progressSince = nil
     self.laneOmittedSince = Array(repeating: nil, count: self.configuration.laneCount)
     for sequence in self.slots.keys.sorted() where !planted(.voteAfterLeaving) { self.slots[sequence]?.leaveView() }
-    if !planted(.viewNotDurable) { effects.append(.persist(.view(self.configuration.number, target, isChanging: true))) }
+    if !planted(.viewNotDurable) {
+      effects.append(.persist(.view(self.configuration.number, target, isChanging: true)))
+    }
     effects.append(.cast(.viewChange(self.ownViewChange)))
     effects.append(.report(.viewChangeStarted(target, reason: reason)))
   }

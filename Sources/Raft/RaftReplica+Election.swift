@@ -76,7 +76,9 @@ extension RaftReplica {
     }
     if self.vote != peer {
       self.vote = peer
-      if !planted(.raftVoteNotDurable) { effects.append(.persist(.term(self.configuration.number, self.view, vote: peer))) }
+      if !planted(.raftVoteNotDurable) {
+        effects.append(.persist(.term(self.configuration.number, self.view, vote: peer)))
+      }
     }
     self.role = .follower(nil)
     self.electionAt = self.nextElection(after: now)
@@ -154,7 +156,9 @@ extension RaftReplica {
     self.role = .candidate(ReplicaSet())
     self.electionAt = self.nextElection(after: now)
     if isTransfer { effects.append(.report(.viewChangeStarted(self.view, reason: .requested))) }
-    if !planted(.raftVoteNotDurable) { effects.append(.persist(.term(self.configuration.number, self.view, vote: self.index))) }
+    if !planted(.raftVoteNotDurable) {
+      effects.append(.persist(.term(self.configuration.number, self.view, vote: self.index)))
+    }
     effects.append(.mark(RaftMark(configuration: self.configuration.number, term: self.view, end: nil)))
     self.sendToAll(.voteRequest(term: self.view, last: self.log.last, isTransfer: isTransfer), into: &effects)
   }

@@ -90,7 +90,8 @@ struct MemberCommand: AsyncParsableCommand {
         }
         return .remove(MemberID(number))
       }
-      let member = try Files.readJSON(self.subject, as: MemberFile.self, "member's description").member(in: self.subject)
+      let member = try Files.readJSON(self.subject, as: MemberFile.self, "member's description").member(
+        in: self.subject)
       return self.action == .add ? .add(member) : .replace(member)
     }
 

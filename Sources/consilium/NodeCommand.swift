@@ -35,7 +35,8 @@ struct NodeConfig {
   var workers = 4
 
   static let keys = [
-    "api", "data", "description", "fhir_port", "genesis", "keys", "listen", "log_file", "log_format", "log_level", "map_size_max_gib",
+    "api", "data", "description", "fhir_port", "genesis", "keys", "listen", "log_file", "log_format", "log_level",
+    "map_size_max_gib",
     "member", "observers", "passphrase_file", "portal_host", "portal_port", "workers",
   ]
 

@@ -35,7 +35,9 @@ extension Story {
   }
 
   private mutating func renew() async throws {
-    try await self.step("Hospital 3's disk is lost: its old key is refused an empty store, it comes back under a new one") {
+    try await self.step(
+      "Hospital 3's disk is lost: its old key is refused an empty store, it comes back under a new one"
+    ) {
       story in
       let (devnet, folder) = (story.devnet, story.devnet.member(2))
       try await devnet.end(2, signal: SIGKILL)
@@ -59,7 +61,9 @@ extension Story {
   }
 
   private mutating func leave() async throws {
-    try await self.step("The fifth hospital leaves; whoever has the genesis alone still follows every change of members") {
+    try await self.step(
+      "The fifth hospital leaves; whoever has the genesis alone still follows every change of members"
+    ) {
       story in
       let receipt = try await story.change(.remove(MemberID(5)), approvedBy: [0, 1, 2, 3])
       try story.claim(receipt.applied, "the change was refused: \(receipt.outcome)")

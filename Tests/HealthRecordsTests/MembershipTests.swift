@@ -88,7 +88,8 @@ struct MembershipTests {
     #expect(world.run(.changeMembers, second) == Refusal.otherConfiguration.code)
   }
 
-  @Test("A configuration is opened by a tree head that covers the change and a quorum signed, and begins a pipeline later")
+  @Test(
+    "A configuration is opened by a tree head that covers the change and a quorum signed, and begins a pipeline later")
   func opening() throws {
     var world = World()
     let idle = Timestamp.never
@@ -114,7 +115,9 @@ struct MembershipTests {
     #expect(world.rules.deadline(in: StateEditor(reader: world.state)) == .zero)
     let next = Self.approved(world, .remove(MemberID(1)), by: [0, 1, 2])
     #expect(world.run(.changeMembers, next) == Refusal.otherConfiguration.code)
-    for (sequence, isDue) in [(record.configuration.start.number - 2, true), (record.configuration.start.number - 1, false)] {
+    for (sequence, isDue) in [
+      (record.configuration.start.number - 2, true), (record.configuration.start.number - 1, false),
+    ] {
       var editor = StateEditor(reader: world.state)
       let context = ExecutionContext(
         network: world.network, configuration: world.configuration, limits: LedgerLimits(),
@@ -125,7 +128,9 @@ struct MembershipTests {
     }
   }
 
-  @Test("Who leaves keeps its lane and votes no more; who goes on under new keys keeps its place, and its fork is forgotten")
+  @Test(
+    "Who leaves keeps its lane and votes no more; who goes on under new keys keeps its place, and its fork is forgotten"
+  )
   func places() throws {
     var world = World()
     let first = try world.configuration.changed(by: .remove(MemberID(2)), start: SequenceNumber(10))

@@ -89,7 +89,8 @@ enum Samples {
     var retired = ReplicaSet()
     retired.insert(7)
     let configuration = Configuration(
-      number: ConfigurationNumber(3), engine: .raft, start: SequenceNumber(12), members: [self.member], retired: retired)
+      number: ConfigurationNumber(3), engine: .raft, start: SequenceNumber(12), members: [self.member], retired: retired
+    )
     let body = CheckpointBody(
       network: self.network, size: 5, root: Hash.sha256([5]), sequence: SequenceNumber(4),
       stateDigest: Hash.sha256([6]), configuration: ConfigurationNumber(2))
@@ -117,7 +118,8 @@ enum Samples {
         .iHave(.evidence, [Hash.sha256([1])]), .iWant([Hash.sha256([2])]), .iDontWant([]),
       ])
     ),
-    ("links", .links(ReplicaSet())), (
+    ("links", .links(ReplicaSet())),
+    (
       "announcements", .announcements(ConfigurationNumber(2), [LaneAnnouncement(lane: 1, head: block.head)])
     ),
     ("block-request", .blockRequest(BlockRequest(lane: 1, above: .zero, head: block.head))),

@@ -46,7 +46,8 @@ extension RuleContext {
       throw Refusal.unsoundChange
     }
     state.set(StateKey.pendingChange, nil)
-    state.set(StateKey.configuration(next.number), ConfigurationRecord(next, leaf: pending.leaf, checkpoint: checkpoint))
+    state.set(
+      StateKey.configuration(next.number), ConfigurationRecord(next, leaf: pending.leaf, checkpoint: checkpoint))
     state.set(StateKey.opening, number: start.number)
     // Whoever goes on under new keys starts a clean lane: the members readmit it.
     if case .replace(let member) = pending.change.action { state.set(StateKey.fork(member.id), nil) }
