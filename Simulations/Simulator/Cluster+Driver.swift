@@ -39,7 +39,10 @@ extension Cluster {
 
   private func meet(_ slot: Int, _ other: Int) {
     let member = self.place(of: other, at: slot)
-    guard member < ReplicaSet.countMax else { return }
+    guard member < ReplicaSet.countMax else {
+      if self.machines[slot].node?.index == nil { self.give(.connected(member), to: slot) }
+      return
+    }
     if self.machines[slot].node?.connected.contains(member) == false { self.give(.connected(member), to: slot) }
   }
 
@@ -68,6 +71,7 @@ extension Cluster {
 
   private func part(_ slot: Int, _ other: Int) {
     let member = self.place(of: other, at: slot)
+    guard member < ReplicaSet.countMax else { return self.give(.disconnected(member), to: slot) }
     guard self.machines[slot].node?.connected.contains(member) == true else { return }
     let others = (0..<self.slotCount).contains {
       self.isOpen[slot * self.slotCount + $0] && self.place(of: $0, at: slot) == member
@@ -158,9 +162,9 @@ extension Cluster {
       // Whoever followed, or is known under another key now, is met anew once this step is over.
       for other in 0..<self.slotCount where self.isOpen[slot * self.slotCount + other] {
         let member = self.place(of: other, at: slot)
-        if member < ReplicaSet.countMax, machine.node?.connected.contains(member) == false {
-          inputs.append(.connected(member))
-        }
+        let isNew = member < ReplicaSet.countMax && machine.node?.connected.contains(member) == false
+        let isSource = member >= ReplicaSet.countMax && machine.node?.index == nil
+        if isNew || isSource { inputs.append(.connected(member)) }
       }
     case .report(let event):
       self.reports.append((self.now, slot, event))

@@ -35,14 +35,16 @@ extension Cluster {
   }
 
   /// Submits a change with the approvals of a quorum's registrars, through a slot; with fewer where `short` says by how
-  /// many.
+  /// many, and with those that they gave for the configuration before where it `isStale`.
   public func change(
-    _ action: MembershipAction, through slot: Int, nonce: UInt64, short: Int = 0
+    _ action: MembershipAction, through slot: Int, nonce: UInt64, short: Int = 0, isStale: Bool = false
   ) {
     guard let configuration = self.machines[slot].node?.configuration else { return }
     let wall = self.moment(slot).wall
+    let number = configuration.number.number
     let change = MembershipChange(
-      configuration: configuration.number, action: action, validUntil: wall.adding(milliseconds: 86_400_000))
+      configuration: ConfigurationNumber(isStale && number > 0 ? number - 1 : number), action: action,
+      validUntil: wall.adding(milliseconds: 86_400_000))
     let bytes = change.signedBytes(network: self.genesis.network)
     let approvals = configuration.voters.prefix(max(0, configuration.quorum - short)).map {
       VoteSignature(signer: $0, signature: Self.registrar($0).sign(bytes))

@@ -51,8 +51,9 @@ extension SwarmRun {
     guard !able.isEmpty else { return }
     let slot = able[Int(self.random.below(UInt64(able.count)))]
     self.number += 1
-    // Now and then too few approve: that must not count.
-    self.cluster.change(action, through: slot, nonce: self.number, short: self.random.oneIn(4) ? 1 : 0)
+    // Now and then too few approve, or somebody shows what was approved of the members before: that must not count.
+    self.cluster.change(
+      action, through: slot, nonce: self.number, short: self.random.oneIn(4) ? 1 : 0, isStale: self.random.oneIn(4))
   }
 
   private func begin(_ change: MemberChange) -> MembershipAction? {

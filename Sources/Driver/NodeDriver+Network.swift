@@ -58,10 +58,13 @@ extension NodeDriver {
 
   private func open(_ connection: TCPConnection, role: NoiseHandshake.Role, source: String, dialled: ReplicaIndex?) {
     let members = self.node.configuration.members
+    // Whoever follows may know keys only that are old: it takes what proves itself, from whoever answers.
+    let isFollower = self.node.index == nil && dialled != nil
     let session = Session(
       network: self.settings.genesis.network, role: role, staticKey: self.staticKey,
       ephemeral: NoiseHandshake.KeyPair(secret: SecureRandom.bytes(32)), identity: self.keys.publicKey,
-      expected: dialled.map { members[$0].key }, admitted: self.admitted, at: self.loop.now)
+      expected: isFollower ? nil : dialled.map { members[$0].key }, admitted: isFollower ? nil : self.admitted,
+      at: self.loop.now)
     let peer = PeerConnection(connection, session, source: source, dialled: dialled)
     self.peers.append(peer)
     connection.onEvent = { [unowned self, unowned peer] event in
@@ -177,9 +180,12 @@ extension NodeDriver {
     guard self.peers.count(where: { $0.member.map { $0 >= ReplicaSet.countMax } ?? false }) < Self.guestsMax else {
       return self.close(peer, reason: "too many that do not vote")
     }
-    peer.member = self.nextGuest
-    self.byMember[self.nextGuest] = peer
+    let guest = self.nextGuest
+    peer.member = guest
+    self.byMember[guest] = peer
     self.nextGuest += 1
+    if let dialled = peer.dialled { self.stepDialler(.connected(dialled)) }
+    defer { if self.node.index == nil { self.give(.connected(guest)) } }
     self.log.emit(
       .peerConnected, ["member": "observer", "address": .text(peer.source), "direction": .text("key \(key.short)")])
   }
@@ -196,8 +202,17 @@ extension NodeDriver {
       let place = configuration.index(of: key)
       guard place != held else { continue }
       if held >= ReplicaSet.countMax {
-        guard let place else { continue }
+        guard let place else {
+          // Whoever still follows asks it further; a member has no use for somebody it dialled as another.
+          if self.node.index == nil {
+            self.give(.connected(held))
+          } else if peer.dialled != nil {
+            self.close(peer, reason: "no member")
+          }
+          continue
+        }
         self.byMember[held] = nil
+        self.give(.disconnected(held))
         self.admit(peer, key, as: place)
       } else {
         self.close(peer, reason: "no member any more")
@@ -228,6 +243,8 @@ extension NodeDriver {
     self.peers.removeAll { $0 === peer }
     if let member = peer.member, member >= ReplicaSet.countMax {
       self.byMember[member] = nil
+      self.give(.disconnected(member))
+      if let dialled = peer.dialled { self.stepDialler(.disconnected(dialled)) }
       self.log.emit(.peerDisconnected, ["member": "observer", "reason": .text(reason)])
     } else if let member = peer.member, self.byMember[member] === peer {
       self.byMember[member] = nil
@@ -292,7 +309,8 @@ extension NodeDriver {
     let messages = peer.incoming[index].waiting
     peer.incoming[index].waiting = []
     let checker = self.checker
-    guard peer.member.map({ $0 < ReplicaSet.countMax }) ?? false || messages.allSatisfy(PeerMessage.isForGuests) else {
+    let isMember = peer.member.map { $0 < ReplicaSet.countMax } ?? false
+    guard isMember || self.node.index == nil || messages.allSatisfy(PeerMessage.isForGuests) else {
       return self.close(peer, reason: "it does not vote, and may only ask for decisions and blocks")
     }
     let check: @Sendable () -> [Result<CheckedMessage, PeerFault>] = {

@@ -10,35 +10,40 @@ internal import Rules
 internal import Signing
 internal import Wire
 
-/// The patient's pages and what they ask of the node. Keys are made and stay in the browser: the node sees signed
+/// The patients' and the clinicians' pages and what they ask of the node. Keys are made and stay in the browser: the node sees signed
 /// questions, signed transactions and ciphertext, and answers each patient about that patient only.
 public struct PortalServer: Sendable {
   /// About how many bytes of sealed records one answer carries.
   private static let sealedBytesMax = 4 << 20
   /// How far a question's time may be from this node's clock, in milliseconds.
   private static let freshMilliseconds: UInt64 = 60_000
-  /// The kinds of transaction that a patient makes here.
-  private static let kinds: Set<UInt16> = [
-    TransactionKind.grantConsent.rawValue, TransactionKind.revokeConsent.rawValue, TransactionKind.eraseRecord.rawValue,
-  ]
+  /// The kinds of transaction that patients and clinicians make here.
+  private static let kinds: Set<UInt16> = Set(
+    [
+      TransactionKind.grantConsent, .revokeConsent, .eraseRecord, .requestAccess, .breakGlass, .accuseCustodian,
+    ].map(\.rawValue))
   /// The pages, and what a browser is told that they are.
   private static let pages = [
     "index.html": "text/html; charset=utf-8", "portal.css": "text/css; charset=utf-8",
-    "app.js": "text/javascript; charset=utf-8", "canonical.js": "text/javascript; charset=utf-8",
-    "crypto.js": "text/javascript; charset=utf-8", "fhir.js": "text/javascript; charset=utf-8",
-    "keys.js": "text/javascript; charset=utf-8", "node.js": "text/javascript; charset=utf-8",
-    "texts.js": "text/javascript; charset=utf-8", "wire.js": "text/javascript; charset=utf-8",
-    "nacl-fast.js": "text/javascript; charset=utf-8",
-  ]
+    "clinic.html": "text/html; charset=utf-8",
+  ].merging(
+    [
+      "app", "canonical", "clinic", "crypto", "custody", "entrance", "fhir", "keys", "nacl-fast", "node", "ristretto",
+      "sections", "texts", "ui", "wire",
+    ].map { ("\($0).js", "text/javascript; charset=utf-8") }, uniquingKeysWith: { first, _ in first })
 
-  private let service: any NodeService
+  let service: any NodeService
   private let host: String
   private let port: Int
-  private let now: @Sendable () -> UInt64
+  /// Where clinicians look for patients; nil where the hospital's EHR is not connected.
+  let patients: PatientIndex?
+  let now: @Sendable () -> UInt64
 
   /// A server for a node on an address and port; `now` gives milliseconds since 1970.
-  public init(service: any NodeService, host: String, port: Int, now: @escaping @Sendable () -> UInt64) {
-    (self.service, self.host, self.port, self.now) = (service, host, port, now)
+  public init(
+    service: any NodeService, host: String, port: Int, patients: PatientIndex?, now: @escaping @Sendable () -> UInt64
+  ) {
+    (self.service, self.host, self.port, self.patients, self.now) = (service, host, port, patients, now)
   }
 
   /// Serves until the task is cancelled.
@@ -56,6 +61,7 @@ public struct PortalServer: Sendable {
     router.add(middleware: PortalHeaders())
     router.add(middleware: RefusalMiddleware(inFlight: InFlight()))
     router.get("/") { _, _ in try Self.page("index.html") }
+    router.get("/clinic") { _, _ in try Self.page("clinic.html") }
     router.get("/{page}") { _, context in try Self.page(context.parameters.get("page") ?? "") }
     let service = self.service
     router.get("/api/consortium") { _, _ in
@@ -89,11 +95,12 @@ public struct PortalServer: Sendable {
       let bytes = try await body(request, max: Int(service.genesis.limits.transactionBytesMax))
       let checked = try CheckedTransaction(bytes, index: 0, genesis: service.genesis, hospital: service.member.id)
       guard let kind = (try? Transaction.decode(bytes))?.kind, Self.kinds.contains(kind) else {
-        throw ServiceRefusal.badRequest("this page makes consents, revocations and erasures only")
+        throw ServiceRefusal.badRequest("these pages make consents, revocations, erasures and requests only")
       }
       guard let receipt = try await service.submit([checked]).first else { throw ServiceRefusal.notOrderedYet }
       return try json(ReceiptView(receipt))
     }
+    self.addClinicianRoutes(to: router)
     return router
   }
 
@@ -110,7 +117,7 @@ public struct PortalServer: Sendable {
   /// The patient who asks, by a fresh signature of the account's own key over the question.
   ///
   /// - Throws: `ServiceRefusal.notFound` where there is no such account, `.unauthorized` where it did not sign.
-  private func asker(
+  func asker(
     _ request: Request, _ context: BasicRequestContext
   ) async throws -> (identifier: Digest, account: HealthRecords.Account) {
     let identifier = try digest(context, "account")
@@ -185,6 +192,8 @@ struct ConsortiumView: Codable, Sendable {
   struct Hospital: Codable, Sendable {
     var number: UInt32
     var name: String
+    /// The member key, by which shares of the custody key are signed.
+    var key: String
   }
 
   var network: String
@@ -196,7 +205,7 @@ struct ConsortiumView: Codable, Sendable {
 
   init(_ genesis: Genesis, _ members: [MemberView], own: MemberID, now: UInt64) {
     (self.network, self.name, self.own) = (genesis.network.description, genesis.name, own.number)
-    self.hospitals = members.map { Hospital(number: $0.number, name: $0.name) }
+    self.hospitals = members.map { Hospital(number: $0.number, name: $0.name, key: $0.key) }
     (self.transactionLifeMilliseconds, self.now) = (genesis.limits.transactionLifeMilliseconds, now)
   }
 }

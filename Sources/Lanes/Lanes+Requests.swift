@@ -93,13 +93,15 @@ extension Lanes {
     return asked ? .accepted : .ignored(.idle)
   }
 
-  /// A connected member that announced the block, in turn; where none did, any connected one.
+  /// A connected member that announced the block, in turn; every other time any connected one. An announcement is only
+  /// somebody's word, and those that are in a later configuration announce nothing of this one.
   private mutating func nextHolder(lane: Int, of head: LaneHead) -> ReplicaIndex? {
-    let others = self.configuration.voters.filter { $0 != self.index && self.connected.contains($0) }
-    let holders = others.filter { self.lanes[lane].announced[$0].position >= head.position }
-    let candidates = holders.isEmpty ? others : holders
-    guard !candidates.isEmpty else { return nil }
+    let others = self.connected.sorted().filter { $0 != self.index }
+    let heads = self.lanes[lane].announced
+    let holders = others.filter { heads.indices.contains($0) && heads[$0].position >= head.position }
     self.lanes[lane].turn += 1
-    return candidates[self.lanes[lane].turn % candidates.count]
+    let (turn, candidates) = (self.lanes[lane].turn, holders.isEmpty ? others : holders)
+    guard !candidates.isEmpty else { return nil }
+    return turn.isMultiple(of: 2) ? others[turn / 2 % others.count] : candidates[turn / 2 % candidates.count]
   }
 }

@@ -121,7 +121,8 @@ public struct Lanes: Sendable, Equatable {
   public internal(set) var pendingBytes = 0
   var isSealing = false
   var lastSealed: LaneHead
-  var connected = ReplicaSet()
+  /// The peers that can be asked for blocks: members, and for whom only follows anybody who has them.
+  var connected: Set<ReplicaIndex> = []
 
   /// Lanes that go on from executed heads and the blocks that storage holds above them.
   public init(

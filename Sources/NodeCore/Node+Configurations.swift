@@ -75,6 +75,7 @@ extension Node {
     self.custodian = self.parameters.isCustodian ? self.index.map { Custodian(member: $0, at: run.now.tick) } : nil
     self.announced = self.execution.cut.heads
     self.greeted = ReplicaSet()
+    self.sources = []
     self.hasReadState = false
     run.effects.append(.configured(next))
     run.effects.append(.report(.configured(next.number, voters: next.voterCount, isMember: self.index != nil)))
@@ -94,6 +95,32 @@ extension Node {
     _ = self.step(lanes: .connected(peer), &run)
     if let own = self.checkpoints.own { self.send(.cosignature(own), to: peer, &run) }
     _ = self.step(replica: .connected(peer), &run)
+  }
+
+  /// What this node holds, to a member that is heard in this configuration for the first time: what was said to it
+  /// before, it did not take in.
+  mutating func answerGreeting(of peer: ReplicaIndex, _ run: inout NodeRun) {
+    guard self.greeted.insert(peer) else { return }
+    self.send(.announcements(self.configuration.number, self.lanes.announcements), to: peer, &run)
+  }
+
+  /// A peer that is no member, as far as this node knows: of use to whoever follows, where decisions prove themselves.
+  mutating func connect(source peer: ReplicaIndex, _ run: inout NodeRun) -> Outcome {
+    guard self.index == nil, self.configuration.engine == .pbft else {
+      return .ignored(.replica(.otherConfiguration))
+    }
+    self.sources.insert(peer)
+    _ = self.step(lanes: .connected(peer), &run)
+    return self.step(replica: .connected(peer), &run)
+  }
+
+  /// Whether a message is what a source may send.
+  func isFromSource(_ message: CheckedMessage, _ peer: ReplicaIndex) -> Bool {
+    guard self.sources.contains(peer) else { return false }
+    return switch message {
+    case .decisions, .blocks, .plain(.status): true
+    case .gossip, .ordering, .plain: false
+    }
   }
 
   /// The engine for a replica's part in a configuration: whoever does not vote follows.
@@ -121,9 +148,11 @@ extension Node {
   /// A status of a member, or of somebody who only follows. Whoever is in an earlier configuration, or does not vote,
   /// is sent decisions, and told how far this node is.
   mutating func take(_ status: Status, from peer: ReplicaIndex, _ run: inout NodeRun) -> Outcome {
+    guard !self.sources.contains(peer) else { return self.step(replica: .status(status, from: peer), &run) }
     let isVoter = self.configuration.isVoter(peer)
     if isVoter, status.configuration > self.configuration.number { self.followIfRaft(&run) }
     guard !isVoter || status.configuration < self.configuration.number else {
+      if isVoter, status.configuration == self.configuration.number { self.answerGreeting(of: peer, &run) }
       return self.step(replica: .status(status, from: peer), &run)
     }
     // Only whoever is behind is answered: two that each take the other for one that only follows would never end.

@@ -27,9 +27,7 @@ extension Node {
       run.effects.append(.persist(.block(block)))
       run.effects.append(.handBack(.block(block)))
     case .publish(let block): self.gossip(.blocks, block.digest, .block(block), &run)
-    case .announce(let peer?, let heads):
-      self.greeted.insert(peer)
-      self.send(.announcements(self.configuration.number, heads), to: peer, &run)
+    case .announce(let peer?, let heads): self.send(.announcements(self.configuration.number, heads), to: peer, &run)
     case .announce(nil, _):
       if self.announceAt == nil { self.announceAt = run.now.tick + self.parameters.announceInterval }
     case .request(let peer, let request): self.send(.blockRequest(request), to: peer, &run)
@@ -74,7 +72,7 @@ extension Node {
     case .mark(let mark): run.effects.append(.handBack(.mark(mark)))
     case .sendStatus(let peer?, let status): self.send(.status(status), to: peer, &run)
     case .sendStatus(nil, let status):
-      for peer in self.peers { self.send(.status(status), to: peer, &run) }
+      for peer in self.peers + self.sources.sorted() { self.send(.status(status), to: peer, &run) }
     case .sendDecisions(let peer, let from, let through):
       run.effects.append(.serveDecisions(to: peer, from: from, through: through))
     case .fetch(let lane, let head): _ = self.step(lanes: .wanted(lane: lane, head), &run)

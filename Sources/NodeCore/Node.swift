@@ -109,6 +109,9 @@ public struct Node: Sendable {
   public internal(set) var pendingChange: PendingChange?
   /// The last decision handed to execution, and executed.
   var lastDecision: Decision?
+  /// Peers that this node does not know as members and takes decisions and blocks from, while it does not vote: members
+  /// whose keys are newer than what it has executed so far. What they send proves itself.
+  var sources: Set<ReplicaIndex> = []
   /// The members that were told in this configuration what this node holds.
   var greeted = ReplicaSet()
   let parameters: Parameters
@@ -190,6 +193,7 @@ public struct Node: Sendable {
     switch input {
     case .connected(let peer): return self.connect(peer, &run)
     case .disconnected(let peer):
+      guard self.sources.remove(peer) == nil else { return self.step(lanes: .disconnected(peer), &run) }
       self.connected.remove(peer)
       self.greeted.remove(peer)
       self.links[peer] = nil
@@ -237,6 +241,7 @@ public struct Node: Sendable {
   }
 
   private mutating func connect(_ peer: ReplicaIndex, _ run: inout NodeRun) -> Outcome {
+    guard self.configuration.isVoter(peer) else { return self.connect(source: peer, &run) }
     self.connected.insert(peer)
     _ = self.step(gossip: .connected(peer, isDirect: true), &run)
     // Gathered: whoever starts connects to all at once.
@@ -262,7 +267,9 @@ public struct Node: Sendable {
   private mutating func receive(
     _ message: CheckedMessage, from peer: ReplicaIndex, _ run: inout NodeRun
   ) -> Outcome {
-    guard self.configuration.isVoter(peer) else { return self.serve(message, to: peer, &run) }
+    guard self.configuration.isVoter(peer) || self.isFromSource(message, peer) else {
+      return self.serve(message, to: peer, &run)
+    }
     switch message {
     case .gossip(let topic, let identifier, let bytes, let content):
       if case .cosignature(let cosignature) = content {
@@ -346,9 +353,7 @@ public struct Node: Sendable {
       return self.step(replica: .raft(message, from: peer), &run)
     case .announcements(let configuration, let heads):
       guard configuration == self.configuration.number else { return .ignored(.replica(.otherConfiguration)) }
-      if self.greeted.insert(peer) {
-        self.send(.announcements(configuration, self.lanes.announcements), to: peer, &run)
-      }
+      self.answerGreeting(of: peer, &run)
       return self.step(lanes: .announced(heads, from: peer), &run)
     case .blockRequest(let request): return self.step(lanes: .requested(request, from: peer), &run)
     case .question(let number, let bytes): run.effects.append(.question(from: peer, number, bytes))

@@ -180,7 +180,7 @@ public struct Replica: OrderingMachine, Hashable {
   var ownDecision: Decision? { self.decided >= self.configuration.start ? self.lastDecision : nil }
   /// Whether the configuration may still order this.
   func isOpen(_ sequence: SequenceNumber) -> Bool {
-    self.last.map { sequence <= $0 } ?? true || planted(.configurationNotClosed)
+    self.last.map { sequence <= $0 } ?? true
   }
 
   /// How long the view may go without progress.

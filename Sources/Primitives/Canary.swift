@@ -14,7 +14,7 @@ public enum Canary: String, CaseIterable, Sendable {
   case omissionTolerated, votesForAnyDigest, windowUnbounded, newViewBeyondWindow, cutUnbounded, decisionsNotAsked
   case unsignedVotes, viewChangeForgets
   // Configurations (LEDGER §8).
-  case configurationNotClosed, membershipUnapproved
+  case membershipReplayed, membershipUnapproved
   // Ordering with Raft (LEDGER §4).
   case raftVotesTwice, raftVoteNotDurable, raftStaleLogLeads, raftEntryNotDurable, raftOldTermCommits
   case raftBlocksUnheld, raftTailKept

@@ -199,7 +199,7 @@ extension RaftReplica {
     let growth = CutGrowth(limits: self.limits, growthPerOpenCutMin: self.parameters.growthPerOpenCutMin)
     while case .leader(let leadership) = self.role, leadership.transfer == nil,
       self.log.end.number < self.executed.number + self.limits.pipelineMax,
-      self.closing.map({ self.log.end < $0 }) ?? true || planted(.configurationNotClosed)
+      self.closing.map({ self.log.end < $0 }) ?? true
     {
       let open = UInt64(self.openCount)
       let cut = growth.grow(

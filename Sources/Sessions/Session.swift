@@ -117,7 +117,7 @@ public struct Session: Sendable {
   let ephemeral: NoiseHandshake.KeyPair
   let identity: PublicKey
   let expected: PublicKey?
-  let admitted: Set<PublicKey>
+  let admitted: Set<PublicKey>?
   let began: Tick
   var phase = Phase.preamble
   var input: [UInt8] = []
@@ -131,11 +131,12 @@ public struct Session: Sendable {
   var pingedAt: Tick?
   var nextPing: Tick
 
-  /// A session at its start. `expected` is who was dialled; `admitted` whoever may get further than the identity proof.
+  /// A session at its start. `expected` is who was dialled; `admitted` whoever may get further than the identity
+  /// proof; nil for everybody.
   public init(
     network: Digest, role: NoiseHandshake.Role, staticKey: NoiseHandshake.KeyPair,
     ephemeral: NoiseHandshake.KeyPair, identity: PublicKey, expected: PublicKey?,
-    admitted: Set<PublicKey>, at now: Tick
+    admitted: Set<PublicKey>?, at now: Tick
   ) {
     (self.network, self.role, self.staticKey) = (network, role, staticKey)
     (self.ephemeral, self.identity, self.expected) = (ephemeral, identity, expected)
@@ -228,7 +229,7 @@ public struct Session: Sendable {
         return self.fail(.identity, into: &events)
       }
       if let expected, key != expected { return self.fail(.otherPeer(key), into: &events) }
-      guard self.admitted.contains(key) || planted(.strangerAdmitted) else {
+      guard self.admitted?.contains(key) ?? true || planted(.strangerAdmitted) else {
         return self.fail(.notAdmitted(key), into: &events)
       }
       self.peerKey = key

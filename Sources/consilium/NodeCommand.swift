@@ -244,13 +244,15 @@ struct NodeCommand: AsyncParsableCommand {
         "the node cannot start", why: "\(error)", remedy: "mend that, then start it again",
         status: error is NetworkFailure ? ExitStatus.unavailable : ExitStatus.failedIO)
     }
-    let fhir = try self.openFHIR(config, host, key: resourcesKey, log)
+    let service = try self.openFHIR(config, host, key: resourcesKey, log)
+    let fhir = service.flatMap { service in config.fhirPort.map { FHIRServer(service: service, node: host, port: $0) } }
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await Gateway(service: host, socket: config.api).run() }
       group.addTask { await host.tendVault() }
       if let fhir { group.addTask { try await Self.serve(fhir, log) } }
       if let port = config.portalPort {
-        let portal = PortalServer(service: host, host: config.portalHost, port: port) {
+        let patients = service.map { PatientIndex(service: $0) }
+        let portal = PortalServer(service: host, host: config.portalHost, port: port, patients: patients) {
           UInt64(max(0, Date().timeIntervalSince1970 * 1000))
         }
         group.addTask { try await Self.serve(portal, log) }
@@ -300,16 +302,15 @@ struct NodeCommand: AsyncParsableCommand {
   }
 
   /// The interface for the hospital's EHR; nil where none is asked for.
-  private func openFHIR(_ config: NodeConfig, _ host: NodeHost, key: Digest, _ log: Log) throws -> FHIRServer? {
+  private func openFHIR(_ config: NodeConfig, _ host: NodeHost, key: Digest, _ log: Log) throws -> FHIRService? {
     guard let port = config.fhirPort else { return nil }
     do {
       let store = try EncryptedResources(path: config.data + "/fhir", mapSizeMax: config.mapSizeMax, key: key)
-      let service = try FHIRService(
+      return try FHIRService(
         store: store, anchoring: RecordAnchorer(service: host), ledger: LedgerResources(service: host),
         base: FHIRServer.base(port: port),
         now: { Timestamp(milliseconds: UInt64(max(0, Date().timeIntervalSince1970 * 1000))) },
         entropy: { SecureRandom.bytes($0) })
-      return FHIRServer(service: service, node: host, port: port)
     } catch {
       log.emit(.nodeFailed, ["reason": .text("\(error)")])
       throw Failure(

@@ -35,9 +35,10 @@ struct Account: AsyncParsableCommand {
         Example:
           consilium account register dr-lee.key --registrar registrar.key --role 207
           consilium account register 3f9a…:77c0… --registrar registrar.key     the code that the portal shows a patient
+          consilium account register clinician:3f9a…:77c0… --registrar registrar.key --role 207     or a clinician
         A patient is registered under a pseudonym of this hospital's own; no name goes on the chain.
         """)
-    @Argument(help: "The person's key file, or the registration code of a patient's browser.") var person: String
+    @Argument(help: "The person's key file, or the registration code of a browser.") var person: String
     @Option(help: "The registrar's key file.") var registrar: String
     @Option(help: "A practitioner's role: a number of the NUCC taxonomy's table.") var role: UInt32 = 0
     @Option(help: "For how many days it may act.") var days: UInt64 = 365
@@ -61,12 +62,20 @@ struct Account: AsyncParsableCommand {
       }
     }
 
+    private static let clinicianPrefix = "clinician:"
+
     private func registration(
       _ passphrase: String, _ genesis: Genesis, _ hospital: MemberID
     ) throws -> AccountRegistration {
-      let code = self.person.split(separator: ":").map { Hex.decode(String($0)) ?? [] }
+      // A browser's code: a patient's two keys, or a clinician's, which says so.
+      let isClinician = self.person.hasPrefix(Self.clinicianPrefix)
+      let code = self.person.dropFirst(isClinician ? Self.clinicianPrefix.count : 0).split(separator: ":").map {
+        Hex.decode(String($0)) ?? []
+      }
       if code.count == 2, let key = PublicKey(code[0]), let sealing = Digest(code[1]) {
-        return Actors.registration(key, sealing, kind: .patient, role: 0, days: self.days)
+        return Actors.registration(
+          key, sealing, kind: isClinician ? .practitioner : .patient, role: isClinician ? self.role : 0,
+          days: self.days)
       }
       let keys = try KeyFile.person(self.person, passphrase: passphrase, network: genesis.network, hospital: hospital)
       let kind: AccountKind = try KeyFile.load(self.person).kind == .patient ? .patient : .practitioner

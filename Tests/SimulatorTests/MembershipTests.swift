@@ -140,6 +140,14 @@ struct MembershipRunTests {
     #expect(cluster.breach == nil && cluster.watch.breach == nil)
   }
 
+  @Test(
+    "Seeds that failed once: a laggard that asked only a liar, a greeting that was said too early, keys all renewed",
+    arguments: [25, 310, 1130])
+  func regressions(seed: UInt64) {
+    let report = SwarmRun(seed: seed, plan: SwarmRun.plan(seed: seed, engine: .pbft)).run()
+    #expect(report.failure == nil, "consilium-sim replay \(seed) --engine pbft")
+  }
+
   /// A member that goes on under other addresses.
   private static func renamed(_ cluster: Cluster, _ slot: Int) -> Member {
     let member = cluster.describe(slot: slot)

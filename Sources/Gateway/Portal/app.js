@@ -1,160 +1,21 @@
-// The patient's pages: views over what node.js fetches and keys.js opens. Everything shown is set as text, never as HTML.
+// The patient's pages: views over what node.js fetches and keys.js opens.
 import { canonical } from "./canonical.js";
 import { hex, sha256, utf8 } from "./crypto.js";
-import { describe, ORDER } from "./fhir.js";
+import { lockCard, open } from "./entrance.js";
 import * as keyring from "./keys.js";
 import * as node from "./node.js";
+import { faults, sections } from "./sections.js";
 import { date, moment, T } from "./texts.js";
+import { act, choices, every, h, hospitalName, place, say, tabs, view } from "./ui.js";
 import { CATEGORIES, consentGrant, consentRevocation, KIND, PURPOSES, unhexDigest } from "./wire.js";
 
-const ROWS_SHOWN = 12;
 const POLL_MILLISECONDS = 4000;
 
-/** What the page knows: the consortium, the keys of each pseudonym that it shows, and what was opened. */
-const state = { consortium: null, all: [], isKept: false, tab: "records", opened: null };
-let timer = null;
-
-/** An element with properties and children; strings become text. */
-function h(tag, properties = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [key, value] of Object.entries(properties)) {
-    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
-    else if (key === "class") element.className = value;
-    else if (value === true) element.setAttribute(key, "");
-    else if (value !== false && value !== undefined && value !== null) element.setAttribute(key, value);
-  }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
-  return element;
-}
-
-const main = () => document.getElementById("main");
-const show = (...children) => main().replaceChildren(...children);
-const say = (text) => {
-  document.getElementById("said").textContent = text;
-  setTimeout(() => { document.getElementById("said").textContent = ""; }, 4000);
-};
+/** The keys of each pseudonym that the page shows, and what was opened. */
+const state = { all: [], isKept: false, opened: null };
 const own = () => state.all[0];
-const hospitalName = (number) => state.consortium.hospitals.find((one) => one.number === number)?.name ?? `${number}`;
-const waiting = () => h("p", { class: "card waiting" }, T.loading);
-
-/** What went wrong, and a way to try again. */
-function problem(error, again) {
-  const text = error.code === "unreachable" ? T.unreachable : error.message;
-  return h("div", { class: "card alert", role: "alert" }, h("h2", {}, T.problem), h("p", {}, text),
-    error.remedy ? h("p", { class: "quiet" }, error.remedy) : null,
-    again ? h("button", { class: "second", onclick: again }, T.again) : null);
-}
-
-/** Runs a view; what it throws is shown with a way to try again. */
-async function view(make) {
-  clearInterval(timer);
-  show(waiting());
-  try {
-    show(...[await make()].flat());
-  } catch (error) {
-    show(problem(error, () => view(make)));
-  }
-}
-
-// ---- Coming in
-
-async function start() {
-  if (!globalThis.isSecureContext) return show(problem(new Error(T.insecure)));
-  await view(async () => {
-    state.consortium = await node.consortium();
-    const name = hospitalName(state.consortium.own);
-    document.getElementById("hospital").textContent = name;
-    document.title = T.title(name);
-    const all = await keyring.kept();
-    if (all?.[0]?.network !== state.consortium.network) return welcome();
-    [state.all, state.isKept] = [all, true];
-    return enter();
-  });
-}
-
-function welcome() {
-  const words = h("textarea", { id: "words", autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
-  const keep = h("input", { type: "checkbox", id: "keep" });
-  const others = h("input", { type: "checkbox", id: "others" });
-  const fault = h("p", { class: "quiet", role: "alert" });
-  const open = async () => {
-    fault.textContent = "";
-    try {
-      const entropy = await keyring.entropyOf(words.value, await node.wordList());
-      words.value = "";
-      await take(entropy, others.checked, keep.checked);
-    } catch (error) {
-      if (error instanceof keyring.PhraseFault) fault.textContent = T.phrase[error.kind](error.place);
-      else if (error.name === "NotSupportedError") fault.textContent = T.unsupported;
-      else throw error;
-    }
-  };
-  return [
-    h("h1", {}, T.welcome), h("p", {}, T.welcomeText),
-    h("section", { class: "card" }, h("h2", {}, T.haveWords), h("label", { for: "words" }, T.wordsLabel), words,
-      h("label", { class: "check" }, keep, T.keepHere), h("label", { class: "check" }, others, T.alsoOthers), fault,
-      h("button", { id: "open", onclick: () => open().catch((error) => show(problem(error, start))) }, T.openRecords)),
-    h("section", { class: "card" }, h("h2", {}, T.newHere), h("p", {}, T.newText),
-      h("button", { class: "second", id: "new", onclick: () => view(newWords) }, T.makeWords)),
-  ];
-}
-
-async function newWords() {
-  const entropy = crypto.getRandomValues(new Uint8Array(32));
-  const words = await keyring.phraseOf(entropy, await node.wordList());
-  const button = h("button", { disabled: true, id: "goOn", onclick: () => take(entropy, false, false) }, T.goOn);
-  const written = h("input", { type: "checkbox", id: "written", onchange: () => { button.disabled = !written.checked; } });
-  return [h("h1", {}, T.yourWords), h("div", { class: "card" }, h("p", {}, T.newText),
-    h("ol", { class: "words" }, words.map((word) => h("li", {}, word))),
-    h("label", { class: "check" }, written, T.writtenDown), button)];
-}
-
-/** Makes the keys: of this hospital's pseudonym, and of the others' where the patient wants it. */
-async function take(entropy, withOthers, isKept) {
-  const { network, own: first, hospitals } = state.consortium;
-  const numbers = [first, ...hospitals.map((one) => one.number).filter((number) => withOthers && number !== first)];
-  state.all = await Promise.all(numbers.map((number) => keyring.deriveKeys(entropy, network, number)));
-  entropy.fill(0);
-  state.isKept = isKept;
-  if (isKept) await keyring.keep(state.all);
-  await view(enter);
-}
-
-async function enter() {
-  try {
-    await node.account(own());
-  } catch (error) {
-    if (error.code !== "not-found") throw error;
-    return unregistered();
-  }
-  return tabs("records");
-}
-
-function unregistered() {
-  const code = keyring.registrationCode(own());
-  timer = setInterval(async () => {
-    if (await node.account(own()).catch(() => null)) await view(enter);
-  }, POLL_MILLISECONDS);
-  return [h("h1", {}, T.unregistered), h("div", { class: "card" },
-    h("p", {}, T.unregisteredText(hospitalName(own().hospital))), h("code", { class: "code", id: "code" }, code),
-    h("p", {}, h("button", { class: "second", onclick: async () => {
-      await navigator.clipboard.writeText(code);
-      say(T.copied);
-    } }, T.copy)))];
-}
-
 const VIEWS = { records, history, sharing, check, leave };
-
-function tabs(current) {
-  state.tab = current;
-  const bar = document.getElementById("tabs");
-  bar.hidden = false;
-  bar.replaceChildren(...Object.keys(VIEWS).map((name) =>
-    h("button", { id: `tab-${name}`, "aria-current": name === current ? "page" : null, onclick: () => {
-      view(async () => tabs(name)).then(() => main().focus());
-    } }, T.tabs[name])));
-  return VIEWS[current]();
-}
+const go = (name) => tabs(name, VIEWS, T.tabs);
 
 // ---- Records
 
@@ -172,101 +33,27 @@ async function openAll() {
       else found.push({ keys, view: one, ...(await node.open(keys, one, sealed.get(one.record))) });
     }
   }
-  for (const one of found) {
-    if (!one.text) continue;
-    one.resource = JSON.parse(one.text);
-    one.shown = describe(one.resource);
-  }
   state.opened = found;
   return found;
 }
 
 async function records() {
   const all = await openAll();
-  const live = all.filter((one) => one.shown);
-  const faulty = all.filter((one) => one.fault);
-  const sections = ORDER.map((name) => [name, live.filter((one) => one.shown.section === name)
-    .sort((a, b) => (b.shown.when ?? b.view.time).localeCompare(a.shown.when ?? a.view.time))]);
   const erased = all.filter((one) => one.view.erased).length;
+  const actions = ({ keys, view: entry }) => (keys.hospital === place.consortium.own
+    ? h("button", { class: "danger", onclick: () => erase(keys, entry) }, T.erase) : null);
   return [
     h("h1", {}, T.tabs.records),
     all.length === 0 ? h("p", { class: "card" }, T.noRecords) : null,
-    faulty.length ? h("section", { class: "card alert" }, h("ul", { class: "plain" }, faulty.map((one) =>
-      h("li", {}, h("span", { class: "mark alert" }, T.unverifiable), ` ${hospitalName(one.view.hospital)}, `
-        + `${date(one.view.time)}: ${T.faults[one.fault]}`)))) : null,
-    ...sections.map(([name, items]) => section(name, items)),
+    faults(all), ...sections(all, actions),
     erased ? h("p", { class: "quiet" }, T.erasedCount(erased)) : null,
   ].filter(Boolean);
 }
 
-function section(name, items) {
-  if (items.length === 0 && name !== "allergy") return null;
-  const rows = name === "result" ? results(items) : items.map(row);
-  const list = h("ul", { class: "plain" }, rows.slice(0, ROWS_SHOWN));
-  const rest = rows.length > ROWS_SHOWN ? h("button", { class: "second", onclick: () => {
-    list.replaceChildren(...rows);
-    rest.remove();
-  } }, T.more(rows.length)) : null;
-  return h("section", { class: name === "allergy" && items.length ? "card alert" : "card", id: `section-${name}` },
-    h("h2", {}, T.sections[name]), items.length ? list : h("p", {}, T.noAllergies), rest);
-}
-
-function row({ keys, view: entry, shown, resource }) {
-  const facts = [shown.value, shown.status, shown.severity, ...shown.reactions].filter(Boolean).join(", ");
-  return h("li", {},
-    h("div", { class: "row" }, h("strong", {}, shown.title), h("span", { class: "quiet" }, date(shown.when ?? entry.time))),
-    facts ? h("div", {}, facts) : null,
-    entry.supersededBy ? h("span", { class: "mark warn" }, T.superseded) : null,
-    h("details", {}, h("summary", {}, T.details),
-      h("p", {}, h("span", { class: "mark good" }, T.verified), " ", T.verifiedText),
-      h("dl", {}, Object.entries({
-        [T.fields.hospital]: hospitalName(entry.hospital),
-        [T.fields.author]: entry.author ? T.clinician(entry.author) : T.system,
-        [T.fields.anchored]: moment(entry.time), [T.fields.record]: entry.record,
-      }).flatMap(([term, text]) => [h("dt", {}, term), h("dd", {}, text)])),
-      h("pre", { class: "code" }, JSON.stringify(resource, null, 1).slice(0, 4000)),
-      keys.hospital === state.consortium.own ? h("button", { class: "danger", onclick: () => erase(keys, entry) }, T.erase) : null));
-}
-
 async function erase(keys, entry) {
   if (!confirm(T.eraseSure)) return;
-  await act(() => node.submit(keys, state.consortium, KIND.eraseRecord, unhexDigest(entry.record)), T.erased, "records");
-}
-
-/** Results of one kind in one row, with a small plot where they are numbers. */
-function results(items) {
-  const kinds = Map.groupBy(items, (one) => one.shown.title);
-  return [...kinds.values()].map((group) => {
-    const numbers = group.filter((one) => one.shown.number !== undefined && one.shown.when).reverse();
-    if (group.length === 1 || numbers.length < 2) return group.length === 1 ? row(group[0]) : many(group, null);
-    return many(group, plot(group[0].shown.title, numbers));
-  });
-}
-
-function many(group, picture) {
-  const [last] = group;
-  return h("li", {}, h("div", { class: "row" }, h("strong", {}, last.shown.title), picture,
-    h("span", {}, `${last.shown.value ?? ""} `, h("span", { class: "quiet" }, date(last.shown.when ?? last.view.time)))),
-  h("details", {}, h("summary", {}, T.values(group.length)), h("ul", { class: "plain" }, group.map(row))));
-}
-
-function plot(name, points) {
-  const space = "http://www.w3.org/2000/svg";
-  const times = points.map((one) => Date.parse(one.shown.when));
-  const values = points.map((one) => one.shown.number);
-  const scale = (list, size) => {
-    const [low, high] = [Math.min(...list), Math.max(...list)];
-    return list.map((value) => (high === low ? size / 2 : ((value - low) / (high - low)) * size));
-  };
-  const [x, y] = [scale(times, 100), scale(values, 24).map((value) => 27 - value)];
-  const svg = document.createElementNS(space, "svg");
-  const label = T.plot(name, points.length, points[0].shown.value, points.at(-1).shown.value);
-  for (const [key, value] of [["class", "plot"], ["viewBox", "0 0 100 30"], ["role", "img"], ["aria-label", label],
-    ["preserveAspectRatio", "none"]]) svg.setAttribute(key, value);
-  const line = document.createElementNS(space, "polyline");
-  line.setAttribute("points", x.map((at, index) => `${at.toFixed(1)},${y[index].toFixed(1)}`).join(" "));
-  svg.append(line);
-  return svg;
+  await act(() => node.submit(keys, place.consortium, KIND.eraseRecord, unhexDigest(entry.record)), T.erased,
+    () => go("records"));
 }
 
 // ---- Who looked
@@ -281,7 +68,7 @@ async function history() {
     list.replaceChildren(...(all.length ? all.map(access) : [h("li", {}, T.historyEmpty)]));
   };
   await fill();
-  timer = setInterval(() => { if (!document.hidden) fill().catch(() => {}); }, POLL_MILLISECONDS);
+  every(POLL_MILLISECONDS, () => { if (!document.hidden) fill().catch(() => {}); });
   return [h("h1", {}, T.tabs.history), h("p", {}, T.historyText), h("div", { class: "card" }, list)];
 }
 
@@ -320,23 +107,15 @@ function consent(one) {
   return h("li", {}, h("p", {}, sentence), h("div", { class: "row" }, h("span", { class: `mark ${mark[0]}` }, mark[1]),
     one.uses ? h("span", { class: "quiet" }, T.used(one.uses)) : null,
     one.revoked || isOver ? null : h("button", { class: "danger", onclick: () => act(() =>
-      node.submit(own(), state.consortium, KIND.revokeConsent, consentRevocation(own().account, one.consent)), T.taken,
-    "sharing") }, T.revoke)));
-}
-
-/** Checkboxes in a frame; `values` gives the ones that are ticked. */
-function choices(legend, names, ticked) {
-  const boxes = Object.entries(names).map(([value, label]) => [
-    h("input", { type: "checkbox", value, checked: ticked(value) }), label]);
-  const frame = h("fieldset", {}, h("legend", {}, legend), boxes.map(([box, label]) => h("label", { class: "check" }, box, label)));
-  return { frame, values: () => boxes.filter(([box]) => box.checked).map(([box]) => box.value) };
+      node.submit(own(), place.consortium, KIND.revokeConsent, consentRevocation(own().account, one.consent)), T.taken,
+    () => go("sharing")) }, T.revoke)));
 }
 
 function form() {
   const account = h("input", { type: "text", id: "account", autocomplete: "off" });
   const accountLine = h("div", { hidden: true }, h("label", { for: "account" }, T.accountLabel), account);
   const who = h("select", { id: "who", onchange: () => { accountLine.hidden = who.value !== ""; } },
-    state.consortium.hospitals.map((one) => h("option", { value: one.number }, T.hospitalChoice(one.name))),
+    place.consortium.hospitals.map((one) => h("option", { value: one.number }, T.hospitalChoice(one.name))),
     h("option", { value: "" }, T.accountChoice));
   const kind = h("select", { id: "kind", "aria-label": T.newConsent }, h("option", { value: "" }, T.allowLabel),
     h("option", { value: "denial" }, T.denyLabel));
@@ -352,26 +131,15 @@ function form() {
       : chosen.length === 0 ? T.what1 : why.values().length === 0 ? T.why1 : end && end < Date.now() ? T.untilPast : "";
     fault.textContent = wrong;
     if (wrong) return;
-    await act(() => node.submit(own(), state.consortium, KIND.grantConsent, consentGrant({
+    await act(() => node.submit(own(), place.consortium, KIND.grantConsent, consentGrant({
       patient: own().account, isDenial: kind.value === "denial",
       grantee: who.value === "" ? { account: account.value.trim() } : { hospital: Number(who.value) },
       categories: chosen.length === CATEGORIES.length ? null : chosen, purposes: why.values(), until: end,
-    })), T.given, "sharing");
+    })), T.given, () => go("sharing"));
   };
   return h("section", { class: "card" }, h("h2", {}, T.newConsent), kind, h("label", { for: "who" }, T.who), who, accountLine,
     what.frame, why.frame, h("label", { for: "until" }, T.untilLabel), until, fault,
     h("p", {}, h("button", { id: "give", onclick: give }, T.give)));
-}
-
-/** Does something, says that it is done, and shows a page anew. */
-async function act(work, done, tab) {
-  try {
-    await work();
-  } catch (error) {
-    return show(problem(error, () => view(async () => tabs(tab))));
-  }
-  say(done);
-  return view(async () => tabs(tab));
 }
 
 // ---- Checking a file
@@ -420,12 +188,15 @@ async function leave() {
     URL.revokeObjectURL(link.href);
     say(T.exported(all.length));
   };
-  return [h("h1", {}, T.tabs.leave), h("div", { class: "card" }, h("p", {}, T.leaveText, state.isKept ? ` ${T.keptText}` : ""),
-    h("p", {}, h("button", { class: "danger", id: "lock", onclick: async () => {
-      await keyring.forget();
-      location.reload();
-    } }, T.lock))),
-  h("div", { class: "card" }, h("p", {}, T.exportText), h("button", { class: "second", id: "export", onclick: save }, T.export))];
+  return [h("h1", {}, T.tabs.leave), lockCard(state.isKept),
+    h("div", { class: "card" }, h("p", {}, T.exportText), h("button", { class: "second", id: "export", onclick: save }, T.export))];
 }
 
-start();
+open({
+  name: "all", offered: true, code: keyring.registrationCode,
+  texts: { title: T.title, welcome: T.welcome, welcomeText: T.welcomeText, open: T.openRecords, unregistered: T.unregisteredText },
+  entered: (all, isKept) => {
+    [state.all, state.isKept] = [all, isKept];
+    return go("records");
+  },
+});

@@ -138,13 +138,13 @@ export function chacha20(key, nonce, counter, message) {
   return out;
 }
 
-function poly1305(key, message) {
+export function poly1305(key, message) {
   const out = new Uint8Array(16);
   nacl.lowlevel.crypto_onetimeauth(out, 0, message, 0, message.length, key);
   return out;
 }
 
-const isSame = (a, b) => {
+export const isSame = (a, b) => {
   let difference = a.length ^ b.length;
   for (let index = 0; index < a.length; index++) difference |= a[index] ^ b[index];
   return difference === 0;

@@ -64,6 +64,9 @@ export async function recordKey(keys, record, box) {
   return opened && opened.length === 64 && hex(opened.subarray(0, 32)) === record ? opened.slice(32) : null;
 }
 
+/** What a registrar needs to register a clinician: that it is one, and both public keys. */
+export const clinicianCode = (keys) => `clinician:${registrationCode(keys)}`;
+
 /** What the desk of a hospital needs to register the pseudonym: both public keys. */
 export const registrationCode = (keys) => `${hex(keys.publicKey)}:${hex(keys.sealingKey)}`;
 
@@ -90,7 +93,7 @@ async function inStore(mode, work) {
   }
 }
 
-/** Keys that this device keeps; undefined where it keeps none. */
-export const kept = () => inStore("readonly", (store) => store.get("all"));
-export const keep = (all) => inStore("readwrite", (store) => store.put(all, "all"));
+/** Keys that this device keeps under a name; undefined where it keeps none. */
+export const kept = (name) => inStore("readonly", (store) => store.get(name));
+export const keep = (name, all) => inStore("readwrite", (store) => store.put(all, name));
 export const forget = () => inStore("readwrite", (store) => store.clear());

@@ -1,7 +1,8 @@
 // Questions to the hospital's node. Each is signed by the account's key; answers about records come as ciphertext.
 import { concat, hex, openStream, sha256, unhex, utf8 } from "./crypto.js";
 import { recordKey, sign } from "./keys.js";
-import { Decoder, Encoder, readSealed, transaction } from "./wire.js";
+import { readAnchor, readCustodyKey } from "./custody.js";
+import { Decoder, Encoder, readRelease, readSealed, transaction } from "./wire.js";
 
 /** A refusal in the node's own words, or that it cannot be reached. */
 export class Refusal extends Error {
@@ -26,12 +27,13 @@ async function ask(path, options = {}) {
 export const consortium = async () => (await ask("/api/consortium")).json();
 export const wordList = async () => (await (await ask("/api/words")).text()).split("\n");
 
-async function asked(keys, path) {
+async function asked(keys, path, body) {
   const time = Date.now();
   const message = concat(
     utf8("consilium/portal/v1\0"), unhex(keys.network), unhex(keys.account), new Encoder().u64(time).bytes, utf8(path));
   const signature = hex(await sign(keys, message));
-  return ask(path, { headers: { authorization: `Consilium time=${time}, signature=${signature}` } });
+  const headers = { authorization: `Consilium time=${time}, signature=${signature}` };
+  return ask(path, body === undefined ? { headers } : { headers, method: "POST", body: JSON.stringify(body) });
 }
 
 export const account = async (keys) => (await asked(keys, `/api/accounts/${keys.account}`)).json();
@@ -81,3 +83,21 @@ export async function submit(keys, consortium, kind, payload) {
   if (!receipt.applied) throw new Refusal("refused", receipt.outcome, "");
   return receipt;
 }
+
+// ---- What clinicians ask
+
+const clinic = (keys, path) => `/api/clinicians/${keys.account}/${path}`;
+const binary = async (keys, path) => new Uint8Array(await (await asked(keys, clinic(keys, path))).arrayBuffer());
+
+/** The hospital's patients whose name or number fits: [{name, birthDate, account}]. */
+export const patients = async (keys, text) =>
+  (await asked(keys, clinic(keys, `patients?search=${encodeURIComponent(text)}`))).json();
+export const patientRecords = async (keys, patient) =>
+  (await asked(keys, clinic(keys, `records?patient=${patient}`))).json();
+export const anchor = async (keys, record) => readAnchor(await binary(keys, `anchor?record=${record}`));
+export const custody = async (keys) => readCustodyKey(await binary(keys, "custody"));
+/** The sealed record and shares of custodians that are not among `settled`. */
+export const release = async (keys, request, record, settled) =>
+  readRelease(await binary(keys, `release?request=${request}&record=${record}&without=${settled.join(".")}`));
+/** Has the hospital's node seal and anchor what the clinician wrote and signed. */
+export const write = async (keys, note) => (await asked(keys, clinic(keys, "notes"), note)).json();

@@ -136,6 +136,52 @@ export const T = {
   lock: "Leave, and forget my keys on this device",
 };
 
+/** The words of the clinician's page. */
+export const C = {
+  tabs: { patient: "Patient", leave: "My keys" },
+  title: (hospital) => `${hospital}: clinicians`,
+  welcome: "For clinicians",
+  welcomeText: "Your 24 words make your keys. What you read, when and why stands on the ledger, where the patient sees it.",
+  open: "Come in",
+  unregistered: (hospital) => `Show this code to the registrar of ${hospital}. This page goes on by itself.`,
+  notClinician: "These keys are not a clinician's of this hospital.",
+  find: "Find a patient",
+  findLabel: "Name, hospital number, or the account that the patient shows you",
+  search: "Search",
+  nobody: "Nobody was found. A patient of another hospital shows you an account: paste it here.",
+  born: (day) => `born ${day}`,
+  noAccount: "no account on the ledger yet",
+  another: "Another patient",
+  whatThereIs: (count) => (count === 1 ? "There is one record." : `There are ${count} records.`),
+  nothing: "Nothing is recorded for this account.",
+  purpose: "What for",
+  purposes: { TREAT: "to treat the patient", HPAYMT: "for payment", HRESCH: "for research", PUBHLTH: "for public health" },
+  which: "Which records",
+  ask: "Ask to read them",
+  none: "Choose at least one kind of record.",
+  working: (done, all) => `Opened ${done} of ${all} …`,
+  refusedTitle: "The ledger refused",
+  refusedText: (why) => `${why}. The patient can give you permission on the page "Sharing"; your account is:`,
+  partly: (count) => (count === 1 ? "One record was refused" : `${count} records were refused`),
+  glass: "Break the glass",
+  glassText: "Only in an emergency. You read at once; the privacy officer reviews it within 72 hours, and the patient sees it.",
+  reason: "Why",
+  reasons: { 1: "The patient cannot consent, and life or health is at risk", 2: "The patient asks for help and cannot use the keys", 3: "An outbreak or disaster" },
+  sure: "Break the glass now? It stands on the ledger under your name for good.",
+  conflict: "Take care",
+  conflictText: (medicine, allergy) => `${medicine} is prescribed, and an allergy to ${allergy} is recorded.`,
+  write: "Write",
+  kinds: { note: "A note", prescription: "A prescription" },
+  titleLabel: { note: "About", prescription: "Medicine" },
+  textLabel: { note: "Note", prescription: "Dosage and instructions" },
+  empty: "Both fields are needed.",
+  sign: "Sign and record it",
+  signed: "Signed, sealed and on the ledger.",
+  warnAllergy: (allergy) => `An allergy to ${allergy} is recorded for this patient.`,
+  accused: "A custodian gave a wrong share; the proof goes onto the ledger.",
+  few: "Too few custodians answered. Try again in a moment.",
+};
+
 export const date = (text) => {
   const time = new Date(text);
   return Number.isNaN(time.getTime()) ? "" : time.toLocaleDateString(LANGUAGE, { day: "numeric", month: "short", year: "numeric" });

@@ -38,6 +38,8 @@ export class Decoder {
     const bytes = this.raw(count);
     return new DataView(bytes.buffer, bytes.byteOffset, count);
   }
+  u8() { return this.raw(1)[0]; }
+  u16() { return this.#view(2).getUint16(0, true); }
   u32() { return this.#view(4).getUint32(0, true); }
   u64() { return Number(this.#view(8).getBigUint64(0, true)); }
   blob() { return this.raw(this.u32()); }
@@ -48,13 +50,33 @@ export class Decoder {
 export function readSealed(bytes) {
   const decoder = new Decoder(bytes);
   const record = hex(decoder.raw(32));
-  const chunks = Array.from({ length: decoder.u32() }, () => decoder.blob());
-  decoder.blob();
-  decoder.blob();
-  return { record, chunks, patientCopy: decoder.blob() };
+  return { record, ...readContent(decoder) };
 }
 
-export const KIND = { grantConsent: 6, revokeConsent: 7, eraseRecord: 14 };
+function readContent(decoder) {
+  const chunks = Array.from({ length: decoder.u32() }, () => decoder.blob());
+  const capsule = decoder.blob();
+  decoder.blob();
+  return { chunks, capsule, patientCopy: decoder.blob() };
+}
+
+/** What a reader gets for a granted request: the sealed record, and custodians' shares in their boxes. */
+export function readRelease(bytes) {
+  const decoder = new Decoder(bytes);
+  const record = hex(decoder.raw(32));
+  const content = readContent(decoder);
+  const shares = Array.from({ length: decoder.u16() }, () => ({ member: decoder.u16(), box: decoder.blob() }));
+  return { record, ...content, shares };
+}
+
+/** A request to read; a `reason` other than 0 breaks the glass. */
+export function accessRequest({ patient, records, purpose, reason, ephemeralKey }) {
+  const encoder = new Encoder().digest(patient).u16(records.length);
+  for (const record of records) encoder.digest(record);
+  return encoder.u16(PURPOSES[purpose]).u16(reason).raw(ephemeralKey).bytes;
+}
+
+export const KIND = { grantConsent: 6, revokeConsent: 7, requestAccess: 8, breakGlass: 9, eraseRecord: 14, accuseCustodian: 19 };
 export const FOREVER = (1n << 64n) - 1n;
 
 /** HL7 v3 PurposeOfUse, as bits. */

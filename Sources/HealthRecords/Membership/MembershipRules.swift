@@ -16,7 +16,8 @@ extension RuleContext {
   func changeMembers(_ approved: ApprovedChange, in state: inout StateEditor) throws {
     try self.requireHospital()
     let (change, configuration) = (approved.change, self.execution.configuration)
-    guard change.configuration == configuration.number, self.newest(in: state) == configuration.number,
+    guard change.configuration == configuration.number || planted(.membershipReplayed),
+      self.newest(in: state) == configuration.number,
       state.value(StateKey.pendingChange) == nil
     else { throw Refusal.otherConfiguration }
     guard change.validUntil >= self.time else { throw Refusal.changeExpired }

@@ -75,7 +75,12 @@ public struct SealedRecord: Sendable, Hashable {
     let capsule: [UInt8]
     /// Secrets from a source of fresh random bytes.
     public init(random: (Int) -> [UInt8]) {
-      self.salt = random(HashLock.saltLengthBytes)
+      self.init(salt: random(HashLock.saltLengthBytes), random: random)
+    }
+    /// The same with a salt that the author drew, who signed the hash-lock.
+    public init(salt: [UInt8], random: (Int) -> [UInt8]) {
+      precondition(salt.count == HashLock.saltLengthBytes, "a salt of \(salt.count) bytes")
+      self.salt = salt
       self.key = random(SecretStream.keyLengthBytes)
       self.capsule = random(Capsule.randomLengthBytes)
     }

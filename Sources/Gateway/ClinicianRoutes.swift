@@ -1,0 +1,175 @@
+internal import Ledger
+public import FHIR
+internal import Foundation
+internal import HealthRecords
+internal import Hummingbird
+internal import Messages
+internal import NIOCore
+internal import Primitives
+internal import Rules
+internal import Signing
+internal import Wire
+
+/// A patient of the hospital's own EHR, as a clinician looks for one.
+public struct PatientFound: Codable, Sendable {
+  /// The name.
+  public var name: String
+  /// The birth date, as FHIR has it.
+  public var birthDate: String?
+  /// The account on the ledger; nil where the EHR has linked none.
+  public var account: String?
+}
+
+/// Where clinicians look for patients by the hospital's own names and numbers.
+public struct PatientIndex: Sendable {
+  private let service: FHIRService
+  /// The most patients of one answer.
+  private static let countMax = 20
+
+  /// The patients of an EHR's store.
+  public init(service: FHIRService) { self.service = service }
+
+  /// Patients whose name begins with a text, or whose identifier it is.
+  func patients(matching text: String) async -> [PatientFound] {
+    var found: [String: PatientFound] = [:]
+    for parameter in ["name", "identifier"] {
+      let query = [(name: parameter, value: text), (name: "_count", value: "\(Self.countMax)")]
+      let answer = await self.service.handle(
+        FHIRRequest(method: "GET", path: ["Patient"], query: query, body: []))
+      guard answer.status == 200, let bytes = answer.body?.canonicalBytes,
+        let bundle = try? JSONDecoder().decode(PatientBundle.self, from: Data(bytes))
+      else { continue }
+      for entry in bundle.entry ?? [] { found[entry.resource.id] = entry.resource.found }
+    }
+    return found.keys.sorted().prefix(Self.countMax).compactMap { found[$0] }
+  }
+}
+
+/// What is read of a search's bundle.
+private struct PatientBundle: Decodable {
+  struct Entry: Decodable { let resource: Patient }
+  struct Patient: Decodable {
+    struct Name: Decodable {
+      let text: String?
+      let given: [String]?
+      let family: String?
+    }
+    struct Identifier: Decodable {
+      let system: String?
+      let value: String?
+    }
+    let id: String
+    let name: [Name]?
+    let birthDate: String?
+    let identifier: [Identifier]?
+
+    var found: PatientFound {
+      let name = self.name?.first
+      let parts = (name?.given ?? []) + [name?.family].compactMap(\.self)
+      return PatientFound(
+        name: name?.text ?? (parts.isEmpty ? self.id : parts.joined(separator: " ")), birthDate: self.birthDate,
+        account: self.identifier?.first { $0.system == "urn:consilium:account" }?.value)
+    }
+  }
+  let entry: [Entry]?
+}
+
+/// What a clinician wrote, canonical, with its salt and the author's signature.
+private struct NoteBody: Decodable {
+  let patient: String
+  let resource: String
+  let salt: String
+  let signature: String
+}
+
+/// The clinician's page: every question is signed by a practitioner whom this hospital registered.
+extension PortalServer {
+  /// The most bytes of what a clinician writes at once.
+  private static let noteBytesMax = 256 << 10
+
+  private func clinician(
+    _ request: Request, _ context: BasicRequestContext
+  ) async throws -> (identifier: Digest, account: HealthRecords.Account) {
+    let asker = try await self.asker(request, context)
+    guard asker.account.kind == .practitioner, asker.account.hospital == self.service.member.id,
+      asker.account.isActive(at: Timestamp(milliseconds: self.now()))
+    else { throw ServiceRefusal.unauthorized("this is for practitioners whom this hospital registered") }
+    return asker
+  }
+
+  private func digest(_ name: String, of request: Request) throws -> Digest {
+    guard
+      let found = request.uri.queryParameters[Substring(name)].flatMap({ Hex.decode(String($0)) }).flatMap({
+        Digest($0)
+      })
+    else { throw ServiceRefusal.badRequest("\(name) is expected, 64 hexadecimal digits") }
+    return found
+  }
+
+  func addClinicianRoutes(to router: Router<BasicRequestContext>) {
+    let service = self.service
+    router.get("/api/clinicians/{account}/patients") { request, context in
+      _ = try await self.clinician(request, context)
+      let text = request.uri.queryParameters["search"].map { String($0).removingPercentEncoding ?? String($0) } ?? ""
+      guard let patients = self.patients, !text.isEmpty else { return try json([PatientFound]()) }
+      return try json(await patients.patients(matching: text))
+    }
+    router.get("/api/clinicians/{account}/records") { request, context in
+      _ = try await self.clinician(request, context)
+      return try json(await service.records(of: try self.digest("patient", of: request)).map(RecordView.init))
+    }
+    router.get("/api/clinicians/{account}/anchor") { request, context in
+      _ = try await self.clinician(request, context)
+      guard let entry = await service.record(try self.digest("record", of: request)) else {
+        throw ServiceRefusal.notFound("record")
+      }
+      return binary(entry.anchor.encoded)
+    }
+    router.get("/api/clinicians/{account}/custody") { request, context in
+      _ = try await self.clinician(request, context)
+      guard let custody = await service.custody() else { throw ServiceRefusal.notFound("custody key") }
+      return binary(custody.encoded)
+    }
+    router.get("/api/clinicians/{account}/release") { request, context in
+      _ = try await self.clinician(request, context)
+      let question = ReleaseQuestion(
+        request: try self.digest("request", of: request), record: try self.digest("record", of: request))
+      var settled = ReplicaSet()
+      let without = request.uri.queryParameters["without"] ?? ""
+      for place in without.split(separator: ".").compactMap({ Int($0) }) { settled.insert(place) }
+      return binary(try await service.release(question, without: settled).encoded)
+    }
+    router.post("/api/clinicians/{account}/notes") { request, context in
+      let author = try await self.clinician(request, context).identifier
+      let bytes = try await body(request, max: Self.noteBytesMax)
+      return try json(ReceiptView(try await self.anchor(bytes, by: author)))
+    }
+  }
+
+  /// Seals and anchors what a clinician wrote and signed; what was signed is checked when the anchor is executed.
+  private func anchor(_ bytes: [UInt8], by author: Digest) async throws -> Receipt {
+    guard let note = try? JSONDecoder().decode(NoteBody.self, from: Data(bytes)),
+      let patient = Hex.decode(note.patient).flatMap({ Digest($0) }), let salt = Hex.decode(note.salt),
+      salt.count == HashLock.saltLengthBytes,
+      let signature = Hex.decode(note.signature).flatMap({ Signature($0) })
+    else { throw ServiceRefusal.badRequest("patient, resource, salt and signature are expected") }
+    let resources: [FHIRResource]
+    do { resources = try FHIRResource.read(Array(note.resource.utf8)) } catch {
+      throw ServiceRefusal.badRequest("\(error)")
+    }
+    guard resources.count == 1, let resource = resources.first else {
+      throw ServiceRefusal.badRequest("one resource is expected")
+    }
+    let draft = RecordDraft(
+      resource, patient: patient, hospital: self.service.member.id, network: self.service.genesis.network,
+      secrets: SealedRecord.Secrets(salt: salt, random: SecureRandom.bytes), supersedes: nil)
+    let readers = try await self.service.readers(of: patient)
+    guard let record = draft.seal(to: readers, author: author, signature: signature) else {
+      throw ServiceRefusal.badRequest("it is too large, or the patient's key is none")
+    }
+    let receipts = try await self.service.anchor([AnchoredRecord(anchor: record.anchor, sealed: record.sealed)])
+    guard let receipt = receipts.first else { throw ServiceRefusal.notOrderedYet }
+    guard receipt.outcome == .applied else { throw ServiceRefusal.badRequest(receipt.outcome.explanation) }
+    return receipt
+  }
+}
