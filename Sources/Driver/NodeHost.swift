@@ -194,6 +194,28 @@ public actor NodeHost: NodeService {
     }
   }
 
+  /// What broke the glass at this hospital, the newest first.
+  public func emergencies() -> [EmergencyView] {
+    guard let driver = self.driver else { return [] }
+    let window = HealthRules.Limits().reviewWindowMilliseconds
+    let rows = driver.state.scan(prefix: StateKey.allAccesses, limit: .max).compactMap {
+      pair -> (leaf: UInt64, entry: AccessEntry)? in
+      guard let entry = try? AccessEntry.decode(pair.value), entry.emergency != .none,
+        entry.hospital == self.member.id
+      else { return nil }
+      return (pair.key.suffix(8).reduce(0) { $0 << 8 | UInt64($1) }, entry)
+    }
+    return rows.sorted { $0.leaf > $1.leaf }.prefix(Self.rowsMax).compactMap { leaf, entry in
+      // The request is the transaction itself, which stands in the log.
+      guard let transaction = try? driver.state.store.entries(from: leaf, to: leaf + 1).first?.transaction else {
+        return nil
+      }
+      return EmergencyView(
+        request: transaction.identifier(network: self.genesis.network), leaf: leaf, entry,
+        due: entry.time.adding(milliseconds: window))
+    }
+  }
+
   /// Stores sealed records in the vault, and then anchors them.
   public func anchor(_ records: [AnchoredRecord]) async throws(ServiceRefusal) -> [Receipt] {
     for (index, record) in records.enumerated() where !record.anchor.names(record.sealed) {

@@ -110,6 +110,7 @@ extension Gateway {
       let history = await service.history(of: try digest(context, "patient"))
       return try json(history.map { AccessView(leaf: $0.leaf, $0.entry) })
     }
+    router.get("/v1/emergencies") { _, _ in try json(await service.emergencies()) }
     router.post("/v1/releases") { request, _ in
       let bytes = try await body(request, max: 4096)
       guard let asked = try? JSONDecoder().decode(ReleaseBody.self, from: Data(bytes)),

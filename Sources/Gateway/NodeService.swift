@@ -77,6 +77,8 @@ public protocol NodeService: Sendable {
   func consents(of patient: Digest) async -> [(identifier: Digest, entry: ConsentEntry)]
   /// A patient's access history.
   func history(of patient: Digest) async -> [(leaf: UInt64, entry: AccessEntry)]
+  /// What broke the glass at this hospital, the newest first.
+  func emergencies() async -> [EmergencyView]
   /// Stores sealed records in the vault and copies them to others, and then anchors them.
   func anchor(_ records: [AnchoredRecord]) async throws(ServiceRefusal) -> [Receipt]
   /// The consortium's custody key; nil before there is one.

@@ -410,6 +410,27 @@ public struct MembershipView: Codable, Sendable {
   }
 }
 
+/// A broken glass, as the privacy officer looks at it.
+public struct EmergencyView: Codable, Sendable {
+  /// The request, by which it is reviewed.
+  public var request: String
+  /// The line of the patient's history.
+  public var access: AccessView
+  /// The patient's account.
+  public var patient: String
+  /// The reason's code.
+  public var reason: UInt16
+  /// Until when it is to be reviewed.
+  public var due: String
+
+  /// The view of an access.
+  public init(request: Digest, leaf: UInt64, _ entry: AccessEntry, due: Timestamp) {
+    (self.request, self.access) = (request.description, AccessView(leaf: leaf, entry))
+    (self.patient, self.reason) = (entry.request.patient.description, entry.request.reason)
+    self.due = due.description
+  }
+}
+
 /// What the API says when it refuses: what happened, why, what to do.
 public struct RefusalView: Codable, Sendable {
   /// A stable word.

@@ -34,7 +34,9 @@ public enum StateKey {
     self.accesses(patient) + self.bigEndian(leaf)
   }
   /// The prefix of a patient's access history.
-  public static func accesses(_ patient: Digest) -> [UInt8] { [0x68] + patient.bytes }
+  public static func accesses(_ patient: Digest) -> [UInt8] { self.allAccesses + patient.bytes }
+  /// The prefix of all patients' access histories.
+  public static let allAccesses: [UInt8] = [0x68]
   /// The place of an access by its request's identifier: patient and leaf.
   public static func request(_ identifier: Digest) -> [UInt8] { [0x71] + identifier.bytes }
   /// A review that is due.

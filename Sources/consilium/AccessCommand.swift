@@ -12,7 +12,7 @@ internal import Wire
 struct Access: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Ask to read records, break the glass, review, and see who read what.",
-    subcommands: [Request.self, Review.self, History.self])
+    subcommands: [Request.self, Cases.self, Review.self, History.self])
 
   struct Request: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -54,6 +54,32 @@ struct Access: AsyncParsableCommand {
           try Files.writeJSON(proof, try await Reading.proof(of: first, client: reader.client), mode: 0o600)
         }
         try show(receipt, self.output.output, [["records read and checked", "\(fetched.count)"]])
+      }
+    }
+  }
+
+  struct Cases: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show what broke the glass at this hospital, and until when each is to be reviewed.",
+      discussion: "Example, as the privacy officer:\n  consilium access cases --open")
+    @Flag(help: "Only those whose review is due or overdue.") var open = false
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let all: [EmergencyView] = try await self.node.client().get("/v1/emergencies")
+        let cases = all.filter { !self.open || ["reviewDue", "overdue"].contains($0.access.emergency) }
+        if self.output.output == .json { return try Console.json(cases) }
+        Console.table(
+          ["request", "when", "by", "patient", "records", "reason", "review", "due"],
+          cases.map {
+            [
+              $0.request, $0.access.time, $0.access.reader.short, $0.patient.short, "\($0.access.records.count)",
+              "\($0.reason)", $0.access.emergency, $0.due,
+            ]
+          })
+        if cases.isEmpty { Console.line("Nothing.") }
       }
     }
   }

@@ -66,7 +66,7 @@ async function chart() {
 /** What was opened: warnings first, then allergies and everything else. */
 function shown() {
   if (state.opened.length === 0) return [];
-  return [...conflicts(), faults(state.opened), ...sections(state.opened)].filter(Boolean);
+  return [...conflicts(), faults(state.opened), ...sections(state.opened, () => null, { ...T.sections, person: C.person })].filter(Boolean);
 }
 
 const described = (section) => state.opened.filter((one) => one.text).map((one) => describe(JSON.parse(one.text)))

@@ -6,7 +6,7 @@ import { h, hospitalName } from "./ui.js";
 const ROWS_SHOWN = 12;
 
 /** Sections of opened records, each `{view, text, …}`; `actions` gives what can be done with one. */
-export function sections(opened, actions = () => null) {
+export function sections(opened, actions = () => null, words = T.sections) {
   const live = opened.filter((one) => one.text).map((one) => {
     const resource = JSON.parse(one.text);
     return { ...one, resource, shown: describe(resource) };
@@ -14,7 +14,7 @@ export function sections(opened, actions = () => null) {
   return ORDER.map((name) => {
     const items = live.filter((one) => one.shown.section === name)
       .sort((a, b) => (b.shown.when ?? b.view.time).localeCompare(a.shown.when ?? a.view.time));
-    return section(name, items, actions);
+    return section(name, items, actions, words[name]);
   }).filter(Boolean);
 }
 
@@ -26,7 +26,7 @@ export function faults(opened) {
       + `${date(one.view.time)}: ${T.faults[one.fault] ?? one.fault}`)))) : null;
 }
 
-function section(name, items, actions) {
+function section(name, items, actions, title) {
   if (items.length === 0 && name !== "allergy") return null;
   const rows = name === "result" ? results(items, actions) : items.map((one) => row(one, actions));
   const list = h("ul", { class: "plain" }, rows.slice(0, ROWS_SHOWN));
@@ -35,7 +35,7 @@ function section(name, items, actions) {
     rest.remove();
   } }, T.more(rows.length)) : null;
   return h("section", { class: name === "allergy" && items.length ? "card alert" : "card", id: `section-${name}` },
-    h("h2", {}, T.sections[name]), items.length ? list : h("p", {}, T.noAllergies), rest);
+    h("h2", {}, title), items.length ? list : h("p", {}, T.noAllergies), rest);
 }
 
 function row(one, actions) {

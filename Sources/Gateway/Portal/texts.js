@@ -168,6 +168,7 @@ export const C = {
   reason: "Why",
   reasons: { 1: "The patient cannot consent, and life or health is at risk", 2: "The patient asks for help and cannot use the keys", 3: "An outbreak or disaster" },
   sure: "Break the glass now? It stands on the ledger under your name for good.",
+  person: "The patient",
   conflict: "Take care",
   conflictText: (medicine, allergy) => `${medicine} is prescribed, and an allergy to ${allergy} is recorded.`,
   write: "Write",

@@ -1,0 +1,368 @@
+"""The patient's and the clinician's ways through their pages, in Chromium, on a devnet of four real nodes.
+
+Usage: pages.py PROGRAM [--pictures DIR]. Exit status 0 only if every step came out as it must.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+
+from playwright.sync_api import expect, sync_playwright
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FHIR_PORT, PORTAL_PORT, NODE_PORT = 5611, 5621, 5601
+ACCOUNT = {"system": "urn:consilium:account"}
+SCRIPT = "<img src=x onerror=\"document.title='owned'\">"
+
+
+class Devnet:
+    """Four hospitals with portals and FHIR ports in a folder of their own."""
+
+    def __init__(self, program, folder):
+        self.program, self.folder = program, folder
+        self.run("devnet", "up", "--folder", folder, "--port", str(NODE_PORT), "--fhir-port", str(FHIR_PORT),
+                 "--portal-port", str(PORTAL_PORT))
+
+    def run(self, *arguments):
+        environment = dict(os.environ, CONSILIUM_PASSPHRASE_FILE=f"{self.folder}/passphrase",
+                           CONSILIUM_GENESIS=f"{self.folder}/genesis.json")
+        done = subprocess.run([self.program, *arguments], capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def register(self, hospital, code, *more):
+        folder = f"{self.folder}/h{hospital}"
+        said = self.run("account", "register", code, "--registrar", f"{folder}/registrar.key", "--api",
+                        f"{folder}/api.sock", *more)
+        return re.search(r"account\s+([0-9a-f]{64})", said).group(1)
+
+    def post(self, hospital, resource):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{FHIR_PORT + hospital - 1}/fhir", json.dumps(resource).encode(),
+            {"Content-Type": "application/fhir+json"})
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
+
+    def down(self):
+        self.run("devnet", "reset", "--folder", self.folder, "--port", str(NODE_PORT))
+
+
+def portal(hospital):
+    return f"http://127.0.0.1:{PORTAL_PORT + hospital - 1}"
+
+
+def bundle(account):
+    """A patient linked to an account: a penicillin allergy, a prescription that clashes, weights, and hostile text."""
+    patient = "urn:uuid:00000000-0000-4000-8000-000000000001"
+    def entry(number, resource):
+        full = f"urn:uuid:00000000-0000-4000-8000-{number:012d}"
+        return {"fullUrl": full, "resource": resource, "request": {"method": "POST", "url": resource["resourceType"]}}
+    def weight(number, day, value):
+        return entry(number, {
+            "resourceType": "Observation", "status": "final", "code": {"text": "Body weight"},
+            "subject": {"reference": patient}, "effectiveDateTime": day,
+            "valueQuantity": {"value": value, "unit": "kg"}})
+    return {"resourceType": "Bundle", "type": "transaction", "entry": [
+        entry(1, {"resourceType": "Patient", "name": [{"given": ["Ada"], "family": "Quill"}], "birthDate": "1961-02-03",
+                  "identifier": [dict(ACCOUNT, value=account), {"system": "urn:northside", "value": "N-4711"}]}),
+        entry(2, {"resourceType": "AllergyIntolerance", "criticality": "high", "code": {"text": "Penicillin"},
+                  "patient": {"reference": patient}}),
+        entry(3, {"resourceType": "MedicationRequest", "status": "active", "intent": "order",
+                  "medicationCodeableConcept": {"text": "Penicillin V 250 mg"}, "subject": {"reference": patient}}),
+        weight(4, "2024-01-02", 61), weight(5, "2025-01-02", 64), weight(6, "2026-01-02", 63),
+        entry(7, {"resourceType": "Condition", "code": {"text": SCRIPT}, "subject": {"reference": patient}}),
+    ]}
+
+
+class Person:
+    """Somebody with a browser of their own, in which nothing may go wrong unseen."""
+
+    def __init__(self, browser, hospital, path, size, scheme, pictures):
+        self.hospital, self.pictures, self.count = hospital, pictures, 0
+        self.context = browser.new_context(viewport={"width": size, "height": 800}, color_scheme=scheme)
+        self.page = self.context.new_page()
+        self.faults = []
+        self.page.on("pageerror", lambda error: self.faults.append(f"page: {error}"))
+        self.page.on("console", lambda said: self.faults.append(said.text)
+                     if said.type == "error" and "status of 4" not in said.text else None)
+        self.page.on("request", lambda asked: self.faults.append(f"asks {asked.url}")
+                     if not asked.url.startswith(portal(hospital)) and not asked.url.startswith(("data:", "blob:")) else None)
+        self.page.on("dialog", lambda dialog: dialog.accept())
+        self.page.goto(portal(hospital) + path)
+
+    def code(self):
+        """Makes new words and keys; gives the code for the desk."""
+        self.look("welcome")
+        # By keyboard: the first stop skips the bar, and what is focused is seen.
+        self.page.keyboard.press("Tab")
+        assert self.page.evaluate("() => document.activeElement.className") == "skip"
+        self.page.focus("#new")
+        self.page.keyboard.press("Enter")
+        expect(self.page.locator("ol.words li")).to_have_count(24)
+        words = self.page.locator("ol.words li").all_text_contents()
+        self.page.check("#written")
+        self.page.click("#goOn")
+        code = self.page.locator("#code").text_content()
+        return words, code
+
+    def look(self, name):
+        """What must hold of every view: names for everything, nothing wider than the screen, nothing owned."""
+        page = self.page
+        expect(page.locator("h1")).to_have_count(1)
+        nameless = page.evaluate("""() => [...document.querySelectorAll('button, input, select, textarea, a[href]')].filter((one) => {
+          if (one.closest('[hidden]')) return false;
+          const labels = [...(one.labels ?? [])].map((label) => label.textContent).join('');
+          return !(one.textContent.trim() || labels.trim() || one.getAttribute('aria-label'));
+        }).map((one) => one.outerHTML)""")
+        assert not nameless, f"{name}: without a name: {nameless}"
+        wide = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{name}: {wide} pixels wider than the screen"
+        faint = page.evaluate(CONTRAST)
+        assert not faint, f"{name}: too little contrast: {faint}"
+        assert page.title() != "owned", f"{name}: a record's text ran"
+        if self.pictures:
+            self.count += 1
+            page.screenshot(path=f"{self.pictures}/{self.hospital}-{self.count:02d}-{name}.png", full_page=True)
+
+    def tab(self, name):
+        self.page.click(f"#tab-{name}")
+
+    def end(self):
+        assert not self.faults, self.faults
+        self.context.close()
+
+
+# WCAG 2.1, 1.4.3: the ratio of every text to what is behind it.
+CONTRAST = """() => {
+  const parse = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
+  const part = (value) => (value / 255 <= 0.03928 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+  const ground = (one) => {
+    for (let at = one; at; at = at.parentElement) {
+      const colour = parse(getComputedStyle(at).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const out = [];
+  for (const one of document.querySelectorAll('body *')) {
+    const own = [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+    if (!own || !one.checkVisibility() || one.matches(':disabled, .skip, noscript *, option')) continue;
+    const style = getComputedStyle(one);
+    const [a, b] = [light(parse(style.color)), light(ground(one))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const large = parseFloat(style.fontSize) >= 24;
+    if (ratio < (large ? 3 : 4.5)) out.push(`${ratio.toFixed(2)} ${one.tagName} ${one.textContent.slice(0, 40)}`);
+  }
+  return out;
+}"""
+
+
+# Vectors for what the pages compute themselves: RFC 9496 A.1 and A.2, RFC 8439 §2.4.2, draft-irtf-cfrg-xchacha §2.2.1;
+# BLAKE2b against Python's own.
+VECTORS = {
+    "multiples": ["e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76",
+                  "6a493210f7499cd17fecb510ae0cea23a110e8d5b901f8acadd3095c73a3b919",
+                  "94741f5d5d52755ece4f23f044ee27d5d1ea1e2bd196b462166b16152a9d0259"],
+    "noElements": ["00ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+                   "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+                   "0100000000000000000000000000000000000000000000000000000000000000", "00" * 32,
+                   "26948d35ca62e643e26a83177332e6b6afeb9d08e4268b650f1f5bbd8d81d371"],
+    "chacha20": {
+        "key": bytes(range(32)).hex(), "nonce": "000000000000004a00000000",
+        "plain": "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, "
+                 "sunscreen would be it.",
+        "cipher": "6e2e359a2568f98041ba0728dd0d6981e97e7aec1d4360c20a27afccfd9fae0bf91b65c5524733ab8f593dabcd62b357"
+                  "1639d624e65152ab8f530c359f0861d807ca0dbf500d6a6156a38e088a22b65e52bc514d16ccf806818ce91ab7793736"
+                  "5af90bbf74a35be6b40b8eedf2785e42874d"},
+    "hchacha20": {"key": bytes(range(32)).hex(), "input": "000000090000004a0000000031415927",
+                  "out": "82413b4227b27bfed30e42508a877d73a0f9e4d58a74a853c12ec41326d3ecdc"},
+    "blake2b": [{"in": data.hex(), "out": hashlib.blake2b(data, digest_size=32).hexdigest()}
+                for data in [b"", b"abc", bytes(128), bytes(range(256)) * 3]],
+    "canonical": [['{"b":[1.50,-0,1e2],"a":"\\u00e9\\/\\n"}', '{"a":"é/\\n","b":[1.50,-0,1e2]}'],
+                  ['{"\\ud83d\\ude00":1,"\\ufb33":2,"a":null}', '{"a":null,"😀":1,"\ufb33":2}']],
+    "noJSON": ['{"a":1,"a":2}', "[1,]", '"\\ud800"', "01", "nul", "[" * 200 + "]" * 200, '{"a":1} x'],
+}
+
+CHECK_VECTORS = """async (v) => {
+  const r = await import("/ristretto.js"), c = await import("/crypto.js"), j = await import("/canonical.js");
+  const wrong = [], same = (name, a, b) => { if (a !== b) wrong.push(`${name}: ${a} is not ${b}`); };
+  const refused = (name, work) => { try { work(); } catch { return; } wrong.push(`${name} was taken`); };
+  let sum = r.IDENTITY;
+  v.multiples.forEach((text, index) => {
+    sum = r.add(sum, r.GENERATOR);
+    same("sum", c.hex(r.encode(sum)), text);
+    same("multiple", c.hex(r.encode(r.multiply(BigInt(index + 1), r.GENERATOR))), text);
+    same("decoded", c.hex(r.encode(r.decode(c.unhex(text)))), text);
+    same("difference", c.hex(r.encode(r.subtract(r.add(sum, r.GENERATOR), r.GENERATOR))), text);
+  });
+  same("order", c.hex(r.encode(r.multiply(r.L, r.GENERATOR))), "00".repeat(32));
+  same("inverse", String(r.inverse(12345n) * 12345n % r.L), "1");
+  v.noElements.forEach((text) => refused(text, () => r.decode(c.unhex(text))));
+  refused("L", () => r.scalar(r.toBytes(r.L)));
+  same("chacha20", c.hex(c.chacha20(c.unhex(v.chacha20.key), c.unhex(v.chacha20.nonce), 1, c.utf8(v.chacha20.plain))), v.chacha20.cipher);
+  same("hchacha20", c.hex(c.hchacha20(c.unhex(v.hchacha20.key), c.unhex(v.hchacha20.input))), v.hchacha20.out);
+  v.blake2b.forEach((one) => same("blake2b", c.hex(c.blake2b(c.unhex(one.in))), one.out));
+  v.canonical.forEach(([text, out]) => same("canonical", j.canonical(text), out));
+  v.noJSON.forEach((text) => refused(text.slice(0, 20), () => j.canonical(text)));
+  return wrong;
+}"""
+
+
+# A clinician's question, signed by a patient's own keys: the refusal's word.
+AS_CLINICIAN = """async ([words, account]) => {
+  const keyring = await import("/keys.js"), node = await import("/node.js");
+  const consortium = await node.consortium();
+  const entropy = await keyring.entropyOf(words, await node.wordList());
+  const keys = await keyring.deriveKeys(entropy, consortium.network, consortium.own);
+  try { await node.patientRecords(keys, account); } catch (error) { return error.code; }
+  return "answered";
+}"""
+
+
+def story(browser, devnet, pictures):
+    patient = Person(browser, 1, "/", 360, "light", pictures)
+    wrong = patient.page.evaluate(CHECK_VECTORS, VECTORS)
+    assert not wrong, wrong
+    print("vectors: ristretto255, ChaCha20, HChaCha20, BLAKE2b, canonical JSON")
+    words, code = patient.code()
+    account = devnet.register(1, code)
+    devnet.post(1, bundle(account))
+    page = patient.page
+    expect(page.locator("#section-allergy")).to_contain_text("Penicillin", timeout=15000)
+    expect(page.locator("#section-result svg")).to_have_count(1)
+    expect(page.locator("#section-problem")).to_contain_text(SCRIPT)
+    patient.look("records")
+    print("patient: new words, registered, 7 records by section, hostile text stays text")
+
+    doctor = Person(browser, 2, "/clinic", 1000, "dark", pictures)
+    _, code = doctor.code()
+    own = devnet.register(2, code, "--role", "207")
+    expect(doctor.page.locator("#search")).to_be_visible(timeout=15000)
+    doctor.look("find")
+    doctor.page.fill("#search", account)
+    doctor.page.press("#search", "Enter")
+    expect(doctor.page.locator("#ask")).to_be_visible()
+    doctor.page.click("#ask")
+    expect(doctor.page.locator("#refused")).to_contain_text("no consent covers this", timeout=15000)
+    expect(doctor.page.locator("#refused")).to_contain_text(own)
+    doctor.look("refused")
+    print("clinician of another hospital: registered, asks, refused with a reason and what to do")
+
+    patient.tab("history")
+    expect(page.locator("#history li")).to_have_count(1)
+    expect(page.locator("#history")).to_contain_text("refused")
+    patient.look("history")
+    patient.tab("sharing")
+    page.select_option("#who", "2")
+    page.click("#give")
+    expect(page.locator("#consents")).to_contain_text("Active")
+    patient.look("sharing")
+    print("patient: sees the refused request, permits hospital 2")
+
+    doctor.page.click("#ask")
+    expect(doctor.page.locator("#section-allergy")).to_contain_text("Penicillin", timeout=30000)
+    expect(doctor.page.locator("#chart")).to_contain_text("an allergy to Penicillin is recorded")
+    expect(doctor.page.locator("#section-problem")).to_contain_text(SCRIPT)
+    assert doctor.page.locator("#chart .card.alert").count() >= 2
+    doctor.look("chart")
+    print("clinician: 7 records opened of shares in the browser; the allergy and its conflict stand out")
+
+    local = Person(browser, 1, "/clinic", 360, "dark", pictures)
+    _, code = local.code()
+    devnet.register(1, code, "--role", "207")
+    expect(local.page.locator("#search")).to_be_visible(timeout=15000)
+    for text in ["Quill", "N-4711"]:
+        local.page.fill("#search", text)
+        local.page.click("#find")
+        expect(local.page.locator("#found")).to_contain_text("Ada Quill")
+    local.look("found")
+    local.page.click("#found button")
+    local.page.click("#ask")
+    expect(local.page.locator("#section-medicine")).to_contain_text("Penicillin V", timeout=30000)
+    local.page.select_option("#noteKind", "prescription")
+    local.page.fill("#noteTitle", "Penicillin V 500 mg")
+    expect(local.page.locator("main")).to_contain_text("An allergy to Penicillin is recorded for this patient")
+    local.look("write")
+    local.page.fill("#noteTitle", "Doxycycline 100 mg")
+    local.page.fill("#noteText", "1 tablet a day, for 7 days")
+    local.page.click("#sign")
+    expect(local.page.locator("#said")).to_contain_text("Signed, sealed and on the ledger", timeout=15000)
+    patient.tab("records")
+    expect(page.locator("#section-medicine")).to_contain_text("Doxycycline 100 mg", timeout=15000)
+    print("clinician of the patient's hospital: found by name and number, reads, is warned, signs a prescription")
+
+    said = page.evaluate(AS_CLINICIAN, [" ".join(words), account])
+    assert said == "unauthorized", f"a patient's signature on a clinician's question: {said}"
+    for path in [f"/api/clinicians/{own}/records?patient={account}", f"/api/clinicians/{account}/custody"]:
+        try:
+            urllib.request.urlopen(portal(2) + path)
+            raise AssertionError(f"{path} was answered without a signature")
+        except urllib.error.HTTPError as refusal:
+            assert refusal.code in (403, 404), refusal.code
+    print("questions for clinicians: refused to a patient, and to whoever does not sign")
+
+    strange = Person(browser, 3, "/clinic", 1000, "light", pictures)
+    _, code = strange.code()
+    devnet.register(3, code, "--role", "207")
+    expect(strange.page.locator("#search")).to_be_visible(timeout=15000)
+    strange.page.fill("#search", account)
+    strange.page.click("#find")
+    strange.page.click("#glass summary")
+    strange.look("glass")
+    strange.page.click("#break")
+    expect(strange.page.locator("#section-allergy")).to_contain_text("Penicillin", timeout=30000)
+    patient.tab("history")
+    expect(page.locator("#history")).to_contain_text("Emergency access without consent", timeout=15000)
+    patient.look("emergency")
+    print("emergency at hospital 3: the glass is broken, records are read at once, the patient sees it")
+
+    with page.expect_download() as saved:
+        patient.tab("leave")
+        page.click("#export")
+    records = json.loads(pathlib.Path(saved.value.path()).read_text())["entry"]
+    assert len(records) == 8, len(records)
+    allergy = next(one["resource"] for one in records if one["resource"]["resourceType"] == "AllergyIntolerance")
+    patient.tab("check")
+    for text, verdict in [(json.dumps(allergy), "Authentic"), (json.dumps(dict(allergy, criticality="low")), "Not authentic")]:
+        page.set_input_files("#file", {"name": "one.json", "mimeType": "application/json", "buffer": text.encode()})
+        expect(page.locator("#verdict h2")).to_have_text(verdict)
+    patient.look("check")
+    patient.tab("leave")
+    page.click("#lock")
+    page.fill("#words", " ".join(words))
+    page.click("#open")
+    expect(page.locator("#section-allergy")).to_contain_text("Penicillin", timeout=15000)
+    print("patient: exports, checks an authentic and a changed file, locks, comes back with the words")
+
+    for person in [patient, doctor, local, strange]:
+        person.end()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("program")
+    parser.add_argument("--pictures")
+    options = parser.parse_args()
+    if options.pictures:
+        pathlib.Path(options.pictures).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        devnet = Devnet(options.program, f"{folder}/net")
+        try:
+            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+            story(browser, devnet, options.pictures)
+            browser.close()
+        finally:
+            devnet.down()
+    print("every step came out as it must")
+
+
+if __name__ == "__main__":
+    main()
