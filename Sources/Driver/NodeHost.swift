@@ -157,6 +157,16 @@ public actor NodeHost: NodeService {
     self.driver?.state.item(StateKey.account(identifier), as: Account.self)
   }
 
+  /// How patients rated what a practitioner wrote.
+  public func ratings(of practitioner: Digest) -> RatingCounts {
+    self.driver?.state.item(StateKey.ratings(of: practitioner), as: RatingCounts.self) ?? RatingCounts()
+  }
+
+  /// How its patient rated a record; nil where that was not done.
+  public func rating(of record: Digest) -> UInt8? {
+    self.driver?.state.item(StateKey.rating(of: record), as: RecordRating.self)?.rating
+  }
+
   /// A record's entry.
   public func record(_ identifier: Digest) -> RecordEntry? {
     self.driver?.state.item(StateKey.record(identifier), as: RecordEntry.self)

@@ -97,7 +97,7 @@ extension PortalServer {
     return asker
   }
 
-  private func digest(_ name: String, of request: Request) throws -> Digest {
+  func queryDigest(_ name: String, of request: Request) throws -> Digest {
     guard
       let found = request.uri.queryParameters[Substring(name)].flatMap({ Hex.decode(String($0)) }).flatMap({
         Digest($0)
@@ -116,11 +116,11 @@ extension PortalServer {
     }
     router.get("/api/clinicians/{account}/records") { request, context in
       _ = try await self.clinician(request, context)
-      return try json(await service.records(of: try self.digest("patient", of: request)).map(RecordView.init))
+      return try json(await service.records(of: try self.queryDigest("patient", of: request)).map { RecordView($0) })
     }
     router.get("/api/clinicians/{account}/anchor") { request, context in
       _ = try await self.clinician(request, context)
-      guard let entry = await service.record(try self.digest("record", of: request)) else {
+      guard let entry = await service.record(try self.queryDigest("record", of: request)) else {
         throw ServiceRefusal.notFound("record")
       }
       return binary(entry.anchor.encoded)
@@ -133,7 +133,7 @@ extension PortalServer {
     router.get("/api/clinicians/{account}/release") { request, context in
       _ = try await self.clinician(request, context)
       let question = ReleaseQuestion(
-        request: try self.digest("request", of: request), record: try self.digest("record", of: request))
+        request: try self.queryDigest("request", of: request), record: try self.queryDigest("record", of: request))
       var settled = ReplicaSet()
       let without = request.uri.queryParameters["without"] ?? ""
       for place in without.split(separator: ".").compactMap({ Int($0) }) { settled.insert(place) }

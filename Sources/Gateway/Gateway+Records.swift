@@ -100,7 +100,7 @@ extension Gateway {
       binary(try await service.sealed(try digest(context, "record")).encoded)
     }
     router.get("/v1/patients/{patient}/records") { _, context in
-      try json(await service.records(of: try digest(context, "patient")).map(RecordView.init))
+      try json(await service.records(of: try digest(context, "patient")).map { RecordView($0) })
     }
     router.get("/v1/patients/{patient}/consents") { _, context in
       let consents = await service.consents(of: try digest(context, "patient"))

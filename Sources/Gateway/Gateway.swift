@@ -57,7 +57,7 @@ public struct Gateway: Sendable {
     router.get("/v1/accounts/{id}") { _, context in
       let identifier = try digest(context, "id")
       guard let account = await service.account(identifier) else { throw ServiceRefusal.notFound("account") }
-      return try json(AccountView(identifier, account))
+      return try json(AccountView(identifier, account, ratings: await service.ratings(of: identifier)))
     }
     router.post("/v1/transactions") { request, _ in
       let bytes = try await body(request, max: Int(service.genesis.limits.transactionBytesMax))

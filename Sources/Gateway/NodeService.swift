@@ -69,6 +69,10 @@ public protocol NodeService: Sendable {
   func submit(_ transactions: [CheckedTransaction]) async throws(ServiceRefusal) -> [Receipt]
   /// An account.
   func account(_ identifier: Digest) async -> Account?
+  /// How patients rated what a practitioner wrote.
+  func ratings(of practitioner: Digest) async -> RatingCounts
+  /// How its patient rated a record; nil where that was not done.
+  func rating(of record: Digest) async -> UInt8?
   /// A record's entry.
   func record(_ identifier: Digest) async -> RecordEntry?
   /// A patient's records, in the order of their anchors.

@@ -20,7 +20,8 @@ public struct PortalServer: Sendable {
   /// The kinds of transaction that patients and clinicians make here.
   private static let kinds: Set<UInt16> = Set(
     [
-      TransactionKind.grantConsent, .revokeConsent, .eraseRecord, .requestAccess, .breakGlass, .accuseCustodian,
+      TransactionKind.grantConsent, .revokeConsent, .eraseRecord, .rateRecord, .requestAccess, .breakGlass,
+      .accuseCustodian,
     ].map(\.rawValue))
   /// The pages, and what a browser is told that they are.
   private static let pages = [
@@ -72,11 +73,25 @@ public struct PortalServer: Sendable {
     router.get("/api/words") { _, _ in text(RecoveryPhrase.wordList) }
     router.get("/api/accounts/{account}") { request, context in
       let account = try await self.asker(request, context)
-      return try json(AccountView(account.identifier, account.account))
+      return try json(
+        AccountView(account.identifier, account.account, ratings: await service.ratings(of: account.identifier)))
+    }
+    router.get("/api/accounts/{account}/practitioner") { request, context in
+      // A practitioner's background, for whoever has an account here: it is all on the ledger.
+      _ = try await self.asker(request, context)
+      let asked = try self.queryDigest("of", of: request)
+      guard let account = await service.account(asked), account.kind == .practitioner else {
+        throw ServiceRefusal.notFound("practitioner")
+      }
+      return try json(AccountView(asked, account, ratings: await service.ratings(of: asked)))
     }
     router.get("/api/patients/{account}/records") { request, context in
       let patient = try await self.asker(request, context).identifier
-      return try json(await service.records(of: patient).map(RecordView.init))
+      var views: [RecordView] = []
+      for entry in await service.records(of: patient) {
+        views.append(RecordView(entry, rating: await service.rating(of: entry.anchor.record)))
+      }
+      return try json(views)
     }
     router.get("/api/patients/{account}/consents") { request, context in
       let patient = try await self.asker(request, context).identifier
@@ -95,7 +110,7 @@ public struct PortalServer: Sendable {
       let bytes = try await body(request, max: Int(service.genesis.limits.transactionBytesMax))
       let checked = try CheckedTransaction(bytes, index: 0, genesis: service.genesis, hospital: service.member.id)
       guard let kind = (try? Transaction.decode(bytes))?.kind, Self.kinds.contains(kind) else {
-        throw ServiceRefusal.badRequest("these pages make consents, revocations, erasures and requests only")
+        throw ServiceRefusal.badRequest("these pages make consents, revocations, erasures, ratings and requests only")
       }
       guard let receipt = try await service.submit([checked]).first else { throw ServiceRefusal.notOrderedYet }
       return try json(ReceiptView(receipt))

@@ -173,9 +173,14 @@ public struct AccountView: Codable, Sendable {
   public var status: String
   /// Until when it may act.
   public var validUntil: String
+  /// Since when it is registered.
+  public var since: String
+  /// How often patients gave a practitioner each rating, 1 to 5.
+  public var ratings: [UInt64]
 
   /// An account's view.
-  public init(_ identifier: Digest, _ account: Account) {
+  public init(_ identifier: Digest, _ account: Account, ratings: RatingCounts) {
+    (self.since, self.ratings) = (account.since.description, ratings.counts)
     self.account = identifier.description
     self.kind = "\(account.kind)"
     self.hospital = account.hospital.number
@@ -213,9 +218,12 @@ public struct RecordView: Codable, Sendable {
   public var supersededBy: String?
   /// Whether it is erased.
   public var erased: Bool
+  /// How the patient rated it; only the patient is told.
+  public var rating: UInt8?
 
   /// A record's view.
-  public init(_ entry: RecordEntry) {
+  public init(_ entry: RecordEntry, rating: UInt8? = nil) {
+    self.rating = rating
     self.record = entry.anchor.record.description
     self.patient = entry.anchor.patient.description
     self.hospital = entry.hospital.number

@@ -74,6 +74,7 @@ public struct HealthRules: ExecutionRules {
     case .accuseCustodian: try run.accuseCustodian(run.payload(), in: &state)
     case .changeMembers: try run.changeMembers(run.payload(), in: &state)
     case .openConfiguration: try run.openConfiguration(run.payload(), in: &state)
+    case .rateRecord: try run.rateRecord(run.payload(), in: &state)
     }
   }
 

@@ -23,6 +23,10 @@ public enum StateKey {
   }
   /// The prefix of a patient's records.
   public static func patientRecords(_ patient: Digest) -> [UInt8] { [0x70] + patient.bytes }
+  /// A patient's rating of a record.
+  public static func rating(of record: Digest) -> [UInt8] { [0x76, 1] + record.bytes }
+  /// How a practitioner was rated.
+  public static func ratings(of author: Digest) -> [UInt8] { [0x76, 2] + author.bytes }
   /// A consent.
   public static func consent(_ patient: Digest, _ identifier: Digest) -> [UInt8] {
     self.consents(patient) + identifier.bytes

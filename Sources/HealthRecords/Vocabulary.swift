@@ -48,6 +48,8 @@ public enum TransactionKind: UInt16, Sendable, CaseIterable {
   case changeMembers = 20
   /// A member shows a tree head that covers the change: the next configuration is opened.
   case openConfiguration = 21
+  /// A patient gives feedback on a visit: a rating of the record that a practitioner wrote.
+  case rateRecord = 22
 }
 
 /// Why a rule refused; the log holds the code, people read the words.
@@ -118,6 +120,8 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
   case nothingPending = 47
   /// The change was to be executed earlier.
   case changeExpired = 48
+  /// The hospital's own system wrote the record, no practitioner.
+  case noAuthor = 49
 
   /// The code.
   public var code: OutcomeCode { OutcomeCode(self.rawValue) }
@@ -156,6 +160,7 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
       "the change is of another configuration, or another one is under way; see consilium member list"
     case .tooFewApprovals: "too few members' registrars approve the change; gather more with consilium member approve"
     case .unsoundChange: "the change makes no sense for these members: see consilium member list"
+    case .noAuthor: "the hospital's system wrote that record: feedback is about what a practitioner wrote"
     case .changeExpired: "the change was valid until earlier; propose it anew and have it approved again"
     case .nothingPending: "no change of members waits for a tree head"
     case .notAwaited: "the making of the custody key does not await that of this member now"

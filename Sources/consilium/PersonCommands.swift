@@ -132,8 +132,10 @@ struct Account: AsyncParsableCommand {
           [
             ["account", account.account], ["kind", account.kind], ["hospital", "\(account.hospital)"],
             ["role", "\(account.role)"], ["status", account.status], ["valid until", account.validUntil],
-            ["key", account.key],
-          ])
+            ["key", account.key], ["since", account.since],
+          ]
+            + (account.kind == "practitioner"
+              ? [["rated 1 to 5", account.ratings.map { "\($0)" }.joined(separator: " ")]] : []))
       }
     }
   }

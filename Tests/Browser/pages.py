@@ -123,7 +123,9 @@ class Person:
         }).map((one) => one.outerHTML)""")
         assert not nameless, f"{name}: without a name: {nameless}"
         wide = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wide <= 0, f"{name}: {wide} pixels wider than the screen"
+        widest = page.evaluate("""() => [...document.querySelectorAll('main *')].filter((one) =>
+          one.getBoundingClientRect().right > innerWidth + 1).slice(0, 4).map((one) => one.outerHTML.slice(0, 120))""")
+        assert wide <= 0, f"{name}: {wide} pixels wider than the screen: {widest}"
         faint = page.evaluate(CONTRAST)
         assert not faint, f"{name}: too little contrast: {faint}"
         assert page.title() != "owned", f"{name}: a record's text ran"
@@ -297,6 +299,18 @@ def story(browser, devnet, pictures):
     expect(local.page.locator("#said")).to_contain_text("Signed, sealed and on the ledger", timeout=15000)
     patient.tab("records")
     expect(page.locator("#section-medicine")).to_contain_text("Doxycycline 100 mg", timeout=15000)
+    medicine = page.locator("#section-medicine li", has_text="Doxycycline")
+    medicine.locator("summary").click()
+    medicine.get_by_role("button", name="Who wrote this?").click()
+    expect(medicine).to_contain_text("No patient has given feedback yet")
+    patient.look("background")
+    medicine.locator("select").select_option("4")
+    expect(page.locator("#said")).to_contain_text("Your feedback is on the ledger", timeout=15000)
+    medicine.locator("summary").click()
+    medicine.get_by_role("button", name="Who wrote this?").click()
+    expect(medicine).to_contain_text("4.0 of 5 on average, once")
+    expect(medicine.locator("select")).to_have_value("4")
+    print("patient: reads the clinician's background, and gives feedback on the visit")
     print("clinician of the patient's hospital: found by name and number, reads, is warned, signs a prescription")
 
     said = page.evaluate(AS_CLINICIAN, [" ".join(words), account])

@@ -182,6 +182,40 @@ struct UserRuleTests {
     #expect(world.run(.requestAccess, world.request([record]), by: "new") == .applied)
   }
 
+  @Test(
+    "Feedback: only the patient rates, only what a practitioner wrote, once a record; a second thought replaces the first"
+  )
+  func feedback() throws {
+    var world = World()
+    world.register("patient", .patient)
+    world.register("other patient", .patient)
+    world.register("doctor", .practitioner)
+    let (written, plain) = (world.anchor(1, of: "patient", author: "doctor"), world.anchor(2, of: "patient"))
+    for anchor in [written, plain] { #expect(world.run(.anchorRecord, anchor) == .applied) }
+    let good = RecordRating(record: written.record, rating: 5)
+    #expect(world.run(.rateRecord, good, by: "doctor") == Refusal.unknownSigner.code)
+    #expect(world.run(.rateRecord, good, by: "other patient") == Refusal.unknownSigner.code)
+    #expect(world.run(.rateRecord, good) == Refusal.wrongAuthorization.code)
+    #expect(
+      world.run(.rateRecord, RecordRating(record: plain.record, rating: 5), by: "patient") == Refusal.noAuthor.code)
+    let nobody = RecordRating(record: Hash.sha256([7]), rating: 5)
+    #expect(world.run(.rateRecord, nobody, by: "patient") == Refusal.unknownRecord.code)
+    for rating in [UInt8(0), 6, 255] {
+      let outside = RecordRating(record: written.record, rating: rating)
+      #expect(world.run(.rateRecord, outside, by: "patient") == .malformed)
+    }
+    func counts() -> [UInt64]? {
+      world.state.item(StateKey.ratings(of: world.account("doctor")), as: RatingCounts.self)?.counts
+    }
+    #expect(counts() == nil)
+    #expect(world.run(.rateRecord, good, by: "patient") == .applied)
+    #expect(counts() == [0, 0, 0, 0, 1])
+    #expect(world.run(.rateRecord, RecordRating(record: written.record, rating: 2), by: "patient") == .applied)
+    #expect(counts() == [0, 1, 0, 0, 0])
+    #expect(world.run(.eraseRecord, written.record, by: "patient") == .applied)
+    #expect(world.run(.rateRecord, good, by: "patient") == Refusal.erased.code)
+  }
+
   @Test("Bytes that are no payload are malformed, whatever the kind", arguments: TransactionKind.allCases)
   func malformed(kind: TransactionKind) {
     var (world, _) = World.furnished()

@@ -6,8 +6,8 @@ import * as keyring from "./keys.js";
 import * as node from "./node.js";
 import { faults, sections } from "./sections.js";
 import { date, moment, T } from "./texts.js";
-import { act, choices, every, h, hospitalName, place, say, tabs, view } from "./ui.js";
-import { CATEGORIES, consentGrant, consentRevocation, KIND, PURPOSES, unhexDigest } from "./wire.js";
+import { act, choices, every, h, hospitalName, place, problem, say, tabs } from "./ui.js";
+import { CATEGORIES, consentGrant, consentRevocation, KIND, PURPOSES, recordRating, unhexDigest } from "./wire.js";
 
 const POLL_MILLISECONDS = 4000;
 
@@ -41,13 +41,34 @@ async function records() {
   const all = await openAll();
   const erased = all.filter((one) => one.view.erased).length;
   const actions = ({ keys, view: entry }) => (keys.hospital === place.consortium.own
-    ? h("button", { class: "danger", onclick: () => erase(keys, entry) }, T.erase) : null);
+    ? [entry.author ? feedback(keys, entry) : null,
+      h("button", { class: "danger", onclick: () => erase(keys, entry) }, T.erase)] : null);
   return [
     h("h1", {}, T.tabs.records),
     all.length === 0 ? h("p", { class: "card" }, T.noRecords) : null,
     faults(all), ...sections(all, actions),
     erased ? h("p", { class: "quiet" }, T.erasedCount(erased)) : null,
   ].filter(Boolean);
+}
+
+/** What a clinician wrote: who that is, and what the patient thinks of the visit. */
+function feedback(keys, entry) {
+  const background = h("div", { "aria-live": "polite" });
+  const tell = async () => {
+    const who = await node.practitioner(keys, entry.author);
+    const total = who.ratings.reduce((sum, count) => sum + count, 0);
+    const mean = who.ratings.reduce((sum, count, index) => sum + count * (index + 1), 0) / total;
+    background.replaceChildren(h("p", { class: "card" },
+      T.background(hospitalName(who.hospital), who.role, date(who.since), T.status[who.status] ?? who.status),
+      " ", total ? T.rated(mean.toFixed(1), total) : T.unrated));
+  };
+  const rating = h("select", { "aria-label": T.rateLabel }, h("option", { value: "" }, T.rateChoose),
+    T.ratings.map((text, index) => h("option", { value: index + 1, selected: entry.rating === index + 1 }, text)));
+  rating.addEventListener("change", () => rating.value && act(() => node.submit(
+    keys, place.consortium, KIND.rateRecord, recordRating(entry.record, Number(rating.value))), T.thanks, () => go("records")));
+  return h("div", { class: "feedback" }, h("label", {}, T.rateLabel, rating),
+    h("p", {}, h("button", { class: "second", onclick: () => tell().catch((error) => background.replaceChildren(problem(error))) },
+      T.whoWrote)), background);
 }
 
 async function erase(keys, entry) {

@@ -41,6 +41,10 @@ export const records = async (keys) => (await asked(keys, `/api/patients/${keys.
 export const consents = async (keys) => (await asked(keys, `/api/patients/${keys.account}/consents`)).json();
 export const history = async (keys) => (await asked(keys, `/api/patients/${keys.account}/history`)).json();
 
+/** What the ledger says of a practitioner. */
+export const practitioner = async (keys, account) =>
+  (await asked(keys, `/api/accounts/${keys.account}/practitioner?of=${account}`)).json();
+
 /** Every sealed record of the account, by identifier. */
 export async function sealed(keys, count) {
   const found = new Map();

@@ -53,7 +53,7 @@ function row(one, actions) {
         [T.fields.anchored]: moment(entry.time), [T.fields.record]: entry.record,
       }).flatMap(([term, text]) => [h("dt", {}, term), h("dd", {}, text)])),
       h("pre", { class: "code" }, JSON.stringify(resource, null, 1).slice(0, 4000)),
-      actions(one)));
+      ...[actions(one)].flat().filter(Boolean)));
 }
 
 /** Results of one kind in one row, with a small plot where they are numbers. */

@@ -76,7 +76,7 @@ export function accessRequest({ patient, records, purpose, reason, ephemeralKey 
   return encoder.u16(PURPOSES[purpose]).u16(reason).raw(ephemeralKey).bytes;
 }
 
-export const KIND = { grantConsent: 6, revokeConsent: 7, requestAccess: 8, breakGlass: 9, eraseRecord: 14, accuseCustodian: 19 };
+export const KIND = { grantConsent: 6, revokeConsent: 7, requestAccess: 8, breakGlass: 9, eraseRecord: 14, accuseCustodian: 19, rateRecord: 22 };
 export const FOREVER = (1n << 64n) - 1n;
 
 /** HL7 v3 PurposeOfUse, as bits. */
@@ -113,6 +113,9 @@ export function transaction({ kind, hospital, validUntil, nonce, payload, public
     complete: (signature) => concat(content, signature),
   };
 }
+
+/** Feedback on a visit: a record, and 1 to 5. */
+export const recordRating = (record, rating) => new Encoder().digest(record).u8(rating).bytes;
 
 /** A digest's bytes. */
 export const unhexDigest = (text) => new Encoder().digest(text).bytes;
