@@ -31,7 +31,9 @@ struct CustodyRun {
   private var random: SeededGenerator
   private var bench: RuleBench
   private var members: [Custodian]
-  private let secrets: [CustodianSecret]
+  private var secrets: [CustodianSecret]
+  /// The numbers of the members' keys.
+  private var signers: [Int]
   private var now = Tick.zero
 
   init(seed: UInt64) {
@@ -46,15 +48,19 @@ struct CustodyRun {
       let kinds = Lie.allCases + [.badShares, .badShares]
       lies[Int(random.below(UInt64(count)))] = kinds[Int(random.below(UInt64(kinds.count)))]
     }
-    let secrets = (0..<count).map { member in
-      CustodianSecret(
-        sealingSecret: Hash.blake2b("consilium/custody-run/v1", [UInt8(member)]).bytes, network: bench.network,
-        member: member)
-    }
+    let secrets = (0..<count).map { Self.secret($0, bench.network, renewal: 0) }
     (self.count, self.lies, self.random, self.bench, self.secrets) = (count, lies, random, bench, secrets)
     self.members = (0..<count).map { Custodian(member: $0, at: .zero) }
+    self.signers = (0..<count).map { 101 + $0 }
   }
 
+  private static func secret(_ member: ReplicaIndex, _ network: Digest, renewal: UInt8) -> CustodianSecret {
+    CustodianSecret(
+      sealingSecret: Hash.blake2b("consilium/custody-run/v1", [UInt8(member), renewal]).bytes, network: network,
+      member: member)
+  }
+
+  private var voters: [ReplicaIndex] { self.bench.configuration.voters }
   private var generation: KeyGeneration? {
     self.bench.state.item(StateKey.generation(KeyGeneration.first), as: KeyGeneration.self)
   }
@@ -64,8 +70,14 @@ struct CustodyRun {
 
   /// The first thing that should not be; nil where all is well.
   mutating func run(events: inout Int) -> String? {
+    self.make(epoch: 0, &events)
+    return self.checkKey() ?? self.checkOpening(&events) ?? self.checkCapsules() ?? self.goOver(&events)
+  }
+
+  /// Lets time go by until the key is there, or has gone over to other custodians.
+  private mutating func make(epoch: UInt64, _ events: inout Int) {
     // Every window may have to pass, and every liar can spoil a try.
-    for _ in 0..<(8 * (self.lies.count + 2)) where self.custody == nil {
+    for _ in 0..<(8 * (self.lies.count + 2)) where self.custody?.epoch != epoch {
       events += 1
       for _ in 0..<8 { self.turn() }
       self.now = self.now + Custodian.retryInterval + .milliseconds(1)
@@ -73,13 +85,12 @@ struct CustodyRun {
       if self.bench.deadline <= self.bench.time { self.bench.expire() }
     }
     for _ in 0..<16 { self.turn() }
-    return self.checkKey() ?? self.checkOpening(&events) ?? self.checkCapsules()
   }
 
   /// Some members look, in any order; what they say is executed in any order, or lost in a crash.
   private mutating func turn() {
     var said: [(member: ReplicaIndex, statement: CustodyStatement)] = []
-    var order = Array(0..<self.count)
+    var order = self.voters
     self.random.shuffle(&order)
     for member in order where self.random.oneIn(2) {
       guard let task = self.look(member) else { continue }
@@ -126,8 +137,10 @@ struct CustodyRun {
     guard let lie = self.lies[member] else { return honest }
     switch (lie, job) {
     case (.silence, _): return self.random.oneIn(3) ? honest : []
-    case (.badShares, .deal(let context, let threshold, let recipients)):
-      return [self.badDealing(context, threshold, recipients)]
+    case (.badShares, .deal(let context, let threshold, let recipients)),
+      // Of a share of a key another one is dealt, which no rule may take.
+      (.badShares, .share(let context, let threshold, let recipients, _, _, _)):
+      return [self.badDealing(context, threshold, recipients)] + (self.random.oneIn(2) ? honest : [])
     case (.falseComplaints, .examine(let attempt, _, let dealings)):
       let secret = self.secrets[member]
       let complaints = dealings.map { dealt in
@@ -172,9 +185,9 @@ struct CustodyRun {
 
 extension CustodyRun {
   private func keyShare(_ member: ReplicaIndex, of custody: CustodyKey) -> KeyShare? {
-    guard let generation = self.generation,
-      let agreed = CustodyReading.agreedDealings(
-        of: generation, for: member, network: self.bench.network, in: self.bench.state)
+    guard
+      let agreed = CustodyReading.dealings(
+        of: custody, for: member, network: self.bench.network, in: self.bench.state)
     else { return nil }
     return self.secrets[member].keyShare(of: custody, from: agreed.dealings, at: agreed.place)
   }
@@ -185,19 +198,19 @@ extension CustodyRun {
       return "RECORDS §5: no custody key after all this time; \(self.lies.count) of \(self.count) lie"
     }
     let quorums = CustodyQuorums(self.bench.configuration)
-    for member in 0..<self.count where generation.culprits.contains(member) && self.lies[member] == nil {
+    for member in self.voters where generation.culprits.contains(member) && self.lies[member] == nil {
       return "R9: member \(member) did nothing wrong and was found guilty"
     }
     guard custody.threshold > quorums.faultyMax, custody.threshold <= quorums.quorum else {
       return "R3: \(custody.threshold) shares open a key where \(quorums.faultyMax) can lie"
     }
-    let able = (0..<self.count).filter { member in
+    let able = self.voters.filter { member in
       custody.custodians.contains(member) && self.lies[member] == nil && self.keyShare(member, of: custody) != nil
     }
     guard able.count >= custody.threshold else {
       return "R2: only \(able.count) honest custodians have shares, \(custody.threshold) are needed"
     }
-    for member in 0..<self.count where custody.custodians.contains(member) && self.lies[member] == nil {
+    for member in self.voters where custody.custodians.contains(member) && self.lies[member] == nil {
       guard able.contains(member) else { return "RECORDS §5: member \(member) is a custodian without a share" }
     }
     for dealer in generation.agreedDealers where generation.culprits.contains(dealer) {
@@ -214,7 +227,7 @@ extension CustodyRun {
   /// others send; capsules that are moved or changed are refused.
   private mutating func checkOpening(_ events: inout Int) -> String? {
     guard let custody = self.custody else { return nil }
-    var shares = (0..<self.count).filter { custody.custodians.contains($0) }
+    var shares = self.voters.filter { custody.custodians.contains($0) }
       .compactMap { self.keyShare($0, of: custody) }
     let keys = self.bench.configuration.members.map(\.key)
     for _ in 0..<2 {
@@ -228,7 +241,7 @@ extension CustodyRun {
       }
       let context = OpeningContext(
         network: self.bench.network, request: Hash.sha256(self.bytes(8)), capsule: Hash.sha256(capsule.encoded),
-        generation: custody.generation)
+        custody: custody)
       var combination = Combination(capsule, of: custody, label: label, context: context, members: keys)
       self.random.shuffle(&shares)
       for share in shares {
@@ -237,7 +250,7 @@ extension CustodyRun {
         let nonce = Scalar(reducing: self.bytes(64))
         let released = ReleasedShare(
           isWrong ? other : capsule, with: share, nonce: nonce, context: context,
-          signedBy: RuleBench.key(100 + share.member + 1))
+          signedBy: RuleBench.key(self.signers[share.member]))
         guard combination.take(released) == (isWrong ? .wrong : .right) else {
           return "R9: a share of member \(share.member) is judged wrongly"
         }
@@ -293,19 +306,19 @@ extension CustodyRun {
     _ question: ReleaseQuestion, _ bytes: [UInt8], _ custody: CustodyKey
   ) -> String? {
     guard let capsule = try? Capsule.decode(bytes),
-      let share = (0..<self.count).compactMap({ self.keyShare($0, of: custody) }).first
+      let share = self.voters.compactMap({ self.keyShare($0, of: custody) }).first
     else { return "RECORDS §5: nobody has a share" }
     let other = self.capsule(self.bytes(32), custody, label: .zero)
     let context = OpeningContext(
       network: self.bench.network, request: question.request, capsule: SealedRecord.digest(ofBox: bytes),
-      generation: custody.generation)
+      custody: custody)
     let cases = [
       (capsule, Refusal.badEvidence.code), (other, .applied), (other, Refusal.alreadyApproved.code),
     ]
     for (opened, outcome) in cases {
       let released = ReleasedShare(
         opened, with: share, nonce: Scalar(reducing: self.bytes(64)), context: context,
-        signedBy: RuleBench.key(100 + share.member + 1))
+        signedBy: RuleBench.key(self.signers[share.member]))
       let accusation = ShareAccusation(question: question, capsule: bytes, share: released)
       let judged = self.bench.execute(.accuseCustodian, accusation, at: 1, by: 1).outcome
       guard judged == outcome else { return "R9: an accusation is answered \(judged.number), not \(outcome.number)" }
@@ -330,5 +343,96 @@ extension CustodyRun {
     let outcome = self.bench.execute(.anchorRecord, anchor(SealedRecord.digest(ofBox: enclosed)), at: 1, by: nil)
       .outcome
     return outcome == .applied ? (record, enclosed) : nil
+  }
+}
+
+extension CustodyRun {
+  /// The members change, and the key goes over to those that there are then: what was sealed before opens with the new
+  /// custodians' shares, and the old ones' fit no more (RECORDS §5, "resharing").
+  private mutating func goOver(_ events: inout Int) -> String? {
+    guard let before = self.custody else { return nil }
+    let (secret, label) = (self.bytes(32), Hash.sha256(self.bytes(8)))
+    let capsule = self.capsule(secret, before, label: label)
+    let old = self.voters.filter { before.custodians.contains($0) }.compactMap { self.keyShare($0, of: before) }
+    guard self.changeMembers() else { return nil }
+    self.bench.expire()
+    self.make(epoch: before.epoch + 1, &events)
+    guard let custody = self.custody, custody.epoch == before.epoch + 1 else {
+      return "RECORDS §5: the key did not go over to the members that there are now; \(self.lies.count) lie"
+    }
+    guard custody.publicKey == before.publicKey, custody.identifier == before.identifier else {
+      return "RECORDS §5: going over to other custodians made another key"
+    }
+    if let failure = self.checkKey() ?? self.checkOpening(&events) { return failure }
+    let keys = self.bench.configuration.members.map(\.key)
+    let context = OpeningContext(
+      network: self.bench.network, request: Hash.sha256(self.bytes(8)), capsule: Hash.sha256(capsule.encoded),
+      custody: custody)
+    var combination = Combination(capsule, of: custody, label: label, context: context, members: keys)
+    // Where one share is the secret, it stays so.
+    let isShared = custody.threshold > 1 || before.threshold > 1
+    for share in old where isShared && self.signers[share.member] == 101 + share.member {
+      let stale = ReleasedShare(
+        capsule, with: share, nonce: Scalar(reducing: self.bytes(64)), context: context,
+        signedBy: RuleBench.key(self.signers[share.member]))
+      guard combination.take(stale) != .right else { return "R3: an old share fits the key after it went over" }
+    }
+    combination = Combination(capsule, of: custody, label: label, context: context, members: keys)
+    for member in self.voters where self.lies[member] == nil {
+      guard custody.custodians.contains(member), let share = self.keyShare(member, of: custody) else { continue }
+      combination.take(
+        ReleasedShare(
+          capsule, with: share, nonce: Scalar(reducing: self.bytes(64)), context: context,
+          signedBy: RuleBench.key(self.signers[member])))
+    }
+    return combination.key == secret ? nil : "R2: what was sealed before the members changed does not open any more"
+  }
+
+  /// One joins, one leaves or one loses its secrets; false where the liars would be too many.
+  private mutating func changeMembers() -> Bool {
+    let (configuration, next) = (self.bench.configuration, self.count + 1)
+    func member(_ number: Int, _ key: Int) -> Member {
+      Member(
+        id: MemberID(UInt32(number)), name: "x", key: RuleBench.key(key).publicKey,
+        checkpointKey: RuleBench.key(key + 20).publicKey, registrarKey: RuleBench.key(200 + number).publicKey,
+        sealingKey: .zero, addresses: [])
+    }
+    let action: MembershipAction
+    var renewed: ReplicaIndex?
+    switch self.random.below(3) {
+    case 0: action = .add(member(next, 100 + next))
+    case 1 where configuration.voterCount > 1:
+      action = .remove(configuration.members[Int(self.random.below(UInt64(self.count)))].id)
+    default:
+      // Whoever lost its share is one of those that may fail.
+      guard self.lies.isEmpty, configuration.voterCount > configuration.quorum else { return false }
+      renewed = Int(self.random.below(UInt64(self.count)))
+      action = .replace(member((renewed ?? 0) + 1, 30 + (renewed ?? 0)))
+    }
+    guard let changed = try? configuration.changed(by: action, start: SequenceNumber(1)) else { return false }
+    let liars = self.lies.keys.filter { changed.isVoter($0) }.count
+    guard liars <= changed.faultyMax, let custody = self.custody else { return false }
+    // The rules let nobody go without whom the key could not go over.
+    let left = changed.voters.filter { custody.custodians.contains($0) && $0 != renewed }
+    guard left.count >= custody.threshold else { return false }
+    self.bench.configuration = changed
+    if changed.laneCount > configuration.laneCount {
+      self.members.append(Custodian(member: self.count, at: self.now))
+      self.secrets.append(Self.secret(self.count, self.bench.network, renewal: 0))
+      self.signers.append(100 + next)
+    }
+    if let renewed {
+      self.members[renewed] = Custodian(member: renewed, at: self.now)
+      self.secrets[renewed] = Self.secret(renewed, self.bench.network, renewal: 1)
+      self.signers[renewed] = 30 + renewed
+      var custodians = custody.custodians
+      custodians.remove(renewed)
+      self.bench.state.apply([
+        StateWrite(key: StateKey.transportKey(MemberID(UInt32(renewed + 1))), value: nil),
+        StateWrite(
+          key: StateKey.custodyKey(KeyGeneration.first), value: custody.with(custodians: custodians).encoded),
+      ])
+    }
+    return true
   }
 }

@@ -8,10 +8,10 @@ internal import Wire
 /// The rules of execution without a network: transactions are executed one by one on a state in memory.
 struct RuleBench {
   let network = Hash.blake2b("consilium/rule-bench/v1", [])
-  let configuration: Configuration
+  var configuration: Configuration
   private let rules: HealthRules
   /// The executed state.
-  private(set) var state = MemoryState()
+  var state = MemoryState()
   /// The cut's time.
   var time = Timestamp(milliseconds: 1_000_000)
   private var leaf: UInt64 = 0

@@ -24,6 +24,9 @@ extension SwarmRun {
     }
   }
 
+  /// Whether the members make a custody key: then nobody leaves without whom it could not be handed on.
+  private var isCustodian: Bool { self.cluster.parameters.isCustodian }
+
   private func isThrough(_ action: MembershipAction) -> Bool {
     let newest = self.cluster.newest
     return switch action {
@@ -67,6 +70,7 @@ extension SwarmRun {
       return .add(self.cluster.describe(slot: slot))
     case .leave:
       // No more liars than the smaller consortium bears.
+      guard !self.isCustodian || newest.faultyMax > 0 else { return nil }
       guard newest.voterCount > 1, slots.count > 1, liars == 0 || (newest.voterCount - 2) / 3 >= liars else {
         return nil
       }

@@ -52,7 +52,7 @@ public struct Custodian: Sendable {
     guard let generation, generation.participants.contains(self.member) else { return nil }
     switch generation.phase {
     case .dealing:
-      return generation.dealers.contains(self.member) ? nil : .deal(attempt: generation.attempt)
+      return generation.owesDealing(self.member) ? .deal(attempt: generation.attempt) : nil
     case .confirming, .active:
       let isSilenced = generation.culprits.contains(self.member)
       return generation.hasConfirmed(self.member) || isSilenced ? nil : .examine(attempt: generation.attempt)

@@ -10,6 +10,8 @@ public enum CustodyJob: Sendable {
   case register(MemberID)
   /// Deals to recipients.
   case deal(DealingContext, threshold: Int, recipients: [Recipient])
+  /// Deals the own share of a key, which stands in earlier dealings, to those to whom the key goes over.
+  case share(DealingContext, threshold: Int, recipients: [Recipient], key: CustodyKey, place: Int, dealings: [Dealt])
   /// Judges dealings, whose boxes for this member stand at `place`.
   case examine(attempt: UInt64, place: Int, dealings: [Dealt])
 
@@ -72,6 +74,11 @@ public struct CustodianSecret: Sendable {
       let dealing = Dealing(
         threshold: threshold, to: recipients.map { ($0.member, $0.key) }, context: context, random: random)
       return [.dealing(DealingStatement(attempt: context.attempt, dealing: dealing))]
+    case .share(let context, let threshold, let recipients, let key, let place, let dealings):
+      guard let share = self.keyShare(of: key, from: dealings, at: place) else { return [] }
+      let dealing = share.deal(
+        threshold: threshold, to: recipients.map { ($0.member, $0.key) }, context: context, random: random)
+      return [.dealing(DealingStatement(attempt: context.attempt, dealing: dealing))]
     case .examine(let attempt, let place, let dealings):
       var statements: [CustodyStatement] = []
       var good = ReplicaSet()
@@ -98,11 +105,11 @@ public struct CustodianSecret: Sendable {
 
   /// This member's share of a key, from the dealings that were agreed on; nil where it has none.
   public func keyShare(of key: CustodyKey, from dealings: [CustodyJob.Dealt], at place: Int) -> KeyShare? {
-    var shares: [Scalar] = []
+    var parts: [(dealer: ReplicaIndex, share: Scalar)] = []
     for dealt in dealings {
       guard let share = self.share(of: dealt, at: place) else { return nil }
-      shares.append(share)
+      parts.append((dealt.context.dealer, share))
     }
-    return KeyShare(member: self.member, of: key, sum: shares)
+    return KeyShare(member: self.member, of: key, parts: parts)
   }
 }

@@ -40,7 +40,8 @@ extension NodeDriver {
     self.log.emit(
       .custodyReady,
       [
-        "generation": .number(custody.generation), "threshold": .number(UInt64(custody.threshold)),
+        "generation": .number(custody.generation), "epoch": .number(custody.epoch),
+        "threshold": .number(UInt64(custody.threshold)),
         "custodians": .number(UInt64(custody.custodians.count)), "culprits": .number(UInt64(culprits?.count ?? 0)),
       ])
   }
@@ -57,15 +58,13 @@ extension NodeDriver {
 
   /// This member's share of a custody key, read out of the dealings that the ledger agreed on, once.
   private func keyShare(of custody: CustodyKey) -> KeyShare? {
-    if let held = self.keyShares[custody.generation] { return held }
+    if let held = self.keyShares[custody.epoch] { return held }
     guard let index = self.node.index, custody.custodians.contains(index),
-      let generation = self.state.item(StateKey.generation(custody.generation), as: KeyGeneration.self),
-      let agreed = CustodyReading.agreedDealings(
-        of: generation, for: index, network: self.network, in: self.state)
+      let agreed = CustodyReading.dealings(of: custody, for: index, network: self.network, in: self.state)
     else { return nil }
     let secret = self.keys.custodian(network: self.network, as: index)
     let share = secret.keyShare(of: custody, from: agreed.dealings, at: agreed.place)
-    self.keyShares[custody.generation] = share
+    self.keyShares = share.map { [custody.epoch: $0] } ?? [:]
     return share
   }
 
@@ -77,7 +76,7 @@ extension NodeDriver {
     guard let index = self.node.index, let keyShare = self.keyShare(of: custody) else { throw .notHere }
     let context = OpeningContext(
       network: self.network, request: question.request, capsule: record.anchor.capsule,
-      generation: custody.generation)
+      custody: custody)
     let share = ReleasedShare(
       capsule, with: keyShare, nonce: Scalar(reducing: SecureRandom.bytes(64)), context: context,
       signedBy: self.keys.member)

@@ -71,7 +71,7 @@ public final class NodeDriver {
   var nextGuest = ReplicaSet.countMax
   /// Requests for which a release was stated since the start.
   var stated: Set<Digest> = []
-  /// This member's shares of custody keys, by generation.
+  /// This member's share of the custody key, by its epoch.
   var keyShares: [UInt64: KeyShare] = [:]
   /// Replications that wait for members.
   var replications: [ReplicationRun] = []

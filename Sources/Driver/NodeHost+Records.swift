@@ -48,8 +48,11 @@ extension NodeHost {
       members.indices.filter { set.contains($0) }.map { members[$0].id.number }
     }
     let accused = members.filter { self.running?.state.value(StateKey.wrongShare($0.id)) != nil }.map(\.id.number)
+    // While the key goes over, the old custodians serve.
+    let serving = self.custody()
     return CustodyView(
-      phase: "\(generation.phase)", threshold: generation.threshold, custodians: numbers(generation.custodians),
+      phase: "\(generation.phase)", epoch: generation.epoch, threshold: serving?.threshold ?? generation.threshold,
+      custodians: numbers(serving?.custodians ?? generation.custodians),
       culprits: Set(numbers(generation.culprits) + accused).sorted())
   }
 

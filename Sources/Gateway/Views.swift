@@ -64,6 +64,8 @@ public struct NodeStatus: Codable, Sendable {
 public struct CustodyView: Codable, Sendable {
   /// `none`, `registering`, `dealing`, `confirming` or `active`.
   public var phase: String
+  /// How often the key went over, or is going over, to other members.
+  public var epoch: UInt64
   /// How many shares open a record's key; 0 before the key is being made.
   public var threshold: Int
   /// The members that hold shares.
@@ -72,11 +74,11 @@ public struct CustodyView: Codable, Sendable {
   public var culprits: [UInt32]
 
   /// No key.
-  public static let none = CustodyView(phase: "none", threshold: 0, custodians: [], culprits: [])
+  public static let none = CustodyView(phase: "none", epoch: 0, threshold: 0, custodians: [], culprits: [])
 
   /// A key of given parts.
-  public init(phase: String, threshold: Int, custodians: [UInt32], culprits: [UInt32]) {
-    (self.phase, self.threshold) = (phase, threshold)
+  public init(phase: String, epoch: UInt64, threshold: Int, custodians: [UInt32], culprits: [UInt32]) {
+    (self.phase, self.epoch, self.threshold) = (phase, epoch, threshold)
     (self.custodians, self.culprits) = (custodians, culprits)
   }
 }

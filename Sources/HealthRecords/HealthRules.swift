@@ -80,7 +80,7 @@ public struct HealthRules: ExecutionRules {
 
   /// Marks the reviews that were not made in time, and ends phases of custody whose time is over.
   public func expire(in context: ExecutionContext, state: inout StateEditor) {
-    MembershipRules.begin(at: context.sequence, in: &state)
+    MembershipRules.begin(context, in: &state)
     CustodyState(execution: context, limits: self.limits).expire(in: &state)
     for pair in state.scan(prefix: StateKey.deadlines, limit: self.limits.deadlinesPerCutMax) {
       guard let due = Deadline(key: pair.key), due.time <= context.time,

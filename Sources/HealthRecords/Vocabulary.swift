@@ -122,6 +122,8 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
   case changeExpired = 48
   /// The hospital's own system wrote the record, no practitioner.
   case noAuthor = 49
+  /// Without the member too few custodians would be left to hand the custody key on.
+  case custodianNeeded = 50
 
   /// The code.
   public var code: OutcomeCode { OutcomeCode(self.rawValue) }
@@ -160,6 +162,9 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
       "the change is of another configuration, or another one is under way; see consilium member list"
     case .tooFewApprovals: "too few members' registrars approve the change; gather more with consilium member approve"
     case .unsoundChange: "the change makes no sense for these members: see consilium member list"
+    case .custodianNeeded:
+      "without that member too few would be left to hand the custody key on: let others join first, and wait until the "
+        + "key went over to them (consilium status)"
     case .noAuthor: "the hospital's system wrote that record: feedback is about what a practitioner wrote"
     case .changeExpired: "the change was valid until earlier; propose it anew and have it approved again"
     case .nothingPending: "no change of members waits for a tree head"

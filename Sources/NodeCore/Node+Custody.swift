@@ -10,14 +10,23 @@ internal import Wire
 
 /// What the ledger says of custody, read out of the state.
 public enum CustodyReading {
-  /// The dealings of which a generation's key is made, and the place of a member's boxes in them.
-  public static func agreedDealings(
-    of generation: KeyGeneration, for member: ReplicaIndex, network: Digest, in state: some StateReader
+  /// The dealings of which a key is made, and the place of a member's boxes in them.
+  public static func dealings(
+    of custody: CustodyKey, for member: ReplicaIndex, network: Digest, in state: some StateReader
   ) -> (place: Int, dealings: [CustodyJob.Dealt])? {
-    guard let place = generation.recipients.firstIndex(of: member) else { return nil }
-    let dealings = generation.agreedDealers.compactMap { dealer -> CustodyJob.Dealt? in
-      let key = StateKey.dealing(attempt: generation.attempt, dealer: dealer)
-      let context = DealingContext(network: network, attempt: generation.attempt, dealer: dealer)
+    self.dealings(
+      custody.dealers.members, of: custody.attempt, to: custody.participants.members, for: member, network: network,
+      in: state)
+  }
+
+  private static func dealings(
+    _ dealers: [ReplicaIndex], of attempt: UInt64, to recipients: [ReplicaIndex], for member: ReplicaIndex,
+    network: Digest, in state: some StateReader
+  ) -> (place: Int, dealings: [CustodyJob.Dealt])? {
+    guard let place = recipients.firstIndex(of: member) else { return nil }
+    let dealings = dealers.compactMap { dealer -> CustodyJob.Dealt? in
+      let key = StateKey.dealing(attempt: attempt, dealer: dealer)
+      let context = DealingContext(network: network, attempt: attempt, dealer: dealer)
       return state.item(key, as: Dealing.self).map { CustodyJob.Dealt(context: context, dealing: $0) }
     }
     return (place, dealings)
@@ -39,9 +48,19 @@ extension CustodyReading {
         return state.item(key, as: GroupElement.self).map { CustodyJob.Recipient(member: recipient, key: $0) }
       }
       let context = DealingContext(network: network, attempt: attempt, dealer: member)
-      return .deal(context, threshold: generation.threshold, recipients: recipients)
+      guard generation.epoch > 0 else {
+        return .deal(context, threshold: generation.threshold, recipients: recipients)
+      }
+      guard let key = state.item(StateKey.custodyKey(generation.generation), as: CustodyKey.self),
+        let held = self.dealings(of: key, for: member, network: network, in: state)
+      else { return nil }
+      return .share(
+        context, threshold: generation.threshold, recipients: recipients, key: key, place: held.place,
+        dealings: held.dealings)
     case (.examine(let attempt), let generation?):
-      return self.agreedDealings(of: generation, for: member, network: network, in: state).map {
+      return self.dealings(
+        generation.dealers.members, of: attempt, to: generation.recipients, for: member, network: network, in: state
+      ).map {
         .examine(attempt: attempt, place: $0.place, dealings: $0.dealings)
       }
     case (.deal, nil), (.examine, nil): return nil

@@ -31,7 +31,7 @@ public enum Canary: String, CaseIterable, Sendable {
   case revokedConsentCounts, consentNeverEnds, denialLoses, usesUncounted, purposeIgnored, scopeIgnored
   case erasedRecordRead, breakGlassUnlimited, releaseWithoutGrant, releaseNeverEnds
   // Custody (RECORDS §5).
-  case custodyFromFew, capsuleUnjudged, complaintUnjudged
+  case custodyFromFew, capsuleUnjudged, complaintUnjudged, otherShareDealt
 
   /// Whether it is planted in Raft, so that only runs with that engine can find it.
   public var isInRaft: Bool { self.rawValue.hasPrefix("raft") }

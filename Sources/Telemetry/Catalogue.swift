@@ -173,7 +173,7 @@ public struct EventKind: Sendable, Hashable {
     "custody.ready", .audit, "the consortium's custody key is in use",
     meaning:
       "Keys of records written from now on open only with shares of so many custodians, after a granted request.",
-    fields: ["generation", "threshold", "custodians", "culprits"])
+    fields: ["generation", "epoch", "threshold", "custodians", "culprits"])
   /// The vault could not write.
   public static let vaultFailed = EventKind(
     "vault.failed", .error, "the vault could not store or erase a record",

@@ -7,26 +7,69 @@ public import Wire
 public struct CustodyKey: Sendable, Hashable {
   /// Which generation it is of; the first is 1.
   public let generation: UInt64
+  /// How often it went over to other custodians; shares of another epoch do not fit.
+  public let epoch: UInt64
   /// The sums of the agreed dealings' commitments: t of them. The first is the public key.
   public let commitments: [GroupElement]
   /// The members that stated a good share: only they are custodians.
   public let custodians: ReplicaSet
+  /// The try whose dealings the shares are read out of.
+  public let attempt: UInt64
+  /// The dealers whose dealings count.
+  public let dealers: ReplicaSet
+  /// The members to which they dealt.
+  public let participants: ReplicaSet
 
   /// A key of given parts, with at least one commitment.
-  public init(generation: UInt64, commitments: [GroupElement], custodians: ReplicaSet) {
+  public init(
+    generation: UInt64, epoch: UInt64 = 0, commitments: [GroupElement], custodians: ReplicaSet, attempt: UInt64,
+    dealers: ReplicaSet, participants: ReplicaSet
+  ) {
     precondition(!commitments.isEmpty, "a custody key without a commitment")
-    (self.generation, self.commitments, self.custodians) = (generation, commitments, custodians)
+    (self.generation, self.epoch, self.commitments) = (generation, epoch, commitments)
+    (self.custodians, self.attempt) = (custodians, attempt)
+    (self.dealers, self.participants) = (dealers, participants)
+  }
+
+  /// The key that the agreed dealings of a try make: their sum for a new one, and for one that goes over to other
+  /// custodians the sum by which their secrets combine to the old secret (Desmedt & Jajodia 1997). Nil of none.
+  public init?(_ generation: KeyGeneration, dealings: [(dealer: ReplicaIndex, dealing: Dealing)]) {
+    var dealers = ReplicaSet()
+    for dealt in dealings { dealers.insert(dealt.dealer) }
+    var sums: [GroupElement] = []
+    for (dealer, dealing) in dealings {
+      let weight = generation.epoch == 0 ? Scalar(1) : Polynomial.weight(of: dealer, among: dealers.members)
+      let parts = dealing.commitments.map { generation.epoch == 0 ? $0 : weight * $0 }
+      sums = sums.isEmpty ? parts : zip(sums, parts).map { $0 + $1 }
+    }
+    guard !sums.isEmpty else { return nil }
+    self.init(
+      generation: generation.generation, epoch: generation.epoch, commitments: sums,
+      custodians: generation.custodians, attempt: generation.attempt, dealers: dealers,
+      participants: generation.participants)
+  }
+
+  /// The same with other custodians: those who stated later that their shares are good.
+  public func with(custodians: ReplicaSet) -> CustodyKey {
+    CustodyKey(
+      generation: self.generation, epoch: self.epoch, commitments: self.commitments, custodians: custodians,
+      attempt: self.attempt, dealers: self.dealers, participants: self.participants)
+  }
+
+  /// What one dealer's part counts in a member's share.
+  func weight(of dealer: ReplicaIndex) -> Scalar {
+    self.epoch == 0 ? Scalar(1) : Polynomial.weight(of: dealer, among: self.dealers.members)
   }
 
   /// X = x·G.
   public var publicKey: GroupElement { self.commitments[0] }
   /// t: so many shares open a capsule, and fewer say nothing.
   public var threshold: Int { self.commitments.count }
-  /// The digest that capsules and labels name it by: of generation and commitments, for custodians can be added.
+  /// The digest that capsules and labels name it by: of generation and public key, for custodians change.
   public var identifier: Digest {
     var encoder = Encoder()
     encoder.u64(self.generation)
-    encoder.list(self.commitments)
+    encoder.item(self.publicKey)
     return Hash.blake2b("consilium/custody-key/v1", encoder.bytes)
   }
 
@@ -37,18 +80,26 @@ public struct CustodyKey: Sendable, Hashable {
 }
 
 extension CustodyKey: WireCodable {
-  /// Generation, commitments, custodians.
+  /// Generation, epoch, commitments, custodians, attempt, dealers, participants.
   public func encode(into encoder: inout Encoder) {
     encoder.u64(self.generation)
+    encoder.u64(self.epoch)
     encoder.list(self.commitments)
     encoder.item(self.custodians)
+    encoder.u64(self.attempt)
+    encoder.item(self.dealers)
+    encoder.item(self.participants)
   }
   /// Reads a key.
   public init(from decoder: inout Decoder) throws(WireError) {
     self.generation = try decoder.bounded("generation")
+    self.epoch = try decoder.bounded("epoch")
     let start = decoder.offset
     self.commitments = try decoder.list(max: ReplicaSet.countMax, "commitments")
     self.custodians = try ReplicaSet(from: &decoder)
+    self.attempt = try decoder.bounded("attempt")
+    self.dealers = try ReplicaSet(from: &decoder)
+    self.participants = try ReplicaSet(from: &decoder)
     guard !self.commitments.isEmpty else { throw .invalid(at: start, field: "commitments") }
   }
 }

@@ -43,6 +43,13 @@ public struct KeyGeneration: Sendable, Hashable {
 
   /// Which key it is.
   public let generation: UInt64
+  /// How often it went over, or is going over, to other custodians; 0 while it is made.
+  public private(set) var epoch: UInt64 = 0
+  /// The configuration whose members are to have it.
+  public private(set) var configuration: ConfigurationNumber
+  /// The custodians whose shares are dealt, and how many of them must be; none while the key is made.
+  public private(set) var sharers = ReplicaSet()
+  private var sharersNeeded = 0
   /// What is awaited.
   public private(set) var phase = Phase.registering
   /// Counts the tries; dealings of another try do not count.
@@ -78,14 +85,44 @@ public struct KeyGeneration: Sendable, Hashable {
   }
 
   /// A generation that begins with the first member's registration.
-  public init(generation: UInt64, deadline: Timestamp) {
-    (self.generation, self.deadline) = (generation, deadline)
+  public init(generation: UInt64, configuration: ConfigurationNumber, deadline: Timestamp) {
+    (self.generation, self.configuration, self.deadline) = (generation, configuration, deadline)
+  }
+
+  /// Who is to deal in this try: all that take part, or the custodians among them.
+  private var expectedDealers: ReplicaSet {
+    guard self.epoch > 0 else { return self.participants }
+    var out = ReplicaSet()
+    for member in self.participants.members where self.sharers.contains(member) { out.insert(member) }
+    return out
+  }
+
+  /// The members changed: whoever left takes no part, and a key that is there goes over to those that there are now.
+  /// The old custodians serve until it has.
+  public mutating func begin(
+    _ configuration: ConfigurationNumber, voters: [ReplicaIndex], registered: ReplicaSet, key: CustodyKey?,
+    _ quorums: CustodyQuorums, nextDeadline: Timestamp
+  ) {
+    self.configuration = configuration
+    self.registered = registered
+    guard let key else { return }
+    self.epoch = key.epoch + 1
+    self.sharers = ReplicaSet()
+    for member in voters where key.custodians.contains(member) { self.sharers.insert(member) }
+    self.sharersNeeded = key.threshold
+    self.culprits = ReplicaSet()
+    self.custodians = ReplicaSet()
+    (self.phase, self.deadline) = (.registering, nextDeadline)
+    if registered.count == quorums.count { self.beginDealing(among: registered, quorums, nextDeadline) }
   }
 
   /// The participants in order: the places of a dealing's boxes.
   public var recipients: [ReplicaIndex] { (0..<ReplicaSet.countMax).filter { self.participants.contains($0) } }
   /// The dealers in order.
-  public var agreedDealers: [ReplicaIndex] { (0..<ReplicaSet.countMax).filter { self.dealers.contains($0) } }
+  public var agreedDealers: [ReplicaIndex] {
+    // As many as combine to the old secret, and no more: everybody takes the same ones.
+    self.epoch == 0 ? self.dealers.members : Array(self.dealers.members.prefix(self.sharersNeeded))
+  }
   /// Whether a member has stated which of its shares are good.
   public func hasConfirmed(_ member: ReplicaIndex) -> Bool {
     self.custodians.contains(member) || self.confirmations.contains { Int($0.member) == member }
@@ -102,14 +139,18 @@ extension KeyGeneration {
 
   /// Whether a member may deal now.
   public func mayDeal(_ member: ReplicaIndex, attempt: UInt64) -> Bool {
-    self.phase == .dealing && attempt == self.attempt && self.participants.contains(member)
-      && !self.dealers.contains(member)
+    self.phase == .dealing && attempt == self.attempt && self.owesDealing(member)
+  }
+
+  /// Whether a member's dealing is still awaited.
+  public func owesDealing(_ member: ReplicaIndex) -> Bool {
+    self.expectedDealers.contains(member) && !self.dealers.contains(member)
   }
 
   /// A participant dealt.
   public mutating func deal(_ member: ReplicaIndex, nextDeadline: Timestamp) {
     self.dealers.insert(member)
-    guard self.dealers.count == self.participants.count else { return }
+    guard self.dealers.count == self.expectedDealers.count else { return }
     (self.phase, self.deadline) = (.confirming, nextDeadline)
   }
 
@@ -153,11 +194,12 @@ extension KeyGeneration {
     case .registering:
       guard self.registered.count >= quorums.participantsMin else { return }
       self.beginDealing(among: self.registered, quorums, nextDeadline)
-    case .dealing: if self.dealers.count >= self.threshold { self.phase = .confirming }
+    case .dealing: if self.dealers.count >= self.dealersMin { self.phase = .confirming }
     case .confirming:
-      // Repeated among those whose shares were good; where they are too few, among all that did no proven wrong.
+      // Repeated among those whose shares were good; where they are too few, or shares of a key are dealt, among all
+      // that did no proven wrong.
       var next = self.content
-      if next.count < quorums.participantsMin {
+      if next.count < quorums.participantsMin || self.epoch > 0 {
         next = self.registered
         for member in self.recipients where self.culprits.contains(member) { next.remove(member) }
       }
@@ -186,10 +228,14 @@ extension KeyGeneration {
     self.confirmations = []
   }
 
+  /// Fewer dealings make no key.
+  private var dealersMin: Int { self.epoch == 0 ? self.threshold : self.sharersNeeded }
+
   /// ⚑ In use once t + f have stated good shares: whichever f of them lie, t are left that do not.
   private mutating func settle(_ quorums: CustodyQuorums) {
     let good = self.content
     guard self.phase == .confirming, self.dealers.count > quorums.faultyMax, self.threshold > quorums.faultyMax,
+      self.epoch == 0 || self.dealers.count >= self.sharersNeeded,
       good.count >= self.threshold + (planted(.custodyFromFew) ? 0 : quorums.faultyMax)
     else { return }
     self.custodians = good
@@ -202,6 +248,10 @@ extension KeyGeneration: WireCodable {
   /// The fields in order.
   public func encode(into encoder: inout Encoder) {
     encoder.u64(self.generation)
+    encoder.u64(self.epoch)
+    encoder.item(self.configuration)
+    encoder.item(self.sharers)
+    encoder.u16(UInt16(self.sharersNeeded))
     encoder.u8(self.phase.rawValue)
     encoder.u64(self.attempt)
     encoder.item(self.deadline)
@@ -212,6 +262,10 @@ extension KeyGeneration: WireCodable {
   /// Reads a generation.
   public init(from decoder: inout Decoder) throws(WireError) {
     self.generation = try decoder.bounded("generation")
+    self.epoch = try decoder.bounded("epoch")
+    self.configuration = try ConfigurationNumber(from: &decoder)
+    self.sharers = try ReplicaSet(from: &decoder)
+    self.sharersNeeded = Int(try decoder.u16())
     let start = decoder.offset
     guard let phase = Phase(rawValue: try decoder.u8()) else { throw .invalid(at: start, field: "phase") }
     self.phase = phase

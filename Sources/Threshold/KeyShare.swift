@@ -9,11 +9,23 @@ public struct KeyShare: Sendable {
   public let member: ReplicaIndex
   private let value: Scalar
 
-  /// The sum of shares; nil where it is not what the key's commitments say.
-  public init?(member: ReplicaIndex, of key: CustodyKey, sum shares: [Scalar]) {
+  /// The sum of what dealers gave, each by its weight; nil where it is not what the key's commitments say.
+  public init?(member: ReplicaIndex, of key: CustodyKey, parts: [(dealer: ReplicaIndex, share: Scalar)]) {
     self.member = member
-    self.value = shares.reduce(Scalar(0)) { $0 + $1 }
+    self.value = parts.reduce(Scalar(0)) { $0 + key.weight(of: $1.dealer) * $1.share }
     guard self.value.times == key.verificationKey(of: member) else { return nil }
+  }
+
+  /// Deals this share itself to others, so that the key goes over to them: its first commitment is what everybody knows
+  /// of the share (Desmedt & Jajodia 1997; Wong, Wang & Wing 2002).
+  public func deal(
+    threshold: Int, to recipients: [(member: ReplicaIndex, key: GroupElement)], context: DealingContext,
+    random: (Int) -> [UInt8]
+  ) -> Dealing {
+    precondition(threshold >= 1, "a threshold of \(threshold)")
+    let coefficients = [self.value] + (1..<threshold).map { _ in Scalar(reducing: random(64)) }
+    return Dealing(
+      coefficients: coefficients, secret: Scalar(reducing: random(64)), to: recipients, context: context)
   }
 
   /// What it contributes to opening a capsule, with a proof that it is right. The caller has checked that the capsule

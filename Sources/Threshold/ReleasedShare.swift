@@ -13,11 +13,13 @@ public struct OpeningContext: Sendable, Hashable {
   public let capsule: Digest
   /// The generation of the custody key.
   public let generation: UInt64
+  /// The epoch whose shares count.
+  public let epoch: UInt64
 
-  /// A context of given parts.
-  public init(network: Digest, request: Digest, capsule: Digest, generation: UInt64) {
+  /// The opening of a capsule under a custody key.
+  public init(network: Digest, request: Digest, capsule: Digest, custody: CustodyKey) {
     (self.network, self.request, self.capsule) = (network, request, capsule)
-    self.generation = generation
+    (self.generation, self.epoch) = (custody.generation, custody.epoch)
   }
 
   var bytes: [UInt8] {
@@ -25,6 +27,7 @@ public struct OpeningContext: Sendable, Hashable {
     encoder.raw(Array("consilium/release-share/v1\0".utf8))
     for digest in [self.network, self.request, self.capsule] { encoder.digest(digest) }
     encoder.u64(self.generation)
+    encoder.u64(self.epoch)
     return encoder.bytes
   }
 }

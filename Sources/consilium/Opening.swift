@@ -63,7 +63,7 @@ struct Opening {
     }
     let context = OpeningContext(
       network: self.genesis.network, request: try parseDigest(self.request, "request"), capsule: self.anchor.capsule,
-      generation: custody.generation)
+      custody: custody)
     return Combination(
       capsule, of: custody, label: self.anchor.label(network: self.genesis.network, custody: custody),
       context: context, members: try await self.client.configuration().members.map(\.key))

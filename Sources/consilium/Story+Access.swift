@@ -16,7 +16,7 @@ extension Story {
     let records: [Digest]
   }
 
-  private func ask(
+  func ask(
     _ doctor: Person, for records: [String], of patient: Person, kind: TransactionKind = .requestAccess
   ) async throws -> Asked {
     let secret = SecureRandom.bytes(32)
@@ -31,7 +31,7 @@ extension Story {
     return Asked(receipt: receipt, secret: secret, records: identifiers)
   }
 
-  private func read(_ asked: Asked, at index: Int) async throws -> [ReadRecord] {
+  func read(_ asked: Asked, at index: Int) async throws -> [ReadRecord] {
     try await Reading.fetch(
       request: asked.receipt.transaction, records: asked.records, secret: asked.secret, client: self.client(index),
       genesis: self.genesis)

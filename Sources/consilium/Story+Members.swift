@@ -27,10 +27,11 @@ extension Story {
       try await story.waitForMembers(5, at: [0, 1, 2, 3, 4])
       let written = try await story.write(at: 4)
       try story.claim(written.applied, "the new hospital's own transaction was refused: \(written.outcome)")
+      try await story.waitForCustodians([1, 2, 3, 4, 5])
       let status = await story.devnet.status(4)
       return
         "two approvals were too few, three were enough; it followed from the genesis to height \(status.height), "
-        + "votes, and writes a lane of its own"
+        + "votes, writes a lane of its own, and holds shares of the custody key"
     }
   }
 
@@ -56,7 +57,9 @@ extension Story {
       try await story.waitForMembers(5, at: [0, 1, 2, 3, 4])
       let written = try await story.write(at: 2)
       try story.claim(written.applied, "its own transaction was refused: \(written.outcome)")
-      return "the whole ledger came back from the others; its lane goes on where it was"
+      try await story.waitForCustodians([1, 2, 3, 4, 5])
+      return
+        "the whole ledger came back from the others; its lane goes on where it was, and new shares replace the lost"
     }
   }
 
@@ -70,6 +73,7 @@ extension Story {
       try await story.waitForMembers(4, at: [0, 1, 2, 3])
       try await story.devnet.end(4, signal: SIGTERM)
       let last = try await story.write(at: 0)
+      try await story.waitForCustodians([1, 2, 3, 4])
       let view = try await Reading.proof(leaf: last.leaf, story.client(0))
       let links = (view.configurations ?? []).compactMap(\.proof)
       var chain = ConfigurationChain(story.genesis)
@@ -79,7 +83,13 @@ extension Story {
       // With one change left out nothing that follows is believed.
       var short = ConfigurationChain(story.genesis)
       try story.claim((try? short.extend(by: Array(links.dropFirst()))) == nil, "a chain with a gap was believed")
-      return "configuration \(chain.last.number.number), \(chain.last.voterCount) members vote"
+      let asked = try await story.ask(
+        story.doctors[2], for: [story.records[0][1].record], of: story.patients[0], kind: .breakGlass)
+      let read = try await story.read(asked, at: 2)
+      try story.claim(read.count == 1, "a record that was sealed before all that does not open any more")
+      return
+        "configuration \(chain.last.number.number), \(chain.last.voterCount) members vote; a record from before all "
+        + "that opens with shares that were made since"
     }
   }
 
@@ -115,6 +125,16 @@ extension Story {
     try await self.client(index).submit(
       Drafts.hospital(
         .commitDigests, Hash.sha256(SecureRandom.bytes(32)), genesis: self.genesis, hospital: self.hospital(index)))
+  }
+
+  /// Waits until the custody key has gone over to these members.
+  private func waitForCustodians(_ numbers: [UInt32]) async throws {
+    for _ in 0..<1500 {
+      let custody = await self.devnet.status(0).custody
+      if custody.phase == "active", custody.custodians == numbers { return }
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    try self.claim(false, "within 30 s the custody key goes over to members \(numbers)")
   }
 
   /// Waits until so many members vote, all of these among them, each connected to all others.

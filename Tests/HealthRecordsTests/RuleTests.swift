@@ -183,7 +183,7 @@ struct UserRuleTests {
   }
 
   @Test(
-    "Feedback: only the patient rates, only what a practitioner wrote, once a record; a second thought replaces the first"
+    "Feedback: only the patient rates, only what a practitioner wrote, once; a second thought replaces the first"
   )
   func feedback() throws {
     var world = World()

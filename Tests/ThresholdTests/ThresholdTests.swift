@@ -101,9 +101,11 @@ struct ThresholdTests {
     }
     var custodians = ReplicaSet()
     for member in 0..<count { custodians.insert(member) }
-    let key = CustodyKey(generation: 1, commitments: sums, custodians: custodians)
+    let key = CustodyKey(
+      generation: 1, commitments: sums, custodians: custodians, attempt: 1, dealers: custodians,
+      participants: custodians)
     let shares = try received.enumerated().map { member, received in
-      try #require(KeyShare(member: member, of: key, sum: received))
+      try #require(KeyShare(member: member, of: key, parts: received.enumerated().map { ($0.offset, $0.element) }))
     }
     return Shared(key: key, shares: shares)
   }
@@ -180,8 +182,9 @@ struct ThresholdTests {
     let secret = source.bytes(32)
     let capsule = Capsule(secret, for: shared.key, label: label, random: source.bytes(Capsule.randomLengthBytes))
     let another = Capsule(secret, for: shared.key, label: label, random: source.bytes(Capsule.randomLengthBytes))
-    let context = OpeningContext(network: network, request: .zero, capsule: Hash.sha256([4]), generation: 1)
-    let elsewhere = OpeningContext(network: network, request: label, capsule: Hash.sha256([4]), generation: 1)
+    let context = OpeningContext(network: network, request: .zero, capsule: Hash.sha256([4]), custody: shared.key)
+    let elsewhere = OpeningContext(
+      network: network, request: label, capsule: Hash.sha256([4]), custody: shared.key)
     let members = (0..<4).map { signing($0).publicKey }
     var combination = Combination(capsule, of: shared.key, label: label, context: context, members: members)
     func released(_ share: Int, _ capsule: Capsule, _ context: OpeningContext, by signer: Int) -> ReleasedShare {
@@ -202,6 +205,61 @@ struct ThresholdTests {
     #expect(combination.key == secret)
     #expect(combination.wrong.map(\.member) == [0])
     #expect((0..<4).allSatisfy { combination.settled.contains($0) })
+  }
+
+  @Test(
+    "Resharing: any t old custodians hand the same secret on to others; what was sealed before opens with new shares")
+  func resharing() throws {
+    var source = Source(29)
+    let old = try self.share(count: 4, threshold: 3, &source)
+    let (secret, label) = (source.bytes(32), Hash.sha256([2]))
+    let capsule = Capsule(secret, for: old.key, label: label, random: source.bytes(Capsule.randomLengthBytes))
+    // Old custodians 0, 2 and 3 deal to five members, 1 … 5, of whom four are enough.
+    let dealers = [0, 2, 3]
+    let transport = Dictionary(uniqueKeysWithValues: (1...5).map { ($0, source.scalar()) })
+    let recipients = (1...5).map { (member: $0, key: transport[$0]?.times ?? .identity) }
+    let dealings = dealers.map { dealer in
+      let context = DealingContext(network: network, attempt: 2, dealer: dealer)
+      return (
+        dealer: dealer,
+        dealing: old.shares[dealer].deal(threshold: 4, to: recipients, context: context) { source.bytes($0) }
+      )
+    }
+    for (dealer, dealing) in dealings {
+      #expect(dealing.commitments.first == old.key.verificationKey(of: dealer), "it is its own share that it deals")
+    }
+    var (dealerSet, participants) = (ReplicaSet(), ReplicaSet())
+    for dealer in dealers { dealerSet.insert(dealer) }
+    for member in 1...5 { participants.insert(member) }
+    // The weights of 0, 2 and 3 at 0, worked out by hand with points 1, 3 and 4: 2, −2 and 1.
+    let weights = [Scalar(2), Scalar(0) - Scalar(2), Scalar(1)]
+    let commitments = (0..<4).map { place in
+      zip(weights, dealings).map { $0 * $1.dealing.commitments[place] }.reduce(.identity, +)
+    }
+    #expect(commitments[0] == old.key.publicKey)
+    let key = CustodyKey(
+      generation: 1, epoch: 1, commitments: commitments, custodians: participants, attempt: 2, dealers: dealerSet,
+      participants: participants)
+    #expect(key.identifier == old.key.identifier && capsule.isValid(for: key, label: label))
+    var shares: [ReplicaIndex: CapsuleShare] = [:]
+    for (place, member) in (1...5).enumerated() {
+      let parts = try dealings.map { dealer, dealing in
+        let context = DealingContext(network: network, attempt: 2, dealer: dealer)
+        let shared = try #require(transport[member]) * dealing.ephemeral
+        return (
+          dealer: dealer,
+          share: try #require(dealing.share(for: member, at: place, shared: shared, context: context))
+        )
+      }
+      let share = try #require(KeyShare(member: member, of: key, parts: parts))
+      shares[member] = share.open(capsule, nonce: source.scalar(), context: [])
+    }
+    #expect(capsule.open(with: shares, of: key, label: label) == secret)
+    #expect(capsule.open(with: shares.filter { $0.key != 2 }, of: key, label: label) == secret)
+    #expect(capsule.open(with: shares.filter { $0.key > 2 }, of: key, label: label) == nil, "three are too few now")
+    let stale = old.shares[1].open(capsule, nonce: source.scalar(), context: [])
+    #expect(!stale.isRight(for: capsule, by: 1, of: key, context: []))
+    #expect(try #require(shares[1]).isRight(for: capsule, by: 1, of: key, context: []))
   }
 
   @Test("A bad share is shown by opening its box; an accusation without one fails, and so does another's")

@@ -7,13 +7,11 @@ import { Decoder, Encoder } from "./wire.js";
 /** The consortium's custody key. */
 export function readCustodyKey(bytes) {
   const decoder = new Decoder(bytes);
-  const generation = decoder.u64();
+  const [generation, epoch] = [decoder.u64(), decoder.u64()];
   const commitments = Array.from({ length: decoder.u16() }, () => decoder.raw(32));
-  const encoded = new Encoder().u64(generation).u16(commitments.length);
-  commitments.forEach((one) => encoded.raw(one));
   return {
-    generation, threshold: commitments.length, points: commitments.map(decode),
-    identifier: digest("consilium/custody-key/v1", encoded.bytes),
+    generation, epoch, threshold: commitments.length, points: commitments.map(decode),
+    identifier: digest("consilium/custody-key/v1", new Encoder().u64(generation).raw(commitments[0]).bytes),
   };
 }
 
@@ -48,8 +46,9 @@ export async function ephemeral() {
 }
 
 /** What a share is proved and signed for. */
-const context = (network, request, capsule, generation) => concat(
-  utf8("consilium/release-share/v1\0"), unhex(network), unhex(request), capsule, new Encoder().u64(generation).bytes);
+const context = (network, request, capsule, { generation, epoch }) => concat(
+  utf8("consilium/release-share/v1\0"), unhex(network), unhex(request), capsule,
+  new Encoder().u64(generation).u64(epoch).bytes);
 
 /** "right", "wrong" (and its author signed it: evidence), or "unsigned". */
 async function judge(share, capsule, custody, bound, memberKey) {
@@ -115,7 +114,7 @@ export class Opening {
   async take(boxes, capsuleBytes) {
     if (!isSame(await sha256(utf8("consilium/box/v1\0"), capsuleBytes), this.anchor.capsule)) throw new Error("capsule");
     const capsule = readCapsule(capsuleBytes);
-    const bound = context(this.network, this.request, this.anchor.capsule, capsule.generation);
+    const bound = context(this.network, this.request, this.anchor.capsule, this.custody);
     for (const { member, box } of boxes) {
       const share = this.members[member] && (await openShare(member, box, this.keys));
       if (!share) continue;

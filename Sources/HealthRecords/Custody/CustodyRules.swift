@@ -23,7 +23,9 @@ extension RuleContext {
     state.set(StateKey.transportKey(self.hospital), key.element)
     var generation =
       self.custody.generation(in: state)
-      ?? KeyGeneration(generation: KeyGeneration.first, deadline: self.custody.nextDeadline)
+      ?? KeyGeneration(
+        generation: KeyGeneration.first, configuration: self.execution.configuration.number,
+        deadline: self.custody.nextDeadline)
     generation.register(member, self.custody.quorums, nextDeadline: self.custody.nextDeadline)
     self.custody.store(generation, in: &state)
   }
@@ -36,6 +38,13 @@ extension RuleContext {
     let dealing = statement.dealing
     guard dealing.commitments.count == generation.threshold, dealing.boxes.count == generation.participants.count
     else { throw Refusal.badEvidence }
+    // ⚑ Who deals a share of a key deals that share and no other: what is dealt combines to the old secret.
+    if generation.epoch > 0 {
+      let key = state.item(StateKey.custodyKey(generation.generation), as: CustodyKey.self)
+      guard dealing.commitments.first == key?.verificationKey(of: member) || planted(.otherShareDealt) else {
+        throw Refusal.badEvidence
+      }
+    }
     state.set(StateKey.dealing(attempt: generation.attempt, dealer: member), dealing)
     generation.deal(member, nextDeadline: self.custody.nextDeadline)
     self.custody.store(generation, in: &state)
@@ -120,7 +129,7 @@ extension RuleContext {
     else { throw Refusal.badEvidence }
     let context = OpeningContext(
       network: self.execution.network, request: accusation.question.request, capsule: record.anchor.capsule,
-      generation: custody.generation)
+      custody: custody)
     let verdict = accusation.share.judge(for: capsule, of: custody, context: context, author: member.key)
     guard verdict == .wrong else { throw Refusal.badEvidence }
     state.set(StateKey.wrongShare(member.id), number: self.execution.leaf)
@@ -146,34 +155,55 @@ struct CustodyState {
     state.set(StateKey.generation(generation.generation), generation)
     guard generation.phase == .active else { return }
     let key = StateKey.custodyKey(generation.generation)
-    if let held = state.item(key, as: CustodyKey.self) {
-      state.set(
-        key,
-        CustodyKey(
-          generation: held.generation, commitments: held.commitments, custodians: generation.custodians))
+    let held = state.item(key, as: CustodyKey.self)
+    if let held, held.epoch == generation.epoch {
+      state.set(key, held.with(custodians: generation.custodians))
       return
     }
-    var sums: [GroupElement] = []
-    for dealer in generation.agreedDealers {
-      guard let dealing = state.item(StateKey.dealing(attempt: generation.attempt, dealer: dealer), as: Dealing.self)
-      else { continue }
-      sums = sums.isEmpty ? dealing.commitments : zip(sums, dealing.commitments).map { $0 + $1 }
+    let dealings = generation.agreedDealers.compactMap { dealer -> (dealer: ReplicaIndex, dealing: Dealing)? in
+      let place = StateKey.dealing(attempt: generation.attempt, dealer: dealer)
+      return state.item(place, as: Dealing.self).map { (dealer, $0) }
     }
-    guard !sums.isEmpty else { return }
-    state.set(
-      key, CustodyKey(generation: generation.generation, commitments: sums, custodians: generation.custodians))
+    guard let made = CustodyKey(generation, dealings: dealings) else { return }
+    // What the old custodians were dealt is of no use any more.
+    if let held { self.forget(attempt: held.attempt, in: &state) }
+    state.set(key, made)
+  }
+
+  private func forget(attempt: UInt64, in state: inout StateEditor) {
+    for dealer in 0..<self.execution.configuration.laneCount {
+      state.set(StateKey.dealing(attempt: attempt, dealer: dealer), nil)
+    }
+  }
+
+  /// With the first cut of a configuration the key goes over to its members.
+  private func follow(_ generation: KeyGeneration, in state: inout StateEditor) {
+    var generation = generation
+    let configuration = self.execution.configuration
+    var registered = ReplicaSet()
+    for member in configuration.voters
+    where state.value(StateKey.transportKey(configuration.members[member].id)) != nil {
+      registered.insert(member)
+    }
+    let key = state.item(StateKey.custodyKey(generation.generation), as: CustodyKey.self)
+    if generation.attempt != key?.attempt, key != nil { self.forget(attempt: generation.attempt, in: &state) }
+    generation.begin(
+      configuration.number, voters: configuration.voters, registered: registered, key: key, self.quorums,
+      nextDeadline: self.nextDeadline)
+    self.store(generation, in: &state)
   }
 
   /// Ends a phase whose time is over.
   func expire(in state: inout StateEditor) {
-    guard var generation = self.generation(in: state), generation.deadline <= self.execution.time else { return }
+    guard var generation = self.generation(in: state) else { return }
+    guard generation.configuration >= self.execution.configuration.number else {
+      return self.follow(generation, in: &state)
+    }
+    guard generation.deadline <= self.execution.time else { return }
     let attempt = generation.attempt
     generation.expire(self.quorums, nextDeadline: self.nextDeadline)
-    if generation.attempt != attempt {
-      for dealer in 0..<self.execution.configuration.laneCount {
-        state.set(StateKey.dealing(attempt: attempt, dealer: dealer), nil)
-      }
-    }
+    let key = state.item(StateKey.custodyKey(generation.generation), as: CustodyKey.self)
+    if generation.attempt != attempt, key?.attempt != attempt { self.forget(attempt: attempt, in: &state) }
     self.store(generation, in: &state)
   }
 }

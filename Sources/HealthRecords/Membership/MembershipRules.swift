@@ -1,6 +1,7 @@
 import Messages
 import Primitives
 import Rules
+import Threshold
 import Wire
 
 /// Changes of members (LEDGER §8): approved by Q registrars, proved by a tree head, begun everywhere at one number.
@@ -27,7 +28,18 @@ extension RuleContext {
     do { _ = try configuration.changed(by: change.action, start: configuration.start) } catch {
       throw Refusal.unsoundChange
     }
+    try self.requireCustodians(without: change.action, in: state)
     state.set(StateKey.pendingChange, PendingChange(change, leaf: self.execution.leaf))
+  }
+
+  /// ⚑ Nobody leaves without whom too few custodians would be left to hand the custody key on: no record could be
+  /// opened any more. (Whoever goes on under new keys has lost its share already.)
+  private func requireCustodians(without action: MembershipAction, in state: StateEditor) throws(Refusal) {
+    guard case .remove(let id) = action, let index = self.execution.configuration.index(of: id),
+      let key = state.item(StateKey.custodyKey(KeyGeneration.first), as: CustodyKey.self)
+    else { return }
+    let left = self.execution.configuration.voters.filter { $0 != index && key.custodians.contains($0) }
+    guard left.count >= key.threshold else { throw .custodianNeeded }
   }
 
   /// The change counts once a tree head that Q members signed covers it: with that head outsiders follow from one
@@ -58,8 +70,23 @@ extension RuleContext {
 /// What the passing of sequence numbers does to configurations.
 enum MembershipRules {
   /// With the last cut before a configuration begins, nothing is to be hurried any more.
-  static func begin(at sequence: SequenceNumber, in state: inout StateEditor) {
-    guard state.value(StateKey.opening) != nil, state.number(StateKey.opening) <= sequence.number + 1 else { return }
+  static func begin(_ execution: ExecutionContext, in state: inout StateEditor) {
+    guard state.value(StateKey.opening) != nil, state.number(StateKey.opening) <= execution.sequence.number + 1 else {
+      return
+    }
     state.set(StateKey.opening, nil)
+    let current = execution.configuration
+    let next = StateKey.configuration(ConfigurationNumber(current.number.number + 1))
+    guard let record = state.item(next, as: ConfigurationRecord.self) else { return }
+    // Who goes on under new keys has lost its share of the custody key, and receives another under a new transport key.
+    let pairs = zip(current.members, record.configuration.members).enumerated()
+    for (index, (before, after)) in pairs where before.key != after.key {
+      state.set(StateKey.transportKey(after.id), nil)
+      let custody = StateKey.custodyKey(KeyGeneration.first)
+      guard let key = state.item(custody, as: CustodyKey.self) else { continue }
+      var custodians = key.custodians
+      custodians.remove(index)
+      state.set(custody, key.with(custodians: custodians))
+    }
   }
 }
