@@ -140,7 +140,8 @@ struct CustodyRun {
     case (.badShares, .deal(let context, let threshold, let recipients)),
       // Of a share of a key another one is dealt, which no rule may take.
       (.badShares, .share(let context, let threshold, let recipients, _, _, _)):
-      return [self.badDealing(context, threshold, recipients)] + (self.random.oneIn(2) ? honest : [])
+      let isConsistent = self.random.oneIn(2)
+      return [self.badDealing(context, threshold, recipients, isConsistent: isConsistent)] + honest
     case (.falseComplaints, .examine(let attempt, _, let dealings)):
       let secret = self.secrets[member]
       let complaints = dealings.map { dealt in
@@ -157,7 +158,7 @@ struct CustodyRun {
   }
 
   private mutating func badDealing(
-    _ context: DealingContext, _ threshold: Int, _ recipients: [CustodyJob.Recipient]
+    _ context: DealingContext, _ threshold: Int, _ recipients: [CustodyJob.Recipient], isConsistent: Bool = false
   ) -> CustodyStatement {
     let isForAll = self.random.oneIn(4)
     let victim = recipients[Int(self.random.below(UInt64(recipients.count)))].member
@@ -165,7 +166,9 @@ struct CustodyRun {
     let dealing = Dealing(
       coefficients: coefficients, secret: Scalar(reducing: self.bytes(64)),
       to: recipients.map { ($0.member, $0.key) }, context: context,
-      bending: { member, share in isForAll || member == victim ? share + Scalar(1) : share })
+      bending: { member, share in
+        !isConsistent && (isForAll || member == victim) ? share + Scalar(1) : share
+      })
     return .dealing(DealingStatement(attempt: context.attempt, dealing: dealing))
   }
 
