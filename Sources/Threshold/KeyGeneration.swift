@@ -117,10 +117,10 @@ public struct KeyGeneration: Sendable, Hashable {
   }
 
   /// The participants in order: the places of a dealing's boxes.
-  public var recipients: [ReplicaIndex] { (0..<ReplicaSet.countMax).filter { self.participants.contains($0) } }
-  /// The dealers in order.
+  public var recipients: [ReplicaIndex] { self.participants.members }
+  /// The dealers whose dealings count, in order: all of a new key's; of one that goes over, as many as combine to the
+  /// old secret and no more, the same ones everywhere.
   public var agreedDealers: [ReplicaIndex] {
-    // As many as combine to the old secret, and no more: everybody takes the same ones.
     self.epoch == 0 ? self.dealers.members : Array(self.dealers.members.prefix(self.sharersNeeded))
   }
   /// Whether a member has stated which of its shares are good.

@@ -116,8 +116,8 @@ struct NodeClient: Sendable {
   }
 
   func release(request: String, record: String, without settled: ReplicaSet) async throws -> ReleaseAnswer {
-    let without = (0..<ReplicaSet.countMax).filter { settled.contains($0) }
-    let body = Array(try JSONEncoder().encode(ReleaseBody(request: request, record: record, without: without)))
+    let body = Array(
+      try JSONEncoder().encode(ReleaseBody(request: request, record: record, without: settled.members)))
     return try ReleaseAnswer.decode(try await self.send(.POST, "/v1/releases", body))
   }
 }

@@ -296,9 +296,16 @@ struct ProcessTests {
     let gone = try place.run(["node", "--config", config])
     #expect(gone.status == 78)
     #expect(gone.errors.contains("an empty store has forgotten"))
-    // Another member's store, as a restored machine image would bring it: another incarnation.
+    // The store itself goes on, also where its last start was interrupted between the seal and the store.
+    try FileManager.default.copyItem(atPath: kept, toPath: data)
+    let seal = place.devnet + "/h1/node.key.seal"
+    let number = try String(contentsOfFile: seal, encoding: .utf8)
+    try (number + "0000\n").write(toFile: seal, atomically: true, encoding: .utf8)
+    #expect(try place.run(["devnet", "up"] + place.options).status == 0)
+    #expect(try place.run(["devnet", "down"] + place.options).status == 0)
+    // Last night's copy of the same store: older than the votes that were cast since.
+    try FileManager.default.removeItem(atPath: data)
     try FileManager.default.moveItem(atPath: kept, toPath: data)
-    try "0000".write(toFile: place.devnet + "/h1/node.key.seal", atomically: true, encoding: .utf8)
     let copy = try place.run(["node", "--config", config])
     #expect(copy.status == 78)
     #expect(copy.errors.contains("is a copy"))
