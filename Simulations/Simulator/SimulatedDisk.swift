@@ -100,7 +100,10 @@ public struct SimulatedDisk: Sendable {
     var stored = StoredNode(configuration)
     stored.cut = (last?.cut ?? stored.cut).among(lanes: configuration.laneCount)
     stored.position = self.position
-    stored.identifiers = self.executions.flatMap(\.identifiers)
+    // As the production store: what was executed so long ago that nothing of it can be alive is not read again.
+    stored.identifiers = self.executions.filter {
+      $0.record.time.adding(milliseconds: limits.transactionLifeMilliseconds) >= stored.position.time
+    }.flatMap(\.identifiers)
     stored.stable = self.stable
     stored.openTiles = self.openTiles
     stored.ordering.view = self.view

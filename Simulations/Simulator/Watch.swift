@@ -342,11 +342,7 @@ struct NaiveLedger {
   private mutating func judge(_ transaction: Transaction, at time: Timestamp) -> Set<UInt16> {
     let identifier = transaction.identifier(network: self.genesis.network)
     let isKnown = self.seen.contains(identifier)
-    // The identifier of what is over may be kept a little longer than it must.
-    if transaction.validUntil < time {
-      return isKnown
-        ? [OutcomeCode.duplicate.number, OutcomeCode.expired.number] : [OutcomeCode.expired.number]
-    }
+    if transaction.validUntil < time { return [OutcomeCode.expired.number] }
     if isKnown { return [OutcomeCode.duplicate.number] }
     if transaction.validUntil > time.adding(milliseconds: self.genesis.limits.transactionLifeMilliseconds) {
       return [OutcomeCode.tooFar.number]

@@ -162,9 +162,10 @@ public struct Execution: Sendable {
   private func judge(
     _ transaction: Transaction, _ identifier: Digest, known: UInt64?, in run: inout Run
   ) -> OutcomeCode {
-    if known != nil, !planted(.executedTwice) { return .duplicate }
     let time = run.context.time
+    // ⚑ First: how long an identifier is remembered past its life differs between members, and must not be seen.
     if transaction.validUntil < time, !planted(.expiredExecuted) { return .expired }
+    if known != nil, !planted(.executedTwice) { return .duplicate }
     if transaction.validUntil > time.adding(milliseconds: self.limits.transactionLifeMilliseconds),
       !planted(.tooFarExecuted)
     {

@@ -169,6 +169,28 @@ struct ExecutionTests {
     #expect(outcomes == [OutcomeCode.expired.number, OutcomeCode.tooFar.number])
   }
 
+  @Test("What is over is over everywhere: a restarted member judges an executed, expired transaction as the others do")
+  func expiredAfterRestart() {
+    var limits = LedgerLimits()
+    limits.transactionLifeMilliseconds = 100
+    let cluster = Cluster(count: 4, seed: 14, limits: limits)
+    cluster.run(for: .milliseconds(50))
+    let transaction = cluster.digestTransaction(1, for: 0, lifeMilliseconds: 90)
+    cluster.submit([transaction], to: 0)
+    #expect(cluster.run(within: .milliseconds(80)) { cluster.haveExecuted(1) })
+    cluster.run(until: cluster.now + .milliseconds(130))
+    // A cut whose time lies past the life of everything before it: only then does the store not read it again.
+    cluster.submit([cluster.digestTransaction(2, for: 1, lifeMilliseconds: 90)], to: 1)
+    #expect(cluster.run(within: .milliseconds(80)) { cluster.haveExecuted(2) })
+    cluster.run(for: .milliseconds(10))
+    cluster.crash(3, losingWrite: false)
+    cluster.restart(3)
+    cluster.submit([transaction], to: 0)
+    #expect(cluster.run(within: .milliseconds(1000)) { cluster.haveExecuted(3) })
+    cluster.run(for: .milliseconds(50))
+    #expect(cluster.checkAgreement() == nil)
+  }
+
   @Test("A liar among four: votes and blocks with broken signatures change nothing and are refused")
   func brokenSignatures() {
     let cluster = Cluster(count: 4, seed: 10)
