@@ -229,10 +229,55 @@ private struct Lying: Adversary {
           configuration: decision.configuration, view: decision.view, sequence: decision.sequence.next,
           cut: decision.cut, evidence: decision.evidence)
       }
-      return [Utterance(.decisions(altered))]
-    case .block, .ordering, .cosignature, .evidence, .control, .links, .blockRequest, .question, .answer, .raft:
+      return [Utterance(.decisions(altered))] + self.forge(decisions.last, &scene)
+    case .chunk(let digest, let number, var bytes):
+      if scene.random.oneIn(2), !bytes.isEmpty { bytes[bytes.count - 1] ^= 1 }
+      return [Utterance(.chunk(digest, number, bytes))]
+    case .history(let items):
+      // One bit of a transaction, an outcome, or a cut left out.
+      return [Utterance(.history(Self.alter(items, &scene)))]
+    case .block, .ordering, .cosignature, .evidence, .control, .links, .blockRequest, .question, .answer, .raft,
+      .historyRequest, .snapshotOffer, .manifestRequest, .manifest, .chunkRequest:
       return [Utterance(message)]
     }
+  }
+
+  private static func alter(_ items: [HistoryItem], _ scene: inout Scene) -> [HistoryItem] {
+    guard let first = items.first else { return items }
+    let record = first.record
+    switch scene.random.below(3) {
+    case 0: return Array(items.dropFirst())
+    case 1:
+      let outcomes = record.outcomes.map { $0 ^ 1 }
+      let altered = ExecutionRecord(
+        sequence: record.sequence, time: record.time, firstLeaf: record.firstLeaf, blocks: record.blocks,
+        outcomes: outcomes)
+      return [HistoryItem(altered, decision: first.decision, blocks: first.blocks)] + items.dropFirst()
+    default:
+      let blocks = first.blocks.map { block in
+        Block(header: block.header, signature: .unsigned, body: block.body)
+      }
+      return [HistoryItem(record, decision: first.decision, blocks: blocks)] + items.dropFirst()
+    }
+  }
+
+  /// A ledger of its own invention, for somebody that lags: offered, its manifest and its only chunk sent unasked.
+  private func forge(_ decision: Decision?, _ scene: inout Scene) -> [Utterance] {
+    guard let decision, decision.configuration == scene.configuration.number, scene.random.oneIn(2) else { return [] }
+    var position = LedgerPosition()
+    (position.sequence, position.time) = (decision.sequence, decision.cut.time)
+    let point = SnapshotPoint(
+      configuration: decision.configuration, startCut: .genesis(lanes: decision.cut.heads.count), position: position,
+      cut: decision.cut)
+    let chunk = SnapshotPair(.state, key: [0x21], value: [1]).encoded
+    let manifest = SnapshotManifest(point, chunks: [SnapshotManifest.digest(of: chunk)])
+    guard case .offer(let offer) = scene.sign(.snapshot(manifest.sequence, manifest.digest, decision.configuration))
+    else { return [] }
+    return [
+      Utterance(.message(.snapshotOffer(offer)), delay: .milliseconds(1)),
+      Utterance(.message(.manifest(SnapshotBundle(manifest, decision: decision, links: []))), delay: .milliseconds(5)),
+      Utterance(.message(.chunk(manifest.digest, 0, chunk)), delay: .milliseconds(20)),
+    ]
   }
 }
 

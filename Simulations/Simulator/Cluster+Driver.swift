@@ -21,6 +21,9 @@ extension Cluster {
       genesis: self.genesis, key: machine.keys.publicKey, parameters: self.parameters, rules: self.rules,
       restoring: machine.disk.restore(limits: self.genesis.limits), seed: self.random.next(), at: self.now)
     self.give(.timerFired, to: slot)
+    if let newest = machine.disk.snapshots.last { self.give(.snapshotMade(newest.manifest), to: slot) }
+    machine.gaps = machine.disk.gaps
+    self.give(.historyMissing(machine.gaps.last?.next), to: slot)
     for other in 0..<self.slotCount where other != slot { self.connect(slot, other) }
   }
 
@@ -54,8 +57,7 @@ extension Cluster {
 
   func know(_ configuration: Configuration) {
     self.configurations[configuration.number] = configuration
-    self.checkers[configuration.number] = MessageChecker(
-      network: self.genesis.network, configuration: configuration, limits: self.genesis.limits)
+    self.checkers[configuration.number] = MessageChecker(self.genesis, in: configuration)
     self.watch.know(configuration)
   }
 
@@ -124,6 +126,7 @@ extension Cluster {
 
   private func perform(_ effect: NodeEffect, _ slot: Int, _ inputs: inout [Node.Input]) {
     let machine = self.machines[slot]
+    let incarnation = machine.incarnation
     switch effect {
     case .persist(let write): machine.gate.persist(write)
     case .send(let to, let channel, let bytes):
@@ -146,6 +149,24 @@ extension Cluster {
         machine.disk.decisions[SequenceNumber($0)]
       }
       if !decisions.isEmpty { inputs.append(.said(.decisions(decisions), to: to)) }
+    case .serveManifest(let to, let digest):
+      guard let number = machine.node?.configuration.number,
+        let bundle = machine.disk.bundle(digest, through: number, from: self.genesis)
+      else { break }
+      inputs.append(.said(.manifest(bundle), to: to))
+    case .serveChunk(let to, let digest, let number):
+      if let bytes = machine.disk.chunk(number, of: digest) {
+        inputs.append(.said(.chunk(digest, number, bytes), to: to))
+      }
+    case .serveHistory(let to, let sequence):
+      inputs.append(.said(.history(machine.disk.history(from: sequence)), to: to))
+    case .keepHistory(let items): self.keepHistory(items, slot, &inputs)
+    case .openTransfer(let manifest):
+      inputs.append(.transferOpened(manifest.digest, held: machine.disk.open(manifest)))
+    case .keepChunk(let digest, let number, let bytes): machine.disk.keep(bytes, as: number, of: digest)
+    case .adopt(let bundle):
+      // As the production driver: what is under way is written, and the node starts anew.
+      self.plan(at: self.now) { [unowned self] in self.replaceLedger(slot, by: bundle, incarnation: incarnation) }
     case .executed(let write, let receipts):
       self.charge(slot, self.world.processor.transaction * UInt64(receipts.count))
       machine.state.apply(write.writes)
@@ -174,6 +195,32 @@ extension Cluster {
     }
   }
 
+  private func keepHistory(_ items: [HistoryItem], _ slot: Int, _ inputs: inout [Node.Input]) {
+    let machine = self.machines[slot]
+    let isReal = self.world.cryptography == .real
+    let known = machine.disk.configurations
+    let (kept, left) = machine.disk.check(items, filling: machine.gaps) { item in
+      !isReal || item.isAuthentic(self.genesis, among: known)
+    }
+    if !kept.isEmpty {
+      machine.gate.persist(.history(kept, left))
+      machine.gaps = left
+    }
+    inputs.append(.historyMissing(machine.gaps.last?.next))
+  }
+
+  private func replaceLedger(_ slot: Int, by bundle: SnapshotBundle, incarnation: Int) {
+    let machine = self.machines[slot]
+    guard machine.incarnation == incarnation, machine.node != nil else { return }
+    machine.disk.write(machine.writing)
+    machine.writing = []
+    machine.disk.write(machine.gate.takeRest())
+    self.crash(slot, losingWrite: true)
+    machine.disk.replaceLedger(by: bundle)
+    self.transferCount += 1
+    self.start(slot)
+  }
+
   /// What a member states on the ledger about custody, with bytes that the seed draws.
   private func state(_ job: CustodyJob, _ slot: Int) -> [[UInt8]] {
     let machine = self.machines[slot]
@@ -200,7 +247,9 @@ extension Cluster {
         self.watch.observeEntered(entered.content, by: machine.member, faulty: self.faulty)
       }
     case .laneForked(let accused, _): self.watch.observeAccused(accused, by: machine.member, faulty: self.faulty)
-    case .ordering, .diverged, .checkpointStable, .unheard, .executionFailed, .configured: break
+    case .ordering, .diverged, .checkpointStable, .unheard, .executionFailed, .configured, .transferBegan,
+      .transferRefused:
+      break
     }
   }
 
@@ -219,8 +268,12 @@ extension Cluster {
   func settle(_ slot: Int, _ batch: UInt64) {
     let machine = self.machines[slot]
     let incarnation = machine.incarnation
+    let newest = machine.disk.snapshots.last?.manifest.sequence
     machine.disk.write(machine.writing)
     machine.writing = []
+    if let made = machine.disk.snapshots.last?.manifest, made.sequence != newest {
+      self.give(.snapshotMade(made), to: slot)
+    }
     for item in machine.gate.settle(batch) {
       guard machine.incarnation == incarnation else { return }
       switch item {
@@ -351,6 +404,8 @@ extension StoreWrite {
     case .execution(let write):
       UInt64(write.identifiers.count) * 48 + write.writes.reduce(200) { $0 + UInt64($1.value?.count ?? 0) + 40 }
     case .signedCheckpoint, .stableCheckpoint: 600
+    case .snapshot: 0
+    case .history(let items, _): UInt64(items.reduce(0) { $0 + $1.blocks.reduce(600) { $0 + $1.body.count + 200 } })
     }
   }
 }

@@ -175,14 +175,44 @@ extension Cluster {
   public func checkAgreement(among slots: [Int]? = nil) -> String? {
     let slots = slots ?? self.correctSlots
     guard let longest = slots.max(by: { self.executions($0).count < self.executions($1).count }) else { return nil }
-    let reference = self.executions(longest)
+    let reference = Dictionary(
+      uniqueKeysWithValues: self.executions(longest).map { ($0.record.sequence, $0) })
     for slot in slots where slot != longest {
-      for (left, right) in zip(self.executions(slot), reference) {
+      if let base = self.machines[slot].disk.base?.manifest.point,
+        let right = reference[base.position.sequence], right.position != base.position || right.cut != base.cut
+      {
+        return "I10: member \(slot) goes on from a snapshot of \(base.position.sequence) that is not the ledger"
+      }
+      for left in self.executions(slot) {
         let at = left.record.sequence
+        guard let right = reference[at] else { continue }
         if left.cut != right.cut { return "I1: members \(slot) and \(longest) executed different cuts at \(at)" }
         guard left.position == right.position else {
           return "I10: members \(slot) and \(longest) executed one cut at \(at) to different states"
         }
+      }
+    }
+    return nil
+  }
+
+  /// Re-executes a slot's history from the genesis.
+  ///
+  /// - Throws: `ReplayFault` at the first thing that does not hold.
+  public func replay(_ slot: Int) throws(ReplayFault) -> LedgerPosition {
+    try self.machines[slot].disk.replay(self.genesis)
+  }
+
+  /// I10: members that stand at one sequence number hold one state, however they came by it. A sentence where not.
+  public func checkStates() -> String? {
+    var held: [SequenceNumber: (slot: Int, state: MemoryState)] = [:]
+    for slot in self.correctSlots {
+      let disk = self.machines[slot].disk
+      guard let other = held[disk.position.sequence] else {
+        held[disk.position.sequence] = (slot, disk.state)
+        continue
+      }
+      guard disk.state == other.state else {
+        return "I10: members \(slot) and \(other.slot) hold different states at \(disk.position.sequence)"
       }
     }
     return nil

@@ -65,26 +65,12 @@ extension Cluster {
     let machine = self.machines[slot]
     machine.renewals += 1
     machine.keys = Self.keys(machine.member, renewal: machine.renewals)
-    machine.disk = SimulatedDisk(self.genesis.configuration)
+    machine.disk = self.emptyDisk()
   }
 
   /// The log's entries as a slot executed them, in order, as bytes.
   public func logEntries(at slot: Int) -> [[UInt8]] {
     let disk = self.machines[slot].disk
-    var out: [[UInt8]] = []
-    for write in disk.executions {
-      let blocks = write.record.blocks.compactMap { place in
-        disk.blocks[place.lane][place.head.position]?.first { $0.digest == place.head.digest }
-      }
-      let transactions = blocks.flatMap { (try? $0.transactions()) ?? [] }
-      for (transaction, outcome) in zip(transactions, write.record.outcomes) {
-        out.append(
-          LogEntry(
-            sequence: write.record.sequence, time: write.record.time, outcome: OutcomeCode(outcome),
-            transaction: transaction
-          ).encoded)
-      }
-    }
-    return out
+    return disk.executions.flatMap { disk.entries(of: $0) }
   }
 }

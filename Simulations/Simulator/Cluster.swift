@@ -56,6 +56,8 @@ public final class Cluster {
     /// By how much longer than others its disk syncs, and whether it is full.
     var diskFactor: UInt64 = 1
     var isDiskFull = false
+    /// What its history lacks, as far as that is known to be under way to the disk.
+    var gaps: [HistoryGap] = []
 
     /// What it goes on as once it has lost its keys, and how often that happened.
     var renewals = 0
@@ -90,6 +92,8 @@ public final class Cluster {
   public internal(set) var faulty: Set<ReplicaIndex>
   /// How many events happened.
   public private(set) var eventCount = 0
+  /// How often a slot went on from a snapshot of others.
+  public internal(set) var transferCount = 0
   /// What nodes reported, in order.
   public internal(set) var reports: [(at: Tick, slot: Int, event: NodeEvent)] = []
   let machines: [Machine]
@@ -154,11 +158,16 @@ public final class Cluster {
     self.linkBusyUntil = Array(repeating: .zero, count: slots * slots)
     self.isOpen = Array(repeating: false, count: slots * slots)
     self.machines = (Array(0..<(count + joiners)) + twins).map {
-      Machine(keys: Self.keys($0), member: $0, disk: SimulatedDisk(genesis.configuration))
+      Machine(keys: Self.keys($0), member: $0, disk: Self.emptyDisk(genesis))
     }
     self.know(genesis.configuration)
     for slot in 0..<slots { self.start(slot) }
   }
+
+  private static func emptyDisk(_ genesis: Genesis) -> SimulatedDisk {
+    SimulatedDisk(genesis.configuration, lifeMilliseconds: genesis.limits.transactionLifeMilliseconds)
+  }
+  func emptyDisk() -> SimulatedDisk { Self.emptyDisk(self.genesis) }
 
   static func secret(_ use: StaticString, _ index: Int, renewal: Int = 0) -> [UInt8] {
     Hash.blake2b(
@@ -345,7 +354,8 @@ public final class Cluster {
     self.charge(slot, Span(nanoseconds: cost.message.nanoseconds + verification + copying))
     self.recorder?.received(packet, at: slot, self.now)
     do throws(PeerFault) {
-      let message = try packet.check(checker, in: configuration, self.world.cryptography)
+      let message = try packet.check(
+        checker, in: configuration, of: self.genesis, self.world.cryptography)
       self.give(.received(message, from: member), to: slot)
     } catch {
       if error != .otherConfiguration { self.give(.refused(from: member), to: slot) }

@@ -43,13 +43,14 @@ public final class Packet {
 
   /// What the checker of a receiver's configuration says of it.
   func check(
-    _ checker: MessageChecker, in configuration: ConfigurationNumber, _ cryptography: World.Cryptography
+    _ checker: MessageChecker, in configuration: ConfigurationNumber, of genesis: Genesis,
+    _ cryptography: World.Cryptography
   ) throws(PeerFault) -> CheckedMessage {
     if let checked = self.checked[configuration] { return try checked.get() }
     let result = Result { () throws(PeerFault) in
       switch cryptography {
       case .real: try checker.check(self.bytes, on: self.channel)
-      case .modelled: try self.assumed(in: configuration)
+      case .modelled: try self.assumed(in: configuration, of: genesis)
       }
     }
     self.checked[configuration] = result
@@ -59,7 +60,9 @@ public final class Packet {
 
 extension Packet {
   /// The message with its signatures taken for good: in a world whose cryptography is modelled nobody forges.
-  private func assumed(in configuration: ConfigurationNumber) throws(PeerFault) -> CheckedMessage {
+  private func assumed(
+    in configuration: ConfigurationNumber, of genesis: Genesis
+  ) throws(PeerFault) -> CheckedMessage {
     guard let message = self.decoded, message.channel == self.channel else { throw .channel }
     switch message {
     case .block(let block):
@@ -80,7 +83,13 @@ extension Packet {
       return .blocks(blocks.filter { $0.header.configuration == configuration }.map { Verified(checked: $0) })
     case .decisions(let decisions):
       return .decisions(decisions.filter { $0.configuration == configuration }.map { Verified(checked: $0) })
-    case .control, .links, .status, .announcements, .blockRequest, .question, .answer, .raft: return .plain(message)
+    case .manifest(let bundle):
+      do { return .manifest(Verified(checked: bundle), try bundle.verify(from: genesis) { _, _ in true }) } catch {
+        throw .manifest(error)
+      }
+    case .control, .links, .status, .announcements, .blockRequest, .question, .answer, .raft, .snapshotOffer,
+      .manifestRequest, .chunkRequest, .chunk, .historyRequest, .history:
+      return .plain(message)
     }
   }
 }
@@ -97,6 +106,13 @@ extension Packet {
     case .blockRequest(let request): "want lane \(request.lane) \(request.above)…\(request.head.position)"
     case .blocks(let blocks): "\(blocks.count) blocks"
     case .decisions(let decisions): "decisions \(decisions.map { "s\($0.sequence)" }.joined(separator: " "))"
+    case .snapshotOffer(let offer): "snapshot? s\(offer.sequence)"
+    case .manifestRequest(let digest): "want manifest \(digest.short)"
+    case .manifest(let bundle): "manifest s\(bundle.manifest.sequence), \(bundle.manifest.chunks.count) chunks"
+    case .chunkRequest(let digest, let number): "want chunk \(number) of \(digest.short)"
+    case .historyRequest(let sequence): "want history from s\(sequence) down"
+    case .history(let items): "history \(items.map { "s\($0.record.sequence)" }.joined(separator: " "))"
+    case .chunk(_, let number, let bytes): "chunk \(number), \(bytes.count) bytes"
     case .evidence, .control, .links, .announcements, .question, .answer, nil: self.kind.rawValue
     }
   }
@@ -171,6 +187,8 @@ public enum MessageKind: String, Sendable, CaseIterable, Comparable {
   case request
   /// Blocks that were asked for.
   case blocks
+  /// A snapshot: offered, asked for, or a part of one.
+  case snapshot
   /// A question or an answer of services.
   case service
   /// Bytes that are no message.
@@ -198,6 +216,7 @@ public enum MessageKind: String, Sendable, CaseIterable, Comparable {
       case .blockRequest: .request
       case .blocks: .blocks
       case .question, .answer: .service
+      case .snapshotOffer, .manifestRequest, .manifest, .chunkRequest, .chunk, .historyRequest, .history: .snapshot
       }
   }
 
@@ -214,7 +233,13 @@ extension PeerMessage {
     case .cosignature, .evidence: 2
     case .blocks(let blocks): blocks.reduce(0) { $0 + $1.signatureCount }
     case .decisions(let decisions): decisions.reduce(0) { $0 + UInt64($1.commits.count) }
-    case .control, .links, .status, .announcements, .blockRequest, .question, .answer, .raft: 0
+    case .snapshotOffer: 1
+    case .history(let items):
+      items.reduce(0) { $0 + UInt64($1.decision.commits.count) + $1.blocks.reduce(0) { $0 + $1.signatureCount } }
+    case .manifest(let bundle): UInt64(bundle.decision.commits.count) + 8 * UInt64(bundle.links.count)
+    case .control, .links, .status, .announcements, .blockRequest, .question, .answer, .raft, .manifestRequest,
+      .chunkRequest, .chunk, .historyRequest:
+      0
     }
   }
 }

@@ -178,6 +178,8 @@ public final class Recorder {
       case .executionFailed(let sequence): "cannot execute \(sequence)"
       case .configured(let number, let voters, let isMember):
         "goes over to configuration \(number.number), \(voters) members\(isMember ? "" : ", and does not vote")"
+      case .transferBegan(let sequence, let chunks): "fetches a snapshot of \(sequence), \(chunks) chunks"
+      case .transferRefused(let peer): "is sent a wrong part of a snapshot by member \(peer + 1)"
       case .checkpointStable, .unheard: nil
       }
     if let what { self.occurrences.append(Occurrence(at: now, slot: slot, what: what, isFault: false)) }

@@ -2,7 +2,8 @@ internal import Messages
 internal import NodeCore
 internal import Primitives
 
-/// Makes a failing run small: it takes faults, Byzantine members and rounds away as long as the run still fails.
+/// Makes a failing run small: it takes faults, Byzantine members, changes of members, snapshots and
+/// rounds away as long as the run still fails.
 public struct Shrinker {
   private let seed: UInt64
 
@@ -33,6 +34,16 @@ public struct Shrinker {
       var less = plan
       less.faults.remove(fault)
       if fault == .byzantine { less.byzantine = [:] }
+      out.append(less)
+    }
+    if !plan.changes.isEmpty {
+      var less = plan
+      less.changes.removeLast()
+      out.append(less)
+    }
+    if plan.snapshotInterval != nil {
+      var less = plan
+      less.snapshotInterval = nil
       out.append(less)
     }
     for rounds in [plan.rounds / 2, plan.rounds - 1] where rounds > 0 && rounds < plan.rounds {

@@ -16,8 +16,19 @@ public struct SimulatedDisk: Sendable {
   public private(set) var decisions: [SequenceNumber: Decision] = [:]
   /// The state.
   public private(set) var state = MemoryState()
-  /// Executed cuts, from the first.
+  /// Executed cuts, from the first, or from the one after the snapshot that the ledger began with.
   public private(set) var executions: [ExecutionWrite] = []
+  /// The snapshot that the ledger began with; nil where it began with the genesis.
+  public private(set) var base: SimulatedSnapshot?
+  /// What was executed below the snapshot, as far as it came.
+  private var below: [SequenceNumber: HistoryItem] = [:]
+  /// What the history lacks, the highest last.
+  public private(set) var gaps: [HistoryGap] = []
+  /// The last snapshots that were made, the newest last.
+  public private(set) var snapshots: [SimulatedSnapshot] = []
+  /// Chunks of the snapshot that is being fetched.
+  private var fetched: (manifest: Digest, chunks: [Int: [UInt8]]) = (.zero, [:])
+  private var lifeMilliseconds: UInt64 = 0
   /// The last stable checkpoint.
   public private(set) var stable: StableCheckpoint?
   /// What was stored out of order, in words.
@@ -37,13 +48,19 @@ public struct SimulatedDisk: Sendable {
   /// The configurations that were opened, from the genesis on.
   public private(set) var configurations: [Configuration]
 
-  init(_ configuration: Configuration) {
+  init(_ configuration: Configuration, lifeMilliseconds: UInt64) {
     self.configurations = [configuration]
+    self.lifeMilliseconds = lifeMilliseconds
     self.blocks = Array(repeating: [:], count: configuration.laneCount)
   }
 
   /// Where execution stands.
-  public var position: LedgerPosition { self.executions.last?.position ?? LedgerPosition() }
+  public var position: LedgerPosition {
+    self.executions.last?.position ?? self.base?.manifest.point.position ?? LedgerPosition()
+  }
+
+  /// The executed cut; nil before the first.
+  private var cut: Cut? { self.executions.last?.cut ?? self.base?.manifest.point.cut }
 
   private func lane(of member: MemberID) -> Int? { self.configurations.last?.index(of: member) }
 
@@ -73,6 +90,8 @@ public struct SimulatedDisk: Sendable {
         self.noteConfiguration(in: write)
       case .signedCheckpoint: break
       case .stableCheckpoint(let checkpoint): self.stable = checkpoint
+      case .snapshot(let point): self.takeSnapshot(point)
+      case .history(let items, let gaps): self.keep(items, gaps)
       }
     }
   }
@@ -92,18 +111,14 @@ public struct SimulatedDisk: Sendable {
 
   /// What a node that starts on this disk goes on from.
   func restore(limits: LedgerLimits) -> StoredNode {
-    let last = self.executions.last
     let next = self.configurations.first { $0.start > self.position.sequence.next }
     guard let configuration = self.configurations.last(where: { $0.start <= self.position.sequence.next }) else {
       preconditionFailure("the genesis' configuration begins at 1")
     }
     var stored = StoredNode(configuration)
-    stored.cut = (last?.cut ?? stored.cut).among(lanes: configuration.laneCount)
+    stored.cut = (self.cut ?? stored.cut).among(lanes: configuration.laneCount)
     stored.position = self.position
-    // As the production store: what was executed so long ago that nothing of it can be alive is not read again.
-    stored.identifiers = self.executions.filter {
-      $0.record.time.adding(milliseconds: limits.transactionLifeMilliseconds) >= stored.position.time
-    }.flatMap(\.identifiers)
+    stored.identifiers = self.identifiers
     stored.stable = self.stable
     stored.openTiles = self.openTiles
     stored.ordering.view = self.view
@@ -126,6 +141,9 @@ public struct SimulatedDisk: Sendable {
     }
     stored.ordering.keep(
       only: configuration, viewOf: self.viewOf, start: self.decisions[configuration.start.previous])
+    if let point = self.base?.manifest.point, point.configuration == configuration.number {
+      stored.ordering.startCut = stored.ordering.startCut ?? point.startCut
+    }
     stored.ordering.last = next?.start.previous
     for (lane, held) in self.blocks.prefix(configuration.laneCount).enumerated() {
       for position in held.keys.sorted() where position > stored.cut.heads[lane].position {
@@ -141,12 +159,18 @@ public struct SimulatedDisk: Sendable {
     let size = self.position.log.size
     while size >> UInt64(8 * level) > 0 {
       let count = size >> UInt64(8 * level)
-      let index = count / UInt64(LogTile.width)
-      let held = self.executions.reversed().lazy.flatMap(\.tiles).first { $0.level == level && $0.index == index }
-      tiles.append(count % UInt64(LogTile.width) == 0 ? [] : held?.hashes ?? [])
+      let isWhole = count % UInt64(LogTile.width) == 0
+      tiles.append(isWhole ? [] : self.tile(level: level, index: count / UInt64(LogTile.width)) ?? [])
       level += 1
     }
     return tiles
+  }
+
+  /// As the production store: what was executed so long ago that nothing of it can be alive is not read again.
+  private var identifiers: [ExecutedIdentifier] {
+    let now = self.position.time
+    let recent = self.executions.filter { $0.record.time.adding(milliseconds: self.lifeMilliseconds) >= now }
+    return (self.base?.identifiers ?? []) + recent.flatMap(\.identifiers)
   }
 
   /// The stored blocks of a lane from one position through another.
@@ -154,4 +178,194 @@ public struct SimulatedDisk: Sendable {
     self.blocks[lane].keys.sorted().filter { $0 >= start && $0 <= end }.prefix(64)
       .flatMap { self.blocks[lane][$0] ?? [] }
   }
+}
+
+/// A snapshot of a simulated member's ledger: made of the same pairs and chunks as a real one.
+public struct SimulatedSnapshot: Sendable {
+  /// The manifest.
+  public let manifest: SnapshotManifest
+  /// The decision at its sequence number.
+  let decision: Decision
+  /// The chunks.
+  let chunks: [[UInt8]]
+
+  fileprivate var pairs: [SnapshotPair] { self.chunks.flatMap { (try? SnapshotWriter.pairs(of: $0)) ?? [] } }
+  var identifiers: [ExecutedIdentifier] { self.pairs.compactMap(\.identifier) }
+}
+
+/// Snapshots on a simulated disk: the second implementation of what `Storage` does, so that each checks the other.
+extension SimulatedDisk {
+  /// So small that a snapshot of a simulated ledger has several.
+  private static let chunkBytesMax = 4096
+  private static let snapshotsMax = 2
+  private static let historyMax = 8
+
+  /// Takes a snapshot of the ledger as it is, which stands at `point`.
+  public mutating func takeSnapshot(_ point: SnapshotPoint) {
+    guard let decision = self.decisions[point.position.sequence] else { return }
+    var chunks: [[UInt8]] = []
+    let time = point.position.time
+    var pairs = self.state.pairs.map { SnapshotPair(.state, key: $0.key, value: $0.value) }
+    let alive = Set(self.identifiers.filter { $0.validUntil >= time }.map(SnapshotPair.init))
+    pairs += alive.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+    pairs += self.tiles.map(SnapshotPair.init).sorted { $0.key.lexicographicallyPrecedes($1.key) }
+    for record in self.records {
+      let key = (0..<8).map { UInt8(truncatingIfNeeded: record.leaf >> UInt64(56 - 8 * $0)) }
+      if let entry = self.entry(record.leaf) { pairs.append(SnapshotPair(.entries, key: key, value: entry)) }
+    }
+    do {
+      var writer = SnapshotWriter(point, chunkBytesMax: Self.chunkBytesMax) { _, bytes in chunks.append(bytes) }
+      for pair in pairs { try writer.add(pair) }
+      guard let manifest = try writer.finish() else { return }
+      self.snapshots.append(SimulatedSnapshot(manifest: manifest, decision: decision, chunks: chunks))
+      self.snapshots = self.snapshots.suffix(Self.snapshotsMax)
+    } catch { self.breach = "a snapshot of \(point.position.sequence) cannot be made: \(error)" }
+  }
+
+  /// The configurations that were opened, as the state has them.
+  private var records: [ConfigurationRecord] {
+    self.state.scan(prefix: StateKey.configurations, limit: .max).compactMap {
+      try? ConfigurationRecord.decode($0.value)
+    }
+  }
+
+  /// The log's tiles as they are.
+  private var tiles: [LogTile] {
+    var out: [[UInt8]: LogTile] = [:]
+    for tile in (self.base?.pairs.compactMap(\.tile) ?? []) + self.executions.flatMap(\.tiles) {
+      out[LogTile.key(level: tile.level, index: tile.index)] = tile
+    }
+    return Array(out.values)
+  }
+
+  /// A log entry: executed here, or one that the snapshot brought.
+  private func entry(_ leaf: UInt64) -> [UInt8]? {
+    if let write = self.executions.last(where: { $0.record.firstLeaf <= leaf }) {
+      return self.entries(of: write)[safe: Int(leaf - write.record.firstLeaf)]
+    }
+    return self.base?.pairs.first { pair in
+      pair.part == .entries && pair.key.reduce(0) { $0 << 8 | UInt64($1) } == leaf
+    }?.value
+  }
+
+  /// The log's entries of one executed cut.
+  func entries(of write: ExecutionWrite) -> [[UInt8]] {
+    let blocks = write.record.blocks.compactMap { place in
+      self.blocks[place.lane][place.head.position]?.first { $0.digest == place.head.digest }
+    }
+    let transactions = blocks.flatMap { (try? $0.transactions()) ?? [] }
+    return zip(transactions, write.record.outcomes).map { transaction, outcome in
+      LogEntry(
+        sequence: write.record.sequence, time: write.record.time, outcome: OutcomeCode(outcome),
+        transaction: transaction
+      ).encoded
+    }
+  }
+
+  /// The record of an executed cut with its decision and blocks; nil where one of these is not here.
+  private func item(_ record: ExecutionRecord) -> HistoryItem? {
+    let blocks = record.blocks.compactMap { place in
+      self.blocks[place.lane][place.head.position]?.first { $0.digest == place.head.digest }
+    }
+    guard blocks.count == record.blocks.count, let decision = self.decisions[record.sequence] else { return nil }
+    return HistoryItem(record, decision: decision, blocks: blocks)
+  }
+
+  /// What was executed at a sequence number and below, the highest first.
+  func history(from sequence: SequenceNumber) -> [HistoryItem] {
+    var out: [HistoryItem] = []
+    var next = sequence
+    let first = self.executions.first?.record.sequence ?? self.position.sequence.next
+    while next > .zero, out.count < Self.historyMax {
+      let index = first.distance(to: next)
+      guard let item = index >= 0 ? self.executions[safe: index].flatMap({ self.item($0.record) }) : self.below[next]
+      else { break }
+      out.append(item)
+      next = next.previous
+    }
+    return out
+  }
+
+  /// What of some items fills the highest gap, and the gaps that are left.
+  func check(
+    _ items: [HistoryItem], filling gaps: [HistoryGap], isAuthentic: (HistoryItem) -> Bool
+  ) -> (kept: [HistoryItem], gaps: [HistoryGap]) {
+    guard var gap = gaps.last else { return ([], gaps) }
+    var kept: [HistoryItem] = []
+    for item in items where isAuthentic(item) && gap.take(item, tiles: self) { kept.append(item) }
+    return (kept, gaps.dropLast() + (gap.count > 0 ? [gap] : []))
+  }
+
+  fileprivate mutating func keep(_ items: [HistoryItem], _ gaps: [HistoryGap]) {
+    self.gaps = gaps
+    for item in items {
+      self.below[item.record.sequence] = item
+      self.decisions[item.decision.sequence] = item.decision
+      for (place, block) in zip(item.record.blocks, item.blocks) {
+        var held = self.blocks[place.lane][place.head.position] ?? []
+        if !held.contains(where: { $0.digest == block.digest }) { held.append(block) }
+        self.blocks[place.lane][place.head.position] = held
+      }
+    }
+  }
+
+  /// A snapshot with what proves it.
+  func bundle(_ digest: Digest, through number: ConfigurationNumber, from genesis: Genesis) -> SnapshotBundle? {
+    guard let snapshot = self.snapshots.last(where: { $0.manifest.digest == digest }),
+      let links = LogProof.changes(
+        self.records.filter { $0.configuration.number <= number }, from: genesis, tiles: self,
+        entry: { self.entry($0) })
+    else { return nil }
+    return SnapshotBundle(snapshot.manifest, decision: snapshot.decision, links: links)
+  }
+
+  func chunk(_ number: Int, of digest: Digest) -> [UInt8]? {
+    self.snapshots.last { $0.manifest.digest == digest }?.chunks[safe: number]
+  }
+
+  mutating func open(_ manifest: SnapshotManifest) -> [Int] {
+    let digest = manifest.digest
+    if self.fetched.manifest != digest { self.fetched = (digest, [:]) }
+    return self.fetched.chunks.keys.sorted()
+  }
+
+  mutating func keep(_ bytes: [UInt8], as number: Int, of digest: Digest) {
+    guard self.fetched.manifest == digest else { return }
+    self.fetched.chunks[number] = bytes
+  }
+
+  /// Makes the fetched snapshot the ledger, and keeps what this member voted and sealed beyond it.
+  mutating func replaceLedger(by bundle: SnapshotBundle) {
+    let chunks = bundle.manifest.chunks.indices.map { self.fetched.chunks[$0] ?? [] }
+    let snapshot = SimulatedSnapshot(manifest: bundle.manifest, decision: bundle.decision, chunks: chunks)
+    self.fetched = (.zero, [:])
+    let gap = HistoryGap(above: self.position.sequence, below: bundle.manifest.point)
+    if gap.count > 0 { self.gaps.append(gap) }
+    for write in self.executions { self.below[write.record.sequence] = self.item(write.record) }
+    self.base = snapshot
+    self.executions = []
+    self.state = MemoryState()
+    self.state.apply(
+      snapshot.pairs.filter { $0.part == .state }.map { StateWrite(key: $0.key, value: $0.value) })
+    self.configurations = [self.configurations[0]] + self.records.map(\.configuration)
+    while self.blocks.count < self.configurations.last?.laneCount ?? 0 { self.blocks.append([:]) }
+    let sequence = bundle.manifest.sequence
+    self.decisions[sequence] = bundle.decision
+    let own = self.entries[sequence]
+    if own?.term != bundle.decision.view || own?.configuration != bundle.decision.configuration { self.entries = [:] }
+  }
+}
+
+extension SimulatedDisk: LogTiles {
+  /// A tile of the log, whole or open; nil where there is none.
+  public func tile(level: Int, index: UInt64) -> [Digest]? {
+    let recent = self.executions.reversed().lazy.flatMap(\.tiles).first { $0.level == level && $0.index == index }
+    if let recent { return recent.hashes }
+    return self.base?.pairs.lazy.compactMap(\.tile).first { $0.level == level && $0.index == index }?.hashes
+  }
+}
+
+extension Collection {
+  /// The element at an index; nil where there is none.
+  subscript(safe index: Index) -> Element? { self.indices.contains(index) ? self[index] : nil }
 }

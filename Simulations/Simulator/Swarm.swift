@@ -68,6 +68,8 @@ public final class SwarmRun {
     public let executed: UInt64
     /// How often the members changed.
     public let configurations: Int
+    /// How often a member went on from a snapshot of others.
+    public let transfers: Int
     /// The digest of everything that happened.
     public let trace: Digest
     /// The invariant that did not hold, with what was seen; nil where all did.
@@ -88,6 +90,8 @@ public final class SwarmRun {
     public var isCalm = false
     /// What becomes of the members, one change after another.
     public var changes: [MemberChange] = []
+    /// How often snapshots are taken, in sequence numbers; nil for never.
+    public var snapshotInterval: UInt64?
     /// How many rounds of load and faults the safety phase has.
     public var rounds = 20
   }
@@ -132,6 +136,9 @@ public final class SwarmRun {
       }
     }
     plan.changes = Self.changes(seed: seed, isCalm: plan.isCalm)
+    // Every other one takes snapshots, so often that whoever is away for long has one to go on from.
+    var interval = SeededGenerator(seed: seed ^ 0x5a9a)
+    if interval.oneIn(2) { plan.snapshotInterval = [2, 8, 24][Int(interval.below(3))] }
     // One in four is Raft, which nobody lies to.
     var choice = SeededGenerator(seed: seed ^ 0x4a47)
     let drawn = choice.oneIn(4) ? OrderingEngine.raft : .pbft
@@ -184,6 +191,12 @@ public final class SwarmRun {
     // One in four makes a custody key besides, whatever is done to the network.
     var choice = SeededGenerator(seed: seed ^ 0xc057)
     parameters.isCustodian = choice.oneIn(4)
+    parameters.snapshotInterval = 0
+    if let interval = plan.snapshotInterval {
+      parameters.follow(snapshotInterval: interval)
+      parameters.transfer.distance = 1 + choice.below(6)
+      parameters.transfer.patience = .milliseconds(200 + choice.below(2000))
+    }
     let twins = plan.byzantine.keys.sorted().filter { plan.byzantine[$0] == .some(nil) }
     self.cluster = Cluster(
       count: plan.count, joiners: plan.changes.count { $0 == .join }, seed: random.next(), limits: limits,
@@ -209,18 +222,20 @@ public final class SwarmRun {
     }
   }
 
-  /// The access rules alone, custody alone, the overlay alone, then the whole network in both phases; the first
-  /// invariant that does not hold ends it.
+  /// The access rules alone, custody alone, the overlay alone, state transfer alone, then the whole network in both
+  /// phases; the first invariant that does not hold ends it.
   public func run() -> Report {
     var access = AccessRun(seed: self.seed)
     var custody = CustodyRun(seed: self.seed)
     var overlay = OverlayRun(seed: self.seed)
+    var transfer = TransferRun(seed: self.seed)
     var events = 0
     let failure =
       access.run(events: &events) ?? custody.run(events: &events) ?? overlay.run(events: &events)
-      ?? self.safetyPhase() ?? self.livenessPhase() ?? self.checkHistories()
+      ?? transfer.run(events: &events) ?? self.safetyPhase() ?? self.livenessPhase() ?? self.checkHistories()
     let correct = self.cluster.votingSlots.first ?? 0
     var faults = self.plan.faults.map(\.rawValue).sorted() + self.plan.changes.map(\.rawValue)
+    if let interval = self.plan.snapshotInterval { faults.append("snapshots:\(interval)") }
     for member in self.plan.byzantine.keys.sorted() {
       faults.append("r\(member):\((self.plan.byzantine[member] ?? nil)?.rawValue ?? "twin")")
     }
@@ -228,7 +243,8 @@ public final class SwarmRun {
       seed: self.seed, engine: self.plan.engine, members: self.count, faults: faults,
       events: events + self.cluster.eventCount,
       virtual: self.cluster.now - .zero, executed: self.cluster.disk(correct).position.log.size,
-      configurations: Int(self.cluster.newest.number.number), trace: self.cluster.trace, failure: failure)
+      configurations: Int(self.cluster.newest.number.number), transfers: self.cluster.transferCount,
+      trace: self.cluster.trace, failure: failure)
   }
 
   private func safetyPhase() -> String? {
@@ -319,6 +335,18 @@ public final class SwarmRun {
       return "I7: not all is executed \(seconds) s after healing; heights \(heights), views \(views)"
     }
     self.cluster.run(for: .milliseconds(2000))
+    return self.checkNow() ?? self.fillHistories()
+  }
+
+  /// Where anybody has the whole history, everybody comes to have it.
+  private func fillHistories() -> String? {
+    let correct = self.cluster.votingSlots
+    func lacking() -> [Int] { correct.filter { !self.cluster.disk($0).gaps.isEmpty } }
+    guard lacking().count < correct.count else { return nil }
+    guard self.cluster.run(within: Self.healBound, asking: 64, until: { lacking().isEmpty }) else {
+      let left = lacking().map { slot in "\(slot): \(self.cluster.disk(slot).gaps.map(\.count))" }
+      return "I7: history is missing \(Self.healBound.milliseconds / 1000) s after healing at members \(left)"
+    }
     return self.checkNow()
   }
 
@@ -420,7 +448,7 @@ extension SwarmRun {
   /// I4, I5, I6, I10: every correct member's disk re-executes from the genesis to what it says, agrees with the naive
   /// ledger, and holds what clients were told.
   private func checkHistories() -> String? {
-    for slot in self.cluster.correctSlots {
+    for slot in self.cluster.correctSlots where self.cluster.disk(slot).gaps.isEmpty {
       let disk = self.cluster.disk(slot)
       do throws(ReplayFault) {
         let replayed = try disk.replay(self.cluster.genesis)
@@ -430,7 +458,8 @@ extension SwarmRun {
     let voting = self.cluster.votingSlots
     for slot in voting {
       let disk = self.cluster.disk(slot)
-      for (identifier, leaf) in self.acknowledged where disk.leaf(of: identifier) != leaf {
+      let start = disk.base?.manifest.point.position.log.size ?? 0
+      for (identifier, leaf) in self.acknowledged where leaf >= start && disk.leaf(of: identifier) != leaf {
         return "I6: what a client saw at leaf \(leaf) is elsewhere at member \(slot)"
       }
     }
@@ -438,7 +467,8 @@ extension SwarmRun {
       if let failure = self.cluster.disk(slot).forkBreach { return "LEDGER §2: member \(slot): \(failure)" }
       if let failure = self.cluster.disk(slot).cosignatureBreach { return "LEDGER §6: member \(slot): \(failure)" }
     }
-    guard let first = voting.first else { return nil }
+    if let failure = self.cluster.checkStates() { return failure }
+    guard let first = voting.first(where: { self.cluster.disk($0).base == nil }) else { return nil }
     return self.cluster.disk(first).compareWithNaive(self.cluster.genesis)
   }
 }

@@ -43,7 +43,7 @@ struct ReplayCommand: ParsableCommand {
     say(
       "seed=\(report.seed) engine=\(report.engine) members=\(report.members) rounds=\(plan.rounds) "
         + "faults=\(report.faults.joined(separator: ",")) events=\(report.events) executed=\(report.executed) "
-        + "configurations=\(report.configurations) "
+        + "configurations=\(report.configurations) transfers=\(report.transfers) "
         + "trace=\(report.trace.short)")
     say(report.failure ?? "all invariants held")
     guard report.failure == nil else { throw ExitCode(1) }

@@ -65,6 +65,7 @@ struct SwarmCommand: ParsableCommand {
     var events = 0
     var executed: UInt64 = 0
     var configurations = 0
+    var transfers = 0
     var virtual: UInt64 = 0
     var nodes: UInt64 = 0
     var failures = 0
@@ -87,6 +88,7 @@ struct SwarmCommand: ParsableCommand {
         totals.events += report.events
         totals.executed += report.executed
         totals.configurations += report.configurations
+        totals.transfers += report.transfers
         totals.virtual += report.virtual.milliseconds
         totals.nodes += report.virtual.milliseconds * UInt64(report.members)
         if keeps { totals.traces[seed] = report.trace.description }
@@ -100,7 +102,7 @@ struct SwarmCommand: ParsableCommand {
     let held = totals.withLock { $0 }
     say(
       "\(held.seeds) seeds, \(held.failures) failed; \(held.events) events, \(held.executed) transactions, "
-        + "\(held.configurations) changes of members, "
+        + "\(held.configurations) changes of members, \(held.transfers) snapshots gone on from, "
         + "\(held.virtual / 1000) s of virtual time (\(held.nodes / 3_600_000) node-hours) in \(Int(seconds)) s")
     if let traces {
       let lines = held.traces.keys.sorted().map { "\($0) \(held.traces[$0] ?? "")" }

@@ -116,6 +116,9 @@ extension NodeDriver {
           "configuration": .number(UInt64(number.number)), "members": .number(UInt64(voters)),
           "votes": isMember ? "yes" : "no",
         ])
+    case .transferBegan(let sequence, let chunks):
+      self.log.emit(.transferBegan, ["height": .number(sequence.number), "chunks": .number(UInt64(chunks))])
+    case .transferRefused(let peer): self.log.emit(.transferRefused, ["member": .text(self.name(peer))])
     case .unheard: self.log.emit(.unheard)
     case .executionFailed(let sequence): self.log.emit(.executionFailed, ["height": .number(sequence.number)])
     }

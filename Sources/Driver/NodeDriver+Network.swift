@@ -193,8 +193,7 @@ extension NodeDriver {
   /// The members changed: who left is disconnected, who came is dialled, and who followed may be a member now.
   func configured(_ configuration: Configuration) {
     self.store.adopt(configuration)
-    self.checker = MessageChecker(
-      network: self.settings.genesis.network, configuration: configuration, limits: self.settings.genesis.limits)
+    self.checker = MessageChecker(self.settings.genesis, in: configuration)
     let others = configuration.voters.filter { configuration.members[$0].key != self.settings.member.key }
     self.stepDialler(.changed(others))
     for peer in self.peers {
@@ -226,7 +225,7 @@ extension NodeDriver {
     self.pendingBySource[peer.source] = left > 0 ? left : nil
   }
 
-  private func close(_ peer: PeerConnection, reason: String) {
+  func close(_ peer: PeerConnection, reason: String) {
     guard !peer.isClosed else { return }
     self.forget(peer, reason: reason)
     peer.connection.close()

@@ -45,6 +45,10 @@ public final class NodeDriver {
   public let state: StateView
   /// The store of sealed objects.
   public let vault: Vault
+  /// Snapshots of the ledger.
+  let snapshots: SnapshotFolder
+  /// What the history below a snapshot lacks, the highest last.
+  var gaps: [HistoryGap] = []
   /// Checks messages of the configuration that the node is in.
   var checker: MessageChecker
   /// The node.
@@ -53,6 +57,8 @@ public final class NodeDriver {
   private var timer: LoopTimer?
   private var inputs: [Node.Input] = []
   private var isStepping = false
+  /// Nothing is taken in while the ledger is replaced.
+  private var isAway = false
   private var executionDue = false
   private var gate = DurabilityGate<Waiting>()
   private let fail: (StorageFailure) -> Void
@@ -93,22 +99,18 @@ public final class NodeDriver {
   ///
   /// - Throws: `StorageFailure` where the store is damaged.
   public init(
-    loop: EventLoop, settings: NodeSettings, keys: consuming NodeKeys, store: Store, vault: Vault, log: Log,
-    fail: @escaping (StorageFailure) -> Void
+    loop: EventLoop, settings: NodeSettings, keys: consuming NodeKeys, store: Store, vault: Vault,
+    snapshots: SnapshotFolder, log: Log, fail: @escaping (StorageFailure) -> Void
   ) throws(StorageFailure) {
     (self.loop, self.settings, self.log) = (loop, settings, log)
-    (self.store, self.vault, self.fail) = (store, vault, fail)
+    (self.store, self.vault, self.snapshots, self.fail) = (store, vault, snapshots, fail)
     self.keys = keys
     let genesis = settings.genesis
     let reader = try StoreReader(store)
     self.state = StateView(reader)
-    let stored = try reader.restore(limits: genesis.limits)
-    self.node = Node(
-      genesis: genesis, key: settings.member.key, parameters: settings.parameters, rules: HealthRules(),
-      restoring: stored, seed: SecureRandom.seed(), at: loop.now)
-    self.writer = StorageWriter(store)
-    self.checker = MessageChecker(
-      network: genesis.network, configuration: self.node.configuration, limits: genesis.limits)
+    self.node = try Self.restore(reader, settings, at: loop.now)
+    self.writer = StorageWriter()
+    self.checker = MessageChecker(genesis, in: self.node.configuration)
     self.staticKey = NoiseHandshake.KeyPair(secret: SecureRandom.bytes(32))
     let (members, own) = (self.node.configuration.members, settings.member.key)
     let others = self.node.configuration.voters.filter { members[$0].key != own }
@@ -120,6 +122,14 @@ public final class NodeDriver {
       at: loop.now)
   }
 
+  private static func restore(
+    _ reader: StoreReader, _ settings: NodeSettings, at now: Tick
+  ) throws(StorageFailure) -> Node {
+    Node(
+      genesis: settings.genesis, key: settings.member.key, parameters: settings.parameters, rules: HealthRules(),
+      restoring: try reader.restore(limits: settings.genesis.limits), seed: SecureRandom.seed(), at: now)
+  }
+
   /// Starts listening, dialling and stepping.
   ///
   /// - Throws: `NetworkFailure` where the port cannot be listened on.
@@ -129,6 +139,7 @@ public final class NodeDriver {
     self.timer = self.loop.makeTimer { [unowned self] in self.fireTimers() }
     self.loop.onTurnEnd = { [unowned self] in self.endTurn() }
     self.give(.timerFired)
+    self.prepareSnapshots()
     self.fireTimers()
   }
 
@@ -155,6 +166,7 @@ public final class NodeDriver {
 
   /// Gives the node an input, and does what follows from it.
   func give(_ input: Node.Input) {
+    guard !self.isAway else { return }
     self.inputs.append(input)
     guard !self.isStepping else { return }
     self.isStepping = true
@@ -179,7 +191,7 @@ public final class NodeDriver {
 
   private func perform(_ effect: NodeEffect) {
     switch effect {
-    case .persist(let write): self.gate.persist(write)
+    case .persist(let write): self.persist(write)
     case .send(let peer, let channel, let bytes): self.pass(.send(peer, channel, bytes))
     case .handBack(let item): self.pass(.handBack(item))
     case .sign(let request):
@@ -192,6 +204,13 @@ public final class NodeDriver {
       self.inputs.append(.signed(item))
     case .serveBlocks(let peer, let request): self.serve(request, to: peer)
     case .serveDecisions(let peer, let from, let through): self.serveDecisions(to: peer, from, through)
+    case .serveManifest(let peer, let digest): self.serveManifest(digest, to: peer)
+    case .serveChunk(let peer, let digest, let number): self.serveChunk(number, of: digest, to: peer)
+    case .openTransfer(let manifest): self.openTransfer(manifest)
+    case .keepChunk(let digest, let number, let bytes): self.keepChunk(bytes, number, of: digest)
+    case .adopt(let bundle): self.replaceLedger(by: bundle)
+    case .serveHistory(let peer, let sequence): self.serveHistory(from: sequence, to: peer)
+    case .keepHistory(let items): self.keepHistory(items)
     case .executed(let write, let receipts):
       self.state.apply(write.writes, batch: self.gate.openBatch)
       self.executed(write, receipts)
@@ -203,6 +222,8 @@ public final class NodeDriver {
     case .report(let event): self.report(event)
     }
   }
+
+  func persist(_ write: StoreWrite) { self.gate.persist(write) }
 
   private func pass(_ item: Waiting) {
     guard let item = self.gate.pass(item) else { return }
@@ -231,20 +252,33 @@ public final class NodeDriver {
 
   private func flush() {
     guard let (number, batch) = self.gate.takeBatch() else { return }
+    let store = self.store
+    self.write({ () throws(StorageFailure) in try store.write(batch) }) { [unowned self] result in
+      self.wrote(number, result)
+    }
+  }
+
+  /// Does work on the storage thread, and goes on here; the work before must be done.
+  func write(
+    _ work: @escaping @Sendable () throws(StorageFailure) -> Void,
+    then done: @escaping (Result<Void, StorageFailure>) -> Void
+  ) {
     let loop = self.loop
-    nonisolated(unsafe) let me = self
-    self.writer.write(batch) { result in loop.submit { unsafe me.wrote(number, result) } }
+    nonisolated(unsafe) let done = done
+    self.writer.run(work) { result in loop.submit { unsafe done(result) } }
+  }
+
+  /// Fail-stop: what waits for this write must never be seen.
+  func fail(storing failure: StorageFailure) {
+    self.log.emit(.nodeFailed, ["reason": .text("\(failure)")])
+    self.fail(failure)
   }
 
   private func wrote(_ number: UInt64, _ result: Result<Void, StorageFailure>) {
     do throws(StorageFailure) {
       try result.get()
       try self.state.settle(through: number)
-    } catch {
-      // Fail-stop: what waits for this write must never be seen.
-      self.log.emit(.nodeFailed, ["reason": .text("\(error)")])
-      return self.fail(error)
-    }
+    } catch { return self.fail(storing: error) }
     for item in self.gate.settle(number) { self.release(item) }
   }
 
@@ -288,6 +322,10 @@ public final class NodeDriver {
     self.log.emit(.nodeStopping)
     self.give(.stepDownRequested)
     self.endTurn()
+    self.whenIdle(done)
+  }
+
+  private func whenIdle(_ done: @escaping () -> Void) {
     let loop = self.loop
     nonisolated(unsafe) let (me, finish) = (self, done)
     @Sendable func wait() {
@@ -297,5 +335,30 @@ public final class NodeDriver {
       }
     }
     wait()
+  }
+
+  /// Takes nothing in any more, lets go of all peers, and calls back when all is written.
+  func leave(then done: @escaping () -> Void) {
+    self.isAway = true
+    for peer in self.peers { self.close(peer, reason: "a snapshot becomes the ledger") }
+    nonisolated(unsafe) let (me, finish) = (self, done)
+    // Not within the step that asked for it: what it wants done comes first.
+    self.loop.submit {
+      unsafe me.endTurn()
+      unsafe me.whenIdle(finish)
+    }
+  }
+
+  /// Starts the node anew on what the store holds.
+  func restart() throws(StorageFailure) {
+    try self.state.restart()
+    self.node = try Self.restore(self.state.store, self.settings, at: self.loop.now)
+    self.isAway = false
+    self.configured(self.node.configuration)
+    self.give(.timerFired)
+    // Whoever came back meanwhile was not heard.
+    for peer in self.byMember.keys.sorted() where !self.node.connected.contains(peer) {
+      if peer < ReplicaSet.countMax || self.node.index == nil { self.give(.connected(peer)) }
+    }
   }
 }

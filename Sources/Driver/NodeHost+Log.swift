@@ -31,16 +31,10 @@ extension NodeHost {
   }
 
   private func links(below number: ConfigurationNumber) throws(ServiceRefusal) -> [ProofView] {
-    var out: [ProofView] = []
-    for record in self.records(through: number) { out.append(try self.proof(record.leaf, under: record.checkpoint)) }
-    return out
-  }
-
-  private func records(through number: ConfigurationNumber) -> [ConfigurationRecord] {
-    guard let state = self.running?.state else { return [] }
-    return state.scan(prefix: StateKey.configurations, limit: Int(UInt16.max)).compactMap {
-      try? ConfigurationRecord.decode($0.value)
-    }.filter { $0.configuration.number <= number }
+    guard let store = self.running?.state.store else { return [] }
+    do throws(StorageFailure) {
+      return try store.changeProofs(through: number, from: self.genesis).map { ProofView($0) }
+    } catch { throw .failed("\(error)") }
   }
 
   /// The configuration of a number; nil where there is none.
@@ -56,20 +50,25 @@ extension NodeHost {
     }
     let entry: LogEntry?
     do { entry = try store.entries(from: leaf, to: leaf + 1).first } catch { throw .failed("\(error)") }
-    guard let entry, let path = MerkleProver(nodes: store).inclusion(index: leaf, size: stable.body.size) else {
+    guard let path = MerkleProver(nodes: store).inclusion(index: leaf, size: stable.body.size) else {
       throw .notStableYet
     }
+    guard let entry else { throw .notKept(leaf) }
     return ProofView(
-      leaf: leaf, entry: Base64.encode(entry.encoded), path: path.map(\.description),
-      checkpoint: stable.note(in: configuration))
+      LogProof(leaf: leaf, entry: entry.encoded, path: path, checkpoint: stable.note(in: configuration)))
   }
 
   /// Log entries in order.
   public func entries(from start: UInt64, count: Int) throws(ServiceRefusal) -> [LogEntry] {
     guard let store = self.running?.state.store else { throw .failed("the node is not started") }
-    do { return try store.entries(from: start, to: start.addingReportingOverflow(UInt64(count)).partialValue) } catch {
-      throw .failed("\(error)")
-    }
+    let entries: [LogEntry]
+    do {
+      entries = try store.entries(from: start, to: start.addingReportingOverflow(UInt64(count)).partialValue)
+    } catch { throw .failed("\(error)") }
+    // A whole answer or none: a gap must not look like the log's end.
+    let size = self.running?.node.execution.position.log.size ?? 0
+    guard !entries.isEmpty || start >= size || count == 0 else { throw .notKept(start) }
+    return entries
   }
 
   /// Hashes of a tile of the log.

@@ -19,6 +19,7 @@ public actor NodeHost: NodeService {
   let loop: EventLoop
   let log: Log
   let vault: Vault
+  private let snapshots: SnapshotFolder
   private let started: ContinuousClock.Instant
   private var driver: NodeDriver?
   private var startMilliseconds: UInt64 = 0
@@ -34,9 +35,11 @@ public actor NodeHost: NodeService {
   public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe self.loop.asUnownedSerialExecutor() }
 
   /// A host on a loop that runs; `start` starts the node.
-  public init(loop: EventLoop, genesis: Genesis, member: Member, store: Store, vault: Vault, log: Log) {
+  public init(
+    loop: EventLoop, genesis: Genesis, member: Member, store: Store, vault: Vault, snapshots: SnapshotFolder, log: Log
+  ) {
     (self.loop, self.genesis, self.member, self.log) = (loop, genesis, member, log)
-    (self.store, self.vault, self.started) = (store, vault, ContinuousClock.now)
+    (self.store, self.vault, self.snapshots, self.started) = (store, vault, snapshots, ContinuousClock.now)
   }
 
   /// Restores the node, listens and dials.
@@ -46,7 +49,8 @@ public actor NodeHost: NodeService {
     settings: NodeSettings, keys: consuming NodeKeys, fail: @escaping @Sendable (StorageFailure) -> Void
   ) throws {
     let driver = try NodeDriver(
-      loop: self.loop, settings: settings, keys: keys, store: self.store, vault: self.vault, log: self.log, fail: fail)
+      loop: self.loop, settings: settings, keys: keys, store: self.store, vault: self.vault,
+      snapshots: self.snapshots, log: self.log, fail: fail)
     self.driver = driver
     try driver.start()
     let spent = ContinuousClock.now - self.started
@@ -112,6 +116,12 @@ public actor NodeHost: NodeService {
     status.residentBytes = ProcessUsage.residentBytes
     status.startMilliseconds = self.startMilliseconds
     status.custody = self.custodyView
+    status.baseHeight = driver.state.store.base.number
+    status.historyLeft = driver.gaps.reduce(0) { $0 + $1.count }
+    status.snapshotHeight = node.snapshot?.sequence.number ?? 0
+    status.transfer = node.transfer.progress.map {
+      TransferView(height: $0.sequence.number, chunks: $0.chunks, left: $0.left)
+    }
     status.dispositions = driver.dispositions
     return status
   }

@@ -31,6 +31,12 @@ public final class StateView: StateReader, @unchecked Sendable {
     self.pending = self.pending.filter { $0.value.batch > batch }
   }
 
+  /// Forgets what is not durable, and moves the snapshot on.
+  func restart() throws(StorageFailure) {
+    self.pending = [:]
+    try self.store.renew()
+  }
+
   /// The value of a key.
   public func value(_ key: [UInt8]) -> [UInt8]? {
     if let change = self.pending[key] { return change.value }
@@ -58,38 +64,36 @@ public final class StateView: StateReader, @unchecked Sendable {
   }
 }
 
-/// The thread on which everything becomes durable: one batch at a time, one transaction and one sync each.
+/// The thread on which everything becomes durable: one work at a time.
 final class StorageWriter: @unchecked Sendable {
-  private let store: Store
   private let condition = NSCondition()
-  private var batch: [StoreWrite]?
+  private var work: (@Sendable () throws(StorageFailure) -> Void)?
   private var done: (@Sendable (Result<Void, StorageFailure>) -> Void)?
 
-  init(_ store: Store) {
-    self.store = store
-    let thread = Thread { [self] in while true { self.work() } }
+  init() {
+    let thread = Thread { [self] in while true { self.runNext() } }
     thread.name = "storage"
     thread.start()
   }
 
-  /// Writes a batch; the one before must be done.
-  func write(_ batch: [StoreWrite], done: @escaping @Sendable (Result<Void, StorageFailure>) -> Void) {
+  /// Does a work; the one before must be done.
+  func run(
+    _ work: @escaping @Sendable () throws(StorageFailure) -> Void,
+    done: @escaping @Sendable (Result<Void, StorageFailure>) -> Void
+  ) {
     self.condition.lock()
-    precondition(self.batch == nil, "one batch at a time")
-    (self.batch, self.done) = (batch, done)
+    precondition(self.work == nil, "one work at a time")
+    (self.work, self.done) = (work, done)
     self.condition.signal()
     self.condition.unlock()
   }
 
-  private func work() {
+  private func runNext() {
     self.condition.lock()
-    while self.batch == nil { self.condition.wait() }
-    let (batch, done) = (self.batch ?? [], self.done)
-    (self.batch, self.done) = (nil, nil)
+    while self.work == nil { self.condition.wait() }
+    let (work, done) = (self.work, self.done)
+    (self.work, self.done) = (nil, nil)
     self.condition.unlock()
-    do {
-      try self.store.write(batch)
-      done?(.success(()))
-    } catch { done?(.failure(error)) }
+    done?(Result { () throws(StorageFailure) in try work?() })
   }
 }

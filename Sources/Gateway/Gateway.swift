@@ -150,6 +150,11 @@ struct RefusalMiddleware: RouterMiddleware {
       try refusal(.notFound, "not-found", "there is no such \(what) here", "check the identifier")
     case .notStableYet:
       try refusal(.conflict, "not-stable-yet", "no signed tree head covers it yet", "ask again in a second")
+    case .notKept(let leaf):
+      try refusal(
+        .gone, "not-kept",
+        "log entry \(leaf) is older than the snapshot from which this node's ledger began, and has not come yet",
+        "wait until consilium status says that the history is whole, or ask another member")
     case .badRequest(let reason): try refusal(.badRequest, "bad-request", reason, "mend it and send it again")
     case .tooLarge(let max):
       try refusal(.contentTooLarge, "too-large", "the body is over \(max) bytes", "send it in parts")

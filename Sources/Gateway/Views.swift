@@ -56,8 +56,31 @@ public struct NodeStatus: Codable, Sendable {
   public var startMilliseconds: UInt64
   /// Where the consortium's custody key stands.
   public var custody: CustodyView
+  /// The height of the snapshot from which its ledger began; 0 where it has all from the genesis on.
+  public var baseHeight: UInt64
+  /// How many heights below it are still to come from other members.
+  public var historyLeft: UInt64
+  /// The height of the newest snapshot that it made and serves; 0 for none.
+  public var snapshotHeight: UInt64
+  /// The snapshot that it is fetching; none where it is not.
+  public var transfer: TransferView?
   /// Inputs that were of no use or wrong, by reason.
   public var dispositions: [String: UInt64]
+}
+
+/// A snapshot of the ledger that a node is fetching because it is far behind.
+public struct TransferView: Codable, Sendable {
+  /// Its height.
+  public var height: UInt64
+  /// Its chunks.
+  public var chunks: Int
+  /// How many of them are still to come.
+  public var left: Int
+
+  /// A transfer of given parts.
+  public init(height: UInt64, chunks: Int, left: Int) {
+    (self.height, self.chunks, self.left) = (height, chunks, left)
+  }
 }
 
 /// The custody key as a node's ledger has it.
@@ -93,6 +116,7 @@ extension NodeStatus {
     (self.stableSize, self.pendingBytes, self.diskBytes, self.sentBytes) = (0, 0, 0, 0)
     (self.executed, self.cpuMicroseconds, self.residentBytes) = (0, 0, 0)
     (self.startMilliseconds, self.custody, self.dispositions) = (0, .none, [:])
+    (self.baseHeight, self.historyLeft, self.snapshotHeight, self.transfer) = (0, 0, 0, nil)
   }
 }
 
@@ -352,6 +376,13 @@ public struct ProofView: Codable, Sendable {
     self.configurations = configurations
   }
 
+  /// The same of a proof.
+  public init(_ proof: LogProof) {
+    self.init(
+      leaf: proof.leaf, entry: Base64.encode(proof.entry), path: proof.path.map(\.description),
+      checkpoint: proof.checkpoint)
+  }
+
   /// The proof itself; nil where it is malformed.
   public var proof: LogProof? {
     let hashes = self.path.compactMap { Hex.decode($0).flatMap { Digest($0) } }
@@ -439,47 +470,4 @@ public struct EmergencyView: Codable, Sendable {
     (self.patient, self.reason) = (entry.request.patient.description, entry.request.reason)
     self.due = due.description
   }
-}
-
-/// What the API says when it refuses: what happened, why, what to do.
-public struct RefusalView: Codable, Sendable {
-  /// A stable word.
-  public var error: String
-  /// What happened and why.
-  public var message: String
-  /// What to do.
-  public var remedy: String
-
-  /// A refusal of given parts.
-  public init(error: String, message: String, remedy: String) {
-    (self.error, self.message, self.remedy) = (error, message, remedy)
-  }
-}
-
-/// Why a service of the node refuses.
-public enum ServiceRefusal: Error, Sendable, Hashable {
-  /// The bytes are no transaction, or one for another hospital, or wrongly signed.
-  case badTransaction(index: Int, reason: String)
-  /// Too many transactions wait.
-  case full
-  /// It is not ordered in time; it may still be.
-  case notOrderedYet
-  /// There is no such thing here.
-  case notFound(String)
-  /// It is there, but not under a stable checkpoint yet.
-  case notStableYet
-  /// What was sent is wrong.
-  case badRequest(String)
-  /// It is too large.
-  case tooLarge(max: Int)
-  /// The asker did not prove who it is.
-  case unauthorized(String)
-  /// Too few vaults took a copy.
-  case tooFewVaults
-  /// The node does not vote, and writes no lane.
-  case noMember
-  /// The record's key is not released.
-  case release(ReleaseRefusal)
-  /// The node itself failed.
-  case failed(String)
 }

@@ -91,6 +91,14 @@ public struct ExecutionRecord: Sendable, Hashable {
   public let blocks: [LaneAnnouncement]
   /// A code for each transaction.
   public let outcomes: [UInt16]
+
+  /// A record of given parts.
+  public init(
+    sequence: SequenceNumber, time: Timestamp, firstLeaf: UInt64, blocks: [LaneAnnouncement], outcomes: [UInt16]
+  ) {
+    (self.sequence, self.time, self.firstLeaf) = (sequence, time, firstLeaf)
+    (self.blocks, self.outcomes) = (blocks, outcomes)
+  }
 }
 
 extension ExecutionRecord: WireCodable {
@@ -165,6 +173,45 @@ public struct LogTile: Sendable, Hashable {
   /// A tile of given parts.
   public init(level: Int, index: UInt64, hashes: [Digest]) {
     (self.level, self.index, self.hashes) = (level, index, hashes)
+  }
+
+  /// A tile of its hashes' bytes; nil where they are none.
+  public init?(level: Int, index: UInt64, encoded: [UInt8]) {
+    var decoder = Decoder(encoded)
+    var hashes: [Digest] = []
+    while decoder.remaining > 0 {
+      guard let hash = try? decoder.digest() else { return nil }
+      hashes.append(hash)
+    }
+    guard hashes.count <= Self.width else { return nil }
+    self.init(level: level, index: index, hashes: hashes)
+  }
+
+  /// What tiles are kept under, in the order of level and index.
+  public static func key(level: Int, index: UInt64) -> [UInt8] {
+    [UInt8(truncatingIfNeeded: level)] + (0..<8).map { UInt8(truncatingIfNeeded: index >> UInt64(56 - 8 * $0)) }
+  }
+}
+
+/// Whoever keeps a log's tiles has its complete subtrees, and can prove.
+public protocol LogTiles: MerkleNodes {
+  /// A tile of the log, whole or open; nil where there is none.
+  func tile(level: Int, index: UInt64) -> [Digest]?
+}
+
+extension LogTiles {
+  /// The node; computed from the tile below it where its level is not a multiple of eight.
+  public func node(level: Int, index: UInt64) -> Digest? {
+    let (tileLevel, inTile) = (level / 8, level % 8)
+    let first = index << UInt64(inTile)
+    guard let hashes = self.tile(level: tileLevel, index: first / UInt64(LogTile.width)) else { return nil }
+    let start = Int(first % UInt64(LogTile.width))
+    guard start + 1 << inTile <= hashes.count else { return nil }
+    var row = Array(hashes[start..<(start + 1 << inTile)])
+    while row.count > 1 {
+      row = stride(from: 0, to: row.count, by: 2).map { MerkleHash.node(row[$0], row[$0 + 1]) }
+    }
+    return row[0]
   }
 }
 

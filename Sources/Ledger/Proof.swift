@@ -3,7 +3,7 @@ internal import Merkle
 public import Messages
 public import Primitives
 internal import Signing
-internal import Wire
+public import Wire
 
 /// Why a proof proves nothing.
 public enum ProofFault: Error, Sendable, Hashable, CustomStringConvertible {
@@ -15,6 +15,8 @@ public enum ProofFault: Error, Sendable, Hashable, CustomStringConvertible {
   case inclusion
   /// The entry's bytes are no log entry.
   case entry
+  /// The decision is not that of the snapshot, or no quorum made it.
+  case decision
   /// A change of members that leads to the tree head's configuration is missing, or does not hold.
   case configuration(ConfigurationNumber)
 
@@ -25,6 +27,7 @@ public enum ProofFault: Error, Sendable, Hashable, CustomStringConvertible {
     case .quorum(let have, let need): "\(have) members' signatures hold, \(need) are needed"
     case .inclusion: "the entry does not stand in the log under that tree head"
     case .entry: "the entry's bytes are no log entry"
+    case .decision: "the decision is not the snapshot's, or no quorum of its members made it"
     case .configuration(let number):
       "the change of members that opened configuration \(number.number) is missing or does not hold"
     }
@@ -47,6 +50,23 @@ public struct LogProof: Sendable, Hashable {
     (self.leaf, self.entry, self.path, self.checkpoint) = (leaf, entry, path, checkpoint)
   }
 
+  /// The changes of members, each proved from a log's tiles and entries; nil where one of these is missing.
+  public static func changes(
+    _ records: [ConfigurationRecord], from genesis: Genesis, tiles: some LogTiles, entry: (UInt64) -> [UInt8]?
+  ) -> [LogProof]? {
+    var out: [LogProof] = []
+    var configuration = genesis.configuration
+    for record in records {
+      let (leaf, checkpoint) = (record.leaf, record.checkpoint)
+      guard let entry = entry(leaf),
+        let path = MerkleProver(nodes: tiles).inclusion(index: leaf, size: checkpoint.body.size)
+      else { return nil }
+      out.append(LogProof(leaf: leaf, entry: entry, path: path, checkpoint: checkpoint.note(in: configuration)))
+      configuration = record.configuration
+    }
+    return out
+  }
+
   /// The entry, and the tree head that Q members of its configuration signed over it.
   ///
   /// - Throws: `ProofFault` where a step does not hold.
@@ -60,6 +80,23 @@ public struct LogProof: Sendable, Hashable {
     guard verifies else { throw .inclusion }
     guard let entry = try? LogEntry.decode(self.entry) else { throw .entry }
     return (entry, stable)
+  }
+}
+
+extension LogProof: WireCodable {
+  /// Leaf, entry (blob), path, tree head (text).
+  public func encode(into encoder: inout Encoder) {
+    encoder.u64(self.leaf)
+    encoder.blob(self.entry)
+    encoder.list(self.path)
+    encoder.text(self.checkpoint)
+  }
+  /// Reads a proof.
+  public init(from decoder: inout Decoder) throws(WireError) {
+    self.leaf = try decoder.u64()
+    self.entry = try decoder.blob(max: decoder.remaining, "log entry")
+    self.path = try decoder.list(max: 64, "audit path")
+    self.checkpoint = try decoder.text(max: 1 << 20, "tree head")
   }
 }
 

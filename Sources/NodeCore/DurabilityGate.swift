@@ -39,6 +39,12 @@ public struct DurabilityGate<Item> {
     return (number, self.batch)
   }
 
+  /// All that waits to be written, whatever is under way: for a driver that ends the node after it.
+  public mutating func takeRest() -> [StoreWrite] {
+    defer { self.batch = [] }
+    return self.batch
+  }
+
   /// A batch is durable: the items that waited for it, in their order.
   public mutating func settle(_ number: UInt64) -> [Item] {
     precondition(self.batchInFlight == number, "batch \(number) settled, \(self.batchInFlight ?? 0) in flight")

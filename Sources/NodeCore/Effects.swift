@@ -17,6 +17,10 @@ public enum StoreWrite: Sendable {
   case signedCheckpoint(CheckpointBody)
   /// A tree head that Q members signed.
   case stableCheckpoint(StableCheckpoint)
+  /// What was executed below the snapshot that the ledger began with, and the gaps that are left, the highest last.
+  case history([HistoryItem], [HistoryGap])
+  /// Take a snapshot of the ledger as it is after everything before this; the manifest comes back as `.snapshotMade`.
+  case snapshot(SnapshotPoint)
 }
 
 /// What a node asks its driver to sign.
@@ -27,6 +31,8 @@ public enum Signable: Sendable {
   case ballot(Ballotable)
   /// A tree head, with the checkpoint key.
   case checkpoint(CheckpointBody)
+  /// This member's word for a snapshot, with the checkpoint key: sequence number, manifest.
+  case snapshot(SequenceNumber, Digest, ConfigurationNumber)
 }
 
 /// What this node made itself, and counts as it counts others' only when it is durable (⚑).
@@ -37,6 +43,8 @@ public enum OwnItem: Sendable {
   case ordering(OrderingMessage)
   /// A tree head's signatures.
   case cosignature(Cosignature)
+  /// Its word for a snapshot.
+  case offer(SnapshotOffer)
   /// A Raft member's own vote or log, which nobody signs.
   case mark(RaftMark)
 }
@@ -56,6 +64,20 @@ public enum NodeEffect: Sendable {
   case serveBlocks(to: ReplicaIndex, BlockRequest)
   /// Read decisions from storage and send them to a member.
   case serveDecisions(to: ReplicaIndex, from: SequenceNumber, through: SequenceNumber)
+  /// Read a snapshot's manifest, with what proves it, and send it to a peer.
+  case serveManifest(to: ReplicaIndex, Digest)
+  /// Read a chunk of a snapshot and send it to a peer.
+  case serveChunk(to: ReplicaIndex, Digest, Int)
+  /// Find out which chunks of a snapshot are here from an earlier try, and answer `.transferOpened`.
+  case openTransfer(SnapshotManifest)
+  /// Keep a chunk of the snapshot that is being fetched.
+  case keepChunk(Digest, Int, [UInt8])
+  /// All chunks are here: make them the ledger, keep what this member voted, and start the node anew on that.
+  case adopt(SnapshotBundle)
+  /// Read what was executed at a sequence number and below, and send it to a peer.
+  case serveHistory(to: ReplicaIndex, SequenceNumber)
+  /// Check what fills the highest gap in the history, keep what holds, and say with `.historyMissing` what is missing.
+  case keepHistory([HistoryItem])
   /// A cut was executed; its writes are the state from now on.
   case executed(ExecutionWrite, [Receipt])
   /// Execution has more to do: give `.sliceDue` when the rest of this turn's work is done.
@@ -84,6 +106,10 @@ public enum NodeEvent: Sendable, Hashable {
   case checkpointStable(SequenceNumber, size: UInt64)
   /// The node went over to a configuration, as a member or not.
   case configured(ConfigurationNumber, voters: Int, isMember: Bool)
+  /// A snapshot is being fetched.
+  case transferBegan(SequenceNumber, chunks: Int)
+  /// A peer sent a manifest or a chunk that is not what it should be.
+  case transferRefused(ReplicaIndex)
   /// An own message reached no other member.
   case unheard
   /// A decided block's content cannot be executed: this store or a checked block is damaged.

@@ -74,6 +74,8 @@ extension Node {
       restoring: state)
     self.custodian = self.parameters.isCustodian ? self.index.map { Custodian(member: $0, at: run.now.tick) } : nil
     self.announced = self.execution.cut.heads
+    self.startCut = self.execution.cut
+    self.offerSnapshot(&run)
     self.greeted = ReplicaSet()
     self.sources = []
     self.hasReadState = false
@@ -95,6 +97,8 @@ extension Node {
     _ = self.step(lanes: .connected(peer), &run)
     if let own = self.checkpoints.own { self.send(.cosignature(own), to: peer, &run) }
     _ = self.step(replica: .connected(peer), &run)
+    // With Raft nobody asks where a member stands: it says so itself, and is offered a snapshot where that is far back.
+    if self.configuration.engine == .raft { self.send(.status(self.replica.status), to: peer, &run) }
   }
 
   /// What this node holds, to a member that is heard in this configuration for the first time: what was said to it
@@ -111,6 +115,7 @@ extension Node {
     }
     self.sources.insert(peer)
     _ = self.step(lanes: .connected(peer), &run)
+    self.step(backfill: .connected, &run)
     return self.step(replica: .connected(peer), &run)
   }
 
@@ -118,7 +123,7 @@ extension Node {
   func isFromSource(_ message: CheckedMessage, _ peer: ReplicaIndex) -> Bool {
     guard self.sources.contains(peer) else { return false }
     return switch message {
-    case .decisions, .blocks, .plain(.status): true
+    case .decisions, .blocks, .manifest, .plain(.status), .plain(.snapshotOffer), .plain(.chunk), .plain(.history): true
     case .gossip, .ordering, .plain: false
     }
   }
@@ -148,6 +153,7 @@ extension Node {
   /// A status of a member, or of somebody who only follows. Whoever is in an earlier configuration, or does not vote,
   /// is sent decisions, and told how far this node is.
   mutating func take(_ status: Status, from peer: ReplicaIndex, _ run: inout NodeRun) -> Outcome {
+    self.offerSnapshot(to: peer, decided: status.decided, &run)
     guard !self.sources.contains(peer) else { return self.step(replica: .status(status, from: peer), &run) }
     let isVoter = self.configuration.isVoter(peer)
     if isVoter, status.configuration > self.configuration.number { self.followIfRaft(&run) }

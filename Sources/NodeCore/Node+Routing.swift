@@ -143,6 +143,9 @@ extension Node {
     case .cosignature(let cosignature):
       let message = PeerMessage.cosignature(cosignature)
       self.gossip(.checkpoints, MessageChecker.identifier(message.encoded), message, &run)
+    case .offer(let offer):
+      self.offer = offer
+      return .accepted
     case .ordering(let content):
       switch content {
       case .prePrepare(let signed) where !planted(.proposalNotDurable):
@@ -165,6 +168,7 @@ extension Node {
     case .block(let block): block.header.configuration == self.configuration.number
     case .ordering(let message): message.configuration == self.configuration.number
     case .cosignature(let cosignature): cosignature.sequence >= self.configuration.start
+    case .offer(let offer): offer.configuration == self.configuration.number
     case .mark(let mark): mark.configuration == self.configuration.number
     }
   }
@@ -176,6 +180,7 @@ extension Node {
     case .ordering(let message): self.step(replica: .message(Verified(checked: message)), &run)
     case .cosignature(let cosignature): self.step(checkpoints: .signed(cosignature), &run)
     case .mark(let mark): self.step(replica: .durable(mark), &run)
+    case .offer: .accepted
     }
   }
 
@@ -203,6 +208,12 @@ extension Node {
     }
     run.hasExecuted = true
     run.effects.append(.persist(.execution(result.write)))
+    if self.isSnapshotDue(at: self.execution.position.sequence) {
+      let point = SnapshotPoint(
+        configuration: self.configuration.number, startCut: self.startCut, position: self.execution.position,
+        cut: self.execution.cut)
+      run.effects.append(.persist(.snapshot(point)))
+    }
     run.effects.append(.executed(result.write, result.receipts))
     for write in result.write.writes where write.key.starts(with: StateKey.forks) {
       self.noteFork(key: write.key, value: write.value ?? [], &run)
@@ -213,6 +224,7 @@ extension Node {
     if result.write.writes.contains(where: { $0.key.starts(with: StateKey.membership) }) {
       self.noteMembership(&run, writes: result.write.writes)
     }
+    _ = self.step(transfer: .executed(result.write.record.sequence), &run)
     _ = self.step(lanes: .executed(result.write.cut), &run)
     _ = self.step(checkpoints: .executed(result.write.position), &run)
     _ = self.step(replica: .executed(result.write.record.sequence, deadline: result.deadline), &run)

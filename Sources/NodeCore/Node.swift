@@ -33,10 +33,21 @@ public struct Node: Sendable {
     public var checkpointIdle = Span.milliseconds(250)
     /// Whether it takes part in making custody keys.
     public var isCustodian = false
+    /// A snapshot of the ledger is taken at each sequence number that this divides; 0 for never. Members with the same
+    /// interval make the same snapshots, and only what f + 1 made is of use.
+    public var snapshotInterval: UInt64 = 65_536
+    /// Of fetching a snapshot.
+    public var transfer = Transfer.Parameters()
     /// How long announcements of blocks are gathered.
     public var announceInterval = Span.milliseconds(25)
     /// The defaults.
     public init() {}
+
+    /// Takes snapshots so often, and fetches one from a sixteenth of that on: what is nearer is replayed.
+    public mutating func follow(snapshotInterval: UInt64) {
+      self.snapshotInterval = snapshotInterval
+      self.transfer.distance = max(1, snapshotInterval / 16)
+    }
   }
 
   /// What happens to a node.
@@ -57,6 +68,12 @@ public struct Node: Sendable {
     case durable(OwnItem)
     /// A client submitted checked transactions for this hospital's lane, in canonical bytes.
     case submitted([[UInt8]])
+    /// A snapshot was made, or is here from before.
+    case snapshotMade(SnapshotManifest)
+    /// Chunks of a snapshot can be taken; some are here from an earlier try.
+    case transferOpened(Digest, held: [Int])
+    /// The highest sequence number of which the store lacks what was executed; nil where it has all.
+    case historyMissing(SequenceNumber?)
     /// A service of this node answers a member, or asks it.
     case said(PeerMessage, to: ReplicaIndex)
     /// Execution goes on.
@@ -77,6 +94,8 @@ public struct Node: Sendable {
     case gossip(Gossip.Reason)
     /// The checkpoints.
     case checkpoints(Checkpoints.Reason)
+    /// The fetching of a snapshot.
+    case transfer(Transfer.Reason)
     /// A peer's message was refused before it reached a machine.
     case refused
 
@@ -87,6 +106,7 @@ public struct Node: Sendable {
       case .replica(let reason): "replica: \(reason.rawValue)"
       case .gossip(let reason): "gossip: \(reason.rawValue)"
       case .checkpoints(let reason): "checkpoints: \(reason.rawValue)"
+      case .transfer(let reason): "transfer: \(reason.rawValue)"
       case .refused: "message refused"
       }
     }
@@ -135,6 +155,14 @@ public struct Node: Sendable {
   var linksAt: Tick?
   /// Whether what the state says of forks and members was read.
   var hasReadState = false
+  /// The cut from which the configuration goes on.
+  var startCut: Cut
+  /// The newest snapshot that is here, and this member's word for it.
+  public internal(set) var snapshot: SnapshotManifest?
+  var offer: SnapshotOffer?
+  /// The fetching of a snapshot, and of what was before it.
+  public internal(set) var transfer: Transfer
+  var backfill = Backfill()
   /// This member's part in making custody keys.
   var custodian: Custodian?
   var announced: [LaneHead]
@@ -166,6 +194,10 @@ public struct Node: Sendable {
       topics: [.blocks, .ordering, .checkpoints, .evidence], parameters: parameters.gossip,
       seed: self.random.next(), at: now)
     self.announced = stored.cut.heads
+    self.startCut = stored.ordering.startCut ?? .genesis(lanes: configuration.laneCount)
+    self.transfer = Transfer(
+      network: genesis.network, parameters: parameters.transfer, known: configuration.number,
+      executed: stored.position.sequence)
     self.custodian = parameters.isCustodian ? index.map { Custodian(member: $0, at: now) } : nil
   }
 
@@ -193,6 +225,8 @@ public struct Node: Sendable {
     switch input {
     case .connected(let peer): return self.connect(peer, &run)
     case .disconnected(let peer):
+      _ = self.step(transfer: .disconnected(peer), &run)
+      self.step(backfill: .disconnected(peer), &run)
       guard self.sources.remove(peer) == nil else { return self.step(lanes: .disconnected(peer), &run) }
       self.connected.remove(peer)
       self.greeted.remove(peer)
@@ -208,6 +242,16 @@ public struct Node: Sendable {
     case .signed(let item): return self.publish(item, &run)
     case .durable(let item): return self.settle(item, &run)
     case .submitted(let transactions): return self.step(lanes: .submitted(transactions), &run)
+    case .snapshotMade(let manifest):
+      // One that was long in the making may come after a newer one.
+      guard manifest.sequence > self.snapshot?.sequence ?? .zero else { return .accepted }
+      self.snapshot = manifest
+      self.offerSnapshot(&run)
+      return .accepted
+    case .historyMissing(let sequence):
+      self.step(backfill: .missing(sequence), &run)
+      return .accepted
+    case .transferOpened(let digest, let held): return self.step(transfer: .opened(digest, held: held), &run)
     case .said(let message, let peer):
       self.send(message, to: peer, &run)
       return .accepted
@@ -224,6 +268,7 @@ public struct Node: Sendable {
     var next = min(self.gossip.deadline, self.replica.deadline ?? self.gossip.deadline)
     for tick in [
       self.lanes.deadline, self.checkpoints.deadline, self.announceAt, self.linksAt, self.custodian?.deadline,
+      self.transfer.deadline, self.backfill.deadline,
     ] {
       if let tick { next = min(next, tick) }
     }
@@ -236,6 +281,8 @@ public struct Node: Sendable {
     if let due = self.linksAt, due <= tick { self.tellLinks(&run) }
     if let due = self.lanes.deadline, due <= tick { _ = self.step(lanes: .timerFired, &run) }
     if let due = self.checkpoints.deadline, due <= tick { _ = self.step(checkpoints: .timerFired, &run) }
+    if let due = self.backfill.deadline, due <= tick { self.step(backfill: .timerFired, &run) }
+    if let due = self.transfer.deadline, due <= tick { _ = self.step(transfer: .timerFired, &run) }
     if self.gossip.deadline <= tick { _ = self.step(gossip: .timerFired, &run) }
     return self.step(replica: .timerFired, &run)
   }
@@ -247,6 +294,7 @@ public struct Node: Sendable {
     // Gathered: whoever starts connects to all at once.
     self.linksAt = self.linksAt ?? run.now.tick + self.parameters.announceInterval
     self.greet(peer, &run)
+    self.step(backfill: .connected, &run)
     return .accepted
   }
 
@@ -297,17 +345,22 @@ public struct Node: Sendable {
         outcome = self.step(replica: .message(Verified(checked: .decision(decision.value))), &run)
       }
       return outcome
+    case .manifest(let bundle, let chain):
+      return self.step(transfer: .manifest(bundle.value, chain, from: peer), &run)
     case .plain(let message): return self.take(message, from: peer, &run)
     }
   }
 
-  /// What a node that does not vote may ask: decisions and blocks, which prove themselves.
+  /// What a node that does not vote may ask: decisions and blocks, which prove themselves, and snapshots.
   private mutating func serve(
     _ message: CheckedMessage, to peer: ReplicaIndex, _ run: inout NodeRun
   ) -> Outcome {
     switch message {
     case .plain(.status(let status)): return self.take(status, from: peer, &run)
     case .plain(.blockRequest(let request)): return self.step(lanes: .requested(request, from: peer), &run)
+    case .plain(.manifestRequest), .plain(.chunkRequest), .plain(.historyRequest):
+      guard case .plain(let request) = message else { return .ignored(.transfer(.idle)) }
+      return self.take(request, from: peer, &run)
     default: return .ignored(.replica(.otherConfiguration))
     }
   }
@@ -356,9 +409,16 @@ public struct Node: Sendable {
       self.answerGreeting(of: peer, &run)
       return self.step(lanes: .announced(heads, from: peer), &run)
     case .blockRequest(let request): return self.step(lanes: .requested(request, from: peer), &run)
+    case .snapshotOffer(let offer): return self.step(transfer: .offered(offer, from: peer), &run)
+    case .manifestRequest(let digest): run.effects.append(.serveManifest(to: peer, digest))
+    case .chunkRequest(let digest, let number): run.effects.append(.serveChunk(to: peer, digest, number))
+    case .chunk(let digest, let number, let bytes):
+      return self.step(transfer: .chunk(digest, number, bytes, from: peer), &run)
+    case .historyRequest(let sequence): run.effects.append(.serveHistory(to: peer, sequence))
+    case .history(let items): self.step(backfill: .history(items, from: peer), &run)
     case .question(let number, let bytes): run.effects.append(.question(from: peer, number, bytes))
     case .answer(let number, let bytes): run.effects.append(.answer(from: peer, number, bytes))
-    case .block, .ordering, .cosignature, .evidence, .blocks, .decisions:
+    case .block, .ordering, .cosignature, .evidence, .blocks, .decisions, .manifest:
       preconditionFailure("checked messages of these kinds are not plain")
     }
     return .accepted

@@ -43,6 +43,10 @@ public struct NodeKeys: ~Copyable, Sendable {
       return .block(Block(header: header, signature: member(header.signedBytes), body: body))
     case .checkpoint(let body):
       return .cosignature(Cosignature(body, signer: index, seconds: seconds, key: self.checkpoint))
+    case .snapshot(let sequence, let manifest, let configuration):
+      return .offer(
+        SnapshotOffer(
+          sequence, manifest: manifest, in: configuration, signer: index, network: network, key: self.checkpoint))
     case .ballot(let ballot): return .ordering(ballot.signed(network, index, member))
     }
   }

@@ -1,5 +1,5 @@
 public import Gossip
-internal import Ledger
+public import Ledger
 public import Messages
 public import Primitives
 public import Sessions
@@ -36,6 +36,20 @@ public enum PeerMessage: Sendable {
   case question(UInt64, [UInt8])
   /// The answer.
   case answer(UInt64, [UInt8])
+  /// The sender has a snapshot of the ledger that is far ahead of the receiver.
+  case snapshotOffer(SnapshotOffer)
+  /// The sender wants a snapshot's manifest.
+  case manifestRequest(Digest)
+  /// The manifest, with what proves it.
+  case manifest(SnapshotBundle)
+  /// The sender wants a chunk of the snapshot whose manifest has a digest.
+  case chunkRequest(Digest, Int)
+  /// The chunk.
+  case chunk(Digest, Int, [UInt8])
+  /// The sender began with a snapshot, and lacks what was executed at a sequence number and below.
+  case historyRequest(SequenceNumber)
+  /// That, from the highest down; empty where the sender does not have it either.
+  case history([HistoryItem])
 
   /// The most control items of one message.
   static let controlItemsMax = 64
@@ -46,9 +60,11 @@ public enum PeerMessage: Sendable {
   public var channel: Channel {
     switch self {
     case .control, .links: .control
-    case .ordering, .cosignature, .evidence, .status, .announcements, .raft: .ordering
+    case .ordering, .cosignature, .evidence, .status, .announcements, .raft, .snapshotOffer: .ordering
     case .block: .blocks
-    case .blockRequest, .blocks, .decisions, .question, .answer: .sync
+    case .blockRequest, .blocks, .decisions, .question, .answer, .manifestRequest, .manifest, .chunkRequest, .chunk,
+      .historyRequest, .history:
+      .sync
     }
   }
 }
@@ -77,6 +93,20 @@ extension PeerMessage: WireCodable {
       encoder.u8(20)
       encoder.item(configuration)
       encoder.item(message)
+    case .snapshotOffer(let offer): encoder.u8(21); encoder.item(offer)
+    case .manifestRequest(let digest): encoder.u8(22); encoder.digest(digest)
+    case .manifest(let bundle): encoder.u8(23); encoder.item(bundle)
+    case .chunkRequest(let digest, let number):
+      encoder.u8(24)
+      encoder.digest(digest)
+      encoder.u32(UInt32(number))
+    case .chunk(let digest, let number, let bytes):
+      encoder.u8(25)
+      encoder.digest(digest)
+      encoder.u32(UInt32(number))
+      encoder.blob(bytes)
+    case .historyRequest(let sequence): encoder.u8(26); encoder.item(sequence)
+    case .history(let items): encoder.u8(27); encoder.list(items)
     }
   }
 
@@ -101,14 +131,26 @@ extension PeerMessage: WireCodable {
     case 18: self = .question(try decoder.u64(), try decoder.blob(max: decoder.remaining, "question"))
     case 19: self = .answer(try decoder.u64(), try decoder.blob(max: decoder.remaining, "answer"))
     case 20: self = .raft(try ConfigurationNumber(from: &decoder), try RaftMessage(from: &decoder))
+    case 21: self = .snapshotOffer(try SnapshotOffer(from: &decoder))
+    case 22: self = .manifestRequest(try decoder.digest())
+    case 23: self = .manifest(try SnapshotBundle(from: &decoder))
+    case 24: self = .chunkRequest(try decoder.digest(), Int(try decoder.u32()))
+    case 25:
+      let (digest, number) = (try decoder.digest(), Int(try decoder.u32()))
+      self = .chunk(digest, number, try decoder.blob(max: decoder.remaining, "chunk"))
+    case 26: self = .historyRequest(try SequenceNumber(from: &decoder))
+    case 27: self = .history(try decoder.list(max: Self.listMax, "executed cuts"))
     default: throw .invalid(at: start, field: "message type")
     }
   }
 }
 
 extension PeerMessage {
-  /// Whether bytes are of a kind that a peer may send that does not vote: a status, or a request for blocks.
-  public static func isForGuests(_ bytes: [UInt8]) -> Bool { bytes.first == 13 || bytes.first == 15 }
+  /// Whether bytes are of a kind that a peer may send that does not vote: a status, or a request for blocks, a
+  /// manifest, a chunk or history.
+  public static func isForGuests(_ bytes: [UInt8]) -> Bool {
+    bytes.first.map { [13, 15, 22, 24, 26].contains($0) } ?? false
+  }
 
   /// The header of a gossiped block, read without the rest; nil for other messages.
   public static func blockHeader(in bytes: [UInt8]) -> BlockHeader? {
@@ -130,6 +172,8 @@ public enum PeerFault: Error, Sendable, Hashable {
   case signature
   /// It is a message of another ordering engine than the genesis names.
   case engine
+  /// A snapshot's manifest comes with changes of members or a decision that do not hold.
+  case manifest(ProofFault)
   /// It is of another configuration: no fault of whoever sent it, who may be a moment ahead or behind.
   case otherConfiguration
 }
@@ -144,6 +188,8 @@ public enum CheckedMessage: Sendable {
   case blocks([Verified<Block>])
   /// Decisions.
   case decisions([Verified<Decision>])
+  /// A snapshot's manifest, and the configurations that come with it.
+  case manifest(Verified<SnapshotBundle>, ConfigurationChain)
   /// What proves itself by the session alone.
   case plain(PeerMessage)
 }
@@ -162,13 +208,14 @@ public enum GossipContent: Sendable {
 
 /// Reads and checks peers' messages: pure, for the worker pool.
 public struct MessageChecker: Sendable {
-  private let network: Digest
+  private let genesis: Genesis
   private let configuration: Configuration
-  private let limits: LedgerLimits
+  private var network: Digest { self.genesis.network }
+  private var limits: LedgerLimits { self.genesis.limits }
 
-  /// A checker for a network.
-  public init(network: Digest, configuration: Configuration, limits: LedgerLimits) {
-    (self.network, self.configuration, self.limits) = (network, configuration, limits)
+  /// A checker for what is said in a configuration of a network.
+  public init(_ genesis: Genesis, in configuration: Configuration) {
+    (self.genesis, self.configuration) = (genesis, configuration)
   }
 
   /// The message, if it is one and everything in it is signed as it says.
@@ -209,7 +256,15 @@ public struct MessageChecker: Sendable {
     case .raft:
       guard self.configuration.engine == .raft else { throw .engine }
       return .plain(message)
-    case .control, .links, .status, .announcements, .blockRequest, .question, .answer: return .plain(message)
+    case .manifest(let bundle):
+      do {
+        let network = self.network
+        let chain = try bundle.verify(from: self.genesis) { $0.isAuthentic(network: network, in: $1) }
+        return .manifest(Verified(checked: bundle), chain)
+      } catch { throw .manifest(error) }
+    case .control, .links, .status, .announcements, .blockRequest, .question, .answer, .snapshotOffer,
+      .manifestRequest, .chunkRequest, .chunk, .historyRequest, .history:
+      return .plain(message)
     }
   }
 

@@ -183,6 +183,12 @@ extension OrderingState {
     self.prePrepares.removeAll { $0.content.configuration != number }
     self.prepared.removeAll { $0.prePrepare.content.configuration != number }
     self.entries.removeAll { $0.entry.configuration != number }
+    // Below a snapshot that the ledger went on from there may be a gap: what lies under it is of no use.
+    var next = self.lastDecision?.sequence
+    self.recentDecisions = self.recentDecisions.reversed().prefix { decision in
+      defer { next = decision.sequence }
+      return decision.sequence.next == next
+    }.reversed()
     self.startCut = start?.cut.among(lanes: configuration.laneCount)
   }
 }

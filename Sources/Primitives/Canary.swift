@@ -15,6 +15,8 @@ public enum Canary: String, CaseIterable, Sendable {
   case unsignedVotes, viewChangeForgets
   // Configurations (LEDGER §8).
   case membershipReplayed, membershipUnapproved
+  // Snapshots (LEDGER §7).
+  case chunksUnchecked, snapshotUnvouched, snapshotForgetsIdentifiers
   // Ordering with Raft (LEDGER §4).
   case raftVotesTwice, raftVoteNotDurable, raftStaleLogLeads, raftEntryNotDurable, raftOldTermCommits
   case raftBlocksUnheld, raftTailKept

@@ -6,6 +6,9 @@ public struct MemoryState: StateReader, Sendable, Equatable {
   /// The empty state.
   public init() {}
 
+  /// All pairs, in the order of their keys.
+  public var pairs: [(key: [UInt8], value: [UInt8])] { self.keys.map { ($0, self.values[$0] ?? []) } }
+
   /// How many pairs.
   public var count: Int { self.keys.count }
 

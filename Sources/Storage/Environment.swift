@@ -174,6 +174,11 @@ struct WriteTransaction: ~Copyable {
     return true
   }
 
+  /// Takes everything out of a table.
+  func clear(_ table: Environment.Table) throws(StorageFailure) {
+    try self.check(unsafe mdb_drop(self.handle, table, 0), "clearing")
+  }
+
   /// The value of a key as this write sees it.
   func get(_ table: Environment.Table, _ key: [UInt8]) -> [UInt8]? { unsafe lookUp(self.handle, table, key) }
 }

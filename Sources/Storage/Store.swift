@@ -1,5 +1,5 @@
 internal import HealthRecords
-internal import Ledger
+public import Ledger
 public import Messages
 public import NodeCore
 internal import Ordering
@@ -31,6 +31,9 @@ enum Key {
   static let view = Array("view".utf8)
   static let newView = Array("new-view".utf8)
   static let term = Array("term".utf8)
+  static let startCut = Array("start-cut".utf8)
+  static let base = Array("base".utf8)
+  static let gaps = Array("gaps".utf8)
 }
 
 /// A member's ledger on disk (ARCHITECTURE §4): one LMDB environment, one durable write a turn.
@@ -40,13 +43,14 @@ public final class Store: @unchecked Sendable {
 
   struct Tables {
     let meta, blocks, prePrepares, prepared, decisions, executions, leaves, identifiers, state, tiles,
-      entries: Environment.Table
+      entries, kept: Environment.Table
   }
 
   let environment: Environment
   let tables: Tables
   /// The lane of each member that there ever was, by its number.
   private let lanes: Mutex<[MemberID: Int]>
+  private let snapshotHandler = Mutex<(@Sendable (SnapshotPoint, StoreReader) -> Void)?>(nil)
   let genesis: Genesis
   /// The random number that this store was given when it was last opened (LEDGER §8); an older copy carries another.
   public let incarnation: Digest
@@ -64,12 +68,12 @@ public final class Store: @unchecked Sendable {
     self.environment = try Environment(path: path, mapSizeMax: mapSizeMax)
     let opened = try self.environment.open([
       "meta", "blocks", "pre-prepares", "prepared", "decisions", "executions", "leaves", "identifiers", "state",
-      "tiles", "entries",
+      "tiles", "entries", "kept",
     ])
     self.tables = Tables(
       meta: opened[0], blocks: opened[1], prePrepares: opened[2], prepared: opened[3], decisions: opened[4],
       executions: opened[5], leaves: opened[6], identifiers: opened[7], state: opened[8], tiles: opened[9],
-      entries: opened[10])
+      entries: opened[10], kept: opened[11])
     let snapshot = try self.environment.snapshot()
     let identity = Array("member \(member.number) of network \(genesis.network)".utf8)
     if let format = snapshot.get(self.tables.meta, Key.format) {
@@ -117,10 +121,27 @@ public final class Store: @unchecked Sendable {
   /// Bytes of the file that hold data, and bytes of the file.
   public var sizes: (used: Int, file: Int) { self.environment.sizes }
 
-  /// Makes a batch durable as a whole. For one thread; when it returns, all is on the disk.
+  /// From now on each snapshot that is due is handed over with a reader of that very moment, on the writer's thread.
+  public func onSnapshot(_ handler: @escaping @Sendable (SnapshotPoint, StoreReader) -> Void) {
+    self.snapshotHandler.withLock { $0 = handler }
+  }
+
+  /// Makes a batch durable, as a whole but for where a snapshot is due. For one thread; when it returns, all is on the
+  /// disk.
   public func write(_ batch: [StoreWrite]) throws(StorageFailure) {
-    try self.environment.write { transaction throws(StorageFailure) in
-      for write in batch { try self.put(write, transaction) }
+    var rest = batch[...]
+    while !rest.isEmpty {
+      var point: SnapshotPoint?
+      let end = rest.firstIndex {
+        if case .snapshot(let due) = $0 { point = due }
+        return point != nil
+      }
+      let part = rest[..<(end ?? rest.endIndex)]
+      try self.environment.write { transaction throws(StorageFailure) in
+        for write in part { try self.put(write, transaction) }
+      }
+      rest = end.map { rest[($0 + 1)...] } ?? []
+      if let point, let handler = self.snapshotHandler.withLock({ $0 }) { handler(point, try StoreReader(self)) }
     }
   }
 
@@ -136,6 +157,10 @@ public final class Store: @unchecked Sendable {
       try transaction.put(self.tables.meta, Key.stable, checkpoint.encoded)
       // What led to decisions below need not be kept: the decisions themselves are.
       try self.forget(through: checkpoint.body.sequence, transaction)
+    case .snapshot: break
+    case .history(let items, let gaps):
+      for item in items { try self.put(item, transaction) }
+      try self.put(gaps, transaction)
     }
   }
 
@@ -172,19 +197,9 @@ public final class Store: @unchecked Sendable {
 
   private func put(_ write: ExecutionWrite, _ transaction: borrowing WriteTransaction) throws(StorageFailure) {
     let sequence = Key.number(write.record.sequence.number)
-    try transaction.put(self.tables.executions, sequence, write.record.encoded)
-    if !write.record.outcomes.isEmpty {
-      try transaction.put(self.tables.leaves, Key.number(write.record.firstLeaf), sequence)
-    }
+    try self.put(write.record, transaction)
     if !write.identifiers.isEmpty {
-      var encoder = Encoder(capacity: 8 + write.identifiers.count * 48)
-      encoder.item(write.record.time)
-      for entry in write.identifiers {
-        encoder.digest(entry.identifier)
-        encoder.item(entry.validUntil)
-        encoder.u64(entry.leaf)
-      }
-      try transaction.put(self.tables.identifiers, sequence, encoder.bytes)
+      try self.put(write.identifiers, at: write.record.time, as: sequence, transaction)
     }
     for change in write.writes {
       if let value = change.value {
@@ -194,11 +209,23 @@ public final class Store: @unchecked Sendable {
       }
     }
     for tile in write.tiles {
-      var encoder = Encoder(capacity: tile.hashes.count * 32)
-      for hash in tile.hashes { encoder.digest(hash) }
-      try transaction.put(self.tables.tiles, [UInt8(tile.level)] + Key.number(tile.index), encoder.bytes)
+      let pair = SnapshotPair(tile)
+      try transaction.put(self.tables.tiles, pair.key, pair.value)
     }
     try transaction.put(self.tables.meta, Key.position, write.position.encoded)
     try transaction.put(self.tables.meta, Key.cut, write.cut.encoded)
+  }
+
+  func put(
+    _ identifiers: [ExecutedIdentifier], at time: Timestamp, as key: [UInt8], _ transaction: borrowing WriteTransaction
+  ) throws(StorageFailure) {
+    var encoder = Encoder(capacity: 8 + identifiers.count * 48)
+    encoder.item(time)
+    for entry in identifiers {
+      encoder.digest(entry.identifier)
+      encoder.item(entry.validUntil)
+      encoder.u64(entry.leaf)
+    }
+    try transaction.put(self.tables.identifiers, key, encoder.bytes)
   }
 }

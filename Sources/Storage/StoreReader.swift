@@ -1,6 +1,6 @@
 internal import HealthRecords
 public import Ledger
-public import Merkle
+internal import Merkle
 public import Messages
 public import NodeCore
 internal import Ordering
@@ -10,10 +10,11 @@ internal import Signing
 internal import Wire
 
 /// Reads a store as of one moment. For one thread; `renew` moves on to what is committed now.
-public final class StoreReader {
+public final class StoreReader: LogTiles {
   private let store: Store
-  private let snapshot: Snapshot
-  private var tables: Store.Tables { self.store.tables }
+  let snapshot: Snapshot
+  var tables: Store.Tables { self.store.tables }
+  var path: String { self.store.environment.path }
 
   /// A reader of what is committed now.
   public init(_ store: Store) throws(StorageFailure) {
@@ -24,7 +25,7 @@ public final class StoreReader {
   /// Moves on to what is committed now.
   public func renew() throws(StorageFailure) { try self.snapshot.renew() }
 
-  private func read<T: WireDecodable>(
+  func read<T: WireDecodable>(
     _ table: Environment.Table, _ key: [UInt8], _ name: String, as type: T.Type
   ) throws(StorageFailure) -> T? {
     guard let bytes = self.snapshot.get(table, key) else { return nil }
@@ -33,22 +34,23 @@ public final class StoreReader {
 
   private func decode<T: WireDecodable>(_ bytes: [UInt8], _ name: String) throws(StorageFailure) -> T {
     do { return try T.decode(bytes) } catch {
-      throw .damaged(path: self.store.environment.path, reason: "\(name): \(error)")
+      throw .damaged(path: self.path, reason: "\(name): \(error)")
     }
   }
 
   /// Everything that a node needs to go on.
   public func restore(limits: LedgerLimits) throws(StorageFailure) -> StoredNode {
-    let position = try self.read(self.tables.meta, Key.position, "the position", as: LedgerPosition.self)
-    let (configuration, next) = try self.configurations(at: position?.sequence ?? .zero)
+    let position = try self.position
+    let (configuration, next) = try self.configurations(at: position.sequence)
     self.store.adopt(next ?? configuration)
     var stored = StoredNode(configuration)
     if let cut = try self.read(self.tables.meta, Key.cut, "the executed cut", as: Cut.self) {
       stored.cut = cut.among(lanes: configuration.laneCount)
     }
-    if let position { stored.position = position }
+    stored.position = position
     stored.stable = try self.read(self.tables.meta, Key.stable, "the checkpoint", as: StableCheckpoint.self)
-    stored.identifiers = try self.identifiers(limits: limits, now: stored.position.time)
+    stored.identifiers = try self.identifiers(
+      lifeMilliseconds: limits.transactionLifeMilliseconds, now: stored.position.time)
     stored.openTiles = try self.openTiles(size: stored.position.log.size)
     stored.ordering = try self.orderingState(configuration, at: stored.position.sequence, limits: limits)
     stored.ordering.last = next?.start.previous
@@ -63,19 +65,25 @@ public final class StoreReader {
   private func configurations(
     at position: SequenceNumber
   ) throws(StorageFailure) -> (current: Configuration, next: Configuration?) {
+    var current = self.store.genesis.configuration
+    for record in try self.configurationRecords() {
+      guard record.configuration.start <= position.next else { return (current, record.configuration) }
+      current = record.configuration
+    }
+    return (current, nil)
+  }
+
+  /// The configurations that were opened, in order.
+  func configurationRecords() throws(StorageFailure) -> [ConfigurationRecord] {
     var values: [[UInt8]] = []
     self.snapshot.scan(self.tables.state, from: StateKey.configurations) { key, value in
       guard key.starts(with: StateKey.configurations) else { return false }
       values.append(value)
       return true
     }
-    var current = self.store.genesis.configuration
-    for value in values {
-      let record: ConfigurationRecord = try self.decode(value, "a configuration")
-      guard record.configuration.start <= position.next else { return (current, record.configuration) }
-      current = record.configuration
-    }
-    return (current, nil)
+    var out: [ConfigurationRecord] = []
+    for value in values { out.append(try self.decode(value, "a configuration")) }
+    return out
   }
 
   private func orderingState(
@@ -114,6 +122,12 @@ public final class StoreReader {
     let before = try self.decisions(from: configuration.start.previous, countMax: 1)
     state.keep(
       only: configuration, viewOf: viewOf, start: before.first { $0.sequence == configuration.start.previous })
+    let number = Key.number(UInt64(configuration.number.number))
+    if state.startCut == nil, let stored = self.snapshot.get(self.tables.meta, Key.startCut),
+      stored.starts(with: number)
+    {
+      state.startCut = try self.decode(Array(stored.dropFirst(number.count)), "the configuration's first cut")
+    }
     return state
   }
 
@@ -139,7 +153,7 @@ public final class StoreReader {
       let hashes = open == 0 ? [] : self.tile(level: level, index: count / UInt64(LogTile.width)) ?? []
       guard hashes.count == open else {
         throw .damaged(
-          path: self.store.environment.path,
+          path: self.path,
           reason: "the log's tile at level \(level) has \(hashes.count) hashes of \(open)")
       }
       tiles.append(hashes)
@@ -148,8 +162,8 @@ public final class StoreReader {
     return tiles
   }
 
-  private func identifiers(
-    limits: LedgerLimits, now: Timestamp
+  func identifiers(
+    lifeMilliseconds: UInt64, now: Timestamp
   ) throws(StorageFailure) -> [ExecutedIdentifier] {
     var out: [ExecutedIdentifier] = []
     var failure: StorageFailure?
@@ -157,7 +171,7 @@ public final class StoreReader {
       var decoder = Decoder(value)
       do {
         let time = try Timestamp(from: &decoder)
-        guard time.adding(milliseconds: limits.transactionLifeMilliseconds) >= now else { return false }
+        guard time.adding(milliseconds: lifeMilliseconds) >= now else { return false }
         while decoder.remaining > 0 {
           out.append(
             ExecutedIdentifier(
@@ -165,7 +179,7 @@ public final class StoreReader {
         }
         return true
       } catch {
-        failure = .damaged(path: self.store.environment.path, reason: "executed identifiers: \(error)")
+        failure = .damaged(path: self.path, reason: "executed identifiers: \(error)")
         return false
       }
     }
@@ -219,12 +233,18 @@ public final class StoreReader {
     var out: [LogEntry] = []
     while start + UInt64(out.count) < end {
       let leaf = start + UInt64(out.count)
-      guard let found = self.snapshot.last(self.tables.leaves, atOrBefore: Key.number(leaf)),
+      if let found = self.snapshot.last(self.tables.leaves, atOrBefore: Key.number(leaf)),
         let record = try self.execution(SequenceNumber(Key.number(from: found.value)))
-      else { break }
-      let added = try self.entries(of: record, from: leaf, to: end)
-      guard !added.isEmpty else { break }
-      out += added
+      {
+        let added = try self.entries(of: record, from: leaf, to: end)
+        out += added
+        guard added.isEmpty else { continue }
+      }
+      // Below the snapshot from which this store began only a few are here.
+      guard let kept = try self.read(self.tables.kept, Key.number(leaf), "a log entry", as: LogEntry.self) else {
+        break
+      }
+      out.append(kept)
     }
     return out
   }
@@ -241,7 +261,7 @@ public final class StoreReader {
       guard leaf + count > start, leaf < end else { continue }
       let transactions: [Transaction]
       do { transactions = try block.transactions() } catch {
-        throw .damaged(path: self.store.environment.path, reason: "a block's body: \(error)")
+        throw .damaged(path: self.path, reason: "a block's body: \(error)")
       }
       for (offset, transaction) in transactions.enumerated() {
         let place = leaf + UInt64(offset)
@@ -257,11 +277,9 @@ public final class StoreReader {
 
   /// A tile of the log, whole or open; nil where there is none.
   public func tile(level: Int, index: UInt64) -> [Digest]? {
-    guard let bytes = self.snapshot.get(self.tables.tiles, [UInt8(level)] + Key.number(index)) else { return nil }
-    var decoder = Decoder(bytes)
-    var hashes: [Digest] = []
-    while decoder.remaining > 0, let hash = try? decoder.digest() { hashes.append(hash) }
-    return hashes
+    self.snapshot.get(self.tables.tiles, LogTile.key(level: level, index: index)).flatMap {
+      LogTile(level: level, index: index, encoded: $0)?.hashes
+    }
   }
 
   /// The value of a state's key.
@@ -275,22 +293,5 @@ public final class StoreReader {
       return false
     }
     return found
-  }
-}
-
-/// The log's complete subtrees out of a store's tiles.
-extension StoreReader: MerkleNodes {
-  /// The node; computed from the tile below it where its level is not a multiple of eight.
-  public func node(level: Int, index: UInt64) -> Digest? {
-    let (tileLevel, inTile) = (level / 8, level % 8)
-    let first = index << UInt64(inTile)
-    guard let hashes = self.tile(level: tileLevel, index: first / UInt64(LogTile.width)) else { return nil }
-    let start = Int(first % UInt64(LogTile.width))
-    guard start + 1 << inTile <= hashes.count else { return nil }
-    var row = Array(hashes[start..<(start + 1 << inTile)])
-    while row.count > 1 {
-      row = stride(from: 0, to: row.count, by: 2).map { MerkleHash.node(row[$0], row[$0 + 1]) }
-    }
-    return row[0]
   }
 }

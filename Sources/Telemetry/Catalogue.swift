@@ -53,6 +53,7 @@ public struct EventKind: Sendable, Hashable {
     .dialFailed, .viewChangeStarted, .viewEntered, .equivocation, .laneForked, .diverged, .progress,
     .checkpointStable, .unheard, .executionFailed, .keyUsed, .logDropped, .recordSealed, .keyReleased,
     .releaseRefused, .crashFaultOnly, .custodyReady, .vaultFailed, .vaultRepaired, .configured, .observing,
+    .snapshotMade, .snapshotAdopted, .snapshotFailed, .transferBegan, .transferRefused, .historyWhole,
   ].sorted { $0.name < $1.name }
 
   /// The node runs.
@@ -163,6 +164,34 @@ public struct EventKind: Sendable, Hashable {
     meaning: "A change that a quorum's registrars approved has begun; views start anew.",
     remedy: "Compare with consilium member list, and tell those who verify the ledger from outside.",
     fields: ["configuration", "members", "votes"])
+  /// A snapshot was made.
+  public static let snapshotMade = EventKind(
+    "snapshot.made", .info, "a snapshot of the ledger was made",
+    meaning: "Whoever joins, or was away for long, can go on from it once f + 1 members made the same.",
+    fields: ["height", "chunks"])
+  /// A snapshot became the ledger.
+  public static let snapshotAdopted = EventKind(
+    "snapshot.adopted", .audit, "the ledger goes on from a snapshot of other members",
+    meaning: "The node was far behind; f + 1 members vouched for the snapshot. What is below comes in the background.",
+    fields: ["height", "log_size", "chunks"])
+  /// The history is whole.
+  public static let historyWhole = EventKind(
+    "history.whole", .info, "the ledger is here from the genesis on",
+    meaning: "What lay below the snapshot that it began with came from other members, each entry checked.")
+  /// A snapshot failed.
+  public static let snapshotFailed = EventKind(
+    "snapshot.failed", .error, "a snapshot could not be made, read or gone on from",
+    meaning: "The ledger is as it was.", remedy: "Free the disk; look at what the reason names.", fields: ["reason"])
+  /// A snapshot is being fetched.
+  public static let transferBegan = EventKind(
+    "snapshot.fetching", .info, "a snapshot of the ledger is being fetched",
+    meaning: "The node is far behind; f + 1 members vouch for the snapshot.",
+    remedy: "Nothing; consilium status tells how much is left.", fields: ["height", "chunks"])
+  /// A peer sent a wrong part of a snapshot.
+  public static let transferRefused = EventKind(
+    "snapshot.refused", .warn, "a member sent a part of a snapshot that is not what f + 1 members vouch for",
+    meaning: "The part is asked for elsewhere.", remedy: "Tell that member: its disk or its software is damaged.",
+    fields: ["member"])
   /// The node does not vote.
   public static let observing = EventKind(
     "node.observing", .warn, "the node follows the ledger and does not vote",

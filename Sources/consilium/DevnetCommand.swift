@@ -103,7 +103,9 @@ struct Devnet: AsyncParsableCommand {
 
     func run() async throws {
       try await reporting {
-        let devnet = try self.options.devnet()
+        var devnet = try self.options.devnet()
+        // So often that whoever joins finds one to go on from, in a ledger as short as the story's.
+        devnet.settings.append("snapshot_interval=32")
         try await devnet.down()
         try devnet.delete()
         try devnet.make()
@@ -153,6 +155,8 @@ struct DevnetFolder: Sendable {
   var engine = OrderingEngine.pbft
   var fhirPort: UInt16 = 0
   var portalPort: UInt16 = 0
+  /// Settings of every node, as `--set` takes them.
+  var settings: [String] = []
 
   static let names = ["Northside General", "St. Mary", "Lakeview Clinic", "University Hospital"]
 
@@ -208,7 +212,7 @@ struct DevnetFolder: Sendable {
   /// Starts a node; returns when it answers.
   func start(_ index: Int, settings: [String] = []) async throws {
     guard self.process(index) == nil else { return }
-    var settings = settings
+    var settings = self.settings + settings
     if self.fhirPort > 0 { settings.append("fhir_port=\(Int(self.fhirPort) + index)") }
     if self.portalPort > 0 { settings.append("portal_port=\(Int(self.portalPort) + index)") }
     let process = Process()

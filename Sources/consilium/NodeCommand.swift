@@ -33,11 +33,12 @@ struct NodeConfig {
   var passphraseFile: String?
   var mapSizeMax = 1 << 40
   var workers = 4
+  var snapshotInterval = 65_536
 
   static let keys = [
     "api", "data", "description", "fhir_port", "genesis", "keys", "listen", "log_file", "log_format", "log_level",
     "map_size_max_gib",
-    "member", "observers", "passphrase_file", "portal_host", "portal_port", "workers",
+    "member", "observers", "passphrase_file", "portal_host", "portal_port", "snapshot_interval", "workers",
   ]
 
   static func template(member: UInt32, listen: String, passphraseFile: String?) -> String {
@@ -75,6 +76,9 @@ struct NodeConfig {
     log_file = "node.log"
     # Address space for each store, in GiB; files grow as needed.
     map_size_max_gib = 1024
+    # A snapshot of the ledger is made each time the height is a multiple of this; 0 for never. It should be the same at
+    # all members: whoever joins goes on from a snapshot that several of them made.
+    snapshot_interval = 65536
     # Threads that check signatures.
     workers = 4
 
@@ -137,6 +141,7 @@ struct NodeConfig {
     self.member = UInt32(member)
     self.mapSizeMax = (try number("map_size_max_gib", 1...65_536) ?? 1024) << 30
     self.workers = try number("workers", 1...64) ?? self.workers
+    self.snapshotInterval = try number("snapshot_interval", 0...(1 << 40)) ?? self.snapshotInterval
     self.fhirPort = try number("fhir_port", 1...65_535)
     self.portalPort = try number("portal_port", 1...65_535)
     self.portalHost = values["portal_host"] ?? self.portalHost
@@ -223,16 +228,17 @@ struct NodeCommand: AsyncParsableCommand {
     let log = Log(
       node: "m\(config.member)", level: config.logLevel, format: config.logFormat, path: config.logFile)
     log.emit(.keyUsed, ["purpose": "member"])
-    let (store, vault) = try self.open(config, genesis, log)
+    let (store, vault, snapshots) = try self.open(config, genesis, log)
     // Whoever has the hospital's secret can read what its EHR wrote, and nobody else.
     let resourcesKey = Hash.blake2b("consilium/fhir-store/v1", keys.sealingSecret)
     let loop = EventLoop(workers: config.workers)
     loop.start()
     let host = NodeHost(
-      loop: loop, genesis: genesis, member: member, store: store, vault: vault, log: log)
+      loop: loop, genesis: genesis, member: member, store: store, vault: vault, snapshots: snapshots, log: log)
     let signals = Self.handleSignals(host, log)
     var settings = NodeSettings(genesis: genesis, member: member, listen: (listen.host, listen.port))
     settings.observers = config.observers
+    settings.parameters.follow(snapshotInterval: UInt64(config.snapshotInterval))
     do {
       try await host.start(settings: settings, keys: keys) { failure in
         Console.error("consilium: \(failure)")
@@ -318,8 +324,10 @@ struct NodeCommand: AsyncParsableCommand {
     }
   }
 
-  /// Opens both stores; refuses an empty or copied one under a key that has voted elsewhere (LEDGER §8).
-  private func open(_ config: NodeConfig, _ genesis: Genesis, _ log: Log) throws -> (Store, Vault) {
+  /// Opens the stores; refuses an empty or copied one under a key that has voted elsewhere (LEDGER §8).
+  private func open(
+    _ config: NodeConfig, _ genesis: Genesis, _ log: Log
+  ) throws -> (Store, Vault, SnapshotFolder) {
     let seal = config.keys + ".seal"
     do {
       let known = (try? String(decoding: Files.read(seal, max: 256), as: UTF8.self))?.split(separator: "\n").map(
@@ -346,7 +354,10 @@ struct NodeCommand: AsyncParsableCommand {
       try Files.replace(seal, Array("\(store.incarnation)\n\(next)\n".utf8), mode: 0o600)
       try store.renew(next)
       try Files.replace(seal, Array("\(next)\n".utf8), mode: 0o600)
-      return (store, try Vault(path: config.data + "/vault", mapSizeMax: config.mapSizeMax))
+      return (
+        store, try Vault(path: config.data + "/vault", mapSizeMax: config.mapSizeMax),
+        try SnapshotFolder(path: config.data + "/snapshots")
+      )
     } catch let failure as StorageFailure {
       log.emit(.nodeFailed, ["reason": .text("\(failure)")])
       throw Failure("the store cannot be opened", why: "\(failure)", remedy: "as it says", status: ExitStatus.failedIO)

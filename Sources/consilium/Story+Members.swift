@@ -30,8 +30,8 @@ extension Story {
       try await story.waitForCustodians([1, 2, 3, 4, 5])
       let status = await story.devnet.status(4)
       return
-        "two approvals were too few, three were enough; it followed from the genesis to height \(status.height), "
-        + "votes, writes a lane of its own, and holds shares of the custody key"
+        "two approvals were too few, three were enough; it went on from \(Self.origin(status)) to height "
+        + "\(status.height), votes, writes a lane of its own, and holds shares of the custody key"
     }
   }
 
@@ -58,8 +58,12 @@ extension Story {
       let written = try await story.write(at: 2)
       try story.claim(written.applied, "its own transaction was refused: \(written.outcome)")
       try await story.waitForCustodians([1, 2, 3, 4, 5])
+      let status = await devnet.status(2)
+      try story.claim(status.baseHeight > 0, "it replayed the whole ledger, though there are snapshots")
+      try await story.waitForHistory(at: 2)
       return
-        "the whole ledger came back from the others; its lane goes on where it was, and new shares replace the lost"
+        "it went on from \(Self.origin(status)); its lane goes on where it was, new shares replace the lost, and what "
+        + "was before the snapshot came after it"
     }
   }
 
@@ -91,6 +95,11 @@ extension Story {
         "configuration \(chain.last.number.number), \(chain.last.voterCount) members vote; a record from before all "
         + "that opens with shares that were made since"
     }
+  }
+
+  /// What a node's ledger began with, in words.
+  private static func origin(_ status: NodeStatus) -> String {
+    status.baseHeight > 0 ? "a snapshot at height \(status.baseHeight) that f + 1 members vouch for" : "the genesis"
   }
 
   /// Makes a hospital's folder, with the genesis in it; gives what its member.json says.
@@ -135,6 +144,15 @@ extension Story {
       try await Task.sleep(for: .milliseconds(20))
     }
     try self.claim(false, "within 30 s the custody key goes over to members \(numbers)")
+  }
+
+  /// Waits until a hospital has the whole ledger again.
+  func waitForHistory(at index: Int) async throws {
+    for _ in 0..<1500 {
+      if await self.devnet.status(index).historyLeft == 0 { return }
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    try self.claim(false, "within 30 s hospital \(index + 1) has the history below its snapshot")
   }
 
   /// Waits until so many members vote, all of these among them, each connected to all others.

@@ -22,11 +22,28 @@ struct Status: AsyncParsableCommand {
           ["custody", Self.describe(status.custody)],
           ["height", "\(status.height)"], ["ledger time", status.ledgerTime], ["log size", "\(status.logSize)"],
           ["log root", status.logRoot], ["state digest", status.stateDigest],
+          ["history", Self.describe(historyLeft: status.historyLeft, base: status.baseHeight)],
+          ["snapshot", Self.describe(status.transfer, made: status.snapshotHeight)],
           ["under a signed tree head", "\(status.stableSize)"], ["connected members", "\(status.peers)"],
           ["waiting bytes", "\(status.pendingBytes)"], ["disk", "\(status.diskBytes / 1024) KiB"],
           ["memory", "\(status.residentBytes >> 20) MiB"], ["started in", "\(status.startMilliseconds) ms"],
         ])
     }
+  }
+
+  /// What the ledger holds in a line.
+  private static func describe(historyLeft left: UInt64, base: UInt64) -> String {
+    left == 0
+      ? "whole, from the genesis on"
+      : "began with a snapshot at height \(base); \(left) heights below are still to come"
+  }
+
+  /// Snapshots of the ledger in a line.
+  private static func describe(_ transfer: TransferView?, made height: UInt64) -> String {
+    if let transfer {
+      return "fetching height \(transfer.height), \(transfer.left) of \(transfer.chunks) chunks to come"
+    }
+    return height > 0 ? "at height \(height)" : "none yet"
   }
 
   /// The custody key in a line.

@@ -190,7 +190,9 @@ struct GoldenTraceTests {
     case .blocks(let blocks):
       "blocks \(blocks.map { "\($0.header.author) \($0.header.position)" }.joined(separator: ", "))"
     case .blockRequest(let request): "block-request lane \(request.lane) \(request.above) … \(request.head.position)"
-    case .status, .announcements, .control, .links, .evidence, .question, .answer, .raft: nil
+    case .status, .announcements, .control, .links, .evidence, .question, .answer, .raft, .snapshotOffer,
+      .manifestRequest, .manifest, .chunkRequest, .chunk, .historyRequest, .history:
+      nil
     }
   }
 

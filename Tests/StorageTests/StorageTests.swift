@@ -117,6 +117,104 @@ struct StorageTests {
         == StoreReader(larger).restore(limits: cluster.genesis.limits).position)
   }
 
+  /// A store with a cluster's history, and a snapshot of it as files.
+  private static func snapshot(
+    _ cluster: Cluster, in folder: Folder, chunkBytesMax: Int = 4096
+  ) throws -> (store: Store, files: SnapshotFolder, manifest: SnapshotManifest) {
+    let store = try open(folder, cluster.genesis)
+    try store.write(writes(of: cluster))
+    let files = try SnapshotFolder(path: folder.path + "/snapshots")
+    let last = try #require(cluster.disk(0).executions.last)
+    let point = SnapshotPoint(
+      configuration: ConfigurationNumber(0), startCut: .genesis(lanes: 4), position: last.position, cut: last.cut)
+    let life = cluster.genesis.limits.transactionLifeMilliseconds
+    let manifest = try #require(
+      try files.make(point, of: StoreReader(store), lifeMilliseconds: life, chunkBytesMax: chunkBytesMax))
+    return (store, files, manifest)
+  }
+
+  @Test("An empty store goes on from a snapshot as the other one would, and is filled down to the genesis")
+  func snapshot() throws {
+    let (cluster, from, to) = (history(), Folder(), Folder())
+    let (store, files, manifest) = try Self.snapshot(cluster, in: from)
+    #expect(manifest.chunks.count > 10 && files.newest() == manifest)
+    let reader = try StoreReader(store)
+    let decision = try #require(try reader.decisions(from: manifest.sequence, countMax: 1).first)
+    let links = try reader.changeProofs(through: ConfigurationNumber(0), from: cluster.genesis)
+    let bundle = SnapshotBundle(manifest, decision: decision, links: links)
+    let (joined, incoming) = (
+      try open(to, cluster.genesis, member: 2), try SnapshotFolder(path: to.path + "/snapshots")
+    )
+    #expect(try incoming.open(manifest) == [])
+    for number in manifest.chunks.indices {
+      try incoming.keep(try #require(files.chunk(number, of: manifest.digest)), as: number, of: manifest.digest)
+    }
+    #expect(try incoming.open(manifest) == Array(manifest.chunks.indices))
+    try joined.replaceLedger(by: bundle) { number throws(StorageFailure) in
+      try incoming.fetched(number, of: manifest)
+    }
+    let limits = cluster.genesis.limits
+    let (one, other) = (try reader.restore(limits: limits), try StoreReader(joined).restore(limits: limits))
+    #expect(other.position == one.position && other.cut == one.cut && other.openTiles == one.openTiles)
+    #expect(Set(other.identifiers.map(\.identifier)) == Set(one.identifiers.map(\.identifier)))
+    #expect(other.ordering.lastDecision == decision)
+    // Then what was below it, from the top.
+    #expect(try StoreReader(joined).entries(from: 0, to: 1).isEmpty)
+    var gaps = try StoreReader(joined).gaps()
+    while let gap = gaps.last {
+      let items = try reader.history(from: gap.next, bytesMax: 20_000)
+      let checked = try StoreReader(joined).check(items, filling: gaps, of: cluster.genesis)
+      #expect(!items.isEmpty && checked.kept.count == items.count)
+      guard !checked.kept.isEmpty else { break }
+      try joined.write([.history(checked.kept, checked.gaps)])
+      gaps = checked.gaps
+    }
+    #expect(try StoreReader(joined).gaps().isEmpty)
+    #expect(
+      try StoreReader(joined).entries(from: 0, to: .max).map(\.leaf) == reader.entries(from: 0, to: .max).map(\.leaf))
+  }
+
+  @Test("The store and the simulated disk make one snapshot of one ledger")
+  func sameSnapshot() throws {
+    let cluster = history()
+    let folder = Folder()
+    let (_, _, manifest) = try Self.snapshot(cluster, in: folder)
+    var disk = cluster.disk(0)
+    disk.takeSnapshot(manifest.point)
+    #expect(disk.snapshots.last?.manifest == manifest)
+  }
+
+  @Test("A damaged chunk is not served, and a snapshot with one changes nothing")
+  func damagedChunk() throws {
+    let (cluster, from, to) = (history(), Folder(), Folder())
+    let (store, files, manifest) = try Self.snapshot(cluster, in: from)
+    let decision = try #require(
+      try StoreReader(store).decisions(from: manifest.sequence, countMax: 1).first)
+    let (joined, incoming) = (
+      try open(to, cluster.genesis, member: 2), try SnapshotFolder(path: to.path + "/snapshots")
+    )
+    _ = try incoming.open(manifest)
+    for number in manifest.chunks.indices {
+      var bytes = try #require(files.chunk(number, of: manifest.digest))
+      if number == manifest.chunks.count - 1 { bytes[0] ^= 1 }
+      try incoming.keep(bytes, as: number, of: manifest.digest)
+    }
+    #expect(try incoming.open(manifest).count == manifest.chunks.count - 1)
+    let bundle = SnapshotBundle(manifest, decision: decision, links: [])
+    #expect(throws: StorageFailure.self) {
+      try joined.replaceLedger(by: bundle) { number throws(StorageFailure) in
+        try incoming.fetched(number, of: manifest)
+      }
+    }
+    #expect(try StoreReader(joined).restore(limits: cluster.genesis.limits).position == LedgerPosition())
+    let served = from.path + "/snapshots"
+    for name in try FileManager.default.contentsOfDirectory(atPath: served) where name.hasPrefix("at-") {
+      try Data([1, 2, 3]).write(to: URL(filePath: "\(served)/\(name)/chunk-0"))
+    }
+    #expect(files.chunk(0, of: manifest.digest) == nil)
+    #expect(files.chunk(1, of: manifest.digest) != nil)
+  }
+
   @Test("Another member's or network's store is refused by name")
   func foreign() throws {
     let folder = Folder()

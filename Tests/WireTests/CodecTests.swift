@@ -24,15 +24,17 @@ enum Samples {
       kind: 12, hospital: MemberID(2), validUntil: Timestamp(milliseconds: 1_750_000_000_000),
       nonce: Array(0..<12), payload: Hash.blake2b("payload").bytes)
   }
-  static var signedTransaction: Transaction {
+  static var signedTransaction: Transaction { self.signedTransaction(for: self.network) }
+  static func signedTransaction(for network: Digest) -> Transaction {
     Transaction(
       kind: 6, hospital: MemberID(2), validUntil: Timestamp(milliseconds: 1_750_000_000_000), nonce: Array(0..<12),
-      payload: [1, 2, 3], network: self.network, signedBy: self.key)
+      payload: [1, 2, 3], network: network, signedBy: self.key)
   }
-  static var block: Block {
-    let body = self.transaction.encoded + self.signedTransaction.encoded
+  static var block: Block { self.block(of: self.network) }
+  static func block(of network: Digest) -> Block {
+    let body = self.transaction.encoded + self.signedTransaction(for: network).encoded
     let header = BlockHeader(
-      network: self.network, configuration: ConfigurationNumber(0), author: MemberID(2), position: LanePosition(1),
+      network: network, configuration: ConfigurationNumber(0), author: MemberID(2), position: LanePosition(1),
       parent: .zero, transactionCount: 2, transactionBytes: UInt32(body.count), body: BlockHeader.bodyDigest(body))
     return Block(header: header, signature: self.key.sign(header.signedBytes), body: body)
   }
@@ -97,6 +99,22 @@ enum Samples {
     return ConfigurationRecord(
       configuration, leaf: 4, checkpoint: StableCheckpoint(body: body, cosignatures: [self.cosignature]))
   }
+  static var offer: SnapshotOffer {
+    SnapshotOffer(
+      SequenceNumber(9), manifest: self.manifest.digest, in: ConfigurationNumber(2), signer: 1, network: self.network,
+      key: self.key)
+  }
+  static var manifest: SnapshotManifest {
+    let point = SnapshotPoint(
+      configuration: ConfigurationNumber(2), startCut: .genesis(lanes: 4), position: LedgerPosition(), cut: self.cut)
+    return SnapshotManifest(point, chunks: [Hash.sha256([1]), Hash.sha256([2])])
+  }
+  static var link: LogProof { LogProof(leaf: 4, entry: [1, 2], path: [Hash.sha256([3])], checkpoint: "a note\n") }
+  static var record: ExecutionRecord {
+    ExecutionRecord(
+      sequence: SequenceNumber(1), time: Timestamp(milliseconds: 1_750_000_000_001), firstLeaf: 0,
+      blocks: [LaneAnnouncement(lane: 1, head: self.block.head)], outcomes: [0, 7])
+  }
   static var consent: ConsentGrant {
     ConsentGrant(
       patient: Hash.sha256([1]), isDenial: false, grantee: .role(7, at: MemberID(3)), scope: .categories(5),
@@ -140,6 +158,11 @@ enum Samples {
     ),
     ("appended", .raft(ConfigurationNumber(2), .appended(term: View(4), match: SequenceNumber(9)))),
     ("refused", .raft(ConfigurationNumber(2), .refused(term: View(5), end: SequenceNumber(7)))),
+    ("snapshot-offer", .snapshotOffer(offer)), ("manifest-request", .manifestRequest(manifest.digest)),
+    ("manifest", .manifest(SnapshotBundle(manifest, decision: decision, links: [link]))),
+    ("chunk-request", .chunkRequest(manifest.digest, 1)), ("chunk", .chunk(manifest.digest, 1, [1, 2, 3])),
+    ("history-request", .historyRequest(SequenceNumber(9))),
+    ("history", .history([HistoryItem(record, decision: decision, blocks: [block])])),
     ("timeout-now", .raft(ConfigurationNumber(2), .timeoutNow(term: View(4)))),
     (
       "raft-decisions",
@@ -231,20 +254,21 @@ struct CodecTests {
     let member = Member(
       id: MemberID(2), name: "", key: Samples.key.publicKey, checkpointKey: Samples.key.publicKey,
       registrarKey: Samples.key.publicKey, sealingKey: .zero, addresses: [])
-    let configuration = Configuration(number: ConfigurationNumber(0), members: [member])
-    let checker = MessageChecker(network: Samples.network, configuration: configuration, limits: LedgerLimits())
-    let block = PeerMessage.block(Samples.block).encoded
+    let genesis = try #require(Genesis(name: "one", engine: .pbft, limits: LedgerLimits(), members: [member]))
+    let checker = MessageChecker(genesis, in: genesis.configuration)
+    let sample = Samples.block(of: genesis.network)
+    let block = PeerMessage.block(sample).encoded
     #expect(throws: PeerFault.channel) { try checker.check(block, on: .ordering) }
     guard case .gossip(.blocks, let identifier, _, _) = try checker.check(block, on: .blocks) else {
       Issue.record("a good block was not taken")
       return
     }
-    #expect(identifier == Samples.block.digest)
+    #expect(identifier == sample.digest)
     var broken = block
     broken[broken.count - 1] ^= 1
     #expect(throws: PeerFault.block(.body)) { try checker.check(broken, on: .blocks) }
-    let other = MessageChecker(network: .zero, configuration: configuration, limits: LedgerLimits())
-    #expect(throws: PeerFault.block(.otherNetwork)) { try other.check(block, on: .blocks) }
+    let foreign = PeerMessage.block(Samples.block).encoded
+    #expect(throws: PeerFault.block(.otherNetwork)) { try checker.check(foreign, on: .blocks) }
     let vote = PeerMessage.ordering(.prePrepare(Samples.prePrepare), isGossip: true).encoded
     var forged = vote
     forged[20] ^= 1

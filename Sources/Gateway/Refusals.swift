@@ -1,0 +1,46 @@
+public import HealthRecords
+
+/// What the API says when it refuses: what happened, why, what to do.
+public struct RefusalView: Codable, Sendable {
+  /// A stable word.
+  public var error: String
+  /// What happened and why.
+  public var message: String
+  /// What to do.
+  public var remedy: String
+
+  /// A refusal of given parts.
+  public init(error: String, message: String, remedy: String) {
+    (self.error, self.message, self.remedy) = (error, message, remedy)
+  }
+}
+
+/// Why a service of the node refuses.
+public enum ServiceRefusal: Error, Sendable, Hashable {
+  /// The bytes are no transaction, or one for another hospital, or wrongly signed.
+  case badTransaction(index: Int, reason: String)
+  /// Too many transactions wait.
+  case full
+  /// It is not ordered in time; it may still be.
+  case notOrderedYet
+  /// There is no such thing here.
+  case notFound(String)
+  /// It is there, but not under a stable checkpoint yet.
+  case notStableYet
+  /// The log entry is older than the snapshot from which this node's ledger began.
+  case notKept(UInt64)
+  /// What was sent is wrong.
+  case badRequest(String)
+  /// It is too large.
+  case tooLarge(max: Int)
+  /// The asker did not prove who it is.
+  case unauthorized(String)
+  /// Too few vaults took a copy.
+  case tooFewVaults
+  /// The node does not vote, and writes no lane.
+  case noMember
+  /// The record's key is not released.
+  case release(ReleaseRefusal)
+  /// The node itself failed.
+  case failed(String)
+}
