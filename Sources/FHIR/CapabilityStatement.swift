@@ -20,13 +20,16 @@ enum CapabilityStatement {
             (
               "resource",
               .array(
-                SearchParameter.types.map { self.resource($0) } + ["AuditEvent", "Consent"].map { self.view($0) })
+                SearchParameter.types.map { self.resource($0) } + self.views.map { self.view($0) })
             ),
           ])
         ])
       ),
     ])
   }
+
+  /// The types that the ledger itself answers.
+  static let views = ["AuditEvent", "Consent", "Provenance"]
 
   /// What the ledger itself says: read only, of one patient at a time.
   private static func view(_ type: String) -> CanonicalJSON {

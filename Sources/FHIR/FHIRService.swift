@@ -56,6 +56,11 @@ public protocol LedgerViews: Sendable {
   func consents(of account: Digest, patient: String) async -> [CanonicalJSON]
   /// The access history, as `AuditEvent`.
   func accesses(of account: Digest, patient: String) async -> [CanonicalJSON]
+  /// Who anchored what, as `Provenance`, newest first, and how many there are; `names` are the resources of records that
+  /// are stored here.
+  func provenance(
+    of account: Digest, names: [String: String], skipping offset: Int, countMax: Int
+  ) async -> (total: Int, page: [CanonicalJSON])
 }
 
 /// A hospital's FHIR R4 interface: its EHR writes and reads resources; each of a linked patient is sealed and anchored.
@@ -101,10 +106,17 @@ public actor FHIRService {
 
   private func answer(_ request: FHIRRequest) async throws -> FHIRResponse {
     let path = request.path
+    let methods = Self.methods(of: path)
+    guard methods.contains(request.method) else {
+      throw FHIRFailure(
+        methods.isEmpty ? 404 : 405, "not-supported",
+        "\(request.method) \(path.joined(separator: "/")) is not supported; see \(self.base)/metadata")
+    }
     switch (request.method, path.count) {
     case ("GET", 1) where path[0] == "metadata": return FHIRResponse(body: CapabilityStatement.of(base: self.base))
+    case ("GET", 1) where path[0] == "openapi.json": return FHIRResponse(body: OpenAPI.of(base: self.base))
     case ("POST", 0): return try await self.bundle(try Self.read(request.body), prefer: request.prefer)
-    case ("GET", 1) where path[0] == "Consent" || path[0] == "AuditEvent":
+    case ("GET", 1) where CapabilityStatement.views.contains(path[0]):
       return try await self.ledgerView(path[0], request.query)
     case ("GET", 1): return try self.search(path[0], request.query, prefer: request.prefer)
     case ("POST", 2) where path[1] == "_search":
@@ -121,10 +133,21 @@ public actor FHIRService {
       var writes = Writes()
       let planned = try self.plan(request, into: &writes)
       return self.finish(planned, anchors: try await self.commit(writes), prefer: request.prefer)
-    default:
-      throw FHIRFailure(
-        request.method == "PATCH" ? 405 : 404, "not-supported",
-        "\(request.method) \(path.joined(separator: "/")) is not supported; see \(self.base)/metadata")
+    default: throw FHIRFailure(404, "not-supported", "there is nothing at \(path.joined(separator: "/"))")
+    }
+  }
+
+  /// The methods that a path takes; none where there is nothing.
+  public static func methods(of path: [String]) -> [String] {
+    switch path.count {
+    case 0: ["POST"]
+    case 1 where (CapabilityStatement.views + ["metadata", "openapi.json"]).contains(path[0]): ["GET"]
+    case 1: ["DELETE", "GET", "POST", "PUT"]
+    case 2 where ["_search", "$validate"].contains(path[1]): ["POST"]
+    case 2: ["DELETE", "GET", "PUT"]
+    case 3 where path[2] == "_history" || (path[0] == "Patient" && path[2] == "$everything"): ["GET"]
+    case 4 where path[2] == "_history": ["GET"]
+    default: []
     }
   }
 
@@ -140,22 +163,39 @@ public actor FHIRService {
       throw FHIRFailure(
         404, "not-found", "Patient/\(id) is not linked to an account: give it an identifier of \(Self.accountSystem)")
     }
-    let views =
-      type == "Consent"
-      ? await ledger.consents(of: account, patient: id) : await ledger.accesses(of: account, patient: id)
     let page = try SearchQuery(type: "Patient", query.filter { $0.name == "_count" || $0.name == "_offset" })
-    let entries = views.reversed().dropFirst(page.offset).prefix(page.count).map { view in
+    let (total, views): (Int, [CanonicalJSON])
+    switch type {
+    case "Provenance":
+      (total, views) = await ledger.provenance(
+        of: account, names: self.names(ofPatient: id), skipping: page.offset, countMax: page.count)
+    default:
+      let all =
+        type == "Consent"
+        ? await ledger.consents(of: account, patient: id) : await ledger.accesses(of: account, patient: id)
+      (total, views) = (all.count, Array(all.reversed().dropFirst(page.offset).prefix(page.count)))
+    }
+    let entries = views.map { view in
       CanonicalJSON.members([
         ("fullUrl", .string("\(self.base)/\(type)/\(view["id"]?.text ?? "")")), ("resource", view),
         ("search", .members([("mode", .string("match"))])),
       ])
     }
     var links = [("self", "\(self.base)/\(type)?patient=\(id)")]
-    if page.offset + page.count < views.count {
+    if page.offset + page.count < total {
       links.append(
         ("next", "\(self.base)/\(type)?patient=\(id)&_count=\(page.count)&_offset=\(page.offset + page.count)"))
     }
-    return FHIRResponse(body: self.bundle("searchset", Array(entries), total: views.count, links: links))
+    return FHIRResponse(body: self.bundle("searchset", entries, total: total, links: links))
+  }
+
+  /// The patient's resources that are anchored, by their records.
+  private func names(ofPatient id: String) -> [String: String] {
+    var out: [String: String] = [:]
+    for (type, rows) in self.index.rows {
+      for row in rows where row.patient == id { if let record = row.record { out["\(record)"] = "\(type)/\(row.id)" } }
+    }
+    return out
   }
 
   static func known(_ type: String) throws(FHIRFailure) -> String {

@@ -15,6 +15,10 @@ struct SearchQuery {
 
   /// The most resources of a page.
   static let countMax = 1000
+  /// The most resources that are passed over.
+  static let offsetMax = 1 << 40
+  /// The longest chain of references.
+  static let chainMax = 4
   private static let common: [String: SearchParameter.Kind] = [
     "_id": .token, "_lastUpdated": .date, "_tag": .token, "_profile": .uri,
   ]
@@ -52,7 +56,7 @@ struct SearchQuery {
       self.isCountOnly = self.isCountOnly || count == 0
     case "_offset":
       guard let offset = Int(value), offset >= 0 else { throw Self.bad(name, "a number is expected") }
-      self.offset = offset
+      self.offset = min(offset, Self.offsetMax)
     case "_summary": self.isCountOnly = self.isCountOnly || value == "count"
     case "_sort":
       for part in value.split(separator: ",") {
@@ -81,13 +85,16 @@ struct SearchQuery {
   }
 
   private func filter(_ name: String, _ value: String) throws(FHIRFailure) -> Filter? {
-    let dot = name.split(separator: ".", maxSplits: 1).map(String.init)
-    let parts = dot[0].split(separator: ":", maxSplits: 1).map(String.init)
-    let (code, modifier) = (parts[0], parts.count == 2 ? parts[1] : nil)
+    let dot = name.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    let parts = (dot.first ?? "").split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    let (code, modifier) = (parts.first ?? "", parts.count == 2 ? parts[1] : nil)
     guard let kind = Self.common[code] ?? SearchParameter.of(self.type)?[code]?.kind else { return nil }
     var chain: (String, String)?
     if dot.count == 2 {
       guard kind == .reference else { throw Self.bad(name, "\(code) is no reference, so nothing can follow it") }
+      guard name.count(where: { $0 == "." }) <= Self.chainMax else {
+        throw Self.bad("\(code).…", "a chain of at most \(Self.chainMax) references is expected")
+      }
       let target = modifier ?? (code == "organization" ? "Organization" : code == "encounter" ? "Encounter" : "Patient")
       chain = (target, dot[1])
     }

@@ -76,11 +76,37 @@ public struct FHIRServer: Sendable {
       asked.query += FHIRURL.parameters(String(decoding: bytes, as: UTF8.self))
       asked.body = []
     }
+    if let accept = request.headers[.accept], !Self.takesJSON(accept) {
+      let failure = FHIRFailure(406, "not-supported", "resources come as application/fhir+json, not as \(accept)")
+      return Self.response(FHIRResponse(status: 406, body: failure.outcome))
+    }
+    if !asked.body.isEmpty, let type = request.headers[.contentType], !Self.isJSON(type) {
+      let failure = FHIRFailure(415, "not-supported", "resources are taken as application/fhir+json, not as \(type)")
+      return Self.response(FHIRResponse(status: 415, body: failure.outcome))
+    }
     var response = await self.service.handle(asked)
     if let version = response.version, request.headers[.ifNoneMatch] == "W/\"\(version)\"", asked.method == "GET" {
       (response.status, response.body) = (304, nil)
     }
-    return Self.response(response, base: self.base)
+    var answer = Self.response(response, base: self.base)
+    if response.status == 405, let name = HTTPField.Name("Allow") {
+      answer.headers[name] = FHIRService.methods(of: asked.path).joined(separator: ", ")
+    }
+    return answer
+  }
+
+  /// A media type without its parameters, in small letters.
+  private static func media(_ text: some StringProtocol) -> String {
+    text.prefix { $0 != ";" }.trimmingCharacters(in: .whitespaces).lowercased()
+  }
+
+  private static func isJSON(_ type: String) -> Bool {
+    ["application/fhir+json", "application/json", "text/json", "application/json+fhir"].contains(self.media(type))
+  }
+
+  /// Whether a client takes JSON, by what it says in `Accept`.
+  private static func takesJSON(_ accept: String) -> Bool {
+    accept.split(separator: ",").contains { ["*/*", "application/*"].contains(self.media($0)) || self.isJSON("\($0)") }
   }
 
   /// Another site than this machine, in whose name a browser asks: by its origin, or by a name that leads here (DNS

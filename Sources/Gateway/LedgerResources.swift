@@ -1,4 +1,7 @@
+internal import Signing
+internal import Ledger
 public import FHIR
+internal import Foundation
 public import HealthRecords
 internal import Messages
 public import Primitives
@@ -18,6 +21,86 @@ public struct LedgerResources: LedgerViews {
   /// Who read of an account, when and why, or was refused.
   public func accesses(of account: Digest, patient: String) async -> [CanonicalJSON] {
     await self.service.history(of: account).map { self.audit(AccessView(leaf: $0.leaf, $0.entry), patient) }
+  }
+
+  /// Who anchored what, newest first: the author's own signature where a person signed, and the proof that the anchor
+  /// stands in the log under a tree head that a quorum signed.
+  public func provenance(
+    of account: Digest, names: [String: String], skipping offset: Int, countMax: Int
+  ) async -> (total: Int, page: [CanonicalJSON]) {
+    let records = await self.service.records(of: account)
+    var page: [CanonicalJSON] = []
+    for entry in records.reversed().dropFirst(offset).prefix(countMax) {
+      let proof = try? await self.service.proof(entry.leaf)
+      page.append(self.provenance(of: entry, named: names["\(entry.anchor.record)"], proof))
+    }
+    return (records.count, page)
+  }
+
+  private func provenance(
+    of entry: RecordEntry, named name: String?, _ proof: ProofView?
+  ) -> CanonicalJSON {
+    let record = Self.identified("urn:consilium:record", "\(entry.anchor.record)", reference: name)
+    let hospital = Self.identified("urn:consilium:member", "\(entry.hospital.number)")
+    let author = entry.anchor.author.map { Self.identified("urn:consilium:account", "\($0)") }
+    var signatures: [CanonicalJSON] = []
+    if let signature = entry.anchor.authorSignature {
+      signatures.append(
+        Self.signature(
+          "1.2.840.10065.1.12.1.1", entry, by: author ?? hospital, "application/octet-stream", signature.bytes))
+    }
+    if let proof, let data = try? JSONEncoder().encode(proof) {
+      signatures.append(
+        Self.signature("1.2.840.10065.1.12.1.5", entry, by: hospital, "application/json", Array(data)))
+    }
+    return .members([
+      ("resourceType", .string("Provenance")), ("id", .string("\(entry.leaf)")), ("target", .array([record])),
+      ("recorded", .string("\(entry.time)")),
+      (
+        "activity",
+        Self.concept(
+          "http://terminology.hl7.org/CodeSystem/v3-DataOperation", entry.anchor.supersedes == nil ? "CREATE" : "UPDATE")
+      ),
+      (
+        "agent",
+        .array(
+          [author.map { Self.agent("author", $0) }, Self.agent("custodian", hospital)].compactMap(\.self))
+      ),
+      (
+        "entity",
+        entry.anchor.supersedes.map { before in
+          .array([
+            .members([
+              ("role", .string("revision")), ("what", Self.identified("urn:consilium:record", "\(before)")),
+            ])
+          ])
+        }
+      ), ("signature", signatures.isEmpty ? nil : .array(signatures)),
+    ])
+  }
+
+  private static func agent(_ role: String, _ who: CanonicalJSON) -> CanonicalJSON {
+    .members([
+      (
+        "type", self.concept("http://terminology.hl7.org/CodeSystem/provenance-participant-type", role)
+      ), ("who", who),
+    ])
+  }
+
+  private static func identified(_ system: String, _ value: String, reference: String? = nil) -> CanonicalJSON {
+    .members([
+      ("reference", reference.map { .string($0) }),
+      ("identifier", .members([("system", .string(system)), ("value", .string(value))])),
+    ])
+  }
+
+  private static func signature(
+    _ type: String, _ entry: RecordEntry, by who: CanonicalJSON, _ format: String, _ data: [UInt8]
+  ) -> CanonicalJSON {
+    .members([
+      ("type", .array([self.coding("urn:iso-astm:E1762-95:2013", type)])), ("when", .string("\(entry.time)")),
+      ("who", who), ("sigFormat", .string(format)), ("data", .string(Base64.encode(data))),
+    ])
   }
 
   private static func consent(_ view: ConsentView, _ patient: String) -> CanonicalJSON {

@@ -260,6 +260,46 @@ struct FHIRTests {
   }
 
   @Test(
+    "Parameters of any shape never trap: what is unknown is ignored and named, what is out of bounds is refused",
+    arguments: [
+      ("=x", 200), (".=x", 200), (":=x", 200), (".name=x", 200), (":missing=true", 200), ("%00=%00", 200),
+      ("code:=x", 200), ("code=|", 200), ("code=||||", 200), ("code=,", 200), ("value-quantity=1||", 200),
+      ("value-quantity=|", 400), ("value-quantity=", 200), ("date=ge", 400), ("date=2024-05-01T12:00:00.", 400),
+      ("date=9999-12-31", 200), ("date=0000", 400), ("_count=9223372036854775807", 200), ("_count=-1", 400),
+      ("_offset=9223372036854775807&_count=9223372036854775807", 200), ("_sort=", 200), ("_sort=-", 400),
+      ("_sort=,", 200), ("_include=:", 400), ("_include=Observation", 400), ("_revinclude=:::::", 400),
+      ("has-member:Observation." + String(repeating: "has-member:Observation.", count: 500) + "code=x", 400),
+      ("subject:Nothing.code=x", 404), ("patient.=x", 400), ("patient..=x", 400),
+    ])
+  func anyShape(_ query: String, _ status: Int) async throws {
+    let bench = try FHIRBench()
+    await bench.put(FHIRBench.observation("a", #""code":{"text":"x"},"valueQuantity":{"value":1e400}"#))
+    #expect(await bench.send("GET", "Observation?\(query)").status == status, "\(query.prefix(60))")
+  }
+
+  @Test("The interface describes itself; a wrong method is told apart from a path that leads nowhere")
+  func description() async throws {
+    let bench = try FHIRBench()
+    let description = await bench.send("GET", "openapi.json").body
+    #expect(description?["openapi"]?.text == "3.1.0")
+    guard case .object(let paths)? = description?["paths"] else {
+      Issue.record("no paths")
+      return
+    }
+    for (path, item) in paths {
+      let parts = path.split(separator: "/").map {
+        ["{type}": "Patient", "{id}": "p", "{version}": "1"][String($0)] ?? String($0)
+      }
+      guard case .object(let methods) = item else { continue }
+      let named = methods.map { $0.name.uppercased() }.filter { $0 != "PARAMETERS" }
+      #expect(Set(named).isSubset(of: FHIRService.methods(of: parts)), "\(path)")
+    }
+    #expect(await bench.send("POST", "metadata", "{}").status == 405)
+    #expect(await bench.send("PATCH", "Patient/p", "[]").status == 405)
+    #expect(await bench.send("GET", "Patient/p/q/r/s").status == 404)
+  }
+
+  @Test(
     "What is malformed is refused with what is wrong and where, and changes nothing",
     arguments: [
       ("POST", "Observation", "[[", 400), ("POST", "Observation", #"{"a":1,"a":2}"#, 400),
