@@ -43,6 +43,11 @@ enum OpenAPI {
             "post",
             self.operation("create", "Create", [self.reference("ifNoneExist"), prefer], body: resource, extra: ["201"])
           ),
+          (
+            "put",
+            self.operation(
+              "conditionalUpdate", "Update what a query names, or create", [prefer], body: resource, extra: ["201"])
+          ), ("delete", self.operation("conditionalDelete", "Delete what a query names", extra: ["204"])),
         ])
       ),
       (

@@ -27,7 +27,9 @@ public struct FHIRServer: Sendable {
     var logger = Logger(label: "fhir")
     logger.logLevel = .critical
     let router = Router()
-    for method in [HTTPRequest.Method.get, .post, .put, .delete, .patch] {
+    // Those that nothing takes are answered too: with what is taken instead.
+    let others = ["PROPFIND", "QUERY"].compactMap { HTTPRequest.Method($0) }
+    for method in [.get, .head, .post, .put, .delete, .patch, .options, .trace] + others {
       router.on("/fhir", method: method) { request, _ in try await self.answer(request) }
       router.on("/fhir/**", method: method) { request, _ in try await self.answer(request) }
     }
@@ -67,7 +69,8 @@ public struct FHIRServer: Sendable {
     }
     let path = request.uri.path.split(separator: "/").dropFirst()
     var asked = FHIRRequest(
-      method: request.method.rawValue, path: path.map { String($0).removingPercentEncoding ?? String($0) },
+      method: request.method == .head ? "GET" : request.method.rawValue,
+      path: path.map { String($0).removingPercentEncoding ?? String($0) },
       query: FHIRURL.parameters(request.uri.query ?? ""), body: bytes)
     asked.ifMatch = request.headers[.ifMatch]
     asked.ifNoneExist = HTTPField.Name("If-None-Exist").flatMap { request.headers[$0] }
@@ -92,7 +95,7 @@ public struct FHIRServer: Sendable {
     if response.status == 405, let name = HTTPField.Name("Allow") {
       answer.headers[name] = FHIRService.methods(of: asked.path).joined(separator: ", ")
     }
-    return answer
+    return request.method == .head ? answer.createHeadResponse() : answer
   }
 
   /// A media type without its parameters, in small letters.

@@ -59,7 +59,8 @@ public struct LedgerResources: LedgerViews {
       (
         "activity",
         Self.concept(
-          "http://terminology.hl7.org/CodeSystem/v3-DataOperation", entry.anchor.supersedes == nil ? "CREATE" : "UPDATE")
+          "http://terminology.hl7.org/CodeSystem/v3-DataOperation", entry.anchor.supersedes == nil ? "CREATE" : "UPDATE"
+        )
       ),
       (
         "agent",

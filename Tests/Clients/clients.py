@@ -1,0 +1,238 @@
+"""Clients that others wrote, unchanged, against the FHIR interface and the log of a real node.
+
+Usage: clients.py PROGRAM. fhirclient and fhirpy write, search, page and change; fhir.resources parses every answer;
+schemathesis tries what the OpenAPI description allows, and what it does not; the log is verified from the C2SP
+specifications alone. Exit status 0 only if everything came out as it must.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import urllib.request
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from fhir.resources.R4B import get_fhir_model_class
+from fhirclient import client
+from fhirclient.models.bundle import Bundle
+from fhirclient.models.observation import Observation
+from fhirclient.models.patient import Patient
+from fhirpy import SyncFHIRClient
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+NODE_PORT, FHIR_PORT = 5701, 5711
+BASE = f"http://127.0.0.1:{FHIR_PORT}"
+CASES = 40
+
+
+class Devnet:
+    """Four hospitals with FHIR ports in a folder of their own."""
+
+    def __init__(self, program, folder):
+        self.program, self.folder = program, folder
+        self.run("devnet", "up", "--folder", folder, "--port", str(NODE_PORT), "--fhir-port", str(FHIR_PORT))
+
+    def run(self, *arguments):
+        environment = dict(os.environ, CONSILIUM_PASSPHRASE_FILE=f"{self.folder}/passphrase",
+                           CONSILIUM_GENESIS=f"{self.folder}/genesis.json")
+        done = subprocess.run([self.program, *arguments], capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def patient(self):
+        """A new patient's account at hospital 1."""
+        key, folder = f"{self.folder}/patient.key", f"{self.folder}/h1"
+        self.run("keys", "new", "patient", "--out", key, "--words", f"{self.folder}/words")
+        said = self.run("account", "register", key, "--registrar", f"{folder}/registrar.key", "--api",
+                        f"{folder}/api.sock")
+        return re.search(r"account\s+([0-9a-f]{64})", said).group(1)
+
+    def down(self):
+        self.run("devnet", "reset", "--folder", self.folder, "--port", str(NODE_PORT))
+
+
+def get(path, text=False):
+    with urllib.request.urlopen(BASE + path) as answer:
+        content = answer.read()
+    return content.decode() if text else json.loads(content)
+
+
+def post(resource, path="/fhir"):
+    request = urllib.request.Request(BASE + path, json.dumps(resource).encode(),
+                                     {"Content-Type": "application/fhir+json"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def parse(resource):
+    """Parses a resource, and what a bundle holds, as R4B: R4's and its shapes are the same for what is here."""
+    if resource["resourceType"] == "Bundle":
+        for entry in resource.get("entry", []):
+            for part in (entry.get("resource"), entry.get("response", {}).get("outcome")):
+                if part:
+                    parse(part)
+        resource = {**resource, "entry": []}
+    get_fhir_model_class(resource["resourceType"]).model_validate(resource)
+    return 1
+
+
+def load(patient_bundle, account):
+    """A whole patient goes in as it is, and is linked to its account."""
+    done = post(patient_bundle)
+    made = [entry["response"] for entry in done["entry"]]
+    assert all(answer["status"].startswith("201") for answer in made), made[:3]
+    parse(done)
+    number = re.search(r"Patient/([^/]+)/", next(a["location"] for a in made if "/Patient/" in a["location"])).group(1)
+    patient = get(f"/fhir/Patient/{number}")
+    patient.setdefault("identifier", []).append({"system": "urn:consilium:account", "value": account})
+    request = urllib.request.Request(f"{BASE}/fhir/Patient/{number}", json.dumps(patient).encode(),
+                                     {"Content-Type": "application/fhir+json"}, method="PUT")
+    with urllib.request.urlopen(request) as answer:
+        assert re.fullmatch("[0-9a-f]{64}", answer.headers["X-Consilium-Record"]), answer.headers
+    return number
+
+
+def with_fhirclient(number):
+    server = client.FHIRClient(settings={"app_id": "clients", "api_base": f"{BASE}/fhir"}).server
+    patient = Patient.read(number, server)
+    assert patient.id == number
+    observation = Observation({"status": "final", "code": {"text": "temperature"},
+                               "subject": {"reference": f"Patient/{number}"},
+                               "valueQuantity": {"value": 37.2, "unit": "Cel"}})
+    made = observation.create(server)
+    assert made["id"]
+    again = Observation.read(made["id"], server)
+    again.status = "amended"
+    again.update(server)
+    assert Observation.read(made["id"], server).status == "amended"
+    found = Observation.where({"subject": f"Patient/{number}", "_count": "20"}).perform(server)
+    seen = 0
+    while True:
+        seen += sum(1 for entry in found.entry or [] if entry.search.mode == "match")
+        following = [link.url for link in found.link or [] if link.relation == "next"]
+        if not following:
+            break
+        found = Bundle.read_from(following[0].removeprefix(f"{BASE}/fhir/"), server)
+    assert seen == found.total > 20, (seen, found.total)
+    return seen
+
+
+def with_fhirpy():
+    fhir = SyncFHIRClient(f"{BASE}/fhir")
+    patient = fhir.resource("Patient", name=[{"family": "Öberg", "given": ["Åsa"]}], birthDate="1970-02-01")
+    patient.save()
+    assert fhir.resources("Patient").search(family="oberg").first().id == patient.id
+    patient["active"] = True
+    patient.save()
+    assert fhir.resource("Patient", id=patient.id).serialize() is not None
+    assert fhir.resources("Patient").search(_id=patient.id).count() == 1
+    patient.delete()
+    assert fhir.resources("Patient").search(_id=patient.id).count() == 0
+    return fhir.resources("Observation").limit(25).fetch_all()
+
+
+def parse_everything(number):
+    paths = ["/fhir/metadata", f"/fhir/Patient/{number}", f"/fhir/Patient/{number}/_history",
+             f"/fhir/Patient/{number}/$everything", f"/fhir/Consent?patient={number}",
+             f"/fhir/AuditEvent?patient={number}", f"/fhir/Provenance?patient={number}&_count=500"]
+    for path in paths:
+        parse(get(path))
+    provenance = get(paths[-1])
+    assert provenance["total"] > 50
+    first = provenance["entry"][0]["resource"]
+    assert first["target"][0]["reference"].split("/")[0] in get("/fhir/openapi.json")["components"]["parameters"][
+        "type"]["schema"]["enum"]
+    proof = json.loads(base64.b64decode(first["signature"][-1]["data"]))
+    assert proof["leaf"] == int(first["id"])
+    return provenance["total"]
+
+
+def leaf_hash(entry):
+    return hashlib.sha256(b"\0" + entry).digest()
+
+
+def root(hashes):
+    """RFC 6962 §2.1, by its own recursion."""
+    if len(hashes) == 1:
+        return hashes[0]
+    split = 1
+    while split * 2 < len(hashes):
+        split *= 2
+    return hashlib.sha256(b"\1" + root(hashes[:split]) + root(hashes[split:])).digest()
+
+
+def verify_log(genesis):
+    """The tree head's signatures (C2SP signed-note, tlog-cosignature) and its root over the entries (tlog-tiles)."""
+    note = get("/log/checkpoint", text=True)
+    body, signatures = note.split("\n\n", 1)
+    body += "\n"
+    origin, size, stated = body.split("\n")[:3]
+    keys = [bytes.fromhex(member["checkpointKey"]) for member in genesis["members"]]
+    signed = set()
+    for line in signatures.strip().split("\n"):
+        _, name, value = line.split(" ")
+        value = base64.b64decode(value)
+        for index, key in enumerate(keys):
+            kind = 1 if name == origin else 4
+            if value[:4] != hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + key).digest()[:4]:
+                continue
+            if kind == 1:
+                Ed25519PublicKey.from_public_bytes(key).verify(value[4:], body.encode())
+            else:
+                seconds = int.from_bytes(value[4:12], "big")
+                text = f"cosignature/v1\ntime {seconds}\n{body}"
+                Ed25519PublicKey.from_public_bytes(key).verify(value[12:], text.encode())
+            signed.add((index, kind))
+    assert len({index for index, kind in signed if kind == 4}) >= 3, "a quorum signed"
+    hashes, size = [], int(size)
+    for number in range((size + 255) // 256):
+        width = min(256, size - 256 * number)
+        name = f"{number // 1000:03}".join(["x", "/"]) * (number >= 1000) + f"{number % 1000:03}"
+        path = f"/log/tile/entries/{name}" + (f".p/{width}" if width < 256 else "")
+        with urllib.request.urlopen(BASE + path) as answer:
+            content = answer.read()
+        while content:
+            length = int.from_bytes(content[:2], "big")
+            hashes.append(leaf_hash(content[2:2 + length]))
+            content = content[2 + length:]
+    assert len(hashes) == size and base64.b64encode(root(hashes)).decode() == stated
+    return size
+
+
+def with_schemathesis():
+    """Whatever is sent, the node answers, as it says that it would."""
+    checks = ("not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"
+              "unsupported_method")
+    program = pathlib.Path(os.environ["PYTHONPATH"]) / "bin" / "schemathesis"
+    done = subprocess.run([str(program), "run", f"{BASE}/fhir/openapi.json", "--max-examples", str(CASES), "--seed",
+                           "1", "--checks", checks], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-4000:]
+    return re.search(r"(\d+) generated", done.stdout).group(1)
+
+
+def main():
+    program = sys.argv[1]
+    patient = json.loads(sorted((ROOT / "Scripts/patients").glob("*.json"))[0].read_text())
+    with tempfile.TemporaryDirectory() as folder:
+        devnet = Devnet(program, f"{folder}/net")
+        try:
+            number = load(patient, devnet.patient())
+            print(f"{len(patient['entry'])} resources went in as they are, and the patient is linked")
+            print(f"fhirclient: created, changed, and paged through {with_fhirclient(number)} observations")
+            print(f"fhirpy: saved, found, changed, deleted; fetched {len(with_fhirpy())} observations")
+            print(f"fhir.resources: parsed everything, {parse_everything(number)} Provenance with their signatures")
+            genesis = json.loads(pathlib.Path(f"{folder}/net/genesis.json").read_text())
+            print(f"tlog: {verify_log(genesis)} entries hash to the root that a quorum signed")
+            print(f"schemathesis: {with_schemathesis()} requests, each answered as described")
+            assert get(f"/fhir/Patient/{number}")["id"] == number, "the node goes on"
+        finally:
+            devnet.down()
+
+
+if __name__ == "__main__":
+    main()
