@@ -56,8 +56,8 @@ public protocol LedgerViews: Sendable {
   func consents(of account: Digest, patient: String) async -> [CanonicalJSON]
   /// The access history, as `AuditEvent`.
   func accesses(of account: Digest, patient: String) async -> [CanonicalJSON]
-  /// Who anchored what, as `Provenance`, newest first, and how many there are; `names` are the resources of records that
-  /// are stored here.
+  /// Who anchored what, as `Provenance`, newest first, and how many there are; `names` are the resources of records
+  /// that are stored here.
   func provenance(
     of account: Digest, names: [String: String], skipping offset: Int, countMax: Int
   ) async -> (total: Int, page: [CanonicalJSON])
@@ -75,7 +75,7 @@ public actor FHIRService {
 
   private let store: any ResourceStore
   private let anchoring: any RecordAnchoring
-  private let ledger: (any LedgerViews)?
+  let ledger: (any LedgerViews)?
   private let now: @Sendable () -> Timestamp
   private let entropy: @Sendable (Int) -> [UInt8]
   /// Where clients reach it, for links.
@@ -149,53 +149,6 @@ public actor FHIRService {
     case 4 where path[2] == "_history": ["GET"]
     default: []
     }
-  }
-
-  /// Consents and accesses, as the ledger has them, newest first.
-  private func ledgerView(
-    _ type: String, _ query: [(name: String, value: String)]
-  ) async throws -> FHIRResponse {
-    guard let asked = query.first(where: { $0.name == "patient" || $0.name == "subject" })?.value else {
-      throw FHIRFailure(400, "required", "say of whom: \(type)?patient=ID", at: "patient")
-    }
-    let id = String(SearchValue.local(asked).split(separator: "/").last ?? "")
-    guard let account = self.account(ofPatient: id), let ledger else {
-      throw FHIRFailure(
-        404, "not-found", "Patient/\(id) is not linked to an account: give it an identifier of \(Self.accountSystem)")
-    }
-    let page = try SearchQuery(type: "Patient", query.filter { $0.name == "_count" || $0.name == "_offset" })
-    let (total, views): (Int, [CanonicalJSON])
-    switch type {
-    case "Provenance":
-      (total, views) = await ledger.provenance(
-        of: account, names: self.names(ofPatient: id), skipping: page.offset, countMax: page.count)
-    default:
-      let all =
-        type == "Consent"
-        ? await ledger.consents(of: account, patient: id) : await ledger.accesses(of: account, patient: id)
-      (total, views) = (all.count, Array(all.reversed().dropFirst(page.offset).prefix(page.count)))
-    }
-    let entries = views.map { view in
-      CanonicalJSON.members([
-        ("fullUrl", .string("\(self.base)/\(type)/\(view["id"]?.text ?? "")")), ("resource", view),
-        ("search", .members([("mode", .string("match"))])),
-      ])
-    }
-    var links = [("self", "\(self.base)/\(type)?patient=\(id)")]
-    if page.offset + page.count < total {
-      links.append(
-        ("next", "\(self.base)/\(type)?patient=\(id)&_count=\(page.count)&_offset=\(page.offset + page.count)"))
-    }
-    return FHIRResponse(body: self.bundle("searchset", entries, total: total, links: links))
-  }
-
-  /// The patient's resources that are anchored, by their records.
-  private func names(ofPatient id: String) -> [String: String] {
-    var out: [String: String] = [:]
-    for (type, rows) in self.index.rows {
-      for row in rows where row.patient == id { if let record = row.record { out["\(record)"] = "\(type)/\(row.id)" } }
-    }
-    return out
   }
 
   static func known(_ type: String) throws(FHIRFailure) -> String {
@@ -428,7 +381,7 @@ public actor FHIRService {
     return await self.anchor(pending).values.count { Hex.decode($0) != nil }
   }
 
-  private func account(ofPatient id: String) -> Digest? {
+  func account(ofPatient id: String) -> Digest? {
     for value in self.index.row("Patient/\(id)")?.values["identifier"] ?? [] {
       if case .token(Self.accountSystem, let code) = value, let bytes = Hex.decode(code) { return Digest(bytes) }
     }

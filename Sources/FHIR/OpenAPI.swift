@@ -13,9 +13,7 @@ enum OpenAPI {
           ("title", .string("Consilium: a hospital's FHIR R4 interface")), ("version", .string("4.0.1")),
           (
             "description",
-            .string(
-              "What is written is stored encrypted, and anchored on the ledger once the patient is linked to an account."
-            )
+            .string("What is written is stored encrypted, and anchored on the ledger once its patient is linked to it.")
           ),
         ])
       ),

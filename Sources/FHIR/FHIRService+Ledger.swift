@@ -1,0 +1,52 @@
+import HealthRecords
+import Primitives
+
+/// What the ledger itself says of a patient, page by page.
+extension FHIRService {
+  /// Consents and accesses, as the ledger has them, newest first.
+  func ledgerView(
+    _ type: String, _ query: [(name: String, value: String)]
+  ) async throws -> FHIRResponse {
+    guard let asked = query.first(where: { $0.name == "patient" || $0.name == "subject" })?.value else {
+      throw FHIRFailure(400, "required", "say of whom: \(type)?patient=ID", at: "patient")
+    }
+    let id = String(SearchValue.local(asked).split(separator: "/").last ?? "")
+    guard let account = self.account(ofPatient: id), let ledger else {
+      throw FHIRFailure(
+        404, "not-found", "Patient/\(id) is not linked to an account: give it an identifier of \(Self.accountSystem)")
+    }
+    let page = try SearchQuery(type: "Patient", query.filter { $0.name == "_count" || $0.name == "_offset" })
+    let (total, views): (Int, [CanonicalJSON])
+    switch type {
+    case "Provenance":
+      (total, views) = await ledger.provenance(
+        of: account, names: self.names(ofPatient: id), skipping: page.offset, countMax: page.count)
+    default:
+      let all =
+        type == "Consent"
+        ? await ledger.consents(of: account, patient: id) : await ledger.accesses(of: account, patient: id)
+      (total, views) = (all.count, Array(all.reversed().dropFirst(page.offset).prefix(page.count)))
+    }
+    let entries = views.map { view in
+      CanonicalJSON.members([
+        ("fullUrl", .string("\(self.base)/\(type)/\(view["id"]?.text ?? "")")), ("resource", view),
+        ("search", .members([("mode", .string("match"))])),
+      ])
+    }
+    var links = [("self", "\(self.base)/\(type)?patient=\(id)")]
+    if page.offset + page.count < total {
+      links.append(
+        ("next", "\(self.base)/\(type)?patient=\(id)&_count=\(page.count)&_offset=\(page.offset + page.count)"))
+    }
+    return FHIRResponse(body: self.bundle("searchset", entries, total: total, links: links))
+  }
+
+  /// The patient's resources that are anchored, by their records.
+  private func names(ofPatient id: String) -> [String: String] {
+    var out: [String: String] = [:]
+    for (type, rows) in self.index.rows {
+      for row in rows where row.patient == id { if let record = row.record { out["\(record)"] = "\(type)/\(row.id)" } }
+    }
+    return out
+  }
+}
