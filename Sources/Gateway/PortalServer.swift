@@ -10,27 +10,28 @@ internal import Rules
 internal import Signing
 internal import Wire
 
-/// The patients' and the clinicians' pages and what they ask of the node. Keys are made and stay in the browser: the
-/// node sees signed questions, signed transactions and ciphertext, and answers each patient about that patient only.
+/// The patients', the clinicians' and the privacy officer's pages and what they ask of the node. Keys are made and stay in
+/// the browser: the node sees signed questions, signed transactions and ciphertext, and answers each patient about that
+/// patient only.
 public struct PortalServer: Sendable {
   /// About how many bytes of sealed records one answer carries.
   private static let sealedBytesMax = 4 << 20
   /// How far a question's time may be from this node's clock, in milliseconds.
   private static let freshMilliseconds: UInt64 = 60_000
-  /// The kinds of transaction that patients and clinicians make here.
+  /// The kinds of transaction that people make here.
   private static let kinds: Set<UInt16> = Set(
     [
       TransactionKind.grantConsent, .revokeConsent, .eraseRecord, .rateRecord, .requestAccess, .breakGlass,
-      .accuseCustodian,
+      .accuseCustodian, .reviewBreakGlass,
     ].map(\.rawValue))
   /// The pages, and what a browser is told that they are.
   private static let pages = [
     "index.html": "text/html; charset=utf-8", "portal.css": "text/css; charset=utf-8",
-    "clinic.html": "text/html; charset=utf-8",
+    "clinic.html": "text/html; charset=utf-8", "officer.html": "text/html; charset=utf-8",
   ].merging(
     [
-      "app", "canonical", "clinic", "crypto", "custody", "entrance", "fhir", "keys", "nacl-fast", "node", "ristretto",
-      "sections", "texts", "ui", "wire",
+      "app", "canonical", "clinic", "crypto", "custody", "entrance", "fhir", "keys", "nacl-fast", "node", "officer",
+      "ristretto", "sections", "texts", "ui", "wire",
     ].map { ("\($0).js", "text/javascript; charset=utf-8") }, uniquingKeysWith: { first, _ in first })
 
   let service: any NodeService
@@ -63,6 +64,7 @@ public struct PortalServer: Sendable {
     router.add(middleware: RefusalMiddleware(inFlight: InFlight()))
     router.get("/") { _, _ in try Self.page("index.html") }
     router.get("/clinic") { _, _ in try Self.page("clinic.html") }
+    router.get("/officer") { _, _ in try Self.page("officer.html") }
     router.get("/{page}") { _, context in try Self.page(context.parameters.get("page") ?? "") }
     let service = self.service
     router.get("/api/consortium") { _, _ in
@@ -110,12 +112,14 @@ public struct PortalServer: Sendable {
       let bytes = try await body(request, max: Int(service.genesis.limits.transactionBytesMax))
       let checked = try CheckedTransaction(bytes, index: 0, genesis: service.genesis, hospital: service.member.id)
       guard let kind = (try? Transaction.decode(bytes))?.kind, Self.kinds.contains(kind) else {
-        throw ServiceRefusal.badRequest("these pages make consents, revocations, erasures, ratings and requests only")
+        throw ServiceRefusal.badRequest(
+          "these pages make consents, revocations, erasures, ratings, requests and reviews only")
       }
       guard let receipt = try await service.submit([checked]).first else { throw ServiceRefusal.notOrderedYet }
       return try json(ReceiptView(receipt))
     }
     self.addClinicianRoutes(to: router)
+    self.addOfficerRoutes(to: router)
     return router
   }
 

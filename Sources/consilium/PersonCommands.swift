@@ -36,6 +36,7 @@ struct Account: AsyncParsableCommand {
           consilium account register dr-lee.key --registrar registrar.key --role 207
           consilium account register 3f9a…:77c0… --registrar registrar.key     the code that the portal shows a patient
           consilium account register clinician:3f9a…:77c0… --registrar registrar.key --role 207     or a clinician
+          consilium account register officer:3f9a…:77c0… --registrar registrar.key     or the privacy officer
         A patient is registered under a pseudonym of this hospital's own; no name goes on the chain.
         """)
     @Argument(help: "The person's key file, or the registration code of a browser.") var person: String
@@ -62,20 +63,18 @@ struct Account: AsyncParsableCommand {
       }
     }
 
-    private static let clinicianPrefix = "clinician:"
+    private static let prefixes = ["clinician:", "officer:"]
 
     private func registration(
       _ passphrase: String, _ genesis: Genesis, _ hospital: MemberID
     ) throws -> AccountRegistration {
-      // A browser's code: a patient's two keys, or a clinician's, which says so.
-      let isClinician = self.person.hasPrefix(Self.clinicianPrefix)
-      let code = self.person.dropFirst(isClinician ? Self.clinicianPrefix.count : 0).split(separator: ":").map {
-        Hex.decode(String($0)) ?? []
-      }
+      // A browser's code: a patient's two keys, or somebody else's, which says so.
+      let prefix = Self.prefixes.first { self.person.hasPrefix($0) }
+      let code = self.person.dropFirst(prefix?.count ?? 0).split(separator: ":").map { Hex.decode(String($0)) ?? [] }
+      let role = prefix == "officer:" ? HealthRecords.Account.privacyOfficer : self.role
       if code.count == 2, let key = PublicKey(code[0]), let sealing = Digest(code[1]) {
         return Actors.registration(
-          key, sealing, kind: isClinician ? .practitioner : .patient, role: isClinician ? self.role : 0,
-          days: self.days)
+          key, sealing, kind: prefix == nil ? .patient : .practitioner, role: prefix == nil ? 0 : role, days: self.days)
       }
       let keys = try KeyFile.person(self.person, passphrase: passphrase, network: genesis.network, hospital: hospital)
       let kind: AccountKind = try KeyFile.load(self.person).kind == .patient ? .patient : .practitioner

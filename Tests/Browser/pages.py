@@ -338,6 +338,26 @@ def story(browser, devnet, pictures):
     patient.look("emergency")
     print("emergency at hospital 3: the glass is broken, records are read at once, the patient sees it")
 
+    officer = Person(browser, 3, "/officer", 360, "light", pictures)
+    _, code = officer.code()
+    devnet.register(3, code)
+    review = officer.page
+    expect(review.locator("#cases section")).to_have_count(1, timeout=15000)
+    expect(review.locator("#cases")).to_contain_text("hours left")
+    expect(review.locator("#cases")).to_contain_text("life or health is at risk")
+    officer.look("cases")
+    review.locator("button.justified").click()
+    expect(review.locator("#none")).to_contain_text("nothing to review", timeout=15000)
+    officer.tab("done")
+    expect(review.locator("#cases h2")).to_have_text("It was right")
+    officer.look("reviewed")
+    try:
+        urllib.request.urlopen(portal(3) + f"/api/officers/{account}/cases")
+        raise AssertionError("cases were told to whoever does not sign")
+    except urllib.error.HTTPError as refusal:
+        assert refusal.code in (403, 404), refusal.code
+    print("privacy officer of hospital 3: sees the case with its deadline, reviews it, finds it among the reviewed")
+
     with page.expect_download() as saved:
         patient.tab("leave")
         page.click("#export")
@@ -356,7 +376,7 @@ def story(browser, devnet, pictures):
     expect(page.locator("#section-allergy")).to_contain_text("Penicillin", timeout=15000)
     print("patient: exports, checks an authentic and a changed file, locks, comes back with the words")
 
-    for person in [patient, doctor, local, strange]:
+    for person in [patient, doctor, local, strange, officer]:
         person.end()
 
 

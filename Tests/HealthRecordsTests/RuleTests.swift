@@ -392,6 +392,28 @@ struct AccessRuleTests {
     #expect(world.run(.breakGlass, request, at: 2, by: "doctor") == .applied)
   }
 
+  @Test("A broken glass is reviewed by the hospital's own privacy officer, who is not the one who broke it")
+  func officer() throws {
+    var (world, record) = World.furnished()
+    world.register("officer", .practitioner, at: 2, role: Account.privacyOfficer)
+    world.register("other officer", .practitioner, at: 1, role: Account.privacyOfficer)
+    let request = world.request([record], purpose: .emergency, reason: 1)
+    #expect(world.run(.breakGlass, request, at: 2, by: "doctor") == .applied)
+    let review = AccessReview(request: world.last, isJustified: true)
+    for (reviewer, hospital, outcome) in [
+      ("doctor", 2, code(.wrongRole)), ("patient", 1, code(.otherHospital)), ("other officer", 1, code(.otherHospital)),
+      ("other officer", 2, code(.otherHospital)), ("officer", 1, code(.otherHospital)), ("officer", 2, .applied),
+      ("officer", 2, code(.unknownAccess)),
+    ] {
+      #expect(world.run(.reviewBreakGlass, review, at: UInt32(hospital), by: reviewer) == outcome, "\(reviewer)")
+    }
+    #expect(AccessEntry.find(request: review.request, in: world.state)?.entry.emergency == .justified)
+    world.time = world.time.adding(milliseconds: HealthRules.Limits().breakGlassAgeMilliseconds)
+    #expect(world.run(.breakGlass, request, at: 2, by: "officer") == .applied)
+    let own = AccessReview(request: world.last, isJustified: true)
+    #expect(world.run(.reviewBreakGlass, own, at: 2, by: "officer") == code(.unknownSigner))
+  }
+
   @Test("R2: a key is released for an open grant that names the record, and for nothing else")
   func release() {
     var (world, record) = World.furnished()

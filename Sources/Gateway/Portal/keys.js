@@ -66,6 +66,7 @@ export async function recordKey(keys, record, box) {
 
 /** What a registrar needs to register a clinician: that it is one, and both public keys. */
 export const clinicianCode = (keys) => `clinician:${registrationCode(keys)}`;
+export const officerCode = (keys) => `officer:${registrationCode(keys)}`;
 
 /** What the desk of a hospital needs to register the pseudonym: both public keys. */
 export const registrationCode = (keys) => `${hex(keys.publicKey)}:${hex(keys.sealingKey)}`;

@@ -88,6 +88,9 @@ export async function submit(keys, consortium, kind, payload) {
   return receipt;
 }
 
+/** The cases in which the glass was broken at this hospital; `name` where its EHR knows the patient. */
+export const cases = async (keys) => (await asked(keys, `/api/officers/${keys.account}/cases`)).json();
+
 // ---- What clinicians ask
 
 const clinic = (keys, path) => `/api/clinicians/${keys.account}/${path}`;

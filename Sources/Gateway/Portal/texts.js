@@ -193,6 +193,27 @@ export const C = {
   few: "Too few custodians answered. Try again in a moment.",
 };
 
+/** The words of the privacy officer's page. */
+export const O = {
+  tabs: { cases: "To review", done: "Reviewed", leave: "My keys" },
+  title: (hospital) => `${hospital}: privacy office`,
+  welcome: "For the privacy office",
+  welcomeText: "Your 24 words make your keys. What you find of a broken glass stands on the ledger, where the patient sees it.",
+  cases: "Broken glass to review",
+  done: "Reviewed",
+  noCases: "There is nothing to review.",
+  nothingDone: "Nothing was reviewed yet.",
+  when: "When", reader: "Who read", patient: "Patient", reason: "Why", records: "Records",
+  otherReason: (number) => `Reason ${number}`,
+  left: (hours, until) => (hours < 1 ? `Less than an hour left, until ${until}` : `${hours} hours left, until ${until}`),
+  late: (until) => `Overdue since ${until}`,
+  justified: "It was right",
+  unjustified: "It was not right",
+  said: "Your finding is on the ledger.",
+  wasJustified: "It was right",
+  wasNot: "It was not right",
+};
+
 export const date = (text) => {
   const time = new Date(text);
   return Number.isNaN(time.getTime()) ? "" : time.toLocaleDateString(LANGUAGE, { day: "numeric", month: "short", year: "numeric" });

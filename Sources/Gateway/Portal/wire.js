@@ -76,7 +76,7 @@ export function accessRequest({ patient, records, purpose, reason, ephemeralKey 
   return encoder.u16(PURPOSES[purpose]).u16(reason).raw(ephemeralKey).bytes;
 }
 
-export const KIND = { grantConsent: 6, revokeConsent: 7, requestAccess: 8, breakGlass: 9, eraseRecord: 14, accuseCustodian: 19, rateRecord: 22 };
+export const KIND = { grantConsent: 6, revokeConsent: 7, requestAccess: 8, breakGlass: 9, reviewBreakGlass: 10, eraseRecord: 14, accuseCustodian: 19, rateRecord: 22 };
 export const FOREVER = (1n << 64n) - 1n;
 
 /** HL7 v3 PurposeOfUse, as bits. */
@@ -101,6 +101,9 @@ export function consentGrant({ patient, isDenial, grantee, categories, purposes,
   const bits = purposes.reduce((sum, code) => sum | PURPOSES[code], 0);
   return encoder.u16(bits).u64(0).u64(until ?? FOREVER).flag(false).bytes;
 }
+
+/** What a privacy officer found of a request that broke the glass. */
+export const accessReview = (request, isJustified) => new Encoder().digest(request).flag(isJustified).bytes;
 
 export const consentRevocation = (patient, consent) => new Encoder().digest(patient).digest(consent).bytes;
 

@@ -135,15 +135,24 @@ extension RuleContext {
   }
 
   func reviewBreakGlass(_ review: AccessReview, in state: inout StateEditor) throws {
-    try self.requireRegistrar()
     guard let (key, held) = AccessEntry.find(review.request, in: state) else {
       throw Refusal.unknownAccess
     }
     var entry = held
     guard entry.hospital == self.hospital else { throw Refusal.otherHospital }
+    try self.requireReviewer(of: entry, in: state)
     guard entry.emergency == .reviewDue || entry.emergency == .overdue else { throw Refusal.unknownAccess }
     entry.emergency = review.isJustified ? .justified : .unjustified
     state.set(key, entry)
+  }
+
+  /// ⚑ The hospital's registrar, or a privacy officer of the hospital; nobody finds the own reading right.
+  private func requireReviewer(of entry: AccessEntry, in state: StateEditor) throws(Refusal) {
+    guard try self.signer() != self.member().registrarKey else { return }
+    let (identifier, account) = try self.actor(in: state)
+    guard account.isPrivacyOfficer else { throw .wrongRole }
+    guard account.hospital == self.hospital else { throw .otherHospital }
+    guard identifier != entry.reader else { throw .unknownSigner }
   }
 
   func recordRelease(_ request: Digest, in state: inout StateEditor) throws {
@@ -176,7 +185,7 @@ extension AccessEntry {
   }
 }
 
-/// `reviewBreakGlass`: signed by the hospital's privacy officer with the registrar's key.
+/// `reviewBreakGlass`: signed by a privacy officer of the hospital, or with the registrar's key.
 public struct AccessReview: Sendable, Hashable {
   /// The request that broke the glass.
   public let request: Digest

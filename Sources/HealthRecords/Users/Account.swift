@@ -36,7 +36,8 @@ public struct Account: Sendable, Hashable {
   public var key: PublicKey
   /// The X25519 key to which record keys are sealed.
   public let sealingKey: Digest
-  /// A practitioner's role as a number of the NUCC taxonomy's table, or a third party's sort; 0 for patients.
+  /// A practitioner's role as a number of the NUCC taxonomy's table, or `privacyOfficer`; a third party's sort; 0 for
+  /// patients.
   public let role: UInt32
   /// From when it may act.
   public let validFrom: Timestamp
@@ -56,6 +57,11 @@ public struct Account: Sendable, Hashable {
     (self.role, self.validFrom, self.validUntil) = (role, validFrom, validUntil)
     (self.status, self.since) = (status, since)
   }
+
+  /// The role of who reviews broken glass for a hospital: above all of NUCC's.
+  public static let privacyOfficer: UInt32 = 1_000_000
+  /// Whether it reviews broken glass.
+  public var isPrivacyOfficer: Bool { self.kind == .practitioner && self.role == Self.privacyOfficer }
 
   /// The identifier of an account that starts with `key` at `hospital`.
   public static func identifier(network: Digest, hospital: MemberID, key: PublicKey) -> Digest {
