@@ -10,9 +10,9 @@ internal import Rules
 internal import Signing
 internal import Wire
 
-/// The patients', the clinicians' and the privacy officer's pages and what they ask of the node. Keys are made and stay in
-/// the browser: the node sees signed questions, signed transactions and ciphertext, and answers each patient about that
-/// patient only.
+/// The patients', the clinicians' and the privacy officer's pages and what they ask of the node. Keys are made and stay
+/// in the browser: the node sees signed questions, signed transactions and ciphertext, and answers each patient about
+/// that patient only.
 public struct PortalServer: Sendable {
   /// About how many bytes of sealed records one answer carries.
   private static let sealedBytesMax = 4 << 20
