@@ -220,6 +220,7 @@ public struct Scenario: Sendable {
     parameters.replica.viewTimeoutMin = span("node.viewTimeoutMin", parameters.replica.viewTimeoutMin)
     parameters.replica.viewTimeoutMax = span("node.viewTimeoutMax", parameters.replica.viewTimeoutMax)
     parameters.replica.laneOmissionMax = span("node.laneOmissionMax", parameters.replica.laneOmissionMax)
+    parameters.follow(snapshotInterval: UInt64(file.integer("node.snapshotInterval") ?? 65_536))
     parameters.replica.statusInterval = span("node.statusInterval", parameters.replica.statusInterval)
     return parameters
   }

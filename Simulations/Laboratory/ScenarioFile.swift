@@ -210,9 +210,10 @@ public struct ScenarioFile: Sendable {
 
   /// What single keys cannot tell: members and regions that do not exist.
   private mutating func requireFit() {
-    // A twin has a number of its own, after the members'.
+    // Whoever joins later, and then each twin, has a number of its own, after the members'.
     let twins = (0..<(self.counts["attacker"] ?? 0)).count { self.text("attacker[\($0)].kind") == "twin" }
-    let count = self.memberCount + twins
+    let joiners = (0..<(self.counts["fault"] ?? 0)).count { self.text("fault[\($0)].kind") == "join" }
+    let count = self.memberCount + joiners + twins
     for (path, value) in self.values {
       let named: [Int]
       switch value {

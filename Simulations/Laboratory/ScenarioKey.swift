@@ -104,6 +104,7 @@ public struct ScenarioKey: Sendable {
     .init("node.viewTimeoutMin", .span, "2 s", "How long something orderable may wait before the view is left."),
     .init("node.viewTimeoutMax", .span, "60 s", "The longest such wait, however often it was doubled."),
     .init("node.laneOmissionMax", .span, "8 s", "How long a primary may leave out a lane."),
+    .init("node.snapshotInterval", .integer(0...1_000_000_000), "65536", "Heights between snapshots; 0 for none."),
     .init("node.statusInterval", .span, "500 ms", "How often members tell one another where they stand."),
   ]
 
@@ -127,13 +128,13 @@ public struct ScenarioKey: Sendable {
       "fault.kind",
       .word([
         "crash", "pause", "partition", "cut", "slow-link", "slow-disk", "full-disk", "power", "loss", "step-down",
-        "clock",
+        "clock", "join", "leave", "lose-disk",
       ]), nil, "What happens."),
     .init("fault.at", .span, nil, "When."),
-    .init("fault.for", .span, "", "For how long; for ever where not given."),
+    .init("fault.for", .span, "", "For how long; for ever where not given, 5 s where a disk is lost."),
     .init("fault.every", .span, "", "Again and again at this distance, until fault.until or the end."),
     .init("fault.until", .span, "", "When the repetition ends."),
-    .init("fault.members", .members, "", "To whom; the primary of the moment where not given."),
+    .init("fault.members", .members, "", "To whom; the primary of the moment where not given (join: a new hospital)."),
     .init("fault.groups", .groups, "", "The two sides of a partition, cut or slow link."),
     .init("fault.factor", .integer(1...100_000), "10", "How many times slower (slow-link, slow-disk)."),
     .init("fault.loss", .percent, "10 %", "Messages that vanish (loss)."),

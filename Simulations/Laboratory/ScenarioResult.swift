@@ -163,7 +163,8 @@ extension ScenarioRun {
 
   private func addSeries(to result: inout ScenarioResult) {
     for slot in 0..<self.cluster.slotCount {
-      let name = slot < self.scenario.count ? "\(slot + 1)" : "\(self.cluster.member(slot) + 1)′"
+      let member = self.cluster.member(slot)
+      let name = "\(member + 1)\(slot == member ? "" : "′")"
       result.members.append(.init(name: name, region: self.regionName(slot)))
     }
     for sample in self.recorder.samples {

@@ -17,6 +17,8 @@ public final class ScenarioRun {
   private var random: SeededGenerator
   private var number: UInt64 = 0
   private var lossBefore: UInt64
+  /// How many hospitals have joined.
+  private var joined = 0
 
   /// A run that stands at its beginning.
   public init(_ scenario: Scenario) {
@@ -24,13 +26,20 @@ public final class ScenarioRun {
     self.random = SeededGenerator(seed: scenario.seed ^ 0x10ad)
     let twins = scenario.attackers.filter { $0.kind == nil }.map(\.member)
     var world = scenario.world
+    let joiners = scenario.faults.count { $0.kind == "join" }
+    if !world.network.regions.isEmpty {
+      for _ in 0..<joiners { world.network.regions.append(world.network.region(of: scenario.count - 1)) }
+    }
     for twin in twins { world.network.regions.append(world.network.region(of: twin)) }
     self.cluster = Cluster(
-      count: scenario.count, seed: scenario.seed, limits: scenario.limits, parameters: scenario.parameters,
+      count: scenario.count, joiners: joiners, seed: scenario.seed, limits: scenario.limits,
+      parameters: scenario.parameters,
       world: world, twins: twins)
     self.recorder = Recorder(slots: self.cluster.slotCount)
     self.cluster.recorder = self.recorder
     self.lossBefore = world.network.lossOneIn
+    // Whoever joins later is not there yet.
+    for slot in 0..<joiners { self.cluster.crash(scenario.count + slot, losingWrite: true) }
     self.planAttackers()
     for fault in scenario.faults { self.plan(fault) }
     self.planSamples()
@@ -133,11 +142,52 @@ public final class ScenarioRun {
         self.note("its clock jumps back", slots)
         for slot in slots { self.shiftClock(slot, by: -Int64(fault.shift.milliseconds)) }
       }
+    case "join", "leave", "lose-disk": self.changeMembers(fault, slots)
     case "step-down":
       self.note("is asked to step down", slots)
       for slot in slots { self.cluster.input(.stepDownRequested, to: slot) }
     default: preconditionFailure("the file was checked: no fault \(fault.kind)")
     }
+  }
+
+  private func changeMembers(_ fault: Scenario.Fault, _ slots: [Int]) {
+    switch fault.kind {
+    case "join":
+      let slot = self.scenario.count + self.joined
+      guard slot < self.cluster.slotCount else { return }
+      self.joined += 1
+      self.note("is approved, and follows", [slot])
+      self.cluster.restart(slot)
+      self.change(.add(self.cluster.describe(slot: slot)))
+    case "leave":
+      self.note("is to leave", slots)
+      for slot in slots { self.change(.remove(MemberID(UInt32(self.cluster.member(slot) + 1)))) }
+    default:
+      self.note("loses its disk and its keys", slots)
+      for slot in slots { self.cluster.loseDisk(slot) }
+      self.cluster.plan(at: self.cluster.now + (fault.lasts ?? Self.replacement)) {
+        self.note("comes back empty, under new keys", slots)
+        for slot in slots {
+          self.cluster.restart(slot)
+          self.change(.replace(self.cluster.describe(slot: slot)))
+        }
+      }
+    }
+  }
+
+  /// How long a new machine takes to be there.
+  private static let replacement = Span.milliseconds(5000)
+  /// How long somebody waits before a change is submitted again.
+  private static let resubmission = Span.milliseconds(2000)
+
+  /// Submits a change of members with a quorum's approvals, until it is through.
+  private func change(_ action: MembershipAction) {
+    guard !self.cluster.isThrough(action) else { return }
+    if let slot = self.cluster.votingSlots.first(where: { self.cluster.node($0)?.index != nil }) {
+      self.number += 1
+      self.cluster.change(action, through: slot, nonce: self.number)
+    }
+    self.cluster.plan(at: self.cluster.now + Self.resubmission) { [unowned self] in self.change(action) }
   }
 
   private func shiftClock(_ slot: Int, by milliseconds: Int64) {

@@ -29,6 +29,15 @@ extension Cluster {
     }
   }
 
+  /// Whether a change of members is in force somewhere.
+  public func isThrough(_ action: MembershipAction) -> Bool {
+    let newest = self.newest
+    return switch action {
+    case .add(let member), .replace(let member): newest.index(of: member.key) != nil
+    case .remove(let id): newest.index(of: id).map { !newest.isVoter($0) } ?? true
+    }
+  }
+
   /// The description of a slot's hospital under its current keys.
   public func describe(slot: Int) -> Member {
     Self.describe(self.machines[slot].member, renewal: self.machines[slot].renewals)

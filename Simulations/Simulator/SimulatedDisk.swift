@@ -29,6 +29,11 @@ public struct SimulatedDisk: Sendable {
   /// Chunks of the snapshot that is being fetched.
   private var fetched: (manifest: Digest, chunks: [Int: [UInt8]]) = (.zero, [:])
   private var lifeMilliseconds: UInt64 = 0
+  /// The log's tiles as they are, by key.
+  private var tiles: [[UInt8]: LogTile] = [:]
+  /// What the snapshot that the ledger began with says of executed identifiers, and of entries by their place.
+  private var baseIdentifiers: [ExecutedIdentifier] = []
+  private var baseEntries: [UInt64: [UInt8]] = [:]
   /// The last stable checkpoint.
   public private(set) var stable: StableCheckpoint?
   /// What was stored out of order, in words.
@@ -87,6 +92,7 @@ public struct SimulatedDisk: Sendable {
         }
         self.executions.append(write)
         self.state.apply(write.writes)
+        for tile in write.tiles { self.tiles[LogTile.key(level: tile.level, index: tile.index)] = tile }
         self.noteConfiguration(in: write)
       case .signedCheckpoint: break
       case .stableCheckpoint(let checkpoint): self.stable = checkpoint
@@ -170,7 +176,7 @@ public struct SimulatedDisk: Sendable {
   private var identifiers: [ExecutedIdentifier] {
     let now = self.position.time
     let recent = self.executions.filter { $0.record.time.adding(milliseconds: self.lifeMilliseconds) >= now }
-    return (self.base?.identifiers ?? []) + recent.flatMap(\.identifiers)
+    return self.baseIdentifiers + recent.flatMap(\.identifiers)
   }
 
   /// The stored blocks of a lane from one position through another.
@@ -190,7 +196,6 @@ public struct SimulatedSnapshot: Sendable {
   let chunks: [[UInt8]]
 
   fileprivate var pairs: [SnapshotPair] { self.chunks.flatMap { (try? SnapshotWriter.pairs(of: $0)) ?? [] } }
-  var identifiers: [ExecutedIdentifier] { self.pairs.compactMap(\.identifier) }
 }
 
 /// Snapshots on a simulated disk: the second implementation of what `Storage` does, so that each checks the other.
@@ -208,7 +213,7 @@ extension SimulatedDisk {
     var pairs = self.state.pairs.map { SnapshotPair(.state, key: $0.key, value: $0.value) }
     let alive = Set(self.identifiers.filter { $0.validUntil >= time }.map(SnapshotPair.init))
     pairs += alive.sorted { $0.key.lexicographicallyPrecedes($1.key) }
-    pairs += self.tiles.map(SnapshotPair.init).sorted { $0.key.lexicographicallyPrecedes($1.key) }
+    pairs += self.tiles.values.map(SnapshotPair.init).sorted { $0.key.lexicographicallyPrecedes($1.key) }
     for record in self.records {
       let key = (0..<8).map { UInt8(truncatingIfNeeded: record.leaf >> UInt64(56 - 8 * $0)) }
       if let entry = self.entry(record.leaf) { pairs.append(SnapshotPair(.entries, key: key, value: entry)) }
@@ -229,23 +234,12 @@ extension SimulatedDisk {
     }
   }
 
-  /// The log's tiles as they are.
-  private var tiles: [LogTile] {
-    var out: [[UInt8]: LogTile] = [:]
-    for tile in (self.base?.pairs.compactMap(\.tile) ?? []) + self.executions.flatMap(\.tiles) {
-      out[LogTile.key(level: tile.level, index: tile.index)] = tile
-    }
-    return Array(out.values)
-  }
-
   /// A log entry: executed here, or one that the snapshot brought.
   private func entry(_ leaf: UInt64) -> [UInt8]? {
     if let write = self.executions.last(where: { $0.record.firstLeaf <= leaf }) {
       return self.entries(of: write)[safe: Int(leaf - write.record.firstLeaf)]
     }
-    return self.base?.pairs.first { pair in
-      pair.part == .entries && pair.key.reduce(0) { $0 << 8 | UInt64($1) } == leaf
-    }?.value
+    return self.baseEntries[leaf]
   }
 
   /// The log's entries of one executed cut.
@@ -345,8 +339,17 @@ extension SimulatedDisk {
     self.base = snapshot
     self.executions = []
     self.state = MemoryState()
-    self.state.apply(
-      snapshot.pairs.filter { $0.part == .state }.map { StateWrite(key: $0.key, value: $0.value) })
+    (self.tiles, self.baseIdentifiers, self.baseEntries) = ([:], [], [:])
+    var writes: [StateWrite] = []
+    for pair in snapshot.pairs {
+      switch pair.part {
+      case .state: writes.append(StateWrite(key: pair.key, value: pair.value))
+      case .tiles: self.tiles[pair.key] = pair.tile
+      case .identifiers: if let identifier = pair.identifier { self.baseIdentifiers.append(identifier) }
+      case .entries: self.baseEntries[pair.key.reduce(0) { $0 << 8 | UInt64($1) }] = pair.value
+      }
+    }
+    self.state.apply(writes)
     self.configurations = [self.configurations[0]] + self.records.map(\.configuration)
     while self.blocks.count < self.configurations.last?.laneCount ?? 0 { self.blocks.append([:]) }
     let sequence = bundle.manifest.sequence
@@ -359,9 +362,7 @@ extension SimulatedDisk {
 extension SimulatedDisk: LogTiles {
   /// A tile of the log, whole or open; nil where there is none.
   public func tile(level: Int, index: UInt64) -> [Digest]? {
-    let recent = self.executions.reversed().lazy.flatMap(\.tiles).first { $0.level == level && $0.index == index }
-    if let recent { return recent.hashes }
-    return self.base?.pairs.lazy.compactMap(\.tile).first { $0.level == level && $0.index == index }?.hashes
+    self.tiles[LogTile.key(level: level, index: index)]?.hashes
   }
 }
 

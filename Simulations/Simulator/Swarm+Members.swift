@@ -27,19 +27,11 @@ extension SwarmRun {
   /// Whether the members make a custody key: then nobody leaves without whom it could not be handed on.
   private var isCustodian: Bool { self.cluster.parameters.isCustodian }
 
-  private func isThrough(_ action: MembershipAction) -> Bool {
-    let newest = self.cluster.newest
-    return switch action {
-    case .add(let member), .replace(let member): newest.index(of: member.key) != nil
-    case .remove(let id): newest.index(of: id).map { !newest.isVoter($0) } ?? true
-    }
-  }
-
   /// Goes on with the change under way, or begins the next.
   func changeMembers() {
     guard self.changing != nil || !self.changes.isEmpty, self.random.oneIn(3) else { return }
     if let changing {
-      guard self.isThrough(changing) else { return self.submit(changing) }
+      guard self.cluster.isThrough(changing) else { return self.submit(changing) }
       guard !self.cluster.isChangingMembers else { return }
       self.changing = nil
       return
@@ -90,11 +82,11 @@ extension SwarmRun {
   func completeChanges() -> String? {
     guard let changing else { return nil }
     for _ in 0..<120 {
-      if self.isThrough(changing), !self.cluster.isChangingMembers { return nil }
+      if self.cluster.isThrough(changing), !self.cluster.isChangingMembers { return nil }
       let isKnown = self.cluster.votingSlots.contains { slot in
         self.cluster.node(slot).map { $0.pendingChange != nil || $0.next != nil } ?? false
       }
-      if !self.isThrough(changing), !isKnown {
+      if !self.cluster.isThrough(changing), !isKnown {
         let slot = self.cluster.votingSlots.first { self.cluster.node($0)?.index != nil }
         self.number += 1
         if let slot { self.cluster.change(changing, through: slot, nonce: self.number) }
