@@ -45,6 +45,7 @@ let package = Package(
     // Floor 0: the system's C libraries.
     .systemLibrary(name: "CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
     .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
     // Floor 1: words that all machines speak.
     target("Primitives"),
@@ -87,7 +88,9 @@ let package = Package(
       ]),
     target(
       "Gateway",
-      uses: ["FHIR", "HealthRecords", "Ledger", "Messages", "Primitives", "Rules", "Signing", "Threshold", "Wire"],
+      uses: [
+        "CZlib", "FHIR", "HealthRecords", "Ledger", "Messages", "Primitives", "Rules", "Signing", "Threshold", "Wire",
+      ],
       needs: [.product(name: "Hummingbird", package: "hummingbird")], resources: [.copy("Portal")]),
     // Floor 5: the driver joins node and adapters.
     target(

@@ -8,7 +8,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FLOORS = {
-    0: ["CUV", "CLMDB", "CSodium"],
+    0: ["CUV", "CLMDB", "CSodium", "CZlib"],
     1: ["Primitives", "Wire", "Signing", "Merkle", "Messages", "Ordering", "Rules", "Threshold"],
     2: ["Sessions", "Gossip", "Discovery", "Lanes", "PBFT", "Raft", "Ledger", "HealthRecords", "Custody", "Vaults"],
     3: ["NodeCore", "FHIR"],

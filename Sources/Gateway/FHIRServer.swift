@@ -58,10 +58,8 @@ public struct FHIRServer: Sendable {
 
   private func answer(_ request: Request) async throws -> Response {
     let bytes: [UInt8]
-    do { bytes = try await body(request, max: FHIRService.bodyBytesMax) } catch {
-      let failure = FHIRFailure(
-        413, "too-costly", "the body is over \(FHIRService.bodyBytesMax) bytes; send it in parts")
-      return Self.response(FHIRResponse(status: 413, body: failure.outcome))
+    do throws(FHIRFailure) { bytes = try await self.content(of: request) } catch {
+      return Self.response(FHIRResponse(status: error.status, body: error.outcome))
     }
     if let stranger = Self.stranger(request) {
       let failure = FHIRFailure(403, "forbidden", "pages of \(stranger) may not use this interface")
@@ -95,7 +93,42 @@ public struct FHIRServer: Sendable {
     if response.status == 405, let name = HTTPField.Name("Allow") {
       answer.headers[name] = FHIRService.methods(of: asked.path).joined(separator: ", ")
     }
+    if let body = response.body?.canonicalBytes, body.count >= Self.compressedBytesMin, Self.takesGzip(request),
+      let packed = Gzip.compress(body)
+    {
+      answer.headers[.contentEncoding] = "gzip"
+      answer.headers[.vary] = "Accept-Encoding"
+      answer.body = .init(byteBuffer: ByteBuffer(bytes: packed))
+      answer.headers[.contentLength] = "\(packed.count)"
+    }
     return request.method == .head ? answer.createHeadResponse() : answer
+  }
+
+  /// Smaller answers go as they are.
+  private static let compressedBytesMin = 1024
+
+  /// The body, unpacked where it came packed.
+  private func content(of request: Request) async throws(FHIRFailure) -> [UInt8] {
+    let max = FHIRService.bodyBytesMax
+    let tooLarge = FHIRFailure(413, "too-costly", "the body is over \(max) bytes; send it in parts")
+    let sent: [UInt8]
+    do { sent = try await body(request, max: max) } catch { throw tooLarge }
+    switch request.headers[.contentEncoding]?.lowercased() {
+    case nil, "", "identity": return sent
+    case "gzip":
+      guard let plain = Gzip.decompress(sent, max: max) else {
+        throw FHIRFailure(400, "structure", "the body is no whole gzip stream, or over \(max) bytes unpacked")
+      }
+      return plain
+    case let other?: throw FHIRFailure(415, "not-supported", "bodies are taken plain or as gzip, not as \(other)")
+    }
+  }
+
+  private static func takesGzip(_ request: Request) -> Bool {
+    (request.headers[.acceptEncoding] ?? "").lowercased().split(separator: ",").contains { item in
+      let parts = item.split(separator: ";").map { $0.trimmingCharacters(in: .whitespaces) }
+      return ["gzip", "*"].contains(parts.first ?? "") && !parts.dropFirst().contains { $0 == "q=0" || $0 == "q=0.0" }
+    }
   }
 
   /// A media type without its parameters, in small letters.

@@ -6,6 +6,7 @@ specifications alone. Exit status 0 only if everything came out as it must.
 """
 
 import base64
+import gzip
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import urllib.error
 import urllib.request
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -166,6 +168,29 @@ def root(hashes):
     return hashlib.sha256(b"\1" + root(hashes[:split]) + root(hashes[split:])).digest()
 
 
+def packed(number):
+    """gzip both ways gives what plain text gives; a broken or swollen stream is refused."""
+    def ask(path, content=None, **headers):
+        request = urllib.request.Request(BASE + path, content, {"Content-Type": "application/fhir+json", **{
+            name.replace("_", "-"): value for name, value in headers.items()}})
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return answer.status, answer.headers.get("Content-Encoding"), answer.read()
+        except urllib.error.HTTPError as refusal:
+            return refusal.code, refusal.headers.get("Content-Encoding"), refusal.read()
+    path = f"/fhir/Patient/{number}/$everything"
+    plain, small = ask(path)[2], ask(path, Accept_Encoding="gzip, deflate")
+    assert small[1] == "gzip" and gzip.decompress(small[2]) == plain and len(small[2]) * 3 < len(plain)
+    assert ask(path, Accept_Encoding="gzip;q=0")[1] is None
+    body = gzip.compress(json.dumps({"resourceType": "Patient", "active": True}).encode())
+    assert ask("/fhir/Patient", body, Content_Encoding="gzip")[0] == 201
+    swollen = gzip.compress(b" " * (80 << 20))
+    for content, encoding, status in [(body[:-9], "gzip", 400), (swollen, "gzip", 400), (body, "br", 415),
+                                      (body, "identity", 400)]:
+        assert ask("/fhir/Patient", content, Content_Encoding=encoding)[0] == status, (encoding, status)
+    return len(plain) / len(small[2])
+
+
 def verify_log(genesis):
     """The tree head's signatures (C2SP signed-note, tlog-cosignature) and its root over the entries (tlog-tiles)."""
     note = get("/log/checkpoint", text=True)
@@ -226,6 +251,7 @@ def main():
             print(f"fhirclient: created, changed, and paged through {with_fhirclient(number)} observations")
             print(f"fhirpy: saved, found, changed, deleted; fetched {len(with_fhirpy())} observations")
             print(f"fhir.resources: parsed everything, {parse_everything(number)} Provenance with their signatures")
+            print(f"gzip: {packed(number):.1f} times smaller; broken and swollen streams are refused")
             genesis = json.loads(pathlib.Path(f"{folder}/net/genesis.json").read_text())
             print(f"tlog: {verify_log(genesis)} entries hash to the root that a quorum signed")
             print(f"schemathesis: {with_schemathesis()} requests, each answered as described")
