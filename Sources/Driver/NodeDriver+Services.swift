@@ -1,3 +1,4 @@
+internal import Vaults
 internal import EventLoop
 internal import Discovery
 internal import Gateway
@@ -102,6 +103,7 @@ extension NodeDriver {
       connected: connection != nil,
       direction: connection.map { $0.dialled == nil ? "inbound" : "outbound" },
       roundTripMilliseconds: connection?.roundTrip.map { Double($0.nanoseconds) / 1e6 },
-      mesh: mesh.map { "\($0)" }, dropped: connection?.dropped ?? 0)
+      mesh: mesh.map { "\($0)" }, dropped: connection?.dropped ?? 0,
+      copiesProven: self.challenges[index].proven, copiesFailed: self.challenges[index].failed)
   }
 }

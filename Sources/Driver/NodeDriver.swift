@@ -12,6 +12,7 @@ internal import Sessions
 public import Signing
 public import Storage
 internal import Threshold
+internal import Vaults
 public import Telemetry
 
 /// What a node is started with.
@@ -83,6 +84,8 @@ public final class NodeDriver {
   var replications: [ReplicationRun] = []
   /// Bytes of records that members left here and that are not anchored yet.
   var unanchored: [ReplicaIndex: [Digest: Int]] = [:]
+  /// How other members' vaults did when they were asked for what they should keep.
+  var challenges = Challenges()
   private var outcomes: [Node.Outcome: UInt64] = [:]
   /// Messages of other configurations, which members send that are a moment ahead or behind.
   var otherConfiguration: UInt64 = 0

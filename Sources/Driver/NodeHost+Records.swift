@@ -79,13 +79,18 @@ extension NodeHost {
     }
     let order = Placement(driver.node.configuration).order(of: entry.anchor.record, from: hospital)
     for member in [hospital] + order where member != driver.node.index && driver.node.connected.contains(member) {
-      let result = await withCheckedContinuation {
-        (continuation: CheckedContinuation<Result<SealedRecord, ReleaseRefusal>, Never>) in
-        driver.fetchObject(entry, from: member) { continuation.resume(returning: $0) }
-      }
-      if case .success(let sealed) = result { return sealed }
+      if case .success(let sealed) = await self.fetch(entry, from: member) { return sealed }
     }
     return nil
+  }
+
+  /// A sealed record from a member's vault; it is what was anchored, or a refusal.
+  func fetch(_ entry: RecordEntry, from member: ReplicaIndex) async -> Result<SealedRecord, ReleaseRefusal> {
+    guard let driver = self.running else { return .failure(.unreachable) }
+    return await withCheckedContinuation {
+      (continuation: CheckedContinuation<Result<SealedRecord, ReleaseRefusal>, Never>) in
+      driver.fetchObject(entry, from: member) { continuation.resume(returning: $0) }
+    }
   }
 
   /// What opens a record for a granted request: custodians' shares, without those of `settled` members; or the key from

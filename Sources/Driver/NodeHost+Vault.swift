@@ -6,6 +6,7 @@ internal import NodeCore
 internal import Ordering
 internal import Primitives
 internal import Rules
+internal import Signing
 internal import Storage
 internal import Telemetry
 internal import Vaults
@@ -44,7 +45,39 @@ extension NodeHost {
             "fetched": .number(round.fetched), "erased": .number(round.erased), "missing": .number(round.missing),
           ])
       }
+      await self.challengeOthers()
       do { try await Task.sleep(for: .milliseconds(Self.roundIntervalMilliseconds)) } catch { return }
+    }
+  }
+
+  /// How many records are asked of other vaults in a round.
+  private static let challengesPerRound = 4
+
+  /// Asks other vaults for records drawn by lot that they should keep: what a vault is said to have, it can give.
+  private func challengeOthers() async {
+    var draw = SeededGenerator(seed: SecureRandom.seed())
+    for _ in 0..<Self.challengesPerRound {
+      guard let driver = self.running, let own = driver.node.index else { return }
+      let configuration = driver.node.configuration
+      let start = StateKey.records + SecureRandom.bytes(Digest.lengthBytes)
+      let pair =
+        driver.state.next(after: start, prefix: StateKey.records, inclusive: true)
+        ?? driver.state.next(after: StateKey.records, prefix: StateKey.records, inclusive: false)
+      guard let pair, let entry = try? RecordEntry.decode(pair.value), !entry.isErased,
+        let hospital = configuration.index(of: entry.hospital),
+        let member = driver.challenges.holder(
+          of: entry.anchor.record, from: hospital, besides: own, placement: Placement(configuration), draw: &draw),
+        driver.node.connected.contains(member)
+      else { continue }
+      let outcome: Challenges.Outcome
+      switch await self.fetch(entry, from: member) {
+      case .success: outcome = .proven
+      case .failure(.notHere), .failure(.vaultFull): outcome = .failed
+      case .failure: outcome = .unanswered
+      }
+      guard driver.challenges.note(outcome, of: member) else { continue }
+      self.log.emit(
+        .vaultUnproven, ["member": .text(driver.name(member)), "record": .text(entry.anchor.record.short)])
     }
   }
 

@@ -140,15 +140,20 @@ public struct PeerStatus: Codable, Sendable {
   public var mesh: [String]
   /// Messages that found no room.
   public var dropped: UInt64
+  /// How often its vault gave a record that it should keep, when it was asked for one, and how often it did not.
+  public var copiesProven: UInt64
+  /// See `copiesProven`.
+  public var copiesFailed: UInt64
 
   /// A peer of given parts.
   public init(
     member: UInt32, name: String, peer: String, addresses: [String], connected: Bool, direction: String?,
-    roundTripMilliseconds: Double?, mesh: [String], dropped: UInt64
+    roundTripMilliseconds: Double?, mesh: [String], dropped: UInt64, copiesProven: UInt64, copiesFailed: UInt64
   ) {
     (self.member, self.name, self.peer, self.addresses) = (member, name, peer, addresses)
     (self.connected, self.direction, self.roundTripMilliseconds) = (connected, direction, roundTripMilliseconds)
     (self.mesh, self.dropped) = (mesh, dropped)
+    (self.copiesProven, self.copiesFailed) = (copiesProven, copiesFailed)
   }
 }
 

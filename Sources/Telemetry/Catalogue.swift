@@ -52,7 +52,8 @@ public struct EventKind: Sendable, Hashable {
     .nodeStarted, .nodeStopping, .nodeFailed, .peerConnected, .peerDisconnected, .peerRefused, .peerFaulted,
     .dialFailed, .viewChangeStarted, .viewEntered, .equivocation, .laneForked, .diverged, .progress,
     .checkpointStable, .unheard, .executionFailed, .keyUsed, .logDropped, .recordSealed, .keyReleased,
-    .releaseRefused, .crashFaultOnly, .custodyReady, .vaultFailed, .vaultRepaired, .configured, .observing,
+    .releaseRefused, .crashFaultOnly, .custodyReady, .vaultFailed, .vaultRepaired, .vaultUnproven, .configured,
+    .observing,
     .snapshotMade, .snapshotAdopted, .snapshotFailed, .transferBegan, .transferRefused, .historyWhole,
   ].sorted { $0.name < $1.name }
 
@@ -213,6 +214,12 @@ public struct EventKind: Sendable, Hashable {
     "vault.repaired", .info, "the vault was brought in line with the ledger",
     meaning: "Copies that were missing came from other vaults; what was erased or never anchored is gone.",
     fields: ["fetched", "erased", "missing"])
+  /// Another vault did not give what it should keep.
+  public static let vaultUnproven = EventKind(
+    "vault.unproven", .warn, "a member's vault did not give records that it should keep, twice one after another",
+    meaning: "It lost them and has not fetched them again, or it never kept them; others have copies.",
+    remedy: "Tell that hospital; consilium peers shows how often each vault proved what it keeps.",
+    fields: ["member", "record"])
   /// Raft tolerates crashes only.
   public static let crashFaultOnly = EventKind(
     "consensus.crash-faults-only", .warn, "this engine tolerates crashes, not lies",

@@ -134,3 +134,35 @@ struct VaultsTests {
     #expect(bench.isComplete)
   }
 }
+
+@Suite("Challenges")
+struct ChallengeTests {
+  @Test("Only those are asked who should keep a record, each of them in time, and never the asker")
+  func holders() throws {
+    let placement = Placement(try configuration(7))
+    var draw = SeededGenerator(seed: 1)
+    for number in UInt8(0)..<40 {
+      let record = Hash.sha256([number])
+      let asked = Set(
+        (0..<200).compactMap { _ in
+          Challenges().holder(of: record, from: 3, besides: 0, placement: placement, draw: &draw)
+        })
+      let keepers = Set((0..<7).filter { $0 != 0 && placement.isHolder($0, of: record, from: 3) })
+      #expect(asked == keepers && asked.contains(3))
+    }
+    let alone = Placement(try configuration(1))
+    #expect(Challenges().holder(of: .zero, from: 0, besides: 0, placement: alone, draw: &draw) == nil)
+  }
+
+  @Test("Two failures one after another are told, once; what proves nothing changes nothing")
+  func alarm() {
+    var challenges = Challenges()
+    let outcomes: [Challenges.Outcome] = [
+      .failed, .proven, .failed, .unanswered, .failed, .failed, .proven, .failed, .failed,
+    ]
+    let told = outcomes.map { challenges.note($0, of: 2) }
+    #expect(told == [false, false, false, false, true, false, false, false, true])
+    #expect(challenges[2].proven == 2 && challenges[2].failed == 6)
+    #expect(challenges[1].proven == 0 && challenges[1].failed == 0)
+  }
+}
