@@ -61,6 +61,13 @@ struct Audit: AsyncParsableCommand {
         let store = try Store(path: path, genesis: genesis, member: member, mapSizeMax: 1 << 40, fresh: .zero)
         let reader = try StoreReader(store)
         let stored = try reader.restore(limits: genesis.limits)
+        if let gap = try reader.gaps().last {
+          throw Failure(
+            "the ledger in \(path) is not whole",
+            why: "it began with a snapshot, and \(gap.next) and below are not here yet",
+            remedy: "let the node run until consilium status says that its history is whole",
+            status: ExitStatus.unavailable)
+        }
         var replay = Replay(genesis: genesis, rules: HealthRules())
         while replay.position.sequence < stored.position.sequence {
           for decision in try reader.decisions(from: replay.position.sequence.next, countMax: 256) {
