@@ -323,8 +323,16 @@ private struct Forking: Adversary {
 }
 
 private struct Flooding: Adversary {
+  /// So often a millisecond, as a line allows: two that flood one another would else never end.
+  private static let floodsMax = 8
+  private var since = Tick.zero
+  private var floods = 0
+
   mutating func intercept(_ message: PeerMessage, _ scene: inout Scene) -> [Utterance] {
     guard case .control = message else { return [Utterance(message)] }
+    if scene.now >= self.since + .milliseconds(1) { (self.since, self.floods) = (scene.now, 0) }
+    self.floods += 1
+    guard self.floods <= Self.floodsMax else { return [Utterance(message)] }
     let invented = (0..<UInt8(50)).map { Hash.blake2b("consilium/flood/v1", [$0, UInt8(scene.random.below(256))]) }
     return [
       Utterance(message), Utterance(.control([.iHave(.blocks, invented), .iWant(invented)])),

@@ -273,6 +273,8 @@ extension Cluster {
     machine.writing = []
     if let made = machine.disk.snapshots.last?.manifest, made.sequence != newest {
       self.give(.snapshotMade(made), to: slot)
+      // It may have stopped over that.
+      guard machine.incarnation == incarnation else { return }
     }
     for item in machine.gate.settle(batch) {
       guard machine.incarnation == incarnation else { return }

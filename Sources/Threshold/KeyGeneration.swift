@@ -234,8 +234,10 @@ extension KeyGeneration {
   /// ⚑ In use once t + f have stated good shares: whichever f of them lie, t are left that do not.
   private mutating func settle(_ quorums: CustodyQuorums) {
     let good = self.content
-    guard self.phase == .confirming, self.dealers.count > quorums.faultyMax, self.threshold > quorums.faultyMax,
-      self.epoch == 0 || self.dealers.count >= self.sharersNeeded,
+    // A new key needs a dealer who is honest; of a key that is handed on, those who deal enough shares know no more
+    // than they did, however few they are among the members that there are now.
+    let dealersNeeded = self.epoch == 0 ? quorums.faultyMax + 1 : self.sharersNeeded
+    guard self.phase == .confirming, self.dealers.count >= dealersNeeded, self.threshold > quorums.faultyMax,
       good.count >= self.threshold + (planted(.custodyFromFew) ? 0 : quorums.faultyMax)
     else { return }
     self.custodians = good

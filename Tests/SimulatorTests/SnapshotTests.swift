@@ -228,6 +228,14 @@ struct SnapshotTests {
     #expect(report.failure == nil, "consilium-sim replay \(seed) --engine raft")
   }
 
+  @Test(
+    "Seeds that failed once: a key that one custodian alone could hand on never was, in a larger consortium",
+    arguments: [1081, 1577, 1962])
+  func handedOnByOne(seed: UInt64) {
+    let report = SwarmRun(seed: seed).run()
+    #expect(report.failure == nil, "consilium-sim replay \(seed)")
+  }
+
   @Test("What a member voted beyond the snapshot survives it: it contradicts nothing, whenever it is restarted")
   func keepsVotes() {
     for seed in UInt64(1)...12 {
