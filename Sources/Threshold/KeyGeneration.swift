@@ -201,7 +201,7 @@ extension KeyGeneration {
       var next = self.content
       if next.count < quorums.participantsMin || self.epoch > 0 {
         next = self.registered
-        for member in self.recipients where self.culprits.contains(member) { next.remove(member) }
+        for member in self.culprits.members { next.remove(member) }
       }
       self.beginDealing(among: next, quorums, nextDeadline)
     case .active: self.deadline = .never

@@ -229,8 +229,8 @@ struct SnapshotTests {
   }
 
   @Test(
-    "Seeds that failed once: a key that one custodian alone could hand on never was, in a larger consortium",
-    arguments: [1081, 1577, 1962])
+    "Seeds that failed once: a key that one custodian alone could hand on never was; who was guilty came back later",
+    arguments: [1081, 1577, 1962, 2213, 2566])
   func handedOnByOne(seed: UInt64) {
     let report = SwarmRun(seed: seed).run()
     #expect(report.failure == nil, "consilium-sim replay \(seed)")
