@@ -81,7 +81,7 @@ public struct FHIRServer: Sendable {
       let failure = FHIRFailure(406, "not-supported", "resources come as application/fhir+json, not as \(accept)")
       return Self.response(FHIRResponse(status: 406, body: failure.outcome))
     }
-    if !asked.body.isEmpty, let type = request.headers[.contentType], !Self.isJSON(type) {
+    if !asked.body.isEmpty, let type = request.headers[.contentType], !Self.mayBeJSON(type) {
       let failure = FHIRFailure(415, "not-supported", "resources are taken as application/fhir+json, not as \(type)")
       return Self.response(FHIRResponse(status: 415, body: failure.outcome))
     }
@@ -139,6 +139,11 @@ public struct FHIRServer: Sendable {
   private static func isJSON(_ type: String) -> Bool {
     ["application/fhir+json", "application/json", "text/json", "application/json+fhir"].contains(self.media(type))
   }
+
+  /// Clients that say nothing of the content are given one of these by their libraries: what it is shows itself.
+  private static let unsaid = ["application/x-www-form-urlencoded", "application/octet-stream", "text/plain"]
+
+  private static func mayBeJSON(_ type: String) -> Bool { self.isJSON(type) || self.unsaid.contains(self.media(type)) }
 
   /// Whether a client takes JSON, by what it says in `Accept`.
   private static func takesJSON(_ accept: String) -> Bool {

@@ -80,6 +80,9 @@ public struct Transfer: Sendable {
     case adopting
   }
 
+  /// The most manifests that are remembered because nobody vouched for them.
+  private static let unvouchedMax = 64
+
   private let network: Digest
   private let parameters: Parameters
   private let known: ConfigurationNumber
@@ -211,6 +214,8 @@ public struct Transfer: Sendable {
       self.stage = .idle
     case .vouching(let bundle, _, let since) where since + self.parameters.patience <= now:
       let digest = bundle.manifest.digest
+      // I9: whoever invents one after another fills no memory.
+      if self.unvouched.count >= Self.unvouchedMax { self.unvouched = [:] }
       self.unvouched[digest] = self.offers.values.count { $0.manifest == digest }
       self.stage = .idle
     case .fetching(var fetch):

@@ -15,6 +15,8 @@ public final class SnapshotFolder: Sendable {
   private static let manifestName = "manifest"
   private let path: String
   private let isMaking = Mutex(false)
+  /// What was served last: a manifest may be large, and is read once for all its chunks.
+  private let served = Mutex<(digest: Digest, folder: String, manifest: SnapshotManifest)?>(nil)
 
   /// Opens or makes the folder; what an interrupted start left unfinished is taken away.
   public init(path: String) throws(StorageFailure) {
@@ -111,8 +113,12 @@ public final class SnapshotFolder: Sendable {
 
   /// A chunk of a snapshot that is here; nil where it is not, or is not what its manifest says.
   public func chunk(_ number: Int, of digest: Digest) -> [UInt8]? {
+    if let known = self.served.withLock({ $0 }), known.digest == digest {
+      return self.chunk(number, of: known.manifest, in: known.folder)
+    }
     guard let folder = self.own.first(where: { $0.hasSuffix("-\(digest)") }), let manifest = self.manifest(in: folder)
     else { return nil }
+    self.served.withLock { $0 = (digest, folder, manifest) }
     return self.chunk(number, of: manifest, in: folder)
   }
 
