@@ -199,7 +199,7 @@ extension Cluster {
     let machine = self.machines[slot]
     let isReal = self.world.cryptography == .real
     let known = machine.disk.configurations
-    let (kept, left) = machine.disk.check(items, filling: machine.gaps) { item in
+    let (kept, left) = machine.gaps.filled(by: items, tiles: machine.disk) { item in
       !isReal || item.isAuthentic(self.genesis, among: known)
     }
     if !kept.isEmpty {

@@ -215,8 +215,7 @@ extension SimulatedDisk {
     pairs += alive.sorted { $0.key.lexicographicallyPrecedes($1.key) }
     pairs += self.tiles.values.map(SnapshotPair.init).sorted { $0.key.lexicographicallyPrecedes($1.key) }
     for record in self.records {
-      let key = (0..<8).map { UInt8(truncatingIfNeeded: record.leaf >> UInt64(56 - 8 * $0)) }
-      if let entry = self.entry(record.leaf) { pairs.append(SnapshotPair(.entries, key: key, value: entry)) }
+      if let entry = self.entry(record.leaf) { pairs.append(SnapshotPair(entry: entry, at: record.leaf)) }
     }
     do {
       var writer = SnapshotWriter(point, chunkBytesMax: Self.chunkBytesMax) { _, bytes in chunks.append(bytes) }
@@ -280,16 +279,6 @@ extension SimulatedDisk {
     return out
   }
 
-  /// What of some items fills the highest gap, and the gaps that are left.
-  func check(
-    _ items: [HistoryItem], filling gaps: [HistoryGap], isAuthentic: (HistoryItem) -> Bool
-  ) -> (kept: [HistoryItem], gaps: [HistoryGap]) {
-    guard var gap = gaps.last else { return ([], gaps) }
-    var kept: [HistoryItem] = []
-    for item in items where isAuthentic(item) && gap.take(item, tiles: self) { kept.append(item) }
-    return (kept, gaps.dropLast() + (gap.count > 0 ? [gap] : []))
-  }
-
   fileprivate mutating func keep(_ items: [HistoryItem], _ gaps: [HistoryGap]) {
     self.gaps = gaps
     for item in items {
@@ -346,7 +335,7 @@ extension SimulatedDisk {
       case .state: writes.append(StateWrite(key: pair.key, value: pair.value))
       case .tiles: self.tiles[pair.key] = pair.tile
       case .identifiers: if let identifier = pair.identifier { self.baseIdentifiers.append(identifier) }
-      case .entries: self.baseEntries[pair.key.reduce(0) { $0 << 8 | UInt64($1) }] = pair.value
+      case .entries: if let leaf = pair.leaf { self.baseEntries[leaf] = pair.value }
       }
     }
     self.state.apply(writes)

@@ -95,7 +95,7 @@ public enum StateKey {
   public static func accountCount(_ kind: AccountKind) -> [UInt8] { [0x6e, kind.rawValue] }
 
   static func bigEndian(_ number: UInt64) -> [UInt8] {
-    (0..<8).map { UInt8(truncatingIfNeeded: number >> UInt64(56 - 8 * $0)) }
+    number.bigEndianBytes
   }
 }
 

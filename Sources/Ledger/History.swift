@@ -133,3 +133,15 @@ extension HistoryGap: WireCodable {
     self.size = try decoder.u64()
   }
 }
+
+extension [HistoryGap] {
+  /// What of some items fills the highest gap, from its upper end down, and the gaps that are left then.
+  public func filled(
+    by items: [HistoryItem], tiles: some LogTiles, isAuthentic: (HistoryItem) -> Bool
+  ) -> (kept: [HistoryItem], gaps: [HistoryGap]) {
+    guard var gap = self.last else { return ([], self) }
+    var kept: [HistoryItem] = []
+    for item in items where isAuthentic(item) && gap.take(item, tiles: tiles) { kept.append(item) }
+    return (kept, self.dropLast() + (gap.count > 0 ? [gap] : []))
+  }
+}

@@ -189,7 +189,7 @@ public struct LogTile: Sendable, Hashable {
 
   /// What tiles are kept under, in the order of level and index.
   public static func key(level: Int, index: UInt64) -> [UInt8] {
-    [UInt8(truncatingIfNeeded: level)] + (0..<8).map { UInt8(truncatingIfNeeded: index >> UInt64(56 - 8 * $0)) }
+    [UInt8(truncatingIfNeeded: level)] + index.bigEndianBytes
   }
 }
 

@@ -122,6 +122,12 @@ public struct SnapshotPair: Sendable, Hashable {
     return ExecutedIdentifier(identifier: identifier, validUntil: validUntil, leaf: leaf)
   }
 
+  /// The pair of a log entry that proves a configuration.
+  public init(entry: [UInt8], at leaf: UInt64) { self.init(.entries, key: leaf.bigEndianBytes, value: entry) }
+
+  /// The place of the log entry that a pair holds; nil where it holds none.
+  public var leaf: UInt64? { self.part == .entries ? UInt64(bigEndianBytes: self.key) : nil }
+
   /// The pair of a tile.
   public init(_ tile: LogTile) {
     var encoder = Encoder(capacity: tile.hashes.count * 32)
@@ -133,7 +139,7 @@ public struct SnapshotPair: Sendable, Hashable {
   public var tile: LogTile? {
     guard self.part == .tiles, self.key.count == 9 else { return nil }
     return LogTile(
-      level: Int(self.key[0]), index: self.key[1...].reduce(0) { $0 << 8 | UInt64($1) }, encoded: self.value)
+      level: Int(self.key[0]), index: UInt64(bigEndianBytes: self.key[1...]), encoded: self.value)
   }
 }
 

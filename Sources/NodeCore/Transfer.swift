@@ -75,7 +75,7 @@ public struct Transfer: Sendable {
   private enum Stage {
     case idle
     case asking(Digest, ReplicaIndex, since: Tick)
-    case vouching(SnapshotBundle, ConfigurationChain, since: Tick)
+    case vouching(SnapshotBundle, Digest, ConfigurationChain, since: Tick)
     case fetching(Fetch)
     case adopting
   }
@@ -111,7 +111,7 @@ public struct Transfer: Sendable {
   public var deadline: Tick? {
     switch self.stage {
     case .idle, .adopting: nil
-    case .asking(_, _, let since), .vouching(_, _, let since): since + self.parameters.patience
+    case .asking(_, _, let since), .vouching(_, _, _, let since): since + self.parameters.patience
     case .fetching(let fetch): fetch.underWay.values.map(\.at).min().map { $0 + self.parameters.patience }
     }
   }
@@ -156,7 +156,7 @@ public struct Transfer: Sendable {
       self.stage = .idle
       return .ignored(.idle)
     }
-    self.stage = .vouching(bundle, chain, since: now)
+    self.stage = .vouching(bundle, digest, chain, since: now)
     return .accepted
   }
 
@@ -212,8 +212,7 @@ public struct Transfer: Sendable {
       // Whoever is silent offers it again when it is there.
       self.offers[peer] = nil
       self.stage = .idle
-    case .vouching(let bundle, _, let since) where since + self.parameters.patience <= now:
-      let digest = bundle.manifest.digest
+    case .vouching(_, let digest, _, let since) where since + self.parameters.patience <= now:
       // I9: whoever invents one after another fills no memory.
       if self.unvouched.count >= Self.unvouchedMax { self.unvouched = [:] }
       self.unvouched[digest] = self.offers.values.count { $0.manifest == digest }
@@ -228,8 +227,9 @@ public struct Transfer: Sendable {
   }
 
   private mutating func advance(at now: Tick, into effects: inout [Effect]) {
-    if case .vouching(let bundle, let chain, _) = self.stage, self.isVouched(bundle.manifest, by: chain) {
-      let digest = bundle.manifest.digest
+    if case .vouching(let bundle, let digest, let chain, _) = self.stage,
+      self.isVouched(digest, at: bundle.manifest.sequence, by: chain)
+    {
       let peers = self.offers.filter { $0.value.manifest == digest }.keys
       self.stage = .fetching(Fetch(bundle: bundle, digest: digest, peers: Set(peers)))
       effects.append(.open(bundle.manifest))
@@ -247,10 +247,9 @@ public struct Transfer: Sendable {
   }
 
   /// ⚑ f + 1 members of the last configuration that the bundle proves: one of them is honest.
-  private func isVouched(_ manifest: SnapshotManifest, by chain: ConfigurationChain) -> Bool {
-    let digest = manifest.digest
+  private func isVouched(_ digest: Digest, at sequence: SequenceNumber, by chain: ConfigurationChain) -> Bool {
     let words = self.offers.values.filter {
-      $0.manifest == digest && $0.sequence == manifest.sequence && $0.isAuthentic(network: self.network, in: chain.last)
+      $0.manifest == digest && $0.sequence == sequence && $0.isAuthentic(network: self.network, in: chain.last)
     }
     let needed = planted(.snapshotUnvouched) ? 1 : chain.last.faultyMax + 1
     return Set(words.map(\.signer)).count >= needed

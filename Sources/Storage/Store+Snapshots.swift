@@ -25,7 +25,7 @@ extension StoreReader {
       guard let entry = try self.entries(from: record.leaf, to: record.leaf + 1).first else {
         throw StorageFailure.damaged(path: self.path, reason: "log entry \(record.leaf) is missing")
       }
-      try body(SnapshotPair(.entries, key: Key.number(record.leaf), value: entry.encoded))
+      try body(SnapshotPair(entry: entry.encoded, at: record.leaf))
     }
   }
 
@@ -70,13 +70,8 @@ extension StoreReader {
   public func check(
     _ items: [HistoryItem], filling gaps: [HistoryGap], of genesis: Genesis
   ) throws(StorageFailure) -> (kept: [HistoryItem], gaps: [HistoryGap]) {
-    guard var gap = gaps.last else { return ([], gaps) }
     let configurations = [genesis.configuration] + (try self.configurationRecords().map(\.configuration))
-    var kept: [HistoryItem] = []
-    for item in items where item.isAuthentic(genesis, among: configurations) && gap.take(item, tiles: self) {
-      kept.append(item)
-    }
-    return (kept, gaps.dropLast() + (gap.count > 0 ? [gap] : []))
+    return gaps.filled(by: items, tiles: self) { $0.isAuthentic(genesis, among: configurations) }
   }
 
   /// The most cuts of one answer.

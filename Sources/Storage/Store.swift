@@ -11,11 +11,9 @@ internal import Wire
 
 /// Keys that sort as numbers do.
 enum Key {
-  static func number(_ value: UInt64) -> [UInt8] {
-    (0..<8).map { UInt8(truncatingIfNeeded: value >> UInt64(56 - 8 * $0)) }
-  }
+  static func number(_ value: UInt64) -> [UInt8] { value.bigEndianBytes }
   static func number(from bytes: some RandomAccessCollection<UInt8>) -> UInt64 {
-    bytes.reduce(0) { $0 << 8 | UInt64($1) }
+    UInt64(bigEndianBytes: bytes)
   }
   static func lane(_ lane: Int) -> [UInt8] { [UInt8(truncatingIfNeeded: lane >> 8), UInt8(truncatingIfNeeded: lane)] }
   static func block(_ lane: Int, _ head: LaneHead) -> [UInt8] {
