@@ -192,6 +192,7 @@ extension Node {
       return
     }
     if !self.execution.isRunning {
+      guard !self.holdsReplay else { return }
       guard let decision = self.decisions.first, let blocks = self.blocks(of: decision, &run) else { return }
       self.decisions.removeFirst()
       self.lastDecision = decision

@@ -24,8 +24,13 @@ extension Node {
     self.send(.snapshotOffer(offer), to: peer, &run)
   }
 
+  /// Whether what is decided is not executed for now: a snapshot that lies far ahead is on its way. A member goes on,
+  /// its votes may be needed.
+  var holdsReplay: Bool { self.index == nil && self.transfer.holdsReplay }
+
   mutating func step(transfer input: Transfer.Input, _ run: inout NodeRun) -> Outcome {
     var effects: [Transfer.Effect] = []
+    let isHeld = self.holdsReplay
     let outcome = self.transfer.step(input, at: run.now.tick, into: &effects)
     for effect in effects {
       switch effect {
@@ -38,6 +43,7 @@ extension Node {
       case .refused(let peer): run.effects.append(.report(.transferRefused(peer)))
       }
     }
+    if isHeld && !self.holdsReplay { self.pumpExecution(&run) }
     return outcome.map(Reason.transfer)
   }
 

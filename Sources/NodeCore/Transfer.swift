@@ -91,6 +91,8 @@ public struct Transfer: Sendable {
   /// Manifests that nobody vouched for, and how many offered them then.
   private var unvouched: [Digest: Int] = [:]
   private var stage = Stage.idle
+  /// Whether a snapshot that was offered came to nothing.
+  private var hasFailed = false
   private var turn = 0
 
   /// A transfer that begins as soon as somebody is far ahead of `executed`; `known` is the newest configuration that
@@ -105,6 +107,16 @@ public struct Transfer: Sendable {
   public var progress: (sequence: SequenceNumber, chunks: Int, left: Int)? {
     guard case .fetching(let fetch) = self.stage else { return nil }
     return (fetch.bundle.manifest.sequence, fetch.bundle.manifest.chunks.count, fetch.left)
+  }
+
+  /// Whether replaying waits: what is executed meanwhile is executed in vain. Who offers what nobody else vouches for
+  /// is waited for once, `patience` long.
+  public var holdsReplay: Bool {
+    switch self.stage {
+    case .idle: false
+    case .asking, .vouching: !self.hasFailed
+    case .fetching, .adopting: true
+    }
   }
 
   /// The next point in time at which it wants `.timerFired`.
@@ -153,6 +165,7 @@ public struct Transfer: Sendable {
     // ⚑ A chain that ends before what this node knows is old: the keys of those members may be anybody's by now.
     guard chain.last.number >= self.known else {
       self.offers[peer] = nil
+      self.hasFailed = true
       self.stage = .idle
       return .ignored(.idle)
     }
@@ -210,9 +223,11 @@ public struct Transfer: Sendable {
     switch self.stage {
     case .asking(_, let peer, let since) where since + self.parameters.patience <= now:
       // Whoever is silent offers it again when it is there.
+      self.hasFailed = true
       self.offers[peer] = nil
       self.stage = .idle
     case .vouching(_, let digest, _, let since) where since + self.parameters.patience <= now:
+      self.hasFailed = true
       // I9: whoever invents one after another fills no memory.
       if self.unvouched.count >= Self.unvouchedMax { self.unvouched = [:] }
       self.unvouched[digest] = self.offers.values.count { $0.manifest == digest }
@@ -242,6 +257,7 @@ public struct Transfer: Sendable {
       self.ask(&fetch, at: now, into: &effects)
       // With nobody left it begins anew: what is here is not asked for again.
       self.stage = fetch.peers.isEmpty ? .idle : .fetching(fetch)
+      self.hasFailed = self.hasFailed || fetch.peers.isEmpty
     }
     if case .idle = self.stage { self.begin(at: now, into: &effects) }
   }

@@ -191,6 +191,32 @@ struct SnapshotTests {
     #expect(try cluster.replay(5) == cluster.disk(0).position)
   }
 
+  @Test(
+    "Who joins awaits a second word for a snapshot before it replays; one word alone is not waited for long"
+  )
+  func joinerWaits() {
+    for late in [true, false] {
+      let cluster = Self.cluster(4, joiners: 1)
+      cluster.crash(4, losingWrite: true)
+      _ = Self.execute(40, cluster)
+      cluster.run(for: .milliseconds(500))
+      var isHeldBack = true
+      cluster.tamper = { from, _, message in
+        if case .snapshotOffer = message, from > 0, isHeldBack { return nil }
+        return message
+      }
+      cluster.restart(4)
+      cluster.run(for: .milliseconds(3000))
+      #expect(cluster.disk(4).position.sequence == .zero)
+      if late { isHeldBack = false }
+      let caughtUp = cluster.run(within: .milliseconds(20_000), asking: 16) {
+        cluster.disk(4).position.sequence == cluster.disk(0).position.sequence
+      }
+      #expect(caughtUp)
+      #expect((cluster.disk(4).base != nil) == late)
+    }
+  }
+
   @Test("History that was altered, reordered or is another's is not kept; what is missing then comes from others")
   func alteredHistory() throws {
     let (cluster, _) = Self.behind()
