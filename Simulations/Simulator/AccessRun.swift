@@ -8,10 +8,18 @@ internal import Wire
 /// One seed's run of the access rules alone: a few hospitals, patients and readers do random things, and a naive model,
 /// which only keeps the list of what was done, says what must be answered (RECORDS R1–R4).
 struct AccessRun {
+  /// Who gave a consent, as the naive model keeps it.
+  private enum Giver {
+    case patient, registrar
+    /// By the consent at a place of the patient's list.
+    case proxy(Int)
+  }
+
   /// A consent as the naive model keeps it.
   private struct Given {
     let identifier: Digest
     let grant: ConsentGrant
+    let giver: Giver
     var isRevoked = false
     var uses = 0
   }
@@ -21,46 +29,72 @@ struct AccessRun {
     let patient: Int
     let category: RecordCategory
     let hospital: UInt32
+    let anchored: Timestamp
     var isErased = false
   }
 
   private static let patients = 3
-  private static let readers = 4
-  private var bench = RuleBench(members: 3)
+  private static let practitioners = 4
+  private static let recoveryMilliseconds: UInt64 = 60_000
+  private static let retentionMilliseconds: UInt64 = 400_000
+  private var bench: RuleBench
   private var random: SeededGenerator
   private var consents: [Int: [Given]] = [:]
+  private var team: Set<Int> = []
   private var records: [Kept] = []
   private var broken: [Int: Int] = [:]
   private var granted: [(request: Digest, record: Digest, at: Timestamp, isGranted: Bool)] = []
+  /// The number of each person's key now.
+  private var keys: [Int]
+  /// Keys that were somebody's.
+  private var used: Set<Int> = []
+  private var recovery: (who: Int, key: Int, due: Timestamp)?
+  private var approvals: Set<UInt32> = []
+  private var isRetentionSet = false
 
   init(seed: UInt64) {
     self.random = SeededGenerator(seed: seed ^ 0xacce55)
+    var limits = HealthRules.Limits()
+    limits.recoveryDelayMilliseconds = Self.recoveryMilliseconds
+    self.bench = RuleBench(members: 3, limits: limits)
+    self.keys = (0..<Self.practitioners).map { 10 + $0 } + (0..<Self.patients).map { $0 }
   }
 
-  /// Patients are keys 0…, at hospital 1; readers are keys 10…, at hospitals 1 and 2.
-  private func hospital(ofReader reader: Int) -> UInt32 { UInt32(1 + reader % 2) }
-  private func patientAccount(_ patient: Int) -> Digest {
-    Account.identifier(network: self.bench.network, hospital: MemberID(1), key: RuleBench.key(patient).publicKey)
+  /// People are practitioners 0…3, at hospitals 1 and 2, and then the patients, at hospital 1.
+  private static let people = Self.practitioners + Self.patients
+  private func hospital(of person: Int) -> UInt32 { person < Self.practitioners ? UInt32(1 + person % 2) : 1 }
+  private func patientAccount(_ patient: Int) -> Digest { self.account(Self.practitioners + patient) }
+  private func account(_ person: Int) -> Digest {
+    let first = person < Self.practitioners ? 10 + person : person - Self.practitioners
+    return Account.identifier(
+      network: self.bench.network, hospital: MemberID(self.hospital(of: person)), key: RuleBench.key(first).publicKey)
   }
-  private func readerAccount(_ reader: Int) -> Digest {
-    Account.identifier(
-      network: self.bench.network, hospital: MemberID(self.hospital(ofReader: reader)),
-      key: RuleBench.key(10 + reader).publicKey)
+  private var careTeam: Digest {
+    CareTeam.identifier(network: self.bench.network, hospital: MemberID(2), number: 5)
   }
+  private mutating func one(of count: Int) -> Int { Int(self.random.below(UInt64(count))) }
 
   /// The first answer that differs from the naive model's; nil where none does.
   mutating func run(events: inout Int) -> String? {
     if let failure = self.furnish() { return failure }
-    for _ in 0..<150 {
+    for _ in 0..<200 {
       events += 1
       self.bench.time = self.bench.time.adding(milliseconds: self.random.below(20_000))
+      self.bench.expire()
+      if let recovery, recovery.due <= self.bench.time {
+        self.keys[recovery.who] = recovery.key
+        self.recovery = nil
+      }
       let failure: String? =
-        switch self.random.below(12) {
-        case 0, 1, 2: self.giveConsent()
-        case 3: self.revoke()
-        case 4: self.erase()
-        case 5: self.breakGlass()
-        case 6, 7: self.release()
+        switch self.random.below(16) {
+        case 0, 1, 2, 3: self.giveConsent()
+        case 4: self.revoke()
+        case 5: self.erase()
+        case 6: self.breakGlass()
+        case 7, 8: self.release()
+        case 9: self.recover()
+        case 10: self.retain()
+        case 11: self.changeTeam()
         default: self.request()
         }
       if let failure { return failure }
@@ -78,8 +112,8 @@ struct AccessRun {
       let made = self.bench.execute(.registerAccount, registration(.patient, patient, role: 0), at: 1, by: 201)
       guard made.outcome == .applied else { return "RECORDS §2: a patient cannot be registered" }
     }
-    for reader in 0..<Self.readers {
-      let hospital = self.hospital(ofReader: reader)
+    for reader in 0..<Self.practitioners {
+      let hospital = self.hospital(of: reader)
       let made = self.bench.execute(
         .registerAccount, registration(.practitioner, 10 + reader, role: UInt32(1 + reader / 2)), at: hospital,
         by: 200 + Int(hospital))
@@ -100,56 +134,180 @@ struct AccessRun {
       guard self.bench.execute(.anchorRecord, anchor, at: 1, by: nil).outcome == .applied else {
         return "RECORDS §3: a record cannot be anchored"
       }
-      self.records.append(Kept(identifier: record, patient: patient, category: category, hospital: 1))
+      self.records.append(Kept(identifier: record, patient: patient, category: category, hospital: 1,
+        anchored: self.bench.time))
     }
     return nil
   }
 
   private mutating func giveConsent() -> String? {
-    let patient = Int(self.random.below(UInt64(Self.patients)))
-    let reader = Int(self.random.below(UInt64(Self.readers)))
+    let patient = self.one(of: Self.patients)
+    let account = self.patientAccount(patient)
+    let isShared = self.random.oneIn(3)
     let grantee: Grantee =
-      switch self.random.below(3) {
-      case 0: .account(self.readerAccount(reader))
-      case 1: .hospital(MemberID(self.hospital(ofReader: reader)))
-      default: .role(UInt32(1 + reader / 2), at: MemberID(self.hospital(ofReader: reader)))
+      switch isShared ? 0 : self.random.below(4) {
+      case 0: .account(self.account(self.one(of: Self.people)))
+      case 1: .hospital(MemberID(UInt32(1 + self.one(of: 2))))
+      case 2: .role(UInt32(1 + self.one(of: 2)), at: MemberID(UInt32(1 + self.one(of: 2))))
+      default: .careTeam(self.careTeam)
       }
     let own = self.records.filter { $0.patient == patient }
     let scope: ConsentScope =
       switch self.random.below(3) {
       case 0: .all
       case 1: .categories(1 << UInt32(RecordCategory.observation.rawValue))
-      default: .records([own[Int(self.random.below(UInt64(own.count)))].identifier])
+      default: .records([own[self.one(of: own.count)].identifier])
       }
+    let purposes: [Purposes] = [.treatment, [.treatment, .research], [.treatment, .research, .patient]]
     let grant = ConsentGrant(
-      patient: self.patientAccount(patient), isDenial: self.random.oneIn(5), grantee: grantee, scope: scope,
-      purposes: self.random.oneIn(2) ? .treatment : [.treatment, .research],
+      patient: account, isDenial: !isShared && self.random.oneIn(5), actions: isShared ? [.read, .share] : .read,
+      grantee: grantee, scope: scope, purposes: purposes[self.one(of: 3)],
       from: self.bench.time, until: self.bench.time.adding(milliseconds: self.random.below(600_000)),
       usesMax: self.random.oneIn(2) ? UInt32(1 + self.random.below(2)) : nil)
-    let made = self.bench.execute(.grantConsent, grant, at: 1, by: patient)
-    guard made.outcome == .applied else { return "RECORDS §4: a consent was refused with \(made.outcome.number)" }
-    self.consents[patient, default: []].append(Given(identifier: made.identifier, grant: grant))
+    // The patient, a registrar, or anybody else, who may be a proxy.
+    let signer = self.random.oneIn(2) ? Self.practitioners + patient : self.one(of: Self.people + 1)
+    let expected = self.expectGiver(signer, of: grant, patient)
+    let key = signer == Self.people ? 201 : self.keys[signer]
+    let made = self.bench.execute(.grantConsent, grant, at: 1, by: key)
+    guard (made.outcome == .applied) == (expected != nil) else {
+      return "RECORDS §4: a consent was answered \(made.outcome.number) where the naive model says "
+        + (expected == nil ? "no" : "yes")
+    }
+    guard let expected else { return nil }
+    if case .proxy(let power) = expected { self.consents[patient]?[power].uses += 1 }
+    self.consents[patient, default: []].append(Given(identifier: made.identifier, grant: grant, giver: expected))
     return nil
   }
 
+  /// What a scope is about, told one by one: the patient's records, and one to come of each category.
+  private func reach(_ scope: ConsentScope, _ patient: Int) -> Set<Digest> {
+    let own = self.records.filter { $0.patient == patient }.map { ($0.identifier, $0.category) }
+    let future = RecordCategory.allCases.map { (Hash.blake2b("future", [$0.rawValue]), $0) }
+    return Set((own + future).filter { scope.covers($0.0, of: $0.1) }.map(\.0))
+  }
+
+  /// By what right the signer gives a consent, as the naive model has it.
+  private func expectGiver(_ signer: Int, of grant: ConsentGrant, _ patient: Int) -> Giver? {
+    let isShared = grant.actions.contains(.share)
+    if isShared, grant.grantee == .account(grant.patient) { return nil }
+    if signer == Self.people { return isShared ? .registrar : nil }
+    if signer == Self.practitioners + patient { return .patient }
+    let held = self.consents[patient] ?? []
+    let own = held.indices.filter {
+      self.isStanding(held[$0], patient) && held[$0].grant.grantee == .account(self.account(signer))
+        && self.bench.time <= held[$0].grant.until
+    }
+    let wanted = self.reach(grant.scope, patient)
+    for place in own where held[place].grant.isDenial {
+      let denied = held[place].grant
+      if !denied.purposes.isDisjoint(with: grant.purposes), !self.reach(denied.scope, patient).isDisjoint(with: wanted) {
+        return nil
+      }
+    }
+    guard !isShared else { return nil }
+    let power = own.first { place in
+      let power = held[place].grant
+      return power.actions.contains(.share) && power.purposes.isSuperset(of: grant.purposes)
+        && grant.until <= power.until && held[place].uses < power.usesMax.map { Int($0) } ?? .max
+        && wanted.isSubset(of: self.reach(power.scope, patient))
+    }
+    return power.map { .proxy($0) }
+  }
+
+  private func isStanding(_ given: Given, _ patient: Int) -> Bool {
+    guard case .proxy(let power) = given.giver else { return !given.isRevoked }
+    return !given.isRevoked && !(self.consents[patient]?[power].isRevoked ?? true)
+  }
+
   private mutating func revoke() -> String? {
-    let patient = Int(self.random.below(UInt64(Self.patients)))
+    let patient = self.one(of: Self.patients)
     guard let count = self.consents[patient]?.count, count > 0 else { return nil }
-    let place = Int(self.random.below(UInt64(count)))
+    let place = self.one(of: count)
     guard let given = self.consents[patient]?[place] else { return nil }
+    let signer = self.random.oneIn(2) ? Self.practitioners + patient : self.one(of: Self.people + 1)
+    let isHis: Bool =
+      switch given.giver {
+      case _ where signer == Self.practitioners + patient: true
+      case .patient: false
+      case .registrar: signer == Self.people
+      case .proxy(let power):
+        signer < Self.people && self.consents[patient]?[power].grant.grantee == .account(self.account(signer))
+      }
     let revocation = ConsentRevocation(patient: self.patientAccount(patient), consent: given.identifier)
-    let outcome = self.bench.execute(.revokeConsent, revocation, at: 1, by: patient).outcome
-    self.consents[patient]?[place].isRevoked = true
-    return (outcome == .applied) == !given.isRevoked ? nil : "RECORDS §4: revoking gave \(outcome.number)"
+    let key = signer == Self.people ? 201 : self.keys[signer]
+    let outcome = self.bench.execute(.revokeConsent, revocation, at: 1, by: key).outcome
+    let expected = isHis && !given.isRevoked
+    if expected { self.consents[patient]?[place].isRevoked = true }
+    return (outcome == .applied) == expected ? nil : "RECORDS §4: revoking gave \(outcome.number)"
   }
 
   private mutating func erase() -> String? {
-    guard self.random.oneIn(4) else { return nil }
-    let place = Int(self.random.below(UInt64(self.records.count)))
+    let place = self.one(of: self.records.count)
     let record = self.records[place]
-    let outcome = self.bench.execute(.eraseRecord, record.identifier, at: 1, by: record.patient).outcome
-    self.records[place].isErased = true
-    return (outcome == .applied) == !record.isErased ? nil : "RECORDS §3: erasing gave \(outcome.number)"
+    let isHospital = self.random.oneIn(2)
+    guard isHospital || self.random.oneIn(4) else { return nil }
+    let kept = self.isRetentionSet && record.category == .observation
+    let isOver = kept && record.anchored.adding(milliseconds: Self.retentionMilliseconds) <= self.bench.time
+    let key = isHospital ? nil : self.keys[Self.practitioners + record.patient]
+    let outcome = self.bench.execute(.eraseRecord, record.identifier, at: 1, by: key).outcome
+    let expected = !record.isErased && (isOver || !isHospital)
+    if expected { self.records[place].isErased = true }
+    return (outcome == .applied) == expected ? nil : "RECORDS §4: erasing gave \(outcome.number)"
+  }
+
+  /// A hospital approves that observations be erased some day; a quorum's approvals make it the rule.
+  private mutating func retain() -> String? {
+    guard !self.isRetentionSet else { return nil }
+    let hospital = UInt32(1 + self.one(of: 3))
+    let rule = RetentionRule(category: .observation, milliseconds: Self.retentionMilliseconds)
+    let outcome = self.bench.execute(.setRetention, rule, at: hospital, by: 200 + Int(hospital)).outcome
+    let expected = self.approvals.insert(hospital).inserted
+    self.isRetentionSet = self.approvals.count >= self.bench.configuration.quorum
+    return (outcome == .applied) == expected ? nil : "RECORDS §4: approving a retention gave \(outcome.number)"
+  }
+
+  private mutating func changeTeam() -> String? {
+    self.team = Set((0..<Self.practitioners).filter { _ in self.random.oneIn(2) })
+    let change = CareTeamChange(number: 5, members: self.team.map { self.account($0) })
+    let outcome = self.bench.execute(.setCareTeam, change, at: 2, by: 202).outcome
+    return outcome == .applied ? nil : "RECORDS §4: a care team was refused with \(outcome.number)"
+  }
+
+  /// Somebody's key is lost, or is said to be: another takes over after a delay, unless its holder objects.
+  private mutating func recover() -> String? {
+    if let recovery, self.random.oneIn(2) {
+      let key = self.random.oneIn(2) ? self.keys[recovery.who] : recovery.key
+      let outcome = self.bench.execute(
+        .endRecovery, self.account(recovery.who), at: self.hospital(of: recovery.who), by: key
+      ).outcome
+      let expected = key == self.keys[recovery.who]
+      if expected { self.recovery = nil }
+      return (outcome == .applied) == expected ? nil : "RECORDS §2: objecting to a recovery gave \(outcome.number)"
+    }
+    let who = self.one(of: Self.people)
+    let key = 30 + self.one(of: 60)
+    let request = RecoveryRequest(
+      account: self.account(who), key: RuleBench.key(key).publicKey, sealingKey: Hash.blake2b("sealing", [1]))
+    let hospital = self.hospital(of: who)
+    let outcome = self.bench.execute(.beginRecovery, request, at: hospital, by: 200 + Int(hospital)).outcome
+    // A key that was anybody's, or is promised to somebody, is nobody else's.
+    guard outcome == .applied else {
+      let isFree = self.recovery?.key != key && !self.used.contains(key)
+      let expected = isFree && self.recovery?.who != who
+      return expected ? "RECORDS §2: a recovery was refused with \(outcome.number)" : nil
+    }
+    guard self.recovery == nil else {
+      // One at a time is followed.
+      return self.withdraw(who, at: hospital)
+    }
+    self.used.insert(key)
+    self.recovery = (who, key, self.bench.time.adding(milliseconds: Self.recoveryMilliseconds))
+    return nil
+  }
+
+  private mutating func withdraw(_ who: Int, at hospital: UInt32) -> String? {
+    let outcome = self.bench.execute(.endRecovery, self.account(who), at: hospital, by: 200 + Int(hospital)).outcome
+    return outcome == .applied ? nil : "RECORDS §2: taking a recovery back gave \(outcome.number)"
   }
 
   private func asked(_ record: Kept, _ purpose: Purposes, reason: UInt16 = 0) -> AccessRequest {
@@ -159,12 +317,13 @@ struct AccessRun {
   }
 
   private mutating func request() -> String? {
-    let reader = Int(self.random.below(UInt64(Self.readers)))
-    let record = self.records[Int(self.random.below(UInt64(self.records.count)))]
-    let purpose: Purposes = self.random.oneIn(3) ? .research : .treatment
+    let reader = self.one(of: Self.people)
+    let record = self.records[self.one(of: self.records.count)]
+    let purposes: [Purposes] = [.treatment, .research, .patient]
+    let purpose = purposes[self.one(of: 3)]
     let expected = self.expect(reader, record, purpose)
     let made = self.bench.execute(
-      .requestAccess, self.asked(record, purpose), at: self.hospital(ofReader: reader), by: 10 + reader)
+      .requestAccess, self.asked(record, purpose), at: self.hospital(of: reader), by: self.keys[reader])
     self.granted.append((made.identifier, record.identifier, self.bench.time, made.outcome == .applied))
     guard (made.outcome == .applied) == expected else {
       return "R1: a request was answered \(made.outcome.number) where the naive model says \(expected ? "yes" : "no")"
@@ -172,32 +331,36 @@ struct AccessRun {
     return nil
   }
 
+  private func isAbout(_ given: Given, _ record: Kept, _ purpose: Purposes) -> Bool {
+    self.isStanding(given, record.patient) && given.grant.purposes.contains(purpose)
+      && self.reach(given.grant.scope, record.patient).contains(record.identifier)
+  }
+
   /// What RECORDS §4 says in one breath: not erased, no open denial, and an open consent with uses left, or the own
-  /// hospital's treatment where there is no consent at all that is closed or spent.
+  /// hospital's treatment where there is no consent at all that is closed or spent. Patients read their own records.
   private mutating func expect(_ reader: Int, _ record: Kept, _ purpose: Purposes) -> Bool {
     guard !record.isErased else { return false }
-    let hospital = self.hospital(ofReader: reader)
+    if reader == Self.practitioners + record.patient, purpose == .patient { return true }
+    let (hospital, isPractitioner) = (self.hospital(of: reader), reader < Self.practitioners)
+    let held = self.consents[record.patient] ?? []
     var best: Int?
     var isClosedOrSpent = false
-    for (place, given) in (self.consents[record.patient] ?? []).enumerated() where !given.isRevoked {
+    for (place, given) in held.enumerated() {
       let isAddressed: Bool =
         switch given.grant.grantee {
-        case .account(let account): account == self.readerAccount(reader)
-        case .hospital(let member): member == MemberID(hospital)
-        case .role(let role, let member): member == MemberID(hospital) && role == UInt32(1 + reader / 2)
+        case .account(let account): account == self.account(reader)
+        case .hospital(let member): isPractitioner && member == MemberID(hospital)
+        case .role(let role, let member):
+          isPractitioner && member == MemberID(hospital) && role == UInt32(1 + reader / 2)
+        case .careTeam: self.team.contains(reader)
         }
-      let isAbout: Bool =
-        switch given.grant.scope {
-        case .all: true
-        case .categories: record.category == .observation
-        case .records(let named): named == [record.identifier]
-        }
-      guard isAddressed, isAbout, given.grant.purposes.contains(purpose) else { continue }
+      guard isAddressed, self.isAbout(given, record, purpose) else { continue }
       let isOpen = given.grant.from <= self.bench.time && self.bench.time <= given.grant.until
       if given.grant.isDenial {
         if isOpen { return false }
         continue
       }
+      if case .proxy(let power) = given.giver, self.isDenied(held[power].grant.grantee, record, purpose) { continue }
       guard isOpen, given.uses < given.grant.usesMax.map({ Int($0) }) ?? .max else {
         isClosedOrSpent = true
         continue
@@ -208,7 +371,14 @@ struct AccessRun {
       self.consents[record.patient]?[best].uses += 1
       return true
     }
-    return hospital == record.hospital && purpose == .treatment && !isClosedOrSpent
+    return isPractitioner && hospital == record.hospital && purpose == .treatment && !isClosedOrSpent
+  }
+
+  private func isDenied(_ proxy: Grantee, _ record: Kept, _ purpose: Purposes) -> Bool {
+    (self.consents[record.patient] ?? []).contains {
+      $0.grant.isDenial && $0.grant.grantee == proxy && self.isAbout($0, record, purpose)
+        && self.bench.time <= $0.grant.until
+    }
   }
 
   private mutating func breakGlass() -> String? {
@@ -218,7 +388,8 @@ struct AccessRun {
     for _ in 0..<6 {
       let day = Int(self.bench.time.milliseconds / 86_400_000)
       let made = self.bench.execute(
-        .breakGlass, self.asked(record, .emergency, reason: 1), at: self.hospital(ofReader: reader), by: 10 + reader)
+        .breakGlass, self.asked(record, .emergency, reason: 1), at: self.hospital(of: reader),
+        by: self.keys[reader])
       self.granted.append((made.identifier, record.identifier, self.bench.time, made.outcome == .applied))
       let expected = !record.isErased && self.broken[day] ?? 0 < 20
       if made.outcome == .applied { self.broken[day, default: 0] += 1 }

@@ -249,6 +249,8 @@ public struct RecordView: Codable, Sendable {
   public var supersededBy: String?
   /// Whether it is erased.
   public var erased: Bool
+  /// By what right: `patient`, `retention`, `order`; nil where it is not.
+  public var erasure: String?
   /// How the patient rated it; only the patient is told.
   public var rating: UInt8?
 
@@ -267,6 +269,7 @@ public struct RecordView: Codable, Sendable {
     self.leaf = entry.leaf
     self.supersededBy = entry.supersededBy?.description
     self.erased = entry.isErased
+    self.erasure = entry.erasure.map { "\($0)" }
   }
 }
 
@@ -278,6 +281,10 @@ public struct ConsentView: Codable, Sendable {
   public var kind: String
   /// To whom.
   public var grantee: String
+  /// What the grantee may do: `read`, `share`.
+  public var actions: [String]
+  /// `patient`, `registrar`, or `proxy by` the consent that let somebody else give it.
+  public var givenBy: String
   /// For which records.
   public var scope: String
   /// For which purposes, as HL7 codes.
@@ -300,6 +307,13 @@ public struct ConsentView: Codable, Sendable {
     case .account(let account): self.grantee = "account \(account)"
     case .hospital(let hospital): self.grantee = "hospital \(hospital.number)"
     case .role(let role, let hospital): self.grantee = "role \(role) at hospital \(hospital.number)"
+    case .careTeam(let team): self.grantee = "team \(team)"
+    }
+    self.actions = grant.actions.words
+    switch entry.origin {
+    case .patient: self.givenBy = "patient"
+    case .registrar: self.givenBy = "registrar"
+    case .proxy(let power): self.givenBy = "proxy by \(power)"
     }
     switch grant.scope {
     case .all: self.scope = "all records"

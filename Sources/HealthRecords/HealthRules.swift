@@ -23,6 +23,8 @@ public struct HealthRules: ExecutionRules {
     public var consentsMax = 1024
     /// How long each phase of making a custody key waits for members.
     public var custodyWindowMilliseconds: UInt64 = 10 * 60 * 1000
+    /// How long the holder of an account's key can object to its recovery.
+    public var recoveryDelayMilliseconds: UInt64 = 72 * 3600 * 1000
     /// The most deadlines that one cut handles.
     public var deadlinesPerCutMax = 1000
     /// The defaults.
@@ -75,6 +77,11 @@ public struct HealthRules: ExecutionRules {
     case .changeMembers: try run.changeMembers(run.payload(), in: &state)
     case .openConfiguration: try run.openConfiguration(run.payload(), in: &state)
     case .rateRecord: try run.rateRecord(run.payload(), in: &state)
+    case .setCareTeam: try run.setCareTeam(run.payload(), in: &state)
+    case .beginRecovery: try run.beginRecovery(run.payload(), in: &state)
+    case .endRecovery: try run.endRecovery(run.payload(), in: &state)
+    case .orderErasure: try run.orderErasure(run.payload(), in: &state)
+    case .setRetention: try run.setRetention(run.payload(), in: &state)
     }
   }
 
@@ -82,6 +89,7 @@ public struct HealthRules: ExecutionRules {
   public func expire(in context: ExecutionContext, state: inout StateEditor) {
     MembershipRules.begin(context, in: &state)
     CustodyState(execution: context, limits: self.limits).expire(in: &state)
+    Recoveries.complete(at: context.time, max: self.limits.deadlinesPerCutMax, in: &state)
     for pair in state.scan(prefix: StateKey.deadlines, limit: self.limits.deadlinesPerCutMax) {
       guard let due = Deadline(key: pair.key), due.time <= context.time,
         let patient = Digest(pair.value)
@@ -99,7 +107,7 @@ public struct HealthRules: ExecutionRules {
     if state.value(StateKey.opening) != nil { return .zero }
     let generation = state.item(StateKey.generation(KeyGeneration.first), as: KeyGeneration.self)
     let review = state.scan(prefix: StateKey.deadlines, limit: 1).first.flatMap { Deadline(key: $0.key)?.time }
-    return min(generation?.deadline ?? .never, review ?? .never)
+    return min(generation?.deadline ?? .never, review ?? .never, Recoveries.deadline(in: state))
   }
 }
 

@@ -33,6 +33,18 @@ public enum StateKey {
   }
   /// The prefix of a patient's consents.
   public static func consents(_ patient: Digest) -> [UInt8] { [0x63] + patient.bytes }
+  /// A care team.
+  public static func careTeam(_ identifier: Digest) -> [UInt8] { [0x67] + identifier.bytes }
+  /// How long records of a category are kept, in milliseconds.
+  public static func retention(of category: RecordCategory) -> [UInt8] { [0x65, category.rawValue] }
+  /// An account's recovery that is under way.
+  public static func recovery(of account: Digest) -> [UInt8] { [0x79, 1] + account.bytes }
+  /// When a recovery counts.
+  public static func recoveryDue(_ time: Timestamp, leaf: UInt64) -> [UInt8] {
+    self.recoveriesDue + self.bigEndian(time.milliseconds) + self.bigEndian(leaf)
+  }
+  /// The prefix of all recoveries, the earliest first.
+  public static let recoveriesDue: [UInt8] = [0x7a]
   /// A line of a patient's access history.
   public static func access(_ patient: Digest, leaf: UInt64) -> [UInt8] {
     self.accesses(patient) + self.bigEndian(leaf)

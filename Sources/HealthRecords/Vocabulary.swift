@@ -50,6 +50,16 @@ public enum TransactionKind: UInt16, Sendable, CaseIterable {
   case openConfiguration = 21
   /// A patient gives feedback on a visit: a rating of the record that a practitioner wrote.
   case rateRecord = 22
+  /// A registrar says who is in a care team.
+  case setCareTeam = 23
+  /// A registrar gives an account whose key is lost another, which counts after a delay.
+  case beginRecovery = 24
+  /// The holder of an account's key objects to its recovery, or the registrar takes it back.
+  case endRecovery = 25
+  /// A registrar approves that a record be erased by order of a court; Q approvals erase it.
+  case orderErasure = 26
+  /// A registrar approves how long records of a category are kept; Q approvals set it.
+  case setRetention = 27
 }
 
 /// Why a rule refused; the log holds the code, people read the words.
@@ -124,6 +134,16 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
   case noAuthor = 49
   /// Without the member too few custodians would be left to hand the custody key on.
   case custodianNeeded = 50
+  /// Who is to act for a patient is no single other person's account, or a registrar made more than a guardian.
+  case unsoundProxy = 51
+  /// A proxy's consent goes beyond what the proxy may do.
+  case beyondPower = 52
+  /// A recovery of the account is under way.
+  case recoveryUnderWay = 53
+  /// No recovery of the account is under way.
+  case noRecovery = 54
+  /// The record is to be kept longer.
+  case toBeKept = 55
 
   /// The code.
   public var code: OutcomeCode { OutcomeCode(self.rawValue) }
@@ -165,6 +185,12 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
     case .custodianNeeded:
       "without that member too few would be left to hand the custody key on: let others join first, and wait until the "
         + "key went over to them (consilium status)"
+    case .unsoundProxy:
+      "who acts for a patient is one other person's account; a registrar can make such a guardian and give nothing else"
+    case .beyondPower: "that goes beyond what the proxy may do: narrow records, purposes or time; a proxy makes no proxy"
+    case .recoveryUnderWay: "a recovery of the account is under way; its holder can object, its registrar take it back"
+    case .noRecovery: "no recovery of the account is under way"
+    case .toBeKept: "the record is to be kept longer: see consilium record retention"
     case .noAuthor: "the hospital's system wrote that record: feedback is about what a practitioner wrote"
     case .changeExpired: "the change was valid until earlier; propose it anew and have it approved again"
     case .nothingPending: "no change of members waits for a tree head"

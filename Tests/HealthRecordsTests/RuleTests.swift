@@ -445,19 +445,19 @@ struct AccessRuleTests {
       kind: .practitioner, hospital: MemberID(2), key: World.key("x").publicKey, sealingKey: .zero, role: 7,
       validFrom: .zero, validUntil: .never, status: .active, since: .zero)
     let question = AccessPolicy.Question(
-      reader: reader, account: account, record: Hash.sha256([9]), category: .allergy, purpose: .treatment,
+      reader: reader, account: account, teams: [Hash.sha256([4])], record: Hash.sha256([9]), category: .allergy, purpose: .treatment,
       time: Timestamp(milliseconds: 100))
     var consents: [(identifier: Digest, entry: ConsentEntry)] = []
     for number in 0..<random.below(8) {
       let grantees: [Grantee] = [
         .account(reader), .account(.zero), .hospital(MemberID(2)), .hospital(MemberID(3)), .role(7, at: MemberID(2)),
-        .role(8, at: MemberID(2)),
+        .role(8, at: MemberID(2)), .careTeam(Hash.sha256([4])), .careTeam(Hash.sha256([5])),
       ]
       let scopes: [ConsentScope] = [
         .all, .categories(1 << 4), .categories(1), .records([Hash.sha256([9])]), .records([]),
       ]
       let grant = ConsentGrant(
-        patient: .zero, isDenial: random.oneIn(4), grantee: grantees[Int(random.below(6))],
+        patient: .zero, isDenial: random.oneIn(4), grantee: grantees[Int(random.below(8))],
         scope: scopes[Int(random.below(5))], purposes: random.oneIn(3) ? .research : .all,
         from: Timestamp(milliseconds: random.below(150)), until: Timestamp(milliseconds: random.below(200)),
         usesMax: random.oneIn(2) ? nil : UInt32(random.below(3)))
@@ -476,6 +476,7 @@ struct AccessRuleTests {
         case .account(let account): account == reader
         case .hospital(let hospital): hospital == MemberID(2)
         case .role(let role, let hospital): role == 7 && hospital == MemberID(2)
+        case .careTeam(let team): team == Hash.sha256([4])
         }
       return speaks && entry.revoked == nil && grant.purposes.contains(.treatment)
         && grant.scope.covers(question.record, of: .allergy) && grant.from.milliseconds <= 100

@@ -7,19 +7,22 @@ public import Wire
 /// Access management: consents, requests, emergencies, the history (RECORDS §4).
 extension RuleContext {
   func grantConsent(_ grant: ConsentGrant, in state: inout StateEditor) throws {
-    try self.requirePatient(grant.patient, in: state)
+    _ = try self.patient(grant.patient, in: state)
+    let consents = self.consents(of: grant.patient, in: state)
+    let origin = try self.origin(of: grant, among: consents, in: state)
     guard grant.from <= grant.until, grant.until >= self.time else { throw Refusal.badWindow }
-    let held = state.scan(prefix: StateKey.consents(grant.patient), limit: self.limits.consentsMax)
-    guard held.count < self.limits.consentsMax else { throw Refusal.usesSpent }
+    guard consents.count < self.limits.consentsMax else { throw Refusal.usesSpent }
+    if case .proxy(let power) = origin { self.countUse(of: power, by: grant.patient, in: &state) }
     let entry = ConsentEntry(
-      grant: grant, leaf: self.execution.leaf, time: self.time, revoked: nil, uses: 0)
+      grant: grant, origin: origin, leaf: self.execution.leaf, time: self.time, revoked: nil, uses: 0)
     state.set(StateKey.consent(grant.patient, self.identifier), entry)
   }
 
   func revokeConsent(_ revocation: ConsentRevocation, in state: inout StateEditor) throws {
-    try self.requirePatient(revocation.patient, in: state)
+    _ = try self.patient(revocation.patient, in: state)
     let key = StateKey.consent(revocation.patient, revocation.consent)
     guard var entry = state.item(key, as: ConsentEntry.self) else { throw Refusal.unknownConsent }
+    try self.requireRevoker(of: entry, among: self.consents(of: revocation.patient, in: state), in: state)
     guard entry.revoked == nil else { throw Refusal.alreadyRevoked }
     entry.revoked = self.time
     state.set(key, entry)
@@ -28,8 +31,8 @@ extension RuleContext {
   /// Judges a request; what it asked and what it was told stay in the patient's history either way.
   func requestAccess(_ request: AccessRequest, in state: inout StateEditor) throws {
     let (reader, account) = try self.actor(in: state)
-    guard account.kind == .practitioner || account.kind == .thirdParty else { throw Refusal.wrongRole }
-    if account.kind == .practitioner {
+    guard account.kind != .device else { throw Refusal.wrongRole }
+    if account.kind != .thirdParty {
       guard account.hospital == self.hospital else { throw Refusal.otherHospital }
     }
     guard state.item(StateKey.account(request.patient), as: Account.self)?.kind == .patient else {
@@ -41,7 +44,7 @@ extension RuleContext {
     switch judged {
     case .success(let consents):
       consent = consents.first
-      for identifier in Set(consents).sorted() { self.countUse(of: identifier, request, in: &state) }
+      for identifier in Set(consents).sorted() { self.countUse(of: identifier, by: request.patient, in: &state) }
     case .failure(let refusal): outcome = refusal.code
     }
     self.remember(request, reader, outcome, consent, .none, in: &state)
@@ -52,21 +55,18 @@ extension RuleContext {
   private func judge(
     _ request: AccessRequest, _ reader: Digest, _ account: Account, in state: StateEditor
   ) -> Result<[Digest], Refusal> {
-    let consents = state.scan(
-      prefix: StateKey.consents(request.patient), limit: self.limits.consentsMax
-    ).compactMap { pair -> (identifier: Digest, entry: ConsentEntry)? in
-      guard let identifier = Digest(pair.key.suffix(32)), let entry = try? ConsentEntry.decode(pair.value)
-      else { return nil }
-      return (identifier, entry)
-    }
+    let consents = self.consents(of: request.patient, in: state)
+    let teams = self.teams(of: reader, among: consents, in: state)
     var granted: [Digest] = []
     for record in request.records {
       guard let entry = state.item(StateKey.record(record), as: RecordEntry.self),
         entry.anchor.patient == request.patient
       else { return .failure(.unknownRecord) }
       guard !entry.isErased || planted(.erasedRecordRead) else { return .failure(.erased) }
+      // Who lost the key to which records are sealed reads them by custody, as everybody does.
+      if reader == request.patient, request.purpose == .patient { continue }
       let question = AccessPolicy.Question(
-        reader: reader, account: account, record: record, category: entry.anchor.category,
+        reader: reader, account: account, teams: teams, record: record, category: entry.anchor.category,
         purpose: request.purpose, time: self.time)
       switch AccessPolicy.judge(question, consents: consents) {
       case .success(let consent): granted.append(consent)
@@ -79,8 +79,8 @@ extension RuleContext {
     return .success(granted)
   }
 
-  private func countUse(of consent: Digest, _ request: AccessRequest, in state: inout StateEditor) {
-    let key = StateKey.consent(request.patient, consent)
+  private func countUse(of consent: Digest, by patient: Digest, in state: inout StateEditor) {
+    let key = StateKey.consent(patient, consent)
     guard var entry = state.item(key, as: ConsentEntry.self), entry.grant.usesMax != nil else { return }
     if !planted(.usesUncounted) { entry.uses += 1 }
     state.set(key, entry)

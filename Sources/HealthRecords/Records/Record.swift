@@ -111,8 +111,10 @@ public struct RecordEntry: Sendable, Hashable {
   public let time: Timestamp
   /// The record that amends it.
   public var supersededBy: Digest?
-  /// Whether the patient erased it.
-  public var isErased: Bool
+  /// By what right it was erased; nil where it is not.
+  public var erasure: Erasure?
+  /// Whether it is erased.
+  public var isErased: Bool { self.erasure != nil }
 }
 
 extension RecordEntry: WireCodable {
@@ -123,7 +125,7 @@ extension RecordEntry: WireCodable {
     encoder.u64(self.leaf)
     encoder.item(self.time)
     encoder.optional(self.supersededBy)
-    encoder.flag(self.isErased)
+    encoder.u8(self.erasure?.rawValue ?? 0)
   }
   /// Reads an entry.
   public init(from decoder: inout Decoder) throws(WireError) {
@@ -132,6 +134,9 @@ extension RecordEntry: WireCodable {
     self.leaf = try decoder.u64()
     self.time = try Timestamp(from: &decoder)
     self.supersededBy = try decoder.optional("superseded by")
-    self.isErased = try decoder.flag("is erased")
+    let start = decoder.offset
+    let erasure = try decoder.u8()
+    self.erasure = Erasure(rawValue: erasure)
+    guard (self.erasure == nil) == (erasure == 0) else { throw .invalid(at: start, field: "erasure") }
   }
 }

@@ -22,7 +22,7 @@ extension RuleContext {
     if let superseded = anchor.supersedes { try self.amend(superseded, by: anchor, in: &state) }
     let entry = RecordEntry(
       anchor: anchor, hospital: self.hospital, leaf: self.execution.leaf, time: self.time,
-      supersededBy: nil, isErased: false)
+      supersededBy: nil, erasure: nil)
     state.set(StateKey.record(identifier), entry)
     state.set(StateKey.patientRecord(anchor.patient, leaf: self.execution.leaf), identifier)
   }
@@ -52,15 +52,6 @@ extension RuleContext {
     else { throw .wrongAmendment }
     entry.supersededBy = anchor.record
     state.set(StateKey.record(superseded), entry)
-  }
-
-  func eraseRecord(_ record: Digest, in state: inout StateEditor) throws {
-    let key = StateKey.record(record)
-    guard var entry = state.item(key, as: RecordEntry.self) else { throw Refusal.unknownRecord }
-    try self.requirePatient(entry.anchor.patient, in: state)
-    guard !entry.isErased else { throw Refusal.erased }
-    entry.isErased = true
-    state.set(key, entry)
   }
 
   /// Digests of a hospital's own systems: the log itself is what keeps them.

@@ -35,7 +35,7 @@ public struct Account: Sendable, Hashable {
   /// Its signing key now.
   public var key: PublicKey
   /// The X25519 key to which record keys are sealed.
-  public let sealingKey: Digest
+  public var sealingKey: Digest
   /// A practitioner's role as a number of the NUCC taxonomy's table, or `privacyOfficer`; a third party's sort; 0 for
   /// patients.
   public let role: UInt32
