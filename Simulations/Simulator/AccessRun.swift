@@ -86,7 +86,7 @@ struct AccessRun {
         self.recovery = nil
       }
       let failure: String? =
-        switch self.random.below(16) {
+        switch self.random.below(17) {
         case 0, 1, 2, 3: self.giveConsent()
         case 4: self.revoke()
         case 5: self.erase()
@@ -95,6 +95,7 @@ struct AccessRun {
         case 9: self.recover()
         case 10: self.retain()
         case 11: self.changeTeam()
+        case 12: self.openInPartition()
         default: self.request()
         }
       if let failure { return failure }
@@ -134,8 +135,10 @@ struct AccessRun {
       guard self.bench.execute(.anchorRecord, anchor, at: 1, by: nil).outcome == .applied else {
         return "RECORDS §3: a record cannot be anchored"
       }
-      self.records.append(Kept(identifier: record, patient: patient, category: category, hospital: 1,
-        anchored: self.bench.time))
+      self.records.append(
+        Kept(
+          identifier: record, patient: patient, category: category, hospital: 1,
+          anchored: self.bench.time))
     }
     return nil
   }
@@ -159,13 +162,22 @@ struct AccessRun {
       default: .records([own[self.one(of: own.count)].identifier])
       }
     let purposes: [Purposes] = [.treatment, [.treatment, .research], [.treatment, .research, .patient]]
+    // Often a proxy, within the proxy's time.
+    let power = isShared || self.random.oneIn(2) ? nil : self.powers(of: patient).first
+    let longest = power.map { power in
+      power.grant.until.milliseconds - min(power.grant.until.milliseconds, self.bench.time.milliseconds)
+    }
     let grant = ConsentGrant(
       patient: account, isDenial: !isShared && self.random.oneIn(5), actions: isShared ? [.read, .share] : .read,
-      grantee: grantee, scope: scope, purposes: purposes[self.one(of: 3)],
-      from: self.bench.time, until: self.bench.time.adding(milliseconds: self.random.below(600_000)),
+      grantee: grantee, scope: scope, purposes: power == nil ? purposes[self.one(of: 3)] : .treatment,
+      from: self.bench.time, until: self.bench.time.adding(milliseconds: self.random.below((longest ?? 600_000) + 1)),
       usesMax: self.random.oneIn(2) ? UInt32(1 + self.random.below(2)) : nil)
     // The patient, a registrar, or anybody else, who may be a proxy.
-    let signer = self.random.oneIn(2) ? Self.practitioners + patient : self.one(of: Self.people + 1)
+    let anybody = self.random.oneIn(2) ? Self.practitioners + patient : self.one(of: Self.people + 1)
+    let signer =
+      power.flatMap { power in
+        (0..<Self.people).first { .account(self.account($0)) == power.grant.grantee }
+      } ?? anybody
     let expected = self.expectGiver(signer, of: grant, patient)
     let key = signer == Self.people ? 201 : self.keys[signer]
     let made = self.bench.execute(.grantConsent, grant, at: 1, by: key)
@@ -177,6 +189,11 @@ struct AccessRun {
     if case .proxy(let power) = expected { self.consents[patient]?[power].uses += 1 }
     self.consents[patient, default: []].append(Given(identifier: made.identifier, grant: grant, giver: expected))
     return nil
+  }
+
+  /// What makes proxies of a patient now, the newest first.
+  private func powers(of patient: Int) -> [Given] {
+    (self.consents[patient] ?? []).reversed().filter { $0.grant.actions.contains(.share) && !$0.isRevoked }
   }
 
   /// What a scope is about, told one by one: the patient's records, and one to come of each category.
@@ -200,7 +217,8 @@ struct AccessRun {
     let wanted = self.reach(grant.scope, patient)
     for place in own where held[place].grant.isDenial {
       let denied = held[place].grant
-      if !denied.purposes.isDisjoint(with: grant.purposes), !self.reach(denied.scope, patient).isDisjoint(with: wanted) {
+      if !denied.purposes.isDisjoint(with: grant.purposes), !self.reach(denied.scope, patient).isDisjoint(with: wanted)
+      {
         return nil
       }
     }
@@ -222,7 +240,8 @@ struct AccessRun {
   private mutating func revoke() -> String? {
     let patient = self.one(of: Self.patients)
     guard let count = self.consents[patient]?.count, count > 0 else { return nil }
-    let place = self.one(of: count)
+    let power = self.consents[patient]?.lastIndex { $0.grant.actions.contains(.share) && !$0.isRevoked }
+    let place = power.flatMap { self.random.oneIn(3) ? $0 : nil } ?? self.one(of: count)
     guard let given = self.consents[patient]?[place] else { return nil }
     let signer = self.random.oneIn(2) ? Self.practitioners + patient : self.one(of: Self.people + 1)
     let isHis: Bool =
@@ -237,8 +256,17 @@ struct AccessRun {
     let key = signer == Self.people ? 201 : self.keys[signer]
     let outcome = self.bench.execute(.revokeConsent, revocation, at: 1, by: key).outcome
     let expected = isHis && !given.isRevoked
-    if expected { self.consents[patient]?[place].isRevoked = true }
-    return (outcome == .applied) == expected ? nil : "RECORDS §4: revoking gave \(outcome.number)"
+    guard (outcome == .applied) == expected else { return "RECORDS §4: revoking gave \(outcome.number)" }
+    guard expected else { return nil }
+    self.consents[patient]?[place].isRevoked = true
+    guard given.grant.actions.contains(.share) else { return nil }
+    // What the proxy gave is over too: everybody asks for everything.
+    for record in self.records where record.patient == patient {
+      for reader in 0..<Self.people {
+        if let failure = self.ask(reader, record, .treatment) { return failure }
+      }
+    }
+    return nil
   }
 
   private mutating func erase() -> String? {
@@ -320,7 +348,10 @@ struct AccessRun {
     let reader = self.one(of: Self.people)
     let record = self.records[self.one(of: self.records.count)]
     let purposes: [Purposes] = [.treatment, .research, .patient]
-    let purpose = purposes[self.one(of: 3)]
+    return self.ask(reader, record, purposes[self.one(of: 3)])
+  }
+
+  private mutating func ask(_ reader: Int, _ record: Kept, _ purpose: Purposes) -> String? {
     let expected = self.expect(reader, record, purpose)
     let made = self.bench.execute(
       .requestAccess, self.asked(record, purpose), at: self.hospital(of: reader), by: self.keys[reader])
@@ -398,6 +429,35 @@ struct AccessRun {
       }
     }
     return nil
+  }
+
+  /// A hospital opens what it wrote itself while nothing is ordered; the patient's history has it, once.
+  private mutating func openInPartition() -> String? {
+    let reader = self.one(of: Self.practitioners)
+    let record = self.records[self.one(of: self.records.count)]
+    let hospital = self.hospital(of: reader)
+    let payload = self.asked(record, .emergency, reason: 1).encoded
+    let request = Transaction(
+      kind: TransactionKind.breakGlass.rawValue, hospital: MemberID(hospital), validUntil: .zero,
+      nonce: (0..<Transaction.nonceLengthBytes).map { _ in UInt8(self.random.below(256)) }, payload: payload,
+      network: self.bench.network, signedBy: RuleBench.key(self.keys[reader]))
+    let opening = PartitionOpening(request: request.encoded, time: self.bench.time)
+    let day = Int(self.bench.time.milliseconds / 86_400_000)
+    let outcome = self.bench.execute(.openInPartition, opening, at: hospital, by: nil).outcome
+    let expected = hospital == record.hospital
+    if expected, reader == 0 { self.broken[day, default: 0] += 1 }
+    if expected {
+      let identifier = request.identifier(network: self.bench.network)
+      self.granted.append((identifier, record.identifier, self.bench.time, true))
+      let history = AccessEntry.find(request: identifier, in: self.bench.state)?.entry
+      guard history?.openedInPartition == self.bench.time, history?.emergency == .reviewDue else {
+        return "R5: what was opened in a partition is not in the patient's history"
+      }
+      guard self.bench.execute(.openInPartition, opening, at: hospital, by: nil).outcome != .applied else {
+        return "R5: one opening in a partition is in the history twice"
+      }
+    }
+    return (outcome == .applied) == expected ? nil : "RECORDS §4: opening in a partition gave \(outcome.number)"
   }
 
   private mutating func release() -> String? {

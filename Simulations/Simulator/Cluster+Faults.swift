@@ -18,6 +18,21 @@ extension Cluster {
     self.give(.submitted(transactions.map(\.encoded)), to: slot)
   }
 
+  /// Submits transactions that must be in a durable block of the slot's own, however little is ordered.
+  public func submitUrgent(_ transactions: [Transaction], to slot: Int) {
+    self.recorder?.submitted(transactions, to: slot, network: self.genesis.network, self.now)
+    self.give(.urgent(transactions.map(\.encoded)), to: slot)
+  }
+
+  /// What a hospital states that opened `request` in a partition; its life is over from the beginning.
+  public func opening(of request: [UInt8], by slot: Int) -> Transaction {
+    let wall = self.world.wallStart.adding(milliseconds: self.now.nanoseconds / 1_000_000)
+    return Transaction(
+      kind: TransactionKind.openInPartition.rawValue, hospital: MemberID(UInt32(self.member(slot) + 1)),
+      validUntil: .zero, nonce: Array(Hash.sha256(request).bytes.prefix(Transaction.nonceLengthBytes)),
+      payload: PartitionOpening(request: request, time: wall).encoded)
+  }
+
   /// A transaction that any hospital may submit: it commits to digests. Another `number` is another transaction.
   public func digestTransaction(
     _ number: UInt64, for slot: Int, digests: Int = 1, lifeMilliseconds: UInt64 = 300_000

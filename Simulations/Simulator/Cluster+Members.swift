@@ -82,4 +82,10 @@ extension Cluster {
     let disk = self.machines[slot].disk
     return disk.executions.flatMap { disk.entries(of: $0) }
   }
+
+  /// The transactions of all blocks of a slot's own lane that are on its disk, in their order.
+  public func ownTransactions(at slot: Int) -> [[UInt8]] {
+    let held = self.machines[slot].disk.blocks[self.member(slot)]
+    return held.keys.sorted().flatMap { held[$0] ?? [] }.flatMap(\.transactionBytes)
+  }
 }

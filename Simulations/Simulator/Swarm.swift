@@ -284,6 +284,12 @@ public final class SwarmRun {
       }
       self.said[slot, default: []] += transactions
       self.cluster.submit(transactions, to: slot)
+      guard self.plan.faults.contains(.repeats), self.random.oneIn(6) else { continue }
+      // Malformed, but no rule may say that it comes too late or again.
+      self.number += 1
+      let opening = self.cluster.opening(of: self.number.bigEndianBytes, by: slot)
+      self.said[slot, default: []].append(opening)
+      self.cluster.submitUrgent([opening], to: slot)
     }
   }
 

@@ -280,9 +280,9 @@ struct NaiveLedger {
         let number = outcomes.count
         guard number < write.record.outcomes.count else { return "LEDGER §5: outcomes are missing at \(at)" }
         let stated = write.record.outcomes[number]
-        let allowed = self.judge(transaction, at: write.cut.time)
-        guard allowed.contains(stated) else {
-          return "LEDGER §5: transaction \(number) of \(at) has outcome \(stated), not one of \(allowed.sorted())"
+        let expected = self.judge(transaction, at: write.cut.time)
+        guard expected.allows(stated) else {
+          return "LEDGER §5: transaction \(number) of \(at) has outcome \(stated), not \(expected)"
         }
         outcomes.append(stated)
         if stated == OutcomeCode.applied.number, let failure = self.read(transaction, at: at) { return failure }
@@ -339,17 +339,38 @@ struct NaiveLedger {
     return nil
   }
 
-  private mutating func judge(_ transaction: Transaction, at time: Timestamp) -> Set<UInt16> {
+  /// What the envelope alone says of an outcome.
+  private enum Expected: CustomStringConvertible {
+    case exactly(OutcomeCode)
+    /// The rules' word, but none of the envelope's.
+    case judged
+
+    func allows(_ outcome: UInt16) -> Bool {
+      switch self {
+      case .exactly(let code): outcome == code.number
+      case .judged: ![OutcomeCode.expired, .duplicate, .tooFar].map(\.number).contains(outcome)
+      }
+    }
+
+    var description: String {
+      switch self {
+      case .exactly(let code): "\(code.number)"
+      case .judged: "what the rules say"
+      }
+    }
+  }
+
+  private mutating func judge(_ transaction: Transaction, at time: Timestamp) -> Expected {
     let identifier = transaction.identifier(network: self.genesis.network)
     let isKnown = self.seen.contains(identifier)
-    if transaction.validUntil < time { return [OutcomeCode.expired.number] }
-    if isKnown { return [OutcomeCode.duplicate.number] }
+    if transaction.kind == TransactionKind.openInPartition.rawValue { return .judged }
+    if transaction.validUntil < time { return .exactly(.expired) }
+    if isKnown { return .exactly(.duplicate) }
     if transaction.validUntil > time.adding(milliseconds: self.genesis.limits.transactionLifeMilliseconds) {
-      return [OutcomeCode.tooFar.number]
+      return .exactly(.tooFar)
     }
     self.seen.insert(identifier)
-    return transaction.kind == TransactionKind.commitDigests.rawValue
-      ? [OutcomeCode.applied.number] : Set(UInt16.min...UInt16.max)
+    return transaction.kind == TransactionKind.commitDigests.rawValue ? .exactly(.applied) : .judged
   }
 
   /// The root of everything that was executed, by RFC 6962's own recursion.

@@ -72,6 +72,8 @@ public final class NodeDriver {
   var pendingBySource: [String: Int] = [:]
   // Services.
   var receipts = ReceiptWaiters()
+  /// Those who wait until an own transaction is durable in this hospital's lane.
+  var durable: [Digest: CheckedContinuation<Bool, Never>] = [:]
   var questions: [UInt64: Question] = [:]
   var nextQuestion: UInt64 = 0
   /// The number that the next peer gets that does not vote.
@@ -236,7 +238,9 @@ public final class NodeDriver {
   private func release(_ item: Waiting) {
     switch item {
     case .send(let peer, let channel, let bytes): self.send(bytes, on: channel, to: peer)
-    case .handBack(let item): self.give(.durable(item))
+    case .handBack(let item):
+      if !self.durable.isEmpty, case .block(let block) = item { self.resolveDurable(block) }
+      self.give(.durable(item))
     }
   }
 

@@ -167,6 +167,34 @@ public actor NodeHost: NodeService {
     self.driver?.state.item(StateKey.account(identifier), as: Account.self)
   }
 
+  /// The account whose signing key this is now; nil where it is nobody's.
+  public func account(ofKey key: Digest) -> Digest? {
+    guard let state = self.driver?.state, let identifier = state.item(StateKey.key(key.bytes), as: Digest.self),
+      state.item(StateKey.account(identifier), as: Account.self)?.key.bytes == key.bytes
+    else { return nil }
+    return identifier
+  }
+
+  /// A recovery of an account's key that is under way.
+  public func recovery(of account: Digest) -> PendingRecovery? {
+    self.driver?.state.item(StateKey.recovery(of: account), as: PendingRecovery.self)
+  }
+
+  /// A care team.
+  public func careTeam(_ identifier: Digest) -> CareTeam? {
+    self.driver?.state.item(StateKey.careTeam(identifier), as: CareTeam.self)
+  }
+
+  /// How long records are kept, where a quorum said so.
+  public func retention() -> [RetentionRule] {
+    guard let state = self.driver?.state else { return [] }
+    return RecordCategory.allCases.compactMap { category in
+      guard let value = state.value(StateKey.retention(of: category)) else { return nil }
+      var decoder = Decoder(value)
+      return (try? decoder.u64()).map { RetentionRule(category: category, milliseconds: $0) }
+    }
+  }
+
   /// How patients rated what a practitioner wrote.
   public func ratings(of practitioner: Digest) -> RatingCounts {
     self.driver?.state.item(StateKey.ratings(of: practitioner), as: RatingCounts.self) ?? RatingCounts()

@@ -139,6 +139,12 @@ extension PortalServer {
       for place in without.split(separator: ".").compactMap({ Int($0) }) { settled.insert(place) }
       return binary(try await service.release(question, without: settled).encoded)
     }
+    router.post("/api/clinicians/{account}/emergency") { request, context in
+      _ = try await self.clinician(request, context)
+      let bytes = try await body(request, max: Int(service.genesis.limits.transactionBytesMax))
+      let checked = try CheckedTransaction(bytes, index: 0, genesis: service.genesis, hospital: service.member.id)
+      return try json(BrokenGlassView(try await service.breakGlass(checked)))
+    }
     router.post("/api/clinicians/{account}/notes") { request, context in
       let author = try await self.clinician(request, context).identifier
       let bytes = try await body(request, max: Self.noteBytesMax)

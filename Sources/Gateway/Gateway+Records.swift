@@ -42,6 +42,15 @@ public struct ReleaseBody: Codable, Sendable {
 }
 
 extension NodeService {
+  /// An account as the API tells it.
+  ///
+  /// - Throws: `ServiceRefusal` where there is no such account.
+  func accountView(_ identifier: Digest) async throws -> AccountView {
+    guard let account = await self.account(identifier) else { throw ServiceRefusal.notFound("account") }
+    return AccountView(
+      identifier, account, ratings: await self.ratings(of: identifier), recovery: await self.recovery(of: identifier))
+  }
+
   /// To whom a patient's records are sealed.
   ///
   /// - Throws: `ServiceRefusal` where there is no such patient's account.
@@ -111,6 +120,11 @@ extension Gateway {
       return try json(history.map { AccessView(leaf: $0.leaf, $0.entry) })
     }
     router.get("/v1/emergencies") { _, _ in try json(await service.emergencies()) }
+    router.post("/v1/emergencies") { request, _ in
+      let bytes = try await body(request, max: Int(service.genesis.limits.transactionBytesMax))
+      let checked = try CheckedTransaction(bytes, index: 0, genesis: service.genesis, hospital: service.member.id)
+      return try json(BrokenGlassView(try await service.breakGlass(checked)))
+    }
     router.post("/v1/releases") { request, _ in
       let bytes = try await body(request, max: 4096)
       guard let asked = try? JSONDecoder().decode(ReleaseBody.self, from: Data(bytes)),

@@ -56,9 +56,20 @@ public struct Gateway: Sendable {
     router.get("/livez") { _, _ in Response(status: .ok, body: .init(byteBuffer: ByteBuffer(string: "ok\n"))) }
     router.get("/v1/accounts/{id}") { _, context in
       let identifier = try digest(context, "id")
-      guard let account = await service.account(identifier) else { throw ServiceRefusal.notFound("account") }
-      return try json(AccountView(identifier, account, ratings: await service.ratings(of: identifier)))
+      return try json(try await service.accountView(identifier))
     }
+    router.get("/v1/keys/{key}") { _, context in
+      guard let identifier = await service.account(ofKey: try digest(context, "key")) else {
+        throw ServiceRefusal.notFound("account of that key")
+      }
+      return try json(try await service.accountView(identifier))
+    }
+    router.get("/v1/care-teams/{id}") { _, context in
+      let identifier = try digest(context, "id")
+      guard let team = await service.careTeam(identifier) else { throw ServiceRefusal.notFound("care team") }
+      return try json(CareTeamView(identifier, team))
+    }
+    router.get("/v1/retention") { _, _ in try json(await service.retention().map { RetentionView($0) }) }
     router.post("/v1/transactions") { request, _ in
       let bytes = try await body(request, max: Int(service.genesis.limits.transactionBytesMax))
       let receipts = try await service.submit([
@@ -169,6 +180,11 @@ struct RefusalMiddleware: RouterMiddleware {
         "send it again when more hospitals are connected: a record is anchored only once enough vaults keep it")
     case .release(let reason):
       try refusal(.forbidden, "not-released", reason.explanation, "see the patient's access history")
+    case .notOpened(let outcome):
+      try refusal(
+        .serviceUnavailable, "not-opened",
+        "nothing is ordered now, and this hospital opens by itself only what it wrote itself: \(outcome.explanation)",
+        "ask the hospital that wrote it by other means, or again when more members are connected")
     case .failed(let reason):
       try refusal(.internalServerError, "failed", reason, "see the node's log")
     }

@@ -49,6 +49,14 @@ public struct AnchoredRecord: Sendable {
   public init(anchor: RecordAnchor, sealed: SealedRecord) { (self.anchor, self.sealed) = (anchor, sealed) }
 }
 
+/// What became of a broken glass.
+public enum BrokenGlass: Sendable {
+  /// The ledger judged it.
+  case ordered(Receipt)
+  /// Nothing was ordered in time: the hospital opened what it wrote itself.
+  case opened([(record: Digest, answer: ReleaseAnswer)])
+}
+
 /// What the gateway asks of a running node.
 public protocol NodeService: Sendable {
   /// The consortium.
@@ -69,6 +77,14 @@ public protocol NodeService: Sendable {
   func submit(_ transactions: [CheckedTransaction]) async throws(ServiceRefusal) -> [Receipt]
   /// An account.
   func account(_ identifier: Digest) async -> Account?
+  /// The account whose signing key this is now; nil where it is nobody's.
+  func account(ofKey key: Digest) async -> Digest?
+  /// A recovery of an account's key that is under way.
+  func recovery(of account: Digest) async -> PendingRecovery?
+  /// A care team.
+  func careTeam(_ identifier: Digest) async -> CareTeam?
+  /// How long records are kept, where a quorum said so.
+  func retention() async -> [RetentionRule]
   /// How patients rated what a practitioner wrote.
   func ratings(of practitioner: Digest) async -> RatingCounts
   /// How its patient rated a record; nil where that was not done.
@@ -83,6 +99,8 @@ public protocol NodeService: Sendable {
   func history(of patient: Digest) async -> [(leaf: UInt64, entry: AccessEntry)]
   /// What broke the glass at this hospital, the newest first.
   func emergencies() async -> [EmergencyView]
+  /// Submits what breaks the glass; opens this hospital's own records where nothing is ordered.
+  func breakGlass(_ transaction: CheckedTransaction) async throws(ServiceRefusal) -> BrokenGlass
   /// Stores sealed records in the vault and copies them to others, and then anchors them.
   func anchor(_ records: [AnchoredRecord]) async throws(ServiceRefusal) -> [Receipt]
   /// The consortium's custody key; nil before there is one.

@@ -74,9 +74,7 @@ public struct PortalServer: Sendable {
     }
     router.get("/api/words") { _, _ in text(RecoveryPhrase.wordList) }
     router.get("/api/accounts/{account}") { request, context in
-      let account = try await self.asker(request, context)
-      return try json(
-        AccountView(account.identifier, account.account, ratings: await service.ratings(of: account.identifier)))
+      try json(try await service.accountView(try await self.asker(request, context).identifier))
     }
     router.get("/api/accounts/{account}/practitioner") { request, context in
       // A practitioner's background, for whoever has an account here: it is all on the ledger.

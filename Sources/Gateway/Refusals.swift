@@ -1,3 +1,4 @@
+public import Rules
 public import HealthRecords
 
 /// What the API says when it refuses: what happened, why, what to do.
@@ -41,6 +42,8 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
   case noMember
   /// The record's key is not released.
   case release(ReleaseRefusal)
+  /// Nothing is ordered, and this hospital may not open what was asked for by itself.
+  case notOpened(OutcomeCode)
   /// The node itself failed.
   case failed(String)
 }

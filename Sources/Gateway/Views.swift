@@ -186,43 +186,6 @@ public struct ReceiptView: Codable, Sendable {
   }
 }
 
-/// An account.
-public struct AccountView: Codable, Sendable {
-  /// Its identifier.
-  public var account: String
-  /// What it is.
-  public var kind: String
-  /// The hospital that registered it.
-  public var hospital: UInt32
-  /// Its signing key now.
-  public var key: String
-  /// Its X25519 key.
-  public var sealingKey: String
-  /// Its role's number.
-  public var role: UInt32
-  /// Whether it may act.
-  public var status: String
-  /// Until when it may act.
-  public var validUntil: String
-  /// Since when it is registered.
-  public var since: String
-  /// How often patients gave a practitioner each rating, 1 to 5.
-  public var ratings: [UInt64]
-
-  /// An account's view.
-  public init(_ identifier: Digest, _ account: Account, ratings: RatingCounts) {
-    (self.since, self.ratings) = (account.since.description, ratings.counts)
-    self.account = identifier.description
-    self.kind = "\(account.kind)"
-    self.hospital = account.hospital.number
-    self.key = account.key.description
-    self.sealingKey = account.sealingKey.description
-    self.role = account.role
-    self.status = "\(account.status)"
-    self.validUntil = account.validUntil.description
-  }
-}
-
 /// A record as everyone may see it: commitments, never content.
 public struct RecordView: Codable, Sendable {
   /// Its identifier.
@@ -354,6 +317,8 @@ public struct AccessView: Codable, Sendable {
   public var emergency: String
   /// The hospitals that released keys.
   public var releasedBy: [UInt32]
+  /// When its hospital opened it because nothing was ordered; nil where it did not.
+  public var openedInPartition: String?
 
   /// A line's view.
   public init(leaf: UInt64, _ entry: AccessEntry) {
@@ -368,6 +333,7 @@ public struct AccessView: Codable, Sendable {
     self.consent = entry.consent?.description
     self.emergency = "\(entry.emergency)"
     self.releasedBy = entry.releases.map(\.number)
+    self.openedInPartition = entry.openedInPartition?.description
   }
 }
 

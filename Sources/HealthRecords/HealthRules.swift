@@ -53,6 +53,11 @@ public struct HealthRules: ExecutionRules {
     }
   }
 
+  /// ⚑ What opened records while nothing was ordered is never too late for the history.
+  public func isTimeless(_ kind: UInt16) -> Bool {
+    kind == TransactionKind.openInPartition.rawValue && !planted(.openingExpires)
+  }
+
   private func apply(_ kind: TransactionKind, _ run: RuleContext, _ state: inout StateEditor) throws {
     switch kind {
     case .registerAccount: try run.registerAccount(run.payload(), in: &state)
@@ -82,6 +87,7 @@ public struct HealthRules: ExecutionRules {
     case .endRecovery: try run.endRecovery(run.payload(), in: &state)
     case .orderErasure: try run.orderErasure(run.payload(), in: &state)
     case .setRetention: try run.setRetention(run.payload(), in: &state)
+    case .openInPartition: try run.openInPartition(run.payload(), in: &state)
     }
   }
 

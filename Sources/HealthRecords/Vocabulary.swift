@@ -60,6 +60,8 @@ public enum TransactionKind: UInt16, Sendable, CaseIterable {
   case orderErasure = 26
   /// A registrar approves how long records of a category are kept; Q approvals set it.
   case setRetention = 27
+  /// A hospital states that it opens records of its own to a practitioner while nothing is ordered.
+  case openInPartition = 28
 }
 
 /// Why a rule refused; the log holds the code, people read the words.
@@ -144,6 +146,8 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
   case noRecovery = 54
   /// The record is to be kept longer.
   case toBeKept = 55
+  /// The opening in a partition is in the history already.
+  case alreadyOpened = 56
 
   /// The code.
   public var code: OutcomeCode { OutcomeCode(self.rawValue) }
@@ -187,9 +191,11 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
         + "key went over to them (consilium status)"
     case .unsoundProxy:
       "who acts for a patient is one other person's account; a registrar can make such a guardian and give nothing else"
-    case .beyondPower: "that goes beyond what the proxy may do: narrow records, purposes or time; a proxy makes no proxy"
+    case .beyondPower:
+      "that goes beyond what the proxy may do: narrow records, purposes or time; a proxy makes no proxy"
     case .recoveryUnderWay: "a recovery of the account is under way; its holder can object, its registrar take it back"
     case .noRecovery: "no recovery of the account is under way"
+    case .alreadyOpened: "the opening is in the patient's history already"
     case .toBeKept: "the record is to be kept longer: see consilium record retention"
     case .noAuthor: "the hospital's system wrote that record: feedback is about what a practitioner wrote"
     case .changeExpired: "the change was valid until earlier; propose it anew and have it approved again"

@@ -34,6 +34,8 @@ public struct Lanes: Sendable, Equatable {
   public enum Input: Sendable {
     /// A client submitted checked transactions; each is its canonical bytes.
     case submitted([[UInt8]])
+    /// Transactions of this hospital that must be in a durable block of its own however little is ordered.
+    case urgent([[UInt8]])
     /// A block that was checked.
     case block(Verified<Block>)
     /// Transactions of own blocks that became void: they are sealed again, before all others.
@@ -117,6 +119,8 @@ public struct Lanes: Sendable, Equatable {
   let parameters: Parameters
   var lanes: [Lane]
   var pending: [[UInt8]] = []
+  /// How many of those that wait are urgent: they come first.
+  var urgentCount = 0
   /// The bytes of transactions that wait for a block.
   public internal(set) var pendingBytes = 0
   var isSealing = false
@@ -159,8 +163,15 @@ public struct Lanes: Sendable, Equatable {
   private mutating func take(_ input: Input, at now: Tick, into effects: inout [Effect]) -> Outcome {
     switch input {
     case .submitted(let transactions): return self.submit(transactions, into: &effects)
+    case .urgent(let transactions):
+      guard self.index != nil else { return .rejected(.unknownLane) }
+      self.pending.insert(contentsOf: transactions, at: self.urgentCount)
+      self.urgentCount += transactions.count
+      self.pendingBytes += transactions.reduce(0) { $0 + $1.count }
+      self.sealIfDue(into: &effects)
+      return .accepted
     case .returned(let transactions):
-      self.pending = transactions + self.pending
+      self.pending.insert(contentsOf: transactions, at: self.urgentCount)
       self.pendingBytes += transactions.reduce(0) { $0 + $1.count }
       self.sealIfDue(into: &effects)
       return .accepted
@@ -248,17 +259,21 @@ public struct Lanes: Sendable, Equatable {
     // How many own blocks are durable or under way but not committed.
     let sealed = self.lastSealed.position.number
     let open = sealed - min(self.lanes[index].decided.position.number, sealed)
-    guard open < self.parameters.openBlocksMax || isWorthwhile else { return }
-    guard self.lanes[index].heldBytes < self.parameters.laneBytesMax / 2 else { return }
+    let isUsual =
+      (open < self.parameters.openBlocksMax || isWorthwhile)
+      && self.lanes[index].heldBytes < self.parameters.laneBytesMax / 2
+    // ⚑ In a partition all of that is used up soon: what is urgent is sealed for itself then.
+    guard isUsual || self.urgentCount > 0 else { return }
     var body: [UInt8] = []
     body.reserveCapacity(min(self.pendingBytes, Int(self.limits.blockBytesMax)))
     var count = 0
-    for transaction in self.pending {
+    for transaction in isUsual ? self.pending[...] : self.pending.prefix(self.urgentCount) {
       guard body.count + transaction.count <= Int(self.limits.blockBytesMax) else { break }
       body += transaction
       count += 1
     }
     self.pending.removeFirst(count)
+    self.urgentCount -= min(count, self.urgentCount)
     self.pendingBytes -= body.count
     let header = BlockHeader(
       network: self.network, configuration: self.configuration.number,

@@ -143,7 +143,7 @@ public struct Execution: Sendable {
     } else {
       run.state.rollBack()
     }
-    if known == nil, outcome != .expired, outcome != .tooFar {
+    if known == nil, outcome != .expired, outcome != .tooFar, !self.rules.isTimeless(transaction.kind) {
       let entry = ExecutedIdentifier(
         identifier: identifier, validUntil: transaction.validUntil, leaf: run.context.leaf)
       self.window.insert(entry)
@@ -163,6 +163,9 @@ public struct Execution: Sendable {
     _ transaction: Transaction, _ identifier: Digest, known: UInt64?, in run: inout Run
   ) -> OutcomeCode {
     let time = run.context.time
+    guard !self.rules.isTimeless(transaction.kind) else {
+      return self.rules.execute(transaction, identifier: identifier, in: run.context, state: &run.state)
+    }
     // ⚑ First: how long an identifier is remembered past its life differs between members, and must not be seen.
     if transaction.validUntil < time, !planted(.expiredExecuted) { return .expired }
     if known != nil, !planted(.executedTwice) { return .duplicate }

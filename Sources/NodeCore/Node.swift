@@ -68,6 +68,8 @@ public struct Node: Sendable {
     case durable(OwnItem)
     /// A client submitted checked transactions for this hospital's lane, in canonical bytes.
     case submitted([[UInt8]])
+    /// Transactions of this hospital that must be in a durable block of its own however little is ordered.
+    case urgent([[UInt8]])
     /// A snapshot was made, or is here from before.
     case snapshotMade(SnapshotManifest)
     /// Chunks of a snapshot can be taken; some are here from an earlier try.
@@ -242,6 +244,7 @@ public struct Node: Sendable {
     case .signed(let item): return self.publish(item, &run)
     case .durable(let item): return self.settle(item, &run)
     case .submitted(let transactions): return self.step(lanes: .submitted(transactions), &run)
+    case .urgent(let transactions): return self.step(lanes: .urgent(transactions), &run)
     case .snapshotMade(let manifest):
       // One that was long in the making may come after a newer one.
       guard manifest.sequence > self.snapshot?.sequence ?? .zero else { return .accepted }

@@ -55,6 +55,8 @@ public protocol ExecutionRules: Sendable {
   func execute(
     _ transaction: Transaction, identifier: Digest, in context: ExecutionContext, state: inout StateEditor
   ) -> OutcomeCode
+  /// Whether transactions of a kind are executed however late they are ordered: their rule itself refuses a second one.
+  func isTimeless(_ kind: UInt16) -> Bool
   /// Does what fell due up to the context's time, before the cut's transactions.
   func expire(in context: ExecutionContext, state: inout StateEditor)
   /// The earliest deadline that the state keeps; `never` where there is none.

@@ -52,7 +52,8 @@ public struct EventKind: Sendable, Hashable {
     .nodeStarted, .nodeStopping, .nodeFailed, .peerConnected, .peerDisconnected, .peerRefused, .peerFaulted,
     .dialFailed, .viewChangeStarted, .viewEntered, .equivocation, .laneForked, .diverged, .progress,
     .checkpointStable, .unheard, .executionFailed, .keyUsed, .logDropped, .recordSealed, .keyReleased,
-    .releaseRefused, .crashFaultOnly, .custodyReady, .vaultFailed, .vaultRepaired, .vaultUnproven, .configured,
+    .releaseRefused, .crashFaultOnly, .custodyReady, .openedInPartition, .vaultFailed, .vaultRepaired, .vaultUnproven,
+    .configured,
     .observing,
     .snapshotMade, .snapshotAdopted, .snapshotFailed, .transferBegan, .transferRefused, .historyWhole,
   ].sorted { $0.name < $1.name }
@@ -204,6 +205,13 @@ public struct EventKind: Sendable, Hashable {
     meaning:
       "Keys of records written from now on open only with shares of so many custodians, after a granted request.",
     fields: ["generation", "epoch", "threshold", "custodians", "culprits"])
+  /// A record was opened while nothing was ordered.
+  public static let openedInPartition = EventKind(
+    "access.opened_in_partition", .audit, "own records were opened in an emergency, because nothing is ordered",
+    meaning: "A practitioner broke the glass and too few members were connected to order it. A durable block of this "
+      + "hospital's lane says so; the patient's history shows it as soon as members are connected again.",
+    remedy: "See consilium peers; the privacy officer reviews it like every broken glass.",
+    fields: ["request", "records"])
   /// The vault could not write.
   public static let vaultFailed = EventKind(
     "vault.failed", .error, "the vault could not store or erase a record",

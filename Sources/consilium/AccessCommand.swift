@@ -16,11 +16,12 @@ struct Access: AsyncParsableCommand {
 
   struct Request: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Ask to read records, as a practitioner or third party; granted ones are fetched and checked.",
+      abstract: "Ask to read records, as a practitioner, third party or proxy; granted ones are fetched and checked.",
       discussion: """
         Examples:
           consilium access request dr-lee.key --patient 5f1c… --record 88aa… --out visit.json --proof visit.proof
           consilium access request dr-lee.key --patient 5f1c… --record 88aa… --break-glass 1
+          consilium access request parent.key --patient 5f1c… --record 88aa… --purpose PATRQT     as a proxy
         """)
     @Argument(help: "The reader's key file.") var reader: String
     @Option(help: "The patient's account.") var patient: String
@@ -43,18 +44,44 @@ struct Access: AsyncParsableCommand {
           records: try self.record.map { try parseDigest($0, "record") },
           purpose: self.breakGlass == nil ? try parsePurpose(self.purpose) : .emergency,
           reason: self.breakGlass ?? 0, ephemeralKey: ephemeral)
-        let receipt = try await reader.submit(self.breakGlass == nil ? .requestAccess : .breakGlass, request)
-        guard receipt.applied else { return try show(receipt, self.output.output) }
-        let fetched = try await Reading.fetch(
-          request: receipt.transaction, records: request.records, secret: secret, client: reader.client,
-          genesis: reader.genesis
-        ) { _ = try await reader.submit(.accuseCustodian, $0) }
+        let (receipt, fetched) = try await self.fetch(request, secret, reader)
+        if let receipt, !receipt.applied { return try show(receipt, self.output.output) }
         if let out, let first = fetched.first { try Files.write(out, first.opened.canonical, mode: 0o600) }
         if let proof, let first = fetched.first {
           try Files.writeJSON(proof, try await Reading.proof(of: first, client: reader.client), mode: 0o600)
         }
-        try show(receipt, self.output.output, [["records read and checked", "\(fetched.count)"]])
+        let rows = [["records read and checked", "\(fetched.count)"]]
+        if let receipt { return try show(receipt, self.output.output, rows) }
+        if self.output.output == .json { return try Console.json(["openedInPartition": fetched.count]) }
+        Console.table(["what", "value"], rows)
+        Console.line(
+          "Nothing is ordered now: the hospital opened what it wrote itself. The patient sees it when members are "
+            + "connected again, and the privacy officer reviews it.")
       }
+    }
+
+    /// What the ledger said, and the records; no receipt where the hospital opened its own in a partition.
+    private func fetch(
+      _ request: AccessRequest, _ secret: [UInt8], _ reader: Patient
+    ) async throws -> (ReceiptView?, [ReadRecord]) {
+      let receipt: ReceiptView
+      if self.breakGlass == nil {
+        receipt = try await reader.submit(.requestAccess, request)
+      } else {
+        let transaction = try Drafts.transaction(
+          .breakGlass, request, genesis: reader.genesis, hospital: reader.hospital, signedBy: reader.keys.signingSeed)
+        let glass: BrokenGlassView = try await reader.client.post("/v1/emergencies", transaction.encoded)
+        guard let ordered = glass.receipt else {
+          return (nil, try await Reading.opened(glass, secret: secret, client: reader.client))
+        }
+        receipt = ordered
+      }
+      guard receipt.applied else { return (receipt, []) }
+      let fetched = try await Reading.fetch(
+        request: receipt.transaction, records: request.records, secret: secret, client: reader.client,
+        genesis: reader.genesis
+      ) { _ = try await reader.submit(.accuseCustodian, $0) }
+      return (receipt, fetched)
     }
   }
 
@@ -97,13 +124,9 @@ struct Access: AsyncParsableCommand {
 
     func run() async throws {
       try await reporting {
-        let (client, genesis) = (try self.node.client(), try self.node.readGenesis())
-        let status: NodeStatus = try await client.get("/v1/status")
         let review = AccessReview(request: try parseDigest(self.request, "request"), isJustified: self.justified)
-        let transaction = try Drafts.transaction(
-          .reviewBreakGlass, review, genesis: genesis, hospital: MemberID(status.member),
-          signedBy: try KeyFile.registrar(self.registrar, passphrase: try self.passphrase.read()))
-        try show(try await client.submit(transaction), self.output.output)
+        let desk = try await Desk(self.registrar, self.passphrase, self.node)
+        try show(try await desk.submit(.reviewBreakGlass, review), self.output.output)
       }
     }
   }
@@ -132,7 +155,9 @@ enum AccessTable {
   static let heads = ["when", "reader", "hospital", "purpose", "records", "outcome", "released by"]
 
   static func row(_ access: AccessView) -> [String] {
-    let emergency = access.emergency == "none" ? "" : " (glass broken: \(access.emergency))"
+    let emergency =
+      (access.emergency == "none" ? "" : " (glass broken: \(access.emergency))")
+      + (access.openedInPartition.map { " (opened in partition at \($0))" } ?? "")
     return [
       access.time, access.reader.short, "\(access.hospital)", access.purpose, "\(access.records.count)",
       access.outcome + emergency, access.releasedBy.map { "\($0)" }.joined(separator: ","),
@@ -159,6 +184,25 @@ enum Reading {
         request: request, anchor: try await self.anchor(entry, client), secret: secret, client: client,
         genesis: genesis, accuse: accuse)
       out.append(ReadRecord(entry: entry, opened: try await opening.open()))
+    }
+    return out
+  }
+
+  /// What a hospital opened by itself, checked against what was anchored.
+  static func opened(_ glass: BrokenGlassView, secret: [UInt8], client: NodeClient) async throws -> [ReadRecord] {
+    var out: [ReadRecord] = []
+    for one in glass.opened ?? [] {
+      let entry: RecordView = try await client.get("/v1/records/\(one.record)")
+      let anchor = try await self.anchor(entry, client)
+      guard let answer = try? ReleaseAnswer.decode(Base64.decode(one.answer) ?? []), let release = answer.hospitalKey
+      else {
+        throw Failure("the record does not open", why: "the node's answer is malformed", remedy: "tell the hospital")
+      }
+      out.append(
+        ReadRecord(
+          entry: entry,
+          opened: try Opening.unlock(
+            answer.sealed, SealedRecord.key(in: release.key, of: anchor.record, secret: secret), anchor)))
     }
     return out
   }

@@ -11,7 +11,7 @@ internal import Wire
 struct Consent: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Grant, deny, revoke and list a patient's consents.",
-    subcommands: [Grant.self, Revoke.self, List.self])
+    subcommands: [Grant.self, Guardian.self, Revoke.self, List.self])
 
   struct Grant: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -21,16 +21,20 @@ struct Consent: AsyncParsableCommand {
           consilium consent grant patient.key --to-account 5f1c… --category allergy --category medication --days 30
           consilium consent grant patient.key --to-hospital 2 --purpose ETREAT --uses 3
           consilium consent grant patient.key --to-account 77aa… --deny
-        Without a category or record it speaks of all records; a denial wins over every grant.
+          consilium consent grant patient.key --to-team 31c0… --category medication
+          consilium consent grant patient.key --to-account 0b3d… --allow read --allow share --purpose PATRQT
+          consilium consent grant parent.key --for 5f1c… --to-account 77aa… --days 30
+        Without a category or record it speaks of all records; a denial wins over every grant. Who may share is the
+        patient's proxy: with --for, a proxy consents within what the proxy may, and it ends with the proxy's power.
         """)
-    @Argument(help: "The patient's key file.") var patient: String
+    @Argument(help: "The patient's key file, or a proxy's.") var patient: String
+    @Option(name: .customLong("for"), help: "As a proxy: the account of the patient.") var behalf: String?
     @Option(help: "The account that it speaks to.") var toAccount: String?
     @Option(help: "All practitioners of this hospital.") var toHospital: UInt32?
     @Option(help: "With --to-hospital: only practitioners of this role.") var toRole: UInt32?
-    @Option(help: "A category; may be repeated.") var category: [String] = []
-    @Option(help: "A record; may be repeated.") var record: [String] = []
-    @Option(help: "A purpose (HL7 v3 PurposeOfUse); may be repeated.") var purpose: [String] = ["TREAT"]
-    @Option(help: "For how many days.") var days: UInt64 = 365
+    @Option(help: "A care team.") var toTeam: String?
+    @Option(help: "What it allows, read or share; may be repeated.") var allow: [String] = ["read"]
+    @OptionGroup var terms: ConsentTerms
     @Option(help: "For how many requests.") var uses: UInt32?
     @Flag(help: "Deny instead of grant.") var deny = false
     @OptionGroup var passphrase: PassphraseOptions
@@ -41,24 +45,76 @@ struct Consent: AsyncParsableCommand {
       try await reporting {
         let patient = try await Patient(self.patient, self.passphrase, self.node)
         let grant = ConsentGrant(
-          patient: patient.account, isDenial: self.deny, grantee: try self.grantee(), scope: try self.scope(),
-          purposes: try self.purposes(), from: .zero,
-          until: Drafts.now.adding(milliseconds: self.days * 86_400_000), usesMax: self.uses)
+          patient: try self.behalf.map { try parseDigest($0, "patient") } ?? patient.account, isDenial: self.deny,
+          actions: try self.actions(), grantee: try self.grantee(), scope: try self.terms.scope(),
+          purposes: try self.terms.purposes(), from: .zero, until: self.terms.until, usesMax: self.uses)
         try show(try await patient.submit(.grantConsent, grant), self.output.output)
       }
     }
 
     private func grantee() throws -> Grantee {
-      switch (self.toAccount, self.toHospital) {
-      case (let account?, nil): return .account(try parseDigest(account, "account"))
-      case (nil, let hospital?) where hospital > 0:
+      switch (self.toAccount, self.toHospital, self.toTeam) {
+      case (let account?, nil, nil): return .account(try parseDigest(account, "account"))
+      case (nil, nil, let team?): return .careTeam(try parseDigest(team, "care team"))
+      case (nil, let hospital?, nil) where hospital > 0:
         return self.toRole.map { .role($0, at: MemberID(hospital)) } ?? .hospital(MemberID(hospital))
       default:
-        throw Failure("to whom?", why: "one of --to-account and --to-hospital is needed", remedy: "give one")
+        throw Failure(
+          "to whom?", why: "one of --to-account, --to-hospital and --to-team is needed", remedy: "give one")
       }
     }
 
-    private func scope() throws -> ConsentScope {
+    private func actions() throws -> ConsentActions {
+      var out: ConsentActions = []
+      for word in self.allow {
+        guard let action = ConsentActions.words.first(where: { $0.word == word })?.action else {
+          throw Failure("nothing is called \"\(word)\"", why: "read and share are", remedy: "use one or both")
+        }
+        out.insert(action)
+      }
+      return out
+    }
+  }
+
+  struct Guardian: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Let a parent or guardian act for a patient, as the registrar who knows both.",
+      discussion: """
+        Example:
+          consilium consent guardian 5f1c… 0b3d… --registrar registrar.key --days 2000
+        The guardian reads (access request --purpose PATRQT) and consents in the patient's name (consent grant --for);
+        all that is in the patient's history. The registrar takes it back with consent revoke --registrar.
+        """)
+    @Argument(help: "The patient's account.") var patient: String
+    @Argument(help: "The guardian's account.") var guardian: String
+    @Option(help: "The registrar's key file.") var registrar: String
+    @OptionGroup var terms: ConsentTerms
+    @OptionGroup var passphrase: PassphraseOptions
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let grant = ConsentGrant(
+          patient: try parseDigest(self.patient, "patient"), isDenial: false, actions: [.read, .share],
+          grantee: .account(try parseDigest(self.guardian, "guardian")), scope: try self.terms.scope(),
+          purposes: try self.terms.purposes().union(.patient), from: .zero, until: self.terms.until, usesMax: nil)
+        let desk = try await Desk(self.registrar, self.passphrase, self.node)
+        try show(try await desk.submit(.grantConsent, grant), self.output.output)
+      }
+    }
+  }
+
+  /// What a consent is about, for what and how long.
+  struct ConsentTerms: ParsableArguments {
+    @Option(help: "A category; may be repeated.") var category: [String] = []
+    @Option(help: "A record; may be repeated.") var record: [String] = []
+    @Option(help: "A purpose (HL7 v3 PurposeOfUse); may be repeated.") var purpose: [String] = ["TREAT"]
+    @Option(help: "For how many days.") var days: UInt64 = 365
+
+    var until: Timestamp { Drafts.now.adding(milliseconds: min(self.days, 1 << 20) * 86_400_000) }
+
+    func scope() throws -> ConsentScope {
       guard self.record.isEmpty || self.category.isEmpty else {
         throw Failure("records or categories?", why: "a consent speaks of one sort", remedy: "make two consents")
       }
@@ -76,7 +132,7 @@ struct Consent: AsyncParsableCommand {
       return .categories(bits)
     }
 
-    private func purposes() throws -> Purposes {
+    func purposes() throws -> Purposes {
       var out: Purposes = []
       for code in self.purpose { out.insert(try parsePurpose(code)) }
       return out
@@ -86,18 +142,34 @@ struct Consent: AsyncParsableCommand {
   struct Revoke: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Take a consent back; it counts from its place in the order on.",
-      discussion: "Example:\n  consilium consent revoke patient.key 9ab0…")
-    @Argument(help: "The patient's key file.") var patient: String
+      discussion: """
+        Examples:
+          consilium consent revoke patient.key 9ab0…
+          consilium consent revoke parent.key 9ab0… --for 5f1c…     as the proxy who gave it
+          consilium consent revoke registrar.key 9ab0… --for 5f1c… --registrar     a guardianship, as the registrar
+        The patient takes back any consent, whoever gave it; what a proxy gave ends with the proxy's power.
+        """)
+    @Argument(help: "The key file of who takes it back.") var patient: String
     @Argument(help: "The consent.") var consent: String
+    @Option(name: .customLong("for"), help: "The account of the patient, where it is another's.") var behalf: String?
+    @Flag(help: "The key is the registrar's.") var registrar = false
     @OptionGroup var passphrase: PassphraseOptions
     @OptionGroup var node: NodeOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
       try await reporting {
-        let patient = try await Patient(self.patient, self.passphrase, self.node)
-        let revocation = ConsentRevocation(patient: patient.account, consent: try parseDigest(self.consent, "consent"))
-        try show(try await patient.submit(.revokeConsent, revocation), self.output.output)
+        let consent = try parseDigest(self.consent, "consent")
+        let behalf = try self.behalf.map { try parseDigest($0, "patient") }
+        if self.registrar {
+          guard let behalf else { throw Failure("whose consent?", why: "--for is missing", remedy: "give the account") }
+          let desk = try await Desk(self.patient, self.passphrase, self.node)
+          let receipt = try await desk.submit(.revokeConsent, ConsentRevocation(patient: behalf, consent: consent))
+          return try show(receipt, self.output.output)
+        }
+        let signer = try await Patient(self.patient, self.passphrase, self.node)
+        let revocation = ConsentRevocation(patient: behalf ?? signer.account, consent: consent)
+        try show(try await signer.submit(.revokeConsent, revocation), self.output.output)
       }
     }
   }
@@ -115,11 +187,11 @@ struct Consent: AsyncParsableCommand {
         let consents: [ConsentView] = try await self.node.client().get(path)
         if self.output.output == .json { return try Console.json(consents) }
         Console.table(
-          ["consent", "kind", "to", "for", "purposes", "until", "revoked"],
+          ["consent", "kind", "to", "may", "for", "purposes", "until", "given by", "revoked"],
           consents.map {
             [
-              $0.consent.short, $0.kind, $0.grantee, $0.scope, $0.purposes.joined(separator: ","), $0.until,
-              $0.revoked ?? "",
+              $0.consent.short, $0.kind, $0.grantee, $0.actions.joined(separator: ","), $0.scope,
+              $0.purposes.joined(separator: ","), $0.until, $0.givenBy, $0.revoked ?? "",
             ]
           })
       }
@@ -155,8 +227,14 @@ struct Patient {
     self.hospital = MemberID(status.member)
     self.keys = try KeyFile.person(
       file, passphrase: try passphrase.read(), network: self.genesis.network, hospital: self.hospital)
-    self.account = HealthRecords.Account.identifier(
-      network: self.genesis.network, hospital: self.hospital, key: self.keys.publicKey)
+    // An account keeps its identifier when its key is replaced; one that is not registered yet has its first key's.
+    do {
+      let view: AccountView = try await self.client.get("/v1/keys/\(self.keys.publicKey)")
+      self.account = try parseDigest(view.account, "account")
+    } catch let failure as Failure where failure.what == "not-found" {
+      self.account = HealthRecords.Account.identifier(
+        network: self.genesis.network, hospital: self.hospital, key: self.keys.publicKey)
+    }
   }
 
   func submit(_ kind: TransactionKind, _ payload: some WireEncodable) async throws -> ReceiptView {

@@ -34,13 +34,13 @@ struct Opening {
         continue
       }
       if let release = answer.hospitalKey {
-        return try self.unlock(
-          answer.sealed, SealedRecord.key(in: release.key, of: self.anchor.record, secret: self.secret))
+        return try Self.unlock(
+          answer.sealed, SealedRecord.key(in: release.key, of: self.anchor.record, secret: self.secret), self.anchor)
       }
       var gathered: Combination
       if let combination { gathered = combination } else { gathered = try await self.begin(answer.sealed) }
       for share in answer.shares { try await self.take(share, of: answer.sealed, into: &gathered) }
-      if gathered.isComplete { return try self.unlock(answer.sealed, gathered.key) }
+      if gathered.isComplete { return try Self.unlock(answer.sealed, gathered.key, self.anchor) }
       combination = gathered
     }
     throw Failure(
@@ -83,13 +83,14 @@ struct Opening {
     try await self.accuse(ShareAccusation(question: question, capsule: sealed.capsule, share: share))
   }
 
-  private func unlock(_ sealed: SealedRecord, _ key: [UInt8]?) throws -> OpenedRecord {
+  /// Opens a sealed record and holds it against its anchor.
+  static func unlock(_ sealed: SealedRecord, _ key: [UInt8]?, _ anchor: RecordAnchor) throws -> OpenedRecord {
     guard let key else {
       throw Failure(
         "the released key does not open", why: "it was sealed to another request, or the record's capsule is damaged",
         remedy: "make a new request; if it stays, tell the hospital that wrote the record", status: ExitStatus.refused)
     }
-    do throws(RecordFault) { return try sealed.open(key: key, anchored: self.anchor) } catch {
+    do throws(RecordFault) { return try sealed.open(key: key, anchored: anchor) } catch {
       throw Failure(
         "the record is not what was anchored", why: "\(error)", remedy: "tell the hospital that keeps it",
         status: ExitStatus.refused)

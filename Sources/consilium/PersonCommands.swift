@@ -26,7 +26,7 @@ func show(_ receipt: ReceiptView, _ output: OutputFormat, _ rows: [[String]] = [
 struct Account: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Register and show practitioners, patients and third parties.",
-    subcommands: [Register.self, Approve.self, Show.self, SetStatus.self])
+    subcommands: [Register.self, Approve.self, Show.self, SetStatus.self, Recover.self, EndRecovery.self])
 
   struct Register: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -49,36 +49,27 @@ struct Account: AsyncParsableCommand {
 
     func run() async throws {
       try await reporting {
-        let (client, genesis) = (try self.node.client(), try self.node.readGenesis())
-        let status: NodeStatus = try await client.get("/v1/status")
-        let passphrase = try self.passphrase.read()
-        let hospital = MemberID(status.member)
-        let registration = try self.registration(passphrase, genesis, hospital)
-        let transaction = try Drafts.transaction(
-          .registerAccount, registration, genesis: genesis, hospital: hospital,
-          signedBy: try KeyFile.registrar(self.registrar, passphrase: passphrase))
+        let desk = try await Desk(self.registrar, self.passphrase, self.node)
+        let registration = try self.registration(desk)
         let account = HealthRecords.Account.identifier(
-          network: genesis.network, hospital: hospital, key: registration.key)
-        try show(try await client.submit(transaction), self.output.output, [["account", "\(account)"]])
+          network: desk.genesis.network, hospital: desk.hospital, key: registration.key)
+        try show(
+          try await desk.submit(.registerAccount, registration), self.output.output, [["account", "\(account)"]])
       }
     }
 
     private static let prefixes = ["clinician:", "officer:"]
 
-    private func registration(
-      _ passphrase: String, _ genesis: Genesis, _ hospital: MemberID
-    ) throws -> AccountRegistration {
+    private func registration(_ desk: Desk) throws -> AccountRegistration {
       // A browser's code: a patient's two keys, or somebody else's, which says so.
       let prefix = Self.prefixes.first { self.person.hasPrefix($0) }
-      let code = self.person.dropFirst(prefix?.count ?? 0).split(separator: ":").map { Hex.decode(String($0)) ?? [] }
-      let role = prefix == "officer:" ? HealthRecords.Account.privacyOfficer : self.role
-      if code.count == 2, let key = PublicKey(code[0]), let sealing = Digest(code[1]) {
-        return Actors.registration(
-          key, sealing, kind: prefix == nil ? .patient : .practitioner, role: prefix == nil ? 0 : role, days: self.days)
-      }
-      let keys = try KeyFile.person(self.person, passphrase: passphrase, network: genesis.network, hospital: hospital)
-      let kind: AccountKind = try KeyFile.load(self.person).kind == .patient ? .patient : .practitioner
-      return Actors.registration(keys, kind: kind, role: self.role, days: self.days)
+      let code = String(self.person.dropFirst(prefix?.count ?? 0))
+      let keys = try Actors.publicKeys(code, desk)
+      let isFile = Actors.browserCode(code) == nil
+      let isPatient = isFile ? try KeyFile.load(code).kind == .patient : prefix == nil
+      let role = prefix == "officer:" ? HealthRecords.Account.privacyOfficer : isPatient && !isFile ? 0 : self.role
+      return Actors.registration(
+        keys.key, keys.sealing, kind: isPatient ? .patient : .practitioner, role: role, days: self.days)
     }
   }
 
@@ -133,6 +124,7 @@ struct Account: AsyncParsableCommand {
             ["role", "\(account.role)"], ["status", account.status], ["valid until", account.validUntil],
             ["key", account.key], ["since", account.since],
           ]
+            + (account.recovery.map { [["recovery", "the key \($0.key.short)… takes over at \($0.due)"]] } ?? [])
             + (account.kind == "practitioner"
               ? [["rated 1 to 5", account.ratings.map { "\($0)" }.joined(separator: " ")]] : []))
       }
@@ -156,13 +148,9 @@ struct Account: AsyncParsableCommand {
         guard let status = known[self.status] else {
           throw Failure("no status \"\(self.status)\"", why: "it is none", remedy: "use active, suspended or revoked")
         }
-        let (client, genesis) = (try self.node.client(), try self.node.readGenesis())
-        let here: NodeStatus = try await client.get("/v1/status")
         let change = StatusChange(account: try parseDigest(self.account, "account"), status: status)
-        let transaction = try Drafts.transaction(
-          .setStatus, change, genesis: genesis, hospital: MemberID(here.member),
-          signedBy: try KeyFile.registrar(self.registrar, passphrase: try self.passphrase.read()))
-        try show(try await client.submit(transaction), self.output.output)
+        let desk = try await Desk(self.registrar, self.passphrase, self.node)
+        try show(try await desk.submit(.setStatus, change), self.output.output)
       }
     }
   }
@@ -170,6 +158,21 @@ struct Account: AsyncParsableCommand {
 
 /// What commands and the demonstration do in people's names.
 enum Actors {
+  /// Both public keys of a code that a browser shows; nil where it is none.
+  static func browserCode(_ text: String) -> (key: PublicKey, sealing: Digest)? {
+    let code = text.split(separator: ":").map { Hex.decode(String($0)) ?? [] }
+    guard code.count == 2, let key = PublicKey(code[0]), let sealing = Digest(code[1]) else { return nil }
+    return (key, sealing)
+  }
+
+  /// Both public keys of a browser's code, or of a key file.
+  static func publicKeys(_ person: String, _ desk: Desk) throws -> (key: PublicKey, sealing: Digest) {
+    if let code = self.browserCode(person) { return code }
+    let keys = try KeyFile.person(
+      person, passphrase: desk.passphrase, network: desk.genesis.network, hospital: desk.hospital)
+    return (keys.publicKey, keys.sealingKey)
+  }
+
   static func registration(_ keys: PersonKeys, kind: AccountKind, role: UInt32, days: UInt64) -> AccountRegistration {
     self.registration(keys.publicKey, keys.sealingKey, kind: kind, role: role, days: days)
   }

@@ -20,7 +20,9 @@ struct LogEntryView {
 struct Record: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Seal, list and read records.",
-    subcommands: [Add.self, List.self, Read.self, Erase.self, Verify.self])
+    subcommands: [
+      Add.self, List.self, Read.self, Erase.self, EraseKept.self, OrderErasure.self, Retention.self, Verify.self,
+    ])
 
   struct Add: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -91,7 +93,7 @@ struct Record: AsyncParsableCommand {
           records.map {
             [
               $0.record, $0.category, "\($0.sizeBytes)", $0.time,
-              $0.erased ? "erased" : $0.supersededBy.map { "superseded by \($0.short)" } ?? "current",
+              $0.erasure.map { "erased by \($0)" } ?? $0.supersededBy.map { "superseded by \($0.short)" } ?? "current",
             ]
           })
       }
@@ -249,8 +251,9 @@ enum Authoring {
     let anchor = try await Reading.anchor(entry, patient.client)
     guard let key = SealedRecord.key(in: sealed.patientCopy, of: record, secret: patient.keys.sealingSecret) else {
       throw Failure(
-        "the record does not open", why: "it is another patient's, or of another hospital's pseudonym",
-        remedy: "give the right key file and hospital", status: ExitStatus.refused)
+        "the record does not open", why: "it is another patient's, or was sealed to a key that was lost since",
+        remedy: "give the right key file; after a recovery: consilium access request KEY --purpose PATRQT",
+        status: ExitStatus.refused)
     }
     do throws(RecordFault) {
       return ReadRecord(entry: entry, opened: try sealed.open(key: key, anchored: anchor))

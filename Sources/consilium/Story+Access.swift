@@ -17,7 +17,8 @@ extension Story {
   }
 
   func ask(
-    _ doctor: Person, for records: [String], of patient: Person, kind: TransactionKind = .requestAccess
+    _ doctor: Person, for records: [String], of patient: Person, kind: TransactionKind = .requestAccess,
+    purpose: Purposes = .treatment
   ) async throws -> Asked {
     let secret = SecureRandom.bytes(32)
     guard let ephemeral = Digest(KeyAgreement.publicKey(of: secret)) else {
@@ -25,7 +26,7 @@ extension Story {
     }
     let identifiers = try records.map { try parseDigest($0, "record") }
     let request = AccessRequest(
-      patient: patient.account, records: identifiers, purpose: kind == .breakGlass ? .emergency : .treatment,
+      patient: patient.account, records: identifiers, purpose: kind == .breakGlass ? .emergency : purpose,
       reason: kind == .breakGlass ? 1 : 0, ephemeralKey: ephemeral)
     let receipt = try await self.submit(kind, request, at: doctor.hospital, signedBy: doctor.keys.signingSeed)
     return Asked(receipt: receipt, secret: secret, records: identifiers)

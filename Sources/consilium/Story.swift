@@ -62,8 +62,10 @@ struct Story {
     try await self.sealRecords(files)
     try await self.shareAndRevoke()
     try await self.emergency()
+    try await self.actForOthers()
     try await self.verifyOffline()
     try await self.erase()
+    try await self.openInPartition()
     try await self.survive()
     try await self.changeMembers()
     try await self.searchForPlaintext()
@@ -139,7 +141,7 @@ struct Story {
     return try await self.client(index).submit(transaction)
   }
 
-  private func register(_ keys: PersonKeys, kind: AccountKind, role: UInt32, at index: Int) async throws -> Person {
+  func register(_ keys: PersonKeys, kind: AccountKind, role: UInt32, at index: Int) async throws -> Person {
     let registration = Actors.registration(keys, kind: kind, role: role, days: 365)
     let receipt = try await self.submit(.registerAccount, registration, at: index, signedBy: self.registrars[index])
     try self.claim(receipt.applied, "registering at hospital \(index + 1): \(receipt.outcome)")

@@ -131,25 +131,37 @@ struct ProxyTests {
 
   /// What a proxy for observations, for treatment, until 1,500,000 grants, and what becomes of it.
   static let bounds: [(String, @Sendable (World, Digest) -> ConsentGrant, OutcomeCode)] = [
-    ("the same", { world, _ in world.grant(to: .hospital(MemberID(2)), scope: .categories(1 << 6), until: 1_500_000) },
-     .applied),
+    (
+      "the same", { world, _ in world.grant(to: .hospital(MemberID(2)), scope: .categories(1 << 6), until: 1_500_000) },
+      .applied
+    ),
     ("a record of them", { $0.grant(to: .hospital(MemberID(2)), scope: .records([$1]), until: 1_500_000) }, .applied),
     ("all records", { world, _ in world.grant(to: .hospital(MemberID(2)), until: 1_500_000) }, code(.beyondPower)),
-    ("another category",
-     { world, _ in world.grant(to: .hospital(MemberID(2)), scope: .categories(1 << 5), until: 1_500_000) },
-     code(.beyondPower)),
-    ("a record that there is not",
-     { world, _ in world.grant(to: .hospital(MemberID(2)), scope: .records([.zero]), until: 1_500_000) },
-     code(.beyondPower)),
-    ("for longer",
-     { world, _ in world.grant(to: .hospital(MemberID(2)), scope: .categories(1 << 6), until: 1_500_001) },
-     code(.beyondPower)),
-    ("for research",
-     { world, _ in
-       world.grant(to: .hospital(MemberID(2)), scope: .categories(1 << 6), purposes: .research, until: 1_500_000)
-     }, code(.beyondPower)),
-    ("a proxy", { world, _ in world.power(world.account("doctor", at: 2), scope: .categories(1 << 6)) },
-     code(.beyondPower)),
+    (
+      "another category",
+      { world, _ in world.grant(to: .hospital(MemberID(2)), scope: .categories(1 << 5), until: 1_500_000) },
+      code(.beyondPower)
+    ),
+    (
+      "a record that there is not",
+      { world, _ in world.grant(to: .hospital(MemberID(2)), scope: .records([.zero]), until: 1_500_000) },
+      code(.beyondPower)
+    ),
+    (
+      "for longer",
+      { world, _ in world.grant(to: .hospital(MemberID(2)), scope: .categories(1 << 6), until: 1_500_001) },
+      code(.beyondPower)
+    ),
+    (
+      "for research",
+      { world, _ in
+        world.grant(to: .hospital(MemberID(2)), scope: .categories(1 << 6), purposes: .research, until: 1_500_000)
+      }, code(.beyondPower)
+    ),
+    (
+      "a proxy", { world, _ in world.power(world.account("doctor", at: 2), scope: .categories(1 << 6)) },
+      code(.beyondPower)
+    ),
   ]
 
   @Test("A proxy gives no more than the proxy has, and makes no proxy", arguments: 0..<8)
@@ -248,6 +260,72 @@ struct ProxyTests {
   }
 }
 
+@Suite("Rules: opening in a partition (RECORDS §4)")
+struct PartitionTests {
+  /// What the doctor signed to break the glass for records, and what the hospital states of it.
+  private static func opening(
+    _ world: World, _ records: [Digest], by name: String = "own doctor", at hospital: UInt32 = 1,
+    kind: TransactionKind = .breakGlass
+  ) -> PartitionOpening {
+    let request = world.request(records, purpose: .emergency, reason: 1)
+    let transaction = Transaction(
+      kind: kind.rawValue, hospital: MemberID(hospital), validUntil: .zero, nonce: [UInt8](repeating: 3, count: 12),
+      payload: request.encoded, network: world.network, signedBy: World.key(name))
+    return PartitionOpening(request: transaction.encoded, time: world.time)
+  }
+
+  private static func entry(_ world: World, _ opening: PartitionOpening) throws -> AccessEntry? {
+    let identifier = try Transaction.decode(opening.request).identifier(network: world.network)
+    return AccessEntry.find(request: identifier, in: world.state)?.entry
+  }
+
+  @Test("It stands in the patient's history, once, with its review due")
+  func history() throws {
+    var (world, record) = World.furnished()
+    let opening = Self.opening(world, [record])
+    #expect(world.run(.openInPartition, opening) == .applied)
+    let entry = try #require(try Self.entry(world, opening))
+    #expect(entry.openedInPartition == opening.time && entry.emergency == .reviewDue && entry.outcome == .applied)
+    #expect(entry.reader == world.account("own doctor"))
+    #expect(world.run(.openInPartition, opening) == code(.alreadyOpened))
+    world.pass(milliseconds: HealthRules.Limits().reviewWindowMilliseconds)
+    #expect(try Self.entry(world, opening)?.emergency == .overdue)
+  }
+
+  @Test("⚑ A hospital opens only what it wrote itself, to a practitioner of its own who signed the request")
+  func own() {
+    var (world, record) = World.furnished()
+    #expect(world.run(.openInPartition, Self.opening(world, [record]), by: "registrar 1") == code(.wrongAuthorization))
+    let foreign = Self.opening(world, [record], by: "doctor", at: 2)
+    #expect(world.run(.openInPartition, foreign, at: 2) == code(.notAuthor))
+    #expect(world.run(.openInPartition, foreign, at: 1) == code(.badEvidence))
+    let stranger = Self.opening(world, [record], by: "nobody")
+    #expect(world.run(.openInPartition, stranger) == code(.unknownSigner))
+    #expect(world.run(.openInPartition, Self.opening(world, [record], by: "doctor")) == code(.unknownSigner))
+    #expect(world.run(.openInPartition, Self.opening(world, [record], kind: .requestAccess)) == code(.badEvidence))
+    #expect(world.run(.openInPartition, Self.opening(world, [.zero])) == code(.unknownRecord))
+    var forged = Self.opening(world, [record]).request
+    forged[forged.count - 1] ^= 1
+    #expect(world.run(.openInPartition, PartitionOpening(request: forged, time: world.time)) == code(.badEvidence))
+  }
+
+  @Test("That it was opened is true, whatever became of the reader or of the limit since; it counts against the limit")
+  func truth() throws {
+    var (world, record) = World.furnished()
+    let opening = Self.opening(world, [record])
+    let account = world.account("own doctor")
+    world.run(.setStatus, StatusChange(account: account, status: .suspended), by: "registrar 1")
+    #expect(world.run(.openInPartition, opening) == .applied)
+    #expect(try Self.entry(world, opening)?.openedInPartition != nil)
+    world.run(.setStatus, StatusChange(account: account, status: .active), by: "registrar 1")
+    let most = HealthRules.Limits().breakGlassPerAccountMax
+    let outcomes = (0..<most).map { _ in
+      world.run(.breakGlass, world.request([record], purpose: .emergency, reason: 1), by: "own doctor")
+    }
+    #expect(outcomes.dropLast().allSatisfy { $0 == .applied } && outcomes.last == code(.breakGlassLimit))
+  }
+}
+
 @Suite("Rules: recovery of lost keys (RECORDS §2)")
 struct RecoveryTests {
   private static let delay = HealthRules.Limits().recoveryDelayMilliseconds
@@ -291,7 +369,8 @@ struct RecoveryTests {
     #expect(world.run(.endRecovery, account, by: "registrar 1") == .applied)
   }
 
-  @Test("Only the account's own registrar begins, once, with a key that is nobody's, for an account that is not revoked")
+  @Test(
+    "Only the account's own registrar begins, once, with a key that is nobody's, for an account that is not revoked")
   func refusals() {
     var (world, _) = World.furnished()
     #expect(world.run(.beginRecovery, Self.request(world), by: "registrar 2") == code(.unknownSigner))

@@ -445,7 +445,8 @@ struct AccessRuleTests {
       kind: .practitioner, hospital: MemberID(2), key: World.key("x").publicKey, sealingKey: .zero, role: 7,
       validFrom: .zero, validUntil: .never, status: .active, since: .zero)
     let question = AccessPolicy.Question(
-      reader: reader, account: account, teams: [Hash.sha256([4])], record: Hash.sha256([9]), category: .allergy, purpose: .treatment,
+      reader: reader, account: account, teams: [Hash.sha256([4])], record: Hash.sha256([9]), category: .allergy,
+      purpose: .treatment,
       time: Timestamp(milliseconds: 100))
     var consents: [(identifier: Digest, entry: ConsentEntry)] = []
     for number in 0..<random.below(8) {

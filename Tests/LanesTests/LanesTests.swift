@@ -101,6 +101,41 @@ struct LanesTests {
     #expect(next.position == LanePosition(2) && next.parent == block.digest && content == [2, 3, 4])
   }
 
+  @Test("What is urgent is sealed though nothing is ordered, before what waits, and waits for the last block only")
+  func urgent() throws {
+    var bench = Bench()
+    func seal() -> (header: BlockHeader, body: [UInt8])? {
+      guard case .seal(let header, let body)? = bench.effects.last else { return nil }
+      return (header, body)
+    }
+    func settle(_ sealed: (header: BlockHeader, body: [UInt8])) {
+      let signature = Bench.key(0).sign(sealed.header.signedBytes)
+      bench.give(.blockDurable(Block(header: sealed.header, signature: signature, body: sealed.body)))
+    }
+    // Nothing is decided: own blocks pile up until no more are sealed.
+    var number: UInt8 = 0
+    bench.give(.submitted([[number]]))
+    while let sealed = seal() {
+      number += 1
+      bench.give(.submitted([[number]]))
+      settle(sealed)
+    }
+    #expect(number > 0)
+    bench.give(.submitted([[200], [201]]))
+    #expect(seal() == nil)
+    bench.give(.urgent([[100]]))
+    let first = try #require(seal())
+    #expect(first.body == [100])
+    bench.give(.urgent([[101]]))
+    bench.give(.urgent([[102]]))
+    #expect(seal() == nil)
+    settle(first)
+    let second = try #require(seal())
+    #expect(second.body == [101, 102] && second.header.parent == first.header.digest)
+    settle(second)
+    #expect(seal() == nil)
+  }
+
   @Test("More transactions than may wait are refused, and nothing is lost of what waits")
   func full() {
     var bench = Bench()

@@ -169,6 +169,45 @@ struct ExecutionTests {
     #expect(outcomes == [OutcomeCode.expired.number, OutcomeCode.tooFar.number])
   }
 
+  @Test("⚑ Opened in a partition: durable in the own lane while nothing is ordered, in the history however late")
+  func openedInPartition() throws {
+    var limits = LedgerLimits()
+    limits.transactionLifeMilliseconds = 20_000
+    let cluster = Cluster(count: 4, seed: 11, limits: limits)
+    let people = People(cluster, lifeMilliseconds: 10_000)
+    let record = try people.anchorRecord()
+    cluster.partition([0], from: [1, 2, 3])
+    cluster.run(for: .milliseconds(1000))
+    let request = people.request([record], emergency: true)
+    // Much waits already, and more than may be open.
+    for number in 0..<40 {
+      cluster.submit([cluster.digestTransaction(UInt64(number), for: 0, lifeMilliseconds: 15_000)], to: 0)
+      cluster.run(for: .milliseconds(20))
+    }
+    let statement = cluster.opening(of: request.encoded, by: 0)
+    cluster.submitUrgent([statement], to: 0)
+    cluster.run(for: .milliseconds(200))
+    #expect(cluster.ownTransactions(at: 0).contains(statement.encoded))
+    cluster.crash(0, losingWrite: true)
+    cluster.restart(0)
+    // Everything else is over by the time that the partition heals.
+    cluster.run(for: .milliseconds(120_000))
+    cluster.heal()
+    let identifier = request.identifier(network: cluster.genesis.network)
+    func entry(_ slot: Int) -> AccessEntry? {
+      AccessEntry.find(request: identifier, in: cluster.state(slot))?.entry
+    }
+    #expect(cluster.run(within: .milliseconds(60_000)) { (0..<4).allSatisfy { entry($0) != nil } })
+    #expect(entry(2)?.openedInPartition != nil && entry(2)?.emergency == .reviewDue && entry(2)?.outcome == .applied)
+    cluster.submitUrgent([statement], to: 0)
+    let size = cluster.node(0)?.execution.position.log.size ?? 0
+    #expect(cluster.run(within: .milliseconds(5000)) { cluster.haveExecuted(size + 1) })
+    cluster.run(for: .milliseconds(50))
+    let outcome = cluster.disk(1).executions.last?.record.outcomes.last
+    #expect(outcome == Refusal.alreadyOpened.rawValue)
+    #expect(cluster.checkAgreement() == nil && cluster.watch.breach == nil)
+  }
+
   @Test("What is over is over everywhere: a restarted member judges an executed, expired transaction as the others do")
   func expiredAfterRestart() {
     var limits = LedgerLimits()
@@ -224,11 +263,12 @@ struct ExecutionTests {
 /// A registered practitioner and patient at hospital 1 of a cluster, and what they do.
 struct People {
   let cluster: Cluster
+  let lifeMilliseconds: UInt64
   let doctor = PersonKeys(signingSeed: Hash.sha256([1]).bytes, sealingSecret: Hash.sha256([2]).bytes)
   let patient = PersonKeys(signingSeed: Hash.sha256([3]).bytes, sealingSecret: Hash.sha256([4]).bytes)
 
-  init(_ cluster: Cluster) {
-    self.cluster = cluster
+  init(_ cluster: Cluster, lifeMilliseconds: UInt64 = 300_000) {
+    (self.cluster, self.lifeMilliseconds) = (cluster, lifeMilliseconds)
     for (keys, kind) in [(self.doctor, AccountKind.practitioner), (self.patient, .patient)] {
       let registration = AccountRegistration(
         kind: kind, key: keys.publicKey, sealingKey: keys.sealingKey, role: 1, validFrom: .zero, validUntil: .never)
@@ -244,7 +284,7 @@ struct People {
   func transaction(_ kind: TransactionKind, _ payload: [UInt8], signedBy key: borrowing SigningKey) -> Transaction {
     let wall = self.cluster.world.wallStart.milliseconds + self.cluster.now.nanoseconds / 1_000_000
     return Transaction(
-      kind: kind.rawValue, hospital: MemberID(1), validUntil: Timestamp(milliseconds: wall + 300_000),
+      kind: kind.rawValue, hospital: MemberID(1), validUntil: Timestamp(milliseconds: wall + self.lifeMilliseconds),
       nonce: Array(Hash.sha256(payload).bytes.prefix(12)), payload: payload, network: self.cluster.genesis.network,
       signedBy: key)
   }
@@ -270,7 +310,7 @@ struct People {
     let wall = self.cluster.world.wallStart.milliseconds + self.cluster.now.nanoseconds / 1_000_000
     let transaction = Transaction(
       kind: TransactionKind.anchorRecord.rawValue, hospital: MemberID(1),
-      validUntil: Timestamp(milliseconds: wall + 300_000), nonce: [UInt8](repeating: 9, count: 12),
+      validUntil: Timestamp(milliseconds: wall + self.lifeMilliseconds), nonce: [UInt8](repeating: 9, count: 12),
       payload: anchor.encoded)
     #expect(self.submit(transaction, at: 0) == .applied)
     return record

@@ -120,6 +120,22 @@ enum Samples {
       patient: Hash.sha256([1]), isDenial: false, grantee: .role(7, at: MemberID(3)), scope: .categories(5),
       purposes: [.treatment, .research], from: .zero, until: .never, usesMax: 3)
   }
+  /// A proxy's power.
+  static var power: ConsentGrant {
+    ConsentGrant(
+      patient: Hash.sha256([1]), isDenial: false, actions: [.read, .share], grantee: .account(Hash.sha256([2])),
+      scope: .records([Hash.sha256([3])]), purposes: .patient, from: .zero, until: .never, usesMax: nil)
+  }
+  static var denial: ConsentGrant {
+    ConsentGrant(
+      patient: Hash.sha256([1]), isDenial: true, grantee: .careTeam(Hash.sha256([2])), scope: .all, purposes: .all,
+      from: .zero, until: .never, usesMax: nil)
+  }
+  static let careTeam = CareTeamChange(number: 7, members: [Hash.sha256([1]), Hash.sha256([2])])
+  static var recovery: RecoveryRequest {
+    RecoveryRequest(account: Hash.sha256([1]), key: self.key.publicKey, sealingKey: Hash.sha256([2]))
+  }
+  static let retention = RetentionRule(category: .observation, milliseconds: 86_400_000)
   static var sealed: SealedRecord {
     SealedRecord(
       record: Hash.sha256([1]), chunks: [[1, 2], [3]], capsule: [4], hospitalCopy: [7], patientCopy: [5, 6])
@@ -187,6 +203,8 @@ struct CodecTests {
       ("configuration-record", Samples.configurationRecord.encoded),
       ("transaction", Samples.transaction.encoded), ("signed-transaction", Samples.signedTransaction.encoded),
       ("consent", Samples.consent.encoded), ("sealed-record", Samples.sealed.encoded),
+      ("proxy", Samples.power.encoded), ("denial", Samples.denial.encoded), ("care-team", Samples.careTeam.encoded),
+      ("recovery", Samples.recovery.encoded), ("retention", Samples.retention.encoded),
       ("limits", LedgerLimits().encoded),
     ]
     let text = values.map { "\($0.0) \(Hex.encode($0.1))\n" }.joined()
@@ -203,8 +221,33 @@ struct CodecTests {
     }
     #expect(try Transaction.decode(Samples.signedTransaction.encoded) == Samples.signedTransaction)
     #expect(try Block.decode(Samples.block.encoded) == Samples.block)
-    #expect(try ConsentGrant.decode(Samples.consent.encoded) == Samples.consent)
+    for consent in [Samples.consent, Samples.power, Samples.denial] {
+      #expect(try ConsentGrant.decode(consent.encoded) == consent)
+    }
+    #expect(try CareTeamChange.decode(Samples.careTeam.encoded) == Samples.careTeam)
+    #expect(try RecoveryRequest.decode(Samples.recovery.encoded) == Samples.recovery)
+    #expect(try RetentionRule.decode(Samples.retention.encoded) == Samples.retention)
     #expect(try SealedRecord.decode(Samples.sealed.encoded) == Samples.sealed)
+  }
+
+  @Test("A consent's kind has one spelling: a grant to read is 0, a denial 1, other actions twice their bits")
+  func consentKinds() {
+    var bytes = Samples.power.encoded
+    let known: Set<UInt8> = [0, 1, 4, 6]
+    for kind in UInt8.min...UInt8.max {
+      bytes[32] = kind
+      let read = try? ConsentGrant.decode(bytes)
+      #expect((read != nil) == known.contains(kind))
+      if let read { #expect(read.encoded == bytes) }
+    }
+  }
+
+  @Test("A care team's members stand in ascending order, each once")
+  func teamOrder() {
+    var bytes = Samples.careTeam.encoded
+    let first = Array(bytes[bytes.count - 64..<bytes.count - 32])
+    bytes.replaceSubrange(bytes.count - 32..<bytes.count, with: first)
+    #expect(throws: WireError.self) { try CareTeamChange.decode(bytes) }
   }
 
   @Test("Every truncation is refused, and so is a byte too many")

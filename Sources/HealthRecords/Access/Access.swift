@@ -82,6 +82,8 @@ public struct AccessEntry: Sendable, Hashable {
   public var emergency: Emergency
   /// The hospitals that stated a release.
   public var releases: [MemberID]
+  /// When its hospital opened it because nothing was ordered, by the hospital's clock; nil where it did not.
+  public var openedInPartition: Timestamp?
 }
 
 extension AccessEntry: WireCodable {
@@ -96,6 +98,7 @@ extension AccessEntry: WireCodable {
     encoder.item(self.releaseUntil)
     encoder.u8(self.emergency.rawValue)
     encoder.list(self.releases)
+    encoder.optional(self.openedInPartition)
   }
   /// Reads an entry.
   public init(from decoder: inout Decoder) throws(WireError) {
@@ -112,5 +115,6 @@ extension AccessEntry: WireCodable {
     }
     self.emergency = emergency
     self.releases = try decoder.list(max: 256, "releases")
+    self.openedInPartition = try decoder.optional("opened in partition")
   }
 }

@@ -47,7 +47,7 @@ extension RuleContext {
       for identifier in Set(consents).sorted() { self.countUse(of: identifier, by: request.patient, in: &state) }
     case .failure(let refusal): outcome = refusal.code
     }
-    self.remember(request, reader, outcome, consent, .none, in: &state)
+    self.remember(self.entry(request, reader, outcome, consent, .none), of: self.identifier, in: &state)
     state.commit()
     if let refusal = Refusal(rawValue: outcome.number) { throw refusal }
   }
@@ -86,20 +86,27 @@ extension RuleContext {
     state.set(key, entry)
   }
 
-  private func remember(
+  func entry(
     _ request: AccessRequest, _ reader: Digest, _ outcome: OutcomeCode, _ consent: Digest?,
-    _ emergency: AccessEntry.Emergency, in state: inout StateEditor
-  ) {
-    let leaf = self.execution.leaf
-    let releaseUntil = self.time.adding(milliseconds: self.limits.releaseWindowMilliseconds)
-    let entry = AccessEntry(
-      reader: reader, hospital: self.hospital, request: request, outcome: outcome, consent: consent,
-      time: self.time, releaseUntil: releaseUntil, emergency: emergency, releases: [])
-    state.set(StateKey.access(request.patient, leaf: leaf), entry)
+    _ emergency: AccessEntry.Emergency
+  ) -> AccessEntry {
+    AccessEntry(
+      reader: reader, hospital: self.hospital, request: request, outcome: outcome, consent: consent, time: self.time,
+      releaseUntil: self.time.adding(milliseconds: self.limits.releaseWindowMilliseconds), emergency: emergency,
+      releases: [], openedInPartition: nil)
+  }
+
+  /// Writes a line of the patient's history at this transaction's place, and under its request.
+  func remember(_ entry: AccessEntry, of request: Digest, in state: inout StateEditor) {
+    let (patient, leaf) = (entry.request.patient, self.execution.leaf)
+    state.set(StateKey.access(patient, leaf: leaf), entry)
     var pointer = Encoder()
-    pointer.digest(request.patient)
+    pointer.digest(patient)
     pointer.u64(leaf)
-    state.set(StateKey.request(self.identifier), pointer.bytes)
+    state.set(StateKey.request(request), pointer.bytes)
+    guard entry.emergency == .reviewDue else { return }
+    let due = self.time.adding(milliseconds: self.limits.reviewWindowMilliseconds)
+    state.set(StateKey.deadline(due, leaf: leaf), patient)
   }
 
   /// Granted at once; reviewed later, and the lack of a review is itself an event.
@@ -110,6 +117,7 @@ extension RuleContext {
     guard request.purpose == .emergency, request.reason != 0 else {
       throw WireError.invalid(at: 0, field: "break-glass purpose and reason")
     }
+    guard AccessEntry.find(self.identifier, in: state) == nil else { throw Refusal.alreadyOpened }
     guard account.since.adding(milliseconds: self.limits.breakGlassAgeMilliseconds) <= self.time else {
       throw Refusal.accountTooYoung
     }
@@ -122,12 +130,11 @@ extension RuleContext {
       else { throw Refusal.unknownRecord }
       guard !entry.isErased else { throw Refusal.erased }
     }
-    self.remember(request, reader, .applied, nil, .reviewDue, in: &state)
-    let due = self.time.adding(milliseconds: self.limits.reviewWindowMilliseconds)
-    state.set(StateKey.deadline(due, leaf: self.execution.leaf), request.patient)
+    self.remember(
+      self.entry(request, reader, .applied, nil, .reviewDue), of: self.identifier, in: &state)
   }
 
-  private func countBreakGlass(_ who: [UInt8], max: UInt64, in state: inout StateEditor) throws(Refusal) {
+  func countBreakGlass(_ who: [UInt8], max: UInt64, in state: inout StateEditor) throws(Refusal) {
     let key = StateKey.breakGlassCount(who, day: self.time.milliseconds / 86_400_000)
     let count = state.number(key)
     guard count < max || planted(.breakGlassUnlimited) else { throw .breakGlassLimit }

@@ -238,4 +238,12 @@ public struct AuthoringHospital {
     else { return nil }
     return SealedBox.seal(sealed.record.bytes + key, to: ephemeralKey.bytes)
   }
+
+  /// The record's key out of the hospital's own copy, sealed to `ephemeralKey`: for a `PartitionOpening` that is
+  /// durable in the hospital's lane, and for nothing else.
+  public func resealInPartition(_ sealed: SealedRecord, to ephemeralKey: Digest) -> [UInt8]? {
+    SealedRecord.key(in: sealed.hospitalCopy, of: sealed.record, secret: self.sealingSecret).flatMap {
+      SealedBox.seal(sealed.record.bytes + $0, to: ephemeralKey.bytes)
+    }
+  }
 }

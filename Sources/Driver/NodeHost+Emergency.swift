@@ -1,0 +1,103 @@
+internal import Merkle
+internal import Ordering
+internal import EventLoop
+internal import Foundation
+public import Gateway
+internal import HealthRecords
+internal import Ledger
+internal import Messages
+internal import NodeCore
+internal import Primitives
+internal import Rules
+internal import Signing
+internal import Telemetry
+internal import Wire
+
+/// Reading in an emergency, also while nothing is ordered (RECORDS §4, "in a partition").
+extension NodeHost {
+  /// How long the order of a broken glass is waited for before this hospital opens what it wrote itself.
+  private static let emergencyWaitMax = Span.milliseconds(5000)
+  /// How long the own disk may take.
+  private static let durableMax = Duration.seconds(20)
+
+  /// Submits what breaks the glass. Where nothing orders it in time, this hospital's own records are opened by its own
+  /// copies of their keys, ⚑ once a durable block of its lane says so: the patient's history will have it.
+  public func breakGlass(_ transaction: CheckedTransaction) async throws(ServiceRefusal) -> BrokenGlass {
+    guard let driver = self.running else { throw .failed("the node is not started") }
+    guard driver.node.index != nil else { throw .noMember }
+    guard let request = try? Transaction.decode(transaction.bytes),
+      request.kind == TransactionKind.breakGlass.rawValue, let asked = try? AccessRequest.decode(request.payload)
+    else { throw .badRequest("a transaction that breaks the glass is expected") }
+    let receipt = await withCheckedContinuation {
+      (continuation: CheckedContinuation<[Receipt?], Never>) in
+      let deadline = self.loop.now + Self.emergencyWaitMax
+      driver.receipts.add([transaction.identifier], ReceiptWaiters.Batch(count: 1, deadline: deadline, continuation))
+      driver.give(.urgent([transaction.bytes]))
+    }.first
+    if let receipt = receipt ?? nil { return .ordered(receipt) }
+    let opening = PartitionOpening(request: transaction.bytes, time: driver.moment.wall)
+    let statement = Transaction(
+      kind: TransactionKind.openInPartition.rawValue, hospital: self.member.id, validUntil: .never,
+      nonce: SecureRandom.bytes(Transaction.nonceLengthBytes), payload: opening.encoded)
+    for transaction in [request, statement] { try self.rehearse(transaction, driver) }
+    guard await self.isDurable(statement, driver) else { throw .failed("the node's own disk does not answer") }
+    self.log.emit(
+      .openedInPartition,
+      ["request": .text("\(transaction.identifier)"), "records": .number(UInt64(asked.records.count))])
+    var opened: [(record: Digest, answer: ReleaseAnswer)] = []
+    for record in asked.records {
+      opened.append((record, try await self.open(record, for: transaction.identifier, asked, driver)))
+    }
+    return .opened(opened)
+  }
+
+  /// ⚑ Whether the ledger would take it, judged by its own rules on the state that is here.
+  private func rehearse(_ transaction: Transaction, _ driver: NodeDriver) throws(ServiceRefusal) {
+    let position = driver.node.execution.position
+    let context = ExecutionContext(
+      network: self.genesis.network, configuration: driver.node.configuration, limits: self.genesis.limits,
+      sequence: position.sequence.next, time: max(position.time, driver.moment.wall), leaf: position.log.size)
+    var state = StateEditor(reader: driver.state)
+    let outcome = HealthRules().execute(
+      transaction, identifier: transaction.identifier(network: self.genesis.network), in: context, state: &state)
+    guard outcome == .applied else { throw .notOpened(outcome) }
+  }
+
+  /// Puts a transaction into this hospital's lane and waits until the block that has it is on the disk.
+  private func isDurable(_ transaction: Transaction, _ driver: NodeDriver) async -> Bool {
+    let identifier = transaction.identifier(network: self.genesis.network)
+    let patience = Task {
+      try await Task.sleep(for: Self.durableMax)
+      self.running?.durable.removeValue(forKey: identifier)?.resume(returning: false)
+    }
+    defer { patience.cancel() }
+    return await withCheckedContinuation { continuation in
+      driver.durable[identifier] = continuation
+      driver.give(.urgent([transaction.encoded]))
+    }
+  }
+
+  private func open(
+    _ record: Digest, for request: Digest, _ asked: AccessRequest, _ driver: NodeDriver
+  ) async throws(ServiceRefusal) -> ReleaseAnswer {
+    let sealed = try await self.sealed(record)
+    let hospital = AuthoringHospital(sealingSecret: driver.keys.sealingSecret)
+    guard let key = hospital.resealInPartition(sealed, to: asked.ephemeralKey) else { throw .release(.notHere) }
+    let signed = HospitalRelease.signedBytes(
+      network: self.genesis.network, question: ReleaseQuestion(request: request, record: record), key: key)
+    return ReleaseAnswer(
+      sealed: sealed, shares: [],
+      hospitalKey: HospitalRelease(key: key, signature: driver.keys.member.sign(signed)))
+  }
+}
+
+extension NodeDriver {
+  /// Tells those who wait for it that a block of this hospital is on the disk.
+  func resolveDurable(_ block: Block) {
+    for bytes in block.transactionBytes {
+      guard let transaction = try? Transaction.decode(bytes) else { continue }
+      let identifier = transaction.identifier(network: self.settings.genesis.network)
+      self.durable.removeValue(forKey: identifier)?.resume(returning: true)
+    }
+  }
+}

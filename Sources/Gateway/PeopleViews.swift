@@ -1,0 +1,108 @@
+public import HealthRecords
+public import Primitives
+internal import Signing
+internal import Wire
+
+/// An account.
+public struct AccountView: Codable, Sendable {
+  /// Its identifier.
+  public var account: String
+  /// What it is.
+  public var kind: String
+  /// The hospital that registered it.
+  public var hospital: UInt32
+  /// Its signing key now.
+  public var key: String
+  /// Its X25519 key.
+  public var sealingKey: String
+  /// Its role's number.
+  public var role: UInt32
+  /// Whether it may act.
+  public var status: String
+  /// Until when it may act.
+  public var validUntil: String
+  /// Since when it is registered.
+  public var since: String
+  /// How often patients gave a practitioner each rating, 1 to 5.
+  public var ratings: [UInt64]
+  /// Another key that takes over unless the holder of this one objects; nil where none is to.
+  public var recovery: RecoveryView?
+
+  /// An account's view.
+  public init(_ identifier: Digest, _ account: Account, ratings: RatingCounts, recovery: PendingRecovery? = nil) {
+    self.recovery = recovery.map { RecoveryView($0) }
+    (self.since, self.ratings) = (account.since.description, ratings.counts)
+    self.account = identifier.description
+    self.kind = "\(account.kind)"
+    self.hospital = account.hospital.number
+    self.key = account.key.description
+    self.sealingKey = account.sealingKey.description
+    self.role = account.role
+    self.status = "\(account.status)"
+    self.validUntil = account.validUntil.description
+  }
+}
+
+/// A recovery of a lost key that is under way.
+public struct RecoveryView: Codable, Sendable {
+  /// The signing key that takes over.
+  public var key: String
+  /// When.
+  public var due: String
+
+  init(_ pending: PendingRecovery) {
+    (self.key, self.due) = (pending.request.key.description, pending.due.description)
+  }
+}
+
+/// What became of a broken glass: judged by the ledger, or opened by the hospital because nothing is ordered.
+public struct BrokenGlassView: Codable, Sendable {
+  /// A record that the hospital opened.
+  public struct Opened: Codable, Sendable {
+    /// Its identifier.
+    public var record: String
+    /// The sealed record, and its key for the request's ephemeral key: a `ReleaseAnswer` in base64.
+    public var answer: String
+  }
+  /// What the ledger said; nil where nothing was ordered.
+  public var receipt: ReceiptView?
+  /// What the hospital opened instead.
+  public var opened: [Opened]?
+
+  init(_ glass: BrokenGlass) {
+    switch glass {
+    case .ordered(let receipt): self.receipt = ReceiptView(receipt)
+    case .opened(let all):
+      self.opened = all.map { Opened(record: $0.record.description, answer: Base64.encode($0.answer.encoded)) }
+    }
+  }
+}
+
+/// A care team.
+public struct CareTeamView: Codable, Sendable {
+  /// Its identifier, to which consents speak.
+  public var team: String
+  /// The hospital that keeps it.
+  public var hospital: UInt32
+  /// The accounts in it.
+  public var members: [String]
+
+  init(_ identifier: Digest, _ team: CareTeam) {
+    self.team = identifier.description
+    self.hospital = team.hospital.number
+    self.members = team.members.map(\.description)
+  }
+}
+
+/// How long records of a category are kept at least.
+public struct RetentionView: Codable, Sendable {
+  /// The category.
+  public var category: String
+  /// From the anchor on.
+  public var days: UInt64
+
+  /// The view of a rule.
+  public init(_ rule: RetentionRule) {
+    (self.category, self.days) = (rule.category.name, rule.milliseconds / 86_400_000)
+  }
+}

@@ -1,0 +1,71 @@
+import Messages
+public import Primitives
+import Rules
+import Signing
+public import Wire
+
+/// `openInPartition`: a hospital opens records that it wrote itself to a practitioner of its own, because nothing is
+/// ordered while somebody's life may depend on them (RECORDS §4).
+///
+/// ⚑ It is durable in the hospital's own lane before anything is opened, and is executed however late it is ordered:
+/// the patient's history has it in the end. Covered by the block's signature.
+public struct PartitionOpening: Sendable, Hashable {
+  /// The most bytes of the request.
+  public static let requestBytesMax = 8192
+  /// The `breakGlass` transaction as the practitioner signed it.
+  public let request: [UInt8]
+  /// When, by the hospital's clock.
+  public let time: Timestamp
+  /// An opening for a request at a time.
+  public init(request: [UInt8], time: Timestamp) { (self.request, self.time) = (request, time) }
+}
+
+extension PartitionOpening: WireCodable {
+  /// Request, time.
+  public func encode(into encoder: inout Encoder) {
+    encoder.blob(self.request)
+    encoder.item(self.time)
+  }
+  /// Reads both.
+  public init(from decoder: inout Decoder) throws(WireError) {
+    self.request = try decoder.blob(max: Self.requestBytesMax, "request")
+    self.time = try Timestamp(from: &decoder)
+  }
+}
+
+extension RuleContext {
+  func openInPartition(_ opening: PartitionOpening, in state: inout StateEditor) throws {
+    try self.requireHospital()
+    let network = self.execution.network
+    let transaction = try Transaction.decode(opening.request)
+    guard transaction.kind == TransactionKind.breakGlass.rawValue, transaction.hospital == self.hospital,
+      transaction.isAuthentic(network: network), case .person(let key, _) = transaction.authorization
+    else { throw Refusal.badEvidence }
+    // The reader may have been suspended since, or have another key: that it was opened is true all the same.
+    guard let reader = state.item(StateKey.key(key.bytes), as: Digest.self),
+      let account = state.item(StateKey.account(reader), as: Account.self), account.kind == .practitioner,
+      account.hospital == self.hospital
+    else { throw Refusal.unknownSigner }
+    let request = try AccessRequest.decode(transaction.payload)
+    for record in request.records {
+      guard let entry = state.item(StateKey.record(record), as: RecordEntry.self),
+        entry.anchor.patient == request.patient
+      else { throw Refusal.unknownRecord }
+      // ⚑ Only what the hospital wrote itself: nobody else's records open without the others.
+      guard entry.hospital == self.hospital || planted(.foreignOpened) else { throw Refusal.notAuthor }
+    }
+    let identifier = transaction.identifier(network: network)
+    if let (key, held) = AccessEntry.find(identifier, in: state) {
+      var entry = held
+      guard entry.openedInPartition == nil else { throw Refusal.alreadyOpened }
+      entry.openedInPartition = opening.time
+      return state.set(key, entry)
+    }
+    // It counts, and whatever the limit says now it happened.
+    try self.countBreakGlass(reader.bytes, max: .max, in: &state)
+    try self.countBreakGlass(self.hospital.encoded, max: .max, in: &state)
+    var entry = self.entry(request, reader, .applied, nil, .reviewDue)
+    entry.openedInPartition = opening.time
+    self.remember(entry, of: identifier, in: &state)
+  }
+}

@@ -1,0 +1,237 @@
+internal import ArgumentParser
+internal import Foundation
+internal import Gateway
+internal import HealthRecords
+internal import Messages
+internal import Primitives
+internal import Signing
+internal import Wire
+
+/// What the registrar of the node's hospital does: whoever knows people in person, with a key that is not on the node.
+struct Desk {
+  let client: NodeClient
+  let genesis: Genesis
+  let hospital: MemberID
+  let passphrase: String
+  private let seed: [UInt8]
+
+  init(_ registrar: String, _ passphrase: PassphraseOptions, _ node: NodeOptions) async throws {
+    (self.client, self.genesis) = (try node.client(), try node.readGenesis())
+    let status: NodeStatus = try await self.client.get("/v1/status")
+    self.hospital = MemberID(status.member)
+    self.passphrase = try passphrase.read()
+    self.seed = try KeyFile.registrar(registrar, passphrase: self.passphrase)
+  }
+
+  func submit(_ kind: TransactionKind, _ payload: some WireEncodable) async throws -> ReceiptView {
+    try await self.client.submit(
+      try Drafts.transaction(kind, payload, genesis: self.genesis, hospital: self.hospital, signedBy: self.seed))
+  }
+}
+
+/// `consilium team`
+struct Team: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Keep care teams: practitioners to whom patients can consent as one.", subcommands: [Set.self, Show.self])
+
+  struct Set: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Say who is in a team from now on, as its hospital's registrar.",
+      discussion: """
+        Examples:
+          consilium team set 3 5f1c… 77aa… --registrar registrar.key
+          consilium team set 3 --registrar registrar.key     dissolves it
+        A team's members may be practitioners of any hospital. Consents speak to the team's identifier.
+        """)
+    @Argument(help: "The team's number at this hospital.") var number: UInt32
+    @Argument(help: "The accounts in it, all of them.") var members: [String] = []
+    @Option(help: "The registrar's key file.") var registrar: String
+    @OptionGroup var passphrase: PassphraseOptions
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let members = Swift.Set(try self.members.map { try parseDigest($0, "account") })
+        guard members.count <= CareTeam.membersMax else {
+          throw Failure(
+            "too many members", why: "\(members.count), at most \(CareTeam.membersMax)", remedy: "make two teams")
+        }
+        let desk = try await Desk(self.registrar, self.passphrase, self.node)
+        let team = CareTeam.identifier(network: desk.genesis.network, hospital: desk.hospital, number: self.number)
+        let receipt = try await desk.submit(
+          .setCareTeam, CareTeamChange(number: self.number, members: Array(members)))
+        try show(receipt, self.output.output, [["team", "\(team)"]])
+      }
+    }
+  }
+
+  struct Show: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show who is in a team.", discussion: "Example:\n  consilium team show 31c0…")
+    @Argument(help: "The team's identifier.") var team: String
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let path = "/v1/care-teams/\(try parseDigest(self.team, "team"))"
+        let team: CareTeamView = try await self.node.client().get(path)
+        if self.output.output == .json { return try Console.json(team) }
+        Console.table(["member", "team's hospital"], team.members.map { [$0, "\(team.hospital)"] })
+        if team.members.isEmpty { Console.line("Nobody.") }
+      }
+    }
+  }
+}
+
+extension Account {
+  struct Recover: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Give an account whose key is lost another one, as its registrar; it counts after a delay.",
+      discussion: """
+        Examples:
+          consilium account recover 5f1c… new.key --registrar registrar.key
+          consilium account recover 5f1c… 3f9a…:77c0… --registrar registrar.key     the code that the portal shows
+        Tell the person by another way too. For three days whoever holds the old key can object with account
+        end-recovery; of a stolen key's account set the status to suspended first. Afterwards records that were sealed
+        to the old key are read by consilium access request --purpose PATRQT.
+        """)
+    @Argument(help: "The account's identifier.") var account: String
+    @Argument(help: "The new key file, or the code that a browser shows.") var person: String
+    @Option(help: "The registrar's key file.") var registrar: String
+    @OptionGroup var passphrase: PassphraseOptions
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let desk = try await Desk(self.registrar, self.passphrase, self.node)
+        let keys = try Actors.publicKeys(self.person, desk)
+        let account = try parseDigest(self.account, "account")
+        let receipt = try await desk.submit(
+          .beginRecovery, RecoveryRequest(account: account, key: keys.key, sealingKey: keys.sealing))
+        guard receipt.applied else { return try show(receipt, self.output.output) }
+        let view: AccountView = try await desk.client.get("/v1/accounts/\(account)")
+        try show(receipt, self.output.output, [["the new key counts from", view.recovery?.due ?? ""]])
+      }
+    }
+  }
+
+  struct EndRecovery: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "end-recovery",
+      abstract: "Object to a recovery, as the account's holder, or take it back as registrar.",
+      discussion: """
+        Examples:
+          consilium account end-recovery 5f1c… --key patient.key
+          consilium account end-recovery 5f1c… --registrar registrar.key
+        """)
+    @Argument(help: "The account's identifier.") var account: String
+    @Option(help: "The key file of the account's holder.") var key: String?
+    @Option(help: "The registrar's key file.") var registrar: String?
+    @OptionGroup var passphrase: PassphraseOptions
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let account = try parseDigest(self.account, "account")
+        switch (self.key, self.registrar) {
+        case (let key?, nil):
+          let holder = try await Patient(key, self.passphrase, self.node)
+          try show(try await holder.submit(.endRecovery, account), self.output.output)
+        case (nil, let registrar?):
+          let desk = try await Desk(registrar, self.passphrase, self.node)
+          try show(try await desk.submit(.endRecovery, account), self.output.output)
+        default: throw Failure("who ends it?", why: "one of --key and --registrar is needed", remedy: "give one")
+        }
+      }
+    }
+  }
+}
+
+extension Record {
+  struct EraseKept: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "erase-kept", abstract: "Erase a record of this hospital that was kept as long as it must be.",
+      discussion: "Example:\n  consilium record erase-kept 88aa…\nHow long is in consilium record retention.")
+    @Argument(help: "The record.") var record: String
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let (client, genesis) = (try self.node.client(), try self.node.readGenesis())
+        let status: NodeStatus = try await client.get("/v1/status")
+        let transaction = Drafts.hospital(
+          .eraseRecord, try parseDigest(self.record, "record"), genesis: genesis, hospital: MemberID(status.member))
+        try show(try await client.submit(transaction), self.output.output)
+      }
+    }
+  }
+
+  struct OrderErasure: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "order-erasure",
+      abstract: "Approve that a record be erased by order of a court; a quorum's registrars' approvals erase it.",
+      discussion:
+        "Example, at each of three hospitals:\n  consilium record order-erasure 88aa… --registrar registrar.key")
+    @Argument(help: "The record.") var record: String
+    @Option(help: "The registrar's key file.") var registrar: String
+    @OptionGroup var passphrase: PassphraseOptions
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let desk = try await Desk(self.registrar, self.passphrase, self.node)
+        let record = try parseDigest(self.record, "record")
+        let receipt = try await desk.submit(.orderErasure, record)
+        guard receipt.applied else { return try show(receipt, self.output.output) }
+        let view: RecordView = try await desk.client.get("/v1/records/\(record)")
+        try show(receipt, self.output.output, [["erased", view.erased ? "yes" : "not yet: more must approve"]])
+      }
+    }
+  }
+
+  struct Retention: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show how long hospitals keep records; approve another time, as the registrar.",
+      discussion: """
+        Examples:
+          consilium record retention
+          consilium record retention --category observation --days 3653 --registrar registrar.key     at each of three
+        Until a quorum's registrars have approved a time, a hospital erases nothing of that category.
+        """)
+    @Option(help: "The category.") var category: String?
+    @Option(help: "For how many days after it was anchored a record is kept.") var days: UInt64?
+    @Option(help: "The registrar's key file.") var registrar: String?
+    @OptionGroup var passphrase: PassphraseOptions
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        guard let registrar else {
+          guard self.category == nil, self.days == nil else {
+            throw Failure("who approves it?", why: "--registrar is missing", remedy: "give the registrar's key file")
+          }
+          let rules: [RetentionView] = try await self.node.client().get("/v1/retention")
+          if self.output.output == .json { return try Console.json(rules) }
+          Console.table(["category", "days"], rules.map { [$0.category, "\($0.days)"] })
+          if rules.isEmpty { Console.line("Nothing is set: hospitals erase nothing by themselves.") }
+          return
+        }
+        guard let category = self.category.flatMap({ RecordCategory(name: $0) }), let days, days <= 1 << 20 else {
+          throw Failure(
+            "what is kept how long?", why: "--category and --days are needed",
+            remedy: "give a category of \(RecordCategory.allCases.map(\.name).joined(separator: ", ")), and days")
+        }
+        let desk = try await Desk(registrar, self.passphrase, self.node)
+        let rule = RetentionRule(category: category, milliseconds: days * 86_400_000)
+        try show(try await desk.submit(.setRetention, rule), self.output.output)
+      }
+    }
+  }
+}
