@@ -97,15 +97,6 @@ extension PortalServer {
     return asker
   }
 
-  func queryDigest(_ name: String, of request: Request) throws -> Digest {
-    guard
-      let found = request.uri.queryParameters[Substring(name)].flatMap({ Hex.decode(String($0)) }).flatMap({
-        Digest($0)
-      })
-    else { throw ServiceRefusal.badRequest("\(name) is expected, 64 hexadecimal digits") }
-    return found
-  }
-
   func addClinicianRoutes(to router: Router<BasicRequestContext>) {
     let service = self.service
     router.get("/api/clinicians/{account}/patients") { request, context in
@@ -113,31 +104,6 @@ extension PortalServer {
       let text = request.uri.queryParameters["search"].map { String($0).removingPercentEncoding ?? String($0) } ?? ""
       guard let patients = self.patients, !text.isEmpty else { return try json([PatientFound]()) }
       return try json(await patients.patients(matching: text))
-    }
-    router.get("/api/clinicians/{account}/records") { request, context in
-      _ = try await self.clinician(request, context)
-      return try json(await service.records(of: try self.queryDigest("patient", of: request)).map { RecordView($0) })
-    }
-    router.get("/api/clinicians/{account}/anchor") { request, context in
-      _ = try await self.clinician(request, context)
-      guard let entry = await service.record(try self.queryDigest("record", of: request)) else {
-        throw ServiceRefusal.notFound("record")
-      }
-      return binary(entry.anchor.encoded)
-    }
-    router.get("/api/clinicians/{account}/custody") { request, context in
-      _ = try await self.clinician(request, context)
-      guard let custody = await service.custody() else { throw ServiceRefusal.notFound("custody key") }
-      return binary(custody.encoded)
-    }
-    router.get("/api/clinicians/{account}/release") { request, context in
-      _ = try await self.clinician(request, context)
-      let question = ReleaseQuestion(
-        request: try self.queryDigest("request", of: request), record: try self.queryDigest("record", of: request))
-      var settled = ReplicaSet()
-      let without = request.uri.queryParameters["without"] ?? ""
-      for place in without.split(separator: ".").compactMap({ Int($0) }) { settled.insert(place) }
-      return binary(try await service.release(question, without: settled).encoded)
     }
     router.post("/api/clinicians/{account}/emergency") { request, context in
       _ = try await self.clinician(request, context)

@@ -170,6 +170,10 @@ struct RefusalMiddleware: RouterMiddleware {
     case .tooLarge(let max):
       try refusal(.contentTooLarge, "too-large", "the body is over \(max) bytes", "send it in parts")
     case .unauthorized(let reason): try refusal(.forbidden, "unauthorized", reason, "sign it with the account's key")
+    case .noProxy:
+      try refusal(
+        .forbidden, "no-proxy", "nobody has said that you may act for that account, or it is over",
+        "the person can say so on the page Sharing, or the hospital's desk, which knows guardians")
     case .noMember:
       try refusal(
         .serviceUnavailable, "no-member", "this node does not vote, and so writes nothing on the ledger",

@@ -22,7 +22,7 @@ public struct PortalServer: Sendable {
   private static let kinds: Set<UInt16> = Set(
     [
       TransactionKind.grantConsent, .revokeConsent, .eraseRecord, .rateRecord, .requestAccess, .breakGlass,
-      .accuseCustodian, .reviewBreakGlass,
+      .accuseCustodian, .reviewBreakGlass, .endRecovery,
     ].map(\.rawValue))
   /// The pages, and what a browser is told that they are.
   private static let pages = [
@@ -31,7 +31,7 @@ public struct PortalServer: Sendable {
   ].merging(
     [
       "app", "canonical", "clinic", "crypto", "custody", "entrance", "fhir", "keys", "nacl-fast", "node", "officer",
-      "ristretto", "sections", "texts", "ui", "wire",
+      "reading", "ristretto", "sections", "texts", "ui", "wire",
     ].map { ("\($0).js", "text/javascript; charset=utf-8") }, uniquingKeysWith: { first, _ in first })
 
   let service: any NodeService
@@ -111,11 +111,12 @@ public struct PortalServer: Sendable {
       let checked = try CheckedTransaction(bytes, index: 0, genesis: service.genesis, hospital: service.member.id)
       guard let kind = (try? Transaction.decode(bytes))?.kind, Self.kinds.contains(kind) else {
         throw ServiceRefusal.badRequest(
-          "these pages make consents, revocations, erasures, ratings, requests and reviews only")
+          "these pages make consents, revocations, erasures, ratings, requests, reviews and objections only")
       }
       guard let receipt = try await service.submit([checked]).first else { throw ServiceRefusal.notOrderedYet }
       return try json(ReceiptView(receipt))
     }
+    self.addReaderRoutes(to: router)
     self.addClinicianRoutes(to: router)
     self.addOfficerRoutes(to: router)
     return router

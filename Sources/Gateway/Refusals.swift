@@ -36,6 +36,8 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
   case tooLarge(max: Int)
   /// The asker did not prove who it is.
   case unauthorized(String)
+  /// The asker does not act for that patient.
+  case noProxy
   /// Too few vaults took a copy.
   case tooFewVaults
   /// The node does not vote, and writes no lane.

@@ -129,6 +129,8 @@ class Person:
         faint = page.evaluate(CONTRAST)
         assert not faint, f"{name}: too little contrast: {faint}"
         assert page.title() != "owned", f"{name}: a record's text ran"
+        shown = page.evaluate("() => [...document.querySelectorAll('[hidden]')].filter((one) => one.checkVisibility()).length")
+        assert shown == 0, f"{name}: {shown} hidden elements are seen"
         if self.pictures:
             self.count += 1
             page.screenshot(path=f"{self.pictures}/{self.hospital}-{self.count:02d}-{name}.png", full_page=True)
@@ -224,7 +226,7 @@ AS_CLINICIAN = """async ([words, account]) => {
   const consortium = await node.consortium();
   const entropy = await keyring.entropyOf(words, await node.wordList());
   const keys = await keyring.deriveKeys(entropy, consortium.network, consortium.own);
-  try { await node.patientRecords(keys, account); } catch (error) { return error.code; }
+  try { await node.patients(keys, account); } catch (error) { return error.code; }
   return "answered";
 }"""
 
@@ -315,7 +317,8 @@ def story(browser, devnet, pictures):
 
     said = page.evaluate(AS_CLINICIAN, [" ".join(words), account])
     assert said == "unauthorized", f"a patient's signature on a clinician's question: {said}"
-    for path in [f"/api/clinicians/{own}/records?patient={account}", f"/api/clinicians/{account}/custody"]:
+    for path in [f"/api/readers/{own}/records?patient={account}", f"/api/readers/{account}/custody",
+                 f"/api/clinicians/{own}/patients?search=Quill"]:
         try:
             urllib.request.urlopen(portal(2) + path)
             raise AssertionError(f"{path} was answered without a signature")
@@ -358,6 +361,45 @@ def story(browser, devnet, pictures):
         assert refusal.code in (403, 404), refusal.code
     print("privacy officer of hospital 3: sees the case with its deadline, reviews it, finds it among the reviewed")
 
+    parent = Person(browser, 1, "/", 360, "dark", pictures)
+    parent_words, code = parent.code()
+    guardian = devnet.register(1, code)
+    expect(parent.page.locator("#tab-others")).to_be_visible(timeout=15000)
+    parent.tab("others")
+    parent.page.fill("#ward", account)
+    parent.page.click("#openWard")
+    expect(parent.page.locator("#wardRecords")).to_contain_text("nobody has said that you may act", timeout=15000)
+    parent.look("not-a-proxy")
+    patient.tab("sharing")
+    page.select_option("#who", "")
+    page.fill("#account", guardian)
+    page.check("#acts")
+    page.click("#give")
+    expect(page.locator("#consents")).to_contain_text("may act for you", timeout=15000)
+    patient.look("acts")
+    parent.page.click("#openWard")
+    expect(parent.page.locator("#section-allergy")).to_contain_text("Penicillin", timeout=30000)
+    expect(parent.page.locator("#section-problem")).to_contain_text(SCRIPT)
+    parent.page.select_option("#who", "4")
+    parent.page.click("#give")
+    expect(parent.page.locator("#said")).to_contain_text("Given", timeout=15000)
+    parent.look("ward")
+    patient.tab("sharing")
+    expect(page.locator("#consents")).to_contain_text("Somebody who acts for you said so", timeout=15000)
+    print("a proxy: refused before, then reads and permits hospital 4 in the patient's name; the patient sees both")
+
+    _, code = Person(browser, 1, "/", 360, "light", None).code()
+    devnet.run("account", "recover", account, code, "--registrar", f"{devnet.folder}/h1/registrar.key", "--api",
+               f"{devnet.folder}/h1/api.sock")
+    patient.tab("records")
+    expect(page.locator("#recovery")).to_contain_text("another one takes over", timeout=15000)
+    patient.look("recovery")
+    page.click("#object")
+    expect(page.locator("#said")).to_contain_text("your key stays", timeout=15000)
+    expect(page.locator("#section-allergy")).to_contain_text("Penicillin", timeout=15000)
+    expect(page.locator("#recovery")).to_have_count(0)
+    print("recovery that the patient did not ask for: the page says so, and the patient objects")
+
     with page.expect_download() as saved:
         patient.tab("leave")
         page.click("#export")
@@ -376,7 +418,7 @@ def story(browser, devnet, pictures):
     expect(page.locator("#section-allergy")).to_contain_text("Penicillin", timeout=15000)
     print("patient: exports, checks an authentic and a changed file, locks, comes back with the words")
 
-    for person in [patient, doctor, local, strange, officer]:
+    for person in [patient, doctor, local, strange, officer, parent]:
         person.end()
 
 

@@ -4,17 +4,18 @@ import { hex, sha256, utf8 } from "./crypto.js";
 import { lockCard, open } from "./entrance.js";
 import * as keyring from "./keys.js";
 import * as node from "./node.js";
+import { readAll } from "./reading.js";
 import { faults, sections } from "./sections.js";
-import { date, moment, T } from "./texts.js";
-import { act, choices, every, h, hospitalName, place, problem, say, tabs } from "./ui.js";
+import { C, date, moment, T } from "./texts.js";
+import { act, choices, every, h, hospitalName, place, problem, say, tabs, view } from "./ui.js";
 import { CATEGORIES, consentGrant, consentRevocation, KIND, PURPOSES, recordRating, unhexDigest } from "./wire.js";
 
 const POLL_MILLISECONDS = 4000;
 
 /** The keys of each pseudonym that the page shows, and what was opened. */
-const state = { all: [], isKept: false, opened: null };
+const state = { all: [], isKept: false, opened: null, reopened: new Map(), ward: "" };
 const own = () => state.all[0];
-const VIEWS = { records, history, sharing, check, leave };
+const VIEWS = { records, history, sharing, others, check, leave };
 const go = (name) => tabs(name, VIEWS, T.tabs);
 
 // ---- Records
@@ -30,7 +31,7 @@ async function openAll() {
     const sealed = await node.sealed(keys, views.length);
     for (const one of views) {
       if (one.erased) found.push({ keys, view: one });
-      else found.push({ keys, view: one, ...(await node.open(keys, one, sealed.get(one.record))) });
+      else found.push({ keys, view: one, ...(state.reopened.get(one.record) ?? await node.open(keys, one, sealed.get(one.record))) });
     }
   }
   state.opened = found;
@@ -43,12 +44,38 @@ async function records() {
   const actions = ({ keys, view: entry }) => (keys.hospital === place.consortium.own
     ? [entry.author ? feedback(keys, entry) : null,
       h("button", { class: "danger", onclick: () => erase(keys, entry) }, T.erase)] : null);
+  const locked = all.filter((one) => one.fault === "key" && one.keys.hospital === place.consortium.own);
   return [
-    h("h1", {}, T.tabs.records),
+    h("h1", {}, T.tabs.records), await recovery(),
     all.length === 0 ? h("p", { class: "card" }, T.noRecords) : null,
-    faults(all), ...sections(all, actions),
+    locked.length ? askAgain(locked) : null,
+    faults(all.filter((one) => !locked.includes(one))), ...sections(all, actions),
     erased ? h("p", { class: "quiet" }, T.erasedCount(erased)) : null,
   ].filter(Boolean);
+}
+
+/** Another key is to take over the account: whoever holds this one can object. */
+async function recovery() {
+  const { recovery: pending } = await node.account(own());
+  if (!pending) return null;
+  const object = () => act(() => node.submit(own(), place.consortium, KIND.endRecovery, unhexDigest(own().account)),
+    T.objected, () => go("records"));
+  return h("section", { class: "card alert", role: "alert", id: "recovery" }, h("h2", {}, T.recovery),
+    h("p", {}, T.recoveryText(moment(pending.due))), h("p", {}, h("button", { class: "danger", id: "object", onclick: object }, T.object)));
+}
+
+/** Records that were sealed to a key that was lost: a request of one's own opens them, by the custodians. */
+function askAgain(locked) {
+  const answer = h("div", { "aria-live": "polite" });
+  const ask = async () => {
+    const told = (count) => answer.replaceChildren(h("p", { class: "waiting" }, C.working(count, locked.length)));
+    const done = await readAll(own(), own().account, locked.map((one) => one.view), { purpose: "PATRQT", told });
+    const again = new Map(done.opened.map((one) => [one.view.record, one]));
+    state.reopened = again;
+    await view(() => go("records"));
+  };
+  return h("section", { class: "card warn", id: "locked" }, h("h2", {}, T.locked(locked.length)), h("p", {}, T.lockedText),
+    answer, h("p", {}, h("button", { id: "askOwn", onclick: () => ask().catch((error) => answer.replaceChildren(problem(error))) }, T.lockedAsk)));
 }
 
 /** What a clinician wrote: who that is, and what the patient thinks of the visit. */
@@ -100,7 +127,8 @@ function access(one) {
       h("span", { class: `mark ${one.granted ? "good" : "alert"}` }, one.granted ? T.allowed : T.refused)),
     h("span", { class: "quiet" }, moment(one.time))),
     one.emergency !== "none" ? h("p", { class: "card warn" }, T.emergency[one.emergency]) : null,
-    h("p", { class: "quiet" }, T.reader(one.reader),
+    one.openedInPartition ? h("p", { class: "card warn" }, T.inPartition(moment(one.openedInPartition))) : null,
+    h("p", { class: "quiet" }, state.all.some((keys) => keys.account === one.reader) ? T.yourself : T.reader(one.reader),
       one.granted ? (one.releasedBy.length ? ` ${T.released(one.releasedBy.map(hospitalName).join(", "))}` : "") : ` ${one.outcome}`));
 }
 
@@ -110,34 +138,44 @@ async function sharing() {
   const all = await node.consents(own());
   return [h("h1", {}, T.tabs.sharing), h("p", {}, T.sharingText),
     h("div", { class: "card" }, all.length ? h("ul", { class: "plain", id: "consents" }, all.reverse().map(consent))
-      : h("p", {}, T.sharingEmpty)), form()];
+      : h("p", {}, T.sharingEmpty)), h("p", { class: "quiet" }, T.ownAccount, h("code", { class: "code" }, own().account)),
+    form(own().account, () => go("sharing"))];
 }
 
 function consent(one) {
   const [kind, id] = one.grantee.split(" ");
   const who = kind === "hospital" ? T.hospitalStaff(hospitalName(Number(id)))
-    : kind === "account" ? T.person(id) : one.grantee;
+    : kind === "account" ? T.person(id) : kind === "team" ? T.team(id) : one.grantee;
   const what = one.scope === "all records" ? T.everything
     : one.scope.split(", ").map((name) => T.categories[name] ?? name).join(", ");
   const why = one.purposes.length === Object.keys(PURPOSES).length ? T.anyReason
     : one.purposes.map((code) => T.purposes[code] ?? code).join(", ");
   const until = one.until.startsWith("20") ? date(one.until) : T.noEnd;
   const isOver = one.until.startsWith("20") && Date.parse(one.until) < Date.now();
-  const sentence = (one.kind === "denial" ? T.mayNot : T.may)(who, what, why, until);
+  const says = one.kind === "denial" ? T.mayNot : one.actions.includes("share") ? T.mayAct : T.may;
+  const sentence = says(who, what, why, until);
+  const giver = one.givenBy === "patient" ? null : one.givenBy === "registrar" ? T.byRegistrar : T.byProxy;
   const mark = one.revoked ? ["warn", T.revoked(date(one.revoked))] : isOver ? ["warn", T.expired] : ["good", T.active];
   return h("li", {}, h("p", {}, sentence), h("div", { class: "row" }, h("span", { class: `mark ${mark[0]}` }, mark[1]),
+    giver ? h("span", { class: "quiet" }, giver) : null,
     one.uses ? h("span", { class: "quiet" }, T.used(one.uses)) : null,
     one.revoked || isOver ? null : h("button", { class: "danger", onclick: () => act(() =>
       node.submit(own(), place.consortium, KIND.revokeConsent, consentRevocation(own().account, one.consent)), T.taken,
     () => go("sharing")) }, T.revoke)));
 }
 
-function form() {
+/** A permission or a refusal of a patient's: one's own, or, as a proxy, another's. */
+function form(patient, after) {
+  const isOwn = patient === own().account;
   const account = h("input", { type: "text", id: "account", autocomplete: "off" });
+  const acts = h("input", { type: "checkbox", id: "acts" });
   const accountLine = h("div", { hidden: true }, h("label", { for: "account" }, T.accountLabel), account);
-  const who = h("select", { id: "who", onchange: () => { accountLine.hidden = who.value !== ""; } },
-    place.consortium.hospitals.map((one) => h("option", { value: one.number }, T.hospitalChoice(one.name))),
-    h("option", { value: "" }, T.accountChoice));
+  const actsLine = h("label", { class: "check", hidden: true }, acts, T.actsLabel);
+  const who = h("select", { id: "who", onchange: () => {
+    accountLine.hidden = who.value !== "" && who.value !== "team";
+    actsLine.hidden = who.value !== "" || !isOwn;
+  } }, place.consortium.hospitals.map((one) => h("option", { value: one.number }, T.hospitalChoice(one.name))),
+  h("option", { value: "" }, T.accountChoice), h("option", { value: "team" }, T.teamChoice));
   const kind = h("select", { id: "kind", "aria-label": T.newConsent }, h("option", { value: "" }, T.allowLabel),
     h("option", { value: "denial" }, T.denyLabel));
   const what = choices(T.what, Object.fromEntries(CATEGORIES.map((name) => [name, T.categories[name]])), () => true);
@@ -148,19 +186,46 @@ function form() {
   const give = async () => {
     const end = until.value ? Date.parse(`${until.value}T23:59:59.999`) : null;
     const chosen = what.values();
-    const wrong = who.value === "" && !/^[0-9a-f]{64}$/.test(account.value.trim()) ? T.accountWrong
+    const named = account.value.trim();
+    const isNamed = who.value === "" || who.value === "team";
+    const isActing = !actsLine.hidden && acts.checked && kind.value !== "denial";
+    const wrong = isNamed && !/^[0-9a-f]{64}$/.test(named) ? T.accountWrong
       : chosen.length === 0 ? T.what1 : why.values().length === 0 ? T.why1 : end && end < Date.now() ? T.untilPast : "";
     fault.textContent = wrong;
     if (wrong) return;
     await act(() => node.submit(own(), place.consortium, KIND.grantConsent, consentGrant({
-      patient: own().account, isDenial: kind.value === "denial",
-      grantee: who.value === "" ? { account: account.value.trim() } : { hospital: Number(who.value) },
-      categories: chosen.length === CATEGORIES.length ? null : chosen, purposes: why.values(), until: end,
-    })), T.given, () => go("sharing"));
+      patient, isDenial: kind.value === "denial", acts: isActing,
+      grantee: who.value === "" ? { account: named } : who.value === "team" ? { team: named } : { hospital: Number(who.value) },
+      categories: chosen.length === CATEGORIES.length ? null : chosen,
+      purposes: isActing ? [...why.values(), "PATRQT"] : why.values(), until: end,
+    })), T.given, after);
   };
-  return h("section", { class: "card" }, h("h2", {}, T.newConsent), kind, h("label", { for: "who" }, T.who), who, accountLine,
+  return h("section", { class: "card" }, h("h2", {}, T.newConsent), kind, h("label", { for: "who" }, T.who), who, accountLine, actsLine,
     what.frame, why.frame, h("label", { for: "until" }, T.untilLabel), until, fault,
     h("p", {}, h("button", { id: "give", onclick: give }, T.give)));
+}
+
+// ---- Acting for somebody else
+
+async function others() {
+  const input = h("input", { type: "text", id: "ward", autocomplete: "off", value: state.ward });
+  const found = h("div", { id: "wardRecords", "aria-live": "polite" });
+  const look = async (event) => {
+    event.preventDefault();
+    state.ward = input.value.trim();
+    if (!/^[0-9a-f]{64}$/.test(state.ward)) return found.replaceChildren(h("p", { class: "card warn" }, T.accountWrong));
+    const all = (await node.patientRecords(own(), state.ward)).filter((one) => !one.erased);
+    const told = (count) => found.replaceChildren(h("p", { class: "card waiting" }, C.working(count, all.length)));
+    const done = await readAll(own(), state.ward, all, { purpose: "PATRQT", told });
+    const opened = done.opened.map((one) => ({ keys: own(), ...one }));
+    found.replaceChildren(...[
+      done.refused ? h("p", { class: "card alert", role: "alert" }, T.wardRefused(done.refused, done.why)) : null,
+      all.length === 0 ? h("p", { class: "card" }, T.noRecords) : null,
+      faults(opened), ...sections(opened, () => null), form(state.ward, () => go("others"))].filter(Boolean));
+  };
+  const run = (event) => look(event).catch((error) => found.replaceChildren(problem(error)));
+  return [h("h1", {}, T.tabs.others), h("p", {}, T.othersText), h("form", { class: "card", onsubmit: run },
+    h("label", { for: "ward" }, T.wardLabel), input, h("p", {}, h("button", { id: "openWard" }, T.wardOpen))), found];
 }
 
 // ---- Checking a file

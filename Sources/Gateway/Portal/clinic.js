@@ -2,19 +2,15 @@
 // here, of shares that custodians gave for one request; the node never has their keys.
 import { canonical } from "./canonical.js";
 import { concat, digest, hex, sha256, unhex, utf8 } from "./crypto.js";
-import { ephemeral, Opening, openSealed } from "./custody.js";
 import { lockCard, open } from "./entrance.js";
 import { describe } from "./fhir.js";
 import * as keyring from "./keys.js";
 import * as node from "./node.js";
+import { readAll } from "./reading.js";
 import { faults, sections } from "./sections.js";
 import { C, T } from "./texts.js";
 import { choices, h, main, place, problem, say, tabs, view } from "./ui.js";
 import { accessRequest, CATEGORIES, Encoder, KIND } from "./wire.js";
-
-const RECORDS_MAX = 64;
-const ATTEMPTS = 20;
-const PAUSE_MILLISECONDS = 100;
 
 const state = { keys: null, isKept: false, patient: null, opened: [] };
 const VIEWS = { patient: () => (state.patient ? chart() : finder()), leave: () => [h("h1", {}, C.tabs.leave), lockCard(state.isKept)] };
@@ -110,62 +106,23 @@ function glass(all, answer) {
     } }, C.glass)));
 }
 
-/** Asks for records, as many as one request may name at once, and opens what is granted. */
+/** Asks for records and shows what is granted. */
 async function read(wanted, purpose, reason, answer) {
-  let refused = 0;
-  let why = "";
   state.opened = [];
+  const told = (count) => answer.replaceChildren(h("p", { class: "card waiting" }, C.working(count, wanted.length)));
+  let done;
   try {
-    const custody = await node.custody(state.keys);
-    for (let at = 0; at < wanted.length; at += RECORDS_MAX) {
-      const some = wanted.slice(at, at + RECORDS_MAX);
-      const once = await ephemeral();
-      let receipt;
-      try {
-        receipt = await node.submit(state.keys, place.consortium, reason ? KIND.breakGlass : KIND.requestAccess, accessRequest({
-          patient: state.patient.account, records: some.map((one) => one.record), purpose, reason, ephemeralKey: once.publicKey,
-        }));
-      } catch (error) {
-        if (error.code !== "refused") throw error;
-        [refused, why] = [refused + some.length, error.message];
-        continue;
-      }
-      for (const one of some) {
-        state.opened.push({ view: one, ...(await openOne(one, receipt.transaction, custody, once)) });
-        answer.replaceChildren(h("p", { class: "card waiting" }, C.working(state.opened.length, wanted.length)));
-      }
-    }
+    done = await readAll(state.keys, state.patient.account, wanted, { purpose, reason, told });
   } catch (error) {
     return answer.replaceChildren(problem(error));
   }
+  state.opened = done.opened;
   document.getElementById("chart").replaceChildren(...shown());
-  answer.replaceChildren(...(refused ? [h("section", { class: "card alert", role: "alert", id: "refused" },
-    h("h2", {}, state.opened.length ? C.partly(refused) : C.refusedTitle), h("p", {}, C.refusedText(why)),
-    h("code", { class: "code" }, state.keys.account))] : []));
-}
-
-/** Gathers shares of custodians until enough are right, and opens the record. */
-async function openOne(one, request, custody, once) {
-  const anchor = await node.anchor(state.keys, one.record);
-  const members = place.consortium.hospitals.map((hospital) => unhex(hospital.key));
-  const opening = new Opening({ network: state.keys.network, request, anchor, custody, keys: once, members });
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    let answer;
-    try {
-      answer = await node.release(state.keys, request, one.record, opening.settled);
-    } catch (error) {
-      if (error.code !== "not-released" || attempt === ATTEMPTS - 1) return { fault: error.message };
-      await new Promise((resolve) => { setTimeout(resolve, PAUSE_MILLISECONDS); });
-      continue;
-    }
-    await opening.take(answer.shares, answer.capsule);
-    for (const proof of opening.accusations(answer.capsule)) {
-      say(C.accused);
-      await node.submit(state.keys, place.consortium, KIND.accuseCustodian, proof).catch(() => null);
-    }
-    if (opening.isComplete) return openSealed(answer.chunks, await opening.key(answer.capsule), anchor);
-  }
-  return { fault: C.few };
+  answer.replaceChildren(...[
+    done.isInPartition ? h("p", { class: "card warn", role: "alert", id: "partition" }, C.inPartition) : null,
+    done.refused ? h("section", { class: "card alert", role: "alert", id: "refused" },
+      h("h2", {}, state.opened.length ? C.partly(done.refused) : C.refusedTitle), h("p", {}, C.refusedText(done.why)),
+      h("code", { class: "code" }, state.keys.account)) : null].filter(Boolean));
 }
 
 // ---- Writing

@@ -7,6 +7,7 @@ const encoder = new TextEncoder();
 
 export const utf8 = (text) => encoder.encode(text);
 export const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+export const base64 = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
 export const unhex = (text) => Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
 export const concat = (...parts) => {
   const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));

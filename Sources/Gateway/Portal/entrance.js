@@ -71,6 +71,7 @@ async function take(role, entropy, withOthers, isKept) {
 }
 
 async function enter(role, all, isKept) {
+  for (const keys of all) keys.account = (await node.accountOf(keys.publicKey)) ?? keys.account;
   try {
     await node.account(all[0]);
   } catch (error) {

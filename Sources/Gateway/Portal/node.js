@@ -1,8 +1,8 @@
 // Questions to the hospital's node. Each is signed by the account's key; answers about records come as ciphertext.
-import { concat, hex, openStream, sha256, unhex, utf8 } from "./crypto.js";
+import { base64, concat, hex, openStream, sha256, unhex, utf8 } from "./crypto.js";
 import { recordKey, sign } from "./keys.js";
 import { readAnchor, readCustodyKey } from "./custody.js";
-import { Decoder, Encoder, readRelease, readSealed, transaction } from "./wire.js";
+import { Decoder, Encoder, KIND, readRelease, readSealed, transaction } from "./wire.js";
 
 /** A refusal in the node's own words, or that it cannot be reached. */
 export class Refusal extends Error {
@@ -33,7 +33,18 @@ async function asked(keys, path, body) {
     utf8("consilium/portal/v1\0"), unhex(keys.network), unhex(keys.account), new Encoder().u64(time).bytes, utf8(path));
   const signature = hex(await sign(keys, message));
   const headers = { authorization: `Consilium time=${time}, signature=${signature}` };
-  return ask(path, body === undefined ? { headers } : { headers, method: "POST", body: JSON.stringify(body) });
+  const sent = body instanceof Uint8Array ? body : JSON.stringify(body);
+  return ask(path, body === undefined ? { headers } : { headers, method: "POST", body: sent });
+}
+
+/** The account whose key this is now: another than the key's first one, once a lost key was replaced. */
+export async function accountOf(publicKey) {
+  try {
+    return (await (await ask(`/api/keys/${hex(publicKey)}`)).json()).account;
+  } catch (error) {
+    if (error.code === "not-found") return null;
+    throw error;
+  }
 }
 
 export const account = async (keys) => (await asked(keys, `/api/accounts/${keys.account}`)).json();
@@ -76,31 +87,47 @@ export async function open(keys, view, sealedRecord) {
   return { salt: plaintext.slice(0, 32), text: new TextDecoder().decode(plaintext.subarray(32)) };
 }
 
-/** Signs a transaction of the account and waits until it is executed. */
-export async function submit(keys, consortium, kind, payload) {
+async function signed(keys, consortium, kind, payload) {
   const made = transaction({
     kind, hospital: keys.hospital, validUntil: Date.now() + consortium.transactionLifeMilliseconds / 2,
     nonce: crypto.getRandomValues(new Uint8Array(12)), payload, publicKey: keys.publicKey, network: keys.network,
   });
-  const body = made.complete(await sign(keys, made.signed));
-  const receipt = await (await ask("/api/transactions", { method: "POST", body })).json();
+  return made.complete(await sign(keys, made.signed));
+}
+
+const applied = (receipt) => {
   if (!receipt.applied) throw new Refusal("refused", receipt.outcome, "");
   return receipt;
+};
+
+/** Signs a transaction of the account and waits until it is executed. */
+export async function submit(keys, consortium, kind, payload) {
+  const body = await signed(keys, consortium, kind, payload);
+  return applied(await (await ask("/api/transactions", { method: "POST", body })).json());
+}
+
+/** Breaks the glass: {receipt}; or {opened} by record, where nothing is ordered and the hospital opened its own. */
+export async function breakGlass(keys, consortium, payload) {
+  const body = await signed(keys, consortium, KIND.breakGlass, payload);
+  const said = await (await asked(keys, clinic(keys, "emergency"), body)).json();
+  if (said.receipt) return { receipt: applied(said.receipt) };
+  return { opened: new Map(said.opened.map((one) => [one.record, readRelease(base64(one.answer))])) };
 }
 
 /** The cases in which the glass was broken at this hospital; `name` where its EHR knows the patient. */
 export const cases = async (keys) => (await asked(keys, `/api/officers/${keys.account}/cases`)).json();
 
-// ---- What clinicians ask
+// ---- What readers ask, clinicians among them
 
 const clinic = (keys, path) => `/api/clinicians/${keys.account}/${path}`;
-const binary = async (keys, path) => new Uint8Array(await (await asked(keys, clinic(keys, path))).arrayBuffer());
+const reader = (keys, path) => `/api/readers/${keys.account}/${path}`;
+const binary = async (keys, path) => new Uint8Array(await (await asked(keys, reader(keys, path))).arrayBuffer());
 
 /** The hospital's patients whose name or number fits: [{name, birthDate, account}]. */
 export const patients = async (keys, text) =>
   (await asked(keys, clinic(keys, `patients?search=${encodeURIComponent(text)}`))).json();
 export const patientRecords = async (keys, patient) =>
-  (await asked(keys, clinic(keys, `records?patient=${patient}`))).json();
+  (await asked(keys, reader(keys, `records?patient=${patient}`))).json();
 export const anchor = async (keys, record) => readAnchor(await binary(keys, `anchor?record=${record}`));
 export const custody = async (keys) => readCustodyKey(await binary(keys, "custody"));
 /** The sealed record and shares of custodians that are not among `settled`. */

@@ -3,7 +3,7 @@
 export const LANGUAGE = "en-GB";
 
 export const T = {
-  tabs: { records: "My records", history: "Who looked", sharing: "Sharing", check: "Check a file", leave: "My keys" },
+  tabs: { records: "My records", history: "Who looked", sharing: "Sharing", others: "For others", check: "Check a file", leave: "My keys" },
   title: (hospital) => `${hospital}: my records`,
   loading: "One moment …",
   problem: "That did not work",
@@ -88,11 +88,18 @@ export const T = {
     overdue: "Emergency access without consent; its review is OVERDUE.",
   },
   released: (names) => `Keys were given out by a quorum: ${names}`,
+  inPartition: (when) => `Opened by its own hospital on ${when}, because too few hospitals could be reached to ask the ledger.`,
+  yourself: "You yourself.",
   reader: (account) => `Account ${account.slice(0, 8)}…`,
 
   sharingText: "Who may read your records. A refusal is stronger than a permission. Your own hospital may read what it wrote itself, unless you refuse it.",
   sharingEmpty: "You have given no permission and no refusal.",
   may: (who, what, why, until) => `${who} may read ${what} ${why}, until ${until}.`,
+  mayAct: (who, what, why, until) => `${who} may act for you: read ${what} ${why}, and permit others to, until ${until}.`,
+  byRegistrar: "The hospital's desk said so.",
+  byProxy: "Somebody who acts for you said so.",
+  team: (id) => `Everybody in the care team ${id.slice(0, 8)}…`,
+  ownAccount: "Your account, for somebody who is to act for you, or for whom you act: ",
   mayNot: (who, what, why, until) => `${who} may NOT read ${what} ${why}, until ${until}.`,
   hospitalStaff: (name) => `All clinicians of ${name}`,
   person: (account) => `The person with account ${account.slice(0, 8)}…`,
@@ -111,6 +118,8 @@ export const T = {
   who: "Who",
   hospitalChoice: (name) => `All clinicians of ${name}`,
   accountChoice: "One person, by account …",
+  teamChoice: "A care team, by its number …",
+  actsLabel: "May also act for me: permit others, in my name, what I permit here",
   accountLabel: "The account: 64 letters and digits, as the person shows it to you",
   accountWrong: "An account has 64 digits and letters from a to f.",
   what: "Which records",
@@ -127,6 +136,19 @@ export const T = {
     medication: "medicines", observation: "results", immunization: "immunisations", procedure: "procedures",
     document: "documents", financial: "bills", bundle: "whole files", sensitive: "especially sensitive ones",
   },
+
+  recovery: "Somebody asked for another key to your records",
+  recoveryText: (when) => `The desk of your hospital was asked to replace your key: on ${when} another one takes over. If that was not you, object now.`,
+  object: "I object: it was not me",
+  objected: "Your objection counts: your key stays.",
+  locked: (count) => (count === 1 ? "One record is locked with your old key" : `${count} records are locked with your old key`),
+  lockedText: "Your key was replaced since they were written. The hospitals can open them for you; that is noted like every access.",
+  lockedAsk: "Ask for them",
+
+  othersText: "A child, or somebody who asked you to act for them: with their account you read their records and permit others to. They see all of it.",
+  wardLabel: "Their account: 64 letters and digits",
+  wardOpen: "Open their records",
+  wardRefused: (count, why) => `${count === 1 ? "One record was" : `${count} records were`} refused: ${why}.`,
 
   checkText: "Drop a file that somebody gave you. You learn whether it is one of your records, unchanged. The file stays in this browser.",
   choose: "Choose a file",
@@ -189,6 +211,7 @@ export const C = {
   sign: "Sign and record it",
   signed: "Signed, sealed and on the ledger.",
   warnAllergy: (allergy) => `An allergy to ${allergy} is recorded for this patient.`,
+  inPartition: "Too few hospitals can be reached, so nothing can be asked of the ledger: your hospital opened what it wrote itself. It is noted, and reviewed.",
   accused: "A custodian gave a wrong share; the proof goes onto the ledger.",
   few: "Too few custodians answered. Try again in a moment.",
 };

@@ -42,6 +42,7 @@ export class Decoder {
   u16() { return this.#view(2).getUint16(0, true); }
   u32() { return this.#view(4).getUint32(0, true); }
   u64() { return Number(this.#view(8).getBigUint64(0, true)); }
+  flag() { return this.u8() === 1; }
   blob() { return this.raw(this.u32()); }
   get remaining() { return this.#bytes.length - this.#at; }
 }
@@ -60,13 +61,13 @@ function readContent(decoder) {
   return { chunks, capsule, patientCopy: decoder.blob() };
 }
 
-/** What a reader gets for a granted request: the sealed record, and custodians' shares in their boxes. */
+/** What a reader gets: the sealed record, and custodians' shares in their boxes, or a hospital's own box with the key. */
 export function readRelease(bytes) {
   const decoder = new Decoder(bytes);
   const record = hex(decoder.raw(32));
   const content = readContent(decoder);
   const shares = Array.from({ length: decoder.u16() }, () => ({ member: decoder.u16(), box: decoder.blob() }));
-  return { record, ...content, shares };
+  return { record, ...content, shares, hospitalBox: decoder.flag() ? decoder.blob() : null };
 }
 
 /** A request to read; a `reason` other than 0 breaks the glass. */
@@ -76,7 +77,7 @@ export function accessRequest({ patient, records, purpose, reason, ephemeralKey 
   return encoder.u16(PURPOSES[purpose]).u16(reason).raw(ephemeralKey).bytes;
 }
 
-export const KIND = { grantConsent: 6, revokeConsent: 7, requestAccess: 8, breakGlass: 9, reviewBreakGlass: 10, eraseRecord: 14, accuseCustodian: 19, rateRecord: 22 };
+export const KIND = { grantConsent: 6, revokeConsent: 7, requestAccess: 8, breakGlass: 9, reviewBreakGlass: 10, eraseRecord: 14, accuseCustodian: 19, rateRecord: 22, endRecovery: 25 };
 export const FOREVER = (1n << 64n) - 1n;
 
 /** HL7 v3 PurposeOfUse, as bits. */
@@ -88,10 +89,11 @@ export const CATEGORIES = [
   "procedure", "document", "financial", "bundle", "sensitive",
 ];
 
-/** A consent: `grantee` is {hospital} or {account}; `categories` is null for all records. */
-export function consentGrant({ patient, isDenial, grantee, categories, purposes, until }) {
-  const encoder = new Encoder().digest(patient).flag(isDenial);
+/** A consent: `grantee` is {hospital}, {account} or {team}; who `acts` may read and share; `categories` is null for all. */
+export function consentGrant({ patient, isDenial, acts, grantee, categories, purposes, until }) {
+  const encoder = new Encoder().digest(patient).u8(isDenial ? 1 : acts ? 6 : 0);
   if (grantee.account) encoder.u8(1).digest(grantee.account);
+  else if (grantee.team) encoder.u8(4).digest(grantee.team);
   else encoder.u8(2).u32(grantee.hospital);
   if (categories) {
     encoder.u8(2).u32(categories.reduce((bits, name) => bits | (1 << CATEGORIES.indexOf(name)), 0) >>> 0);
