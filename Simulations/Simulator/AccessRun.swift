@@ -33,24 +33,26 @@ struct AccessRun {
     var isErased = false
   }
 
-  private static let patients = 3
-  private static let practitioners = 4
-  private static let recoveryMilliseconds: UInt64 = 60_000
-  private static let retentionMilliseconds: UInt64 = 400_000
-  private var bench: RuleBench
-  private var random: SeededGenerator
+  static let patients = 3
+  static let practitioners = 4
+  static let recoveryMilliseconds: UInt64 = 60_000
+  static let retentionMilliseconds: UInt64 = 400_000
+  var bench: RuleBench
+  var random: SeededGenerator
   private var consents: [Int: [Given]] = [:]
-  private var team: Set<Int> = []
+  var team: Set<Int> = []
   private var records: [Kept] = []
   private var broken: [Int: Int] = [:]
   private var granted: [(request: Digest, record: Digest, at: Timestamp, isGranted: Bool)] = []
   /// The number of each person's key now.
-  private var keys: [Int]
+  var keys: [Int]
   /// Keys that were somebody's.
-  private var used: Set<Int> = []
-  private var recovery: (who: Int, key: Int, due: Timestamp)?
-  private var approvals: Set<UInt32> = []
-  private var isRetentionSet = false
+  var used: Set<Int> = []
+  var recovery: (who: Int, key: Int, due: Timestamp)?
+  var approvals: Set<UInt32> = []
+  /// Practitioners' sessions: the number of the key, and until when.
+  var sessions: [(who: Int, key: Int, until: Timestamp)] = []
+  var isRetentionSet = false
 
   init(seed: UInt64) {
     self.random = SeededGenerator(seed: seed ^ 0xacce55)
@@ -61,10 +63,10 @@ struct AccessRun {
   }
 
   /// People are practitioners 0…3, at hospitals 1 and 2, and then the patients, at hospital 1.
-  private static let people = Self.practitioners + Self.patients
-  private func hospital(of person: Int) -> UInt32 { person < Self.practitioners ? UInt32(1 + person % 2) : 1 }
+  static let people = Self.practitioners + Self.patients
+  func hospital(of person: Int) -> UInt32 { person < Self.practitioners ? UInt32(1 + person % 2) : 1 }
   private func patientAccount(_ patient: Int) -> Digest { self.account(Self.practitioners + patient) }
-  private func account(_ person: Int) -> Digest {
+  func account(_ person: Int) -> Digest {
     let first = person < Self.practitioners ? 10 + person : person - Self.practitioners
     return Account.identifier(
       network: self.bench.network, hospital: MemberID(self.hospital(of: person)), key: RuleBench.key(first).publicKey)
@@ -72,7 +74,7 @@ struct AccessRun {
   private var careTeam: Digest {
     CareTeam.identifier(network: self.bench.network, hospital: MemberID(2), number: 5)
   }
-  private mutating func one(of count: Int) -> Int { Int(self.random.below(UInt64(count))) }
+  mutating func one(of count: Int) -> Int { Int(self.random.below(UInt64(count))) }
 
   /// The first answer that differs from the naive model's; nil where none does.
   mutating func run(events: inout Int) -> String? {
@@ -86,7 +88,7 @@ struct AccessRun {
         self.recovery = nil
       }
       let failure: String? =
-        switch self.random.below(17) {
+        switch self.random.below(18) {
         case 0, 1, 2, 3: self.giveConsent()
         case 4: self.revoke()
         case 5: self.erase()
@@ -96,6 +98,7 @@ struct AccessRun {
         case 10: self.retain()
         case 11: self.changeTeam()
         case 12: self.openInPartition()
+        case 13: self.openSession()
         default: self.request()
         }
       if let failure { return failure }
@@ -283,61 +286,6 @@ struct AccessRun {
     return (outcome == .applied) == expected ? nil : "RECORDS §4: erasing gave \(outcome.number)"
   }
 
-  /// A hospital approves that observations be erased some day; a quorum's approvals make it the rule.
-  private mutating func retain() -> String? {
-    guard !self.isRetentionSet else { return nil }
-    let hospital = UInt32(1 + self.one(of: 3))
-    let rule = RetentionRule(category: .observation, milliseconds: Self.retentionMilliseconds)
-    let outcome = self.bench.execute(.setRetention, rule, at: hospital, by: 200 + Int(hospital)).outcome
-    let expected = self.approvals.insert(hospital).inserted
-    self.isRetentionSet = self.approvals.count >= self.bench.configuration.quorum
-    return (outcome == .applied) == expected ? nil : "RECORDS §4: approving a retention gave \(outcome.number)"
-  }
-
-  private mutating func changeTeam() -> String? {
-    self.team = Set((0..<Self.practitioners).filter { _ in self.random.oneIn(2) })
-    let change = CareTeamChange(number: 5, members: self.team.map { self.account($0) })
-    let outcome = self.bench.execute(.setCareTeam, change, at: 2, by: 202).outcome
-    return outcome == .applied ? nil : "RECORDS §4: a care team was refused with \(outcome.number)"
-  }
-
-  /// Somebody's key is lost, or is said to be: another takes over after a delay, unless its holder objects.
-  private mutating func recover() -> String? {
-    if let recovery, self.random.oneIn(2) {
-      let key = self.random.oneIn(2) ? self.keys[recovery.who] : recovery.key
-      let outcome = self.bench.execute(
-        .endRecovery, self.account(recovery.who), at: self.hospital(of: recovery.who), by: key
-      ).outcome
-      let expected = key == self.keys[recovery.who]
-      if expected { self.recovery = nil }
-      return (outcome == .applied) == expected ? nil : "RECORDS §2: objecting to a recovery gave \(outcome.number)"
-    }
-    let who = self.one(of: Self.people)
-    let key = 30 + self.one(of: 60)
-    let request = RecoveryRequest(
-      account: self.account(who), key: RuleBench.key(key).publicKey, sealingKey: Hash.blake2b("sealing", [1]))
-    let hospital = self.hospital(of: who)
-    let outcome = self.bench.execute(.beginRecovery, request, at: hospital, by: 200 + Int(hospital)).outcome
-    // A key that was anybody's, or is promised to somebody, is nobody else's.
-    guard outcome == .applied else {
-      let isFree = self.recovery?.key != key && !self.used.contains(key)
-      let expected = isFree && self.recovery?.who != who
-      return expected ? "RECORDS §2: a recovery was refused with \(outcome.number)" : nil
-    }
-    guard self.recovery == nil else {
-      // One at a time is followed.
-      return self.withdraw(who, at: hospital)
-    }
-    self.used.insert(key)
-    self.recovery = (who, key, self.bench.time.adding(milliseconds: Self.recoveryMilliseconds))
-    return nil
-  }
-
-  private mutating func withdraw(_ who: Int, at hospital: UInt32) -> String? {
-    let outcome = self.bench.execute(.endRecovery, self.account(who), at: hospital, by: 200 + Int(hospital)).outcome
-    return outcome == .applied ? nil : "RECORDS §2: taking a recovery back gave \(outcome.number)"
-  }
-
   private func asked(_ record: Kept, _ purpose: Purposes, reason: UInt16 = 0) -> AccessRequest {
     AccessRequest(
       patient: self.patientAccount(record.patient), records: [record.identifier], purpose: purpose, reason: reason,
@@ -352,9 +300,11 @@ struct AccessRun {
   }
 
   private mutating func ask(_ reader: Int, _ record: Kept, _ purpose: Purposes) -> String? {
-    let expected = self.expect(reader, record, purpose)
+    let session = self.random.oneIn(2) ? self.sessions.last { $0.who == reader } : nil
+    let isOpen = session.map { self.bench.time <= $0.until } ?? true
+    let expected = isOpen && self.expect(reader, record, purpose)
     let made = self.bench.execute(
-      .requestAccess, self.asked(record, purpose), at: self.hospital(of: reader), by: self.keys[reader])
+      .requestAccess, self.asked(record, purpose), at: self.hospital(of: reader), by: session?.key ?? self.keys[reader])
     self.granted.append((made.identifier, record.identifier, self.bench.time, made.outcome == .applied))
     guard (made.outcome == .applied) == expected else {
       return "R1: a request was answered \(made.outcome.number) where the naive model says \(expected ? "yes" : "no")"

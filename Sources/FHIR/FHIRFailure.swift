@@ -55,7 +55,7 @@ extension CanonicalJSON {
   }
 
   /// The same object with a member set; nil takes it away.
-  func setting(_ name: String, _ value: CanonicalJSON?) -> CanonicalJSON {
+  public func setting(_ name: String, _ value: CanonicalJSON?) -> CanonicalJSON {
     guard case .object(let members) = self else { return self }
     return .members(members.filter { $0.name != name }.map { ($0.name, $0.value) } + [(name, value)])
   }

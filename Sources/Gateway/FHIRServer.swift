@@ -15,11 +15,14 @@ internal import Signing
 public struct FHIRServer: Sendable {
   private let service: FHIRService
   private let log: TransparencyLog
+  private let foreign: ForeignRecords
   private let port: Int
 
-  /// A server for a service, and for the node's log, on a port of 127.0.0.1.
-  public init(service: FHIRService, node: any NodeService, port: Int) {
+  /// A server for a service, for what EHRs ask of other hospitals in practitioners' names, and for the node's log, on a
+  /// port of 127.0.0.1.
+  public init(service: FHIRService, node: any NodeService, sessions: ReadingSessions, port: Int) {
     (self.service, self.log, self.port) = (service, TransparencyLog(service: node), port)
+    self.foreign = ForeignRecords(service: node, sessions: sessions, base: Self.base(port: port))
   }
 
   /// Serves until the task is cancelled.
@@ -86,10 +89,12 @@ public struct FHIRServer: Sendable {
       return Self.response(FHIRResponse(status: 415, body: failure.outcome))
     }
     var response = await self.service.handle(asked)
+    if response.status == 404, let found = await self.answerForeign(asked, request) { response = found }
     if let version = response.version, request.headers[.ifNoneMatch] == "W/\"\(version)\"", asked.method == "GET" {
       (response.status, response.body) = (304, nil)
     }
     var answer = Self.response(response, base: self.base)
+    if response.status == 401 { answer.headers[.wwwAuthenticate] = "Bearer realm=\"consilium\"" }
     if response.status == 405, let name = HTTPField.Name("Allow") {
       answer.headers[name] = FHIRService.methods(of: asked.path).joined(separator: ", ")
     }
@@ -102,6 +107,15 @@ public struct FHIRServer: Sendable {
       answer.headers[.contentLength] = "\(packed.count)"
     }
     return request.method == .head ? answer.createHeadResponse() : answer
+  }
+
+  private func answerForeign(_ asked: FHIRRequest, _ request: Request) async -> FHIRResponse? {
+    let token = request.headers[.authorization].flatMap { header -> String? in
+      let parts = header.split(separator: " ")
+      return parts.count == 2 && parts[0].lowercased() == "bearer" ? String(parts[1]) : nil
+    }
+    let purpose = HTTPField.Name("X-Consilium-Purpose").flatMap { request.headers[$0] }
+    return await self.foreign.answer(asked, token: token, purpose: purpose)
   }
 
   /// Smaller answers go as they are.

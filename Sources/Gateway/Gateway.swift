@@ -21,10 +21,14 @@ public struct Gateway: Sendable {
   public static let batchBytesMax = 4 << 20
 
   let service: any NodeService
+  let sessions: ReadingSessions
   private let socket: String
 
-  /// A gateway to `service` on a socket, which only this user may use.
-  public init(service: any NodeService, socket: String) { (self.service, self.socket) = (service, socket) }
+  /// A gateway to `service`, and to what EHRs may ask in practitioners' names, on a socket, which only this user may
+  /// use.
+  public init(service: any NodeService, sessions: ReadingSessions, socket: String) {
+    (self.service, self.sessions, self.socket) = (service, sessions, socket)
+  }
 
   /// Serves until the task is cancelled.
   public func run() async throws {
@@ -44,6 +48,7 @@ public struct Gateway: Sendable {
     self.addNodeRoutes(to: router)
     self.addRecordRoutes(to: router)
     self.addLogRoutes(to: router)
+    self.addSessionRoutes(to: router)
     return router
   }
 

@@ -25,6 +25,8 @@ public struct HealthRules: ExecutionRules {
     public var custodyWindowMilliseconds: UInt64 = 10 * 60 * 1000
     /// How long the holder of an account's key can object to its recovery.
     public var recoveryDelayMilliseconds: UInt64 = 72 * 3600 * 1000
+    /// For how long a practitioner opens a session at most: a long shift.
+    public var sessionMilliseconds: UInt64 = 16 * 3600 * 1000
     /// The most deadlines that one cut handles.
     public var deadlinesPerCutMax = 1000
     /// The defaults.
@@ -87,6 +89,8 @@ public struct HealthRules: ExecutionRules {
     case .endRecovery: try run.endRecovery(run.payload(), in: &state)
     case .orderErasure: try run.orderErasure(run.payload(), in: &state)
     case .setRetention: try run.setRetention(run.payload(), in: &state)
+    case .openSession: try run.openSession(run.payload(), in: &state)
+    case .closeSession: try run.closeSession(run.payload(), in: &state)
     case .openInPartition: try run.openInPartition(run.payload(), in: &state)
     }
   }
@@ -95,6 +99,7 @@ public struct HealthRules: ExecutionRules {
   public func expire(in context: ExecutionContext, state: inout StateEditor) {
     MembershipRules.begin(context, in: &state)
     CustodyState(execution: context, limits: self.limits).expire(in: &state)
+    RuleContext.endSessions(at: context.time, max: self.limits.deadlinesPerCutMax, in: &state)
     Recoveries.complete(at: context.time, max: self.limits.deadlinesPerCutMax, in: &state)
     for pair in state.scan(prefix: StateKey.deadlines, limit: self.limits.deadlinesPerCutMax) {
       guard let due = Deadline(key: pair.key), due.time <= context.time,

@@ -45,6 +45,14 @@ public enum StateKey {
   }
   /// The prefix of all recoveries, the earliest first.
   public static let recoveriesDue: [UInt8] = [0x7a]
+  /// A practitioner's session, by its key.
+  public static func session(_ key: [UInt8]) -> [UInt8] { [0x73, 1] + key }
+  /// When a session is over.
+  static func sessionOver(_ time: Timestamp, leaf: UInt64) -> [UInt8] {
+    self.sessionsOver + self.bigEndian(time.milliseconds) + self.bigEndian(leaf)
+  }
+  /// The prefix of all sessions by their ends, the earliest first.
+  static let sessionsOver: [UInt8] = [0x7b]
   /// A line of a patient's access history.
   public static func access(_ patient: Digest, leaf: UInt64) -> [UInt8] {
     self.accesses(patient) + self.bigEndian(leaf)

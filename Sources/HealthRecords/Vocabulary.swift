@@ -62,6 +62,10 @@ public enum TransactionKind: UInt16, Sendable, CaseIterable {
   case setRetention = 27
   /// A hospital states that it opens records of its own to a practitioner while nothing is ordered.
   case openInPartition = 28
+  /// A practitioner lets a key that an EHR holds ask to read in the practitioner's name.
+  case openSession = 29
+  /// A session ends before its time.
+  case closeSession = 30
 }
 
 /// Why a rule refused; the log holds the code, people read the words.
@@ -148,6 +152,10 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
   case toBeKept = 55
   /// The opening in a partition is in the history already.
   case alreadyOpened = 56
+  /// No such session, or it is over.
+  case unknownSession = 57
+  /// A sensitive record is asked for by a session's key.
+  case ownKeyNeeded = 58
 
   /// The code.
   public var code: OutcomeCode { OutcomeCode(self.rawValue) }
@@ -196,6 +204,8 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
     case .recoveryUnderWay: "a recovery of the account is under way; its holder can object, its registrar take it back"
     case .noRecovery: "no recovery of the account is under way"
     case .alreadyOpened: "the opening is in the patient's history already"
+    case .unknownSession: "there is no such session, or it is over"
+    case .ownKeyNeeded: "a sensitive record is read with the practitioner's own key, not by an EHR's session"
     case .toBeKept: "the record is to be kept longer: see consilium record retention"
     case .noAuthor: "the hospital's system wrote that record: feedback is about what a practitioner wrote"
     case .changeExpired: "the change was valid until earlier; propose it anew and have it approved again"

@@ -32,7 +32,7 @@ public enum Canary: String, CaseIterable, Sendable {
   // Access (RECORDS §4, §5).
   case revokedConsentCounts, consentNeverEnds, denialLoses, usesUncounted, purposeIgnored, scopeIgnored
   case proxyOutlivesPower, proxyUnbounded, teamIgnored, recoveryAtOnce, retentionIgnored
-  case foreignOpened, openingExpires
+  case foreignOpened, openingExpires, sessionNeverEnds
   case erasedRecordRead, breakGlassUnlimited, releaseWithoutGrant, releaseNeverEnds
   // Custody (RECORDS §5).
   case custodyFromFew, capsuleUnjudged, complaintUnjudged, otherShareDealt

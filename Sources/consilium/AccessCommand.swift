@@ -180,10 +180,12 @@ enum Reading {
     var out: [ReadRecord] = []
     for record in records {
       let entry: RecordView = try await client.get("/v1/records/\(record)")
+      let question = ReleaseQuestion(request: try parseDigest(request, "request"), record: record)
       let opening = Opening(
-        request: request, anchor: try await self.anchor(entry, client), secret: secret, client: client,
-        genesis: genesis, accuse: accuse)
-      out.append(ReadRecord(entry: entry, opened: try await opening.open()))
+        network: genesis.network, request: question.request, anchor: try await self.anchor(entry, client),
+        secret: secret)
+      out.append(
+        ReadRecord(entry: entry, opened: try await opening.open(question, through: client, accuse: accuse)))
     }
     return out
   }
@@ -198,11 +200,11 @@ enum Reading {
       else {
         throw Failure("the record does not open", why: "the node's answer is malformed", remedy: "tell the hospital")
       }
-      out.append(
-        ReadRecord(
-          entry: entry,
-          opened: try Opening.unlock(
-            answer.sealed, SealedRecord.key(in: release.key, of: anchor.record, secret: secret), anchor)))
+      let opened = try await Opening.explained {
+        try Opening.unlock(
+          answer.sealed, SealedRecord.key(in: release.key, of: anchor.record, secret: secret), anchor)
+      }
+      out.append(ReadRecord(entry: entry, opened: opened))
     }
     return out
   }

@@ -29,6 +29,72 @@ struct Desk {
   }
 }
 
+/// `consilium session`
+struct SessionCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "session", abstract: "Let the hospital's EHR ask to read in a practitioner's name.",
+    subcommands: [Open.self, Close.self])
+
+  struct Open: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Open a session, as the practitioner; gives the token that the EHR sends.",
+      discussion: """
+        Example:
+          token=$(consilium session open dr-lee.key --hours 8 --output json | jq -r .token)
+          curl -H "Authorization: Bearer $token" 'http://127.0.0.1:8101/fhir/$records?account=5f1c…'
+          curl -H "Authorization: Bearer $token" http://127.0.0.1:8101/fhir/Binary/88aa…
+        By it the EHR asks for records of all hospitals; each request is judged by the ledger and is in the patient's
+        history under the practitioner's name. It breaks no glass and reads nothing of the sensitive category. It ends
+        with the node's process too.
+        """)
+    @Argument(help: "The practitioner's key file.") var practitioner: String
+    @Option(help: "For how many hours, at most 16.") var hours: UInt64 = 8
+    @OptionGroup var passphrase: PassphraseOptions
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let person = try await Patient(self.practitioner, self.passphrase, self.node)
+        let prepared: SessionView = try await person.client.post("/v1/sessions/keys", [])
+        guard let key = prepared.key.flatMap({ Hex.decode($0) }).flatMap({ PublicKey($0) }) else {
+          throw Failure("the node's answer is not understood", why: "it gave no key", remedy: "report this")
+        }
+        let until = Drafts.now.adding(milliseconds: min(self.hours, 48) * 3_600_000)
+        let opening = SessionOpening(key: key, until: until)
+        let transaction = try Drafts.transaction(
+          .openSession, opening, genesis: person.genesis, hospital: person.hospital, signedBy: person.keys.signingSeed)
+        var view: SessionView = try await person.client.post("/v1/sessions", transaction.encoded)
+        view.key = "\(key)"
+        if self.output.output == .json { return try Console.json(view) }
+        Console.table(
+          ["what", "value"], [["token", view.token ?? ""], ["until", view.until ?? ""], ["key", "\(key)"]])
+      }
+    }
+  }
+
+  struct Close: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "End a session before its time, as the practitioner.",
+      discussion: "Example:\n  consilium session close dr-lee.key 3f9a…     the key that opening it showed")
+    @Argument(help: "The practitioner's key file.") var practitioner: String
+    @Argument(help: "The session's key.") var key: String
+    @OptionGroup var passphrase: PassphraseOptions
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let person = try await Patient(self.practitioner, self.passphrase, self.node)
+        guard let key = Hex.decode(self.key).flatMap({ PublicKey($0) }) else {
+          throw Failure("no key: \(self.key)", why: "64 hexadecimal digits are expected", remedy: "copy it whole")
+        }
+        try show(try await person.submit(.closeSession, key), self.output.output)
+      }
+    }
+  }
+}
+
 /// `consilium team`
 struct Team: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

@@ -22,6 +22,7 @@ struct Consilium: AsyncParsableCommand {
     subcommands: [
       Init.self, Keys.self, GenesisCommand.self, NodeCommand.self, Devnet.self, Status.self, Peers.self,
       MemberCommand.self, Account.self, Team.self,
-      Record.self, Consent.self, Access.self, Audit.self, Verify.self, LogCommand.self, Explain.self, Bench.self,
+      Record.self, Consent.self, Access.self, SessionCommand.self, Audit.self, Verify.self, LogCommand.self,
+      Explain.self, Bench.self,
     ])
 }

@@ -251,16 +251,19 @@ struct NodeCommand: AsyncParsableCommand {
         status: error is NetworkFailure ? ExitStatus.unavailable : ExitStatus.failedIO)
     }
     let service = try self.openFHIR(config, host, key: resourcesKey, log)
-    let fhir = service.flatMap { service in config.fhirPort.map { FHIRServer(service: service, node: host, port: $0) } }
+    let now: @Sendable () -> UInt64 = { UInt64(max(0, Date().timeIntervalSince1970 * 1000)) }
+    let sessions = ReadingSessions(service: host, now: now)
+    let fhir = service.flatMap { service in
+      config.fhirPort.map { FHIRServer(service: service, node: host, sessions: sessions, port: $0) }
+    }
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await Gateway(service: host, socket: config.api).run() }
+      group.addTask { try await Gateway(service: host, sessions: sessions, socket: config.api).run() }
       group.addTask { await host.tendVault() }
       if let fhir { group.addTask { try await Self.serve(fhir, log) } }
       if let port = config.portalPort {
         let patients = service.map { PatientIndex(service: $0) }
-        let portal = PortalServer(service: host, host: config.portalHost, port: port, patients: patients) {
-          UInt64(max(0, Date().timeIntervalSince1970 * 1000))
-        }
+        let portal = PortalServer(
+          service: host, host: config.portalHost, port: port, patients: patients, now: now)
         group.addTask { try await Self.serve(portal, log) }
       }
       try await group.next()

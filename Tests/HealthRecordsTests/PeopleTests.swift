@@ -452,3 +452,86 @@ struct ErasureTests {
     #expect(world.run(.eraseRecord, anchor.record) == .applied)
   }
 }
+
+@Suite("Rules: an EHR's sessions (RECORDS §2)")
+struct SessionRuleTests {
+  private static func opening(_ world: World, _ name: String = "session", after milliseconds: UInt64) -> SessionOpening
+  {
+    SessionOpening(key: World.key(name).publicKey, until: world.time.adding(milliseconds: milliseconds))
+  }
+
+  /// A session of the doctor at hospital 2, whom the patient lets read.
+  private static func opened(after milliseconds: UInt64 = 60_000) -> (world: World, record: Digest) {
+    var (world, record) = World.furnished()
+    world.run(.grantConsent, world.grant(to: .hospital(MemberID(2)), until: 1 << 40), by: "patient")
+    let outcome = world.run(.openSession, self.opening(world, after: milliseconds), at: 2, by: "doctor")
+    #expect(outcome == .applied)
+    return (world, record)
+  }
+
+  @Test("By a session's key a practitioner asks, under the own name, until it is over")
+  func asks() throws {
+    var (world, record) = Self.opened()
+    #expect(world.ask(record, by: "session", at: 2) == .applied)
+    let line = try #require(AccessEntry.find(request: world.last, in: world.state)?.entry)
+    #expect(line.reader == world.account("doctor", at: 2))
+    #expect(world.ask(record, .research, by: "session", at: 2) == code(.noConsent))
+    #expect(world.ask(record, by: "session", at: 1) == code(.otherHospital))
+    world.time = world.time.adding(milliseconds: 60_000)
+    #expect(world.ask(record, by: "session", at: 2) == .applied)
+    world.time = world.time.adding(milliseconds: 1)
+    #expect(world.ask(record, by: "session", at: 2) == code(.unknownSigner))
+    // What is over is forgotten; the key is free again.
+    world.pass(milliseconds: 1)
+    #expect(world.run(.openSession, Self.opening(world, after: 10), at: 2, by: "doctor") == .applied)
+  }
+
+  @Test("⚑ A session's key breaks no glass, reads nothing sensitive, consents and opens nothing")
+  func bounded() {
+    var (world, record) = Self.opened()
+    let emergency = world.request([record], purpose: .emergency, reason: 1)
+    #expect(world.run(.breakGlass, emergency, at: 2, by: "session") == code(.unknownSigner))
+    let anchor = world.anchor(9, of: "patient", category: .sensitive)
+    world.run(.anchorRecord, anchor)
+    #expect(world.ask(anchor.record, by: "session", at: 2) == code(.ownKeyNeeded))
+    #expect(world.ask(anchor.record, by: "doctor", at: 2) == .applied)
+    let further = Self.opening(world, "further", after: 10)
+    #expect(world.run(.openSession, further, at: 2, by: "session") == code(.unknownSigner))
+    let rotation = KeyRotation(account: world.account("doctor", at: 2), key: World.key("stolen").publicKey)
+    #expect(world.run(.rotateKey, rotation, at: 2, by: "session") == code(.unknownSigner))
+    // A practitioner who is suspended does not go on by a session.
+    let change = StatusChange(account: world.account("doctor", at: 2), status: .suspended)
+    world.run(.setStatus, change, at: 2, by: "registrar 2")
+    #expect(world.ask(record, by: "session", at: 2) == code(.accountInactive))
+  }
+
+  @Test("Only a practitioner opens one, at the own hospital, for a shift at most, with a key that is nobody's")
+  func opening() {
+    var (world, _) = World.furnished()
+    let longest = HealthRules.Limits().sessionMilliseconds
+    #expect(world.run(.openSession, Self.opening(world, after: 10), by: "patient") == code(.wrongRole))
+    #expect(world.run(.openSession, Self.opening(world, after: 10), at: 1, by: "doctor") == code(.otherHospital))
+    #expect(world.run(.openSession, Self.opening(world, after: 0), at: 2, by: "doctor") == code(.badWindow))
+    #expect(world.run(.openSession, Self.opening(world, after: longest + 1), at: 2, by: "doctor") == code(.badWindow))
+    #expect(
+      world.run(.openSession, Self.opening(world, "patient", after: 10), at: 2, by: "doctor") == code(.keyInUse))
+    #expect(world.run(.openSession, Self.opening(world, after: longest), at: 2, by: "doctor") == .applied)
+    #expect(world.run(.openSession, Self.opening(world, after: 10), at: 1, by: "own doctor") == code(.keyInUse))
+    #expect(world.run(.registerAccount, world.registration("session", .patient), by: "registrar 1") == code(.keyInUse))
+  }
+
+  @Test("The practitioner closes a session, and so do its own key and the registrar; nobody else")
+  func closing() {
+    for (signer, expected) in [
+      ("doctor", .applied), ("session", .applied), ("registrar 2", OutcomeCode.applied),
+      ("patient", code(.unknownSigner)),
+    ] {
+      var (world, record) = Self.opened()
+      let key = World.key("session").publicKey
+      #expect(world.run(.closeSession, key, at: 2, by: signer) == expected, "\(signer)")
+      #expect(world.ask(record, by: "session", at: 2) == (expected == .applied ? code(.unknownSigner) : .applied))
+    }
+    var (world, _) = World.furnished()
+    #expect(world.run(.closeSession, World.key("x").publicKey, by: "own doctor") == code(.unknownSession))
+  }
+}

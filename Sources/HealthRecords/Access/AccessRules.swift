@@ -30,7 +30,7 @@ extension RuleContext {
 
   /// Judges a request; what it asked and what it was told stay in the patient's history either way.
   func requestAccess(_ request: AccessRequest, in state: inout StateEditor) throws {
-    let (reader, account) = try self.actor(in: state)
+    let (reader, account, isSession) = try self.reader(in: state)
     guard account.kind != .device else { throw Refusal.wrongRole }
     if account.kind != .thirdParty {
       guard account.hospital == self.hospital else { throw Refusal.otherHospital }
@@ -38,7 +38,7 @@ extension RuleContext {
     guard state.item(StateKey.account(request.patient), as: Account.self)?.kind == .patient else {
       throw Refusal.unknownAccount
     }
-    let judged = self.judge(request, reader, account, in: state)
+    let judged = self.judge(request, reader, account, isSession: isSession, in: state)
     var consent: Digest?
     var outcome = OutcomeCode.applied
     switch judged {
@@ -53,7 +53,7 @@ extension RuleContext {
   }
 
   private func judge(
-    _ request: AccessRequest, _ reader: Digest, _ account: Account, in state: StateEditor
+    _ request: AccessRequest, _ reader: Digest, _ account: Account, isSession: Bool, in state: StateEditor
   ) -> Result<[Digest], Refusal> {
     let consents = self.consents(of: request.patient, in: state)
     let teams = self.teams(of: reader, among: consents, in: state)
@@ -63,6 +63,8 @@ extension RuleContext {
         entry.anchor.patient == request.patient
       else { return .failure(.unknownRecord) }
       guard !entry.isErased || planted(.erasedRecordRead) else { return .failure(.erased) }
+      // ⚑ What an EHR's machine holds is not enough for what must stay most private.
+      if isSession, entry.anchor.category == .sensitive { return .failure(.ownKeyNeeded) }
       // Who lost the key to which records are sealed reads them by custody, as everybody does.
       if reader == request.patient, request.purpose == .patient { continue }
       let question = AccessPolicy.Question(

@@ -113,7 +113,7 @@ public struct ShareAccusation: Sendable, Hashable, WireCodable {
 extension RuleContext {
   /// Keeps for ever which custodian signed a wrong share. Anybody with an account may show it: the proof is in it.
   func accuseCustodian(_ accusation: ShareAccusation, in state: inout StateEditor) throws {
-    _ = try self.actor(in: state)
+    _ = try self.reader(in: state)
     let members = self.execution.configuration.members
     guard members.indices.contains(accusation.share.member) else { throw Refusal.badEvidence }
     let member = members[accusation.share.member]

@@ -1,0 +1,145 @@
+internal import FHIR
+internal import HealthRecords
+internal import Hummingbird
+internal import Messages
+internal import Primitives
+internal import Rules
+
+/// Records of the whole consortium by FHIR: whatever is held elsewhere is asked for in the name of the practitioner
+/// whose session the EHR gives, judged by the ledger, and opened here.
+struct ForeignRecords: Sendable {
+  private static let purposeHeader = "X-Consilium-Purpose"
+
+  let service: any NodeService
+  let sessions: ReadingSessions
+  let base: String
+
+  /// What answers a request that is about the ledger's records rather than this hospital's store; nil for every other.
+  func answer(_ asked: FHIRRequest, token: String?, purpose: String?) async -> FHIRResponse? {
+    guard asked.method == "GET" else { return nil }
+    let response: FHIRResponse?
+    do throws(FHIRFailure) {
+      switch asked.path.count {
+      case 1 where asked.path[0] == "$records": response = try await self.list(asked.query, token)
+      case 2: response = try await self.read(asked.path[0], asked.path[1], token, purpose)
+      default: response = nil
+      }
+    } catch { return FHIRResponse(status: error.status, body: error.outcome) }
+    return response
+  }
+
+  private func session(_ token: String?) async throws(FHIRFailure) -> ReadingSessions.Session {
+    guard let token else {
+      throw FHIRFailure(
+        401, "login",
+        "a practitioner's session is needed: consilium session open, then Authorization: Bearer with its token")
+    }
+    guard let session = await self.sessions.session(token) else {
+      throw FHIRFailure(401, "expired", "the session is over, or this node does not know it: open another")
+    }
+    return session
+  }
+
+  private func read(
+    _ type: String, _ id: String, _ token: String?, _ purpose: String?
+  ) async throws(FHIRFailure) -> FHIRResponse? {
+    guard let identifier = Hex.decode(id).flatMap({ Digest($0) }), let record = await self.service.record(identifier)
+    else { return nil }
+    let session = try await self.session(token)
+    guard !record.isErased else { throw FHIRFailure(410, "deleted", "the record is erased") }
+    guard let purpose = Purposes(code: purpose ?? "TREAT") else {
+      throw FHIRFailure(
+        400, "value", "\(Self.purposeHeader) is one of \(Purposes.codes.map(\.code).joined(separator: ", "))")
+    }
+    let opened: OpenedRecord
+    do throws(ReadingRefusal) { opened = try await self.sessions.read(record, purpose: purpose, by: session) } catch {
+      switch error {
+      case .denied(let outcome): throw self.denial(outcome, record, session)
+      case .failed(let reason): throw FHIRFailure(503, "transient", "granted, but it does not open now: \(reason)")
+      }
+    }
+    guard let resource = try? CanonicalJSON(opened.canonical) else {
+      throw FHIRFailure(422, "structure", "the record is no FHIR resource")
+    }
+    let actual = resource["resourceType"]?.text ?? ""
+    guard type == actual || type == "Binary" else {
+      throw FHIRFailure(404, "not-found", "the record is \(actual)/\(id)")
+    }
+    var response = FHIRResponse(body: resource.setting("id", .string(id)))
+    response.anchor = id
+    return response
+  }
+
+  /// Which consent is missing, and how to ask for it.
+  private func denial(
+    _ outcome: OutcomeCode, _ record: RecordEntry, _ session: ReadingSessions.Session
+  ) -> FHIRFailure {
+    let category = record.anchor.category.name
+    return FHIRFailure(
+      outcome == Refusal.erased.code ? 410 : 403, outcome == Refusal.erased.code ? "deleted" : "forbidden",
+      "\(outcome.explanation). The patient, account \(record.anchor.patient) at hospital \(record.hospital.number), "
+        + "can permit it on the portal's page Sharing or with: consilium consent grant KEY --to-account "
+        + "\(session.account) --category \(category)")
+  }
+
+  /// What there is of an account, as the ledger knows it: commitments, never content.
+  private func list(
+    _ query: [(name: String, value: String)], _ token: String?
+  ) async throws(FHIRFailure) -> FHIRResponse {
+    _ = try await self.session(token)
+    guard let account = query.first(where: { $0.name == "account" })?.value.split(separator: "|").last,
+      let patient = Hex.decode(String(account)).flatMap({ Digest($0) })
+    else { throw FHIRFailure(400, "required", "say of whom: $records?account=ACCOUNT, 64 hexadecimal digits") }
+    let records = await self.service.records(of: patient).reversed().map { self.document($0) }
+    return FHIRResponse(
+      body: .members([
+        ("resourceType", .string("Bundle")), ("type", .string("searchset")),
+        ("total", .number("\(records.count)")),
+        (
+          "link",
+          .array([
+            .members([("relation", .string("self")), ("url", .string("\(self.base)/$records?account=\(patient)"))])
+          ])
+        ),
+        ("entry", records.isEmpty ? nil : .array(records)),
+      ]))
+  }
+
+  private func document(_ entry: RecordEntry) -> CanonicalJSON {
+    let id = "\(entry.anchor.record)"
+    func identifier(_ system: String, _ value: String) -> CanonicalJSON {
+      .members([("system", .string(system)), ("value", .string(value))])
+    }
+    let status = entry.isErased ? "entered-in-error" : entry.supersededBy == nil ? "current" : "superseded"
+    let document = CanonicalJSON.members([
+      ("resourceType", .string("DocumentReference")), ("id", .string(id)),
+      ("masterIdentifier", identifier("urn:consilium:record", id)), ("status", .string(status)),
+      ("category", .array([.members([("text", .string(entry.anchor.category.name))])])),
+      ("subject", .members([("identifier", identifier("urn:consilium:account", "\(entry.anchor.patient)"))])),
+      ("date", .string("\(entry.time)")),
+      (
+        "author",
+        entry.anchor.author.map { .array([.members([("identifier", identifier("urn:consilium:account", "\($0)"))])]) }
+      ),
+      ("custodian", .members([("identifier", identifier("urn:consilium:member", "\(entry.hospital.number)"))])),
+      (
+        "content",
+        .array([
+          .members([
+            (
+              "attachment",
+              .members([
+                ("contentType", .string("application/fhir+json")), ("url", .string("\(self.base)/Binary/\(id)")),
+                ("size", .number("\(entry.anchor.sizeBytes)")),
+              ])
+            )
+          ])
+        ])
+      ),
+    ])
+    return .members([
+      ("fullUrl", .string("\(self.base)/DocumentReference/\(id)")), ("resource", document),
+      ("search", .members([("mode", .string("match"))])),
+    ])
+  }
+}
