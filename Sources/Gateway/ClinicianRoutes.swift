@@ -87,7 +87,7 @@ extension PortalServer {
   /// The most bytes of what a clinician writes at once.
   private static let noteBytesMax = 256 << 10
 
-  private func clinician(
+  func clinician(
     _ request: Request, _ context: BasicRequestContext
   ) async throws -> (identifier: Digest, account: HealthRecords.Account) {
     let asker = try await self.asker(request, context)

@@ -16,12 +16,19 @@ public struct FHIRServer: Sendable {
   private let service: FHIRService
   private let log: TransparencyLog
   private let foreign: ForeignRecords
+  private let sessions: ReadingSessions
+  private let smart: SMARTAuthorization?
+  private let isTokenRequired: Bool
   private let port: Int
 
-  /// A server for a service, for what EHRs ask of other hospitals in practitioners' names, and for the node's log, on a
-  /// port of 127.0.0.1.
-  public init(service: FHIRService, node: any NodeService, sessions: ReadingSessions, port: Int) {
+  /// A server for a service, for what EHRs and apps ask of other hospitals in practitioners' names, and for the node's
+  /// log, on a port of 127.0.0.1. Where a token `isRequired`, nobody is served without a practitioner's session.
+  public init(
+    service: FHIRService, node: any NodeService, sessions: ReadingSessions, smart: SMARTAuthorization?,
+    isTokenRequired: Bool, port: Int
+  ) {
     (self.service, self.log, self.port) = (service, TransparencyLog(service: node), port)
+    (self.sessions, self.smart, self.isTokenRequired) = (sessions, smart, isTokenRequired)
     self.foreign = ForeignRecords(service: node, sessions: sessions, base: Self.base(port: port))
   }
 
@@ -36,6 +43,7 @@ public struct FHIRServer: Sendable {
       router.on("/fhir", method: method) { request, _ in try await self.answer(request) }
       router.on("/fhir/**", method: method) { request, _ in try await self.answer(request) }
     }
+    self.smart?.addRoutes(to: router)
     let log = router.group("log").add(middleware: RefusalMiddleware(inFlight: InFlight()))
     log.get("**") { [log = self.log] request, _ in
       try await log.answer(request.uri.path.split(separator: "/").dropFirst().map(String.init))
@@ -88,7 +96,13 @@ public struct FHIRServer: Sendable {
       let failure = FHIRFailure(415, "not-supported", "resources are taken as application/fhir+json, not as \(type)")
       return Self.response(FHIRResponse(status: 415, body: failure.outcome))
     }
+    if let failure = await self.refusal(of: asked, request) {
+      var answer = Self.response(FHIRResponse(status: failure.status, body: failure.outcome))
+      if failure.status == 401 { answer.headers[.wwwAuthenticate] = "Bearer realm=\"consilium\"" }
+      return answer
+    }
     var response = await self.service.handle(asked)
+    if asked.path == ["metadata"], let smart { response.body = response.body.map(smart.announced) }
     if response.status == 404, let found = await self.answerForeign(asked, request) { response = found }
     if let version = response.version, request.headers[.ifNoneMatch] == "W/\"\(version)\"", asked.method == "GET" {
       (response.status, response.body) = (304, nil)
@@ -109,11 +123,34 @@ public struct FHIRServer: Sendable {
     return request.method == .head ? answer.createHeadResponse() : answer
   }
 
-  private func answerForeign(_ asked: FHIRRequest, _ request: Request) async -> FHIRResponse? {
-    let token = request.headers[.authorization].flatMap { header -> String? in
+  /// What a request's token does not allow; nil where it may go on. Whoever sends none is the hospital's own EHR,
+  /// unless tokens are required.
+  private func refusal(of asked: FHIRRequest, _ request: Request) async -> FHIRFailure? {
+    guard let token = Self.token(request) else {
+      let isOpen = asked.path == ["metadata"] || asked.path == ["openapi.json"]
+      return self.isTokenRequired && !isOpen
+        ? FHIRFailure(
+          401, "login", "a practitioner's session is needed: \(self.base)/.well-known/smart-configuration"
+        )
+        : nil
+    }
+    guard let session = await self.sessions.session(token) else {
+      return FHIRFailure(401, "expired", "the session is over, or this node does not know it: open another")
+    }
+    let (action, type) = asked.need
+    return session.scopes.allow(action, type)
+      ? nil : FHIRFailure(403, "forbidden", "the app was let in for \(session.scopes.text) only")
+  }
+
+  private static func token(_ request: Request) -> String? {
+    request.headers[.authorization].flatMap { header in
       let parts = header.split(separator: " ")
       return parts.count == 2 && parts[0].lowercased() == "bearer" ? String(parts[1]) : nil
     }
+  }
+
+  private func answerForeign(_ asked: FHIRRequest, _ request: Request) async -> FHIRResponse? {
+    let token = Self.token(request)
     let purpose = HTTPField.Name("X-Consilium-Purpose").flatMap { request.headers[$0] }
     return await self.foreign.answer(asked, token: token, purpose: purpose)
   }
@@ -218,5 +255,21 @@ public struct RecordAnchorer: RecordAnchoring {
     let records = try self.service.seal(read, of: account, to: readers, supersedes: supersedes)
     let receipts = try await self.service.anchor(records)
     return zip(records, receipts).map { $1.outcome == .applied ? $0.anchor.record : nil }
+  }
+}
+
+extension FHIRRequest {
+  /// What a request does, with which type; `*` where it may be any.
+  var need: (action: SMARTScopes.Action, type: String) {
+    let type = self.path.first.flatMap { $0.first?.isUppercase == true && $0 != "Binary" ? $0 : nil } ?? "*"
+    switch (self.method, self.path.count) {
+    case ("GET", 2...) where self.path.last?.first != "$": return (.read, type)
+    case ("GET", _): return (.search, self.path.count > 2 ? "*" : type)
+    case ("POST", 1) where self.path[0].first?.isUppercase == true: return (.create, type)
+    case ("POST", 2) where self.path[1] == "_search": return (.search, type)
+    case ("PUT", _), ("PATCH", _): return (.update, type)
+    case ("DELETE", _): return (.delete, type)
+    default: return (.update, "*")
+    }
   }
 }

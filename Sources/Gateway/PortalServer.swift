@@ -28,23 +28,29 @@ public struct PortalServer: Sendable {
   private static let pages = [
     "index.html": "text/html; charset=utf-8", "portal.css": "text/css; charset=utf-8",
     "clinic.html": "text/html; charset=utf-8", "officer.html": "text/html; charset=utf-8",
+    "authorize.html": "text/html; charset=utf-8",
   ].merging(
     [
-      "app", "canonical", "clinic", "crypto", "custody", "entrance", "fhir", "keys", "nacl-fast", "node", "officer",
+      "app", "authorize", "canonical", "clinic", "crypto", "custody", "entrance", "fhir", "keys", "nacl-fast", "node",
+      "officer",
       "reading", "ristretto", "sections", "texts", "ui", "wire",
     ].map { ("\($0).js", "text/javascript; charset=utf-8") }, uniquingKeysWith: { first, _ in first })
 
   let service: any NodeService
   private let host: String
   private let port: Int
+  /// How apps are let in, and the sessions by which they read; nil where none are.
+  let smart: (authorization: SMARTAuthorization, sessions: ReadingSessions)?
   /// Where clinicians look for patients; nil where the hospital's EHR is not connected.
   let patients: PatientIndex?
   let now: @Sendable () -> UInt64
 
   /// A server for a node on an address and port; `now` gives milliseconds since 1970.
   public init(
-    service: any NodeService, host: String, port: Int, patients: PatientIndex?, now: @escaping @Sendable () -> UInt64
+    service: any NodeService, host: String, port: Int, patients: PatientIndex?,
+    smart: (authorization: SMARTAuthorization, sessions: ReadingSessions)? = nil, now: @escaping @Sendable () -> UInt64
   ) {
+    self.smart = smart
     (self.service, self.host, self.port, self.patients, self.now) = (service, host, port, patients, now)
   }
 
@@ -119,10 +125,11 @@ public struct PortalServer: Sendable {
     self.addReaderRoutes(to: router)
     self.addClinicianRoutes(to: router)
     self.addOfficerRoutes(to: router)
+    self.addSMARTRoutes(to: router)
     return router
   }
 
-  private static func page(_ name: String) throws -> Response {
+  static func page(_ name: String) throws -> Response {
     guard let type = self.pages[name],
       let url = Bundle.module.url(forResource: name, withExtension: nil, subdirectory: "Portal"),
       let bytes = try? Data(contentsOf: url)

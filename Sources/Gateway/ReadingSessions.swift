@@ -17,6 +17,8 @@ public actor ReadingSessions {
     public let until: Timestamp
     /// Its key, by which it is closed on the ledger.
     public let key: PublicKey
+    /// What is allowed by it.
+    public let scopes: SMARTScopes
     fileprivate let seed: [UInt8]
   }
 
@@ -48,7 +50,9 @@ public actor ReadingSessions {
   ///
   /// - Throws: `ServiceRefusal` where the transaction is something else, its key was not prepared here, or the ledger
   ///   refused.
-  public func activate(_ bytes: [UInt8]) async throws -> (token: String, until: Timestamp) {
+  public func activate(
+    _ bytes: [UInt8], scopes: SMARTScopes = .everything
+  ) async throws -> (token: String, until: Timestamp) {
     let checked = try CheckedTransaction(
       bytes, index: 0, genesis: self.service.genesis, hospital: self.service.member.id)
     guard let transaction = try? Transaction.decode(bytes), transaction.kind == TransactionKind.openSession.rawValue,
@@ -66,7 +70,7 @@ public actor ReadingSessions {
     self.forgetOld()
     guard self.open.count < Self.sessionsMax else { throw ServiceRefusal.full }
     let token = Hex.encode(SecureRandom.bytes(32))
-    let session = Session(account: account, until: opening.until, key: opening.key, seed: seed)
+    let session = Session(account: account, until: opening.until, key: opening.key, scopes: scopes, seed: seed)
     self.open[Hash.sha256(Array(token.utf8))] = session
     return (token, opening.until)
   }

@@ -133,6 +133,7 @@ struct DevnetOptions: ParsableArguments {
   @Option(help: "The first hospital's portal port, for patients' browsers; the others follow. 0 for none.")
   var portalPort: UInt16 = 0
   @Option(help: "What orders, where the devnet is made: pbft or raft.") var engine = "pbft"
+  @Option(help: "A setting of every node, key=value as in node.toml; may be repeated.") var set: [String] = []
 
   func devnet() throws -> DevnetFolder {
     guard (1...64).contains(self.hospitals), Int(self.port) + self.hospitals < 65_536,
@@ -143,7 +144,8 @@ struct DevnetOptions: ParsableArguments {
     }
     return DevnetFolder(
       folder: URL(filePath: self.folder).path(percentEncoded: false), port: self.port, count: self.hospitals,
-      engine: try GenesisFile.engine(self.engine), fhirPort: self.fhirPort, portalPort: self.portalPort)
+      engine: try GenesisFile.engine(self.engine), fhirPort: self.fhirPort, portalPort: self.portalPort,
+      settings: self.set)
   }
 }
 

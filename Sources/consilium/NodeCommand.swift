@@ -25,6 +25,8 @@ struct NodeConfig {
   var listen = ""
   var api = "api.sock"
   var fhirPort: Int?
+  var isTokenRequired = false
+  var apps: [SMARTClient] = []
   var portalHost = "127.0.0.1"
   var portalPort: Int?
   var logLevel = EventLevel.info
@@ -36,9 +38,11 @@ struct NodeConfig {
   var snapshotInterval = 65_536
 
   static let keys = [
-    "api", "data", "description", "fhir_port", "genesis", "keys", "listen", "log_file", "log_format", "log_level",
+    "api", "data", "description", "fhir_port", "fhir_token_required", "genesis", "keys", "listen", "log_file",
+    "log_format", "log_level",
     "map_size_max_gib",
-    "member", "observers", "passphrase_file", "portal_host", "portal_port", "snapshot_interval", "workers",
+    "member", "observers", "passphrase_file", "portal_host", "portal_port", "smart_clients", "snapshot_interval",
+    "workers",
   ]
 
   static func template(member: UInt32, listen: String, passphraseFile: String?) -> String {
@@ -66,6 +70,10 @@ struct NodeConfig {
     # FHIR R4 for this hospital's own EHR, at http://127.0.0.1:PORT/fhir; off where there is no port. Whoever may open
     # connections on this machine may use it.
     # fhir_port = 8080
+    # Apps that practitioners may let in by SMART App Launch, as ID=RETURN-URL, apart by spaces; it needs both ports.
+    # smart_clients = "growth-chart=http://127.0.0.1:9000/callback"
+    # Whether FHIR is for whoever has a practitioner's token only.
+    # fhir_token_required = false
     # The patients' pages, at http://HOST:PORT/; off where there is no port. Browsers make keys only for pages from this
     # machine or over HTTPS: for others put a TLS proxy before it.
     # portal_port = 8443
@@ -97,7 +105,7 @@ struct NodeConfig {
       guard Self.keys.contains(key) else {
         throw Self.bad(path, "line \(Self.line(of: key, in: text)): there is no key \"\(key)\"", Self.suggestion(key))
       }
-      values[key] = table[key]?.string ?? table[key]?.int.map { "\($0)" } ?? ""
+      values[key] = table[key]?.string ?? table[key]?.int.map { "\($0)" } ?? table[key]?.bool.map { "\($0)" } ?? ""
     }
     for override in overrides {
       let parts = override.split(separator: "=", maxSplits: 1).map(String.init)
@@ -110,6 +118,17 @@ struct NodeConfig {
     try self.take(values, folder: folder) { key, why in
       Self.bad(path, "line \(Self.line(of: key, in: text)): \(key): \(why)", "mend that line")
     }
+  }
+
+  /// How apps are let in; nil where there are none.
+  func smart(now: @escaping @Sendable () -> UInt64) -> SMARTAuthorization? {
+    guard !self.apps.isEmpty, let fhir = self.fhirPort, let portal = self.portalPort else { return nil }
+    let host = self.portalHost == "0.0.0.0" ? "127.0.0.1" : self.portalHost
+    return SMARTAuthorization(
+      clients: self.apps,
+      places: SMARTAuthorization.Places(
+        fhir: FHIRServer.base(port: fhir), authorize: "http://\(host):\(portal)/authorize",
+        token: "http://127.0.0.1:\(fhir)/auth/token"), now: now)
   }
 
   private mutating func take(
@@ -144,6 +163,19 @@ struct NodeConfig {
     self.snapshotInterval = try number("snapshot_interval", 0...(1 << 40)) ?? self.snapshotInterval
     self.fhirPort = try number("fhir_port", 1...65_535)
     self.portalPort = try number("portal_port", 1...65_535)
+    for text in (values["smart_clients"] ?? "").split(separator: " ") {
+      guard let app = SMARTClient(String(text)) else {
+        throw bad("smart_clients", "\"\(text)\" is no ID=URL with a URL of https, or of this machine")
+      }
+      self.apps.append(app)
+    }
+    guard self.apps.isEmpty || self.fhirPort != nil && self.portalPort != nil else {
+      throw bad("smart_clients", "apps need fhir_port and portal_port")
+    }
+    if let text = values["fhir_token_required"] {
+      guard let isRequired = Bool(text) else { throw bad("fhir_token_required", "true or false is expected") }
+      self.isTokenRequired = isRequired
+    }
     self.portalHost = values["portal_host"] ?? self.portalHost
     if let text = values["log_level"] {
       guard let level = EventLevel(name: text) else {
@@ -253,8 +285,13 @@ struct NodeCommand: AsyncParsableCommand {
     let service = try self.openFHIR(config, host, key: resourcesKey, log)
     let now: @Sendable () -> UInt64 = { UInt64(max(0, Date().timeIntervalSince1970 * 1000)) }
     let sessions = ReadingSessions(service: host, now: now)
+    let smart = config.smart(now: now)
     let fhir = service.flatMap { service in
-      config.fhirPort.map { FHIRServer(service: service, node: host, sessions: sessions, port: $0) }
+      config.fhirPort.map {
+        FHIRServer(
+          service: service, node: host, sessions: sessions, smart: smart, isTokenRequired: config.isTokenRequired,
+          port: $0)
+      }
     }
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await Gateway(service: host, sessions: sessions, socket: config.api).run() }
@@ -263,7 +300,8 @@ struct NodeCommand: AsyncParsableCommand {
       if let port = config.portalPort {
         let patients = service.map { PatientIndex(service: $0) }
         let portal = PortalServer(
-          service: host, host: config.portalHost, port: port, patients: patients, now: now)
+          service: host, host: config.portalHost, port: port, patients: patients,
+          smart: smart.map { ($0, sessions) }, now: now)
         group.addTask { try await Self.serve(portal, log) }
       }
       try await group.next()

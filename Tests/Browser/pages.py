@@ -4,20 +4,25 @@ Usage: pages.py PROGRAM [--pictures DIR]. Exit status 0 only if every step came 
 """
 
 import argparse
+import base64
 import hashlib
+import http.server
 import json
 import os
 import pathlib
 import re
 import subprocess
 import tempfile
+import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 
 from playwright.sync_api import expect, sync_playwright
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FHIR_PORT, PORTAL_PORT, NODE_PORT = 5611, 5621, 5601
+FHIR_PORT, PORTAL_PORT, NODE_PORT, APP_PORT = 5611, 5621, 5601, 5631
+CALLBACK = f"http://127.0.0.1:{APP_PORT}/callback"
 ACCOUNT = {"system": "urn:consilium:account"}
 SCRIPT = "<img src=x onerror=\"document.title='owned'\">"
 
@@ -28,7 +33,7 @@ class Devnet:
     def __init__(self, program, folder):
         self.program, self.folder = program, folder
         self.run("devnet", "up", "--folder", folder, "--port", str(NODE_PORT), "--fhir-port", str(FHIR_PORT),
-                 "--portal-port", str(PORTAL_PORT))
+                 "--portal-port", str(PORTAL_PORT), "--set", f"smart_clients=growth-chart={CALLBACK}")
 
     def run(self, *arguments):
         environment = dict(os.environ, CONSILIUM_PASSPHRASE_FILE=f"{self.folder}/passphrase",
@@ -231,6 +236,91 @@ AS_CLINICIAN = """async ([words, account]) => {
 }"""
 
 
+def ask(url, form=None, token=None):
+    """Status and JSON of an answer."""
+    body = urllib.parse.urlencode(form).encode() if form is not None else None
+    request = urllib.request.Request(url, body, {"Authorization": f"Bearer {token}"} if token else {})
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, json.load(refusal)
+
+
+def app(doctor, words, account):
+    """An app of hospital 2 is let in by SMART App Launch, and reads a record of hospital 1 in the clinician's name."""
+    came = []
+
+    class Callback(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            place = urllib.parse.urlparse(self.path)
+            if place.path == "/callback":
+                came.append(dict(urllib.parse.parse_qsl(place.query)))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"back at the app")
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", APP_PORT), Callback)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{FHIR_PORT + 1}/fhir"
+    status, places = ask(f"{base}/.well-known/smart-configuration")
+    assert status == 200 and places["code_challenge_methods_supported"] == ["S256"], places
+    security = ask(f"{base}/metadata")[1]["rest"][0]["security"]
+    assert {one["valueUri"] for one in security["extension"][0]["extension"]} == {
+        places["authorization_endpoint"], places["token_endpoint"]}, security
+    verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+    query = {"response_type": "code", "client_id": "growth-chart", "redirect_uri": CALLBACK, "scope": "launch user/*.rs",
+             "state": "a b&c", "aud": base, "code_challenge": challenge, "code_challenge_method": "S256"}
+    page = doctor.context.new_page()
+    for wrong in [{"client_id": "stranger"}, {"redirect_uri": "http://127.0.0.1:1/"}, {"code_challenge_method": "plain"},
+                  {"aud": "http://elsewhere.example/fhir"}, {"scope": "openid"}]:
+        status, said = ask(f"{portal(2)}/api/apps?{urllib.parse.urlencode(query | wrong)}")
+        assert status == 400 and said["remedy"], (wrong, said)
+
+    def come():
+        page.goto(f"{places['authorization_endpoint']}?{urllib.parse.urlencode(query)}")
+        page.fill("#words", " ".join(words))
+        page.click("#open")
+        expect(page.locator("#scopes")).to_contain_text("read, search: every kind of resource", timeout=15000)
+
+    come()
+    if doctor.pictures:
+        page.screenshot(path=f"{doctor.pictures}/2-app.png", full_page=True)
+    page.click("#deny")
+    expect(page.locator("body")).to_contain_text("back at the app")
+    assert came.pop() == {"error": "access_denied", "state": "a b&c"}
+    come()
+    page.click("#allow")
+    expect(page.locator("body")).to_contain_text("back at the app", timeout=15000)
+    given = came.pop()
+    assert given["state"] == "a b&c", given
+    form = {"grant_type": "authorization_code", "code": given["code"], "redirect_uri": CALLBACK,
+            "client_id": "growth-chart", "code_verifier": verifier}
+    status, token = ask(places["token_endpoint"], form)
+    assert status == 200 and token["token_type"] == "Bearer" and token["scope"] == "user/*.rs", token
+    assert ask(places["token_endpoint"], form) == (400, {"error": "invalid_grant"}), "a code was good twice"
+    status, found = ask(f"{base}/$records?account={account}", token=token["access_token"])
+    assert status == 200 and found["total"] == 7, found
+    allergy = next(one["resource"] for one in found["entry"] if one["resource"]["category"][0]["text"] == "allergy")
+    status, read = ask(allergy["content"][0]["attachment"]["url"], token=token["access_token"])
+    assert status == 200 and read["code"]["text"] == "Penicillin", read
+    request = urllib.request.Request(f"{base}/Observation", b"{}", {
+        "Authorization": f"Bearer {token['access_token']}", "Content-Type": "application/fhir+json"})
+    try:
+        urllib.request.urlopen(request)
+        raise AssertionError("an app that may read wrote")
+    except urllib.error.HTTPError as refusal:
+        assert refusal.code == 403, refusal.code
+    assert ask(allergy["content"][0]["attachment"]["url"])[0] == 401
+    page.close()
+    server.shutdown()
+    print("app: refused, then let in with PKCE; reads a record of hospital 1 in the clinician's name, writes nothing")
+
+
 def story(browser, devnet, pictures):
     patient = Person(browser, 1, "/", 360, "light", pictures)
     wrong = patient.page.evaluate(CHECK_VECTORS, VECTORS)
@@ -247,7 +337,7 @@ def story(browser, devnet, pictures):
     print("patient: new words, registered, 7 records by section, hostile text stays text")
 
     doctor = Person(browser, 2, "/clinic", 1000, "dark", pictures)
-    _, code = doctor.code()
+    doctor_words, code = doctor.code()
     own = devnet.register(2, code, "--role", "207")
     expect(doctor.page.locator("#search")).to_be_visible(timeout=15000)
     doctor.look("find")
@@ -278,6 +368,8 @@ def story(browser, devnet, pictures):
     assert doctor.page.locator("#chart .card.alert").count() >= 2
     doctor.look("chart")
     print("clinician: 7 records opened of shares in the browser; the allergy and its conflict stand out")
+
+    app(doctor, doctor_words, account)
 
     local = Person(browser, 1, "/clinic", 360, "dark", pictures)
     _, code = local.code()

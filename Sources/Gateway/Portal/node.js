@@ -117,6 +117,19 @@ export async function breakGlass(keys, consortium, payload) {
 /** The cases in which the glass was broken at this hospital; `name` where its EHR knows the patient. */
 export const cases = async (keys) => (await asked(keys, `/api/officers/${keys.account}/cases`)).json();
 
+// ---- Letting an app in
+
+/** What an app asks, by its query. */
+export const app = async (query) => (await ask(`/api/apps?${query}`)).json();
+/** A key that the node made for a session. */
+export const sessionKey = async (keys) => (await (await asked(keys, clinic(keys, "sessions/keys"), {})).json()).key;
+/** A session for a key, signed: the transaction's bytes. */
+export const openSession = (keys, consortium, key, until) =>
+  signed(keys, consortium, KIND.openSession, new Encoder().digest(key).u64(until).bytes);
+/** Opens it; gives where the browser goes back to. */
+export const letIn = async (keys, query, transaction) =>
+  (await (await asked(keys, clinic(keys, "apps"), { query, transaction })).json()).redirect;
+
 // ---- What readers ask, clinicians among them
 
 const clinic = (keys, path) => `/api/clinicians/${keys.account}/${path}`;

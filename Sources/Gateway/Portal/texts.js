@@ -211,6 +211,16 @@ export const C = {
   sign: "Sign and record it",
   signed: "Signed, sealed and on the ledger.",
   warnAllergy: (allergy) => `An allergy to ${allergy} is recorded for this patient.`,
+  app: (name) => `${name} asks to be let in`,
+  appText: (name, hospital, hours) => `With your permission ${name} uses the records at ${hospital} in your name for ${hours} hours. Of other hospitals it asks as you would: each request stands on the ledger under your name. It breaks no glass, and reads nothing that is especially sensitive.`,
+  scope: (scope) => {
+    const [type, actions] = scope.replace("user/", "").split(".");
+    const words = { c: "create", r: "read", u: "change", d: "delete", s: "search" };
+    const done = { read: "rs", write: "cud", "*": "cruds" }[actions] ?? actions;
+    return `${[...done].map((letter) => words[letter] ?? letter).join(", ")}: ${type === "*" ? "every kind of resource" : type}`;
+  },
+  appAllow: "Let it in",
+  appDeny: "Refuse",
   inPartition: "Too few hospitals can be reached, so nothing can be asked of the ledger: your hospital opened what it wrote itself. It is noted, and reviewed.",
   accused: "A custodian gave a wrong share; the proof goes onto the ledger.",
   few: "Too few custodians answered. Try again in a moment.",

@@ -77,7 +77,7 @@ export function accessRequest({ patient, records, purpose, reason, ephemeralKey 
   return encoder.u16(PURPOSES[purpose]).u16(reason).raw(ephemeralKey).bytes;
 }
 
-export const KIND = { grantConsent: 6, revokeConsent: 7, requestAccess: 8, breakGlass: 9, reviewBreakGlass: 10, eraseRecord: 14, accuseCustodian: 19, rateRecord: 22, endRecovery: 25 };
+export const KIND = { grantConsent: 6, revokeConsent: 7, requestAccess: 8, breakGlass: 9, reviewBreakGlass: 10, eraseRecord: 14, accuseCustodian: 19, rateRecord: 22, endRecovery: 25, openSession: 29 };
 export const FOREVER = (1n << 64n) - 1n;
 
 /** HL7 v3 PurposeOfUse, as bits. */

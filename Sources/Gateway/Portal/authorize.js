@@ -1,0 +1,36 @@
+// Letting an app in (SMART App Launch): the practitioner signs a session for it; the app gets a code, never a key.
+import { hex } from "./crypto.js";
+import { lockCard, open } from "./entrance.js";
+import * as keyring from "./keys.js";
+import * as node from "./node.js";
+import { C } from "./texts.js";
+import { h, hospitalName, main, place, problem } from "./ui.js";
+
+const query = location.search.slice(1);
+
+async function ask(keys, isKept) {
+  const account = await node.account(keys);
+  if (account.kind !== "practitioner") throw new Error(C.notClinician);
+  const app = await node.app(query);
+  const answer = h("div", { "aria-live": "polite" });
+  const allow = async () => {
+    const key = await node.sessionKey(keys);
+    const transaction = await node.openSession(keys, place.consortium, key, Date.now() + app.hours * 3600_000);
+    location.assign(await node.letIn(keys, query, hex(transaction)));
+  };
+  return [
+    h("h1", {}, C.app(app.client)),
+    h("section", { class: "card" }, h("p", {}, C.appText(app.client, hospitalName(place.consortium.own), app.hours)),
+      h("ul", { id: "scopes" }, app.scopes.map((scope) => h("li", {}, C.scope(scope)))), answer,
+      h("div", { class: "row" },
+        h("button", { id: "allow", onclick: () => allow().catch((error) => answer.replaceChildren(problem(error))) }, C.appAllow),
+        h("button", { id: "deny", class: "danger", onclick: () => location.assign(app.refused) }, C.appDeny))),
+    h("details", {}, h("summary", {}, C.tabs.leave), lockCard(isKept)),
+  ];
+}
+
+open({
+  name: "clinician", offered: false, code: keyring.clinicianCode,
+  texts: { title: C.title, welcome: C.welcome, welcomeText: C.welcomeText, open: C.open, unregistered: C.unregistered },
+  entered: (all, isKept) => ask(all[0], isKept),
+}).then(() => main().focus());

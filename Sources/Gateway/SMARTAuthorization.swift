@@ -1,0 +1,165 @@
+internal import Foundation
+public import Primitives
+internal import Signing
+
+/// An app that the hospital lets in (SMART App Launch 2.1, public clients).
+public struct SMARTClient: Sendable, Hashable {
+  /// Its `client_id`.
+  public let id: String
+  /// Where its users come back to, to the letter.
+  public let redirect: String
+
+  /// Reads `ID=URL`; nil where it is neither https nor this machine's.
+  public init?(_ text: String) {
+    let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+    guard parts.count == 2, !parts[0].isEmpty, parts[0].count <= 64,
+      parts[0].allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }),
+      let url = URL(string: parts[1]), let host = url.host, url.fragment == nil,
+      url.scheme == "https" || url.scheme == "http" && ["127.0.0.1", "localhost"].contains(host)
+    else { return nil }
+    (self.id, self.redirect) = (parts[0], parts[1])
+  }
+}
+
+/// What an app asks of a practitioner, as its browser brings it (SMART App Launch 2.1, "obtain authorization code").
+public struct SMARTRequest: Sendable, Hashable {
+  /// The app.
+  public let client: SMARTClient
+  /// What it may do.
+  public let scopes: SMARTScopes
+  let state: String
+  let challenge: String
+
+  /// Where the browser goes, with parameters besides.
+  func returning(_ parameters: [(String, String)]) -> String {
+    let all = parameters + (self.state.isEmpty ? [] : [("state", self.state)])
+    let query = all.map { "\($0.0)=\(Self.encoded($0.1))" }.joined(separator: "&")
+    return self.client.redirect + (self.client.redirect.contains("?") ? "&" : "?") + query
+  }
+
+  private static func encoded(_ text: String) -> String {
+    var allowed = CharacterSet.alphanumerics
+    allowed.insert(charactersIn: "-._~")
+    return text.addingPercentEncoding(withAllowedCharacters: allowed) ?? ""
+  }
+}
+
+/// Lets apps in, in practitioners' names: authorization codes with PKCE for sessions that the ledger knows.
+public actor SMARTAuthorization {
+  /// Why an app gets no token (RFC 6749 §5.2).
+  public enum Fault: String, Error, Sendable {
+    /// A parameter is missing or wrong.
+    case invalidRequest = "invalid_request"
+    /// No such app.
+    case invalidClient = "invalid_client"
+    /// No such code, or not this app's, or used, or too old, or the verifier is another's.
+    case invalidGrant = "invalid_grant"
+    /// Another sort of grant.
+    case unsupportedGrantType = "unsupported_grant_type"
+  }
+
+  private struct Code {
+    let request: SMARTRequest
+    let token: String
+    let until: Timestamp
+    let expires: UInt64
+  }
+
+  /// How long a code is good for, in milliseconds (RFC 6749 §4.1.2 advises ten minutes at most).
+  private static let codeMilliseconds: UInt64 = 60_000
+  private static let codesMax = 1000
+
+  /// Where browsers and apps go.
+  public struct Places: Sendable, Hashable {
+    /// The FHIR interface's base, which apps name as `aud`.
+    public let fhir: String
+    /// Where practitioners let apps in.
+    public let authorize: String
+    /// Where apps change codes for tokens.
+    public let token: String
+    /// The places of a node.
+    public init(fhir: String, authorize: String, token: String) {
+      (self.fhir, self.authorize, self.token) = (fhir, authorize, token)
+    }
+  }
+
+  /// Where browsers and apps go.
+  public nonisolated let places: Places
+  private nonisolated let clients: [SMARTClient]
+  private let now: @Sendable () -> UInt64
+  private var codes: [Digest: Code] = [:]
+
+  /// Lets apps of `clients` in; `now` gives milliseconds since 1970.
+  public init(clients: [SMARTClient], places: Places, now: @escaping @Sendable () -> UInt64) {
+    (self.clients, self.places, self.now) = (clients, places, now)
+  }
+
+  /// What an app's query asks; nil with the reason where nobody is to be sent back to the app, because it is not the
+  /// hospital's or names another place.
+  public nonisolated func read(_ query: [String: String]) throws(ServiceRefusal) -> SMARTRequest {
+    guard let client = self.clients.first(where: { $0.id == query["client_id"] }) else {
+      throw .badRequest("no app \"\(query["client_id"] ?? "")\" is let in here: see smart_clients in node.toml")
+    }
+    guard query["redirect_uri"] == client.redirect else {
+      throw .badRequest("the app asks to come back to another place than \(client.redirect)")
+    }
+    guard query["response_type"] == "code" else { throw .badRequest("response_type=code is expected") }
+    guard let challenge = query["code_challenge"], query["code_challenge_method"] == "S256", challenge.count == 43
+    else { throw .badRequest("PKCE is needed: code_challenge with code_challenge_method=S256") }
+    guard query["aud"]?.trimmingSuffix("/") == self.places.fhir else {
+      throw .badRequest("aud is to be \(self.places.fhir)")
+    }
+    guard let scopes = SMARTScopes(query["scope"] ?? "") else {
+      throw .badRequest("no scope names anything here: user/*.rs or user/Observation.read, for example")
+    }
+    let state = query["state"] ?? ""
+    guard state.utf8.count <= 2048 else { throw .badRequest("the state is too long") }
+    return SMARTRequest(client: client, scopes: scopes, state: state, challenge: challenge)
+  }
+
+  /// A code for a session that a practitioner opened for the app: where the browser goes with it.
+  public func issue(_ request: SMARTRequest, token: String, until: Timestamp) -> String {
+    let time = self.now()
+    self.codes = self.codes.filter { $0.value.expires >= time }
+    if self.codes.count >= Self.codesMax { self.codes = [:] }
+    let code = Hex.encode(SecureRandom.bytes(32))
+    self.codes[Hash.sha256(Array(code.utf8))] = Code(
+      request: request, token: token, until: until, expires: time + Self.codeMilliseconds)
+    return request.returning([("code", code)])
+  }
+
+  /// Changes a code for its token, once (RFC 6749 §4.1.3, RFC 7636 §4.6).
+  ///
+  /// - Throws: `Fault`.
+  public func redeem(
+    _ form: [String: String]
+  ) throws(Fault) -> (token: String, seconds: UInt64, scopes: SMARTScopes) {
+    guard form["grant_type"] == "authorization_code" else { throw .unsupportedGrantType }
+    guard let client = self.clients.first(where: { $0.id == form["client_id"] }) else { throw .invalidClient }
+    guard let code = form["code"], let verifier = form["code_verifier"], (43...128).contains(verifier.utf8.count) else {
+      throw .invalidRequest
+    }
+    // Whoever tries a code once has used it.
+    let held = self.codes.removeValue(forKey: Hash.sha256(Array(code.utf8)))
+    let time = self.now()
+    guard let held, held.expires >= time, held.request.client == client, form["redirect_uri"] == client.redirect,
+      Self.challenge(of: verifier) == held.request.challenge
+    else { throw .invalidGrant }
+    let left = held.until.milliseconds - min(held.until.milliseconds, time)
+    return (held.token, left / 1000, held.request.scopes)
+  }
+
+  /// BASE64URL(SHA256(verifier)), without padding (RFC 7636 §4.2).
+  static func challenge(of verifier: String) -> String {
+    Base64.encode(Hash.sha256(Array(verifier.utf8)).bytes).replacing("+", with: "-").replacing("/", with: "_")
+      .trimmingSuffix("=")
+  }
+}
+
+extension String {
+  fileprivate func trimmingSuffix(_ character: Character) -> String {
+    var text = self[...]
+    while text.last == character { text = text.dropLast() }
+    return String(text)
+  }
+}

@@ -1,0 +1,129 @@
+internal import FHIR
+internal import Foundation
+internal import HTTPTypes
+internal import HealthRecords
+internal import Hummingbird
+internal import Messages
+internal import NIOCore
+internal import Primitives
+internal import Signing
+
+/// The document by which apps find their way (SMART App Launch 2.1, "conformance").
+private struct SMARTConfiguration: Encodable {
+  let authorization_endpoint: String
+  let token_endpoint: String
+  let grant_types_supported = ["authorization_code"]
+  let response_types_supported = ["code"]
+  let code_challenge_methods_supported = ["S256"]
+  let token_endpoint_auth_methods_supported = ["none"]
+  let scopes_supported = ["user/*.cruds", "user/*.rs", "user/*.read", "user/*.write"]
+  let capabilities = ["launch-standalone", "client-public", "permission-user", "permission-v1", "permission-v2"]
+}
+
+private struct TokenAnswer: Encodable {
+  let access_token: String
+  let token_type = "Bearer"
+  let expires_in: UInt64
+  let scope: String
+}
+
+/// What a practitioner lets an app do, signed in the browser.
+private struct ConsentBody: Decodable {
+  let query: String
+  let transaction: String
+}
+
+/// What the page shows before a practitioner lets an app in.
+private struct AppView: Encodable {
+  let client: String
+  let scopes: [String]
+  let hours: UInt64
+  let refused: String
+}
+
+private struct RedirectView: Encodable { let redirect: String }
+
+extension SMARTAuthorization {
+  /// For how long an app is let in.
+  static let hours: UInt64 = 8
+
+  /// The routes that apps use, on the FHIR interface's port.
+  nonisolated func addRoutes(to router: Router<BasicRequestContext>) {
+    let places = self.places
+    router.get("/fhir/.well-known/smart-configuration") { _, _ in
+      try json(SMARTConfiguration(authorization_endpoint: places.authorize, token_endpoint: places.token))
+    }
+    router.post("/auth/token") { request, _ in
+      let bytes = try await body(request, max: 16_384)
+      let form = Self.dictionary(FHIRURL.parameters(String(decoding: bytes, as: UTF8.self)))
+      var answer: Response
+      do {
+        let (token, seconds, scopes) = try await self.redeem(form)
+        answer = try json(TokenAnswer(access_token: token, expires_in: seconds, scope: scopes.text))
+      } catch let fault as Fault { answer = try json(["error": fault.rawValue], status: .badRequest) }
+      answer.headers[.cacheControl] = "no-store"
+      return answer
+    }
+  }
+
+  /// A capability statement that says where practitioners let apps in, as SMART App Launch 1 and 2 write it.
+  nonisolated func announced(_ statement: CanonicalJSON) -> CanonicalJSON {
+    guard case .array(let rest)? = statement["rest"], let server = rest.first else { return statement }
+    func place(_ name: String, _ url: String) -> CanonicalJSON {
+      .members([("url", .string(name)), ("valueUri", .string(url))])
+    }
+    let uris = CanonicalJSON.members([
+      ("url", .string("http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris")),
+      (
+        "extension",
+        .array([place("authorize", self.places.authorize), place("token", self.places.token)])
+      ),
+    ])
+    let coding = CanonicalJSON.members([
+      ("system", .string("http://terminology.hl7.org/CodeSystem/restful-security-service")),
+      ("code", .string("SMART-on-FHIR")),
+    ])
+    let security = CanonicalJSON.members([
+      ("extension", .array([uris])), ("service", .array([.members([("coding", .array([coding]))])])),
+    ])
+    return statement.setting("rest", .array([server.setting("security", security)] + rest.dropFirst()))
+  }
+
+  static func dictionary(_ parameters: [(name: String, value: String)]) -> [String: String] {
+    Dictionary(parameters.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
+  }
+}
+
+extension PortalServer {
+  /// The routes of the page on which practitioners let apps in.
+  func addSMARTRoutes(to router: Router<BasicRequestContext>) {
+    guard let smart = self.smart else { return }
+    router.get("/authorize") { _, _ in try Self.page("authorize.html") }
+    router.get("/api/apps") { request, _ in
+      let asked = try smart.authorization.read(Self.query(request.uri.query ?? ""))
+      return try json(
+        AppView(
+          client: asked.client.id, scopes: asked.scopes.text.split(separator: " ").map(String.init),
+          hours: SMARTAuthorization.hours, refused: asked.returning([("error", "access_denied")])))
+    }
+    router.post("/api/clinicians/{account}/sessions/keys") { request, context in
+      _ = try await self.clinician(request, context)
+      guard let key = await smart.sessions.prepare() else { throw ServiceRefusal.failed("libsodium gave no key") }
+      return try json(SessionView(key: key.description))
+    }
+    router.post("/api/clinicians/{account}/apps") { request, context in
+      _ = try await self.clinician(request, context)
+      let bytes = try await body(request, max: Int(self.service.genesis.limits.transactionBytesMax) * 2 + 8192)
+      guard let given = try? JSONDecoder().decode(ConsentBody.self, from: Data(bytes)),
+        let transaction = Hex.decode(given.transaction)
+      else { throw ServiceRefusal.badRequest("query and transaction are expected") }
+      let asked = try smart.authorization.read(Self.query(given.query))
+      let (token, until) = try await smart.sessions.activate(transaction, scopes: asked.scopes)
+      return try json(RedirectView(redirect: await smart.authorization.issue(asked, token: token, until: until)))
+    }
+  }
+
+  private static func query(_ text: String) -> [String: String] {
+    SMARTAuthorization.dictionary(FHIRURL.parameters(text))
+  }
+}

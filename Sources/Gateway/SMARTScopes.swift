@@ -1,0 +1,67 @@
+/// What an app may do by FHIR, as SMART App Launch writes it: `user/Observation.rs`, `user/*.read` (versions 2 and 1).
+public struct SMARTScopes: Sendable, Hashable {
+  /// One thing that is done with resources, in the order in which scopes name them.
+  public enum Action: Character, Sendable, Hashable, CaseIterable {
+    /// Create.
+    case create = "c"
+    /// Read one, or its versions.
+    case read = "r"
+    /// Update.
+    case update = "u"
+    /// Delete.
+    case delete = "d"
+    /// Search.
+    case search = "s"
+  }
+
+  /// What is allowed of each type; `*` is every type.
+  private var allowed: [String: Set<Action>] = [:]
+  /// The scopes as they were granted.
+  public let text: String
+
+  /// Everything, for whoever is let in without scopes.
+  public static let everything = SMARTScopes("user/*.cruds") ?? SMARTScopes(none: ())
+
+  private init(none: ()) { self.text = "" }
+
+  /// Reads scopes apart by spaces; those that name nothing here, as `openid` or `launch`, are left out. Nil where
+  /// nothing is left.
+  public init?(_ text: String) {
+    var granted: [String] = []
+    for scope in text.split(separator: " ").prefix(64) {
+      guard let (type, actions) = Self.parse(scope) else { continue }
+      self.allowed[type, default: []].formUnion(actions)
+      granted.append(String(scope))
+    }
+    guard !granted.isEmpty else { return nil }
+    self.text = granted.joined(separator: " ")
+  }
+
+  private static func parse(_ scope: Substring) -> (type: String, actions: Set<Action>)? {
+    let halves = scope.split(separator: "/", omittingEmptySubsequences: false)
+    guard halves.count == 2, halves[0] == "user" else { return nil }
+    let parts = halves[1].split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count == 2, let first = parts[0].first, first == "*" ? parts[0].count == 1 : first.isUppercase,
+      parts[0] == "*" || parts[0].allSatisfy({ $0.isASCII && $0.isLetter })
+    else { return nil }
+    switch parts[1] {
+    case "read": return (String(parts[0]), [.read, .search])
+    case "write": return (String(parts[0]), [.create, .update, .delete])
+    case "*": return (String(parts[0]), Set(Action.allCases))
+    default:
+      // Letters of cruds in their order, each once.
+      let order = Action.allCases
+      let places = parts[1].map { letter in order.firstIndex { $0.rawValue == letter } }
+      let known = places.compactMap(\.self)
+      guard !known.isEmpty, known.count == places.count, zip(known, known.dropFirst()).allSatisfy({ $0 < $1 }) else {
+        return nil
+      }
+      return (String(parts[0]), Set(known.map { order[$0] }))
+    }
+  }
+
+  /// Whether something may be done with resources of a type; `*` asks for all types.
+  public func allow(_ action: Action, _ type: String) -> Bool {
+    self.allowed["*"]?.contains(action) ?? false || self.allowed[type]?.contains(action) ?? false
+  }
+}
