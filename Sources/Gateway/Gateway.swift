@@ -206,8 +206,11 @@ func refusal(
   try json(RefusalView(error: error, message: message, remedy: remedy), status: status)
 }
 
-func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) throws -> Response {
+func json(
+  _ value: some Encodable, status: HTTPResponse.Status = .ok, inSnakeCase: Bool = false
+) throws -> Response {
   let encoder = JSONEncoder()
+  if inSnakeCase { encoder.keyEncodingStrategy = .convertToSnakeCase }
   encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
   let data = try encoder.encode(value)
   return Response(

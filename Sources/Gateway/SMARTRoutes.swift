@@ -10,20 +10,20 @@ internal import Signing
 
 /// The document by which apps find their way (SMART App Launch 2.1, "conformance").
 private struct SMARTConfiguration: Encodable {
-  let authorization_endpoint: String
-  let token_endpoint: String
-  let grant_types_supported = ["authorization_code"]
-  let response_types_supported = ["code"]
-  let code_challenge_methods_supported = ["S256"]
-  let token_endpoint_auth_methods_supported = ["none"]
-  let scopes_supported = ["user/*.cruds", "user/*.rs", "user/*.read", "user/*.write"]
+  let authorizationEndpoint: String
+  let tokenEndpoint: String
+  let grantTypesSupported = ["authorization_code"]
+  let responseTypesSupported = ["code"]
+  let codeChallengeMethodsSupported = ["S256"]
+  let tokenEndpointAuthMethodsSupported = ["none"]
+  let scopesSupported = ["user/*.cruds", "user/*.rs", "user/*.read", "user/*.write"]
   let capabilities = ["launch-standalone", "client-public", "permission-user", "permission-v1", "permission-v2"]
 }
 
 private struct TokenAnswer: Encodable {
-  let access_token: String
-  let token_type = "Bearer"
-  let expires_in: UInt64
+  let accessToken: String
+  let tokenType = "Bearer"
+  let expiresIn: UInt64
   let scope: String
 }
 
@@ -51,7 +51,8 @@ extension SMARTAuthorization {
   nonisolated func addRoutes(to router: Router<BasicRequestContext>) {
     let places = self.places
     router.get("/fhir/.well-known/smart-configuration") { _, _ in
-      try json(SMARTConfiguration(authorization_endpoint: places.authorize, token_endpoint: places.token))
+      try json(
+        SMARTConfiguration(authorizationEndpoint: places.authorize, tokenEndpoint: places.token), inSnakeCase: true)
     }
     router.post("/auth/token") { request, _ in
       let bytes = try await body(request, max: 16_384)
@@ -59,7 +60,8 @@ extension SMARTAuthorization {
       var answer: Response
       do {
         let (token, seconds, scopes) = try await self.redeem(form)
-        answer = try json(TokenAnswer(access_token: token, expires_in: seconds, scope: scopes.text))
+        answer = try json(
+          TokenAnswer(accessToken: token, expiresIn: seconds, scope: scopes.text), inSnakeCase: true)
       } catch let fault as Fault { answer = try json(["error": fault.rawValue], status: .badRequest) }
       answer.headers[.cacheControl] = "no-store"
       return answer
