@@ -9,6 +9,9 @@ enum Charts {
     /// 0 to 7: the colour; −1 for grey and dashed.
     let colour: Int
     var isStepped = false
+    var isDashed = false
+    /// Points by themselves, not joined.
+    var isDotted = false
   }
 
   /// A mark on the time axis.
@@ -113,8 +116,13 @@ enum Charts {
       data += "\(previous == nil ? "M" : "L")\(place(px(point.x))) \(place(py(point.y)))"
       previous = point
     }
+    if line.isDotted {
+      return line.points.filter { $0.y >= 0 }.map { point in
+        "<circle class=\"f\(line.colour % 8)\" cx=\"\(place(px(point.x)))\" cy=\"\(place(py(point.y)))\" r=\"2.5\"/>"
+      }.joined()
+    }
     let style = line.colour < 0 ? "class=\"line dashed\"" : "class=\"line c\(line.colour % 8)\""
-    return "<path \(style) d=\"\(data)\"/>"
+    return "<path \(style)\(line.isDashed ? " stroke-dasharray=\"5 3\"" : "") d=\"\(data)\"/>"
   }
 
   private static func legend(_ lines: [Line]) -> String {

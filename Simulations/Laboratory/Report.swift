@@ -30,6 +30,7 @@ public enum Report {
           x: "seconds",
           y: "milliseconds", marks: marks, xMax: seconds.last),
         data: self.series(["seconds", "milliseconds"], [seconds, result.latencyOverTime])))
+    sections.append(self.throughputAndLatency(result))
     sections += self.overTime(result, seconds, marks)
     sections += self.network(result)
     sections.append(self.timeline(result))
@@ -37,17 +38,30 @@ public enum Report {
     return self.page(result.title, sections.joined(separator: "\n"))
   }
 
-  private static func table(_ head: [String], _ rows: [[String]]) -> String {
+  /// Each interval of the run as a point: what load costs in time.
+  private static func throughputAndLatency(_ result: ScenarioResult) -> String {
+    let points = zip(result.throughput, result.latencyOverTime).filter { $0.0 > 0 && $0.1 >= 0 }
+      .map { (x: $0.0, y: $0.1) }
+    return self.figure(
+      "Throughput and latency",
+      "Each interval of the run as a point; a sweep over the load gives the whole curve (sweep.html).",
+      Charts.lines(
+        [.init(name: "an interval", points: points, colour: 0, isDotted: true)], x: "transactions/s",
+        y: "milliseconds, median"),
+      data: self.series(["transactions/s", "milliseconds"], [points.map(\.x), points.map(\.y)]))
+  }
+
+  static func table(_ head: [String], _ rows: [[String]]) -> String {
     "<table><tr>\(head.map { "<th>\(Charts.escape($0))</th>" }.joined())</tr>"
       + rows.map { "<tr>\($0.map { "<td>\(Charts.escape($0))</td>" }.joined())</tr>" }.joined() + "</table>"
   }
 
-  private static func series(_ head: [String], _ columns: [[Double]]) -> String {
+  static func series(_ head: [String], _ columns: [[Double]]) -> String {
     let count = columns.map(\.count).min() ?? 0
     return self.table(head, (0..<count).map { row in columns.map { $0[row] < 0 ? "" : Quantity.digits($0[row]) } })
   }
 
-  private static func figure(_ title: String, _ caption: String, _ picture: String, data: String) -> String {
+  static func figure(_ title: String, _ caption: String, _ picture: String, data: String) -> String {
     "<section><h2>\(title)</h2><p>\(caption)</p><figure>\(picture)</figure>"
       + "<details><summary>The figure's data</summary>\(data)</details></section>"
   }

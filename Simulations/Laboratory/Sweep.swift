@@ -99,6 +99,9 @@ public struct Sweep: Sendable {
           + [.integer(Int(row.point.seed)), .integer(row.holds ? 1 : 0)]
           + names.map { name in row.metrics.first { $0.name == name }.map { .number($0.value) } ?? .none }
       }, to: folder)
+    if let page = SweepReport.html(rows, scenario: self.scenario) {
+      try Data(page.utf8).write(to: folder.appending(path: "sweep.html"), options: .atomic)
+    }
     return rows.count
   }
 }

@@ -49,12 +49,10 @@ public struct Digest: Sendable, Hashable {
 extension Digest: Comparable {
   /// Orders by bytes, first byte first.
   public static func < (left: Digest, right: Digest) -> Bool {
-    let pairs = [
-      (left.word0, right.word0), (left.word1, right.word1), (left.word2, right.word2),
-      (left.word3, right.word3),
-    ]
-    for (a, b) in pairs where a != b { return a.byteSwapped < b.byteSwapped }
-    return false
+    if left.word0 != right.word0 { return left.word0.byteSwapped < right.word0.byteSwapped }
+    if left.word1 != right.word1 { return left.word1.byteSwapped < right.word1.byteSwapped }
+    if left.word2 != right.word2 { return left.word2.byteSwapped < right.word2.byteSwapped }
+    return left.word3.byteSwapped < right.word3.byteSwapped
   }
 }
 

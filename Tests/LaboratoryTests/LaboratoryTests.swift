@@ -182,6 +182,10 @@ struct ScenarioRunTests {
     for point in sweep.points.prefix(3) { try sweep.run(point, in: folder) }
     #expect(sweep.missing(in: folder) == [sweep.points[3]])
     #expect(try sweep.collect(in: folder) == 3)
+    // The curve: a point for each of the two sizes at one member, by name, and one for the other.
+    let page = try String(contentsOf: folder.appending(path: "sweep.html"), encoding: .utf8)
+    #expect(page.contains("members.count=1, p50") && page.contains("members.count=4, p99"))
+    #expect(!page.contains("http://") && !page.contains("https://"))
     #expect(throws: ScenarioMistakes.self) { try Sweep(scenario: text, grid: ["members.count=0"], seeds: 1) }
   }
 }
