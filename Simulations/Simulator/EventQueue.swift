@@ -2,8 +2,8 @@ public import Primitives
 
 /// Events in the order of their time, and at one time in the order in which they were added.
 ///
-/// A heap with four children a node over keys that are plain numbers; the events themselves stay where they were put, so
-/// that sorting them moves and counts nothing.
+/// A heap with four children a node over keys that are plain numbers; the events themselves stay where they were put,
+/// so that sorting moves and counts nothing else.
 public struct EventQueue<Event> {
   private struct Key {
     let tick: Tick
