@@ -5,7 +5,7 @@ internal import Signing
 /// Many gossip routers on a random graph, and nothing else: for the overlay's own behaviour at scale.
 ///
 /// The routers are production's; what they carry is an identifier and padding that is only counted.
-public final class GossipNetwork {
+public struct GossipNetwork {
   /// What the network looks like.
   public struct Settings: Sendable {
     /// How many nodes.
@@ -112,7 +112,7 @@ public final class GossipNetwork {
 
   /// Publishes a message; its place in `deliveries`.
   @discardableResult
-  public func publish(from node: Int) -> Int {
+  public mutating func publish(from node: Int) -> Int {
     let number = self.deliveries.count
     var delivery = Delivery(publisher: node, at: self.now, after: Array(repeating: nil, count: self.settings.count))
     delivery.after[node] = Span(nanoseconds: 0)
@@ -122,7 +122,9 @@ public final class GossipNetwork {
   }
 
   /// Lets a hostile node say something to a peer.
-  public func inject(_ items: [ControlItem], from node: Int, to peer: Int) { self.send(items, from: node, to: peer) }
+  public mutating func inject(_ items: [ControlItem], from node: Int, to peer: Int) {
+    self.send(items, from: node, to: peer)
+  }
 
   /// The identifier of the n-th published message.
   public static func identifier(_ number: Int) -> Digest {
@@ -139,7 +141,7 @@ public final class GossipNetwork {
   }
 
   /// Runs for a span of virtual time.
-  public func run(for span: Span) {
+  public mutating func run(for span: Span) {
     let end = self.now + span
     while let next = self.queue.nextTick, next <= end, let (tick, event) = self.queue.pop() {
       self.now = tick
@@ -154,7 +156,7 @@ public final class GossipNetwork {
   /// The nodes that a node is connected with.
   public func peers(_ node: Int) -> [Int] { self.neighbours[node].map(\.peer) }
 
-  private func handle(_ event: Event) {
+  private mutating func handle(_ event: Event) {
     switch event {
     case .heartbeat(let node):
       self.step(node, .timerFired)
@@ -172,7 +174,7 @@ public final class GossipNetwork {
     }
   }
 
-  private func step(_ node: Int, _ input: Gossip.Input) {
+  private mutating func step(_ node: Int, _ input: Gossip.Input) {
     self.effects.removeAll(keepingCapacity: true)
     _ = self.routers[node].step(input, at: self.now, into: &self.effects)
     for effect in self.effects {
@@ -184,7 +186,7 @@ public final class GossipNetwork {
     }
   }
 
-  private func latency(_ node: Int, _ peer: Int) -> Span? {
+  private mutating func latency(_ node: Int, _ peer: Int) -> Span? {
     let row = self.neighbours[node]
     var (low, high) = (0, row.count)
     while low < high {
@@ -196,7 +198,7 @@ public final class GossipNetwork {
     return Span(nanoseconds: base + self.random.below(base * self.settings.jitterPerMille / 1000 + 1))
   }
 
-  private func send(_ payload: [UInt8], from node: Int, to peer: Int) {
+  private mutating func send(_ payload: [UInt8], from node: Int, to peer: Int) {
     guard let span = self.latency(node, peer) else { return }
     self.bytes.data += UInt64(self.settings.payloadBytes)
     if self.watches { self.count(payload, from: node, to: peer) }
@@ -204,7 +206,7 @@ public final class GossipNetwork {
     self.queue.add(.data(from: node, to: peer, payload), at: self.now + span)
   }
 
-  private func send(_ items: [ControlItem], from node: Int, to peer: Int) {
+  private mutating func send(_ items: [ControlItem], from node: Int, to peer: Int) {
     guard let span = self.latency(node, peer) else { return }
     for item in items {
       switch item {
@@ -218,7 +220,7 @@ public final class GossipNetwork {
   }
 
   /// A router sends one message to one peer once, and a few times more on request.
-  private func count(_ payload: [UInt8], from node: Int, to peer: Int) {
+  private mutating func count(_ payload: [UInt8], from node: Int, to peer: Int) {
     let key = SIMD4(UInt32(Self.number(payload)), UInt32(node), UInt32(peer), 0)
     let count = self.sent[key, default: 0] + 1
     self.sent[key] = count
@@ -227,7 +229,7 @@ public final class GossipNetwork {
     }
   }
 
-  private func checkMesh(_ node: Int) {
+  private mutating func checkMesh(_ node: Int) {
     let mesh = self.meshPeers(node)
     if mesh.count > self.settings.parameters.degreeMax {
       self.breach = "OVERLAY §2: the mesh of node \(node) has \(mesh.count) peers"

@@ -24,7 +24,7 @@ struct OverlayRun {
       // A mesh so thin that it falls apart: IHAVE and IWANT must carry what it does not.
       (settings.parameters.degreeMin, settings.parameters.degree, settings.parameters.degreeMax) = (1, 1, 2)
     }
-    let network = GossipNetwork(settings, seed: self.random.next(), watching: true)
+    var network = GossipNetwork(settings, seed: self.random.next(), watching: true)
     network.run(for: .milliseconds(3000))
     for _ in 0..<12 {
       let count = UInt64(settings.count)

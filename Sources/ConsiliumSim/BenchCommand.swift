@@ -69,7 +69,7 @@ struct BenchCommand: ParsableCommand {
     let before = Self.residentBytes
     var settings = GossipNetwork.Settings()
     settings.count = count
-    let network = GossipNetwork(settings, seed: 1)
+    var network = GossipNetwork(settings, seed: 1)
     network.run(for: .milliseconds(2000))
     let bytes = Self.residentBytes - before
     let (begun, events) = (ContinuousClock.now, network.eventCount)

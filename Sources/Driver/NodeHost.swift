@@ -246,14 +246,12 @@ public actor NodeHost: NodeService {
   public func emergencies() -> [EmergencyView] {
     guard let driver = self.driver else { return [] }
     let window = HealthRules.Limits().reviewWindowMilliseconds
-    let rows = driver.state.scan(prefix: StateKey.allAccesses, limit: .max).compactMap {
-      pair -> (leaf: UInt64, entry: AccessEntry)? in
-      guard let entry = try? AccessEntry.decode(pair.value), entry.emergency != .none,
-        entry.hospital == self.member.id
+    let rows = driver.state.scan(prefix: StateKey.emergencies(at: self.member.id), limit: .max)
+    return rows.reversed().prefix(Self.rowsMax).compactMap { pair in
+      let leaf = pair.key.suffix(8).reduce(0) { $0 << 8 | UInt64($1) }
+      guard let patient = Digest(pair.value),
+        let entry = driver.state.item(StateKey.access(patient, leaf: leaf), as: AccessEntry.self)
       else { return nil }
-      return (pair.key.suffix(8).reduce(0) { $0 << 8 | UInt64($1) }, entry)
-    }
-    return rows.sorted { $0.leaf > $1.leaf }.prefix(Self.rowsMax).compactMap { leaf, entry in
       // The request is the transaction itself, which stands in the log.
       guard let transaction = try? driver.state.store.entries(from: leaf, to: leaf + 1).first?.transaction else {
         return nil

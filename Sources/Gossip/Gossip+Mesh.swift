@@ -15,7 +15,7 @@ extension Gossip {
       case .prune(let topic, let backoff):
         self.mesh[topic]?.remove(peer)
         let span = min(Span.milliseconds(UInt64(backoff)), self.parameters.pruneBackoff * 60)
-        self.backoff[topic, default: [:]][peer] = now + span
+        self.backOff(peer, topic, until: now + span)
       case .iHave(_, let identifiers): outcome = self.hear(identifiers, from: peer, at: now, answer: &answer)
       case .iWant(let identifiers): self.serve(identifiers, to: peer, into: &effects)
       case .iDontWant(let identifiers): self.note(identifiers, from: peer, at: now)
@@ -52,7 +52,7 @@ extension Gossip {
     }
     guard mesh.count < self.parameters.degreeMax || mesh.contains(peer) || planted(.meshUnbounded) else {
       answer.append(refusal)
-      self.backoff[topic, default: [:]][peer] = now + self.parameters.pruneBackoff
+      self.backOff(peer, topic, until: now + self.parameters.pruneBackoff)
       return .ignored(.full)
     }
     self.peers[peer]?.topics.insert(topic)
@@ -64,20 +64,21 @@ extension Gossip {
   private mutating func hear(
     _ identifiers: [Digest], from peer: Peer, at now: Tick, answer: inout [ControlItem]
   ) -> Outcome {
-    var heard = self.heard[peer] ?? Heard()
-    heard.items += 1
-    defer { self.heard[peer] = heard }
+    guard var state = self.peers[peer] else { return .ignored(.unknownPeer) }
+    state.heard.items += 1
+    defer { self.peers[peer] = state }
+    let heard = state.heard
     guard heard.items <= self.parameters.iHaveItemsMax else { return .ignored(.flood) }
     let room = max(0, self.parameters.iHaveIdentifiersMax - heard.identifiers)
     var wanted: [Digest] = []
-    for identifier in identifiers where self.seen[identifier] == nil && wanted.count < room {
+    for identifier in identifiers where !self.seen.contains(identifier) && wanted.count < room {
       // ⚑ Asked of one peer at a time, until its promise is broken.
       guard self.promises[identifier] == nil else { continue }
       self.promises[identifier] = Promise(peer: peer, until: now + self.parameters.iWantFollowUp)
       wanted.append(identifier)
     }
     guard !wanted.isEmpty else { return .ignored(.duplicate) }
-    heard.identifiers += wanted.count
+    state.heard.identifiers += wanted.count
     answer.append(.iWant(wanted))
     return .accepted
   }
@@ -110,14 +111,20 @@ extension Gossip {
     self.age(at: now)
   }
 
+  private mutating func backOff(_ peer: Peer, _ topic: Topic, until: Tick) {
+    var held = self.backoff[topic] ?? [:]
+    held[peer] = until
+    self.backoff[topic] = held
+  }
+
   /// Grafts below Dlo, prunes above Dhi.
   private mutating func maintain(_ topic: Topic, at now: Tick, control: inout [Peer: [ControlItem]]) {
-    self.backoff[topic] = self.backoff[topic]?.filter { $0.value > now }
-    var mesh = self.mesh[topic] ?? []
+    if self.backoff[topic]?.isEmpty == false { self.backoff[topic] = self.backoff[topic]?.filter { $0.value > now } }
+    var mesh = self.mesh[topic] ?? PeerSet()
     if mesh.count < self.parameters.degreeMin {
-      var candidates = self.sortedPeers.filter { peer in
-        !mesh.contains(peer) && self.peers[peer]?.topics.contains(topic) == true
-          && self.backoff[topic]?[peer] == nil
+      let backoff = self.backoff[topic] ?? [:]
+      var candidates = self.peers.peers { peer, state in
+        !mesh.contains(peer) && state.topics.contains(topic) && backoff[peer] == nil
       }
       self.random.shuffle(&candidates)
       for peer in candidates.prefix(self.parameters.degree - mesh.count) {
@@ -125,11 +132,11 @@ extension Gossip {
         control[peer, default: []].append(.graft(topic))
       }
     } else if mesh.count > self.parameters.degreeMax, !planted(.meshUnbounded) {
-      var members = mesh.sorted()
+      var members = mesh.peers
       self.random.shuffle(&members)
       for peer in members.dropFirst(self.parameters.degree) {
         mesh.remove(peer)
-        self.backoff[topic, default: [:]][peer] = now + self.parameters.pruneBackoff
+        self.backOff(peer, topic, until: now + self.parameters.pruneBackoff)
         let backoff = UInt32(self.parameters.pruneBackoff.milliseconds)
         control[peer, default: []].append(.prune(topic, backoffMilliseconds: backoff))
       }
@@ -139,33 +146,29 @@ extension Gossip {
 
   /// Tells some peers outside the mesh what was heard in the last heartbeats.
   private mutating func gossip(_ topic: Topic, control: inout [Peer: [ControlItem]]) {
-    let recent = self.history.prefix(self.parameters.historyGossip).joined()
-      .filter { self.cache[$0]?.topic == topic }
-    guard !recent.isEmpty else { return }
-    let mesh = self.mesh[topic] ?? []
-    var outside = self.sortedPeers.filter { peer in
-      !mesh.contains(peer) && self.peers[peer]?.topics.contains(topic) == true
+    var recent: [Digest] = []
+    for kept in self.history.prefix(self.parameters.historyGossip).joined() where kept.topic == topic {
+      recent.append(kept.identifier)
     }
+    guard !recent.isEmpty else { return }
+    let mesh = self.mesh[topic] ?? PeerSet()
+    var outside = self.peers.peers { peer, state in state.topics.contains(topic) && !mesh.contains(peer) }
     self.random.shuffle(&outside)
     let count = max(self.parameters.degreeLazy, outside.count / self.parameters.gossipFactorOneIn)
-    for peer in outside.prefix(count) {
-      control[peer, default: []].append(.iHave(topic, Array(recent.prefix(ControlItem.identifiersMax))))
-    }
+    // One array for all of them.
+    let item = ControlItem.iHave(topic, Array(recent.prefix(ControlItem.identifiersMax)))
+    for peer in outside.prefix(count) { control[peer, default: []].append(item) }
   }
 
   private mutating func age(at now: Tick) {
     self.history.insert([], at: 0)
     while self.history.count > self.parameters.historyLength {
-      for identifier in self.history.removeLast() {
-        self.cacheBytes -= self.cache.removeValue(forKey: identifier)?.payload.count ?? 0
+      for kept in self.history.removeLast() {
+        self.cacheBytes -= self.cache.removeValue(forKey: kept.identifier)?.payload.count ?? 0
       }
     }
-    while self.seenFirst < self.seenOrder.count,
-      self.seenOrder[self.seenFirst].at + self.parameters.seenFor <= now
-    {
-      self.forgetOldest()
-    }
-    self.heard.removeAll(keepingCapacity: true)
+    while let oldest = self.seen.oldest, oldest + self.parameters.seenFor <= now { self.seen.removeOldest() }
+    self.peers.update { $0.heard = Heard() }
     if !self.promises.isEmpty {
       for promise in self.promises.values where promise.until <= now { self.peers[promise.peer]?.brokenPromises += 1 }
       self.promises = self.promises.filter { $0.value.until > now }

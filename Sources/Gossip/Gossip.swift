@@ -61,7 +61,9 @@ public struct Gossip: Sendable, Equatable {
 
   struct PeerState: Sendable, Equatable {
     let isDirect: Bool
-    var topics: Set<Topic> = []
+    var topics = TopicSet()
+    /// IHAVE items and identifiers taken since the last heartbeat.
+    var heard = Heard()
     var brokenPromises = 0
     var invalidMessages = 0
   }
@@ -76,6 +78,11 @@ public struct Gossip: Sendable, Equatable {
     var identifiers = 0
   }
 
+  struct Kept: Sendable, Equatable {
+    let identifier: Digest
+    let topic: Topic
+  }
+
   struct Cached: Sendable, Equatable {
     let topic: Topic
     let payload: [UInt8]
@@ -84,22 +91,17 @@ public struct Gossip: Sendable, Equatable {
 
   let parameters: GossipParameters
   let topics: Set<Topic>
-  var peers: [Peer: PeerState] = [:]
-  /// The keys of `peers` in order: most steps ask for them, few change them.
-  var sortedPeers: [Peer] = []
+  var peers = PeerTable<PeerState>()
   /// What was asked for: of whom, and until when it is promised.
   var promises: [Digest: Promise] = [:]
   /// What peers said not to send, and when.
   var dontWant: [Peer: [Digest: Tick]] = [:]
-  /// IHAVE items and identifiers taken from each peer since the last heartbeat.
-  var heard: [Peer: Heard] = [:]
-  var mesh: [Topic: Set<Peer>] = [:]
-  var backoff: [Topic: [Peer: Tick]] = [:]
-  var seen: [Digest: Tick] = [:]
-  var seenOrder: [(identifier: Digest, at: Tick)] = []
-  var seenFirst = 0
+  var mesh = PerTopic<PeerSet>()
+  var backoff = PerTopic<[Peer: Tick]>()
+  var seen: SeenMessages
   var cache: [Digest: Cached] = [:]
-  var history: [[Digest]] = [[]]
+  /// What is in the cache, by the heartbeat in which it came, the newest first.
+  var history: [[Kept]] = [[]]
   var cacheBytes = 0
   var random: SeededGenerator
   var nextHeartbeat: Tick
@@ -108,8 +110,9 @@ public struct Gossip: Sendable, Equatable {
   public init(topics: Set<Topic>, parameters: GossipParameters, seed: UInt64, at now: Tick) {
     (self.topics, self.parameters) = (topics, parameters)
     self.random = SeededGenerator(seed: seed)
+    self.seen = SeenMessages(seed: seed)
     self.nextHeartbeat = now + parameters.heartbeat
-    for topic in topics { self.mesh[topic] = [] }
+    for topic in topics { self.mesh[topic] = PeerSet() }
   }
 
   /// Takes one input; appends effects in their order.
@@ -118,14 +121,12 @@ public struct Gossip: Sendable, Equatable {
     case .connected(let peer, let isDirect):
       guard self.peers.count < self.parameters.peersMax else { return .ignored(.full) }
       self.peers[peer] = PeerState(isDirect: isDirect)
-      self.sortedPeers = self.peers.keys.sorted()
       effects.append(.control(to: peer, self.topics.sorted().map { .subscribe($0, isIn: true) }))
       return .accepted
     case .disconnected(let peer):
-      guard self.peers.removeValue(forKey: peer) != nil else { return .ignored(.unknownPeer) }
-      self.sortedPeers = self.peers.keys.sorted()
+      guard self.peers[peer] != nil else { return .ignored(.unknownPeer) }
+      self.peers[peer] = nil
       self.dontWant[peer] = nil
-      self.heard[peer] = nil
       // What it promised may be asked of others at once.
       self.promises = self.promises.filter { $0.value.peer != peer }
       for topic in self.topics { self.mesh[topic]?.remove(peer) }
@@ -150,54 +151,40 @@ public struct Gossip: Sendable, Equatable {
   /// The next point in time at which it wants `.timerFired`.
   public var deadline: Tick { self.nextHeartbeat }
   /// The mesh of a topic, for the operator and for tests.
-  public func meshPeers(_ topic: Topic) -> [Peer] { (self.mesh[topic] ?? []).sorted() }
+  public func meshPeers(_ topic: Topic) -> [Peer] { self.mesh[topic]?.peers ?? [] }
   /// Whether a message was seen within the last two minutes.
-  public func hasSeen(_ identifier: Digest) -> Bool { self.seen[identifier] != nil }
+  public func hasSeen(_ identifier: Digest) -> Bool { self.seen.contains(identifier) }
 
   private mutating func remember(_ identifier: Digest, at now: Tick) {
     if planted(.seenForgotten) { return }
-    self.seen[identifier] = now
-    self.seenOrder.append((identifier, now))
-    if self.seenOrder.count - self.seenFirst > self.parameters.seenMax { self.forgetOldest() }
-  }
-
-  mutating func forgetOldest() {
-    self.seen[self.seenOrder[self.seenFirst].identifier] = nil
-    self.seenFirst += 1
-    if self.seenFirst > 4096, self.seenFirst * 2 > self.seenOrder.count {
-      self.seenOrder.removeFirst(self.seenFirst)
-      self.seenFirst = 0
-    }
+    self.seen.insert(identifier, at: now)
+    if self.seen.count > self.parameters.seenMax { self.seen.removeOldest() }
   }
 
   private mutating func keep(_ topic: Topic, _ identifier: Digest, _ payload: [UInt8]) {
     guard self.cacheBytes + payload.count <= self.parameters.cacheBytesMax else { return }
     self.cache[identifier] = Cached(topic: topic, payload: payload)
     self.cacheBytes += payload.count
-    self.history[0].append(identifier)
+    self.history[0].append(Kept(identifier: identifier, topic: topic))
   }
 
   /// Whether every peer is a direct one that the author reached itself: nobody needs to be told of the message. Among
   /// members that are all connected, IHAVE would cost more than everything else (measured at 22 members: more than
   /// half of all bytes).
   private func allAreDirect(besides from: Peer?, linked: ReplicaSet?) -> Bool {
-    self.sortedPeers.allSatisfy { peer in
-      peer == from || (self.peers[peer]?.isDirect == true && linked?.contains(peer) ?? true)
-    }
+    self.peers.allSatisfy { peer, state in peer == from || state.isDirect && linked?.contains(peer) ?? true }
   }
 
   /// Own messages flood to all direct peers and all subscribers (v1.1 flood publishing).
   private mutating func publish(
     _ topic: Topic, _ identifier: Digest, _ payload: [UInt8], at now: Tick, into effects: inout [Effect]
   ) -> Outcome {
-    guard self.seen[identifier] == nil else { return .ignored(.duplicate) }
+    guard !self.seen.contains(identifier) else { return .ignored(.duplicate) }
     self.remember(identifier, at: now)
     if !self.allAreDirect(besides: nil, linked: nil) { self.keep(topic, identifier, payload) }
     var reached = false
-    for peer in self.sortedPeers {
-      guard let state = self.peers[peer], state.isDirect || state.topics.contains(topic),
-        self.dontWant[peer]?[identifier] == nil
-      else { continue }
+    for peer in self.peers.peers(where: { $1.isDirect || $1.topics.contains(topic) }) {
+      guard self.dontWant[peer]?[identifier] == nil else { continue }
       effects.append(.send(to: peer, topic, payload))
       reached = true
     }
@@ -208,10 +195,10 @@ public struct Gossip: Sendable, Equatable {
   private func announce(
     _ identifier: Digest, _ bytes: Int, from: Peer, into effects: inout [Effect]
   ) -> Outcome {
-    guard bytes >= self.parameters.iDontWantBytesMin, self.seen[identifier] == nil else {
+    guard bytes >= self.parameters.iDontWantBytesMin, !self.seen.contains(identifier) else {
       return .ignored(.idle)
     }
-    let receivers = Set(self.mesh.values.joined()).sorted().filter { $0 != from }
+    let receivers = Set(self.mesh.all.flatMap(\.peers)).sorted().filter { $0 != from }
     for peer in receivers { effects.append(.control(to: peer, [.iDontWant([identifier])])) }
     return receivers.isEmpty ? .ignored(.idle) : .accepted
   }
@@ -221,11 +208,11 @@ public struct Gossip: Sendable, Equatable {
     into effects: inout [Effect]
   ) -> Outcome {
     if !self.promises.isEmpty, self.promises[identifier]?.peer == from { self.promises[identifier] = nil }
-    guard self.seen[identifier] == nil else { return .ignored(.duplicate) }
+    guard !self.seen.contains(identifier) else { return .ignored(.duplicate) }
     self.remember(identifier, at: now)
     if !self.allAreDirect(besides: from, linked: linked) { self.keep(topic, identifier, payload) }
-    for peer in (self.mesh[topic] ?? []).sorted() where peer != from && !linked.contains(peer) {
-      guard self.dontWant[peer]?[identifier] == nil else { continue }
+    for peer in self.mesh[topic]?.peers ?? [] where peer != from && !linked.contains(peer) {
+      guard self.dontWant.isEmpty || self.dontWant[peer]?[identifier] == nil else { continue }
       effects.append(.send(to: peer, topic, payload))
     }
     return .accepted
@@ -234,7 +221,7 @@ public struct Gossip: Sendable, Equatable {
   /// Two routers are equal when the same inputs lead to the same effects.
   public static func == (left: Gossip, right: Gossip) -> Bool {
     left.peers == right.peers && left.mesh == right.mesh && left.seen == right.seen
-      && left.promises == right.promises && left.dontWant == right.dontWant && left.heard == right.heard
+      && left.promises == right.promises && left.dontWant == right.dontWant
       && left.backoff == right.backoff && left.cache == right.cache && left.history == right.history
       && left.random == right.random && left.nextHeartbeat == right.nextHeartbeat
   }

@@ -58,9 +58,7 @@ public enum StateKey {
     self.accesses(patient) + self.bigEndian(leaf)
   }
   /// The prefix of a patient's access history.
-  public static func accesses(_ patient: Digest) -> [UInt8] { self.allAccesses + patient.bytes }
-  /// The prefix of all patients' access histories.
-  public static let allAccesses: [UInt8] = [0x68]
+  public static func accesses(_ patient: Digest) -> [UInt8] { [0x68] + patient.bytes }
   /// The place of an access by its request's identifier: patient and leaf.
   public static func request(_ identifier: Digest) -> [UInt8] { [0x71] + identifier.bytes }
   /// A review that is due.
@@ -69,6 +67,14 @@ public enum StateKey {
   }
   /// The prefix of all deadlines, the earliest first.
   public static let deadlines: [UInt8] = [0x64]
+  /// A broken glass of a hospital's, by its place in the log; the value is the patient.
+  public static func emergency(at hospital: MemberID, leaf: UInt64) -> [UInt8] {
+    self.emergencies(at: hospital) + self.bigEndian(leaf)
+  }
+  /// The prefix of a hospital's broken glasses, the earliest first.
+  public static func emergencies(at hospital: MemberID) -> [UInt8] {
+    [0x7c] + self.bigEndian(UInt64(hospital.number))
+  }
   /// How often an account, or a hospital, broke the glass in a day.
   public static func breakGlassCount(_ who: [UInt8], day: UInt64) -> [UInt8] {
     [0x62] + self.bigEndian(day) + who

@@ -42,6 +42,16 @@ public struct Digest: Sendable, Hashable {
     Words.store(self.word3, into: &out)
   }
 
+  /// A number for tables, of all 32 bytes and a secret: whoever does not know the secret cannot choose digests whose
+  /// numbers are alike.
+  @inline(__always)
+  public func mixed(with secret: (UInt64, UInt64)) -> UInt64 {
+    let first = (self.word0 ^ secret.0).multipliedFullWidth(by: self.word1 ^ secret.1)
+    let second = (self.word2 ^ secret.1).multipliedFullWidth(by: self.word3 ^ secret.0)
+    let both = (first.high ^ second.low).multipliedFullWidth(by: first.low ^ second.high ^ 0x9E37_79B9_7F4A_7C15)
+    return both.high ^ both.low
+  }
+
   /// The first eight bytes as a little-endian number: an index for tables, never an identity.
   public var prefix64: UInt64 { self.word0 }
 }

@@ -208,4 +208,33 @@ struct GossipTests {
     #expect(!gossip.hasSeen(Hash.sha256([0, 0])))
     #expect(gossip.hasSeen(Hash.sha256([UInt8(9999 & 255), UInt8(9999 >> 8)])))
   }
+
+  @Test("What was seen is what a plain list says: the newest so many, for so long", arguments: 1...20)
+  func seen(seed: UInt64) {
+    var random = SeededGenerator(seed: seed)
+    var parameters = GossipParameters()
+    (parameters.seenMax, parameters.seenFor) = (Int(40 + random.below(400)), .milliseconds(5000))
+    var gossip = Gossip(topics: [topic], parameters: parameters, seed: seed, at: .zero)
+    var naive: [(identifier: Digest, at: Tick)] = []
+    var effects: [Gossip.Effect] = []
+    var now = Tick.zero
+    for _ in 0..<4000 {
+      if random.oneIn(20) {
+        now = max(now, gossip.deadline)
+        _ = gossip.step(.timerFired, at: now, into: &effects)
+        naive.removeAll { $0.at + parameters.seenFor <= now }
+      }
+      // Close to one another, as whoever chooses identifiers would choose them, and some again.
+      let word = random.below(700)
+      let identifier = Digest(words: (word % 3, word, 0, random.below(2)))
+      let isNew = !naive.contains { $0.identifier == identifier }
+      #expect(gossip.hasSeen(identifier) == !isNew)
+      let input = Gossip.Input.validated(topic, identifier: identifier, [1], from: 0, linked: ReplicaSet())
+      #expect((gossip.step(input, at: now, into: &effects) == .accepted) == isNew)
+      guard isNew else { continue }
+      naive.append((identifier, now))
+      if naive.count > parameters.seenMax { naive.removeFirst() }
+    }
+    #expect(naive.allSatisfy { gossip.hasSeen($0.identifier) })
+  }
 }

@@ -17,7 +17,7 @@ struct OverlayTests {
   func delivery() {
     var settings = GossipNetwork.Settings()
     settings.count = 200
-    let network = GossipNetwork(settings, seed: 3, watching: true)
+    var network = GossipNetwork(settings, seed: 3, watching: true)
     network.run(for: .milliseconds(2000))
     for node in [0, 50, 150] { network.publish(from: node) }
     network.run(for: .milliseconds(5000))

@@ -109,6 +109,7 @@ extension RuleContext {
     guard entry.emergency == .reviewDue else { return }
     let due = self.time.adding(milliseconds: self.limits.reviewWindowMilliseconds)
     state.set(StateKey.deadline(due, leaf: leaf), patient)
+    state.set(StateKey.emergency(at: entry.hospital, leaf: leaf), patient)
   }
 
   /// Granted at once; reviewed later, and the lack of a review is itself an event.
