@@ -100,34 +100,33 @@ extension FHIRService {
   /// The places of the rows that meet all conditions, in the order in which they were first written.
   func matches(_ query: SearchQuery) throws -> [Int] {
     guard let rows = self.index.rows[query.type] else { return [] }
-    var places: [Int]?
-    var rest: [SearchQuery.Filter] = []
+    var checks: [(ResourceIndex.Row) -> Bool] = []
+    var fewest: (count: Int, code: String, keys: [String])?
     for filter in query.filters {
       let keys: [String]?
-      if filter.chain != nil {
-        keys = try self.targets(of: filter)
-      } else {
-        keys = filter.keys
-      }
-      guard let keys else {
-        rest.append(filter)
-        continue
-      }
-      // What is looked up is looked at again: codes have systems, and rows change.
-      let found = Set(keys.flatMap { self.index.candidates(query.type, filter.code, $0) })
-      places = places.map { $0.filter { found.contains($0) } } ?? found.sorted()
       if filter.chain == nil {
-        rest.append(filter)
+        keys = filter.keys
+        checks.append { filter.holds(for: $0) }
       } else {
-        places = places?.filter { place in
-          (rows[place].values[filter.code] ?? []).contains { value in
-            if case .reference(let reference) = value { keys.contains(reference) } else { false }
+        let targets = try self.targets(of: filter)
+        let wanted = Set(targets)
+        keys = targets
+        checks.append { row in
+          (row.values[filter.code] ?? []).contains { value in
+            if case .reference(let reference) = value { wanted.contains(reference) } else { false }
           }
         }
       }
+      guard let keys else { continue }
+      let count = keys.reduce(0) { $0 + self.index.candidates(query.type, filter.code, $1).count }
+      if fewest.map({ count < $0.count }) ?? true { fewest = (count, filter.code, keys) }
+    }
+    // What is looked up is looked at again, and only where it is rarest: codes have systems, and rows change.
+    let places = fewest.map { few in
+      Set(few.keys.flatMap { self.index.candidates(query.type, few.code, $0) }).sorted()
     }
     return (places ?? Array(rows.indices)).filter { place in
-      !rows[place].isDeleted && rest.allSatisfy { $0.holds(for: rows[place]) }
+      !rows[place].isDeleted && checks.allSatisfy { $0(rows[place]) }
     }
   }
 
