@@ -126,9 +126,9 @@ public struct FHIRServer: Sendable {
   /// What a request's token does not allow; nil where it may go on. Whoever sends none is the hospital's own EHR,
   /// unless tokens are required.
   private func refusal(of asked: FHIRRequest, _ request: Request) async -> FHIRFailure? {
+    if asked.path == ["metadata"] || asked.path == ["openapi.json"] { return nil }
     guard let token = Self.token(request) else {
-      let isOpen = asked.path == ["metadata"] || asked.path == ["openapi.json"]
-      return self.isTokenRequired && !isOpen
+      return self.isTokenRequired
         ? FHIRFailure(
           401, "login", "a practitioner's session is needed: \(self.base)/.well-known/smart-configuration"
         )

@@ -61,9 +61,10 @@ public actor ReadingSessions {
     guard let place = self.prepared.firstIndex(where: { $0.key == opening.key }) else {
       throw ServiceRefusal.badRequest("its key was not made here, or too long ago: ask for a key again")
     }
-    let seed = self.prepared.remove(at: place).seed
+    let seed = self.prepared[place].seed
     guard let receipt = try await self.service.submit([checked]).first else { throw ServiceRefusal.notOrderedYet }
     guard receipt.outcome == .applied else { throw ServiceRefusal.badRequest(receipt.outcome.explanation) }
+    self.prepared.removeAll { $0.key == opening.key }
     guard case .person(let signer, _) = transaction.authorization, let signed = Digest(signer.bytes),
       let account = await self.service.account(ofKey: signed)
     else { throw ServiceRefusal.notFound("account") }

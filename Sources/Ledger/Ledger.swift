@@ -18,6 +18,12 @@ public struct Receipt: Sendable, Hashable {
   public let time: Timestamp
   /// What became of it.
   public let outcome: OutcomeCode
+
+  /// A receipt of given parts.
+  public init(identifier: Digest, leaf: UInt64, sequence: SequenceNumber, time: Timestamp, outcome: OutcomeCode) {
+    (self.identifier, self.leaf, self.sequence) = (identifier, leaf, sequence)
+    (self.time, self.outcome) = (time, outcome)
+  }
 }
 
 /// The log's entry for one executed transaction: what a leaf hashes.

@@ -35,11 +35,17 @@ public enum AccessPolicy {
 
   /// The consent that grants, or why none does. A denial wins; of several grants the oldest counts.
   public static func judge(_ question: Question, consents: Consents) -> Result<Digest, Refusal> {
+    self.judge(question, StandingConsents(consents, for: question.purpose, at: question.time))
+  }
+
+  /// The same for consents that were looked through for the question's purpose and time.
+  static func judge(_ question: Question, _ consents: StandingConsents) -> Result<Digest, Refusal> {
     var refusal = Refusal.noConsent
     var granting: (identifier: Digest, leaf: UInt64)?
-    for (identifier, entry) in consents {
+    for (identifier, entry) in consents.all {
       let grant = entry.grant
-      guard self.isStanding(entry, among: consents), self.isAbout(grant, question),
+      guard grant.scope.covers(question.record, of: question.category) || planted(.scopeIgnored),
+        grant.purposes.contains(question.purpose) || planted(.purposeIgnored),
         self.addresses(grant.grantee, question)
       else { continue }
       let isOpen = grant.from <= question.time && (question.time <= grant.until || planted(.consentNeverEnds))
@@ -47,7 +53,9 @@ public enum AccessPolicy {
         if isOpen, !planted(.denialLoses) { return .failure(.denied) }
         continue
       }
-      guard grant.actions.contains(.read), !self.isProxyDenied(entry, question, among: consents) else { continue }
+      guard grant.actions.contains(.read), !consents.isProxyDenied(entry, question.record, question.category) else {
+        continue
+      }
       guard isOpen else {
         if refusal == .noConsent { refusal = .outsideWindow }
         continue
@@ -61,32 +69,6 @@ public enum AccessPolicy {
     return granting.map { .success($0.identifier) } ?? .failure(refusal)
   }
 
-  /// ⚑ Not revoked, and nor is what its giver acted by: what a proxy gave ends with the proxy's power.
-  static func isStanding(_ entry: ConsentEntry, among consents: Consents) -> Bool {
-    guard entry.revoked == nil || planted(.revokedConsentCounts) else { return false }
-    guard case .proxy(let power) = entry.origin, !planted(.proxyOutlivesPower) else { return true }
-    return consents.first { $0.identifier == power }?.entry.revoked == nil
-  }
-
-  private static func isAbout(_ grant: ConsentGrant, _ question: Question) -> Bool {
-    (grant.scope.covers(question.record, of: question.category) || planted(.scopeIgnored))
-      && (grant.purposes.contains(question.purpose) || planted(.purposeIgnored))
-  }
-
-  /// ⚑ Whether a proxy gave it of what the proxy is denied by now.
-  private static func isProxyDenied(
-    _ entry: ConsentEntry, _ question: Question, among consents: Consents
-  ) -> Bool {
-    guard case .proxy(let power) = entry.origin,
-      let proxy = consents.first(where: { $0.identifier == power })?.entry.grant.grantee
-    else { return false }
-    return consents.contains { _, other in
-      let grant = other.grant
-      return grant.isDenial && grant.grantee == proxy && self.isStanding(other, among: consents)
-        && self.isAbout(grant, question) && grant.from <= question.time && question.time <= grant.until
-    }
-  }
-
   private static func addresses(_ grantee: Grantee, _ question: Question) -> Bool {
     let isPractitioner = question.account.kind == .practitioner
     return switch grantee {
@@ -96,5 +78,52 @@ public enum AccessPolicy {
       isPractitioner && question.account.hospital == hospital && question.account.role == role
     case .careTeam(let team): isPractitioner && question.teams.contains(team)
     }
+  }
+}
+
+/// A patient's consents that stand, with what proxies are denied for one purpose at one time: looked through once for
+/// all records of a request, so that many consents cost no more than their number.
+struct StandingConsents {
+  /// What is denied to one proxy.
+  private struct Denied {
+    var categories: UInt32 = 0
+    var records: Set<Digest> = []
+  }
+
+  /// ⚑ Not revoked, and nor is what its giver acted by: what a proxy gave ends with the proxy's power.
+  let all: AccessPolicy.Consents
+  private var powers: [Digest: Grantee] = [:]
+  private var denied: [Grantee: Denied] = [:]
+
+  init(_ consents: AccessPolicy.Consents, for purpose: Purposes, at time: Timestamp) {
+    var powers: [Digest: Grantee] = [:]
+    for (identifier, entry) in consents where entry.revoked == nil && entry.grant.actions.contains(.share) {
+      powers[identifier] = entry.grant.grantee
+    }
+    self.all = consents.filter { _, entry in
+      guard entry.revoked == nil || planted(.revokedConsentCounts) else { return false }
+      guard case .proxy(let power) = entry.origin, !planted(.proxyOutlivesPower) else { return true }
+      return powers[power] != nil
+    }
+    self.powers = powers
+    for (_, entry) in self.all {
+      let grant = entry.grant
+      guard grant.isDenial, case .account = grant.grantee, grant.purposes.contains(purpose), grant.from <= time,
+        time <= grant.until
+      else { continue }
+      switch grant.scope {
+      case .all: self.denied[grant.grantee, default: Denied()].categories = .max
+      case .categories(let bits): self.denied[grant.grantee, default: Denied()].categories |= bits
+      case .records(let records): self.denied[grant.grantee, default: Denied()].records.formUnion(records)
+      }
+    }
+  }
+
+  /// ⚑ Whether a proxy gave it of what the proxy is denied by now.
+  func isProxyDenied(_ entry: ConsentEntry, _ record: Digest, _ category: RecordCategory) -> Bool {
+    guard case .proxy(let power) = entry.origin, let proxy = self.powers[power], let denied = self.denied[proxy] else {
+      return false
+    }
+    return denied.categories & (1 << UInt32(category.rawValue)) != 0 || denied.records.contains(record)
   }
 }

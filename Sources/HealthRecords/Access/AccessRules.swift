@@ -55,8 +55,9 @@ extension RuleContext {
   private func judge(
     _ request: AccessRequest, _ reader: Digest, _ account: Account, isSession: Bool, in state: StateEditor
   ) -> Result<[Digest], Refusal> {
-    let consents = self.consents(of: request.patient, in: state)
-    let teams = self.teams(of: reader, among: consents, in: state)
+    let all = self.consents(of: request.patient, in: state)
+    let teams = self.teams(of: reader, among: all, in: state)
+    let consents = StandingConsents(all, for: request.purpose, at: self.time)
     var granted: [Digest] = []
     for record in request.records {
       guard let entry = state.item(StateKey.record(record), as: RecordEntry.self),
@@ -70,7 +71,7 @@ extension RuleContext {
       let question = AccessPolicy.Question(
         reader: reader, account: account, teams: teams, record: record, category: entry.anchor.category,
         purpose: request.purpose, time: self.time)
-      switch AccessPolicy.judge(question, consents: consents) {
+      switch AccessPolicy.judge(question, consents) {
       case .success(let consent): granted.append(consent)
       case .failure(let refusal):
         // The patient's own hospital treats with what it wrote itself, unless that is denied (RECORDS §4).

@@ -51,9 +51,9 @@ extension RuleContext {
     let categoryOf: (Digest) -> RecordCategory? = { record in
       state.item(StateKey.record(record), as: RecordEntry.self)?.anchor.category
     }
-    let own = consents.filter {
-      $0.entry.grant.grantee == .account(proxy) && AccessPolicy.isStanding($0.entry, among: consents)
-        && $0.entry.grant.from <= self.time && self.time <= $0.entry.grant.until
+    let own = StandingConsents(consents, for: grant.purposes, at: self.time).all.filter {
+      $0.entry.grant.grantee == .account(proxy) && $0.entry.grant.from <= self.time
+        && self.time <= $0.entry.grant.until
     }
     // ⚑ What a proxy is denied the proxy does not share either; and nobody gives what makes a proxy but the patient.
     let isDenied = own.contains {
