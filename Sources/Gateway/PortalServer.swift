@@ -24,16 +24,11 @@ public struct PortalServer: Sendable {
       TransactionKind.grantConsent, .revokeConsent, .eraseRecord, .rateRecord, .requestAccess, .breakGlass,
       .accuseCustodian, .reviewBreakGlass, .endRecovery,
     ].map(\.rawValue))
-  /// The pages, and what a browser is told that they are.
-  private static let pages = [
-    "index.html": "text/html; charset=utf-8", "portal.css": "text/css; charset=utf-8",
-    "clinic.html": "text/html; charset=utf-8", "officer.html": "text/html; charset=utf-8",
-    "authorize.html": "text/html; charset=utf-8",
-  ].merging(
+  /// What pages are made of, and what a browser is told that it is.
+  private static let pieces = ["portal.css": "text/css; charset=utf-8"].merging(
     [
       "app", "authorize", "canonical", "clinic", "crypto", "custody", "entrance", "fhir", "keys", "nacl-fast", "node",
-      "officer",
-      "reading", "ristretto", "sections", "texts", "ui", "wire",
+      "officer", "reading", "ristretto", "sections", "texts", "ui", "wire",
     ].map { ("\($0).js", "text/javascript; charset=utf-8") }, uniquingKeysWith: { first, _ in first })
 
   let service: any NodeService
@@ -68,10 +63,10 @@ public struct PortalServer: Sendable {
     let router = Router()
     router.add(middleware: PortalHeaders())
     router.add(middleware: RefusalMiddleware(inFlight: InFlight()))
-    router.get("/") { _, _ in try Self.page("index.html") }
-    router.get("/clinic") { _, _ in try Self.page("clinic.html") }
-    router.get("/officer") { _, _ in try Self.page("officer.html") }
-    router.get("/{page}") { _, context in try Self.page(context.parameters.get("page") ?? "") }
+    router.get("/") { _, _ in try Self.page("My records", script: "app.js") }
+    router.get("/clinic") { _, _ in try Self.page("Clinicians", script: "clinic.js") }
+    router.get("/officer") { _, _ in try Self.page("Privacy office", script: "officer.js") }
+    router.get("/{piece}") { _, context in try Self.piece(context.parameters.get("piece") ?? "") }
     let service = self.service
     router.get("/api/consortium") { _, _ in
       try json(
@@ -129,12 +124,27 @@ public struct PortalServer: Sendable {
     return router
   }
 
-  static func page(_ name: String) throws -> Response {
-    guard let type = self.pages[name],
-      let url = Bundle.module.url(forResource: name, withExtension: nil, subdirectory: "Portal"),
+  /// A page: they differ in their title and in the script that fills them.
+  static func page(_ title: String, script: String) throws -> Response {
+    let document = String(decoding: try self.file("page.html"), as: UTF8.self)
+      .replacing("{title}", with: title).replacing("{script}", with: script)
+    return self.response(Array(document.utf8), "text/html; charset=utf-8")
+  }
+
+  private static func piece(_ name: String) throws -> Response {
+    guard let type = self.pieces[name] else { throw ServiceRefusal.notFound("page") }
+    return self.response(try self.file(name), type)
+  }
+
+  private static func file(_ name: String) throws -> [UInt8] {
+    guard let url = Bundle.module.url(forResource: name, withExtension: nil, subdirectory: "Portal"),
       let bytes = try? Data(contentsOf: url)
     else { throw ServiceRefusal.notFound("page") }
-    return Response(
+    return Array(bytes)
+  }
+
+  private static func response(_ bytes: [UInt8], _ type: String) -> Response {
+    Response(
       status: .ok, headers: [.contentType: type, .cacheControl: "no-cache"],
       body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
   }

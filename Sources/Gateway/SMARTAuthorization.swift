@@ -94,8 +94,10 @@ public actor SMARTAuthorization {
     (self.clients, self.places, self.now) = (clients, places, now)
   }
 
-  /// What an app's query asks; nil with the reason where nobody is to be sent back to the app, because it is not the
-  /// hospital's or names another place.
+  /// What an app's query asks.
+  ///
+  /// - Throws: `ServiceRefusal.badRequest` where nobody is to be sent to the app: it is not the hospital's, names
+  ///   another place, or asks without PKCE or for nothing that is here.
   public nonisolated func read(_ query: [String: String]) throws(ServiceRefusal) -> SMARTRequest {
     guard let client = self.clients.first(where: { $0.id == query["client_id"] }) else {
       throw .badRequest("no app \"\(query["client_id"] ?? "")\" is let in here: see smart_clients in node.toml")
