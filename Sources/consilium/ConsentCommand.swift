@@ -87,11 +87,8 @@ struct Consent: AsyncParsableCommand {
         """)
     @Argument(help: "The patient's account.") var patient: String
     @Argument(help: "The guardian's account.") var guardian: String
-    @Option(help: "The registrar's key file.") var registrar: String
     @OptionGroup var terms: ConsentTerms
-    @OptionGroup var passphrase: PassphraseOptions
-    @OptionGroup var node: NodeOptions
-    @OptionGroup var output: OutputOptions
+    @OptionGroup var options: DeskOptions
 
     func run() async throws {
       try await reporting {
@@ -99,8 +96,8 @@ struct Consent: AsyncParsableCommand {
           patient: try parseDigest(self.patient, "patient"), isDenial: false, actions: [.read, .share],
           grantee: .account(try parseDigest(self.guardian, "guardian")), scope: try self.terms.scope(),
           purposes: try self.terms.purposes().union(.patient), from: .zero, until: self.terms.until, usesMax: nil)
-        let desk = try await Desk(self.registrar, self.passphrase, self.node)
-        try show(try await desk.submit(.grantConsent, grant), self.output.output)
+        let desk = try await Desk(self.options)
+        try show(try await desk.submit(.grantConsent, grant), self.options.output.output)
       }
     }
   }

@@ -7,6 +7,14 @@ internal import Primitives
 internal import Signing
 internal import Wire
 
+/// What every command of a registrar's asks for.
+struct DeskOptions: ParsableArguments {
+  @Option(help: "The registrar's key file.") var registrar: String
+  @OptionGroup var passphrase: PassphraseOptions
+  @OptionGroup var node: NodeOptions
+  @OptionGroup var output: OutputOptions
+}
+
 /// What the registrar of the node's hospital does: whoever knows people in person, with a key that is not on the node.
 struct Desk {
   let client: NodeClient
@@ -21,6 +29,10 @@ struct Desk {
     self.hospital = MemberID(status.member)
     self.passphrase = try passphrase.read()
     self.seed = try KeyFile.registrar(registrar, passphrase: self.passphrase)
+  }
+
+  init(_ options: DeskOptions) async throws {
+    self = try await Desk(options.registrar, options.passphrase, options.node)
   }
 
   func submit(_ kind: TransactionKind, _ payload: some WireEncodable) async throws -> ReceiptView {
@@ -111,10 +123,7 @@ struct Team: AsyncParsableCommand {
         """)
     @Argument(help: "The team's number at this hospital.") var number: UInt32
     @Argument(help: "The accounts in it, all of them.") var members: [String] = []
-    @Option(help: "The registrar's key file.") var registrar: String
-    @OptionGroup var passphrase: PassphraseOptions
-    @OptionGroup var node: NodeOptions
-    @OptionGroup var output: OutputOptions
+    @OptionGroup var options: DeskOptions
 
     func run() async throws {
       try await reporting {
@@ -123,11 +132,11 @@ struct Team: AsyncParsableCommand {
           throw Failure(
             "too many members", why: "\(members.count), at most \(CareTeam.membersMax)", remedy: "make two teams")
         }
-        let desk = try await Desk(self.registrar, self.passphrase, self.node)
+        let desk = try await Desk(self.options)
         let team = CareTeam.identifier(network: desk.genesis.network, hospital: desk.hospital, number: self.number)
         let receipt = try await desk.submit(
           .setCareTeam, CareTeamChange(number: self.number, members: Array(members)))
-        try show(receipt, self.output.output, [["team", "\(team)"]])
+        try show(receipt, self.options.output.output, [["team", "\(team)"]])
       }
     }
   }
@@ -165,21 +174,18 @@ extension Account {
         """)
     @Argument(help: "The account's identifier.") var account: String
     @Argument(help: "The new key file, or the code that a browser shows.") var person: String
-    @Option(help: "The registrar's key file.") var registrar: String
-    @OptionGroup var passphrase: PassphraseOptions
-    @OptionGroup var node: NodeOptions
-    @OptionGroup var output: OutputOptions
+    @OptionGroup var options: DeskOptions
 
     func run() async throws {
       try await reporting {
-        let desk = try await Desk(self.registrar, self.passphrase, self.node)
+        let desk = try await Desk(self.options)
         let keys = try Actors.publicKeys(self.person, desk)
         let account = try parseDigest(self.account, "account")
         let receipt = try await desk.submit(
           .beginRecovery, RecoveryRequest(account: account, key: keys.key, sealingKey: keys.sealing))
-        guard receipt.applied else { return try show(receipt, self.output.output) }
+        guard receipt.applied else { return try show(receipt, self.options.output.output) }
         let view: AccountView = try await desk.client.get("/v1/accounts/\(account)")
-        try show(receipt, self.output.output, [["the new key counts from", view.recovery?.due ?? ""]])
+        try show(receipt, self.options.output.output, [["the new key counts from", view.recovery?.due ?? ""]])
       }
     }
   }
@@ -244,19 +250,16 @@ extension Record {
       discussion:
         "Example, at each of three hospitals:\n  consilium record order-erasure 88aa… --registrar registrar.key")
     @Argument(help: "The record.") var record: String
-    @Option(help: "The registrar's key file.") var registrar: String
-    @OptionGroup var passphrase: PassphraseOptions
-    @OptionGroup var node: NodeOptions
-    @OptionGroup var output: OutputOptions
+    @OptionGroup var options: DeskOptions
 
     func run() async throws {
       try await reporting {
-        let desk = try await Desk(self.registrar, self.passphrase, self.node)
+        let desk = try await Desk(self.options)
         let record = try parseDigest(self.record, "record")
         let receipt = try await desk.submit(.orderErasure, record)
-        guard receipt.applied else { return try show(receipt, self.output.output) }
+        guard receipt.applied else { return try show(receipt, self.options.output.output) }
         let view: RecordView = try await desk.client.get("/v1/records/\(record)")
-        try show(receipt, self.output.output, [["erased", view.erased ? "yes" : "not yet: more must approve"]])
+        try show(receipt, self.options.output.output, [["erased", view.erased ? "yes" : "not yet: more must approve"]])
       }
     }
   }

@@ -40,21 +40,19 @@ struct Account: AsyncParsableCommand {
         A patient is registered under a pseudonym of this hospital's own; no name goes on the chain.
         """)
     @Argument(help: "The person's key file, or the registration code of a browser.") var person: String
-    @Option(help: "The registrar's key file.") var registrar: String
     @Option(help: "A practitioner's role: a number of the NUCC taxonomy's table.") var role: UInt32 = 0
     @Option(help: "For how many days it may act.") var days: UInt64 = 365
-    @OptionGroup var passphrase: PassphraseOptions
-    @OptionGroup var node: NodeOptions
-    @OptionGroup var output: OutputOptions
+    @OptionGroup var options: DeskOptions
 
     func run() async throws {
       try await reporting {
-        let desk = try await Desk(self.registrar, self.passphrase, self.node)
+        let desk = try await Desk(self.options)
         let registration = try self.registration(desk)
         let account = HealthRecords.Account.identifier(
           network: desk.genesis.network, hospital: desk.hospital, key: registration.key)
         try show(
-          try await desk.submit(.registerAccount, registration), self.output.output, [["account", "\(account)"]])
+          try await desk.submit(.registerAccount, registration), self.options.output.output,
+          [["account", "\(account)"]])
       }
     }
 
@@ -137,10 +135,7 @@ struct Account: AsyncParsableCommand {
       discussion: "Example:\n  consilium account set-status 5f1c… suspended --registrar registrar.key")
     @Argument(help: "The account's identifier.") var account: String
     @Argument(help: "active, suspended or revoked.") var status: String
-    @Option(help: "The registrar's key file.") var registrar: String
-    @OptionGroup var passphrase: PassphraseOptions
-    @OptionGroup var node: NodeOptions
-    @OptionGroup var output: OutputOptions
+    @OptionGroup var options: DeskOptions
 
     func run() async throws {
       try await reporting {
@@ -149,8 +144,8 @@ struct Account: AsyncParsableCommand {
           throw Failure("no status \"\(self.status)\"", why: "it is none", remedy: "use active, suspended or revoked")
         }
         let change = StatusChange(account: try parseDigest(self.account, "account"), status: status)
-        let desk = try await Desk(self.registrar, self.passphrase, self.node)
-        try show(try await desk.submit(.setStatus, change), self.output.output)
+        let desk = try await Desk(self.options)
+        try show(try await desk.submit(.setStatus, change), self.options.output.output)
       }
     }
   }
