@@ -122,7 +122,7 @@ public actor FHIRService {
     case ("POST", 2) where path[1] == "_search":
       return try self.search(path[0], request.query, prefer: request.prefer)
     case ("POST", 2) where path[1] == "$validate":
-      let faults = Element.faults(of: try Self.read(request.body), type: try Self.known(path[0]))
+      let faults = Validation.faults(of: try Self.read(request.body), type: try Self.known(path[0]))
       return FHIRResponse(body: Self.outcome(ofValidation: faults))
     case ("GET", 3) where path[2] == "_history": return try self.history(try Self.known(path[0]), path[1])
     case ("GET", 3) where path[0] == "Patient" && path[2] == "$everything":
@@ -292,7 +292,7 @@ public actor FHIRService {
     guard id.utf8.count <= 64, !id.isEmpty,
       id.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-.".contains($0)) })
     else { throw FHIRFailure(400, "value", "\"\(id)\" is no id: 1 to 64 letters, digits, - and .", at: "\(type).id") }
-    let faults = Element.faults(of: json, type: type)
+    let faults = Validation.faults(of: json, type: type)
     guard faults.isEmpty else {
       let more = faults.count > 1 ? " (and \(faults.count - 1) more; see $validate)" : ""
       throw FHIRFailure(422, "structure", faults[0] + more, at: String(faults[0].prefix { $0 != ":" }))
