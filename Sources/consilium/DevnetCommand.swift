@@ -21,19 +21,32 @@ struct Devnet: AsyncParsableCommand {
     subcommands: [Up.self, Down.self, StatusOfAll.self, Logs.self, Reset.self, Demo.self])
 
   struct Up: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Make what is missing and start the nodes.")
+    static let configuration = CommandConfiguration(
+      abstract: "Make what is missing and start the nodes.",
+      discussion: """
+        Example, with pages, FHIR interfaces and patients in them:
+          consilium devnet up --fhir-port 8101 --portal-port 8201 Scripts/patients/*.json
+        """)
     @OptionGroup var options: DevnetOptions
+    @Argument(help: "FHIR R4 bundles, one a patient; those that are not there yet are made. --fhir-port is needed.")
+    var files: [String] = []
 
     func run() async throws {
       try await reporting {
         let devnet = try self.options.devnet()
+        guard self.files.isEmpty || devnet.fhirPort > 0 else {
+          throw Failure(
+            "patients cannot be made", why: "their records go in by FHIR, and no port is given for it",
+            remedy: "say --fhir-port 8101")
+        }
         try await devnet.up()
         Console.line("\(devnet.count) hospitals run in \(devnet.folder). Try:")
         Console.line("  consilium devnet status")
         Console.line("  curl --unix-socket \(devnet.member(0).socket) http://node/v1/status")
-        if devnet.fhirPort > 0 { Console.line("  curl http://127.0.0.1:\(devnet.fhirPort)/fhir/metadata") }
-        if devnet.portalPort > 0 { Console.line("  the patients' portal: http://127.0.0.1:\(devnet.portalPort)/") }
+        if devnet.fhirPort > 0 { Console.line("  curl \(devnet.fhir(0))/metadata") }
         Console.line("  consilium devnet down")
+        let patients = DevnetPatients(devnet: devnet)
+        devnet.showDoors(self.files.isEmpty ? try patients.known() : try await patients.make(self.files))
       }
     }
   }
@@ -114,6 +127,7 @@ struct Devnet: AsyncParsableCommand {
         let files = self.files.isEmpty ? Story.defaultFiles() : self.files
         do {
           try await story.tell(files)
+          if self.keep { devnet.showDoors(try DevnetPatients(devnet: devnet).known()) }
         } catch {
           try? await devnet.down()
           throw error

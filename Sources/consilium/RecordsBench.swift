@@ -1,10 +1,8 @@
 internal import ArgumentParser
-internal import AsyncHTTPClient
 internal import Foundation
 internal import Gateway
 internal import HealthRecords
 internal import Messages
-internal import NIOCore
 internal import NIOHTTP1
 internal import Primitives
 internal import Signing
@@ -132,32 +130,11 @@ struct RecordsLoad {
     self.reader = try await person(.practitioner).0
     let body =
       #"{"resourceType":"Patient","identifier":[{"system":"urn:consilium:account","value":"\#(self.patient)"}]}"#
-    let made = try await Self.ask(self.base + "/Patient", .POST, body)
+    let made = try await FHIRClient.ask(self.base + "/Patient", .POST, body)
     guard let record = made.record.flatMap({ Hex.decode($0) }).flatMap({ Digest($0) }), let id = made.id else {
       throw Failure("no patient", why: "the FHIR interface did not anchor it", remedy: "see consilium devnet logs")
     }
     (self.record, self.subject) = (record, "Patient/\(id)")
-  }
-
-  private static func ask(
-    _ url: String, _ method: HTTPMethod = .GET, _ body: String? = nil
-  ) async throws -> (bytes: [UInt8], record: String?, id: String?) {
-    var request = HTTPClientRequest(url: url)
-    request.method = method
-    if let body {
-      request.headers.add(name: "content-type", value: "application/fhir+json")
-      request.body = .bytes(ByteBuffer(string: body))
-    }
-    let response = try await NodeClient.http.execute(request, timeout: .seconds(60))
-    let bytes = Array(try await response.body.collect(upTo: 64 << 20).readableBytesView)
-    guard response.status.code < 300 else {
-      throw Failure(
-        "the FHIR interface refused", why: String(decoding: bytes.prefix(400), as: UTF8.self), remedy: "report this",
-        status: ExitStatus.refused)
-    }
-    let location = response.headers.first(name: "location")?.split(separator: "/").map(String.init) ?? []
-    let place = location.firstIndex(of: "_history").map { $0 - 1 } ?? location.count - 1
-    return (bytes, response.headers.first(name: "x-consilium-record"), place >= 0 ? location[place] : nil)
   }
 
   private func observation(_ number: Int) -> String {
@@ -202,7 +179,7 @@ struct RecordsLoad {
   /// Resources one after another; each is sealed, copied and anchored before the answer.
   func create(count: Int) async throws -> LatencySummary {
     try await self.timed(count) { number in
-      let made = try await Self.ask(self.base + "/Observation", .POST, self.observation(number))
+      let made = try await FHIRClient.ask(self.base + "/Observation", .POST, self.observation(number))
       guard made.record?.count == 64 else {
         throw Failure(
           "a resource is not anchored", why: made.record ?? "no record", remedy: "see consilium devnet logs")
@@ -223,7 +200,7 @@ struct RecordsLoad {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for (number, body) in bodies.enumerated() {
         if number >= 2 { try await group.next() }
-        group.addTask { _ = try await Self.ask(url, .POST, body) }
+        group.addTask { _ = try await FHIRClient.ask(url, .POST, body) }
       }
       try await group.waitForAll()
     }
@@ -233,14 +210,14 @@ struct RecordsLoad {
 
   /// Reads of a resource by its id.
   func read(count: Int) async throws -> LatencySummary {
-    try await self.timed(count) { _ in _ = try await Self.ask(self.base + "/" + self.subject) }
+    try await self.timed(count) { _ in _ = try await FHIRClient.ask(self.base + "/" + self.subject) }
   }
 
   /// Searches by code and patient, sorted, one page of ten.
   func search(count: Int) async throws -> LatencySummary {
     try await self.timed(count) { number in
       let query = "?subject=\(self.subject)&code=\(8000 + number % 200)-1&_sort=-date&_count=10"
-      _ = try await Self.ask(self.base + "/Observation" + query)
+      _ = try await FHIRClient.ask(self.base + "/Observation" + query)
     }
   }
 

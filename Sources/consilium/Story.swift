@@ -60,6 +60,7 @@ struct Story {
     try await self.makeCustodyKey()
     try await self.registerPeople(files)
     try await self.sealRecords(files)
+    if self.devnet.fhirPort > 0, self.devnet.portalPort > 0 { try await self.serve(files) }
     try await self.shareAndRevoke()
     try await self.emergency()
     try await self.actForOthers()

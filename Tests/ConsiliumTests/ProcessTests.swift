@@ -108,7 +108,8 @@ struct ProcessTests {
     let names = try FileManager.default.contentsOfDirectory(atPath: patients.path())
     let file = try #require(names.first { $0.hasPrefix("Edward") })
     let result = try place.run(
-      ["devnet", "demo"] + place.options + ["--kills", "5", patients.appending(path: file).standardized.path()])
+      ["devnet", "demo"] + place.options + ["--fhir-port", "5301", "--portal-port", "5311"]
+        + ["--kills", "5", patients.appending(path: file).standardized.path()])
     #expect(result.status == 0, "\(result.output)\n\(result.errors)")
     #expect(result.output.contains("Every claim was checked and holds"))
   }
@@ -126,6 +127,36 @@ struct ProcessTests {
     #expect(result.output.contains("Every claim was checked and holds"))
     let log = try place.run(["devnet", "logs"] + place.options + ["--level", "warn"]).output
     #expect(log.contains("this engine tolerates crashes, not lies"))
+    #expect(try place.run(["devnet", "reset"] + place.options).status == 0)
+  }
+
+  @Test("A devnet comes up with patients in it, whose doors and words it names; a clinician asks for what it lists")
+  func upWithPatients() throws {
+    let place = try Place(port: 5261)
+    let patients = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Scripts/patients")
+    let names = try FileManager.default.contentsOfDirectory(atPath: patients.path())
+    let file = patients.appending(path: try #require(names.first { $0.hasPrefix("Edward") })).standardized.path()
+    let without = try place.run(["devnet", "up"] + place.options + [file])
+    #expect(without.status != 0 && without.errors.contains("--fhir-port"))
+    let ports = ["--fhir-port", "5321", "--portal-port", "5331"]
+    let up = try place.run(["devnet", "up"] + place.options + ports + [file])
+    #expect(up.status == 0, "\(up.errors)")
+    #expect(up.output.contains("http://127.0.0.1:5331/") && up.output.contains("http://127.0.0.1:5324/fhir"))
+    let row = try #require(up.output.split(separator: "\n").first { $0.contains("Edward") })
+    let account = try #require(row.split(separator: " ").first { $0.count == 64 })
+    let words = try #require(row.split(separator: " ").last)
+    #expect(try String(contentsOfFile: String(words), encoding: .utf8).split(separator: " ").count == 24)
+    let second = place.devnet + "/h2"
+    let node = ["--api", second + "/api.sock", "--genesis", place.devnet + "/genesis.json"]
+    let listed = try place.run(["record", "list", String(account), "--output", "json"] + node)
+    let records = try JSONSerialization.jsonObject(with: Data(listed.output.utf8)) as? [[String: Any]]
+    let record = try #require(records?.first?["record"] as? String)
+    let asked = try place.run(
+      ["access", "request", second + "/clinician.key", "--patient", String(account), "--record", record, "--purpose"]
+        + ["TREAT", "--passphrase-file", place.devnet + "/passphrase"] + node)
+    #expect(asked.status == 1 && (asked.output + asked.errors).contains("no consent covers this"))
+    let again = try place.run(["devnet", "up"] + place.options + ports + [file])
+    #expect(again.status == 0 && again.output.contains(account))
     #expect(try place.run(["devnet", "reset"] + place.options).status == 0)
   }
 

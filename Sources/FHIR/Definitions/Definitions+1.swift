@@ -1,4 +1,6 @@
 extension Definitions {
+  static let parts = [part1, part2]
+
   /// Part 1; written by Scripts/definitions from fhir.schema.json (FHIR R4, CC0).
   static let part1 = """
     AllergyIntolerance identifier*:Identifier clinicalStatus:CodeableConcept verificationStatus:CodeableConcept
@@ -404,25 +406,31 @@ extension Definitions {
     Substance_Ingredient quantity:Ratio substance?!:CodeableConcept,Reference
     Substance_Instance identifier:Identifier expiry:dateTime quantity:Quantity
     Task identifier*:Identifier instantiatesCanonical:canonical instantiatesUri:uri basedOn*:Reference
-      groupIdentifier:Identifier partOf*:Reference
-      status!:code=draft,requested,received,accepted,rejected,ready,cancelled,in-progress,on-hold,failed,completed,entered-in-error
-      statusReason:CodeableConcept businessStatus:CodeableConcept
+      groupIdentifier:Identifier partOf*:Reference status!:code=draft,requested,received,accepted,rejected,ready,
+      cancelled,in-progress,on-hold,failed,completed,entered-in-error statusReason:CodeableConcept
+      businessStatus:CodeableConcept
       intent!:code=unknown,proposal,plan,order,original-order,reflex-order,filler-order,instance-order,option
       priority:code code:CodeableConcept description:string focus:Reference for:Reference encounter:Reference
       executionPeriod:Period authoredOn:dateTime lastModified:dateTime requester:Reference
       performerType*:CodeableConcept owner:Reference location:Reference reasonCode:CodeableConcept
       reasonReference:Reference insurance*:Reference note*:Annotation relevantHistory*:Reference
       restriction:Task_Restriction input*:Task_Input output*:Task_Output
-    Task_Input type!:CodeableConcept
-      value?!:base64Binary,boolean,canonical,code,date,dateTime,decimal,id,instant,integer,markdown,oid,positiveInt,string,time,unsignedInt,uri,url,uuid,Address,Age,Annotation,Attachment,CodeableConcept,Coding,ContactPoint,Count,Distance,Duration,HumanName,Identifier,Money,Period,Quantity,Range,Ratio,Reference,SampledData,Signature,Timing,ContactDetail,Contributor,DataRequirement,Expression,ParameterDefinition,RelatedArtifact,TriggerDefinition,UsageContext,Dosage,Meta
-    Task_Output type!:CodeableConcept
-      value?!:base64Binary,boolean,canonical,code,date,dateTime,decimal,id,instant,integer,markdown,oid,positiveInt,string,time,unsignedInt,uri,url,uuid,Address,Age,Annotation,Attachment,CodeableConcept,Coding,ContactPoint,Count,Distance,Duration,HumanName,Identifier,Money,Period,Quantity,Range,Ratio,Reference,SampledData,Signature,Timing,ContactDetail,Contributor,DataRequirement,Expression,ParameterDefinition,RelatedArtifact,TriggerDefinition,UsageContext,Dosage,Meta
+    Task_Input type!:CodeableConcept value?!:base64Binary,boolean,canonical,code,date,dateTime,decimal,id,instant,
+      integer,markdown,oid,positiveInt,string,time,unsignedInt,uri,url,uuid,Address,Age,Annotation,Attachment,
+      CodeableConcept,Coding,ContactPoint,Count,Distance,Duration,HumanName,Identifier,Money,Period,Quantity,Range,
+      Ratio,Reference,SampledData,Signature,Timing,ContactDetail,Contributor,DataRequirement,Expression,
+      ParameterDefinition,RelatedArtifact,TriggerDefinition,UsageContext,Dosage,Meta
+    Task_Output type!:CodeableConcept value?!:base64Binary,boolean,canonical,code,date,dateTime,decimal,id,instant,
+      integer,markdown,oid,positiveInt,string,time,unsignedInt,uri,url,uuid,Address,Age,Annotation,Attachment,
+      CodeableConcept,Coding,ContactPoint,Count,Distance,Duration,HumanName,Identifier,Money,Period,Quantity,Range,
+      Ratio,Reference,SampledData,Signature,Timing,ContactDetail,Contributor,DataRequirement,Expression,
+      ParameterDefinition,RelatedArtifact,TriggerDefinition,UsageContext,Dosage,Meta
     Task_Restriction repetitions:positiveInt period:Period recipient*:Reference
     Timing_Repeat bounds?:Duration,Range,Period count:positiveInt countMax:positiveInt duration:decimal
       durationMax:decimal durationUnit:code=s,min,h,d,wk,mo,a frequency:positiveInt frequencyMax:positiveInt
       period:decimal periodMax:decimal periodUnit:code=s,min,h,d,wk,mo,a dayOfWeek*:code timeOfDay*:time
-      when*:code=MORN,MORN.early,MORN.late,NOON,AFT,AFT.early,AFT.late,EVE,EVE.early,EVE.late,NIGHT,PHS,HS,WAKE,C,CM,CD,CV,AC,ACM,ACD,ACV,PC,PCM,PCD,PCV
-      offset:unsignedInt
+      when*:code=MORN,MORN.early,MORN.late,NOON,AFT,AFT.early,AFT.late,EVE,EVE.early,EVE.late,NIGHT,PHS,HS,WAKE,C,CM,
+      CD,CV,AC,ACM,ACD,ACV,PC,PCM,PCD,PCV offset:unsignedInt
     Address use:code=home,work,temp,old,billing type:code=postal,physical,both text:string line*:string city:string
       district:string state:string postalCode:string country:string period:Period
     Age value:decimal comparator:code=<,<=,>=,> unit:string system:uri code:code
@@ -448,8 +456,11 @@ extension Definitions {
     Element
     Expression description:string name:id language!:code=text/cql,text/fhirpath,application/x-fhir-query
       expression:string reference:uri
-    Extension url!:uri
-      value?:base64Binary,boolean,canonical,code,date,dateTime,decimal,id,instant,integer,markdown,oid,positiveInt,string,time,unsignedInt,uri,url,uuid,Address,Age,Annotation,Attachment,CodeableConcept,Coding,ContactPoint,Count,Distance,Duration,HumanName,Identifier,Money,Period,Quantity,Range,Ratio,Reference,SampledData,Signature,Timing,ContactDetail,Contributor,DataRequirement,Expression,ParameterDefinition,RelatedArtifact,TriggerDefinition,UsageContext,Dosage,Meta
+    Extension url!:uri value?:base64Binary,boolean,canonical,code,date,dateTime,decimal,id,instant,integer,markdown,
+      oid,positiveInt,string,time,unsignedInt,uri,url,uuid,Address,Age,Annotation,Attachment,CodeableConcept,Coding,
+      ContactPoint,Count,Distance,Duration,HumanName,Identifier,Money,Period,Quantity,Range,Ratio,Reference,
+      SampledData,Signature,Timing,ContactDetail,Contributor,DataRequirement,Expression,ParameterDefinition,
+      RelatedArtifact,TriggerDefinition,UsageContext,Dosage,Meta
     HumanName use:code=usual,official,temp,nickname,anonymous,old,maiden text:string family:string given*:string
       prefix*:string suffix*:string period:Period
     Identifier use:code=usual,official,temp,secondary,old type:CodeableConcept system:uri value:string period:Period
@@ -471,9 +482,5 @@ extension Definitions {
     Signature type*!:Coding when!:instant who!:Reference onBehalfOf:Reference targetFormat:code sigFormat:code
       data:base64Binary
     Timing event*:dateTime repeat:Timing_Repeat code:CodeableConcept
-    TriggerDefinition
-      type!:code=named-event,periodic,data-changed,data-added,data-modified,data-removed,data-accessed,data-access-ended
-      name:string timing?:Timing,Reference,date,dateTime data*:DataRequirement condition:Expression
-    UsageContext code!:Coding value?!:CodeableConcept,Quantity,Range,Reference
     """
 }

@@ -33,9 +33,15 @@ enum Definitions {
   static let table: [String: Definition] = {
     var table: [String: Definition] = [:]
     var type = ""
-    for word in Self.part1.split(whereSeparator: \.isWhitespace) {
+    var open = ""
+    for part in Self.parts.joined(separator: "\n").split(whereSeparator: \.isWhitespace) {
+      // A list that ends with a comma goes on in the next line.
+      open += part
+      if open.last == "," { continue }
+      let word = open
+      open = ""
       guard let colon = word.firstIndex(of: ":") else {
-        type = String(word)
+        type = word
         table[type] = Definition(takesModifiers: type.contains("_") || type == "Dosage" || type == "Timing")
         continue
       }
