@@ -3,7 +3,7 @@
 import { canonical } from "./canonical.js";
 import { concat, digest, hex, sha256, unhex, utf8 } from "./crypto.js";
 import { lockCard, open } from "./entrance.js";
-import { describe } from "./fhir.js";
+import { describe, parsed } from "./fhir.js";
 import * as keyring from "./keys.js";
 import * as node from "./node.js";
 import { readAll } from "./reading.js";
@@ -65,7 +65,7 @@ function shown() {
   return [...conflicts(), faults(state.opened), ...sections(state.opened, () => null, { ...T.sections, person: C.person })].filter(Boolean);
 }
 
-const described = (section) => state.opened.filter((one) => one.text).map((one) => describe(JSON.parse(one.text)))
+const described = (section) => state.opened.filter((one) => one.text).map((one) => describe(parsed(one.text)))
   .filter((one) => one.section === section);
 
 /** Medicines against allergies, by their words: a reminder, not a decision. */

@@ -18,8 +18,21 @@ const first = (list) => (Array.isArray(list) ? list[0] : undefined);
 const concept = (value) =>
   text(value?.text) ?? text(first(value?.coding)?.display) ?? text(first(value?.coding)?.code);
 
-const quantity = (value) =>
-  value && typeof value === "object" && value.value !== undefined ? `${value.value} ${value.unit ?? value.code ?? ""}`.trim() : undefined;
+const tokens = new WeakMap();
+
+/** A resource's JSON; of each quantity the number's token is kept too, for 1.50 is not 1.5 in medicine. */
+export const parsed = (json) => JSON.parse(json, function keep(key, number, context) {
+  if (key === "value" && typeof number === "number" && context?.source) tokens.set(this, context.source);
+  return number;
+});
+
+/** What a machine computed to ten digits nobody measured: it is shown rounded, and says so. */
+const shown = (token) => (/^-?\d+\.\d{5,}$/.test(token) ? `≈ ${Number(token).toFixed(2)}` : token);
+
+const quantity = (value) => {
+  if (!value || typeof value !== "object" || value.value === undefined) return undefined;
+  return `${shown(tokens.get(value) ?? String(value.value))} ${value.unit ?? value.code ?? ""}`.trim();
+};
 
 function name(resource) {
   if (resource.resourceType === "Patient") {

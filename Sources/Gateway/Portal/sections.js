@@ -1,5 +1,5 @@
 // Opened records as people read them: by section, allergies first, results with small plots.
-import { describe, ORDER } from "./fhir.js";
+import { describe, ORDER, parsed } from "./fhir.js";
 import { date, moment, T } from "./texts.js";
 import { h, hospitalName } from "./ui.js";
 
@@ -8,7 +8,7 @@ const ROWS_SHOWN = 12;
 /** Sections of opened records, each `{view, text, …}`; `actions` gives what can be done with one. */
 export function sections(opened, actions = () => null, words = T.sections) {
   const live = opened.filter((one) => one.text).map((one) => {
-    const resource = JSON.parse(one.text);
+    const resource = parsed(one.text);
     return { ...one, resource, shown: describe(resource) };
   });
   return ORDER.map((name) => {
