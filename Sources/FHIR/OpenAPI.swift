@@ -19,7 +19,26 @@ enum OpenAPI {
       ),
       ("servers", .array([.members([("url", .string(base))])])),
       ("paths", self.paths),
-      ("components", .members([("parameters", self.parameters), ("schemas", self.schemas)])),
+      (
+        "components",
+        .members([
+          ("parameters", self.parameters), ("schemas", self.schemas),
+          (
+            "securitySchemes",
+            .members([
+              (
+                "session",
+                .members([
+                  ("type", .string("http")), ("scheme", .string("bearer")),
+                  ("description", .string("A practitioner's session: consilium session open, or SMART App Launch.")),
+                ])
+              )
+            ])
+          ),
+        ])
+      ),
+      // Without a token a hospital's own EHR is served, where the node's configuration lets it.
+      ("security", .array([.object([]), .members([("session", .array([]))])])),
     ])
   }
 
@@ -77,6 +96,21 @@ enum OpenAPI {
         "/Patient/{id}/$everything",
         .members([("parameters", .array([id])), ("get", self.operation("everything", "All of a patient"))])
       ),
+      (
+        "/$records",
+        .members([
+          (
+            "get",
+            self.operation(
+              "records", "What the ledger knows of an account, at all hospitals; each is read as Binary/ID",
+              [
+                self.parameter(
+                  "account", in: "query",
+                  .members([("type", .string("string")), ("pattern", .string("^[0-9a-f]{64}$"))]), isRequired: true)
+              ])
+          )
+        ])
+      ),
       ("/Consent", .members([("get", self.ledgerView("consents", "What the patient's consents are"))])),
       ("/AuditEvent", .members([("get", self.ledgerView("accesses", "Who read of the patient"))])),
       ("/Provenance", .members([("get", self.ledgerView("provenance", "Who anchored what of the patient"))])),
@@ -91,7 +125,7 @@ enum OpenAPI {
   private static func operation(
     _ name: String, _ summary: String, _ parameters: [CanonicalJSON] = [], body: String? = nil, extra: [String] = []
   ) -> CanonicalJSON {
-    let refusals = ["400", "403", "404", "405", "406", "409", "412", "413", "415", "422"]
+    let refusals = ["400", "401", "403", "404", "405", "406", "409", "412", "413", "415", "422"]
     let good = extra.contains("204") ? extra : ["200"] + extra
     let answers = (good + refusals).map { status -> (String, CanonicalJSON?) in
       let isEmpty = ["204", "304"].contains(status)
