@@ -28,7 +28,7 @@ public struct PortalServer: Sendable {
   private static let pieces = ["portal.css": "text/css; charset=utf-8"].merging(
     [
       "app", "authorize", "canonical", "clinic", "crypto", "custody", "entrance", "fhir", "keys", "nacl-fast", "node",
-      "officer", "reading", "ristretto", "sections", "texts", "ui", "wire",
+      "officer", "qr", "reading", "ristretto", "sections", "texts", "ui", "wire",
     ].map { ("\($0).js", "text/javascript; charset=utf-8") }, uniquingKeysWith: { first, _ in first })
 
   let service: any NodeService

@@ -59,8 +59,8 @@ struct Account: AsyncParsableCommand {
     private static let prefixes = ["clinician:", "officer:"]
 
     private func registration(_ desk: Desk) throws -> AccountRegistration {
-      // A browser's code: a patient's two keys, or somebody else's, which says so.
-      let prefix = Self.prefixes.first { self.person.hasPrefix($0) }
+      // A browser's code: a patient's two keys, or somebody else's, which says so; in capitals from a scanner.
+      let prefix = Self.prefixes.first { self.person.lowercased().hasPrefix($0) }
       let code = String(self.person.dropFirst(prefix?.count ?? 0))
       let keys = try Actors.publicKeys(code, desk)
       let isFile = Actors.browserCode(code) == nil

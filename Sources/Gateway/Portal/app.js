@@ -4,6 +4,7 @@ import { hex, sha256, utf8 } from "./crypto.js";
 import { lockCard, open } from "./entrance.js";
 import * as keyring from "./keys.js";
 import * as node from "./node.js";
+import { picture } from "./qr.js";
 import { readAll } from "./reading.js";
 import { faults, sections } from "./sections.js";
 import { C, date, moment, T } from "./texts.js";
@@ -138,7 +139,7 @@ async function sharing() {
   const all = await node.consents(own());
   return [h("h1", {}, T.tabs.sharing), h("p", {}, T.sharingText),
     h("div", { class: "card" }, all.length ? h("ul", { class: "plain", id: "consents" }, all.reverse().map(consent))
-      : h("p", {}, T.sharingEmpty)), h("p", { class: "quiet" }, T.ownAccount, h("code", { class: "code" }, own().account)),
+      : h("p", {}, T.sharingEmpty)), h("p", { class: "quiet" }, T.ownAccount, picture(own().account, T.qrAccount), h("code", { class: "code" }, own().account)),
     form(own().account, () => go("sharing"))];
 }
 

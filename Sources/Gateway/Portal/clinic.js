@@ -28,7 +28,9 @@ function finder() {
   const search = async (event) => {
     event.preventDefault();
     const text = input.value.trim();
-    if (/^[0-9a-f]{64}$/.test(text)) return choose({ name: text.slice(0, 8), account: text });
+    // A scanner types capitals: QR codes hold more of them.
+    const account = text.toLowerCase();
+    if (/^[0-9a-f]{64}$/.test(account)) return choose({ name: account.slice(0, 8), account });
     const list = text ? await node.patients(state.keys, text) : [];
     found.replaceChildren(list.length ? h("ul", { class: "plain card" }, list.map((one) =>
       h("li", {}, h("div", { class: "row" }, h("span", {}, h("strong", {}, one.name), " ",

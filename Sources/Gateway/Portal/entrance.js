@@ -1,6 +1,7 @@
 // Coming in: 24 words make the keys, or the device kept them; a code registers them at the hospital's desk.
 import * as keyring from "./keys.js";
 import * as node from "./node.js";
+import { picture } from "./qr.js";
 import { T } from "./texts.js";
 import { every, h, hospitalName, place, problem, say, show, view } from "./ui.js";
 
@@ -87,7 +88,8 @@ function unregistered(role, all, isKept) {
     if (await node.account(all[0]).catch(() => null)) await view(() => enter(role, all, isKept));
   });
   return [h("h1", {}, T.unregistered), h("div", { class: "card" },
-    h("p", {}, role.texts.unregistered(hospitalName(all[0].hospital))), h("code", { class: "code", id: "code" }, code),
+    h("p", {}, role.texts.unregistered(hospitalName(all[0].hospital))), picture(code, T.qrCode),
+    h("code", { class: "code", id: "code" }, code),
     h("p", {}, h("button", { class: "second", onclick: async () => {
       await navigator.clipboard.writeText(code);
       say(T.copied);

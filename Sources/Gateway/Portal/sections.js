@@ -1,7 +1,7 @@
 // Opened records as people read them: by section, allergies first, results with small plots.
 import { describe, ORDER, parsed } from "./fhir.js";
 import { date, moment, T } from "./texts.js";
-import { h, hospitalName } from "./ui.js";
+import { draw, h, hospitalName } from "./ui.js";
 
 const ROWS_SHOWN = 12;
 
@@ -75,7 +75,6 @@ function many(group, picture, actions) {
 }
 
 function plot(name, points) {
-  const space = "http://www.w3.org/2000/svg";
   const times = points.map((one) => Date.parse(one.shown.when));
   const values = points.map((one) => one.shown.number);
   const scale = (list, size) => {
@@ -83,12 +82,8 @@ function plot(name, points) {
     return list.map((value) => (high === low ? size / 2 : ((value - low) / (high - low)) * size));
   };
   const [x, y] = [scale(times, 100), scale(values, 24).map((value) => 27 - value)];
-  const svg = document.createElementNS(space, "svg");
   const label = T.plot(name, points.length, points[0].shown.value, points.at(-1).shown.value);
-  for (const [key, value] of [["class", "plot"], ["viewBox", "0 0 100 30"], ["role", "img"], ["aria-label", label],
-    ["preserveAspectRatio", "none"]]) svg.setAttribute(key, value);
-  const line = document.createElementNS(space, "polyline");
-  line.setAttribute("points", x.map((at, index) => `${at.toFixed(1)},${y[index].toFixed(1)}`).join(" "));
-  svg.append(line);
-  return svg;
+  const places = x.map((at, index) => `${at.toFixed(1)},${y[index].toFixed(1)}`).join(" ");
+  return draw("svg", { class: "plot", viewBox: "0 0 100 30", role: "img", "aria-label": label, preserveAspectRatio: "none" },
+    draw("polyline", { points: places }));
 }

@@ -34,6 +34,7 @@ export const T = {
   unregistered: "You are not registered here yet",
   unregisteredText: (hospital) => `Show this code at the desk of ${hospital}, with your identity card. This page goes on by itself.`,
   copy: "Copy the code",
+  qrCode: "QR code of this code, for the scanner at the desk",
   copied: "Copied.",
 
   sections: {
@@ -99,7 +100,8 @@ export const T = {
   byRegistrar: "The hospital's desk said so.",
   byProxy: "Somebody who acts for you said so.",
   team: (id) => `Everybody in the care team ${id.slice(0, 8)}…`,
-  ownAccount: "Your account, for somebody who is to act for you, or for whom you act: ",
+  ownAccount: "Your account: show it to a clinician, to somebody who is to act for you, or for whom you act. ",
+  qrAccount: "QR code of your account, for a clinician's scanner",
   mayNot: (who, what, why, until) => `${who} may NOT read ${what} ${why}, until ${until}.`,
   hospitalStaff: (name) => `All clinicians of ${name}`,
   person: (account) => `The person with account ${account.slice(0, 8)}…`,
@@ -178,7 +180,7 @@ export const C = {
   unregistered: (hospital) => `Show this code to the registrar of ${hospital}. This page goes on by itself.`,
   notClinician: "These keys are not a clinician's of this hospital.",
   find: "Find a patient",
-  findLabel: "Name, hospital number, or the account that the patient shows you",
+  findLabel: "Name, hospital number, or the account that the patient shows you (typed, or its QR code scanned)",
   search: "Search",
   nobody: "Nobody was found. A patient of another hospital shows you an account: paste it here.",
   born: (day) => `born ${day}`,
