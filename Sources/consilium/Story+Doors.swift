@@ -22,8 +22,8 @@ extension Story {
       let bundle = try CanonicalJSON(found.bytes)
       try story.claim(bundle["entry"]?.items?.count == 1, "a search by the account does not find the patient")
       return
-        "\(records.count) resources went in as one transaction; each is sealed, copied and anchored, and hospital 2 sees "
-        + "that it is"
+        "\(records.count) resources went in as one transaction; each is sealed, copied and anchored, and hospital 2 "
+        + "sees that it is"
     }
     try await self.step("Every hospital serves its pages: patients', clinicians', the privacy officer's") { story in
       for index in 0..<4 {
