@@ -141,7 +141,7 @@ public actor FHIRService {
   public static func methods(of path: [String]) -> [String] {
     switch path.count {
     case 0: ["POST"]
-    case 1 where (CapabilityStatement.views + ["metadata", "openapi.json"]).contains(path[0]): ["GET"]
+    case 1 where (CapabilityStatement.views + ["metadata", "openapi.json", "$records"]).contains(path[0]): ["GET"]
     case 1: ["DELETE", "GET", "POST", "PUT"]
     case 2 where ["_search", "$validate"].contains(path[1]): ["POST"]
     case 2: ["DELETE", "GET", "PUT"]
