@@ -27,6 +27,8 @@ public struct Scene {
   public let now: Tick
   /// The members.
   public let configuration: Configuration
+  /// How far the sender itself has executed.
+  public let executed: Cut
   /// Chance.
   public var random: SeededGenerator
   /// Signs with the member's keys.
@@ -140,7 +142,8 @@ private struct Equivocating: Adversary {
 }
 
 private struct Censoring: Adversary {
-  private var kept: LaneHead?
+  /// Where the lane is held in a view; one place in each, or the same proposal would say different things.
+  private var kept: (view: View, head: LaneHead)?
 
   mutating func intercept(_ message: PeerMessage, _ scene: inout Scene) -> [Utterance] {
     guard case .ordering(.prePrepare(let signed), _) = message, signed.signer == scene.from else {
@@ -148,9 +151,9 @@ private struct Censoring: Adversary {
     }
     let lane = (scene.from + 1) % scene.configuration.laneCount
     var heads = signed.content.cut.heads
-    let kept = self.kept ?? heads[lane]
-    self.kept = kept
-    heads[lane] = kept
+    guard lane < heads.count, lane < scene.executed.heads.count else { return [Utterance(message)] }
+    if self.kept?.view != signed.content.view { self.kept = (signed.content.view, scene.executed.heads[lane]) }
+    if let kept = self.kept { heads[lane] = kept.head }
     let proposal = PrePrepare(
       configuration: signed.content.configuration, view: signed.content.view, sequence: signed.content.sequence,
       cut: Cut(heads: heads, time: signed.content.cut.time))

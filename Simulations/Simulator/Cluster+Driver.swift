@@ -340,9 +340,10 @@ extension Cluster {
   }
 
   private func mislead(_ message: PeerMessage, from slot: Int, to member: ReplicaIndex) -> [Utterance] {
+    guard let node = self.machines[slot].node else { return [] }
     var scene = Scene(
-      from: self.machines[slot].member, to: member, now: self.now,
-      configuration: self.machines[slot].node?.configuration ?? self.genesis.configuration,
+      from: self.machines[slot].member, to: member, now: self.now, configuration: node.configuration,
+      executed: node.execution.cut,
       random: SeededGenerator(seed: self.random.next()), sign: { self.sign($0, slot) })
     return self.machines[slot].adversary?.intercept(message, &scene) ?? []
   }
