@@ -2,6 +2,7 @@ internal import NIOHTTP1
 internal import Merkle
 internal import Foundation
 internal import Gateway
+internal import HealthRecords
 internal import Ledger
 internal import Messages
 internal import Primitives
@@ -157,9 +158,17 @@ extension Story {
   }
 
   private func settle() async throws {
-    try await self.devnet.wait("all four stand at one height", seconds: 60) { statuses in
-      Set(statuses.map(\.height)).count == 1
-        && statuses.allSatisfy { $0.running && $0.stableSize == $0.logSize && $0.pendingBytes == 0 }
+    func stand(within seconds: Int) async throws {
+      try await self.devnet.wait("all four stand at one height", seconds: seconds) { statuses in
+        Set(statuses.map(\.height)).count == 1
+          && statuses.allSatisfy { $0.running && $0.stableSize == $0.logSize && $0.pendingBytes == 0 }
+      }
+    }
+    do { return try await stand(within: 15) } catch {
+      // Whoever took a snapshot while the last tree head's signatures went round gets a quorum's with the next cut.
+      let keys = PersonKeys(signingSeed: SecureRandom.bytes(32), sealingSecret: SecureRandom.bytes(32))
+      _ = try await self.register(keys, kind: .patient, role: 0, at: 0)
+      try await stand(within: 60)
     }
   }
 
