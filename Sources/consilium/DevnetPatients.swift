@@ -36,14 +36,17 @@ struct DevnetPatients {
   /// All that are there.
   func make(_ files: [String]) async throws -> [DevnetPatient] {
     let genesis = try GenesisFile.read(self.devnet.genesis)
-    for index in 0..<self.devnet.count
-    where !FileManager.default.fileExists(atPath: Self.clinician(at: self.devnet.member(index))) {
-      try await self.register(
-        Self.clinician(at: self.devnet.member(index)), .practitioner, role: 207, at: index, genesis)
+    let word = try PassphraseOptions.read(self.devnet.passphrase)
+    for index in 0..<self.devnet.count {
+      let path = Self.clinician(at: self.devnet.member(index))
+      guard !FileManager.default.fileExists(atPath: path) else { continue }
+      let keys = PersonKeys(signingSeed: SecureRandom.bytes(32), sealingSecret: SecureRandom.bytes(32))
+      _ = try await self.register(keys, .practitioner, role: 207, at: index, genesis, word)
+      try KeyFile(kind: .practitioner, secrets: keys.signingSeed + keys.sealingSecret, passphrase: word).save(path)
     }
     var made = try self.known()
     for file in files where !made.contains(where: { $0.file == URL(filePath: file).lastPathComponent }) {
-      made.append(try await self.patient(of: file, at: made.count % self.devnet.count, genesis))
+      made.append(try await self.patient(of: file, at: made.count % self.devnet.count, genesis, word))
       try Files.writeJSON(self.list, made)
     }
     return made
@@ -52,31 +55,19 @@ struct DevnetPatients {
   /// Where a devnet's clinician has the keys.
   static func clinician(at member: MemberFolder) -> String { member.path + "/clinician.key" }
 
-  /// Makes a key file and registers its owner; the account and the key file's secrets.
-  @discardableResult
   private func register(
-    _ path: String, _ kind: AccountKind, role: UInt32, at index: Int, _ genesis: Genesis
-  ) async throws -> (account: Digest, secrets: [UInt8]) {
-    let word = try PassphraseOptions.read(self.devnet.passphrase)
-    let file = try KeyFile.fresh(kind == .patient ? .patient : .practitioner, passphrase: word)
-    try file.save(path)
-    let hospital = MemberID(UInt32(index + 1))
-    let keys = try KeyFile.person(path, passphrase: word, network: genesis.network, hospital: hospital)
-    let transaction = try Drafts.transaction(
-      .registerAccount, Actors.registration(keys, kind: kind, role: role, days: 365), genesis: genesis,
-      hospital: hospital, signedBy: try KeyFile.registrar(self.devnet.member(index).registrar, passphrase: word))
-    let receipt = try await self.devnet.client(index).submit(transaction)
-    guard receipt.applied else {
-      throw Failure(
-        "\(path) was not registered", why: receipt.outcome, remedy: "see consilium devnet logs",
-        status: ExitStatus.refused)
-    }
-    let account = HealthRecords.Account.identifier(network: genesis.network, hospital: hospital, key: keys.publicKey)
-    return (account, try file.secrets(passphrase: word, path: path))
+    _ keys: PersonKeys, _ kind: AccountKind, role: UInt32, at index: Int, _ genesis: Genesis, _ word: String
+  ) async throws -> Digest {
+    try await self.devnet.register(
+      keys, kind: kind, role: role, at: index, genesis: genesis,
+      registrar: try KeyFile.registrar(self.devnet.member(index).registrar, passphrase: word))
   }
 
   /// Registers the patient of a bundle, and gives the bundle to the hospital's FHIR interface with the account in it.
-  private func patient(of file: String, at index: Int, _ genesis: Genesis) async throws -> DevnetPatient {
+  /// Keys and words are kept last, so that after a failure the same command begins with this patient again.
+  private func patient(
+    of file: String, at index: Int, _ genesis: Genesis, _ word: String
+  ) async throws -> DevnetPatient {
     let bytes = try Files.read(file, max: FHIRResource.fileBytesMax)
     guard let bundle = try? CanonicalJSON(bytes), let entries = bundle["entry"]?.items,
       let place = entries.firstIndex(where: { $0["resource"]?["resourceType"]?.text == "Patient" }),
@@ -86,10 +77,9 @@ struct DevnetPatients {
         "\(file) is no patient's", why: "a FHIR transaction bundle with one Patient is expected",
         remedy: "give another file", status: ExitStatus.badInput)
     }
-    let name = Self.name(of: resource)
-    let base = "\(self.devnet.folder)/patients/\(name.replacing(" ", with: "-").replacing("/", with: "-"))"
-    let (account, entropy) = try await self.register(base + ".key", .patient, role: 0, at: index, genesis)
-    try Files.write(base + ".words", Array((RecoveryPhrase(entropy: entropy).words + "\n").utf8), mode: 0o600)
+    let phrase = RecoveryPhrase(entropy: SecureRandom.bytes(32))
+    let keys = phrase.keys(network: genesis.network, hospital: MemberID(UInt32(index + 1)))
+    let account = try await self.register(keys, .patient, role: 0, at: index, genesis, word)
     let identifier = CanonicalJSON.members([
       ("system", .string("urn:consilium:account")), ("value", .string("\(account)")),
     ])
@@ -105,8 +95,11 @@ struct DevnetPatients {
     let own = entries.filter {
       $0["resource"].map { String(decoding: $0.canonicalBytes, as: UTF8.self) }?.contains(subject) == true
     }
+    let path = URL(filePath: file)
+    let base = "\(self.devnet.folder)/patients/\(path.deletingPathExtension().lastPathComponent)"
+    try Files.write(base + ".words", Array((phrase.words + "\n").utf8), mode: 0o600)
     return DevnetPatient(
-      name: name, file: URL(filePath: file).lastPathComponent, hospital: index + 1, account: "\(account)",
+      name: Self.name(of: resource), file: path.lastPathComponent, hospital: index + 1, account: "\(account)",
       words: base + ".words", resources: own.count + 1)
   }
 
@@ -119,6 +112,23 @@ struct DevnetPatients {
 }
 
 extension DevnetFolder {
+  /// Registers somebody at a hospital, as its registrar; the account.
+  func register(
+    _ keys: PersonKeys, kind: AccountKind, role: UInt32, at index: Int, genesis: Genesis, registrar: [UInt8]
+  ) async throws -> Digest {
+    let hospital = MemberID(UInt32(index + 1))
+    let transaction = try Drafts.transaction(
+      .registerAccount, Actors.registration(keys, kind: kind, role: role, days: 365), genesis: genesis,
+      hospital: hospital, signedBy: registrar)
+    let receipt = try await self.client(index).submit(transaction)
+    guard receipt.applied else {
+      throw Failure(
+        "nobody was registered at hospital \(index + 1)", why: receipt.outcome, remedy: "see consilium devnet logs",
+        status: ExitStatus.refused)
+    }
+    return HealthRecords.Account.identifier(network: genesis.network, hospital: hospital, key: keys.publicKey)
+  }
+
   /// The address of a hospital's FHIR interface.
   func fhir(_ index: Int) -> String { "http://127.0.0.1:\(Int(self.fhirPort) + index)/fhir" }
   /// The address of a hospital's pages.

@@ -112,19 +112,15 @@ struct RecordsLoad {
 
   init(devnet: DevnetFolder, fhirPort: Int) async throws {
     (self.devnet, self.base) = (devnet, "http://127.0.0.1:\(fhirPort)/fhir")
-    self.genesis = try GenesisFile.read(devnet.genesis)
+    let genesis = try GenesisFile.read(devnet.genesis)
+    self.genesis = genesis
     let word = try PassphraseOptions.read(devnet.passphrase)
     let registrar = try KeyFile.registrar(devnet.member(0).registrar, passphrase: word)
     func person(_ kind: AccountKind) async throws -> (PersonKeys, Digest) {
       let keys = PersonKeys(signingSeed: SecureRandom.bytes(32), sealingSecret: SecureRandom.bytes(32))
-      let registration = Actors.registration(keys, kind: kind, role: 1, days: 1)
-      let genesis = try GenesisFile.read(devnet.genesis)
-      let transaction = try Drafts.transaction(
-        .registerAccount, registration, genesis: genesis, hospital: MemberID(1), signedBy: registrar)
-      _ = try await devnet.client(0).submit(transaction)
-      return (
-        keys, HealthRecords.Account.identifier(network: genesis.network, hospital: MemberID(1), key: keys.publicKey)
-      )
+      let account = try await devnet.register(
+        keys, kind: kind, role: 1, at: 0, genesis: genesis, registrar: registrar)
+      return (keys, account)
     }
     self.patient = try await person(.patient).1
     self.reader = try await person(.practitioner).0

@@ -143,11 +143,8 @@ struct Story {
   }
 
   func register(_ keys: PersonKeys, kind: AccountKind, role: UInt32, at index: Int) async throws -> Person {
-    let registration = Actors.registration(keys, kind: kind, role: role, days: 365)
-    let receipt = try await self.submit(.registerAccount, registration, at: index, signedBy: self.registrars[index])
-    try self.claim(receipt.applied, "registering at hospital \(index + 1): \(receipt.outcome)")
-    let account = HealthRecords.Account.identifier(
-      network: self.genesis.network, hospital: self.hospital(index), key: keys.publicKey)
+    let account = try await self.devnet.register(
+      keys, kind: kind, role: role, at: index, genesis: self.genesis, registrar: self.registrars[index])
     return Person(keys: keys, hospital: index, account: account)
   }
 

@@ -37,6 +37,13 @@ final class Place {
     return root.standardized.path()
   }
 
+  /// A patient's bundle that comes with the project.
+  static func bundle() throws -> String {
+    let patients = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Scripts/patients")
+    let names = try FileManager.default.contentsOfDirectory(atPath: patients.path())
+    return patients.appending(path: try #require(names.first { $0.hasPrefix("Edward") })).standardized.path()
+  }
+
   struct Result {
     let status: Int32
     let output: String
@@ -104,12 +111,10 @@ struct ProcessTests {
   @Test("The whole story holds, with hospitals killed at random instants besides")
   func story() throws {
     let place = try Place(port: 5101)
-    let patients = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Scripts/patients")
-    let names = try FileManager.default.contentsOfDirectory(atPath: patients.path())
-    let file = try #require(names.first { $0.hasPrefix("Edward") })
+    let file = try Place.bundle()
     let result = try place.run(
       ["devnet", "demo"] + place.options + ["--fhir-port", "5301", "--portal-port", "5311"]
-        + ["--kills", "5", patients.appending(path: file).standardized.path()])
+        + ["--kills", "5", file])
     #expect(result.status == 0, "\(result.output)\n\(result.errors)")
     #expect(result.output.contains("Every claim was checked and holds"))
   }
@@ -117,12 +122,10 @@ struct ProcessTests {
   @Test("The whole story holds with Raft too; every node says that it tolerates crashes only")
   func storyWithRaft() throws {
     let place = try Place(port: 5201)
-    let patients = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Scripts/patients")
-    let names = try FileManager.default.contentsOfDirectory(atPath: patients.path())
-    let file = try #require(names.first { $0.hasPrefix("Edward") })
+    let file = try Place.bundle()
     let result = try place.run(
       ["devnet", "demo"] + place.options
-        + ["--engine", "raft", "--kills", "2", "--keep", patients.appending(path: file).standardized.path()])
+        + ["--engine", "raft", "--kills", "2", "--keep", file])
     #expect(result.status == 0, "\(result.output)\n\(result.errors)")
     #expect(result.output.contains("Every claim was checked and holds"))
     let log = try place.run(["devnet", "logs"] + place.options + ["--level", "warn"]).output
@@ -133,9 +136,7 @@ struct ProcessTests {
   @Test("A devnet comes up with patients in it, whose doors and words it names; a clinician asks for what it lists")
   func upWithPatients() throws {
     let place = try Place(port: 5261)
-    let patients = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Scripts/patients")
-    let names = try FileManager.default.contentsOfDirectory(atPath: patients.path())
-    let file = patients.appending(path: try #require(names.first { $0.hasPrefix("Edward") })).standardized.path()
+    let file = try Place.bundle()
     let without = try place.run(["devnet", "up"] + place.options + [file])
     #expect(without.status != 0 && without.errors.contains("--fhir-port"))
     let ports = ["--fhir-port", "5321", "--portal-port", "5331"]
@@ -187,10 +188,8 @@ struct ProcessTests {
       let (data, response) = try await URLSession.shared.data(for: request)
       return (try #require(response as? HTTPURLResponse), data)
     }
-    let patients = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Scripts/patients")
-    let names = try FileManager.default.contentsOfDirectory(atPath: patients.path())
-    let file = try #require(names.first { $0.hasPrefix("Edward") })
-    let bundle = try Data(contentsOf: patients.appending(path: file))
+    let file = try Place.bundle()
+    let bundle = try Data(contentsOf: URL(filePath: file))
     #expect(try await send("POST", "", bundle).0.statusCode == 200)
     let found = try JSONSerialization.jsonObject(with: try await send("GET", "/Patient").1) as? [String: Any]
     let entry = try #require((found?["entry"] as? [[String: Any]])?.first)
