@@ -159,9 +159,11 @@ extension Story {
 
   private func settle() async throws {
     func stand(within seconds: Int) async throws {
-      try await self.devnet.wait("all four stand at one height", seconds: seconds) { statuses in
+      try await self.devnet.wait("all four stand at one height, with the history whole", seconds: seconds) { statuses in
         Set(statuses.map(\.height)).count == 1
-          && statuses.allSatisfy { $0.running && $0.stableSize == $0.logSize && $0.pendingBytes == 0 }
+          && statuses.allSatisfy {
+            $0.running && $0.stableSize == $0.logSize && $0.pendingBytes == 0 && $0.historyLeft == 0
+          }
       }
     }
     do { return try await stand(within: 15) } catch {
@@ -191,13 +193,14 @@ extension Story {
   }
 
   mutating func conclude() async throws {
+    // Whoever was behind may have gone on from a snapshot, and fetches what is below it still.
+    try await self.settle()
     try await self.step("Hospital 3's ledger, which began with a snapshot, is re-executed from the genesis") { story in
       let (position, stored) = try Audit.ReplayCommand.replay(
         story.devnet.member(2).path + "/data/ledger", story.genesis, story.hospital(2))
       try story.claim(position == stored, "re-execution gives another state")
       return "height \(position.sequence), \(position.log.size) entries: same log root, same state digest"
     }
-    try await self.settle()
     let statuses = await self.devnet.statuses()
     Console.line("")
     DevnetTable.show(statuses)
