@@ -319,6 +319,7 @@ extension SimulatedDisk {
 
   /// Makes the fetched snapshot the ledger, and keeps what this member voted and sealed beyond it.
   mutating func replaceLedger(by bundle: SnapshotBundle) {
+    guard bundle.manifest.sequence > self.position.sequence else { return }
     let chunks = bundle.manifest.chunks.indices.map { self.fetched.chunks[$0] ?? [] }
     let snapshot = SimulatedSnapshot(manifest: bundle.manifest, decision: bundle.decision, chunks: chunks)
     self.fetched = (.zero, [:])

@@ -14,6 +14,7 @@ struct TransferRun {
     case asked(ReplicaIndex, Transfer.Effect)
     case offer(ReplicaIndex)
     case fault
+    case executed
   }
 
   /// How long the network is at fault, and how long after that a transfer may take.
@@ -33,6 +34,7 @@ struct TransferRun {
   private var connected: Set<ReplicaIndex>
   private var kept: [Digest: [Int: [UInt8]]] = [:]
   private var believed: SnapshotBundle?
+  private var executed = SequenceNumber(5)
   private var breach: String?
 
   init(seed: UInt64) {
@@ -51,15 +53,15 @@ struct TransferRun {
     }
     self.forged = Self.snapshot(of: genesis, at: 100 * (1 + random.below(5)), chunks: 3, content: 0xff)
     self.connected = Set(0..<count)
-    self.transfer = Self.transfer(genesis)
+    self.transfer = Self.transfer(genesis, executed: self.executed)
     self.random = random
   }
 
-  private static func transfer(_ genesis: Genesis) -> Transfer {
+  private static func transfer(_ genesis: Genesis, executed: SequenceNumber) -> Transfer {
     var parameters = Transfer.Parameters()
     (parameters.distance, parameters.parallelMax, parameters.patience) = (10, 4, .milliseconds(1000))
     return Transfer(
-      network: genesis.network, parameters: parameters, known: ConfigurationNumber(0), executed: SequenceNumber(5))
+      network: genesis.network, parameters: parameters, known: ConfigurationNumber(0), executed: executed)
   }
 
   private static func snapshot(
@@ -85,6 +87,7 @@ struct TransferRun {
   mutating func run(events: inout Int) -> String? {
     for member in self.genesis.members.indices { self.queue.add(.offer(member), at: self.delay()) }
     self.queue.add(.fault, at: self.delay())
+    self.queue.add(.executed, at: self.delay())
     while self.breach == nil, self.believed == nil, self.now < .zero + Self.trouble + Self.patience {
       let due = self.transfer.deadline.map { max($0, self.now) }
       if let due, self.queue.nextTick.map({ due <= $0 }) ?? true {
@@ -120,7 +123,18 @@ struct TransferRun {
     case .fault:
       self.strike()
       self.queue.add(.fault, at: self.delay())
+    case .executed:
+      self.execute()
+      if self.isInTrouble { self.queue.add(.executed, at: self.delay()) }
     }
+  }
+
+  /// A laggard hears decisions too, and may come past a snapshot that is on its way, never near the newest.
+  private mutating func execute() {
+    let end = UInt64(100 * self.made.count) - 20
+    guard self.random.oneIn(8), self.executed.number < end else { return }
+    self.executed = SequenceNumber(self.executed.number + 1 + self.random.below(end - self.executed.number))
+    self.give(.executed(self.executed))
   }
 
   private mutating func strike() {
@@ -137,7 +151,7 @@ struct TransferRun {
     case 3 where self.random.oneIn(3):
       // A restart: what was kept is still there, and all else forgotten.
       self.incarnation += 1
-      self.transfer = Self.transfer(self.genesis)
+      self.transfer = Self.transfer(self.genesis, executed: self.executed)
     default: break
     }
   }
@@ -192,7 +206,12 @@ struct TransferRun {
         let held = (self.kept[manifest.digest] ?? [:]).keys.sorted()
         self.queue.add(.input(.opened(manifest.digest, held: held), incarnation: self.incarnation), at: self.delay())
       case .keep(let digest, let number, let bytes): self.kept[digest, default: [:]][number] = bytes
-      case .adopt(let bundle): self.believed = bundle
+      case .adopt(let bundle):
+        self.believed = bundle
+        if bundle.manifest.sequence <= self.executed {
+          self.breach =
+            "LEDGER §7: a snapshot at \(bundle.manifest.sequence) replaces what is executed through \(self.executed)"
+        }
       case .refused(let peer):
         if !self.liars.contains(peer) { self.breach = "LEDGER §7: honest member \(peer) is blamed" }
       case .began: break

@@ -24,6 +24,10 @@ public struct Checkpoints: Sendable {
     /// Another member's signatures hold: pass them on. What is not verified is never passed on, or one liar's
     /// inventions would go round without end.
     case spread(Cosignature)
+    /// A quorum's signatures stay away: say this member's own again to all, so that whoever has them answers.
+    case again(Cosignature)
+    /// A member says its signature again of what is stable here: what it misses are these.
+    case answer(StableCheckpoint, to: ReplicaIndex)
     /// Q members signed: keep it.
     case stable(StableCheckpoint)
     /// A member's history differs from this one's at a sequence number: nobody may go on as if nothing were.
@@ -51,6 +55,9 @@ public struct Checkpoints: Sendable {
   static let openMax = 16
   /// The most signatures of one member that wait for this one to execute so far.
   static let earlyMax = 4
+  /// How long this member waits for a quorum before it says its own signature again, and at most, in idle spans.
+  static let againAfter: UInt64 = 4
+  static let againMax: UInt64 = 64
 
   private let network: Digest
   private let configuration: Configuration
@@ -62,11 +69,15 @@ public struct Checkpoints: Sendable {
   public private(set) var own: Cosignature?
   private var position: LedgerPosition
   private var executedAt: Tick?
+  /// When this member says its own signature again, and how many idle spans it waited for that.
+  private var again: (at: Tick, spans: UInt64)?
   private var signedSequence: SequenceNumber
   private var bodies: [SequenceNumber: CheckpointBody] = [:]
   private var collected: [SequenceNumber: [ReplicaIndex: Cosignature]] = [:]
   /// What was signed of sequence numbers that are not executed here yet, and whether the signer itself sent it.
   private var early: [SequenceNumber: [ReplicaIndex: (cosignature: Cosignature, isDirect: Bool)]] = [:]
+  /// How often each member itself sent its signature of what was stable here by then.
+  private var late: [ReplicaIndex: (sequence: SequenceNumber, count: UInt64)] = [:]
 
   /// Checkpoints that go on from what is executed and the last stable one.
   public init(
@@ -81,7 +92,14 @@ public struct Checkpoints: Sendable {
   }
 
   /// The next point in time at which it wants `.timerFired`.
-  public var deadline: Tick? { self.executedAt.map { $0 + self.idle } }
+  public var deadline: Tick? {
+    switch (self.signsAt, self.again?.at) {
+    case (let one?, let other?): min(one, other)
+    case (let one, let other): one ?? other
+    }
+  }
+
+  private var signsAt: Tick? { self.executedAt.map { $0 + self.idle } }
 
   /// Takes one input; appends effects in their order.
   public mutating func step(_ input: Input, at now: Tick, into effects: inout [Effect]) -> Outcome {
@@ -92,14 +110,23 @@ public struct Checkpoints: Sendable {
       guard position.sequence.number.isMultiple(of: self.interval) else { return .accepted }
       return self.sign(into: &effects)
     case .timerFired:
-      guard let due = self.deadline, now >= due else { return .ignored(.idle) }
+      if let (due, spans) = self.again, now >= due, let own = self.own {
+        self.wait(min(spans * 2, Self.againMax), from: now)
+        effects.append(.again(own))
+      }
+      guard let due = self.signsAt, now >= due else { return .ignored(.idle) }
       return self.sign(into: &effects)
     case .signed(let cosignature):
       self.own = cosignature
+      if cosignature.sequence > self.stable?.body.sequence ?? .zero { self.wait(Self.againAfter, from: now) }
       return self.collect(cosignature, isOwn: true, isDirect: true, into: &effects)
     case .received(let cosignature, let from):
       return self.collect(cosignature, isOwn: false, isDirect: from == cosignature.signer, into: &effects)
     }
+  }
+
+  private mutating func wait(_ spans: UInt64, from now: Tick) {
+    self.again = (now + Span(nanoseconds: self.idle.nanoseconds * spans), spans)
   }
 
   private mutating func sign(into effects: inout [Effect]) -> Outcome {
@@ -126,6 +153,9 @@ public struct Checkpoints: Sendable {
     _ cosignature: Cosignature, isOwn: Bool, isDirect: Bool, into effects: inout [Effect]
   ) -> Outcome {
     let sequence = cosignature.sequence
+    if isDirect, !isOwn, let stable = self.stable, sequence == stable.body.sequence {
+      return self.hear(late: cosignature, of: stable, into: &effects)
+    }
     guard sequence > self.stable?.body.sequence ?? .zero, sequence >= self.configuration.start,
       self.configuration.isVoter(cosignature.signer)
     else {
@@ -151,9 +181,27 @@ public struct Checkpoints: Sendable {
     let stable = StableCheckpoint(
       body: body, cosignatures: held.keys.sorted().compactMap { held[$0] })
     self.stable = stable
+    if sequence >= self.signedSequence { self.again = nil }
     self.bodies = self.bodies.filter { $0.key > sequence }
     self.collected = self.collected.filter { $0.key > sequence }
     effects.append(.stable(stable))
+    return .accepted
+  }
+
+  /// A member's own signature of what is stable here already: the first came late; where it comes again, the member
+  /// misses the others', which it lost as it went on from a snapshot. Answered the 2nd, 4th, 8th … time: an answer has
+  /// this member's own among it, and two that both have all would answer one another for ever.
+  private mutating func hear(
+    late cosignature: Cosignature, of stable: StableCheckpoint, into effects: inout [Effect]
+  ) -> Outcome {
+    let sequence = cosignature.sequence
+    guard self.configuration.isVoter(cosignature.signer), sequence >= self.configuration.start else {
+      return .ignored(.settled)
+    }
+    let before = self.late[cosignature.signer].map { $0.sequence == sequence ? $0.count : 0 } ?? 0
+    self.late[cosignature.signer] = (sequence, before + 1)
+    guard before > 0, (before + 1).nonzeroBitCount == 1 else { return .ignored(.settled) }
+    effects.append(.answer(stable, to: cosignature.signer))
     return .accepted
   }
 

@@ -141,7 +141,11 @@ public struct Transfer: Sendable {
     case .disconnected(let peer): self.lose(peer)
     case .executed(let sequence):
       self.executed = sequence
-      if case .fetching(let fetch) = self.stage, fetch.bundle.manifest.sequence <= sequence { self.stage = .idle }
+      switch self.stage {
+      case .fetching(let fetch) where fetch.bundle.manifest.sequence <= sequence: self.stage = .idle
+      case .vouching(let bundle, _, _, _) where bundle.manifest.sequence <= sequence: self.stage = .idle
+      case .idle, .asking, .vouching, .fetching, .adopting: break
+      }
     case .timerFired: self.giveUp(at: now)
     }
     self.advance(at: now, into: &effects)
@@ -160,6 +164,11 @@ public struct Transfer: Sendable {
   ) -> Disposition<Reason> {
     // What was asked for long ago may come late.
     guard case .asking(let digest, peer, _) = self.stage, bundle.manifest.digest == digest else {
+      return .ignored(.idle)
+    }
+    // ⚑ Whoever went back behind what it executed would forget what it sealed since, and seal otherwise.
+    guard bundle.manifest.sequence > self.executed || planted(.snapshotBehind) else {
+      self.stage = .idle
       return .ignored(.idle)
     }
     // ⚑ A chain that ends before what this node knows is old: the keys of those members may be anybody's by now.

@@ -16,7 +16,7 @@ public enum Canary: String, CaseIterable, Sendable {
   // Configurations (LEDGER §8).
   case membershipReplayed, membershipUnapproved
   // Snapshots (LEDGER §7).
-  case chunksUnchecked, snapshotUnvouched, snapshotForgetsIdentifiers
+  case chunksUnchecked, snapshotUnvouched, snapshotForgetsIdentifiers, snapshotBehind
   // Ordering with Raft (LEDGER §4).
   case raftVotesTwice, raftVoteNotDurable, raftStaleLogLeads, raftEntryNotDurable, raftOldTermCommits
   case raftBlocksUnheld, raftTailKept

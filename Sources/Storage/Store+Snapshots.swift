@@ -124,6 +124,8 @@ extension Store {
   ) throws(StorageFailure) {
     let (point, tables) = (bundle.manifest.point, self.tables)
     let reader = try StoreReader(self)
+    // What was executed since the last chunk came is never undone.
+    guard point.position.sequence > (try reader.position).sequence else { return }
     let gap = HistoryGap(above: try reader.position.sequence, below: point)
     let gaps = (try reader.gaps()) + (gap.count > 0 ? [gap] : [])
     let sequence = Key.number(point.position.sequence.number)

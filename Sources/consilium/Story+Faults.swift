@@ -158,19 +158,11 @@ extension Story {
   }
 
   private func settle() async throws {
-    func stand(within seconds: Int) async throws {
-      try await self.devnet.wait("all four stand at one height, with the history whole", seconds: seconds) { statuses in
-        Set(statuses.map(\.height)).count == 1
-          && statuses.allSatisfy {
-            $0.running && $0.stableSize == $0.logSize && $0.pendingBytes == 0 && $0.historyLeft == 0
-          }
-      }
-    }
-    do { return try await stand(within: 15) } catch {
-      // Whoever took a snapshot while the last tree head's signatures went round gets a quorum's with the next cut.
-      let keys = PersonKeys(signingSeed: SecureRandom.bytes(32), sealingSecret: SecureRandom.bytes(32))
-      _ = try await self.register(keys, kind: .patient, role: 0, at: 0)
-      try await stand(within: 60)
+    try await self.devnet.wait("all four stand at one height, with the history whole", seconds: 60) { statuses in
+      Set(statuses.map(\.height)).count == 1
+        && statuses.allSatisfy {
+          $0.running && $0.stableSize == $0.logSize && $0.pendingBytes == 0 && $0.historyLeft == 0
+        }
     }
   }
 

@@ -13,6 +13,17 @@ struct SwarmTests {
     #expect(report.failure == nil, "seed \(seed): \(report.failure ?? ""); consilium-sim replay \(seed)")
   }
 
+  @Test(
+    "Seeds that once found something",
+    arguments: [
+      // A manifest that came late took a member back behind what it had executed, and it sealed its lane anew.
+      7727
+    ])
+  func found(seed: UInt64) {
+    let report = SwarmRun(seed: seed).run()
+    #expect(report.failure == nil, "seed \(seed): \(report.failure ?? "")")
+  }
+
   @Test("I10: a seed run twice gives one trace", arguments: [101, 102])
   func determinism(seed: UInt64) {
     #expect(SwarmRun(seed: seed).run().trace == SwarmRun(seed: seed).run().trace)
