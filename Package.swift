@@ -87,6 +87,12 @@ let package = Package(
         "Rules", "Signing", "Wire",
       ]),
     target(
+      "ObjectStore", uses: ["HealthRecords", "Primitives", "Wire"],
+      needs: [
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "Crypto", package: "swift-crypto"),
+      ]),
+    target(
       "Gateway",
       uses: [
         "CZlib", "FHIR", "HealthRecords", "Ledger", "Messages", "Primitives", "Rules", "Signing", "Threshold", "Wire",
@@ -105,7 +111,8 @@ let package = Package(
       name: "consilium",
       dependencies: [
         "Custody", "Discovery", "Driver", "EventLoop", "FHIR", "Gateway", "HealthRecords", "Ledger", "Merkle",
-        "Messages", "NodeCore", "Primitives", "Rules", "Signing", "Storage", "Telemetry", "Threshold", "Wire",
+        "Messages", "NodeCore", "ObjectStore", "Primitives", "Rules", "Signing", "Storage", "Telemetry", "Threshold",
+        "Wire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "TOMLKit", package: "TOMLKit"),
@@ -146,6 +153,7 @@ let package = Package(
     tests("Telemetry", uses: ["Telemetry"]),
     tests("Gossip", uses: ["Gossip", "Primitives", "Signing"]),
     tests("Gateway", uses: ["Gateway"]),
+    tests("ObjectStore", uses: ["ObjectStore", "Primitives"]),
     tests("FHIR", uses: ["FHIR", "HealthRecords", "Primitives"]),
     tests("Discovery", uses: ["Discovery", "Primitives", "Signing"]),
     tests(

@@ -12,7 +12,7 @@ FLOORS = {
     1: ["Primitives", "Wire", "Signing", "Merkle", "Messages", "Ordering", "Rules", "Threshold"],
     2: ["Sessions", "Gossip", "Discovery", "Lanes", "PBFT", "Raft", "Ledger", "HealthRecords", "Custody", "Vaults"],
     3: ["NodeCore", "FHIR"],
-    4: ["EventLoop", "Gateway", "Storage", "Telemetry"],
+    4: ["EventLoop", "Gateway", "ObjectStore", "Storage", "Telemetry"],
     5: ["Driver", "Simulator"],
     6: ["consilium", "Laboratory"],
     7: ["ConsiliumSim"],

@@ -86,14 +86,30 @@ extension NodeDriver {
   }
 
   /// The key of a record that this hospital wrote before there was a custody key, for a request that was granted.
-  func hospitalKey(_ question: ReleaseQuestion) throws(ReleaseRefusal) -> HospitalRelease {
+  func hospitalKey(
+    _ question: ReleaseQuestion, then done: @escaping (Result<HospitalRelease, ReleaseRefusal>) -> Void
+  ) {
+    do throws(ReleaseRefusal) {
+      _ = try ReleasePolicy.judge(question, at: self.node.execution.position.time, in: self.state)
+    } catch { return done(.failure(error)) }
+    self.askVault({ vault throws(VaultFailure) in try await vault.record(question.record) }) {
+      [unowned self] result in
+      done(
+        Result { () throws(ReleaseRefusal) in
+          guard case .success(let sealed?) = result else { throw .notHere }
+          return try self.hospitalKey(question, of: sealed)
+        })
+    }
+  }
+
+  private func hospitalKey(
+    _ question: ReleaseQuestion, of sealed: SealedRecord
+  ) throws(ReleaseRefusal) -> HospitalRelease {
     let (ephemeral, record) = try ReleasePolicy.judge(
       question, at: self.node.execution.position.time, in: self.state)
     guard record.hospital == self.own else { throw .notHere }
-    let kept: SealedRecord?
-    do { kept = try self.vault.record(question.record) } catch { throw .notHere }
     let custodian = AuthoringHospital(sealingSecret: self.keys.sealingSecret)
-    guard let sealed = kept, let key = custodian.reseal(sealed, to: ephemeral) else { throw .notHere }
+    guard let key = custodian.reseal(sealed, to: ephemeral) else { throw .notHere }
     let signed = HospitalRelease.signedBytes(network: self.network, question: question, key: key)
     self.stateRelease(of: question.request)
     return HospitalRelease(key: key, signature: self.keys.member.sign(signed))

@@ -73,7 +73,9 @@ extension NodeDriver {
     case .object(let record, let start): self.serveObject(record, from: start, reply)
     case .keep(let parts): self.keep(parts, question, from: peer, reply)
     case .hospitalKey(let question):
-      reply(self.released(question, to: peer) { () throws(ReleaseRefusal) in try self.hospitalKey(question).encoded })
+      self.hospitalKey(question) { [unowned self] result in
+        reply(self.released(question, to: peer) { () throws(ReleaseRefusal) in try result.get().encoded })
+      }
     case .share(let question, let capsule):
       reply(
         self.released(question, to: peer) { () throws(ReleaseRefusal) in

@@ -92,11 +92,11 @@ extension NodeDriver {
       guard entry == nil, !isAnothers else { return reply(.failure(entry?.isErased == true ? .erased : .vaultFull)) }
       self.unanchored[peer, default: [:]][part.record, default: 0] += part.sizeBytes
     }
-    let (vault, log) = (self.vault, self.log)
+    let log = self.log
     let signature = self.keys.member.sign(
       KeepReceipt.signedBytes(network: self.settings.genesis.network, question: question))
-    self.loop.work(
-      { Result { () throws(StorageFailure) in try vault.store(parts) } },
+    self.askVault(
+      { vault throws(VaultFailure) in try await vault.store(parts) },
       then: { result in
         switch result {
         case .success: reply(.success(signature.encoded))
@@ -114,9 +114,8 @@ extension NodeDriver {
   ) {
     let entry = self.state.item(StateKey.record(record), as: RecordEntry.self)
     guard entry?.isErased != true else { return reply(.failure(.erased)) }
-    let vault = self.vault
-    self.loop.work(
-      { Result { () throws(StorageFailure) in try vault.record(record) } },
+    self.askVault(
+      { vault throws(VaultFailure) in try await vault.record(record) },
       then: { result in
         guard case .success(let sealed?) = result, start < sealed.chunks.count else {
           return reply(.failure(.notHere))
@@ -158,11 +157,25 @@ extension NodeDriver {
     }
   }
 
+  /// Asks the vault for something, which takes as long as it takes, and goes on with the result on the loop's thread.
+  func askVault<Value: Sendable>(
+    _ body: @escaping @Sendable (any Vault) async throws(VaultFailure) -> Value,
+    then: @escaping (Result<Value, VaultFailure>) -> Void
+  ) {
+    let (vault, loop) = (self.vault, self.loop)
+    nonisolated(unsafe) let finish = then
+    Task {
+      let result: Result<Value, VaultFailure>
+      do throws(VaultFailure) { result = .success(try await body(vault)) } catch { result = .failure(error) }
+      loop.submit { unsafe finish(result) }
+    }
+  }
+
   /// Erases a record from this vault: ciphertext and all boxes.
   func eraseHere(_ record: Digest) {
-    let (vault, log) = (self.vault, self.log)
-    self.loop.work(
-      { Result { () throws(StorageFailure) in try vault.erase(record) } },
+    let log = self.log
+    self.askVault(
+      { vault throws(VaultFailure) in try await vault.erase(record) },
       then: { result in
         if case .failure(let failure) = result { log.emit(.vaultFailed, ["reason": .text("\(failure)")]) }
       })

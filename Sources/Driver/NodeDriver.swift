@@ -1,7 +1,7 @@
 internal import Discovery
 public import EventLoop
 internal import Foundation
-internal import HealthRecords
+public import HealthRecords
 internal import Ledger
 public import Messages
 public import NodeCore
@@ -45,7 +45,7 @@ public final class NodeDriver {
   /// The state as execution sees it.
   public let state: StateView
   /// The store of sealed objects.
-  public let vault: Vault
+  public let vault: any Vault
   /// Snapshots of the ledger.
   let snapshots: SnapshotFolder
   /// What the history below a snapshot lacks, the highest last.
@@ -104,7 +104,7 @@ public final class NodeDriver {
   ///
   /// - Throws: `StorageFailure` where the store is damaged.
   public init(
-    loop: EventLoop, settings: NodeSettings, keys: consuming NodeKeys, store: Store, vault: Vault,
+    loop: EventLoop, settings: NodeSettings, keys: consuming NodeKeys, store: Store, vault: any Vault,
     snapshots: SnapshotFolder, log: Log, fail: @escaping (StorageFailure) -> Void
   ) throws(StorageFailure) {
     (self.loop, self.settings, self.log) = (loop, settings, log)

@@ -15,17 +15,6 @@ internal import Wire
 
 /// Records of all hospitals, as this one's people and systems ask for them.
 extension NodeHost {
-  func onPool<Value: Sendable>(
-    _ body: @escaping @Sendable () throws(StorageFailure) -> Value
-  ) async throws(StorageFailure) -> Value {
-    let result = await withCheckedContinuation {
-      (continuation: CheckedContinuation<Result<Value, StorageFailure>, Never>) in
-      self.loop.work(
-        { Result { () throws(StorageFailure) in try body() } }, then: { continuation.resume(returning: $0) })
-    }
-    return try result.get()
-  }
-
   /// Copies records into other vaults; whether there are enough copies.
   func replicate(_ records: [SealedRecord]) async -> Bool {
     guard let driver = self.running else { return false }
@@ -60,14 +49,10 @@ extension NodeHost {
   public func sealed(_ record: Digest) async throws(ServiceRefusal) -> SealedRecord {
     guard let entry = self.record(record) else { throw .notFound("record") }
     guard !entry.isErased else { throw .release(.erased) }
-    let vault = self.vault
-    do {
-      if let sealed = try await self.onPool({ () throws(StorageFailure) in try vault.record(record) }),
-        entry.anchor.names(sealed)
-      {
-        return sealed
-      }
-    } catch { throw .failed("\(error)") }
+    do throws(VaultFailure) {
+      if let sealed = try await self.vault.record(record), entry.anchor.names(sealed) { return sealed }
+    } catch { self.log.emit(.vaultFailed, ["reason": .text("\(error)")]) }
+    // Also where this vault is out of reach: others have it.
     guard let sealed = await self.fetch(entry) else { throw .release(.unreachable) }
     return sealed
   }
@@ -121,7 +106,11 @@ extension NodeHost {
     let configuration = driver.node.configuration
     guard let index = configuration.index(of: entry.hospital) else { throw .release(.unreachable) }
     guard index != driver.node.index else {
-      do throws(ReleaseRefusal) { return try driver.hospitalKey(question) } catch { throw .release(error) }
+      let result = await withCheckedContinuation {
+        (continuation: CheckedContinuation<Result<HospitalRelease, ReleaseRefusal>, Never>) in
+        driver.hospitalKey(question) { continuation.resume(returning: $0) }
+      }
+      do throws(ReleaseRefusal) { return try result.get() } catch { throw .release(error) }
     }
     let result = await withCheckedContinuation {
       (continuation: CheckedContinuation<Result<[UInt8], ReleaseRefusal>, Never>) in

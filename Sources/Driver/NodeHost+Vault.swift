@@ -100,9 +100,7 @@ extension NodeHost {
         else { continue }
         wanted.append(entry)
       }
-      let vault = self.vault
-      let identifiers = wanted.map(\.anchor.record)
-      let missing = try? await self.onPool { () throws(StorageFailure) in try vault.missing(of: identifiers) }
+      let missing = try? await self.vault.missing(of: wanted.map(\.anchor.record))
       for entry in wanted where missing?.contains(entry.anchor.record) == true {
         if await self.bringBack(entry) { round.fetched += 1 } else { round.missing += 1 }
       }
@@ -114,8 +112,7 @@ extension NodeHost {
     guard let sealed = await self.fetch(entry) else { return false }
     // ⚑ It can have been erased meanwhile: what is erased does not come back.
     guard self.record(entry.anchor.record)?.isErased == false else { return true }
-    let vault = self.vault
-    return (try? await self.onPool { () throws(StorageFailure) in try vault.store([sealed]) }) != nil
+    return (try? await self.vault.store([sealed])) != nil
   }
 
   /// Takes away what the ledger erased, and what can never be anchored any more: so long after it was first seen that
@@ -126,13 +123,10 @@ extension NodeHost {
     var waiting: [Digest: Timestamp] = [:]
     let life = self.genesis.limits.transactionLifeMilliseconds
     var last: Digest?
-    let vault = self.vault
     while !Task.isCancelled, let driver = self.running {
-      let from = last
-      let held = try? await self.onPool { () throws(StorageFailure) in
-        try vault.records(after: from, countMax: Self.stride)
+      guard let held = try? await self.vault.records(after: last, countMax: Self.stride), !held.isEmpty else {
+        return waiting
       }
-      guard let held, !held.isEmpty else { return waiting }
       let executed = driver.node.execution.position.time
       for record in held {
         if let entry = self.record(record) {

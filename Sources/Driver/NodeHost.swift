@@ -18,7 +18,7 @@ internal import Wire
 public actor NodeHost: NodeService {
   let loop: EventLoop
   let log: Log
-  let vault: Vault
+  let vault: any Vault
   private let snapshots: SnapshotFolder
   private let started: ContinuousClock.Instant
   private var driver: NodeDriver?
@@ -36,7 +36,8 @@ public actor NodeHost: NodeService {
 
   /// A host on a loop that runs; `start` starts the node.
   public init(
-    loop: EventLoop, genesis: Genesis, member: Member, store: Store, vault: Vault, snapshots: SnapshotFolder, log: Log
+    loop: EventLoop, genesis: Genesis, member: Member, store: Store, vault: any Vault, snapshots: SnapshotFolder,
+    log: Log
   ) {
     (self.loop, self.genesis, self.member, self.log) = (loop, genesis, member, log)
     (self.store, self.vault, self.snapshots, self.started) = (store, vault, snapshots, ContinuousClock.now)
@@ -267,11 +268,8 @@ public actor NodeHost: NodeService {
     for (index, record) in records.enumerated() where !record.anchor.names(record.sealed) {
       throw .badRequest("record \(index): the anchor does not name what was sealed")
     }
-    let vault = self.vault
     let sealed = records.map(\.sealed)
-    do { try await self.onPool { () throws(StorageFailure) in try vault.store(sealed) } } catch {
-      throw .failed("\(error)")
-    }
+    do throws(VaultFailure) { try await self.vault.store(sealed) } catch { throw .failed("\(error)") }
     // ⚑ Anchored only once enough vaults have it: what is on the chain survives the loss of any one of them.
     guard await self.replicate(sealed) else { throw .tooFewVaults }
     let time = UInt64(max(0, Date().timeIntervalSince1970 * 1000))

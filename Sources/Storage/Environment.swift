@@ -228,6 +228,19 @@ final class Snapshot {
     self.walk(table, from: start, step: MDB_NEXT, body)
   }
 
+  /// The first key at or after `start`, without its value.
+  func key(_ table: Environment.Table, atOrAfter start: [UInt8]) -> [UInt8]? {
+    var opened: OpaquePointer?
+    guard unsafe mdb_cursor_open(self.handle, table, &opened) == 0, let cursor = unsafe opened else { return nil }
+    defer { unsafe mdb_cursor_close(cursor) }
+    var (found, value) = unsafe (MDB_val(), MDB_val())
+    let status = unsafe withValue(start) { wanted in
+      unsafe found = unsafe wanted.pointee
+      return unsafe mdb_cursor_get(cursor, &found, &value, start.isEmpty ? MDB_FIRST : MDB_SET_RANGE)
+    }
+    return status == 0 ? unsafe copy(found) : nil
+  }
+
   /// The last pair whose key is at or before `key`.
   func last(_ table: Environment.Table, atOrBefore key: [UInt8]) -> (key: [UInt8], value: [UInt8])? {
     var opened: OpaquePointer?

@@ -26,36 +26,12 @@ from fhirclient.models.observation import Observation
 from fhirclient.models.patient import Patient
 from fhirpy import SyncFHIRClient
 
+from devnet import Devnet
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NODE_PORT, FHIR_PORT = 5701, 5711
 BASE = f"http://127.0.0.1:{FHIR_PORT}"
 CASES = 40
-
-
-class Devnet:
-    """Four hospitals with FHIR ports in a folder of their own."""
-
-    def __init__(self, program, folder):
-        self.program, self.folder = program, folder
-        self.run("devnet", "up", "--folder", folder, "--port", str(NODE_PORT), "--fhir-port", str(FHIR_PORT))
-
-    def run(self, *arguments):
-        environment = dict(os.environ, CONSILIUM_PASSPHRASE_FILE=f"{self.folder}/passphrase",
-                           CONSILIUM_GENESIS=f"{self.folder}/genesis.json")
-        done = subprocess.run([self.program, *arguments], capture_output=True, text=True, env=environment)
-        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
-        return done.stdout
-
-    def patient(self):
-        """A new patient's account at hospital 1."""
-        key, folder = f"{self.folder}/patient.key", f"{self.folder}/h1"
-        self.run("keys", "new", "patient", "--out", key, "--words", f"{self.folder}/words")
-        said = self.run("account", "register", key, "--registrar", f"{folder}/registrar.key", "--api",
-                        f"{folder}/api.sock")
-        return re.search(r"account\s+([0-9a-f]{64})", said).group(1)
-
-    def down(self):
-        self.run("devnet", "reset", "--folder", self.folder, "--port", str(NODE_PORT))
 
 
 def get(path, text=False):
@@ -246,7 +222,7 @@ def main():
     program = sys.argv[1]
     patient = json.loads(sorted((ROOT / "Scripts/patients").glob("*.json"))[0].read_text())
     with tempfile.TemporaryDirectory() as folder:
-        devnet = Devnet(program, f"{folder}/net")
+        devnet = Devnet(program, f"{folder}/net", NODE_PORT, FHIR_PORT)
         try:
             number = load(patient, devnet.patient())
             print(f"{len(patient['entry'])} resources went in as they are, and the patient is linked")
@@ -259,7 +235,7 @@ def main():
             print(f"schemathesis: {with_schemathesis()} requests, each answered as described")
             assert get(f"/fhir/Patient/{number}")["id"] == number, "the node goes on"
         finally:
-            devnet.down()
+            devnet.reset()
 
 
 if __name__ == "__main__":

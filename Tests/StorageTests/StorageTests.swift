@@ -263,14 +263,31 @@ struct StorageTests {
   }
 
   @Test("A vault gives back what it took, and erases it whole")
-  func vault() throws {
+  func vault() async throws {
     let folder = Folder()
-    let vault = try Vault(path: folder.path, mapSizeMax: 1 << 30)
-    let record = SealedRecordSample.make(7)
-    try vault.store([record, SealedRecordSample.make(8)])
-    #expect(try vault.record(record.record) == record)
-    try vault.erase(record.record)
-    #expect(try vault.record(record.record) == nil)
-    #expect(try vault.record(SealedRecordSample.make(8).record) != nil)
+    let vault = try EmbeddedVault(path: folder.path, mapSizeMax: 1 << 30)
+    let (record, other) = (SealedRecordSample.make(7), SealedRecordSample.make(8))
+    try await vault.store([record, other])
+    #expect(try await vault.record(record.record) == record)
+    let all = [record.record, other.record].sorted { $0.description < $1.description }
+    #expect(try await vault.records(after: nil, countMax: 9) == all)
+    #expect(try await vault.records(after: all[0], countMax: 9) == [all[1]])
+    try await vault.erase(record.record)
+    #expect(try await vault.record(record.record) == nil)
+    #expect(try await vault.missing(of: all) == [record.record])
+    #expect(try await vault.record(other.record) != nil)
+  }
+
+  @Test("What came in part and never became whole is found, and erased")
+  func partOfRecord() async throws {
+    let folder = Folder()
+    let vault = try EmbeddedVault(path: folder.path, mapSizeMax: 1 << 30)
+    let record = Hash.sha256([1])
+    try await vault.store([RecordPart(record: record, count: 9, start: 3, chunks: [[1], [2]], boxes: nil)])
+    #expect(try await vault.record(record) == nil)
+    #expect(try await vault.missing(of: [record]) == [record])
+    #expect(try await vault.records(after: nil, countMax: 9) == [record])
+    try await vault.erase(record)
+    #expect(try await vault.records(after: nil, countMax: 9).isEmpty)
   }
 }

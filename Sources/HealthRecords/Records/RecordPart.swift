@@ -89,9 +89,31 @@ extension SealedRecord {
       chunks += part.chunks
     }
     guard chunks.count == first.count else { return nil }
+    self.init(record: first.record, chunks: chunks, boxes: boxes)
+  }
+
+  /// A sealed record of chunks and the boxes of its key.
+  public init(record: Digest, chunks: [[UInt8]], boxes: RecordPart.Boxes) {
     self.init(
-      record: first.record, chunks: chunks, capsule: boxes.capsule, hospitalCopy: boxes.hospitalCopy,
+      record: record, chunks: chunks, capsule: boxes.capsule, hospitalCopy: boxes.hospitalCopy,
       patientCopy: boxes.patientCopy)
+  }
+}
+
+extension RecordPart.Boxes: WireCodable {
+  /// The most bytes of a box.
+  static let boxBytesMax = 1024
+
+  /// Capsule, the hospital's copy, the patient's, as counted blobs.
+  public func encode(into encoder: inout Encoder) {
+    for box in [self.capsule, self.hospitalCopy, self.patientCopy] { encoder.blob(box) }
+  }
+
+  /// Reads three boxes of at most `boxBytesMax`.
+  public init(from decoder: inout Decoder) throws(WireError) {
+    self.capsule = try decoder.blob(max: Self.boxBytesMax, "capsule")
+    self.hospitalCopy = try decoder.blob(max: Self.boxBytesMax, "hospital's copy")
+    self.patientCopy = try decoder.blob(max: Self.boxBytesMax, "patient's copy")
   }
 }
 
@@ -109,8 +131,7 @@ extension RecordPart: WireCodable {
     encoder.u16(UInt16(self.chunks.count))
     for chunk in self.chunks { encoder.blob(chunk) }
     encoder.flag(self.boxes != nil)
-    guard let boxes = self.boxes else { return }
-    for box in [boxes.capsule, boxes.hospitalCopy, boxes.patientCopy] { encoder.blob(box) }
+    if let boxes = self.boxes { encoder.item(boxes) }
   }
 
   /// Reads a part whose chunks lie inside the record; only the last has the boxes.
@@ -134,8 +155,6 @@ extension RecordPart: WireCodable {
       return
     }
     guard self.start + chunks == self.count else { throw .invalid(at: at, field: "boxes before the last part") }
-    self.boxes = Boxes(
-      capsule: try decoder.blob(max: 1024, "capsule"), hospitalCopy: try decoder.blob(max: 1024, "hospital's copy"),
-      patientCopy: try decoder.blob(max: 1024, "patient's copy"))
+    self.boxes = try Boxes(from: &decoder)
   }
 }

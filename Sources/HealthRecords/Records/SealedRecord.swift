@@ -151,12 +151,12 @@ extension SealedRecord: WireCodable {
     encoder.digest(self.record)
     encoder.u32(UInt32(self.chunks.count))
     for chunk in self.chunks { encoder.blob(chunk) }
-    for box in [self.capsule, self.hospitalCopy, self.patientCopy] { encoder.blob(box) }
+    encoder.item(self.boxes)
   }
 
   /// Reads a sealed record of at most `plaintextBytesMax`.
   public init(from decoder: inout Decoder) throws(WireError) {
-    self.record = try decoder.digest()
+    let record = try decoder.digest()
     let start = decoder.offset
     let count = try decoder.u32()
     let max = UInt32(Self.plaintextBytesMax / SecretStream.chunkBytesMax + 2)
@@ -165,9 +165,6 @@ extension SealedRecord: WireCodable {
     for _ in 0..<count {
       chunks.append(try decoder.blob(max: SecretStream.chunkBytesMax + SecretStream.overheadBytes, "chunk"))
     }
-    self.chunks = chunks
-    self.capsule = try decoder.blob(max: 1024, "capsule")
-    self.hospitalCopy = try decoder.blob(max: 1024, "hospital's copy")
-    self.patientCopy = try decoder.blob(max: 1024, "patient's copy")
+    self.init(record: record, chunks: chunks, boxes: try RecordPart.Boxes(from: &decoder))
   }
 }

@@ -1,0 +1,199 @@
+internal import Foundation
+public import HealthRecords
+public import Primitives
+internal import Wire
+
+/// Where an S3-compatible object store is, and who asks.
+public struct S3Settings: Sendable {
+  /// `https://HOST` or `http://HOST:PORT`, without a path.
+  public let endpoint: String
+  /// The bucket; named in the path, as every compatible store understands.
+  public let bucket: String
+  /// The region in signatures.
+  public let region: String
+  /// What all keys begin with: empty, or ending in "/".
+  public let prefix: String
+  /// Who asks.
+  public let credentials: S3Credentials
+  let host: String
+
+  /// The settings; nil where the endpoint is no URL of a host alone.
+  public init?(endpoint: String, bucket: String, region: String, prefix: String, credentials: S3Credentials) {
+    guard let url = URLComponents(string: endpoint), let scheme = url.scheme, ["http", "https"].contains(scheme),
+      let host = url.host, !host.isEmpty, ["", "/"].contains(url.path), url.query == nil, url.user == nil
+    else { return nil }
+    self.host = url.port.map { "\(host):\($0)" } ?? host
+    self.endpoint = "\(scheme)://\(self.host)"
+    (self.bucket, self.region, self.credentials) = (bucket, region, credentials)
+    self.prefix = prefix.isEmpty || prefix.hasSuffix("/") ? prefix : prefix + "/"
+  }
+}
+
+/// A vault on any S3-compatible object store.
+///
+/// One object a record, `records/RECORD`, where it came whole; of one that came in parts, the last part is there, and
+/// the parts before it are `chunks/RECORD/START`. Written last, `records/RECORD` says that the rest is there.
+public struct S3Vault: Vault {
+  /// Why a store cannot be a vault.
+  public enum Unfit: Error, Sendable {
+    /// It cannot be asked.
+    case failure(VaultFailure)
+    /// The bucket keeps old versions: what is erased would stay.
+    case versioned
+    /// It gave back something else than it was given.
+    case wrong
+  }
+
+  /// How many requests of one call are under way at once.
+  private static let requestsMax = 16
+  private let client: S3Client
+
+  /// A vault in a store; nothing is asked yet.
+  public init(_ settings: S3Settings) { self.client = S3Client(settings) }
+
+  /// Where it is.
+  public var description: String { "\(self.client.settings.endpoint)/\(self.client.settings.bucket)" }
+
+  /// Nothing of it is on this machine.
+  public var sizes: (used: Int, file: Int) { (0, 0) }
+
+  /// Asks whether the bucket is there and deletes for good. ⚑ One that keeps versions gives erased records back.
+  public func check() async throws(Unfit) {
+    do throws(VaultFailure) {
+      let answer = try await self.client.ask("GET", query: [("versioning", "")])
+      guard answer.texts(of: "Status").first == "Enabled" else { return }
+    } catch { throw .failure(error) }
+    throw .versioned
+  }
+
+  /// Writes, reads, lists and deletes an object of `bytes` random bytes, as records will be.
+  public func probe(_ content: [UInt8]) async throws(Unfit) {
+    let key = self.prefix("probe/") + Hex.encode(content.prefix(8))
+    let isRight: Bool
+    do throws(VaultFailure) {
+      try await self.client.put(key, content)
+      let read = try await self.client.get(key)
+      let listed = try await self.client.list(self.prefix("probe/"), after: nil, countMax: 1000)
+      try await self.client.delete(key)
+      isRight = try await self.client.get(key) == nil && read == content && listed.contains(key)
+    } catch { throw .failure(error) }
+    guard isRight else { throw .wrong }
+  }
+
+  private func prefix(_ name: String) -> String { self.client.settings.prefix + name }
+  private func recordKey(_ record: Digest) -> String { self.prefix("records/") + record.description }
+  private func chunksKey(_ record: Digest) -> String { self.prefix("chunks/") + record.description + "/" }
+  private func chunksKey(_ record: Digest, _ start: Int) -> String {
+    let number = String(start)
+    return self.chunksKey(record) + String(repeating: "0", count: max(0, 8 - number.count)) + number
+  }
+
+  private func damaged(_ reason: String) -> VaultFailure {
+    VaultFailure("the vault at \(self.description) is damaged: \(reason); other vaults have the record")
+  }
+
+  private func record(in key: String) -> Digest? {
+    key.split(separator: "/").last.flatMap { Hex.decode($0) }.flatMap { Digest($0) }
+  }
+
+  /// Stores parts of records; each is in the store once this returns.
+  public func store(_ parts: [RecordPart]) async throws(VaultFailure) {
+    // A record's last part says that the others are there.
+    try await self.each(parts.filter { $0.boxes == nil }) { part throws(VaultFailure) in
+      try await self.client.put(self.chunksKey(part.record, part.start), part.encoded)
+    }
+    try await self.each(parts.filter { $0.boxes != nil }) { part throws(VaultFailure) in
+      try await self.client.put(self.recordKey(part.record), part.encoded)
+    }
+  }
+
+  /// Those of some records, in the order of their identifiers, that are not kept here: by lists, not one by one.
+  public func missing(of identifiers: [Digest]) async throws(VaultFailure) -> [Digest] {
+    guard let last = identifiers.max(by: { $0.description < $1.description }),
+      let first = identifiers.min(by: { $0.description < $1.description })
+    else { return [] }
+    var held = Set<Digest>()
+    // Of a text that is the first's without its last digit, the first comes after.
+    var after = String(self.recordKey(first).dropLast())
+    while true {
+      let keys = try await self.client.list(self.prefix("records/"), after: after, countMax: 1000)
+      held.formUnion(keys.compactMap { self.record(in: $0) })
+      guard let end = keys.last, end < self.recordKey(last) else { break }
+      after = end
+    }
+    return identifiers.filter { !held.contains($0) }
+  }
+
+  /// The records of which anything is here, from after one on, in the order of their identifiers.
+  public func records(after last: Digest?, countMax: Int) async throws(VaultFailure) -> [Digest] {
+    let whole = try await self.client.list(
+      self.prefix("records/"), after: last.map { self.recordKey($0) }, countMax: countMax)
+    let parts = try await self.client.list(
+      // After all keys of that record: its parts' numbers are digits, and "~" comes after those.
+      self.prefix("chunks/"), after: last.map { self.chunksKey($0) + "~" }, delimiter: "/", countMax: countMax)
+    let all = Set((whole + parts).compactMap { self.record(in: $0) })
+    return Array(all.sorted { $0.description < $1.description }.prefix(countMax))
+  }
+
+  private func part(_ key: String, of record: Digest) async throws(VaultFailure) -> RecordPart? {
+    guard let bytes = try await self.client.get(key) else { return nil }
+    guard let part = try? RecordPart.decode(bytes), part.record == record else {
+      throw self.damaged("\(key) is no part of record \(record.short)")
+    }
+    return part
+  }
+
+  /// A record; nil where it is not kept here.
+  public func record(_ identifier: Digest) async throws(VaultFailure) -> SealedRecord? {
+    guard let last = try await self.part(self.recordKey(identifier), of: identifier) else { return nil }
+    var parts: [RecordPart] = []
+    var start = 0
+    while start < last.start {
+      guard let part = try await self.part(self.chunksKey(identifier, start), of: identifier), part.start == start
+      else {
+        throw self.damaged("record \(identifier.short) lacks its chunks from \(start) on")
+      }
+      parts.append(part)
+      start += part.chunks.count
+    }
+    guard let record = SealedRecord(parts: parts + [last]) else {
+      throw self.damaged("the parts of record \(identifier.short) do not fit")
+    }
+    return record
+  }
+
+  /// Deletes an erased record. The chunks go first: as long as anything is here, `records` says so.
+  public func erase(_ identifier: Digest) async throws(VaultFailure) {
+    while true {
+      let keys = try await self.client.list(self.chunksKey(identifier), after: nil, countMax: 1000)
+      guard !keys.isEmpty else { break }
+      try await self.each(keys) { key throws(VaultFailure) in try await self.client.delete(key) }
+    }
+    try await self.client.delete(self.recordKey(identifier))
+  }
+
+  /// Runs `body` for each item, several at once; the first failure ends it.
+  private func each<Item: Sendable>(
+    _ items: [Item], _ body: @escaping @Sendable (Item) async throws(VaultFailure) -> Void
+  ) async throws(VaultFailure) {
+    let failure = await withTaskGroup(of: VaultFailure?.self) { group in
+      var (next, failure): (Int, VaultFailure?) = (0, nil)
+      var underWay = 0
+      while next < items.count && failure == nil || underWay > 0 {
+        if next < items.count, failure == nil, underWay < Self.requestsMax {
+          let item = items[next]
+          group.addTask {
+            do throws(VaultFailure) { try await body(item) } catch { return error }
+            return nil
+          }
+          (next, underWay) = (next + 1, underWay + 1)
+        } else if let result = await group.next() {
+          underWay -= 1
+          failure = failure ?? result
+        }
+      }
+      return failure
+    }
+    if let failure { throw failure }
+  }
+}

@@ -1,0 +1,62 @@
+internal import ArgumentParser
+internal import ObjectStore
+internal import Signing
+
+/// `consilium vault`
+struct VaultCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "vault", abstract: "Where this hospital's encrypted records are kept.",
+    subcommands: [Check.self])
+
+  /// `consilium vault check`
+  struct Check: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "check", abstract: "Try the object store that a configuration names, before a node uses it.",
+      discussion: """
+        Example:
+          consilium vault check --config node.toml
+
+        Asks whether the bucket deletes for good; writes, reads, lists and deletes an object of 9 MiB, in parts.
+        """)
+
+    @Option(help: "The node's configuration file.") var config: String
+    @Option(name: .customLong("set"), help: "Overrides one key: key=value.") var overrides: [String] = []
+
+    func run() async throws {
+      try await reporting {
+        let config = try NodeConfig(path: self.config, overrides: self.overrides)
+        guard let settings = config.objectStore else {
+          return Console.line("The vault is in \(config.data)/vault, on this machine; there is no object store to try.")
+        }
+        let vault = S3Vault(settings)
+        do throws(S3Vault.Unfit) {
+          try await vault.check()
+          try await vault.probe(SecureRandom.bytes(9 << 20))
+        } catch { throw Failure(error, vault) }
+        Console.line("\(vault.description) deletes for good, and gave back what it was given.")
+      }
+    }
+  }
+}
+
+extension Failure {
+  /// Why an object store cannot be this hospital's vault.
+  init(_ unfit: S3Vault.Unfit, _ vault: S3Vault) {
+    switch unfit {
+    case .failure(let failure):
+      self.init(
+        "the vault at \(vault.description) cannot be used", why: "\(failure)", remedy: "as it says",
+        status: ExitStatus.unavailable)
+    case .versioned:
+      self.init(
+        "the vault at \(vault.description) cannot be used",
+        why: "its bucket keeps old versions, so erased records would stay",
+        remedy: "take a bucket without versioning and without object lock", status: ExitStatus.configuration)
+    case .wrong:
+      self.init(
+        "the vault at \(vault.description) cannot be used",
+        why: "it does not give back, list or delete what it was given",
+        remedy: "take a store that is consistent after a write", status: ExitStatus.configuration)
+    }
+  }
+}
