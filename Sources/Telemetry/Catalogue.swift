@@ -214,14 +214,15 @@ public struct EventKind: Sendable, Hashable {
     fields: ["request", "records"])
   /// The vault could not write.
   public static let vaultFailed = EventKind(
-    "vault.failed", .error, "the vault could not store or erase a record",
-    meaning: "Its disk is full or fails; records are refused until it is mended, none is lost.",
-    remedy: "Free the disk, or raise the vault's size, then restart the node.", fields: ["reason"])
+    "vault.failed", .error, "the vault could not store, read or erase a record",
+    meaning: "Its disk is full or fails, or its object store is out of reach or refuses; records are refused until "
+      + "that is mended, none is lost; reading goes on from the other vaults.",
+    remedy: "As the reason says: free the disk, or try the store with consilium vault check.", fields: ["reason"])
   /// The vault was mended.
   public static let vaultRepaired = EventKind(
     "vault.repaired", .info, "the vault was brought in line with the ledger",
-    meaning: "Copies that were missing came from other vaults; what was erased or never anchored is gone.",
-    fields: ["fetched", "erased", "missing"])
+    meaning: "Copies that were missing or rotten came from other vaults; what was erased or never anchored is gone.",
+    fields: ["fetched", "erased", "missing", "mended"])
   /// Another vault did not give what it should keep.
   public static let vaultUnproven = EventKind(
     "vault.unproven", .warn, "a member's vault did not give records that it should keep, twice one after another",

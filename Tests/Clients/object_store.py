@@ -56,6 +56,9 @@ class Store:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket="records")
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
+    def read(self, key):
+        return self.s3.get_object(Bucket="records", Key=key)["Body"].read()
+
     def empty(self):
         for key in self.keys():
             self.s3.delete_object(Bucket="records", Key=key)
@@ -160,7 +163,7 @@ def run(devnet, store):
             parted = record
     assert sum(f"chunks/{parted}/" in key for key in store.keys()) >= 2
     for key in store.keys():
-        assert b"Bucketeer" not in store.s3.get_object(Bucket="records", Key=key)["Body"].read()
+        assert b"Bucketeer" not in store.read(key)
     print(f"nodes: {len(store.keys())} objects, whole, in parts and another hospital's; no plaintext in any")
 
     # The patient's way to the object store and back.
@@ -181,6 +184,15 @@ def run(devnet, store):
     devnet.up()
     until("a lost bucket is filled again from the others", 40, lambda: own <= set(store.keys()))
     print("repair: a bucket that lost everything has this hospital's records again")
+
+    rotten = f"hospital-1/records/{first}"
+    content = store.read(rotten)
+    for body in (content[:-3] + bytes([content[-3] ^ 1]) + content[-2:], content[:40], b""):
+        store.s3.put_object(Bucket="records", Key=rotten, Body=body)
+        devnet.down()
+        devnet.up()
+        until("what rotted is mended from the others", 40, lambda: store.read(rotten) == content)
+    print("rot: a changed bit, a cut and an emptied object are found and mended before anybody asks")
 
     store.stop()
     assert read(first, f"{devnet.folder}/two.json")["name"] == patient["name"]
