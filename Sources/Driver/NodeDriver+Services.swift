@@ -106,6 +106,7 @@ extension NodeDriver {
       direction: connection.map { $0.dialled == nil ? "inbound" : "outbound" },
       roundTripMilliseconds: connection?.roundTrip.map { Double($0.nanoseconds) / 1e6 },
       mesh: mesh.map { "\($0)" }, dropped: connection?.dropped ?? 0,
-      copiesProven: self.challenges[index].proven, copiesFailed: self.challenges[index].failed)
+      copiesProven: self.challenges[index].proven, copiesFailed: self.challenges[index].failed,
+      keptBytes: self.intake.bytes(of: index).kept + self.intake.bytes(of: index).waiting)
   }
 }

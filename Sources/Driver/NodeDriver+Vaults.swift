@@ -13,8 +13,7 @@ internal import Wire
 
 /// This hospital's vault among the others: copies are offered, taken, served, and erased when the ledger says so.
 extension NodeDriver {
-  /// The most bytes that one member may leave here before they are anchored.
-  static let unanchoredBytesMax = 256 << 20
+  private static let tellingFullInterval = Span.milliseconds(600_000)
 
   /// Copies records into other vaults; says whether there are enough copies.
   func replicate(_ records: [SealedRecord], then done: @escaping (_ isComplete: Bool) -> Void) {
@@ -77,20 +76,19 @@ extension NodeDriver {
     for run in self.replications where run.machine.deadline.map({ $0 <= now }) ?? false { self.step(run, .timerFired) }
   }
 
-  /// Keeps parts of another hospital's records, as long as it does not leave too much that is never anchored.
+  /// Keeps parts of another hospital's records, as far as there is room for that hospital's.
   func keep(
     _ parts: [RecordPart], _ question: MemberQuestion, from peer: ReplicaIndex,
     _ reply: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void
   ) {
-    let bytes = parts.reduce(0) { $0 + $1.sizeBytes }
-    let held = self.unanchored[peer, default: [:]]
-    guard held.values.reduce(0, +) + bytes <= Self.unanchoredBytesMax else { return reply(.failure(.vaultFull)) }
     // ⚑ What the ledger holds is never written over, and what it erased does not come back.
     for part in parts {
       let entry = self.state.item(StateKey.record(part.record), as: RecordEntry.self)
-      let isAnothers = self.unanchored.contains { $0.key != peer && $0.value[part.record] != nil }
-      guard entry == nil, !isAnothers else { return reply(.failure(entry?.isErased == true ? .erased : .vaultFull)) }
-      self.unanchored[peer, default: [:]][part.record, default: 0] += part.sizeBytes
+      guard entry == nil else { return reply(.failure(entry?.isErased == true ? .erased : .vaultFull)) }
+    }
+    guard self.intake.take(parts.map { ($0.record, UInt64($0.sizeBytes)) }, from: peer) else {
+      self.noteFull(peer)
+      return reply(.failure(.vaultFull))
     }
     let log = self.log
     let signature = self.keys.member.sign(
@@ -105,6 +103,19 @@ extension NodeDriver {
           reply(.failure(.vaultFull))
         }
       })
+  }
+
+  /// Tells the operator, not more often than once in a while, that a member's records find no room here.
+  func noteFull(_ member: ReplicaIndex) {
+    let now = self.loop.now
+    guard self.toldFull[member].map({ $0 + Self.tellingFullInterval <= now }) ?? true else { return }
+    self.toldFull[member] = now
+    let held = self.intake.bytes(of: member)
+    self.log.emit(
+      .vaultShareFull,
+      [
+        "member": .text(self.name(member)), "kept_bytes": .number(held.kept), "waiting_bytes": .number(held.waiting),
+      ])
   }
 
   /// Serves a part of a sealed record to a member. ⚑ An erased one is answered as such, also by a vault that still has
@@ -152,7 +163,9 @@ extension NodeDriver {
   func tendVault(after write: ExecutionWrite) {
     for change in write.writes where change.key.starts(with: StateKey.records) {
       guard let value = change.value, let entry = try? RecordEntry.decode(value) else { continue }
-      for peer in self.unanchored.keys { self.unanchored[peer]?[entry.anchor.record] = nil }
+      if let hospital = self.node.configuration.index(of: entry.hospital) {
+        self.intake.anchored(entry.anchor.record, bytes: entry.anchor.sizeBytes, of: hospital)
+      }
       if entry.isErased { self.eraseHere(entry.anchor.record) }
     }
   }
@@ -173,6 +186,7 @@ extension NodeDriver {
 
   /// Erases a record from this vault: ciphertext and all boxes.
   func eraseHere(_ record: Digest) {
+    self.intake.forget(record)
     let log = self.log
     self.askVault(
       { vault throws(VaultFailure) in try await vault.erase(record) },

@@ -25,6 +25,8 @@ public struct NodeSettings: Sendable {
   public var observers: Set<PublicKey> = []
   /// The IP address and port on which members are accepted.
   public let listen: (host: String, port: UInt16)
+  /// The most bytes of each other member's records in this vault; nil for no bound.
+  public var vaultShareBytesMax: UInt64?
   /// Limits and spans of the node's own.
   public var parameters = Node.Parameters()
 
@@ -84,8 +86,10 @@ public final class NodeDriver {
   var keyShares: [UInt64: KeyShare] = [:]
   /// Replications that wait for members.
   var replications: [ReplicationRun] = []
-  /// Bytes of records that members left here and that are not anchored yet.
-  var unanchored: [ReplicaIndex: [Digest: Int]] = [:]
+  /// What other members' records take in this vault.
+  var intake: Intake
+  /// When the operator was last told that a member's records find no room.
+  var toldFull: [ReplicaIndex: Tick] = [:]
   /// How other members' vaults did when they were asked for what they should keep.
   var challenges = Challenges()
   private var outcomes: [Node.Outcome: UInt64] = [:]
@@ -109,6 +113,7 @@ public final class NodeDriver {
   ) throws(StorageFailure) {
     (self.loop, self.settings, self.log) = (loop, settings, log)
     (self.store, self.vault, self.snapshots, self.fail) = (store, vault, snapshots, fail)
+    self.intake = Intake(shareBytesMax: settings.vaultShareBytesMax)
     self.keys = keys
     let genesis = settings.genesis
     let reader = try StoreReader(store)

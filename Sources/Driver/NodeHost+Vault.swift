@@ -88,6 +88,7 @@ extension NodeHost {
   /// Looks at every record that this vault should keep, and fetches those that it lacks.
   private func bringBack(_ round: inout VaultRound) async {
     var key = StateKey.records
+    var kept: [ReplicaIndex: UInt64] = [:]
     while !Task.isCancelled, let driver = self.running {
       guard let own = driver.node.index else { return }
       let configuration = driver.node.configuration
@@ -105,10 +106,21 @@ extension NodeHost {
         wanted.append(entry)
       }
       let missing = try? await self.vault.missing(of: wanted.map(\.anchor.record))
-      for entry in wanted where missing?.contains(entry.anchor.record) == true {
-        if await self.bringBack(entry) { round.fetched += 1 } else { round.missing += 1 }
+      for entry in wanted {
+        guard let hospital = configuration.index(of: entry.hospital) else { continue }
+        if missing?.contains(entry.anchor.record) == true {
+          let bytes = kept[hospital, default: 0] + entry.anchor.sizeBytes
+          let hasRoom = hospital == own || bytes <= driver.intake.shareBytesMax ?? .max
+          if !hasRoom { driver.noteFull(hospital) }
+          guard hasRoom, await self.bringBack(entry) else {
+            round.missing += 1
+            continue
+          }
+          round.fetched += 1
+        }
+        kept[hospital, default: 0] += entry.anchor.sizeBytes
       }
-      guard looked == Self.stride else { return }
+      guard looked == Self.stride else { return driver.intake.counted(kept) }
     }
   }
 

@@ -144,16 +144,19 @@ public struct PeerStatus: Codable, Sendable {
   public var copiesProven: UInt64
   /// See `copiesProven`.
   public var copiesFailed: UInt64
+  /// Bytes that its records take in this node's vault.
+  public var keptBytes: UInt64
 
   /// A peer of given parts.
   public init(
     member: UInt32, name: String, peer: String, addresses: [String], connected: Bool, direction: String?,
-    roundTripMilliseconds: Double?, mesh: [String], dropped: UInt64, copiesProven: UInt64, copiesFailed: UInt64
+    roundTripMilliseconds: Double?, mesh: [String], dropped: UInt64, copiesProven: UInt64, copiesFailed: UInt64,
+    keptBytes: UInt64
   ) {
     (self.member, self.name, self.peer, self.addresses) = (member, name, peer, addresses)
     (self.connected, self.direction, self.roundTripMilliseconds) = (connected, direction, roundTripMilliseconds)
     (self.mesh, self.dropped) = (mesh, dropped)
-    (self.copiesProven, self.copiesFailed) = (copiesProven, copiesFailed)
+    (self.copiesProven, self.copiesFailed, self.keptBytes) = (copiesProven, copiesFailed, keptBytes)
   }
 }
 

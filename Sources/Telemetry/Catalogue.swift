@@ -52,7 +52,8 @@ public struct EventKind: Sendable, Hashable {
     .nodeStarted, .nodeStopping, .nodeFailed, .peerConnected, .peerDisconnected, .peerRefused, .peerFaulted,
     .dialFailed, .viewChangeStarted, .viewEntered, .equivocation, .laneForked, .diverged, .progress,
     .checkpointStable, .unheard, .executionFailed, .keyUsed, .logDropped, .recordSealed, .keyReleased,
-    .releaseRefused, .crashFaultOnly, .custodyReady, .openedInPartition, .vaultFailed, .vaultRepaired, .vaultUnproven,
+    .releaseRefused, .crashFaultOnly, .custodyReady, .openedInPartition, .vaultFailed, .vaultRepaired, .vaultShareFull,
+    .vaultUnproven,
     .configured,
     .observing,
     .snapshotMade, .snapshotAdopted, .snapshotFailed, .transferBegan, .transferRefused, .historyWhole,
@@ -223,6 +224,13 @@ public struct EventKind: Sendable, Hashable {
     "vault.repaired", .info, "the vault was brought in line with the ledger",
     meaning: "Copies that were missing or rotten came from other vaults; what was erased or never anchored is gone.",
     fields: ["fetched", "erased", "missing", "mended"])
+  /// A member's records take all their room.
+  public static let vaultShareFull = EventKind(
+    "vault.share-full", .warn, "this vault takes no more copies of a member's records for now",
+    meaning: "They take the share that vault_share_gib gives each member, or too many of them wait for their anchors. "
+      + "That hospital asks other vaults; where too few take copies, it cannot anchor records.",
+    remedy: "Raise vault_share_gib, or ask that hospital what it writes; consilium peers shows what each takes here.",
+    fields: ["member", "kept_bytes", "waiting_bytes"])
   /// Another vault did not give what it should keep.
   public static let vaultUnproven = EventKind(
     "vault.unproven", .warn, "a member's vault did not give records that it should keep, twice one after another",

@@ -63,6 +63,7 @@ struct NodeCommand: AsyncParsableCommand {
     let signals = Self.handleSignals(host, log)
     var settings = NodeSettings(genesis: genesis, member: member, listen: (listen.host, listen.port))
     settings.observers = config.observers
+    settings.vaultShareBytesMax = config.vaultShareBytesMax
     settings.parameters.follow(snapshotInterval: UInt64(config.snapshotInterval))
     do {
       try await host.start(settings: settings, keys: keys) { failure in

@@ -31,13 +31,15 @@ struct NodeConfig {
   var snapshotInterval = 65_536
   /// Where the vault is, if it is not on this machine.
   var objectStore: S3Settings?
+  var vaultShareBytesMax: UInt64?
 
   static let keys = [
     "api", "data", "description", "fhir_port", "fhir_token_required", "genesis", "keys", "listen", "log_file",
     "log_format", "log_level",
     "map_size_max_gib",
     "member", "observers", "passphrase_file", "portal_host", "portal_port", "smart_clients", "snapshot_interval",
-    "vault_s3_bucket", "vault_s3_credentials", "vault_s3_endpoint", "vault_s3_prefix", "vault_s3_region", "workers",
+    "vault_s3_bucket", "vault_s3_credentials", "vault_s3_endpoint", "vault_s3_prefix", "vault_s3_region",
+    "vault_share_gib", "workers",
   ]
 
   static func template(member: UInt32, listen: String, passphraseFile: String?) -> String {
@@ -65,6 +67,8 @@ struct NodeConfig {
     # vault_s3_credentials = "s3-credentials"
     # vault_s3_region = "us-east-1"
     # vault_s3_prefix = ""
+    # The most that each other member's records may take in this vault, in GiB; without it there is no bound.
+    # vault_share_gib = 500
     # Where members connect.
     listen = "\(listen)"
     # The API's Unix socket, for this user only.
@@ -161,6 +165,7 @@ struct NodeConfig {
     guard let member = try number("member", 1...Int(UInt32.max)) else { throw bad("member", "it is missing") }
     self.member = UInt32(member)
     self.mapSizeMax = (try number("map_size_max_gib", 1...65_536) ?? 1024) << 30
+    self.vaultShareBytesMax = try number("vault_share_gib", 1...(1 << 30)).map { UInt64($0) << 30 }
     self.workers = try number("workers", 1...64) ?? self.workers
     self.snapshotInterval = try number("snapshot_interval", 0...(1 << 40)) ?? self.snapshotInterval
     self.fhirPort = try number("fhir_port", 1...65_535)

@@ -67,12 +67,13 @@ struct Peers: AsyncParsableCommand {
       let peers: [PeerStatus] = try await self.node.client().get("/v1/peers")
       if self.output.output == .json { return try Console.json(peers) }
       Console.table(
-        ["member", "name", "connected", "round trip", "copies proven", "mesh", "peer"],
+        ["member", "name", "connected", "round trip", "copies proven", "kept here", "mesh", "peer"],
         peers.map { peer in
           [
             "\(peer.member)", peer.name, peer.connected ? peer.direction ?? "yes" : "no",
             peer.roundTripMilliseconds.map { "\(Int($0 * 1000)) µs" } ?? "",
-            "\(peer.copiesProven) of \(peer.copiesProven + peer.copiesFailed)", peer.mesh.joined(separator: " "),
+            "\(peer.copiesProven) of \(peer.copiesProven + peer.copiesFailed)",
+            "\(peer.keptBytes >> 10) KiB", peer.mesh.joined(separator: " "),
             peer.peer,
           ]
         })

@@ -166,3 +166,60 @@ struct ChallengeTests {
     #expect(challenges[1].proven == 0 && challenges[1].failed == 0)
   }
 }
+
+@Suite("Room in a vault (RECORDS §3.5)")
+struct IntakeTests {
+  private func record(_ number: UInt8) -> Digest { Hash.sha256([number]) }
+
+  /// A vault's room that is asked with records' numbers.
+  private final class Room {
+    var intake: Intake
+    init(share: UInt64?) { self.intake = Intake(shareBytesMax: share) }
+    /// Whether it takes parts of records with given numbers, each of so many bytes.
+    func takes(_ numbers: UInt8..., bytes: UInt64, from member: ReplicaIndex) -> Bool {
+      self.intake.take(numbers.map { (Hash.sha256([$0]), bytes) }, from: member)
+    }
+  }
+
+  @Test("A member's share counts what is anchored and what waits; another member's is its own")
+  func share() {
+    let room = Room(share: 100)
+    #expect(room.takes(1, bytes: 40, from: 1))
+    #expect(room.takes(2, bytes: 30, from: 1))
+    #expect(!room.takes(3, bytes: 31, from: 1))
+    #expect(room.takes(3, bytes: 100, from: 2))
+    room.intake.anchored(record(1), bytes: 40, of: 1)
+    #expect(room.intake.bytes(of: 1).kept == 40)
+    #expect(room.intake.bytes(of: 1).waiting == 30)
+    #expect(!room.takes(4, bytes: 31, from: 1))
+    #expect(room.takes(4, bytes: 30, from: 1))
+  }
+
+  @Test("What is never anchored makes room again once it is cleared away, and counts for nothing")
+  func cleared() {
+    let room = Room(share: nil)
+    #expect(room.takes(1, bytes: Intake.unanchoredBytesMax, from: 1))
+    #expect(!room.takes(2, bytes: 1, from: 1))
+    room.intake.forget(record(1))
+    #expect(room.takes(2, bytes: 1, from: 1))
+    #expect(room.intake.bytes(of: 1).kept == 0)
+  }
+
+  @Test("All parts of a message are taken or none, and nobody adds to another's record")
+  func whole() {
+    let room = Room(share: nil)
+    #expect(room.takes(1, bytes: 10, from: 1))
+    #expect(!room.takes(2, 1, bytes: 10, from: 2))
+    #expect(room.intake.bytes(of: 2).waiting == 0)
+    #expect(room.takes(1, bytes: 10, from: 1))
+  }
+
+  @Test("A count anew replaces what was added up; an anchor of a record that never waited here adds nothing")
+  func counted() {
+    let room = Room(share: 50)
+    room.intake.anchored(record(9), bytes: 40, of: 1)
+    #expect(room.intake.bytes(of: 1).kept == 0)
+    room.intake.counted([1: 45])
+    #expect(!room.intake.hasRoom(for: 6, of: 1) && room.intake.hasRoom(for: 5, of: 1))
+  }
+}

@@ -1,0 +1,59 @@
+public import Messages
+public import Primitives
+
+/// What other members' records take in this vault, and whether it takes more of them.
+///
+/// Two bounds for each member: what it may leave here before it is anchored, so that nobody fills a vault with what the
+/// ledger will never name; and, where the administrator sets one, the share of all that is anchored.
+public struct Intake: Sendable {
+  /// The most bytes that one member may leave here before they are anchored.
+  public static let unanchoredBytesMax: UInt64 = 256 << 20
+
+  /// The most bytes of one member's records; nil for no bound.
+  public let shareBytesMax: UInt64?
+  private var kept: [ReplicaIndex: UInt64] = [:]
+  private var waiting: [ReplicaIndex: [Digest: UInt64]] = [:]
+
+  /// Nothing is here yet, as far as is known.
+  public init(shareBytesMax: UInt64?) { self.shareBytesMax = shareBytesMax }
+
+  /// The bytes of a member's records here that are anchored, and of those that are not yet.
+  public func bytes(of member: ReplicaIndex) -> (kept: UInt64, waiting: UInt64) {
+    (self.kept[member] ?? 0, self.waiting[member]?.values.reduce(0, +) ?? 0)
+  }
+
+  /// Whether so many bytes more of a member's anchored records are within its share.
+  public func hasRoom(for bytes: UInt64, of member: ReplicaIndex) -> Bool {
+    guard let max = self.shareBytesMax else { return true }
+    let held = self.bytes(of: member)
+    return held.kept + held.waiting + bytes <= max
+  }
+
+  /// Takes parts of records from a member, all of them or none. Of what another member left here it takes none: two
+  /// cannot both have made a record.
+  public mutating func take(_ parts: [(record: Digest, bytes: UInt64)], from member: ReplicaIndex) -> Bool {
+    let bytes = parts.reduce(0) { $0 + $1.bytes }
+    guard self.bytes(of: member).waiting + bytes <= Self.unanchoredBytesMax, self.hasRoom(for: bytes, of: member),
+      !parts.contains(where: { part in self.waiting.contains { $0.key != member && $0.value[part.record] != nil } })
+    else { return false }
+    for part in parts { self.waiting[member, default: [:]][part.record, default: 0] += part.bytes }
+    return true
+  }
+
+  /// The ledger names a record that was left here: it counts as its hospital's from now on.
+  public mutating func anchored(_ record: Digest, bytes: UInt64, of hospital: ReplicaIndex) {
+    guard self.forget(record) else { return }
+    self.kept[hospital, default: 0] += bytes
+  }
+
+  /// A record that waited here is gone, or does not wait any more; says whether there was one.
+  @discardableResult
+  public mutating func forget(_ record: Digest) -> Bool {
+    var found = false
+    for member in self.waiting.keys where self.waiting[member]?.removeValue(forKey: record) != nil { found = true }
+    return found
+  }
+
+  /// What the ledger says that this vault keeps of each member, counted anew.
+  public mutating func counted(_ kept: [ReplicaIndex: UInt64]) { self.kept = kept }
+}
