@@ -112,7 +112,7 @@ let package = Package(
       dependencies: [
         "Custody", "Discovery", "Driver", "EventLoop", "FHIR", "Gateway", "HealthRecords", "Ledger", "Merkle",
         "Messages", "NodeCore", "ObjectStore", "Primitives", "Rules", "Signing", "Storage", "Telemetry", "Threshold",
-        "Wire",
+        "Vaults", "Wire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "TOMLKit", package: "TOMLKit"),

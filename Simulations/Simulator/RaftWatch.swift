@@ -65,7 +65,9 @@ struct RaftWatch {
   /// A member's step is over: what a leader commits ends with an entry of its own term (Raft §5.4.2).
   func observeStep(_ replica: RaftReplica, by member: ReplicaIndex, decidedBefore: SequenceNumber) -> String? {
     guard replica.leader == member, replica.decided > decidedBefore, let last = replica.lastDecision,
-      last.view != replica.view
+      last.view != replica.view,
+      // Where the configuration ends, what commits it stands above, and is void.
+      last.sequence != replica.closing
     else { return nil }
     return "Raft §5.4.2: member \(member) leads term \(replica.view) and commits \(last.sequence) of term \(last.view)"
   }

@@ -310,7 +310,7 @@ extension NodeDriver {
     let checker = self.checker
     let isMember = peer.member.map { $0 < ReplicaSet.countMax } ?? false
     guard isMember || self.node.index == nil || messages.allSatisfy(PeerMessage.isForGuests) else {
-      return self.close(peer, reason: "it does not vote, and may only ask for decisions and blocks")
+      return self.close(peer, reason: "it does not vote, and may only ask")
     }
     let check: @Sendable () -> [Result<CheckedMessage, PeerFault>] = {
       messages.map { message in Result { () throws(PeerFault) in try checker.check(message, on: channel) } }

@@ -23,6 +23,8 @@ struct Question {
 extension NodeDriver {
   /// The most questions that wait for an answer.
   static let questionsMax = 4096
+  /// The most questions of those who do not vote that are being answered.
+  private static let guestQuestionsMax = 16
   /// How long a member may take to answer a question.
   static let questionTimeout = Span.milliseconds(10_000)
 
@@ -63,6 +65,7 @@ extension NodeDriver {
   /// Answers a member's question; what is no question is not answered.
   func answer(_ bytes: [UInt8], _ number: UInt64, to peer: ReplicaIndex) {
     guard let question = try? MemberQuestion.decode(bytes) else { return }
+    if peer >= ReplicaSet.countMax { return self.answerGuest(question, number, to: peer) }
     let reply: (Result<[UInt8], ReleaseRefusal>) -> Void = { [unowned self] result in
       switch result {
       case .success(let content): self.give(.said(.answer(number, [0] + content), to: peer))
@@ -72,6 +75,7 @@ extension NodeDriver {
     switch question {
     case .object(let record, let start): self.serveObject(record, from: start, reply)
     case .keep(let parts): self.keep(parts, question, from: peer, reply)
+    case .proof(let record, let chunk): self.prove(record, chunk: chunk, reply)
     case .hospitalKey(let question):
       self.hospitalKey(question) { [unowned self] result in
         reply(self.released(question, to: peer) { () throws(ReleaseRefusal) in try result.get().encoded })
@@ -81,6 +85,19 @@ extension NodeDriver {
         self.released(question, to: peer) { () throws(ReleaseRefusal) in
           try self.share(question, capsule: capsule).encoded
         })
+    }
+  }
+
+  /// ⚑ Whoever only follows gets proofs, a few at a time: no ciphertext as a whole, and no share of a key.
+  private func answerGuest(_ question: MemberQuestion, _ number: UInt64, to peer: ReplicaIndex) {
+    guard case .proof(let record, let chunk) = question, self.guestQuestions < Self.guestQuestionsMax else { return }
+    self.guestQuestions += 1
+    self.prove(record, chunk: chunk) { [unowned self] result in
+      self.guestQuestions -= 1
+      switch result {
+      case .success(let content): self.give(.said(.answer(number, [0] + content), to: peer))
+      case .failure(let refusal): self.give(.said(.answer(number, [refusal.rawValue]), to: peer))
+      }
     }
   }
 

@@ -135,6 +135,18 @@ extension NodeDriver {
       })
   }
 
+  /// Proves that this vault keeps a chunk of a record. ⚑ Of an erased one nothing is shown, whatever is still here.
+  func prove(_ record: Digest, chunk: Int, _ reply: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void) {
+    let entry = self.state.item(StateKey.record(record), as: RecordEntry.self)
+    guard let entry, !entry.isErased else { return reply(.failure(entry == nil ? .notHere : .erased)) }
+    self.askVault(
+      { vault throws(VaultFailure) in try await vault.record(record)?.proof(ofChunk: chunk) },
+      then: { result in
+        guard case .success(let proof?) = result else { return reply(.failure(.notHere)) }
+        reply(.success(proof.encoded))
+      })
+  }
+
   /// Fetches a sealed record of another vault, part by part; it is what was anchored, or nothing.
   func fetchObject(
     _ entry: RecordEntry, from member: ReplicaIndex, parts: [RecordPart] = [],

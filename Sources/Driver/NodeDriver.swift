@@ -88,6 +88,8 @@ public final class NodeDriver {
   var replications: [ReplicationRun] = []
   /// What other members' records take in this vault.
   var intake: Intake
+  /// Questions of those who do not vote that are being answered.
+  var guestQuestions = 0
   /// When the operator was last told that a member's records find no room.
   var toldFull: [ReplicaIndex: Tick] = [:]
   /// How other members' vaults did when they were asked for what they should keep.

@@ -78,6 +78,32 @@ extension NodeHost {
     }
   }
 
+  /// Whether a member's vault keeps a record: a chunk of it with its proof.
+  public func kept(_ record: Digest, chunk: Int, by member: MemberID) async throws(ServiceRefusal) -> KeptView {
+    guard let entry = self.record(record) else { throw .notFound("record") }
+    guard let driver = self.running, let index = driver.node.configuration.index(of: member) else {
+      throw .notFound("member")
+    }
+    guard !entry.isErased else { return KeptView(.erased) }
+    guard chunk >= 0, chunk < entry.anchor.chunkCount else { throw .badRequest("the record has no such chunk") }
+    let result = await withCheckedContinuation {
+      (continuation: CheckedContinuation<Result<[UInt8], ReleaseRefusal>, Never>) in
+      guard index != driver.node.index else {
+        return driver.prove(record, chunk: chunk) { continuation.resume(returning: $0) }
+      }
+      driver.ask(index, .proof(record, chunk: chunk)) { continuation.resume(returning: $0) }
+    }
+    switch result {
+    case .success(let bytes):
+      // Whether it is right, whoever asked sees for itself.
+      guard let proof = try? ChunkProof.decode(bytes), proof.index == chunk else { return KeptView(.failed) }
+      return KeptView(.proven, proof)
+    case .failure(.erased): return KeptView(.erased)
+    case .failure(.notHere): return KeptView(.failed)
+    case .failure: return KeptView(.unreachable)
+    }
+  }
+
   /// What opens a record for a granted request: custodians' shares, without those of `settled` members; or the key from
   /// its hospital, for a record that is older than the custody key.
   public func release(

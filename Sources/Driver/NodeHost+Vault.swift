@@ -127,8 +127,8 @@ extension NodeHost {
   /// How much of its own vault a node reads in a round: a million records of some kilobytes each take three days.
   private static let lookedThroughMax = (records: 256, bytes: UInt64(64 << 20))
 
-  /// Reads what this vault keeps, a stretch each round, and holds it against the anchors; what a disk or a store let rot
-  /// comes from the others, before anybody asks for it. Gives the last record that was read; nil at the end.
+  /// Reads what this vault keeps, a stretch each round, and holds it against the anchors; what a disk or a store let
+  /// rot comes from the others, before anybody asks for it. Gives the last record that was read; nil at the end.
   private func lookThrough(after last: Digest?, _ round: inout VaultRound) async -> Digest? {
     guard let held = try? await self.vault.records(after: last, countMax: Self.lookedThroughMax.records) else {
       return last

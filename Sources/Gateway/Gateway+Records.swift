@@ -175,6 +175,18 @@ extension Gateway {
     }
   }
 
+  /// How members' vaults are asked whether they keep what they should.
+  func addVaultRoutes(to router: Router<BasicRequestContext>) {
+    let service = self.service
+    router.get("/v1/vaults/{member}/{record}/{chunk}") { _, context in
+      guard let member = context.parameters.get("member").flatMap({ UInt32($0) }),
+        let record = context.parameters.get("record").flatMap({ Hex.decode($0) }).flatMap({ Digest($0) }),
+        let chunk = context.parameters.get("chunk").flatMap({ Int($0) })
+      else { throw ServiceRefusal.badRequest("a member's number, a record and a chunk's place are expected") }
+      return try json(try await service.kept(record, chunk: chunk, by: MemberID(member)))
+    }
+  }
+
   func addLogRoutes(to router: Router<BasicRequestContext>) {
     let service = self.service
     router.get("/checkpoint") { _, _ in try await TransparencyLog(service: service).answer(["checkpoint"]) }

@@ -48,6 +48,7 @@ public struct Gateway: Sendable {
     self.addNodeRoutes(to: router)
     self.addRecordRoutes(to: router)
     self.addLogRoutes(to: router)
+    self.addVaultRoutes(to: router)
     self.addSessionRoutes(to: router)
     return router
   }

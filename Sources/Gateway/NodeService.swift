@@ -107,6 +107,8 @@ public protocol NodeService: Sendable {
   func custody() async -> CustodyKey?
   /// A sealed record, from this hospital's vault or from another's.
   func sealed(_ record: Digest) async throws(ServiceRefusal) -> SealedRecord
+  /// Whether a member's vault keeps a record: a chunk of it with its proof.
+  func kept(_ record: Digest, chunk: Int, by member: MemberID) async throws(ServiceRefusal) -> KeptView
   /// What opens a record for a granted request, without the shares of members that are settled already.
   func release(
     _ question: ReleaseQuestion, without settled: ReplicaSet

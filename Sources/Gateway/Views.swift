@@ -1,3 +1,4 @@
+public import Foundation
 public import HealthRecords
 public import Ledger
 public import Messages
@@ -157,6 +158,41 @@ public struct PeerStatus: Codable, Sendable {
     (self.connected, self.direction, self.roundTripMilliseconds) = (connected, direction, roundTripMilliseconds)
     (self.mesh, self.dropped) = (mesh, dropped)
     (self.copiesProven, self.copiesFailed, self.keptBytes) = (copiesProven, copiesFailed, keptBytes)
+  }
+}
+
+/// What came of asking a member's vault for a chunk of a record.
+public struct KeptView: Codable, Sendable {
+  /// What came of it.
+  public enum Outcome: String, Codable, Sendable {
+    /// The chunk came; whether it is right, the path shows.
+    case proven
+    /// The vault answered, and does not have it.
+    case failed
+    /// The vault could not be asked: that proves nothing.
+    case unreachable
+    /// The record is erased, as the ledger says.
+    case erased
+  }
+  /// What came of it.
+  public var outcome: Outcome
+  /// The chunk.
+  public var chunk: Data?
+  /// The path from the chunk to the record's address, in hexadecimal digits.
+  public var path: [String]?
+
+  /// An outcome, with a proof where there is one.
+  public init(_ outcome: Outcome, _ proof: ChunkProof? = nil) {
+    self.outcome = outcome
+    self.chunk = proof.map { Data($0.chunk) }
+    self.path = proof?.path.map(\.description)
+  }
+
+  /// The proof for the chunk that was asked for; nil where there is none.
+  public func proof(of index: Int) -> ChunkProof? {
+    guard let chunk = self.chunk, let path = self.path else { return nil }
+    let digests = path.compactMap { Hex.decode($0).flatMap { Digest($0) } }
+    return digests.count == path.count ? ChunkProof(index: index, chunk: Array(chunk), path: digests) : nil
   }
 }
 

@@ -1,3 +1,4 @@
+internal import Gossip
 internal import Custody
 internal import HealthRecords
 internal import Lanes
@@ -59,6 +60,7 @@ extension Node {
     state.startCut = self.execution.cut.among(lanes: next.laneCount)
     self.next = nil
     self.decisions = []
+    let wasMember = self.index != nil
     self.configuration = next
     self.index = next.index(of: self.key)
     self.execution.enter(next)
@@ -85,6 +87,9 @@ extension Node {
       guard next.isVoter(peer), peer != self.index else {
         _ = self.take(.disconnected(peer), &run)
         continue
+      }
+      if wasMember != (self.index != nil) {
+        _ = self.step(gossip: wasMember ? .disconnected(peer) : .connected(peer, isDirect: true), &run)
       }
       self.greet(peer, &run)
     }
@@ -161,6 +166,7 @@ extension Node {
       if isVoter, status.configuration == self.configuration.number { self.answerGreeting(of: peer, &run) }
       return self.step(replica: .status(status, from: peer), &run)
     }
+    if !isVoter { self.tellTreeHead(to: peer, decided: status.decided, &run) }
     // Only whoever is behind is answered: two that each take the other for one that only follows would never end.
     let decided = self.execution.position.sequence
     guard status.decided < decided else { return .ignored(.replica(.idle)) }
@@ -169,6 +175,15 @@ extension Node {
       .serveDecisions(to: peer, from: status.decided.next, through: SequenceNumber(last)))
     self.send(.status(self.replica.status), to: peer, &run)
     return .accepted
+  }
+
+  /// The signatures of the last stable tree head, once, to one that follows and has come that far: it signs none, and is
+  /// told of none by others.
+  private mutating func tellTreeHead(to peer: ReplicaIndex, decided: SequenceNumber, _ run: inout NodeRun) {
+    guard let stable = self.checkpoints.stable, decided >= stable.body.sequence,
+      self.toldTreeHeads.updateValue(stable.body.sequence, forKey: peer) != stable.body.sequence
+    else { return }
+    for cosignature in stable.cosignatures { self.send(.cosignature(cosignature), to: peer, &run) }
   }
 
   /// A Raft member that hears of a later configuration has nobody left to lead it: what is left of its own is decided,

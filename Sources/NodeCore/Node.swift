@@ -168,6 +168,8 @@ public struct Node: Sendable {
   /// This member's part in making custody keys.
   var custodian: Custodian?
   var announced: [LaneHead]
+  /// The last tree head of which each that follows was told.
+  var toldTreeHeads: [ReplicaIndex: SequenceNumber] = [:]
 
   /// A node that goes on from what it had stored. Feed it `.timerFired` once to start.
   public init(
@@ -229,6 +231,7 @@ public struct Node: Sendable {
     case .disconnected(let peer):
       _ = self.step(transfer: .disconnected(peer), &run)
       self.step(backfill: .disconnected(peer), &run)
+      self.toldTreeHeads[peer] = nil
       guard self.sources.remove(peer) == nil else { return self.step(lanes: .disconnected(peer), &run) }
       self.connected.remove(peer)
       self.greeted.remove(peer)
@@ -293,7 +296,8 @@ public struct Node: Sendable {
   private mutating func connect(_ peer: ReplicaIndex, _ run: inout NodeRun) -> Outcome {
     guard self.configuration.isVoter(peer) else { return self.connect(source: peer, &run) }
     self.connected.insert(peer)
-    _ = self.step(gossip: .connected(peer, isDirect: true), &run)
+    // Whoever only follows takes no part in gossip: it asks, and what it is told proves itself.
+    if self.index != nil { _ = self.step(gossip: .connected(peer, isDirect: true), &run) }
     // Gathered: whoever starts connects to all at once.
     self.linksAt = self.linksAt ?? run.now.tick + self.parameters.announceInterval
     self.greet(peer, &run)
@@ -354,7 +358,8 @@ public struct Node: Sendable {
     }
   }
 
-  /// What a node that does not vote may ask: decisions and blocks, which prove themselves, and snapshots.
+  /// What a node that does not vote may ask: decisions and blocks, which prove themselves, snapshots, and what services
+  /// answer it.
   private mutating func serve(
     _ message: CheckedMessage, to peer: ReplicaIndex, _ run: inout NodeRun
   ) -> Outcome {
@@ -364,6 +369,9 @@ public struct Node: Sendable {
     case .plain(.manifestRequest), .plain(.chunkRequest), .plain(.historyRequest):
       guard case .plain(let request) = message else { return .ignored(.transfer(.idle)) }
       return self.take(request, from: peer, &run)
+    case .plain(.question(let number, let bytes)):
+      run.effects.append(.question(from: peer, number, bytes))
+      return .accepted
     default: return .ignored(.replica(.otherConfiguration))
     }
   }

@@ -103,7 +103,7 @@ public struct RaftReplica: OrderingMachine, Hashable {
   /// The cut from which the configuration goes on.
   let startCut: Cut
   /// The configuration's last sequence number, once that is known: entries above are void.
-  var closing: SequenceNumber?
+  public internal(set) var closing: SequenceNumber?
   var frozen: Set<Int> = []
 
   /// A member that goes on from what it had stored. Feed it `.timerFired` once to start.

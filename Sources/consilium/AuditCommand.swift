@@ -8,6 +8,7 @@ internal import Merkle
 internal import Messages
 internal import NodeCore
 internal import Primitives
+internal import Signing
 internal import Storage
 
 /// `consilium audit`
@@ -105,14 +106,19 @@ struct Audit: AsyncParsableCommand {
 
   struct Follow: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Follow a node's signed tree heads: each must extend the last.",
+      abstract: "Follow a ledger: each signed tree head, every entry below it, and what vaults should keep.",
       discussion: """
         Example:
           consilium audit follow --api api.sock --genesis genesis.json --state seen.txt
-        A fork or a rewrite ends it with exit code 1 and both tree heads in a file. --once checks once.
+        Each tree head must be a quorum's and extend the last, and the entries must hash to it. Vaults are asked for
+        chunks that the tree heads draw by lot; one that does not give them twice in a row has lost what it should keep.
+        Whatever does not add up ends it with a status that is not 0 and the evidence in STATE.evidence. --once checks
+        once. What was read is kept in STATE and STATE.log.
         """)
     @Option(help: "The file with the last tree head that was seen.") var state: String
     @Flag(help: "Check once and end.") var once = false
+    @Option(help: "Challenges to vaults: so many with --once, else one each ten seconds; 0 for none.") var challenges =
+      4
     @OptionGroup var node: NodeOptions
 
     func run() async throws {
@@ -121,20 +127,57 @@ struct Audit: AsyncParsableCommand {
         var chain = ConfigurationChain(genesis)
         try await self.extend(&chain, client)
         var last = try self.lastSeen(chain)
+        var ledger = try self.lastRead()
+        var (round, failed) = (UInt64(0), [UInt32: VaultChallenge]())
         while true {
           let note = String(decoding: try await client.send(.GET, "/checkpoint"), as: UTF8.self)
           try await self.extend(&chain, client)
           let current = try self.check(note, chain)
           if let last, last.body != current.body { try await self.compare(last, current, note, client) }
           if last?.body != current.body {
+            try await ledger.read(through: current.body, client)
             try Files.write(self.state, Array(note.utf8))
+            try Files.writeJSON(self.state + ".log", ledger, mode: 0o644)
             let (body, count) = (current.body, current.cosignatures.count)
             Console.line("\(Drafts.now)  size \(body.size)  root \(body.root.short)  signed by \(count)")
           }
           last = current
+          let count = self.once ? self.challenges : self.challenges > 0 && round.isMultiple(of: 10) ? 1 : 0
+          for _ in 0..<max(0, count) {
+            try await self.challenge(ledger, chain.last, current.body, &failed, client)
+          }
           if self.once { return }
+          round += 1
           try await Task.sleep(for: .seconds(1))
         }
+      }
+    }
+
+    private func lastRead() throws -> AuditedLedger {
+      guard FileManager.default.fileExists(atPath: self.state + ".log") else { return AuditedLedger() }
+      return try Files.readJSON(self.state + ".log", as: AuditedLedger.self, "auditor's file")
+    }
+
+    /// Asks a vault for a chunk; whoever does not give what it should twice in a row is named with the evidence.
+    private func challenge(
+      _ ledger: AuditedLedger, _ configuration: Configuration, _ head: CheckpointBody,
+      _ failed: inout [UInt32: VaultChallenge], _ client: NodeClient
+    ) async throws {
+      let lot = SecureRandom.bytes(32)
+      guard let done = try await VaultChallenge.put(ledger, configuration, head: head, lot: lot, client) else { return }
+      let what = "chunk \(done.chunk) of record \(done.record.prefix(8))…"
+      Console.line("\(done.time)  member \(done.member)'s vault  \(done.outcome)  \(what)")
+      switch KeptView.Outcome(rawValue: done.outcome) {
+      case .proven: failed[done.member] = nil
+      case .failed:
+        guard let before = failed.updateValue(done, forKey: done.member) else { return }
+        try Files.writeJSON(self.state + ".evidence", [before, done], mode: 0o644)
+        throw Failure(
+          "ALARM: member \(done.member)'s vault does not keep what it should",
+          why: "twice in a row it did not give a chunk that hashes to the record's address",
+          remedy: "keep \(self.state).evidence, ask the same through another member's node, and tell that hospital",
+          status: ExitStatus.refused)
+      case .erased, .unreachable, nil: break
       }
     }
 

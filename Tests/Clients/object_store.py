@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -130,6 +131,7 @@ def main():
     store = Store()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
+        auditor = Nobody()
         devnet = Devnet(program, f"{folder}/net", NODE_PORT, FHIR_PORT)
         try:
             config = folder / "net/h1/node.toml"
@@ -138,14 +140,60 @@ def main():
             devnet.down()
             lines = "".join(f'{key} = "{value}"\n' for key, value in settings("records", good).items())
             config.write_text(config.read_text() + lines)
+            auditor = Auditor(devnet, folder)
             devnet.up()
-            run(devnet, store)
+            auditor.start()
+            run(devnet, store, auditor)
         finally:
+            auditor.stop()
             devnet.reset()
             store.stop()
 
 
-def run(devnet, store):
+class Nobody:
+    """No auditor yet."""
+
+    def stop(self):
+        pass
+
+
+class Auditor:
+    """A third party with a node of its own, which only follows."""
+
+    def __init__(self, devnet, folder):
+        self.devnet, self.folder, self.node = devnet, folder / "auditor", None
+        devnet.run("init", str(self.folder), "--member", "9", "--name", "Auditor", "--listen",
+                   f"/ip4/127.0.0.1/tcp/{NODE_PORT + 8}", "--passphrase-file", f"{devnet.folder}/passphrase")
+        shutil.copy(f"{devnet.folder}/genesis.json", self.folder)
+        key = json.loads((self.folder / "member.json").read_text())["key"]
+        for hospital in range(1, 5):
+            config = pathlib.Path(f"{devnet.folder}/h{hospital}/node.toml")
+            config.write_text(config.read_text() + f'observers = "{key}"\n')
+
+    def start(self):
+        self.node = subprocess.Popen([self.devnet.program, "node", "--config", str(self.folder / "node.toml")])
+
+    def follow(self):
+        arguments = ["audit", "follow", "--state", str(self.folder / "seen"), "--once", "--challenges", "24", "--api",
+                     str(self.folder / "api.sock"), "--genesis", str(self.folder / "genesis.json")]
+        done = subprocess.run([self.devnet.program, *arguments], capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    def has(self, record):
+        arguments = ["audit", "follow", "--state", str(self.folder / "probe"), "--once", "--challenges", "0", "--api",
+                     str(self.folder / "api.sock"), "--genesis", str(self.folder / "genesis.json")]
+        subprocess.run([self.devnet.program, *arguments], capture_output=True)
+        log = self.folder / "probe.log"
+        anchors = json.loads(log.read_text())["kept"] if log.exists() else []
+        return any(base64.b64decode(one["anchor"]).hex().startswith(record) for one in anchors)
+
+    def stop(self):
+        if self.node:
+            self.node.terminate()
+            self.node.wait()
+
+
+def run(devnet, store, auditor):
     patient = {"resourceType": "Patient", "name": [{"family": "Bucketeer"}]}
     people = {}
     for hospital in (1, 2):
@@ -177,9 +225,18 @@ def run(devnet, store):
     until("what is erased is deleted", 20, lambda: not any(parted in key for key in store.keys()))
     print("erasure: no object of the record is left")
 
+    until("the auditor's node has followed", 20, lambda: auditor.has(large))
+    status, said = auditor.follow()
+    assert status == 0 and said.count("proven") > 12 and "failed" not in said, said
+
     # Its own; of others' copies it may have had some only because another vault was slow.
     own = {f"hospital-1/records/{record}" for record in (first, large)}
     store.empty()
+    status, said = auditor.follow()
+    assert status != 0 and "ALARM: member 1's vault does not keep what it should" in said, said
+    evidence = json.loads((auditor.folder / "seen.evidence").read_text())
+    assert [one["member"] for one in evidence] == [1, 1] and all(one["outcome"] == "failed" for one in evidence)
+    print("audit: every vault proves what it keeps; one that lost it is named, with the evidence")
     devnet.down()
     devnet.up()
     until("a lost bucket is filled again from the others", 40, lambda: own <= set(store.keys()))

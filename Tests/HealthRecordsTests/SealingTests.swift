@@ -141,6 +141,28 @@ struct SealingTests {
     #expect(SealedRecord.key(in: sealed.hospitalCopy, of: .zero, secret: self.hospital.sealingSecret) == nil)
   }
 
+  @Test("A vault proves each chunk of what was anchored, at its place alone; sizes about a chunk's end count right")
+  func chunkProofs() throws {
+    let empty = Int(try self.sealed(0).anchor.sizeBytes)
+    let chunk = SecretStream.chunkBytesMax
+    let full = chunk - (empty - SecretStream.headerLengthBytes - SecretStream.overheadBytes)
+    for count in [0, full - 1, full, full + 1, full + chunk, full + chunk + 1, 5 * chunk] {
+      let (anchor, sealed) = try self.sealed(count)
+      #expect(anchor.chunkCount == sealed.chunks.count, "\(count)")
+      for index in sealed.chunks.indices {
+        let proof = try #require(sealed.proof(ofChunk: index))
+        #expect(proof.isAuthentic(for: anchor))
+        let other = ChunkProof(index: (index + 1) % sealed.chunks.count, chunk: proof.chunk, path: proof.path)
+        #expect(!other.isAuthentic(for: anchor))
+        let changed = ChunkProof(index: index, chunk: proof.chunk + [0], path: proof.path)
+        #expect(!changed.isAuthentic(for: anchor))
+      }
+      #expect(sealed.proof(ofChunk: sealed.chunks.count) == nil && sealed.proof(ofChunk: -1) == nil)
+    }
+    let (anchor, _) = try self.sealed(0)
+    #expect(!ChunkProof(index: -1, chunk: [], path: []).isAuthentic(for: anchor))
+  }
+
   @Test("R9: a changed, swapped, missing or added chunk is noticed")
   func tampered() throws {
     let (anchor, sealed) = try self.sealed(200_000)

@@ -1,5 +1,6 @@
 // Goal: members come, go and lose their disks while the ledger goes on, and nobody outside has to trust any of them.
 // Method: the deterministic cluster with the production node, both engines, fixed seeds.
+internal import Gossip
 internal import Lanes
 internal import Ordering
 internal import PBFT
@@ -68,6 +69,29 @@ struct MembershipRunTests {
     let size = try #require(cluster.node(0)?.execution.position.log.size)
     #expect(size >= UInt64(submitted.count) + 2 && size <= UInt64(submitted.count) + 2 + 4 * 8)
     #expect(cluster.node(4)?.index == 4)
+  }
+
+  @Test(
+    "Whoever only follows comes to the signed tree heads too, and takes no part in gossip",
+    arguments: [OrderingEngine.pbft, .raft])
+  func followsTreeHeads(engine: OrderingEngine) throws {
+    let cluster = Self.cluster(4, joiners: 1, engine)
+    for round in 0..<3 {
+      let transactions = (0..<5).map { cluster.digestTransaction(UInt64(10 * round + $0), for: 0) }
+      cluster.submit(transactions, to: 0)
+      let hasHead = cluster.run(within: .milliseconds(20_000), asking: 16) {
+        guard let member = cluster.node(0), let follower = cluster.node(4), let stable = member.checkpoints.stable
+        else {
+          return false
+        }
+        return transactions.allSatisfy { Self.isExecuted($0, cluster, 4) }
+          && stable.body == follower.checkpoints.stable?.body
+          && stable.body.size == member.execution.position.log.size
+      }
+      #expect(hasHead, "round \(round)")
+    }
+    #expect(cluster.node(4)?.index == nil)
+    #expect(cluster.node(4)?.gossip.meshPeers(.blocks).isEmpty == true)
   }
 
   private static func isExecuted(_ transaction: Transaction, _ cluster: Cluster, _ slot: Int) -> Bool {

@@ -17,7 +17,10 @@ struct SwarmTests {
     "Seeds that once found something",
     arguments: [
       // A manifest that came late took a member back behind what it had executed, and it sealed its lane anew.
-      7727
+      7727,
+      // A leader's own entry, above the configuration's end, committed the last below it: the checker took that for an
+      // entry of an earlier term that commits alone.
+      9751,
     ])
   func found(seed: UInt64) {
     let report = SwarmRun(seed: seed).run()

@@ -163,6 +163,8 @@ public enum MemberQuestion: Sendable, Hashable, WireCodable {
   case hospitalKey(ReleaseQuestion)
   /// The other's share for opening a capsule.
   case share(ReleaseQuestion, capsule: [UInt8])
+  /// The proof that the other keeps a chunk of a record. Who only follows the ledger may ask this, and nothing else.
+  case proof(Digest, chunk: Int)
 
   /// A type byte and the content.
   public func encode(into encoder: inout Encoder) {
@@ -171,6 +173,7 @@ public enum MemberQuestion: Sendable, Hashable, WireCodable {
     case .keep(let parts): encoder.u8(4); encoder.list(parts)
     case .hospitalKey(let question): encoder.u8(2); encoder.item(question)
     case .share(let question, let capsule): encoder.u8(3); encoder.item(question); encoder.blob(capsule)
+    case .proof(let record, let chunk): encoder.u8(5); encoder.digest(record); encoder.u16(UInt16(chunk))
     }
   }
   /// Reads a question.
@@ -181,6 +184,7 @@ public enum MemberQuestion: Sendable, Hashable, WireCodable {
     case 4: self = .keep(try decoder.list(max: RecordPart.partsMax, "parts"))
     case 2: self = .hospitalKey(try ReleaseQuestion(from: &decoder))
     case 3: self = .share(try ReleaseQuestion(from: &decoder), capsule: try decoder.blob(max: 1024, "capsule"))
+    case 5: self = .proof(try decoder.digest(), chunk: Int(try decoder.u16()))
     default: throw .invalid(at: start, field: "question")
     }
   }
