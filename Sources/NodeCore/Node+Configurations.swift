@@ -177,8 +177,8 @@ extension Node {
     return .accepted
   }
 
-  /// The signatures of the last stable tree head, once, to one that follows and has come that far: it signs none, and is
-  /// told of none by others.
+  /// The signatures of the last stable tree head, once, to one that follows and has come that far: it signs none, and
+  /// is told of none by others.
   private mutating func tellTreeHead(to peer: ReplicaIndex, decided: SequenceNumber, _ run: inout NodeRun) {
     guard let stable = self.checkpoints.stable, decided >= stable.body.sequence,
       self.toldTreeHeads.updateValue(stable.body.sequence, forKey: peer) != stable.body.sequence

@@ -146,9 +146,9 @@ extension PeerMessage: WireCodable {
 }
 
 extension PeerMessage {
-  /// Whether bytes are of a kind that a peer may send that does not vote: a status, a question to services, or a request
-  /// for blocks, a manifest, a chunk or history; and, without effect, what it tells those who vote as if it were one of
-  /// them: gossip's control, sessions, announcements.
+  /// Whether bytes are of a kind that a peer may send that does not vote: a status, a question to services, or a
+  /// request for blocks, a manifest, a chunk or history; and, without effect, what it tells those who vote as if it
+  /// were one of them: gossip's control, sessions, announcements.
   public static func isForGuests(_ bytes: [UInt8]) -> Bool {
     bytes.first.map { [11, 12, 13, 14, 15, 18, 22, 24, 26].contains($0) } ?? false
   }
