@@ -65,13 +65,13 @@ extension NodeDriver {
   /// Answers a member's question; what is no question is not answered.
   func answer(_ bytes: [UInt8], _ number: UInt64, to peer: ReplicaIndex) {
     guard let question = try? MemberQuestion.decode(bytes) else { return }
-    if peer >= ReplicaSet.countMax { return self.answerGuest(question, number, to: peer) }
     let reply: (Result<[UInt8], ReleaseRefusal>) -> Void = { [unowned self] result in
       switch result {
       case .success(let content): self.give(.said(.answer(number, [0] + content), to: peer))
       case .failure(let refusal): self.give(.said(.answer(number, [refusal.rawValue]), to: peer))
       }
     }
+    guard peer < ReplicaSet.countMax else { return self.answerGuest(question, reply) }
     switch question {
     case .object(let record, let start): self.serveObject(record, from: start, reply)
     case .keep(let parts): self.keep(parts, question, from: peer, reply)
@@ -89,15 +89,14 @@ extension NodeDriver {
   }
 
   /// ⚑ Whoever only follows gets proofs, a few at a time: no ciphertext as a whole, and no share of a key.
-  private func answerGuest(_ question: MemberQuestion, _ number: UInt64, to peer: ReplicaIndex) {
+  private func answerGuest(
+    _ question: MemberQuestion, _ reply: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void
+  ) {
     guard case .proof(let record, let chunk) = question, self.guestQuestions < Self.guestQuestionsMax else { return }
     self.guestQuestions += 1
     self.prove(record, chunk: chunk) { [unowned self] result in
       self.guestQuestions -= 1
-      switch result {
-      case .success(let content): self.give(.said(.answer(number, [0] + content), to: peer))
-      case .failure(let refusal): self.give(.said(.answer(number, [refusal.rawValue]), to: peer))
-      }
+      reply(result)
     }
   }
 

@@ -117,9 +117,7 @@ extension Node {
           .checkpoints, identifier: identifier, message.encoded, from: cosignature.signer, linked: reached)
         _ = self.step(gossip: input, &run)
       case .again(let own):
-        for peer in self.connected.members where self.configuration.isVoter(peer) {
-          self.send(.cosignature(own), to: peer, &run)
-        }
+        for peer in self.peers { self.send(.cosignature(own), to: peer, &run) }
       case .answer(let checkpoint, let peer):
         for cosignature in checkpoint.cosignatures { self.send(.cosignature(cosignature), to: peer, &run) }
       case .stable(let checkpoint):

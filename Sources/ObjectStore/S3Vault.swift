@@ -66,7 +66,7 @@ public struct S3Vault: Vault {
     throw .versioned
   }
 
-  /// Writes, reads, lists and deletes an object of `bytes` random bytes, as records will be.
+  /// Writes, reads, lists and deletes an object of given content, under a name that its first eight bytes give.
   public func probe(_ content: [UInt8]) async throws(Unfit) {
     let key = self.prefix("probe/") + Hex.encode(content.prefix(8))
     let isRight: Bool

@@ -135,7 +135,7 @@ struct Audit: AsyncParsableCommand {
           let current = try self.check(note, chain)
           if let last, last.body != current.body { try await self.compare(last, current, note, client) }
           if last?.body != current.body {
-            try await ledger.read(through: current.body, client)
+            try await ledger.read(through: current.body, client) { try self.keep(note) }
             try Files.write(self.state, Array(note.utf8))
             try Files.writeJSON(self.state + ".log", ledger, mode: 0o644)
             let (body, count) = (current.body, current.cosignatures.count)
@@ -152,6 +152,9 @@ struct Audit: AsyncParsableCommand {
         }
       }
     }
+
+    /// Keeps a tree head as evidence.
+    private func keep(_ note: String) throws { try Files.write(self.state + ".evidence", Array(note.utf8)) }
 
     private func lastRead() throws -> AuditedLedger {
       guard FileManager.default.fileExists(atPath: self.state + ".log") else { return AuditedLedger() }
@@ -186,6 +189,7 @@ struct Audit: AsyncParsableCommand {
       let views: [ProofView] = try await client.get("/v1/configurations")
       guard views.count >= chain.configurations.count else { return }
       do throws(ProofFault) { try chain.extend(by: views.compactMap(\.proof)) } catch {
+        try Files.writeJSON(self.state + ".evidence", views, mode: 0o644)
         throw Failure(
           "ALARM: a change of members does not hold", why: "\(error)", remedy: "keep it and ask the members",
           status: ExitStatus.refused)
@@ -203,6 +207,7 @@ struct Audit: AsyncParsableCommand {
       do throws(ProofFault) {
         return try StableCheckpoint(note: note, by: chain)
       } catch {
+        try self.keep(note)
         throw Failure(
           "ALARM: a tree head does not hold", why: "\(error)", remedy: "keep it and ask the members",
           status: ExitStatus.refused)
@@ -221,7 +226,7 @@ struct Audit: AsyncParsableCommand {
         || MerkleProof.verifiesConsistency(
           old: old.size, size: new.size, path: proof, oldRoot: old.root, root: new.root)
       guard !holds else { return }
-      try Files.write(self.state + ".evidence", Array(note.utf8))
+      try self.keep(note)
       throw Failure(
         "ALARM: the log was rewritten",
         why: "the tree head of size \(new.size) does not extend that of size \(old.size)",

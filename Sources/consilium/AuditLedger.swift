@@ -28,8 +28,8 @@ struct AuditedLedger: Codable {
   private var anchored: UInt64 = 0
   private(set) var kept: [Kept] = []
 
-  /// Reads every entry up to a signed tree head; its root must come out of them.
-  mutating func read(through head: CheckpointBody, _ client: NodeClient) async throws {
+  /// Reads every entry up to a signed tree head; its root must come out of them. `keep` is called before an alarm.
+  mutating func read(through head: CheckpointBody, _ client: NodeClient, keep: () throws -> Void) async throws {
     guard var log = MerkleFrontier(size: self.size, peaks: self.peaks.compactMap { Digest(Array($0)) }) else {
       throw Failure("the auditor's own file is damaged", why: "its hashes do not fit its size", remedy: "delete it")
     }
@@ -45,12 +45,14 @@ struct AuditedLedger: Codable {
         if let entry = try? LogEntry.decode(encoded) { self.note(entry) }
       }
       guard log.size > start else {
+        try keep()
         throw Failure(
           "ALARM: entries are withheld", why: "the node signed a log of \(head.size) entries and gives \(start)",
           remedy: "ask the other members for entry \(start)", status: ExitStatus.refused)
       }
     }
     guard log.size != head.size || log.root == head.root else {
+      try keep()
       throw Failure(
         "ALARM: the entries are not what was signed",
         why: "\(head.size) entries hash to \(log.root.short)…, a quorum signed \(head.root.short)…",
