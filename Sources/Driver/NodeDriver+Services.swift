@@ -122,7 +122,7 @@ extension NodeDriver {
       direction: connection.map { $0.dialled == nil ? "inbound" : "outbound" },
       roundTripMilliseconds: connection?.roundTrip.map { Double($0.nanoseconds) / 1e6 },
       mesh: mesh.map { "\($0)" }, dropped: connection?.dropped ?? 0,
-      copiesProven: self.challenges[index].proven, copiesFailed: self.challenges[index].failed,
+      copiesProven: self.tending.challenges[index].proven, copiesFailed: self.tending.challenges[index].failed,
       keptBytes: self.intake.bytes(of: index).kept + self.intake.bytes(of: index).waiting)
   }
 }

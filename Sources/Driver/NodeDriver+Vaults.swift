@@ -81,27 +81,31 @@ extension NodeDriver {
     _ parts: [RecordPart], _ question: MemberQuestion, from peer: ReplicaIndex,
     _ reply: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void
   ) {
-    // ⚑ What the ledger holds is never written over, and what it erased does not come back.
-    for part in parts {
-      let entry = self.state.item(StateKey.record(part.record), as: RecordEntry.self)
-      guard entry == nil else { return reply(.failure(entry?.isErased == true ? .erased : .vaultFull)) }
-    }
-    guard self.intake.take(parts.map { ($0.record, UInt64($0.sizeBytes)) }, from: peer) else {
-      self.noteFull(peer)
+    let offered = parts.map { ($0.record, UInt64($0.sizeBytes)) }
+    // ⚑ What came before a restart waits here too, though nobody knows from whom: it is not written over.
+    let unknown = parts.filter { !self.intake.isWaiting($0.record) }
+    switch self.intake.take(offered, from: peer, ledger: StateLedger(driver: self)) {
+    case .taken: break
+    case .erased: return reply(.failure(.erased))
+    case .full:
+      // What the ledger names already is offered again by whoever lost the answer: that is no lack of room.
+      if parts.allSatisfy({ self.state.value(StateKey.record($0.record)) == nil }) { self.noteFull(peer) }
       return reply(.failure(.vaultFull))
     }
     let log = self.log
     let signature = self.keys.member.sign(
       KeepReceipt.signedBytes(network: self.settings.genesis.network, question: question))
     self.askVault(
-      { vault throws(VaultFailure) in try await vault.store(parts) },
-      then: { result in
-        switch result {
-        case .success: reply(.success(signature.encoded))
-        case .failure(let failure):
-          log.emit(.vaultFailed, ["reason": .text("\(failure)")])
-          reply(.failure(.vaultFull))
-        }
+      { vault throws(VaultFailure) in
+        guard try await vault.agrees(with: unknown) else { return false }
+        try await vault.store(parts)
+        return true
+      },
+      then: { [unowned self] result in
+        if case .success(true) = result { return reply(.success(signature.encoded)) }
+        self.intake.giveBack(offered, from: peer)
+        if case .failure(let failure) = result { log.emit(.vaultFailed, ["reason": .text("\(failure)")]) }
+        reply(.failure(.vaultFull))
       })
   }
 
@@ -118,13 +122,11 @@ extension NodeDriver {
       ])
   }
 
-  /// Serves a part of a sealed record to a member. ⚑ An erased one is answered as such, also by a vault that still has
-  /// it.
+  /// Serves a part of a sealed record to a member; an erased one is answered as such.
   func serveObject(
     _ record: Digest, from start: Int, _ reply: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void
   ) {
-    let entry = self.state.item(StateKey.record(record), as: RecordEntry.self)
-    guard entry?.isErased != true else { return reply(.failure(.erased)) }
+    guard StateLedger(driver: self).mayShow(record) else { return reply(.failure(.erased)) }
     self.askVault(
       { vault throws(VaultFailure) in try await vault.record(record) },
       then: { result in
@@ -135,10 +137,11 @@ extension NodeDriver {
       })
   }
 
-  /// Proves that this vault keeps a chunk of a record. ⚑ Of an erased one nothing is shown, whatever is still here.
+  /// Proves that this vault keeps a chunk of a record.
   func prove(_ record: Digest, chunk: Int, _ reply: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void) {
-    let entry = self.state.item(StateKey.record(record), as: RecordEntry.self)
-    guard let entry, !entry.isErased else { return reply(.failure(entry == nil ? .notHere : .erased)) }
+    let ledger = StateLedger(driver: self)
+    guard ledger.anchored(record) != nil else { return reply(.failure(.notHere)) }
+    guard ledger.mayShow(record) else { return reply(.failure(.erased)) }
     self.askVault(
       { vault throws(VaultFailure) in try await vault.record(record)?.proof(ofChunk: chunk) },
       then: { result in

@@ -92,8 +92,8 @@ public final class NodeDriver {
   var guestQuestions = 0
   /// When the operator was last told that a member's records find no room.
   var toldFull: [ReplicaIndex: Tick] = [:]
-  /// How other members' vaults did when they were asked for what they should keep.
-  var challenges = Challenges()
+  /// What keeps this vault in line with the ledger.
+  var tending: Tending
   private var outcomes: [Node.Outcome: UInt64] = [:]
   /// Messages of other configurations, which members send that are a moment ahead or behind.
   var otherConfiguration: UInt64 = 0
@@ -116,6 +116,11 @@ public final class NodeDriver {
     (self.loop, self.settings, self.log) = (loop, settings, log)
     (self.store, self.vault, self.snapshots, self.fail) = (store, vault, snapshots, fail)
     self.intake = Intake(shareBytesMax: settings.vaultShareBytesMax)
+    self.tending = Tending(
+      Tending.Parameters(
+        transactionLifeMilliseconds: settings.genesis.limits.transactionLifeMilliseconds,
+        shareBytesMax: settings.vaultShareBytesMax),
+      seed: SecureRandom.seed())
     self.keys = keys
     let genesis = settings.genesis
     let reader = try StoreReader(store)

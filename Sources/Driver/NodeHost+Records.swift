@@ -59,11 +59,11 @@ extension NodeHost {
 
   /// A sealed record from another vault: its hospital's first, then those that should have a copy, then any.
   func fetch(_ entry: RecordEntry) async -> SealedRecord? {
-    guard let driver = self.running, let hospital = driver.node.configuration.index(of: entry.hospital) else {
-      return nil
-    }
-    let order = Placement(driver.node.configuration).order(of: entry.anchor.record, from: hospital)
-    for member in [hospital] + order where member != driver.node.index && driver.node.connected.contains(member) {
+    guard let driver = self.running else { return nil }
+    let configuration = driver.node.configuration
+    let sources = Placement(configuration).sources(
+      of: entry.anchor.record, from: configuration.index(of: entry.hospital))
+    for member in sources where member != driver.node.index && driver.node.connected.contains(member) {
       if case .success(let sealed) = await self.fetch(entry, from: member) { return sealed }
     }
     return nil

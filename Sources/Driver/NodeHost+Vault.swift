@@ -6,184 +6,102 @@ internal import NodeCore
 internal import Ordering
 internal import Primitives
 internal import Rules
-internal import Signing
-internal import Storage
 internal import Telemetry
 internal import Vaults
 internal import Wire
 
-/// What a round of tending found.
-struct VaultRound {
-  var fetched: UInt64 = 0
-  var erased: UInt64 = 0
-  var missing: UInt64 = 0
-  var mended: UInt64 = 0
+/// The ledger as vaults go by it: the state that this node executed, and its connections.
+struct StateLedger: VaultLedger {
+  let driver: NodeDriver
+
+  var own: ReplicaIndex? { self.driver.node.index }
+  var placement: Placement { Placement(self.driver.node.configuration) }
+  var connected: ReplicaSet { self.driver.node.connected }
+  var time: Timestamp { self.driver.node.execution.position.time }
+  var wall: Timestamp { self.driver.moment.wall }
+
+  func anchored(_ record: Digest) -> AnchoredRecord? {
+    self.driver.state.item(StateKey.record(record), as: RecordEntry.self).map { self.view($0) }
+  }
+
+  func anchored(after last: Digest?, countMax: Int) -> [AnchoredRecord] {
+    var key = last.map { StateKey.record($0) } ?? StateKey.records
+    var out: [AnchoredRecord] = []
+    while out.count < countMax,
+      let pair = self.driver.state.next(after: key, prefix: StateKey.records, inclusive: false)
+    {
+      key = pair.key
+      if let entry = try? RecordEntry.decode(pair.value) { out.append(self.view(entry)) }
+    }
+    return out
+  }
+
+  private func view(_ entry: RecordEntry) -> AnchoredRecord {
+    AnchoredRecord(
+      record: entry.anchor.record, hospital: self.driver.node.configuration.index(of: entry.hospital),
+      sizeBytes: entry.anchor.sizeBytes, isErased: entry.isErased)
+  }
 }
 
-/// Keeping the vault in line with the ledger: what was erased while this node was down goes before anything else, what
-/// is missing or rotten comes from the other vaults, what was never anchored goes after a while (RECORDS §3.5, §4).
+/// Does what the machine that tends the vault asks for.
 extension NodeHost {
-  /// How many records are looked at before others have their turn.
-  private static let stride = 64
-  /// How long a round waits before it fetches, in milliseconds.
-  private static let connectingMilliseconds = 3_000
-  /// How long a node waits between rounds, in milliseconds.
-  private static let roundIntervalMilliseconds = 60_000
-
   /// Tends the vault until the task is cancelled: a round soon after the start, then one a minute.
   public func tendVault() async {
-    var unanchored: [Digest: Timestamp] = [:]
-    var looked: Digest?
+    guard let driver = self.running else { return }
+    var fetched: SealedRecord?
     while !Task.isCancelled {
-      var round = VaultRound()
-      unanchored = await self.clearAway(unanchored, &round)
-      // Time for the others to be connected: they have what is missing here.
-      do { try await Task.sleep(for: .milliseconds(Self.connectingMilliseconds)) } catch { return }
-      await self.bringBack(&round)
-      looked = await self.lookThrough(after: looked, &round)
-      if round.fetched + round.erased + round.missing + round.mended > 0 {
-        self.log.emit(
-          .vaultRepaired,
-          [
-            "fetched": .number(round.fetched), "erased": .number(round.erased), "missing": .number(round.missing),
-            "mended": .number(round.mended),
-          ])
+      if let deadline = driver.tending.deadline, deadline > self.loop.now {
+        do { try await Task.sleep(for: .nanoseconds((deadline - self.loop.now).nanoseconds)) } catch { return }
       }
-      await self.challengeOthers()
-      do { try await Task.sleep(for: .milliseconds(Self.roundIntervalMilliseconds)) } catch { return }
+      var input: Tending.Input? = .timerFired
+      while let given = input, !Task.isCancelled {
+        input = nil
+        var effects: [Tending.Effect] = []
+        _ = driver.tending.step(given, ledger: StateLedger(driver: driver), at: self.loop.now, into: &effects)
+        for effect in effects { input = await self.answer(effect, &fetched, driver) ?? input }
+      }
     }
   }
 
-  /// How many records are asked of other vaults in a round.
-  private static let challengesPerRound = 4
-
-  /// Asks other vaults for records drawn by lot that they should keep: what a vault is said to have, it can give.
-  private func challengeOthers() async {
-    var draw = SeededGenerator(seed: SecureRandom.seed())
-    for _ in 0..<Self.challengesPerRound {
-      guard let driver = self.running, let own = driver.node.index else { return }
-      let configuration = driver.node.configuration
-      let start = StateKey.records + SecureRandom.bytes(Digest.lengthBytes)
-      let pair =
-        driver.state.next(after: start, prefix: StateKey.records, inclusive: true)
-        ?? driver.state.next(after: StateKey.records, prefix: StateKey.records, inclusive: false)
-      guard let pair, let entry = try? RecordEntry.decode(pair.value), !entry.isErased,
-        let hospital = configuration.index(of: entry.hospital),
-        let member = driver.challenges.holder(
-          of: entry.anchor.record, from: hospital, besides: own, placement: Placement(configuration), draw: &draw),
-        driver.node.connected.contains(member)
-      else { continue }
-      let outcome: Challenges.Outcome
-      switch await self.fetch(entry, from: member) {
-      case .success: outcome = .proven
-      case .failure(.notHere), .failure(.vaultFull): outcome = .failed
-      case .failure: outcome = .unanswered
-      }
-      guard driver.challenges.note(outcome, of: member) else { continue }
-      self.log.emit(
-        .vaultUnproven, ["member": .text(driver.name(member)), "record": .text(entry.anchor.record.short)])
-    }
-  }
-
-  /// Looks at every record that this vault should keep, and fetches those that it lacks.
-  private func bringBack(_ round: inout VaultRound) async {
-    var key = StateKey.records
-    var kept: [ReplicaIndex: UInt64] = [:]
-    while !Task.isCancelled, let driver = self.running {
-      guard let own = driver.node.index else { return }
-      let configuration = driver.node.configuration
-      let placement = Placement(configuration)
-      var wanted: [RecordEntry] = []
-      var looked = 0
-      while looked < Self.stride,
-        let pair = driver.state.next(after: key, prefix: StateKey.records, inclusive: false)
-      {
-        (key, looked) = (pair.key, looked + 1)
-        guard let entry = try? RecordEntry.decode(pair.value), !entry.isErased,
-          let hospital = configuration.index(of: entry.hospital),
-          placement.isHolder(own, of: entry.anchor.record, from: hospital)
-        else { continue }
-        wanted.append(entry)
-      }
-      let missing = try? await self.vault.missing(of: wanted.map(\.anchor.record))
-      for entry in wanted {
-        guard let hospital = configuration.index(of: entry.hospital) else { continue }
-        if missing?.contains(entry.anchor.record) == true {
-          let bytes = kept[hospital, default: 0] + entry.anchor.sizeBytes
-          let hasRoom = hospital == own || bytes <= driver.intake.shareBytesMax ?? .max
-          if !hasRoom { driver.noteFull(hospital) }
-          guard hasRoom, await self.bringBack(entry) else {
-            round.missing += 1
-            continue
-          }
-          round.fetched += 1
-        }
-        kept[hospital, default: 0] += entry.anchor.sizeBytes
-      }
-      guard looked == Self.stride else { return driver.intake.counted(kept) }
-    }
-  }
-
-  /// How much of its own vault a node reads in a round: a million records of some kilobytes each take three days.
-  private static let lookedThroughMax = (records: 256, bytes: UInt64(64 << 20))
-
-  /// Reads what this vault keeps, a stretch each round, and holds it against the anchors; what a disk or a store let
-  /// rot comes from the others, before anybody asks for it. Gives the last record that was read; nil at the end.
-  private func lookThrough(after last: Digest?, _ round: inout VaultRound) async -> Digest? {
-    guard let held = try? await self.vault.records(after: last, countMax: Self.lookedThroughMax.records) else {
-      return last
-    }
-    var bytes: UInt64 = 0
-    var previous = last
-    for record in held {
-      guard bytes < Self.lookedThroughMax.bytes else { return previous }
-      defer { previous = record }
-      guard let entry = self.record(record), !entry.isErased else { continue }
+  /// What comes of an effect; nil where the machine waits for nothing.
+  private func answer(
+    _ effect: Tending.Effect, _ fetched: inout SealedRecord?, _ driver: NodeDriver
+  ) async -> Tending.Input? {
+    switch effect {
+    case .list(let last, let countMax): return .listed(try? await self.vault.records(after: last, countMax: countMax))
+    case .findMissing(let records): return .missing(try? await self.vault.missing(of: records))
+    case .read(let record):
       // One that cannot be read is as good as a rotten one.
       let kept = try? await self.vault.record(record)
-      bytes += kept?.sizeBytes ?? 0
-      if let kept, entry.anchor.names(kept) { continue }
-      if await self.bringBack(entry) { round.mended += 1 } else { round.missing += 1 }
-    }
-    return held.count < Self.lookedThroughMax.records ? nil : held.last
-  }
-
-  private func bringBack(_ entry: RecordEntry) async -> Bool {
-    guard let sealed = await self.fetch(entry) else { return false }
-    // ⚑ It can have been erased meanwhile: what is erased does not come back.
-    guard self.record(entry.anchor.record)?.isErased == false else { return true }
-    return (try? await self.vault.store([sealed])) != nil
-  }
-
-  /// Takes away what the ledger erased, and what can never be anchored any more: so long after it was first seen that
-  /// every transaction of that time is expired. Gives what has no anchor yet, with the time when it was first seen.
-  private func clearAway(
-    _ unanchored: [Digest: Timestamp], _ round: inout VaultRound
-  ) async -> [Digest: Timestamp] {
-    var waiting: [Digest: Timestamp] = [:]
-    let life = self.genesis.limits.transactionLifeMilliseconds
-    var last: Digest?
-    while !Task.isCancelled, let driver = self.running {
-      guard let held = try? await self.vault.records(after: last, countMax: Self.stride), !held.isEmpty else {
-        return waiting
+      let isSound = kept.map { self.record(record)?.anchor.names($0) ?? false } ?? false
+      return .read(isSound: isSound, bytes: kept?.sizeBytes ?? 0)
+    case .fetch(let record, let member):
+      fetched = nil
+      guard let entry = self.record(record) else { return .fetched(.unanswered) }
+      switch await self.fetch(entry, from: member) {
+      case .success(let sealed):
+        fetched = sealed
+        return .fetched(.sound)
+      case .failure(.notHere), .failure(.vaultFull): return .fetched(.wrong)
+      case .failure: return .fetched(.unanswered)
       }
-      let executed = driver.node.execution.position.time
-      for record in held {
-        if let entry = self.record(record) {
-          guard entry.isErased else { continue }
-        } else {
-          // Of both clocks the later one: a node that is behind executes anchors of a time that is past elsewhere.
-          let seen = unanchored[record] ?? max(executed, driver.moment.wall)
-          guard seen.adding(milliseconds: 2 * life) < executed else {
-            waiting[record] = seen
-            continue
-          }
-        }
-        driver.eraseHere(record)
-        round.erased += 1
-      }
-      last = held.last
+    case .store(let record):
+      guard let sealed = fetched, sealed.record == record else { return .stored(false) }
+      return .stored((try? await self.vault.store([sealed])) != nil)
+    case .erase(let record): driver.eraseHere(record)
+    case .full(let member): driver.noteFull(member)
+    case .counted(let kept): driver.intake.counted(kept)
+    case .unproven(let member, let record):
+      self.log.emit(.vaultUnproven, ["member": .text(driver.name(member)), "record": .text(record.short)])
+    case .ended(let round):
+      guard !round.isIdle else { return nil }
+      self.log.emit(
+        .vaultRepaired,
+        [
+          "fetched": .number(round.fetched), "erased": .number(round.erased), "missing": .number(round.missing),
+          "mended": .number(round.mended),
+        ])
     }
-    return waiting
+    return nil
   }
 }

@@ -34,6 +34,8 @@ public enum Canary: String, CaseIterable, Sendable {
   case proxyOutlivesPower, proxyUnbounded, teamIgnored, recoveryAtOnce, retentionIgnored
   case foreignOpened, openingExpires, sessionNeverEnds
   case erasedRecordRead, breakGlassUnlimited, releaseWithoutGrant, releaseNeverEnds
+  // Vaults (RECORDS §3, §4).
+  case copiesTooFew, refusalCounts, anchoredOverwritten, erasedServed, erasedKept, erasedBroughtBack, rotUnread
   // Custody (RECORDS §5).
   case custodyFromFew, capsuleUnjudged, complaintUnjudged, otherShareDealt
 

@@ -37,7 +37,7 @@ public struct Challenges: Sendable {
 
   /// Whom to ask for a record: one of those that should keep it, drawn evenly; nil where only the asker should.
   public func holder(
-    of record: Digest, from hospital: ReplicaIndex, besides own: ReplicaIndex, placement: Placement,
+    of record: Digest, from hospital: ReplicaIndex?, besides own: ReplicaIndex, placement: Placement,
     draw: inout SeededGenerator
   ) -> ReplicaIndex? {
     let holders = placement.members.filter {

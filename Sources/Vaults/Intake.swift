@@ -29,15 +29,47 @@ public struct Intake: Sendable {
     return held.kept + held.waiting + bytes <= max
   }
 
+  /// What becomes of records that a member offers.
+  public enum Verdict: Sendable, Hashable {
+    /// They are to be stored.
+    case taken
+    /// There is no room for them, or what they are is here already.
+    case full
+    /// The ledger erased one.
+    case erased
+  }
+
   /// Takes parts of records from a member, all of them or none. Of what another member left here it takes none: two
-  /// cannot both have made a record.
-  public mutating func take(_ parts: [(record: Digest, bytes: UInt64)], from member: ReplicaIndex) -> Bool {
+  /// cannot both have made a record. ⚑ What the ledger names is never written over, and what it erased does not come
+  /// back.
+  public mutating func take(
+    _ parts: [(record: Digest, bytes: UInt64)], from member: ReplicaIndex, ledger: some VaultLedger
+  ) -> Verdict {
+    for part in parts {
+      guard let entry = ledger.anchored(part.record), !planted(.anchoredOverwritten) else { continue }
+      return entry.isErased ? .erased : .full
+    }
+    return self.take(parts, from: member) ? .taken : .full
+  }
+
+  private mutating func take(_ parts: [(record: Digest, bytes: UInt64)], from member: ReplicaIndex) -> Bool {
     let bytes = parts.reduce(0) { $0 + $1.bytes }
     guard self.bytes(of: member).waiting + bytes <= Self.unanchoredBytesMax, self.hasRoom(for: bytes, of: member),
       !parts.contains(where: { part in self.waiting.contains { $0.key != member && $0.value[part.record] != nil } })
     else { return false }
     for part in parts { self.waiting[member, default: [:]][part.record, default: 0] += part.bytes }
     return true
+  }
+
+  /// Whether a record was left here since the start and waits for its anchor.
+  public func isWaiting(_ record: Digest) -> Bool { self.waiting.values.contains { $0[record] != nil } }
+
+  /// What was taken could not be stored: it takes no room.
+  public mutating func giveBack(_ parts: [(record: Digest, bytes: UInt64)], from member: ReplicaIndex) {
+    for part in parts {
+      guard let held = self.waiting[member]?[part.record] else { continue }
+      self.waiting[member]?[part.record] = held > part.bytes ? held - part.bytes : nil
+    }
   }
 
   /// The ledger names a record that was left here: it counts as its hospital's from now on.

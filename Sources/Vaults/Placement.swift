@@ -11,22 +11,32 @@ public struct Placement: Sendable, Hashable {
   /// (RECORDS R8); all of them where there are fewer.
   public let copies: Int
 
+  /// A placement among given members.
+  public init(members: [ReplicaIndex], copies: Int) { (self.members, self.copies) = (members, copies) }
+
   /// The placement among the members of a configuration.
   public init(_ configuration: Configuration) {
     self.members = configuration.voters
-    self.copies = min(configuration.voterCount, configuration.faultyMax + 2)
+    let wanted = configuration.faultyMax + (planted(.copiesTooFew) ? 1 : 2)
+    self.copies = min(configuration.voterCount, wanted)
   }
 
   /// All members but the record's hospital, those that should keep a copy first.
-  public func order(of record: Digest, from hospital: ReplicaIndex) -> [ReplicaIndex] {
+  public func order(of record: Digest, from hospital: ReplicaIndex?) -> [ReplicaIndex] {
     let ranked = self.members.filter { $0 != hospital }.map { member in
       (member: member, weight: Hash.blake2b("consilium/placement/v1", record.bytes, [UInt8(member)]).prefix64)
     }
     return ranked.sorted { ($0.weight, $0.member) < ($1.weight, $1.member) }.map(\.member)
   }
 
-  /// Whether a member should keep a record.
-  public func isHolder(_ member: ReplicaIndex, of record: Digest, from hospital: ReplicaIndex) -> Bool {
-    member == hospital || self.order(of: record, from: hospital).prefix(self.copies - 1).contains(member)
+  /// Whether a member should keep a record. Of a hospital that left, others keep as many copies as before.
+  public func isHolder(_ member: ReplicaIndex, of record: Digest, from hospital: ReplicaIndex?) -> Bool {
+    let others = hospital == nil ? self.copies : self.copies - 1
+    return member == hospital || self.order(of: record, from: hospital).prefix(others).contains(member)
+  }
+
+  /// Whom to ask for a record: its hospital first, then those that should have a copy, then any.
+  public func sources(of record: Digest, from hospital: ReplicaIndex?) -> [ReplicaIndex] {
+    (hospital.map { [$0] } ?? []) + self.order(of: record, from: hospital)
   }
 }

@@ -74,6 +74,9 @@ public struct Replication: Sendable {
       for item in self.offers.remove(at: place).items { self.items[item].holders += 1 }
     case .refused(let member):
       guard self.offers.contains(where: { $0.member == member }) else { return .ignored(.notOffered) }
+      if planted(.refusalCounts) {
+        for item in self.offers.first(where: { $0.member == member })?.items ?? [] { self.items[item].holders += 1 }
+      }
       self.offers.removeAll { $0.member == member }
     case .timerFired:
       for place in self.offers.indices where self.offers[place].until <= now { self.offers[place].isLate = true }

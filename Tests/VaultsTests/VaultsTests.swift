@@ -167,6 +167,19 @@ struct ChallengeTests {
   }
 }
 
+/// A ledger of given records, among four members of which the first is asked.
+private struct Records: VaultLedger {
+  var entries: [AnchoredRecord] = []
+  var own: ReplicaIndex? = 0
+  var placement = Placement(members: [0, 1, 2, 3], copies: 3)
+  var connected = everybody(4)
+  var (time, wall) = (Timestamp.zero, Timestamp.zero)
+  func anchored(_ record: Digest) -> AnchoredRecord? { self.entries.first { $0.record == record } }
+  func anchored(after last: Digest?, countMax: Int) -> [AnchoredRecord] {
+    Array(self.entries.sorted { $0.record < $1.record }.filter { last ?? .zero < $0.record }.prefix(countMax))
+  }
+}
+
 @Suite("Room in a vault (RECORDS §3.5)")
 struct IntakeTests {
   private func record(_ number: UInt8) -> Digest { Hash.sha256([number]) }
@@ -174,10 +187,12 @@ struct IntakeTests {
   /// A vault's room that is asked with records' numbers.
   private final class Room {
     var intake: Intake
+    var ledger = Records()
     init(share: UInt64?) { self.intake = Intake(shareBytesMax: share) }
     /// Whether it takes parts of records with given numbers, each of so many bytes.
     func takes(_ numbers: UInt8..., bytes: UInt64, from member: ReplicaIndex) -> Bool {
-      self.intake.take(numbers.map { (Hash.sha256([$0]), bytes) }, from: member)
+      let parts = numbers.map { (record: Hash.sha256([$0]), bytes: bytes) }
+      return self.intake.take(parts, from: member, ledger: self.ledger) == .taken
     }
   }
 
@@ -205,6 +220,30 @@ struct IntakeTests {
     #expect(room.intake.bytes(of: 1).kept == 0)
   }
 
+  @Test("What could not be stored takes no room, and leaves the room of what was stored before")
+  func givenBack() {
+    let room = Room(share: nil)
+    #expect(room.takes(1, bytes: 10, from: 1))
+    #expect(room.takes(1, bytes: 30, from: 1))
+    room.intake.giveBack([(record(1), 30)], from: 1)
+    #expect(room.intake.bytes(of: 1).waiting == 10)
+    room.intake.giveBack([(record(1), 10)], from: 1)
+    #expect(room.intake.bytes(of: 1).waiting == 0)
+    #expect(room.takes(1, bytes: 5, from: 2))
+  }
+
+  @Test("R7: what the ledger names is not taken, and what it erased is told apart")
+  func named() {
+    let room = Room(share: nil)
+    room.ledger.entries = [
+      AnchoredRecord(record: record(1), hospital: 1, sizeBytes: 10, isErased: false),
+      AnchoredRecord(record: record(2), hospital: 1, sizeBytes: 10, isErased: true),
+    ]
+    #expect(room.intake.take([(record(1), 10)], from: 1, ledger: room.ledger) == .full)
+    #expect(room.intake.take([(record(3), 10), (record(2), 10)], from: 1, ledger: room.ledger) == .erased)
+    #expect(room.intake.bytes(of: 1).waiting == 0)
+  }
+
   @Test("All parts of a message are taken or none, and nobody adds to another's record")
   func whole() {
     let room = Room(share: nil)
@@ -221,5 +260,179 @@ struct IntakeTests {
     #expect(room.intake.bytes(of: 1).kept == 0)
     room.intake.counted([1: 45])
     #expect(!room.intake.hasRoom(for: 6, of: 1) && room.intake.hasRoom(for: 5, of: 1))
+  }
+}
+
+@Suite("Tending a vault (RECORDS §3.5, §4)")
+struct TendingTests {
+  /// A vault in memory with the machine that tends it.
+  private final class Bench {
+    var ledger = Records()
+    var vault: [Digest: Bool] = [:]
+    /// Who gives what is asked of it; all others have nothing.
+    var givers: Set<ReplicaIndex> = [1, 2, 3]
+    /// What happens while another vault is asked.
+    var meanwhile: (Bench) -> Void = { _ in }
+    var isAway = false
+    var tending: Tending
+    var rounds: [Tending.Round] = []
+    var asked: [ReplicaIndex] = []
+    var unproven: [ReplicaIndex] = []
+    var full: [ReplicaIndex] = []
+    var now = Tick.zero
+
+    init(share: UInt64? = nil, challenges: Int = 0) {
+      var parameters = Tending.Parameters(transactionLifeMilliseconds: 1000, shareBytesMax: share)
+      (parameters.stride, parameters.readMax, parameters.challenges) = (2, 2, challenges)
+      self.tending = Tending(parameters, seed: 1)
+    }
+
+    /// Names a record in the ledger; this hospital should keep it.
+    func anchor(_ number: UInt8, from hospital: ReplicaIndex? = 0, isErased: Bool = false) -> Digest {
+      let record = Hash.sha256([number])
+      self.ledger.entries.removeAll { $0.record == record }
+      self.ledger.entries.append(
+        AnchoredRecord(record: record, hospital: hospital, sizeBytes: 10, isErased: isErased))
+      return record
+    }
+
+    /// One round, from its timer to its end.
+    func round() {
+      let count = self.rounds.count
+      while self.rounds.count == count, let deadline = self.tending.deadline {
+        self.now = max(self.now, deadline)
+        self.give(.timerFired)
+      }
+    }
+
+    func give(_ input: Tending.Input) {
+      var effects: [Tending.Effect] = []
+      #expect(self.tending.step(input, ledger: self.ledger, at: self.now, into: &effects) == .accepted)
+      for effect in effects { self.perform(effect) }
+    }
+
+    private func perform(_ effect: Tending.Effect) {
+      switch effect {
+      case .list(let last, let countMax):
+        let held = self.vault.keys.sorted().filter { last ?? .zero < $0 }
+        self.give(.listed(self.isAway ? nil : Array(held.prefix(countMax))))
+      case .findMissing(let records): self.give(.missing(self.isAway ? nil : records.filter { self.vault[$0] == nil }))
+      case .read(let record): self.give(.read(isSound: self.vault[record] == true, bytes: 10))
+      case .fetch(_, let member):
+        self.asked.append(member)
+        self.meanwhile(self)
+        self.give(.fetched(self.givers.contains(member) ? .sound : .wrong))
+      case .store(let record):
+        self.vault[record] = true
+        self.give(.stored(true))
+      case .erase(let record): self.vault[record] = nil
+      case .full(let member): self.full.append(member)
+      case .unproven(let member, _): self.unproven.append(member)
+      case .counted: break
+      case .ended(let round): self.rounds.append(round)
+      }
+    }
+  }
+
+  @Test("R7: what was erased while the node was down goes, and is not fetched again")
+  func erased() {
+    let bench = Bench()
+    let records = (0..<5).map { bench.anchor($0, isErased: true) }
+    for record in records { bench.vault[record] = true }
+    bench.round()
+    #expect(bench.vault.isEmpty && bench.rounds.first?.erased == 5 && bench.asked.isEmpty)
+  }
+
+  @Test("R7: what is erased while another vault is asked for it does not come back")
+  func erasedMeanwhile() {
+    let bench = Bench()
+    _ = bench.anchor(1)
+    bench.meanwhile = { _ = $0.anchor(1, isErased: true) }
+    bench.round()
+    #expect(bench.asked.count == 1 && bench.vault.isEmpty)
+  }
+
+  @Test("R8: what is missing or rotten comes from its hospital, else from whoever has it")
+  func restored() {
+    let bench = Bench()
+    let (missing, rotten, left) = (bench.anchor(1, from: 3), bench.anchor(2, from: 3), bench.anchor(3, from: nil))
+    bench.ledger.placement = Placement(members: [0, 1, 2, 3], copies: 4)
+    bench.vault[rotten] = false
+    bench.givers = [2]
+    for _ in 0..<2 { bench.round() }
+    #expect(bench.vault == [missing: true, rotten: true, left: true])
+    #expect(bench.rounds[0].fetched == 2 && bench.rounds.map(\.mended).reduce(0, +) == 1)
+    // Of a hospital that left, there is none to ask first.
+    #expect(bench.asked.contains(3) && bench.asked.contains(2))
+  }
+
+  @Test("What nobody has is counted as missing, each round")
+  func lost() {
+    let bench = Bench()
+    _ = bench.anchor(1)
+    bench.givers = []
+    for _ in 0..<2 { bench.round() }
+    #expect(bench.rounds.map(\.missing) == [1, 1] && Set(bench.asked) == [1, 2, 3])
+  }
+
+  @Test("What was never anchored goes when nothing of its time can be executed any more, by the ledger's clock")
+  func unanchored() {
+    let bench = Bench()
+    bench.vault[Hash.sha256([9])] = true
+    bench.round()
+    #expect(bench.vault.count == 1)
+    bench.ledger.time = Timestamp(milliseconds: 2000)
+    bench.round()
+    #expect(bench.vault.count == 1)
+    bench.ledger.time = Timestamp(milliseconds: 2001)
+    bench.round()
+    #expect(bench.vault.isEmpty)
+  }
+
+  @Test("A store that is away loses nothing and fetches nothing; the next round goes on")
+  func away() {
+    let bench = Bench()
+    let record = bench.anchor(1)
+    bench.isAway = true
+    bench.round()
+    #expect(bench.asked.isEmpty && bench.rounds == [Tending.Round()])
+    bench.isAway = false
+    bench.round()
+    #expect(bench.vault == [record: true])
+  }
+
+  @Test("A member's records beyond its share are not fetched, its own hospital's are")
+  func share() {
+    let bench = Bench(share: 15)
+    bench.ledger.placement = Placement(members: [0, 1], copies: 2)
+    for number in UInt8(0)..<3 { _ = bench.anchor(number, from: 1) }
+    let own = (3..<6).map { bench.anchor($0, from: 0) }
+    bench.round()
+    #expect(bench.full == [1, 1] && bench.vault.count == 4)
+    #expect(own.allSatisfy { bench.vault[$0] == true })
+  }
+
+  @Test("A vault that does not give what it should keep is told after the second time")
+  func challenged() {
+    let bench = Bench(challenges: 2)
+    bench.ledger.placement = Placement(members: [0, 1], copies: 2)
+    bench.vault[bench.anchor(1)] = true
+    bench.givers = []
+    bench.round()
+    #expect(bench.asked == [1, 1] && bench.unproven == [1])
+    #expect(bench.tending.challenges[1].failed == 2)
+  }
+
+  @Test("An answer to nothing that was asked is ignored")
+  func unasked() {
+    let bench = Bench()
+    var effects: [Tending.Effect] = []
+    for input in [
+      Tending.Input.stored(true), .fetched(.sound), .listed([]), .missing([]), .read(isSound: true, bytes: 1),
+    ] {
+      let disposition = bench.tending.step(input, ledger: bench.ledger, at: .zero, into: &effects)
+      #expect(disposition == .ignored(.notAsked))
+    }
+    #expect(effects.isEmpty)
   }
 }

@@ -31,6 +31,19 @@ extension Vault {
   public func store(_ records: [SealedRecord]) async throws(VaultFailure) {
     try await self.store(records.map(\.whole))
   }
+
+  /// Whether nothing else is kept here as a whole under the names of records whose parts these are.
+  public func agrees(with parts: [RecordPart]) async throws(VaultFailure) -> Bool {
+    let identifiers = Set(parts.map(\.record)).sorted()
+    let whole = Set(identifiers).subtracting(try await self.missing(of: identifiers))
+    for part in parts where whole.contains(part.record) {
+      guard let kept = try await self.record(part.record), kept.chunks.count == part.count,
+        kept.chunks[part.start..<part.start + part.chunks.count].elementsEqual(part.chunks),
+        part.boxes == nil || part.boxes == kept.boxes
+      else { return false }
+    }
+    return true
+  }
 }
 
 extension SealedRecord {
