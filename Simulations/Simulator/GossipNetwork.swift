@@ -22,8 +22,11 @@ public struct GossipNetwork {
     public var lossOneIn: UInt64 = 0
     /// How many bytes a published message has.
     public var payloadBytes = 1024
-    /// Whether a publisher gives its messages to all its peers (gossipsub v1.1's flood publishing) or to its mesh.
-    public var floodsOwn = true
+    /// Over how long the connections open, each at a moment of its own; all at once where it is nothing. ⚑ Then whoever is
+    /// near is asked first, and meshes are of near peers.
+    public var joining = Span(nanoseconds: 0)
+    /// Whether peers are members that always get each other's own messages; all others get them as subscribers.
+    public var areDirect = true
     /// The routers' own.
     public var parameters = GossipParameters()
     /// A thousand nodes of the published simulations.
@@ -34,6 +37,7 @@ public struct GossipNetwork {
     case data(from: Int, to: Int, [UInt8])
     case control(from: Int, to: Int, [ControlItem])
     case heartbeat(Int)
+    case met(Int, Int)
   }
 
   /// What became of one published message.
@@ -104,7 +108,12 @@ public struct GossipNetwork {
     self.random = random
     for node in 0..<settings.count {
       for (peer, _) in self.neighbours[node] {
-        self.step(node, .connected(peer, isDirect: settings.floodsOwn))
+        if settings.joining.nanoseconds == 0 {
+          self.meet(node, peer)
+        } else if node < peer {
+          self.queue.add(
+            .met(node, peer), at: .zero + Span(nanoseconds: self.random.below(settings.joining.nanoseconds)))
+        }
       }
       self.queue.add(.heartbeat(node), at: self.routers[node].deadline)
     }
@@ -156,8 +165,15 @@ public struct GossipNetwork {
   /// The nodes that a node is connected with.
   public func peers(_ node: Int) -> [Int] { self.neighbours[node].map(\.peer) }
 
+  private mutating func meet(_ node: Int, _ peer: Int) {
+    self.step(node, .connected(peer, isDirect: self.settings.areDirect))
+  }
+
   private mutating func handle(_ event: Event) {
     switch event {
+    case .met(let node, let peer):
+      self.meet(node, peer)
+      self.meet(peer, node)
     case .heartbeat(let node):
       self.step(node, .timerFired)
       if self.watches { self.checkMesh(node) }

@@ -19,7 +19,7 @@ struct OverlayRun {
     var settings = GossipNetwork.Settings()
     settings.count = 8 + Int(self.random.below(40))
     settings.connections = 3 + Int(self.random.below(16))
-    settings.floodsOwn = self.random.oneIn(2)
+    settings.areDirect = self.random.oneIn(2)
     if self.random.oneIn(2) {
       // A mesh so thin that it falls apart: IHAVE and IWANT must carry what it does not.
       (settings.parameters.degreeMin, settings.parameters.degree, settings.parameters.degreeMax) = (1, 1, 2)

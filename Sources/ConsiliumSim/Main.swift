@@ -10,6 +10,6 @@ struct ConsiliumSim: ParsableCommand {
     subcommands: [
       RunCommand.self, CheckCommand.self, ListCommand.self, ExplainCommand.self, SweepCommand.self, CompareCommand.self,
       ReportCommand.self, SwarmCommand.self, ReplayCommand.self, ExploreCommand.self,
-      CanariesCommand.self, BenchCommand.self, CalibrateCommand.self,
+      CanariesCommand.self, PublishedCommand.self, BenchCommand.self, CalibrateCommand.self,
     ])
 }
