@@ -34,7 +34,10 @@ struct PublishedCommand: ParsableCommand {
       ),
       (
         "Raft without a leader, timeouts of 12 to 24 ms (Ongaro & Ousterhout, USENIX ATC 2014, §9.3)",
-        "Members here ask before they stand for election (Ongaro's thesis, §9.6); asking and being elected take 15 ms together.",
+        """
+        Members here ask before they stand for election (Ongaro's thesis, §9.6); asking and being elected take 15 ms \
+        together.
+        """,
         try self.elections()
       ),
       (
@@ -53,9 +56,8 @@ struct PublishedCommand: ParsableCommand {
       let width = (rows.map { "\($0.result), \($0.quantity)".count }.max() ?? 0) + 2
       for row in rows {
         let name = "\(row.result), \(row.quantity)".padding(toLength: width, withPad: " ", startingAt: 0)
-        say(
-          "  \(name)published \(row.published.padding(toLength: 18, withPad: " ", startingAt: 0))here \(Quantity.digits(row.here))"
-        )
+        let published = row.published.padding(toLength: 18, withPad: " ", startingAt: 0)
+        say("  \(name)published \(published)here \(Quantity.digits(row.here))")
       }
       say("  \(remark)")
     }

@@ -17,6 +17,7 @@ public enum Canary: String, CaseIterable, Sendable {
   case membershipReplayed, membershipUnapproved
   // Snapshots (LEDGER §7).
   case chunksUnchecked, snapshotUnvouched, snapshotForgetsIdentifiers, snapshotBehind
+  case historyUnsigned, historyOutsideLog
   // Ordering with Raft (LEDGER §4).
   case raftVotesTwice, raftVoteNotDurable, raftStaleLogLeads, raftEntryNotDurable, raftOldTermCommits
   case raftBlocksUnheld, raftTailKept
