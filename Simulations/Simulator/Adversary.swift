@@ -238,29 +238,10 @@ private struct Lying: Adversary {
       return [Utterance(.chunk(digest, number, bytes))]
     case .history(let items):
       // One bit of a transaction, an outcome, or a cut left out.
-      return [Utterance(.history(Self.alter(items, &scene)))]
+      return [Utterance(.history(items.altered(&scene.random)))]
     case .block, .ordering, .cosignature, .evidence, .control, .links, .blockRequest, .question, .answer, .raft,
       .historyRequest, .snapshotOffer, .manifestRequest, .manifest, .chunkRequest:
       return [Utterance(message)]
-    }
-  }
-
-  private static func alter(_ items: [HistoryItem], _ scene: inout Scene) -> [HistoryItem] {
-    guard let first = items.first else { return items }
-    let record = first.record
-    switch scene.random.below(3) {
-    case 0: return Array(items.dropFirst())
-    case 1:
-      let outcomes = record.outcomes.map { $0 ^ 1 }
-      let altered = ExecutionRecord(
-        sequence: record.sequence, time: record.time, firstLeaf: record.firstLeaf, blocks: record.blocks,
-        outcomes: outcomes)
-      return [HistoryItem(altered, decision: first.decision, blocks: first.blocks)] + items.dropFirst()
-    default:
-      let blocks = first.blocks.map { block in
-        Block(header: block.header, signature: .unsigned, body: block.body)
-      }
-      return [HistoryItem(record, decision: first.decision, blocks: blocks)] + items.dropFirst()
     }
   }
 

@@ -22,8 +22,8 @@ public struct GossipNetwork {
     public var lossOneIn: UInt64 = 0
     /// How many bytes a published message has.
     public var payloadBytes = 1024
-    /// Over how long the connections open, each at a moment of its own. Where it is nothing, all open at once, who is near
-    /// answers first, and meshes are of near peers.
+    /// Over how long the connections open, each at a moment of its own. Where it is nothing, all open at once, who is
+    /// near answers first, and meshes are of near peers.
     public var joining = Span(nanoseconds: 0)
     /// Whether peers are members that always get each other's own messages; all others get them as subscribers.
     public var areDirect = true

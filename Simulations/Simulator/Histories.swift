@@ -42,6 +42,24 @@ extension SimulatedDisk {
     return kept == naive.leaves ? nil : "LEDGER §6: the log's tiles do not hold its leaves"
   }
 
+  /// LEDGER §7: whoever began with a snapshot takes this disk's history below a height drawn by lot, and nothing of it
+  /// once one thing is altered. A sentence where that is not so.
+  func historyBreach(_ genesis: Genesis, _ random: inout SeededGenerator) -> String? {
+    guard let write = self.executions[safe: Int(random.below(UInt64(max(1, self.executions.count))))] else {
+      return nil
+    }
+    let (sequence, record) = (write.record.sequence, write.record)
+    let gap = HistoryGap(
+      above: .zero, next: sequence, heads: write.cut.heads, size: record.firstLeaf + UInt64(record.outcomes.count))
+    func kept(of items: [HistoryItem]) -> [HistoryItem] {
+      [gap].filled(by: items, tiles: self) { $0.isAuthentic(genesis, among: self.configurations) }.kept
+    }
+    let items = self.history(from: sequence)
+    guard kept(of: items) == items else { return "history below \(sequence) is not taken as it is" }
+    let altered = items.altered(&random)
+    return altered == items || kept(of: altered).isEmpty ? nil : "altered history below \(sequence) is taken"
+  }
+
   /// A fork that is on this disk and not on the ledger.
   var forkBreach: String? {
     for (lane, held) in self.blocks.enumerated() {
@@ -88,5 +106,24 @@ extension SimulatedDisk {
       if let found = execution.identifiers.first(where: { $0.identifier == identifier }) { return found.leaf }
     }
     return nil
+  }
+}
+
+extension [HistoryItem] {
+  /// What a liar makes of it: a cut left out, one bit of an outcome changed, or signatures gone, always of the first.
+  func altered(_ random: inout SeededGenerator) -> [HistoryItem] {
+    guard let first = self.first else { return self }
+    let record = first.record
+    switch random.below(3) {
+    case 0: return Array(self.dropFirst())
+    case 1:
+      let altered = ExecutionRecord(
+        sequence: record.sequence, time: record.time, firstLeaf: record.firstLeaf, blocks: record.blocks,
+        outcomes: record.outcomes.map { $0 ^ 1 })
+      return [HistoryItem(altered, decision: first.decision, blocks: first.blocks)] + self.dropFirst()
+    default:
+      let blocks = first.blocks.map { Block(header: $0.header, signature: .unsigned, body: $0.body) }
+      return [HistoryItem(record, decision: first.decision, blocks: blocks)] + self.dropFirst()
+    }
   }
 }

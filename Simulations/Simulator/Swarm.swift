@@ -446,6 +446,11 @@ extension SwarmRun {
       if let failure = self.cluster.disk(slot).cosignatureBreach { return "LEDGER §6: member \(slot): \(failure)" }
     }
     if let failure = self.cluster.checkStates() { return failure }
+    for slot in voting where self.cluster.disk(slot).base == nil {
+      if let failure = self.cluster.disk(slot).historyBreach(self.cluster.genesis, &self.random) {
+        return "LEDGER §7: member \(slot): \(failure)"
+      }
+    }
     guard let first = voting.first(where: { self.cluster.disk($0).base == nil }) else { return nil }
     return self.cluster.disk(first).compareWithNaive(self.cluster.genesis)
   }

@@ -67,6 +67,11 @@ public struct HistoryGap: Sendable, Hashable {
     (self.next, self.heads, self.size) = (point.position.sequence, point.cut.heads, point.position.log.size)
   }
 
+  /// A gap above `low` whose upper end is at a sequence number, after which lanes and log stand so.
+  public init(above low: SequenceNumber, next: SequenceNumber, heads: [LaneHead], size: UInt64) {
+    (self.low, self.next, self.heads, self.size) = (low, next, heads, size)
+  }
+
   /// How many sequence numbers are missing.
   public var count: UInt64 { self.next.number - min(self.low.number, self.next.number) }
 
