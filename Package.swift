@@ -159,6 +159,7 @@ let package = Package(
     tests(
       "HealthRecords", uses: ["HealthRecords", "Messages", "Primitives", "Rules", "Signing", "Threshold", "Wire"]),
     tests("Threshold", uses: ["Messages", "Primitives", "Signing", "Threshold", "Wire"]),
+    tests("Custody", uses: ["Custody", "Messages", "Primitives", "Signing", "Threshold"]),
     tests("Vaults", uses: ["Messages", "Primitives", "Signing", "Vaults"]),
     tests(
       "Storage",

@@ -224,7 +224,6 @@ extension Cluster {
   /// What a member states on the ledger about custody, with bytes that the seed draws.
   private func state(_ job: CustodyJob, _ slot: Int) -> [[UInt8]] {
     let machine = self.machines[slot]
-    let secret = machine.keys.custodian(network: self.genesis.network, as: machine.member)
     var source = SeededGenerator(seed: self.random.next())
     func bytes(_ count: Int) -> [UInt8] {
       var out: [UInt8] = []
@@ -232,7 +231,10 @@ extension Cluster {
       return out
     }
     let validUntil = self.moment(slot).wall.adding(milliseconds: self.genesis.limits.transactionLifeMilliseconds / 2)
-    return secret.perform(job, random: bytes).map { statement in
+    _ = machine.custodySecrets.prepare(for: job, random: bytes)
+    let statements = machine.custodySecrets.perform(
+      job, as: machine.member, network: self.genesis.network, random: bytes)
+    return statements.map { statement in
       statement.transaction(
         hospital: MemberID(UInt32(machine.member + 1)), validUntil: validUntil,
         nonce: bytes(Transaction.nonceLengthBytes)

@@ -1,3 +1,4 @@
+internal import Custody
 internal import Ordering
 internal import HealthRecords
 internal import Ledger
@@ -74,6 +75,7 @@ extension Cluster {
     let machine = self.machines[slot]
     machine.renewals += 1
     machine.keys = Self.keys(machine.member, renewal: machine.renewals)
+    machine.custodySecrets = CustodianSecrets()
     machine.disk = self.emptyDisk()
   }
 

@@ -1,4 +1,5 @@
 public import HealthRecords
+internal import Custody
 internal import Ledger
 public import Messages
 public import NodeCore
@@ -59,6 +60,8 @@ public final class Cluster {
     /// What its history lacks, as far as that is known to be under way to the disk.
     var gaps: [HistoryGap] = []
 
+    /// With which it reads its shares; kept with its keys.
+    var custodySecrets = CustodianSecrets()
     /// What it goes on as once it has lost its keys, and how often that happened.
     var renewals = 0
 

@@ -26,12 +26,13 @@ struct CustodyRun {
   }
 
   private static let window: UInt64 = 60_000
+  private static let epoch: UInt64 = 100_000_000
   private let count: Int
   private let lies: [ReplicaIndex: Lie]
   private var random: SeededGenerator
   private var bench: RuleBench
   private var members: [Custodian]
-  private var secrets: [CustodianSecret]
+  private var secrets: [CustodianSecrets]
   /// The numbers of the members' keys.
   private var signers: [Int]
   private var now = Tick.zero
@@ -42,22 +43,17 @@ struct CustodyRun {
     let count = counts[Int(random.below(UInt64(counts.count)))]
     var limits = HealthRules.Limits()
     limits.custodyWindowMilliseconds = Self.window
+    limits.custodyEpochMilliseconds = Self.epoch
     let bench = RuleBench(members: count, engine: random.oneIn(4) ? .raft : .pbft, limits: limits)
     var lies: [ReplicaIndex: Lie] = [:]
     for _ in 0..<bench.configuration.faultyMax where !random.oneIn(4) {
       let kinds = Lie.allCases + [.badShares, .badShares]
       lies[Int(random.below(UInt64(count)))] = kinds[Int(random.below(UInt64(kinds.count)))]
     }
-    let secrets = (0..<count).map { Self.secret($0, bench.network, renewal: 0) }
+    let secrets = Array(repeating: CustodianSecrets(), count: count)
     (self.count, self.lies, self.random, self.bench, self.secrets) = (count, lies, random, bench, secrets)
     self.members = (0..<count).map { Custodian(member: $0, at: .zero) }
     self.signers = (0..<count).map { 101 + $0 }
-  }
-
-  private static func secret(_ member: ReplicaIndex, _ network: Digest, renewal: UInt8) -> CustodianSecret {
-    CustodianSecret(
-      sealingSecret: Hash.blake2b("consilium/custody-run/v1", [UInt8(member), renewal]).bytes, network: network,
-      member: member)
   }
 
   private var voters: [ReplicaIndex] { self.bench.configuration.voters }
@@ -72,6 +68,7 @@ struct CustodyRun {
   mutating func run(events: inout Int) -> String? {
     self.make(epoch: 0, &events)
     return self.checkKey() ?? self.checkOpening(&events) ?? self.checkCapsules() ?? self.goOver(&events)
+      ?? self.refresh(&events)
   }
 
   /// Lets time go by until the key is there, or has gone over to other custodians.
@@ -85,6 +82,11 @@ struct CustodyRun {
       if self.bench.deadline <= self.bench.time { self.bench.expire() }
     }
     for _ in 0..<16 { self.turn() }
+    for member in self.voters where self.lies[member] == nil {
+      let own = self.bench.configuration.members[member].id
+      guard let only = CustodyReading.onlyKey(of: own, in: self.bench.state) else { continue }
+      _ = self.secrets[member].forget(besides: only)
+    }
   }
 
   /// Some members look, in any order; what they say is executed in any order, or lost in a crash.
@@ -129,11 +131,10 @@ struct CustodyRun {
         for: task, of: member, self.bench.configuration, self.bench.network, in: self.bench.state)
     else { return [] }
     var source = SeededGenerator(seed: self.random.next())
-    let honest = self.secrets[member].perform(job) { count in
-      var out: [UInt8] = []
-      for _ in 0..<count { out.append(UInt8(source.below(256))) }
-      return out
-    }
+    func draw(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(source.below(256)) } }
+    let before = self.secrets[member]
+    _ = self.secrets[member].prepare(for: job, random: draw)
+    let honest = self.secrets[member].perform(job, as: member, network: self.bench.network, random: draw)
     guard let lie = self.lies[member] else { return honest }
     switch (lie, job) {
     case (.silence, _): return self.random.oneIn(3) ? honest : []
@@ -142,16 +143,19 @@ struct CustodyRun {
       (.badShares, .share(let context, let threshold, let recipients, _, _, _)):
       let isConsistent = self.random.oneIn(2)
       return [self.badDealing(context, threshold, recipients, isConsistent: isConsistent)] + honest
-    case (.falseComplaints, .examine(let attempt, _, let dealings)):
-      let secret = self.secrets[member]
-      let complaints = dealings.map { dealt in
-        CustodyStatement.complaint(secret.complaint(of: dealt, nonce: Scalar(reducing: self.bytes(64))))
+    case (.falseComplaints, .examine(let attempt, _, _, let dealings)):
+      let secrets = self.secrets[member]
+      let complaints = dealings.compactMap { dealt in
+        secrets.complaint(of: dealt, nonce: Scalar(reducing: self.bytes(64))).map { CustodyStatement.complaint($0) }
       }
       return complaints + [.confirmation(ShareConfirmation(attempt: attempt, good: ReplicaSet()))]
-    case (.blindness, .examine(let attempt, _, let dealings)):
+    case (.blindness, .examine(let attempt, _, _, let dealings)):
       var all = ReplicaSet()
       for dealt in dealings { all.insert(dealt.context.dealer) }
       return [.confirmation(ShareConfirmation(attempt: attempt, good: all))]
+    case (.noise, .register):
+      // Its old key again, where a new one is due.
+      return before.perform(job, as: member, network: self.bench.network, random: draw) + honest
     case (.noise, _): return honest + honest + self.nonsense(job)
     default: return honest
     }
@@ -192,7 +196,7 @@ extension CustodyRun {
       let agreed = CustodyReading.dealings(
         of: custody, for: member, network: self.bench.network, in: self.bench.state)
     else { return nil }
-    return self.secrets[member].keyShare(of: custody, from: agreed.dealings, at: agreed.place)
+    return self.secrets[member].keyShare(of: custody, as: member, from: agreed.dealings, at: agreed.place)
   }
 
   /// The key is there, enough honest members hold shares of it, and only liars were found guilty.
@@ -350,16 +354,59 @@ extension CustodyRun {
 }
 
 extension CustodyRun {
-  /// The members change, and the key goes over to those that there are then: what was sealed before opens with the new
-  /// custodians' shares, and the old ones' fit no more (RECORDS §5, "resharing").
+  /// The members change, and the key goes over to those that there are then (RECORDS §5, "resharing").
   private mutating func goOver(_ events: inout Int) -> String? {
     guard let before = self.custody else { return nil }
-    let (secret, label) = (self.bytes(32), Hash.sha256(self.bytes(8)))
-    let capsule = self.capsule(secret, before, label: label)
     let old = self.voters.filter { before.custodians.contains($0) }.compactMap { self.keyShare($0, of: before) }
+    let signers = self.signers
     guard self.changeMembers() else { return nil }
     self.bench.expire()
     self.make(epoch: before.epoch + 1, &events)
+    return self.checkGoneOver(from: before, old.filter { signers[$0.member] == self.signers[$0.member] }, &events)
+  }
+
+  /// Shares are dealt anew, because it is time or because a registrar wants it, to transport keys that are new: no
+  /// secret is left with which anybody could read what was dealt before (RECORDS §5, "refresh").
+  private mutating func refresh(_ events: inout Int) -> String? {
+    guard let before = self.custody else { return nil }
+    let old = self.voters.filter { before.custodians.contains($0) }.compactMap { self.keyShare($0, of: before) }
+    let keys = self.transportKeys
+    if self.random.oneIn(2) {
+      self.bench.time = self.bench.time.adding(milliseconds: Self.epoch)
+      self.bench.expire()
+    } else {
+      let hospital = self.bench.configuration.members[self.voters[0]].id.number
+      for epoch in [before.epoch + 1, before.epoch] {
+        let outcome = self.bench.execute(
+          .refreshCustody, CustodyRefresh(epoch: epoch), at: hospital, by: 200 + Int(hospital)
+        ).outcome
+        guard (outcome == .applied) == (epoch == before.epoch) else {
+          return "RECORDS §5: ending epoch \(epoch) of \(before.epoch) early gave \(outcome.number)"
+        }
+      }
+    }
+    self.make(epoch: before.epoch + 1, &events)
+    if let failure = self.checkGoneOver(from: before, old, &events) { return failure }
+    for member in self.voters where self.custody?.participants.contains(member) == true {
+      guard self.transportKeys[member] != keys[member] else {
+        return "RECORDS §5: member \(member) gets its new share under its old key"
+      }
+      guard self.lies[member] != nil || self.secrets[member].bytes.count == 32 else {
+        return "RECORDS §5: member \(member) keeps \(self.secrets[member].bytes.count / 32) secrets"
+      }
+    }
+    return nil
+  }
+
+  /// The transport keys of the members, by their places.
+  private var transportKeys: [GroupElement?] {
+    self.bench.configuration.members.map { self.bench.state.item(StateKey.transportKey($0.id), as: GroupElement.self) }
+  }
+
+  /// What was sealed before opens with the shares that there are now, and the old ones' fit no more.
+  private mutating func checkGoneOver(
+    from before: CustodyKey, _ old: [KeyShare], _ events: inout Int
+  ) -> String? {
     guard let custody = self.custody, custody.epoch == before.epoch + 1 else {
       return "RECORDS §5: the key did not go over to the members that there are now; \(self.lies.count) lie"
     }
@@ -367,6 +414,8 @@ extension CustodyRun {
       return "RECORDS §5: going over to other custodians made another key"
     }
     if let failure = self.checkKey() ?? self.checkOpening(&events) { return failure }
+    let (secret, label) = (self.bytes(32), Hash.sha256(self.bytes(8)))
+    let capsule = self.capsule(secret, before, label: label)
     let keys = self.bench.configuration.members.map(\.key)
     let context = OpeningContext(
       network: self.bench.network, request: Hash.sha256(self.bytes(8)), capsule: Hash.sha256(capsule.encoded),
@@ -374,7 +423,7 @@ extension CustodyRun {
     var combination = Combination(capsule, of: custody, label: label, context: context, members: keys)
     // Where one share is the secret, it stays so.
     let isShared = custody.threshold > 1 || before.threshold > 1
-    for share in old where isShared && self.signers[share.member] == 101 + share.member {
+    for share in old where isShared {
       let stale = ReleasedShare(
         capsule, with: share, nonce: Scalar(reducing: self.bytes(64)), context: context,
         signedBy: RuleBench.key(self.signers[share.member]))
@@ -388,7 +437,7 @@ extension CustodyRun {
           capsule, with: share, nonce: Scalar(reducing: self.bytes(64)), context: context,
           signedBy: RuleBench.key(self.signers[member])))
     }
-    return combination.key == secret ? nil : "R2: what was sealed before the members changed does not open any more"
+    return combination.key == secret ? nil : "R2: what was sealed before does not open any more"
   }
 
   /// One joins, one leaves or one loses its secrets; false where the liars would be too many.
@@ -421,12 +470,12 @@ extension CustodyRun {
     self.bench.configuration = changed
     if changed.laneCount > configuration.laneCount {
       self.members.append(Custodian(member: self.count, at: self.now))
-      self.secrets.append(Self.secret(self.count, self.bench.network, renewal: 0))
+      self.secrets.append(CustodianSecrets())
       self.signers.append(100 + next)
     }
     if let renewed {
       self.members[renewed] = Custodian(member: renewed, at: self.now)
-      self.secrets[renewed] = Self.secret(renewed, self.bench.network, renewal: 1)
+      self.secrets[renewed] = CustodianSecrets()
       self.signers[renewed] = 30 + renewed
       var custodians = custody.custodians
       custodians.remove(renewed)

@@ -74,7 +74,7 @@ struct VaultRun {
   /// The order of all: what each cut says, with its time; nil says nothing.
   private var order: [(time: Timestamp, change: AnchoredRecord?)] = []
   private var written: [Digest: Int] = [:]
-  /// The one vault that lost something and is not whole again.
+  /// The one vault that lost something that is not everywhere again where it should be.
   private var damaged: Int?
   private var queue = EventQueue<Event>()
   private var now = Tick.zero
@@ -372,9 +372,10 @@ extension VaultRun {
     self.execute(member)
   }
 
-  /// One honest vault at a time loses something; the next one only when that one is whole again.
+  /// One honest vault at a time loses something; the next one only when all is again where it should be: what was lost
+  /// may have stood in for a member that was not there.
   private mutating func damage(_ member: Int) {
-    if let damaged, self.isWhole(damaged) { self.damaged = nil }
+    if self.hospitals.indices.allSatisfy({ !self.isHonest($0) || self.lacking($0).isEmpty }) { self.damaged = nil }
     // A hospital alone has no copy elsewhere.
     guard self.hospitals.count > 1, self.isHonest(member), self.damaged == nil || self.damaged == member,
       self.hospitals[member].isUp
@@ -398,9 +399,6 @@ extension VaultRun {
   }
 
   // MARK: What must hold
-
-  /// Whether a vault holds all that it should, as it was anchored.
-  private func isWhole(_ member: Int) -> Bool { self.lacking(member).isEmpty }
 
   /// What of honest hospitals' records a vault should hold and does not.
   private func lacking(_ member: Int) -> [Digest] {

@@ -49,7 +49,10 @@ public struct Custodian: Sendable {
 
   private func due(isRegistered: Bool, _ generation: KeyGeneration?) -> CustodyTask? {
     guard isRegistered else { return .register }
-    guard let generation, generation.participants.contains(self.member) else { return nil }
+    guard let generation else { return nil }
+    // Shares are dealt anew, to keys that are new.
+    if generation.awaitsKey(of: self.member) { return .register }
+    guard generation.participants.contains(self.member) else { return nil }
     switch generation.phase {
     case .dealing:
       return generation.owesDealing(self.member) ? .deal(attempt: generation.attempt) : nil

@@ -22,12 +22,36 @@ extension NodeDriver {
   /// Does what the making of a custody key awaits, off the loop's thread, and submits what is to be stated.
   func perform(_ job: CustodyJob) {
     guard let index = self.node.index else { return }
-    let secret = self.keys.custodian(network: self.network, as: index)
+    var prepared = self.custodySecrets
+    let isNew = prepared.prepare(for: job, random: SecureRandom.bytes)
+    let (secrets, keep, network) = (prepared, self.settings.custodySecrets.keep, self.network)
     self.loop.work(
-      { secret.perform(job, random: SecureRandom.bytes) },
-      then: { [unowned self] statements in
-        self.give(.submitted(statements.map { self.transaction(stating: $0).encoded }))
+      { () -> Result<[CustodyStatement], any Error> in
+        Result {
+          // ⚑ Kept before anybody sends shares to it.
+          if isNew { try keep(secrets.bytes) }
+          return secrets.perform(job, as: index, network: network, random: SecureRandom.bytes)
+        }
+      },
+      then: { [unowned self] result in
+        switch result {
+        case .success(let statements):
+          if isNew { self.custodySecrets = secrets }
+          self.give(.submitted(statements.map { self.transaction(stating: $0).encoded }))
+        case .failure(let error): self.log.emit(.custodyUnkept, ["reason": .text("\(error)")])
+        }
       })
+  }
+
+  /// Forgets the secrets of epochs that are over, so that nobody can read their shares any more.
+  func forgetCustodySecrets() {
+    guard let registered = CustodyReading.onlyKey(of: self.own, in: self.state) else { return }
+    var left = self.custodySecrets
+    guard left.forget(besides: registered) else { return }
+    self.custodySecrets = left
+    do { try self.settings.custodySecrets.keep(left.bytes) } catch {
+      self.log.emit(.custodyUnkept, ["reason": .text("\(error)")])
+    }
   }
 
   /// Tells the operator when a custody key comes into use.
@@ -36,6 +60,7 @@ extension NodeDriver {
     guard let change = write.writes.first(where: { $0.key == key }), let value = change.value,
       let custody = try? CustodyKey.decode(value)
     else { return }
+    self.forgetCustodySecrets()
     let culprits = self.state.item(StateKey.generation(custody.generation), as: KeyGeneration.self)?.culprits
     self.log.emit(
       .custodyReady,
@@ -62,8 +87,7 @@ extension NodeDriver {
     guard let index = self.node.index, custody.custodians.contains(index),
       let agreed = CustodyReading.dealings(of: custody, for: index, network: self.network, in: self.state)
     else { return nil }
-    let secret = self.keys.custodian(network: self.network, as: index)
-    let share = secret.keyShare(of: custody, from: agreed.dealings, at: agreed.place)
+    let share = self.custodySecrets.keyShare(of: custody, as: index, from: agreed.dealings, at: agreed.place)
     self.keyShares = share.map { [custody.epoch: $0] } ?? [:]
     return share
   }

@@ -1,3 +1,4 @@
+internal import Custody
 internal import Discovery
 public import EventLoop
 internal import Foundation
@@ -27,6 +28,8 @@ public struct NodeSettings: Sendable {
   public let listen: (host: String, port: UInt16)
   /// The most bytes of each other member's records in this vault; nil for no bound.
   public var vaultShareBytesMax: UInt64?
+  /// What keeps the secrets of a custodian.
+  public var custodySecrets = SecretsKeeper(kept: []) { _ in }
   /// Limits and spans of the node's own.
   public var parameters = Node.Parameters()
 
@@ -34,6 +37,18 @@ public struct NodeSettings: Sendable {
   public init(genesis: Genesis, member: Member, listen: (host: String, port: UInt16)) {
     (self.genesis, self.member, self.listen) = (genesis, member, listen)
     self.parameters.isCustodian = true
+  }
+}
+
+/// Keeps secrets that change, outside of everything that is backed up or copied to other members.
+public struct SecretsKeeper: Sendable {
+  /// What was kept last; empty for nothing.
+  public let kept: [UInt8]
+  /// Keeps others in their place; when it returns, they survive whatever happens to the machine's power.
+  public let keep: @Sendable ([UInt8]) throws -> Void
+  /// A keeper of given parts.
+  public init(kept: [UInt8], keep: @escaping @Sendable ([UInt8]) throws -> Void) {
+    (self.kept, self.keep) = (kept, keep)
   }
 }
 
@@ -84,6 +99,8 @@ public final class NodeDriver {
   var stated: Set<Digest> = []
   /// This member's share of the custody key, by its epoch.
   var keyShares: [UInt64: KeyShare] = [:]
+  /// With which it reads its shares.
+  var custodySecrets: CustodianSecrets
   /// Replications that wait for members.
   var replications: [ReplicationRun] = []
   /// What other members' records take in this vault.
@@ -122,6 +139,7 @@ public final class NodeDriver {
         shareBytesMax: settings.vaultShareBytesMax),
       seed: SecureRandom.seed())
     self.keys = keys
+    self.custodySecrets = CustodianSecrets(settings.custodySecrets.kept) ?? CustodianSecrets()
     let genesis = settings.genesis
     let reader = try StoreReader(store)
     self.state = StateView(reader)

@@ -42,7 +42,8 @@ extension NodeHost {
     return CustodyView(
       phase: "\(generation.phase)", epoch: generation.epoch, threshold: serving?.threshold ?? generation.threshold,
       custodians: numbers(serving?.custodians ?? generation.custodians),
-      culprits: Set(numbers(generation.culprits) + accused).sorted())
+      culprits: Set(numbers(generation.culprits) + accused).sorted(),
+      until: generation.phase == .active ? generation.deadline.description : nil)
   }
 
   /// A sealed record, from this hospital's vault or from another's; it is the anchored one.

@@ -23,6 +23,8 @@ public struct HealthRules: ExecutionRules {
     public var consentsMax = 1024
     /// How long each phase of making a custody key waits for members.
     public var custodyWindowMilliseconds: UInt64 = 10 * 60 * 1000
+    /// How long an epoch of the custody key is: then its shares are dealt anew, and stolen ones are of no use.
+    public var custodyEpochMilliseconds: UInt64 = 30 * 24 * 3600 * 1000
     /// How long the holder of an account's key can object to its recovery.
     public var recoveryDelayMilliseconds: UInt64 = 72 * 3600 * 1000
     /// For how long a practitioner opens a session at most: a long shift.
@@ -92,6 +94,7 @@ public struct HealthRules: ExecutionRules {
     case .openSession: try run.openSession(run.payload(), in: &state)
     case .closeSession: try run.closeSession(run.payload(), in: &state)
     case .openInPartition: try run.openInPartition(run.payload(), in: &state)
+    case .refreshCustody: try run.refreshCustody(run.payload(), in: &state)
     }
   }
 

@@ -66,6 +66,8 @@ public enum TransactionKind: UInt16, Sendable, CaseIterable {
   case openSession = 29
   /// A session ends before its time.
   case closeSession = 30
+  /// A registrar wants the shares of the custody key of an epoch dealt anew.
+  case refreshCustody = 31
 }
 
 /// Why a rule refused; the log holds the code, people read the words.

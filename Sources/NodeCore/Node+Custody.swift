@@ -4,7 +4,7 @@ internal import HealthRecords
 public import Messages
 public import Primitives
 public import Rules
-internal import Signing
+public import Signing
 public import Threshold
 internal import Wire
 
@@ -34,14 +34,23 @@ public enum CustodyReading {
 }
 
 extension CustodyReading {
+  /// The transport key of a member with which alone its shares are read, so that the secrets of others may be
+  /// forgotten; nil while shares go over.
+  public static func onlyKey(of member: MemberID, in state: some StateReader) -> GroupElement? {
+    let generation = state.item(StateKey.generation(KeyGeneration.first), as: KeyGeneration.self)
+    guard generation?.phase == .active else { return nil }
+    return state.item(StateKey.transportKey(member), as: GroupElement.self)
+  }
+
   /// A member's task with everything that it needs to know of the state; nil where the state does not have it.
   public static func job(
     for task: CustodyTask, of member: ReplicaIndex, _ configuration: Configuration, _ network: Digest,
     in state: some StateReader
   ) -> CustodyJob? {
     let generation = state.item(StateKey.generation(KeyGeneration.first), as: KeyGeneration.self)
+    let registered = state.item(StateKey.transportKey(configuration.members[member].id), as: GroupElement.self)
     switch (task, generation) {
-    case (.register, _): return .register(configuration.members[member].id)
+    case (.register, _): return .register(configuration.members[member].id, registered: registered)
     case (.deal(let attempt), let generation?):
       let recipients = generation.recipients.compactMap { recipient -> CustodyJob.Recipient? in
         let key = StateKey.transportKey(configuration.members[recipient].id)
@@ -58,10 +67,11 @@ extension CustodyReading {
         context, threshold: generation.threshold, recipients: recipients, key: key, place: held.place,
         dealings: held.dealings)
     case (.examine(let attempt), let generation?):
+      guard let registered else { return nil }
       return self.dealings(
         generation.dealers.members, of: attempt, to: generation.recipients, for: member, network: network, in: state
       ).map {
-        .examine(attempt: attempt, place: $0.place, dealings: $0.dealings)
+        .examine(attempt: attempt, registered: registered, place: $0.place, dealings: $0.dealings)
       }
     case (.deal, nil), (.examine, nil): return nil
     }
@@ -81,13 +91,6 @@ extension Node {
         for: task, of: index, self.configuration, self.genesis.network, in: run.reader)
     else { return }
     run.effects.append(.custody(job))
-  }
-}
-
-extension NodeKeys {
-  /// The secret with which this member takes part in custody.
-  public borrowing func custodian(network: Digest, as member: ReplicaIndex) -> CustodianSecret {
-    CustodianSecret(sealingSecret: self.sealingSecret, network: network, member: member)
   }
 }
 

@@ -38,7 +38,7 @@ public enum Canary: String, CaseIterable, Sendable {
   // Vaults (RECORDS §3, §4).
   case copiesTooFew, refusalCounts, anchoredOverwritten, erasedServed, erasedKept, erasedBroughtBack, rotUnread
   // Custody (RECORDS §5).
-  case custodyFromFew, capsuleUnjudged, complaintUnjudged, otherShareDealt
+  case custodyFromFew, capsuleUnjudged, complaintUnjudged, otherShareDealt, transportKeyKept
 
   /// Whether it is planted in Raft, so that only runs with that engine can find it.
   public var isInRaft: Bool { self.rawValue.hasPrefix("raft") }

@@ -52,7 +52,8 @@ public struct EventKind: Sendable, Hashable {
     .nodeStarted, .nodeStopping, .nodeFailed, .peerConnected, .peerDisconnected, .peerRefused, .peerFaulted,
     .dialFailed, .viewChangeStarted, .viewEntered, .equivocation, .laneForked, .diverged, .progress,
     .checkpointStable, .unheard, .executionFailed, .keyUsed, .logDropped, .recordSealed, .keyReleased,
-    .releaseRefused, .crashFaultOnly, .custodyReady, .openedInPartition, .vaultFailed, .vaultRepaired, .vaultShareFull,
+    .releaseRefused, .crashFaultOnly, .custodyReady, .custodyUnkept, .openedInPartition, .vaultFailed, .vaultRepaired,
+    .vaultShareFull,
     .vaultUnproven,
     .configured,
     .observing,
@@ -206,6 +207,11 @@ public struct EventKind: Sendable, Hashable {
     meaning:
       "Keys of records written from now on open only with shares of so many custodians, after a granted request.",
     fields: ["generation", "epoch", "threshold", "custodians", "culprits"])
+  /// A custodian's secrets cannot be kept.
+  public static let custodyUnkept = EventKind(
+    "custody.unkept", .warn, "this hospital's secrets of custody cannot be written",
+    meaning: "It takes no part in custody until they can: shares that it could not read again would be lost.",
+    remedy: "See to the disk and the folder of the member's key file.", fields: ["reason"])
   /// A record was opened while nothing was ordered.
   public static let openedInPartition = EventKind(
     "access.opened_in_partition", .audit, "own records were opened in an emergency, because nothing is ordered",

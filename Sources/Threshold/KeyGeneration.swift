@@ -54,7 +54,7 @@ public struct KeyGeneration: Sendable, Hashable {
   public private(set) var phase = Phase.registering
   /// Counts the tries; dealings of another try do not count.
   public private(set) var attempt: UInt64 = 0
-  /// When the phase ends, in cut time; never once active.
+  /// When the phase ends, in cut time; once active, when the shares are dealt anew.
   public private(set) var deadline: Timestamp
   /// t of the key that is being made.
   public private(set) var threshold = 0
@@ -97,8 +97,8 @@ public struct KeyGeneration: Sendable, Hashable {
     return out
   }
 
-  /// The members changed: whoever left takes no part, and a key that is there goes over to those that there are now.
-  /// The old custodians serve until it has.
+  /// The members changed, and whoever left takes no part; or it is time to deal shares anew, and nobody is registered.
+  /// A key that is there goes over to those that are registered. The old custodians serve until it has.
   public mutating func begin(
     _ configuration: ConfigurationNumber, voters: [ReplicaIndex], registered: ReplicaSet, key: CustodyKey?,
     _ quorums: CustodyQuorums, nextDeadline: Timestamp
@@ -114,6 +114,17 @@ public struct KeyGeneration: Sendable, Hashable {
     self.custodians = ReplicaSet()
     (self.phase, self.deadline) = (.registering, nextDeadline)
     if registered.count == quorums.count { self.beginDealing(among: registered, quorums, nextDeadline) }
+  }
+
+  /// The key is in use until shares are dealt anew.
+  public mutating func schedule(until time: Timestamp) {
+    guard self.phase == .active else { return }
+    self.deadline = time
+  }
+
+  /// Whether a member that was to register a transport key for the shares that are dealt anew has not done it.
+  public func awaitsKey(of member: ReplicaIndex) -> Bool {
+    self.epoch > 0 && self.phase != .active && !self.registered.contains(member)
   }
 
   /// The participants in order: the places of a dealing's boxes.
@@ -135,6 +146,12 @@ extension KeyGeneration {
     self.registered.insert(member)
     guard self.phase == .registering, self.registered.count == quorums.count else { return }
     self.beginDealing(among: self.registered, quorums, nextDeadline)
+  }
+
+  /// Whether those who are registered can make a key, or hand it on: enough of them, and enough that have shares.
+  private func suffice(_ members: ReplicaSet, _ quorums: CustodyQuorums) -> Bool {
+    members.count >= quorums.participantsMin
+      && (self.epoch == 0 || members.members.count { self.sharers.contains($0) } >= self.sharersNeeded)
   }
 
   /// Whether a member may deal now.
@@ -192,20 +209,32 @@ extension KeyGeneration {
     self.deadline = nextDeadline
     switch self.phase {
     case .registering:
-      guard self.registered.count >= quorums.participantsMin else { return }
+      guard self.suffice(self.registered, quorums) else { return }
       self.beginDealing(among: self.registered, quorums, nextDeadline)
-    case .dealing: if self.dealers.count >= self.dealersMin { self.phase = .confirming }
+    case .dealing:
+      if self.dealers.count >= self.dealersMin {
+        self.phase = .confirming
+      } else if self.epoch > 0, self.registered.count > self.participants.count {
+        // Some registered too late for this try.
+        self.beginDealing(among: self.blameless, quorums, nextDeadline)
+      }
     case .confirming:
       // Repeated among those whose shares were good; where they are too few, or shares of a key are dealt, among all
       // that did no proven wrong.
       var next = self.content
       if next.count < quorums.participantsMin || self.epoch > 0 {
-        next = self.registered
-        for member in self.culprits.members { next.remove(member) }
+        next = self.blameless
       }
       self.beginDealing(among: next, quorums, nextDeadline)
     case .active: self.deadline = .never
     }
+  }
+
+  /// Those who registered and did no proven wrong.
+  private var blameless: ReplicaSet {
+    var out = self.registered
+    for member in self.culprits.members { out.remove(member) }
+    return out
   }
 
   /// Those who have a good share of every agreed dealing.

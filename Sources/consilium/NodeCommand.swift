@@ -64,6 +64,7 @@ struct NodeCommand: AsyncParsableCommand {
     var settings = NodeSettings(genesis: genesis, member: member, listen: (listen.host, listen.port))
     settings.observers = config.observers
     settings.vaultShareBytesMax = config.vaultShareBytesMax
+    settings.custodySecrets = CustodySecretsFile.keeper(config.keys + ".custody", keys: keys, log)
     settings.parameters.follow(snapshotInterval: UInt64(config.snapshotInterval))
     do {
       try await host.start(settings: settings, keys: keys) { failure in

@@ -12,6 +12,29 @@ extension Story {
     try await self.join()
     try await self.renew()
     try await self.leave()
+    try await self.refreshCustody()
+  }
+
+  private mutating func refreshCustody() async throws {
+    try await self.step("The shares of the custody key are dealt anew: what was stolen before opens nothing any more") {
+      story in
+      let before = await story.devnet.status(0).custody
+      let files = (0..<4).map { story.devnet.member($0).path + "/node.key.custody" }
+      let secrets = files.map { FileManager.default.contents(atPath: $0) }
+      try story.claim(!secrets.contains(nil), "each hospital keeps the secret to which its share was sent")
+      let refresh = CustodyRefresh(epoch: before.epoch)
+      let receipt = try await story.submit(.refreshCustody, refresh, at: 1, signedBy: story.registrars[1])
+      try story.claim(receipt.applied, "the registrar's request was refused: \(receipt.outcome)")
+      try await story.waitForCustodians([1, 2, 3, 4], after: before.epoch)
+      let after = files.map { FileManager.default.contents(atPath: $0) }
+      let isNew = zip(secrets, after).allSatisfy { $0 != $1 && $1?.count == $0?.count }
+      try story.claim(isNew, "each hospital has one secret, another than before")
+      let asked = try await story.ask(
+        story.doctors[2], for: [story.records[0][1].record], of: story.patients[0], kind: .breakGlass)
+      let read = try await story.read(asked, at: 2)
+      try story.claim(read.count == 1, "a record that was sealed before does not open any more")
+      return "epoch \(before.epoch + 1): the key is the same, and a record from before opens with the new shares"
+    }
   }
 
   private mutating func join() async throws {
@@ -47,7 +70,7 @@ extension Story {
         try await devnet.start(2)
         try story.claim(false, "a member that forgot its votes was let in under its old key")
       } catch let failure as Failure where failure.what.contains("did not start") {}
-      for name in ["node.key", "node.key.seal", "registrar.key", "member.json", "node.toml"] {
+      for name in ["node.key", "node.key.seal", "node.key.custody", "registrar.key", "member.json", "node.toml"] {
         try FileManager.default.removeItem(atPath: folder.path + "/" + name)
       }
       let member = try story.makeFolder(2, name: DevnetFolder.names[2])
@@ -137,10 +160,11 @@ extension Story {
   }
 
   /// Waits until the custody key has gone over to these members.
-  private func waitForCustodians(_ numbers: [UInt32]) async throws {
+  private func waitForCustodians(_ numbers: [UInt32], after epoch: UInt64? = nil) async throws {
     for _ in 0..<1500 {
       let custody = await self.devnet.status(0).custody
-      if custody.phase == "active", custody.custodians == numbers { return }
+      let isLater = epoch.map { $0 < custody.epoch } ?? true
+      if custody.phase == "active", custody.custodians == numbers, isLater { return }
       try await Task.sleep(for: .milliseconds(20))
     }
     try self.claim(false, "within 30 s the custody key goes over to members \(numbers)")

@@ -19,7 +19,7 @@ struct Status: AsyncParsableCommand {
         [
           ["hospital", "\(status.name) (member \(status.member))"], ["network", status.network],
           ["engine", status.engine], ["role", status.role], ["view", "\(status.view)"],
-          ["custody", Self.describe(status.custody)],
+          ["custody", status.custody.summary],
           ["height", "\(status.height)"], ["ledger time", status.ledgerTime], ["log size", "\(status.logSize)"],
           ["log root", status.logRoot], ["state digest", status.stateDigest],
           ["history", Self.describe(historyLeft: status.historyLeft, base: status.baseHeight)],
@@ -44,13 +44,6 @@ struct Status: AsyncParsableCommand {
       return "fetching height \(transfer.height), \(transfer.left) of \(transfer.chunks) chunks to come"
     }
     return height > 0 ? "at height \(height)" : "none yet"
-  }
-
-  /// The custody key in a line.
-  private static func describe(_ custody: CustodyView) -> String {
-    let culprits = custody.culprits.isEmpty ? "" : "; proven wrong: \(custody.culprits)"
-    guard custody.phase == "active" else { return "no key in use, \(custody.phase)" + culprits }
-    return "\(custody.threshold) of \(custody.custodians.count) shares open a record's key" + culprits
   }
 }
 

@@ -18,7 +18,12 @@ extension RuleContext {
 
   func registerTransportKey(_ key: TransportKey, in state: inout StateEditor) throws {
     let member = try self.memberIndex()
-    guard state.value(StateKey.transportKey(self.hospital)) == nil else { throw Refusal.alreadyApproved }
+    let held = state.item(StateKey.transportKey(self.hospital), as: GroupElement.self)
+    let isRenewed = self.custody.generation(in: state)?.awaitsKey(of: member) == true
+    // ⚑ Shares that are dealt anew go to keys that are new.
+    guard held == nil || isRenewed && (held != key.element || planted(.transportKeyKept)) else {
+      throw Refusal.alreadyApproved
+    }
     guard key.isProved(network: self.execution.network, member: self.hospital) else { throw Refusal.badEvidence }
     state.set(StateKey.transportKey(self.hospital), key.element)
     var generation =
@@ -80,6 +85,31 @@ extension RuleContext {
     else { throw Refusal.notAwaited }
     generation.confirm(member, good: confirmation.good, self.custody.quorums)
     self.custody.store(generation, in: &state)
+  }
+}
+
+/// `refreshCustody`: the epoch that is to end before its time.
+public struct CustodyRefresh: Sendable, Hashable, WireCodable {
+  /// The epoch of the key that is in use.
+  public let epoch: UInt64
+  /// An epoch's end.
+  public init(epoch: UInt64) { self.epoch = epoch }
+  /// The epoch.
+  public func encode(into encoder: inout Encoder) { encoder.u64(self.epoch) }
+  /// Reads it.
+  public init(from decoder: inout Decoder) throws(WireError) { self.epoch = try decoder.bounded("epoch") }
+}
+
+extension RuleContext {
+  /// A member's registrar wants shares dealt anew before their time, for instance after a break-in.
+  func refreshCustody(_ refresh: CustodyRefresh, in state: inout StateEditor) throws {
+    try self.requireRegistrar()
+    let configuration = self.execution.configuration
+    guard let generation = self.custody.generation(in: state), generation.phase == .active,
+      generation.epoch == refresh.epoch,
+      configuration.index(of: self.hospital).map({ configuration.isVoter($0) }) == true
+    else { throw Refusal.notAwaited }
+    self.custody.refresh(generation, in: &state)
   }
 }
 
@@ -156,6 +186,11 @@ struct CustodyState {
     guard generation.phase == .active else { return }
     let key = StateKey.custodyKey(generation.generation)
     let held = state.item(key, as: CustodyKey.self)
+    if held?.epoch != generation.epoch {
+      var scheduled = generation
+      scheduled.schedule(until: self.execution.time.adding(milliseconds: self.limits.custodyEpochMilliseconds))
+      state.set(StateKey.generation(generation.generation), scheduled)
+    }
     if let held, held.epoch == generation.epoch {
       state.set(key, held.with(custodians: generation.custodians))
       return
@@ -185,12 +220,23 @@ struct CustodyState {
     where state.value(StateKey.transportKey(configuration.members[member].id)) != nil {
       registered.insert(member)
     }
+    self.begin(&generation, registered: registered, in: &state)
+  }
+
+  private func begin(_ generation: inout KeyGeneration, registered: ReplicaSet, in state: inout StateEditor) {
+    let configuration = self.execution.configuration
     let key = state.item(StateKey.custodyKey(generation.generation), as: CustodyKey.self)
     if generation.attempt != key?.attempt, key != nil { self.forget(attempt: generation.attempt, in: &state) }
     generation.begin(
       configuration.number, voters: configuration.voters, registered: registered, key: key, self.quorums,
       nextDeadline: self.nextDeadline)
     self.store(generation, in: &state)
+  }
+
+  /// Shares are dealt anew, to transport keys that are new: what an earlier epoch's custodians lost is of no use then.
+  func refresh(_ held: KeyGeneration, in state: inout StateEditor) {
+    var generation = held
+    self.begin(&generation, registered: ReplicaSet(), in: &state)
   }
 
   /// Ends a phase whose time is over.
@@ -200,6 +246,7 @@ struct CustodyState {
       return self.follow(generation, in: &state)
     }
     guard generation.deadline <= self.execution.time else { return }
+    if generation.phase == .active { return self.refresh(generation, in: &state) }
     let attempt = generation.attempt
     generation.expire(self.quorums, nextDeadline: self.nextDeadline)
     let key = state.item(StateKey.custodyKey(generation.generation), as: CustodyKey.self)

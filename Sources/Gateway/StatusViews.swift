@@ -1,0 +1,158 @@
+/// Where a node stands, as its API tells it.
+public struct NodeStatus: Codable, Sendable {
+  /// The hospital's name.
+  public var name: String
+  /// Its member number.
+  public var member: UInt32
+  /// The network identifier.
+  public var network: String
+  /// Whether it answered.
+  public var running: Bool
+  /// The ordering engine.
+  public var engine: String
+  /// `primary`, `backup`, or `changing` while no view is open; `observer` where the node does not vote.
+  public var role: String
+  /// The view.
+  public var view: UInt64
+  /// The configuration of members: how often they changed.
+  public var configuration: UInt32
+  /// How many members vote.
+  public var members: Int
+  /// The last executed sequence number.
+  public var height: UInt64
+  /// The chained state digest there.
+  public var stateDigest: String
+  /// The log's size.
+  public var logSize: UInt64
+  /// Its root.
+  public var logRoot: String
+  /// The cut's time there.
+  public var ledgerTime: String
+  /// How many members it is connected to.
+  public var peers: Int
+  /// The size under the last stable checkpoint.
+  public var stableSize: UInt64
+  /// Bytes of transactions that wait for a block.
+  public var pendingBytes: Int
+  /// Bytes of the ledger's and the vault's files that hold data.
+  public var diskBytes: Int
+  /// Bytes sent to members since the start.
+  public var sentBytes: UInt64
+  /// Transactions executed since the start.
+  public var executed: UInt64
+  /// Processor time since the start, in microseconds.
+  public var cpuMicroseconds: UInt64
+  /// Resident memory in bytes.
+  public var residentBytes: UInt64
+  /// How long the start took, in milliseconds.
+  public var startMilliseconds: UInt64
+  /// Where the consortium's custody key stands.
+  public var custody: CustodyView
+  /// The height of the snapshot from which its ledger began; 0 where it has all from the genesis on.
+  public var baseHeight: UInt64
+  /// How many heights below it are still to come from other members.
+  public var historyLeft: UInt64
+  /// The height of the newest snapshot that it made and serves; 0 for none.
+  public var snapshotHeight: UInt64
+  /// The snapshot that it is fetching; none where it is not.
+  public var transfer: TransferView?
+  /// Inputs that were of no use or wrong, by reason.
+  public var dispositions: [String: UInt64]
+}
+
+/// A snapshot of the ledger that a node is fetching because it is far behind.
+public struct TransferView: Codable, Sendable {
+  /// Its height.
+  public var height: UInt64
+  /// Its chunks.
+  public var chunks: Int
+  /// How many of them are still to come.
+  public var left: Int
+
+  /// A transfer of given parts.
+  public init(height: UInt64, chunks: Int, left: Int) {
+    (self.height, self.chunks, self.left) = (height, chunks, left)
+  }
+}
+
+/// The custody key as a node's ledger has it.
+public struct CustodyView: Codable, Sendable {
+  /// `none`, `registering`, `dealing`, `confirming` or `active`.
+  public var phase: String
+  /// How often the key went over, or is going over, to other members.
+  public var epoch: UInt64
+  /// How many shares open a record's key; 0 before the key is being made.
+  public var threshold: Int
+  /// The members that hold shares.
+  public var custodians: [UInt32]
+  /// The members that were proven to have dealt badly, complained without reason, or signed a wrong share.
+  public var culprits: [UInt32]
+  /// When shares are dealt anew; none while that is under way.
+  public var until: String?
+
+  /// No key.
+  public static let none = CustodyView(phase: "none", epoch: 0, threshold: 0, custodians: [], culprits: [])
+
+  /// A key of given parts.
+  public init(
+    phase: String, epoch: UInt64, threshold: Int, custodians: [UInt32], culprits: [UInt32], until: String? = nil
+  ) {
+    self.until = until
+    (self.phase, self.epoch, self.threshold) = (phase, epoch, threshold)
+    (self.custodians, self.culprits) = (custodians, culprits)
+  }
+}
+
+extension NodeStatus {
+  /// A node of which nothing is known yet but its name.
+  public init(name: String, member: UInt32) {
+    (self.name, self.member, self.network, self.running, self.engine) = (name, member, "", false, "")
+    (self.role, self.view, self.height, self.stateDigest) = ("stopped", 0, 0, "")
+    (self.configuration, self.members) = (0, 0)
+    (self.logSize, self.logRoot, self.ledgerTime, self.peers) = (0, "", "", 0)
+    (self.stableSize, self.pendingBytes, self.diskBytes, self.sentBytes) = (0, 0, 0, 0)
+    (self.executed, self.cpuMicroseconds, self.residentBytes) = (0, 0, 0)
+    (self.startMilliseconds, self.custody, self.dispositions) = (0, .none, [:])
+    (self.baseHeight, self.historyLeft, self.snapshotHeight, self.transfer) = (0, 0, 0, nil)
+  }
+}
+
+/// A member as a node sees it.
+public struct PeerStatus: Codable, Sendable {
+  /// Its member number.
+  public var member: UInt32
+  /// Its name.
+  public var name: String
+  /// Its peer identifier in libp2p's notation.
+  public var peer: String
+  /// Its addresses.
+  public var addresses: [String]
+  /// Whether a session is open.
+  public var connected: Bool
+  /// `inbound` or `outbound`.
+  public var direction: String?
+  /// The last measured round trip.
+  public var roundTripMilliseconds: Double?
+  /// The topics in whose mesh it is.
+  public var mesh: [String]
+  /// Messages that found no room.
+  public var dropped: UInt64
+  /// How often its vault gave a record that it should keep, when it was asked for one, and how often it did not.
+  public var copiesProven: UInt64
+  /// See `copiesProven`.
+  public var copiesFailed: UInt64
+  /// Bytes that its records take in this node's vault.
+  public var keptBytes: UInt64
+
+  /// A peer of given parts.
+  public init(
+    member: UInt32, name: String, peer: String, addresses: [String], connected: Bool, direction: String?,
+    roundTripMilliseconds: Double?, mesh: [String], dropped: UInt64, copiesProven: UInt64, copiesFailed: UInt64,
+    keptBytes: UInt64
+  ) {
+    (self.member, self.name, self.peer, self.addresses) = (member, name, peer, addresses)
+    (self.connected, self.direction, self.roundTripMilliseconds) = (connected, direction, roundTripMilliseconds)
+    (self.mesh, self.dropped) = (mesh, dropped)
+    (self.copiesProven, self.copiesFailed, self.keptBytes) = (copiesProven, copiesFailed, keptBytes)
+  }
+}

@@ -1,0 +1,100 @@
+internal import ArgumentParser
+internal import Driver
+internal import Foundation
+internal import Gateway
+internal import HealthRecords
+internal import NodeCore
+internal import Primitives
+internal import Signing
+internal import Telemetry
+
+/// `consilium custody`
+struct CustodyCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "custody", abstract: "The key in whose custody records are: who has shares, and dealing them anew.",
+    subcommands: [Show.self, Refresh.self])
+
+  struct Show: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show where the custody key stands.", discussion: "Example:\n  consilium custody show --api api.sock")
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let status: NodeStatus = try await self.node.client().get("/v1/status")
+        if self.output.output == .json { return try Console.json(status.custody) }
+        let custody = status.custody
+        Console.line(custody.summary)
+        if !custody.custodians.isEmpty {
+          Console.line("custodians: hospitals \(custody.custodians.map { "\($0)" }.joined(separator: ", "))")
+        }
+        Console.line("epoch \(custody.epoch)" + (custody.until.map { "; shares are dealt anew at \($0)" } ?? ""))
+      }
+    }
+  }
+
+  struct Refresh: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Have the shares of the custody key dealt anew, as a member's registrar.",
+      discussion: """
+        Example:
+          consilium custody refresh --registrar registrar.key --api api.sock --genesis genesis.json
+        It happens by itself every 30 days; ask for it after a break-in, or when an old disk went missing. The key
+        stays, and so do records; each hospital draws a new secret, to which its new share is sent, and forgets the old
+        one. What was stolen before opens nothing any more, unless as many as a quorum were stolen.
+        """)
+    @OptionGroup var options: DeskOptions
+
+    func run() async throws {
+      try await reporting {
+        let desk = try await Desk(self.options)
+        let status: NodeStatus = try await desk.client.get("/v1/status")
+        guard status.custody.phase == "active" else {
+          throw Failure(
+            "shares cannot be dealt anew now", why: status.custody.summary,
+            remedy: "wait until that is over: consilium custody show", status: ExitStatus.refused)
+        }
+        let refresh = CustodyRefresh(epoch: status.custody.epoch)
+        try show(try await desk.submit(.refreshCustody, refresh), self.options.output.output)
+      }
+    }
+  }
+}
+
+extension CustodyView {
+  /// Where the key stands, in a line.
+  var summary: String {
+    let wrong = self.culprits.isEmpty ? "" : "; proven wrong: \(self.culprits)"
+    guard self.phase == "active" || self.epoch > 0 else { return "no key in use, \(self.phase)" + wrong }
+    let going = self.phase == "active" ? "" : "; new shares: \(self.phase)"
+    return "\(self.threshold) of \(self.custodians.count) shares open a record's key" + going + wrong
+  }
+}
+
+/// A custodian's secrets in a file beside the member's key, encrypted for whoever has that key. ⚑ It belongs in no
+/// backup: what an epoch is over for must not come back.
+enum CustodySecretsFile {
+  private static let label = Array("consilium/custody-secrets/v1".utf8)
+  private static let nonceBytes = 24
+
+  /// What keeps a member's secrets; those of other keys than the member's are of no use, and left out.
+  static func keeper(_ path: String, keys: borrowing NodeKeys, _ log: Log) -> SecretsKeeper {
+    let key = KeyDerivation.hkdf(secret: keys.sealingSecret, salt: [], info: Self.label, count: 32)
+    var kept: [UInt8] = []
+    if let box = FileManager.default.contents(atPath: path).map({ Array($0) }), !box.isEmpty {
+      let opened = AEAD.openExtended(
+        Array(box.dropFirst(Self.nonceBytes)), key: key, nonce: Array(box.prefix(Self.nonceBytes)),
+        associated: Self.label)
+      if opened == nil {
+        log.emit(.custodyUnkept, ["reason": .text("\(path) was written with other keys, or is damaged")])
+      }
+      kept = opened ?? []
+    }
+    return SecretsKeeper(kept: kept) { secrets in
+      let nonce = SecureRandom.bytes(Self.nonceBytes)
+      let box = AEAD.sealExtended(secrets, key: key, nonce: nonce, associated: Self.label)
+      try Files.replace(path, nonce + box, mode: 0o600)
+    }
+  }
+}
