@@ -52,7 +52,7 @@ struct CustodianSecretsTests {
     #expect(CustodianSecrets([]) == CustodianSecrets())
   }
 
-  @Test("Shares are read with the secret that they were sent to; once it is forgotten, by nobody; nobody is accused then")
+  @Test("Shares are read with the secret that they were sent to, once it is forgotten by nobody, who accuses nobody then")
   func shares() throws {
     let source = Source()
     var secrets = CustodianSecrets()
