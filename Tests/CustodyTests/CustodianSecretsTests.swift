@@ -52,7 +52,7 @@ struct CustodianSecretsTests {
     #expect(CustodianSecrets([]) == CustodianSecrets())
   }
 
-  @Test("Shares are read with the secret that they were sent to, once it is forgotten by nobody, who accuses nobody then")
+  @Test("Shares are read with the secret that they were sent to; who has forgotten it reads none, and accuses nobody")
   func shares() throws {
     let source = Source()
     var secrets = CustodianSecrets()
