@@ -189,7 +189,7 @@ extension Cluster {
       }
     case .report(let event):
       self.reports.append((self.now, slot, event))
-      if self.isCorrect(slot) { self.examine(event, machine) }
+      if self.isCorrect(slot) { self.examine(event, machine, slot) }
       self.recorder?.reported(event, at: slot, self.now)
       self.onReport?(slot, event)
     }
@@ -242,13 +242,19 @@ extension Cluster {
     }
   }
 
-  private func examine(_ event: NodeEvent, _ machine: Machine) {
+  private func examine(_ event: NodeEvent, _ machine: Machine, _ slot: Int) {
     switch event {
     case .ordering(.viewEntered(let view)):
       if let entered = machine.node?.replica.pbft?.newView, entered.content.view == view {
         self.watch.observeEntered(entered.content, by: machine.member, faulty: self.faulty)
       }
     case .laneForked(let accused, _): self.watch.observeAccused(accused, by: machine.member, faulty: self.faulty)
+    case .copied(let position):
+      if machine.isCopy {
+        self.plan(at: self.now) { [unowned self] in self.crash(slot, losingWrite: true) }
+      } else {
+        self.breach = "LEDGER §8: member \(machine.member) takes its store for a copy at \(position)"
+      }
     case .ordering, .diverged, .checkpointStable, .unheard, .executionFailed, .configured, .transferBegan,
       .transferRefused:
       break

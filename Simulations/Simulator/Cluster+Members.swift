@@ -79,6 +79,14 @@ extension Cluster {
     machine.disk = self.emptyDisk()
   }
 
+  /// Starts a slot on a copy of its whole machine from before, keys and seal included.
+  public func restore(_ slot: Int, from copy: SimulatedDisk) {
+    self.crash(slot, losingWrite: true)
+    self.machines[slot].disk = copy
+    self.machines[slot].isCopy = true
+    self.restart(slot)
+  }
+
   /// The log's entries as a slot executed them, in order, as bytes.
   public func logEntries(at slot: Int) -> [[UInt8]] {
     let disk = self.machines[slot].disk

@@ -60,6 +60,8 @@ public final class Cluster {
     /// What its history lacks, as far as that is known to be under way to the disk.
     var gaps: [HistoryGap] = []
 
+    /// Whether its disk is a copy from before, of a machine whose keys went on signing.
+    var isCopy = false
     /// With which it reads its shares; kept with its keys.
     var custodySecrets = CustodianSecrets()
     /// What it goes on as once it has lost its keys, and how often that happened.

@@ -120,6 +120,8 @@ extension NodeDriver {
       self.log.emit(.transferBegan, ["height": .number(sequence.number), "chunks": .number(UInt64(chunks))])
     case .transferRefused(let peer): self.log.emit(.transferRefused, ["member": .text(self.name(peer))])
     case .unheard: self.log.emit(.unheard)
+    case .copied(let position):
+      self.fail(storing: .copied(path: self.store.path, position: position.number))
     case .executionFailed(let sequence): self.log.emit(.executionFailed, ["height": .number(sequence.number)])
     }
   }

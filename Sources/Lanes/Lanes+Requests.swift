@@ -105,3 +105,55 @@ extension Lanes {
     return turn.isMultiple(of: 2) ? others[turn / 2 % others.count] : candidates[turn / 2 % candidates.count]
   }
 }
+
+/// What others hold of the own lane, after a start.
+extension Lanes {
+  /// Takes note of what a member says that it holds of the own lane; where that is more than is here, it is to show it.
+  mutating func hearOfOwn(
+    _ announcements: [LaneAnnouncement], from peer: ReplicaIndex, at now: Tick, into effects: inout [Effect]
+  ) {
+    guard let index, self.hearing != nil, self.configuration.isVoter(peer),
+      let head = announcements.first(where: { $0.lane == index })?.head
+    else { return }
+    if head.position <= self.lastSealed.position {
+      self.hearing?.words.insert(peer)
+      self.hearing?.claims[peer] = nil
+    } else {
+      let until = self.hearing?.until ?? now + self.parameters.claimPatience
+      self.hearing?.claims[peer] = head
+      self.hearing?.until = until
+      effects.append(
+        .request(to: peer, BlockRequest(lane: index, above: self.lastSealed.position, head: head)))
+    }
+    self.endHearing(at: now)
+    self.sealIfDue(into: &effects)
+  }
+
+  /// Whoever greets with all that it holds is told what is held here of its own lane: it may wait for that.
+  func answerGreeting(_ announcements: [LaneAnnouncement], from peer: ReplicaIndex, into effects: inout [Effect]) {
+    guard announcements.count == self.lanes.count, peer < self.lanes.count, peer != self.index else { return }
+    effects.append(.announce(to: peer, [LaneAnnouncement(lane: peer, head: self.lanes[peer].tip)]))
+  }
+
+  /// Greets those again that said nothing of the own lane.
+  mutating func askForWords(at now: Tick, into effects: inout [Effect]) {
+    guard let hearing, hearing.askAt.map({ $0 <= now }) ?? true else { return }
+    let isFirst = hearing.askAt == nil
+    self.hearing?.askAt = now + self.parameters.wordInterval
+    // At first they have just been greeted, or will be when they connect.
+    guard !isFirst else { return }
+    for peer in self.connected.sorted() where self.configuration.isVoter(peer) && peer != self.index {
+      guard !hearing.words.contains(peer), hearing.claims[peer] == nil else { continue }
+      effects.append(.announce(to: peer, self.announcements))
+    }
+  }
+
+  /// With this member's own word, a quorum has no more of its lane.
+  func hasHeardEnough(_ hearing: Hearing) -> Bool { hearing.words.count + 1 >= self.configuration.quorum }
+
+  /// A liar's claim holds nothing up for longer than its patience.
+  mutating func endHearing(at now: Tick) {
+    guard let hearing, self.hasHeardEnough(hearing) else { return }
+    if hearing.claims.isEmpty || hearing.until.map({ $0 <= now }) ?? true { self.hearing = nil }
+  }
+}

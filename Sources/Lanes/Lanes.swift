@@ -24,6 +24,10 @@ public struct Lanes: Sendable, Equatable {
     public var announcedPatience = Span.milliseconds(300)
     /// The most blocks of a lane that are noted as being checked.
     public var arrivingMax = 256
+    /// How long a member that claims to hold more of the own lane than is here may take to show it.
+    public var claimPatience = Span.milliseconds(3000)
+    /// After how long members that said nothing of the own lane are asked again.
+    public var wordInterval = Span.milliseconds(1000)
     /// How long checking a block that arrived may take before it counts as lost.
     public var checkTimeMax = Span.milliseconds(3000)
     /// The defaults.
@@ -86,6 +90,8 @@ public struct Lanes: Sendable, Equatable {
     case advanced
     /// An author forked its lane.
     case forked(ForkEvidence)
+    /// Others have a block of this position that this member signed and does not have: its store is a copy from before.
+    case copied(LanePosition)
   }
 
   /// Why an input was of no use, or wrong.
@@ -104,6 +110,8 @@ public struct Lanes: Sendable, Equatable {
     case full
     /// A second block at one position: evidence.
     case forked
+    /// An own block that is not in this store.
+    case unknownOwn = "unknown own"
     /// Nothing to do.
     case idle
   }
@@ -125,13 +133,28 @@ public struct Lanes: Sendable, Equatable {
   public internal(set) var pendingBytes = 0
   var isSealing = false
   var lastSealed: LaneHead
+  /// What others said of the own lane since the start; nil once enough have.
+  var hearing: Hearing?
   /// The peers that can be asked for blocks: members, and for whom only follows anybody who has them.
   var connected: Set<ReplicaIndex> = []
 
-  /// Lanes that go on from executed heads and the blocks that storage holds above them.
+  /// What members hold of this one's lane, as they say after its start.
+  struct Hearing: Sendable, Equatable {
+    /// Those that hold no more than is here.
+    var words: Set<ReplicaIndex> = []
+    /// Those that say that they hold more, and until when they may show it.
+    var claims: [ReplicaIndex: LaneHead] = [:]
+    var until: Tick?
+    /// When those that said nothing are asked again: an announcement can be lost.
+    var askAt: Tick?
+  }
+
+  /// Lanes that go on from executed heads and the blocks that storage holds above them. ⚑ Whoever goes on after a start
+  /// seals nothing but what is urgent until enough others said that they hold no more of its lane: its store could be a
+  /// copy from before (LEDGER §8).
   public init(
     network: Digest, configuration: Configuration, limits: LedgerLimits, index: ReplicaIndex?,
-    parameters: Parameters, executed: Cut, stored: [Block]
+    parameters: Parameters, executed: Cut, stored: [Block], isStart: Bool
   ) {
     (self.network, self.configuration, self.limits) = (network, configuration, limits)
     (self.index, self.parameters) = (index, parameters)
@@ -144,6 +167,8 @@ public struct Lanes: Sendable, Equatable {
     }
     guard let index else { return }
     self.lastSealed = planted(.laneRestartsBehind) ? executed.heads[index] : self.lanes[index].tip
+    let isFirst = self.lastSealed == .empty && executed.time == .zero
+    if isStart, !isFirst, configuration.quorum > 1, !planted(.copyUnnoticed) { self.hearing = Hearing() }
     // Blocks that were not ordered in the configuration before are void: what they hold is sealed again.
     let own = configuration.members[index].id
     let void = stored.filter { $0.header.configuration < configuration.number && $0.header.author == own }
@@ -183,6 +208,8 @@ public struct Lanes: Sendable, Equatable {
       return .accepted
     case .blockDurable(let block): return self.settle(block, into: &effects)
     case .announced(let announcements, let from):
+      self.hearOfOwn(announcements, from: from, at: now, into: &effects)
+      self.answerGreeting(announcements, from: from, into: &effects)
       return self.hear(announcements, from: from, into: &effects)
     case .requested(let request, let from):
       guard request.lane < self.lanes.count else { return .rejected(.unknownLane) }
@@ -204,7 +231,9 @@ public struct Lanes: Sendable, Equatable {
       self.connected.remove(peer)
       return .accepted
     case .timerFired:
+      self.endHearing(at: now)
       self.sealIfDue(into: &effects)
+      self.askForWords(at: now, into: &effects)
       return self.retryRequests(at: now, into: &effects)
     }
   }
@@ -216,7 +245,9 @@ public struct Lanes: Sendable, Equatable {
     let behind = self.lanes.compactMap { $0.behindSince.map { $0 + patience } }.min()
     // What became void before a restart is sealed at once.
     let void: Tick? = self.pending.isEmpty || self.lastSealed != self.lanes[self.index ?? 0].executed ? nil : .zero
-    return [wanted, behind, self.isSealing ? nil : void].compactMap { $0 }.min()
+    guard let hearing else { return [wanted, behind, self.isSealing ? nil : void].compactMap { $0 }.min() }
+    let word = self.hasHeardEnough(hearing) ? hearing.until : hearing.askAt ?? .zero
+    return [wanted, behind, word].compactMap { $0 }.min()
   }
 
   /// What this member holds of each lane.
@@ -253,14 +284,14 @@ public struct Lanes: Sendable, Equatable {
   }
 
   /// Seals as soon as the last block is durable; under load blocks grow by themselves (LEDGER §2).
-  private mutating func sealIfDue(into effects: inout [Effect]) {
+  mutating func sealIfDue(into effects: inout [Effect]) {
     guard let index, !self.isSealing, !self.pending.isEmpty else { return }
     let isWorthwhile = self.pendingBytes >= self.parameters.worthwhileBytes
     // How many own blocks are durable or under way but not committed.
     let sealed = self.lastSealed.position.number
     let open = sealed - min(self.lanes[index].decided.position.number, sealed)
     let isUsual =
-      (open < self.parameters.openBlocksMax || isWorthwhile)
+      self.hearing == nil && (open < self.parameters.openBlocksMax || isWorthwhile)
       && self.lanes[index].heldBytes < self.parameters.laneBytesMax / 2
     // ⚑ In a partition all of that is used up soon: what is urgent is sealed for itself then.
     guard isUsual || self.urgentCount > 0 else { return }
@@ -294,6 +325,10 @@ public struct Lanes: Sendable, Equatable {
     let held = self.lanes[lane]
     guard block.header.position > held.executed.position else { return .ignored(.settled) }
     guard held.entries[block.digest] == nil else { return .ignored(.duplicate) }
+    if self.hearing != nil, lane == self.index, block.header.position > self.lastSealed.position {
+      effects.append(.copied(block.header.position))
+      return .rejected(.unknownOwn)
+    }
     guard held.heldBytes + block.body.count <= self.parameters.laneBytesMax else {
       return .ignored(.beyondWindow)
     }
@@ -366,6 +401,9 @@ public struct Lanes: Sendable, Equatable {
   }
 
   private mutating func decide(_ cut: Cut, into effects: inout [Effect]) -> Outcome {
+    if let index, self.hearing != nil, cut.heads[index].position > self.lastSealed.position {
+      effects.append(.copied(cut.heads[index].position))
+    }
     for lane in self.lanes.indices { self.lanes[lane].decide(cut.heads[lane]) }
     if let index, self.lanes[index].decided.position > self.lastSealed.position {
       self.lastSealed = self.lanes[index].decided

@@ -112,6 +112,8 @@ public enum NodeEvent: Sendable, Hashable {
   case transferRefused(ReplicaIndex)
   /// An own message reached no other member.
   case unheard
+  /// Another member has an own block of this position, which the store lacks: this is a copy, and must stop.
+  case copied(LanePosition)
   /// A decided block's content cannot be executed: this store or a checked block is damaged.
   case executionFailed(SequenceNumber)
 }

@@ -66,7 +66,7 @@ extension Node {
     self.execution.enter(next)
     self.lanes = Lanes(
       network: self.genesis.network, configuration: next, limits: self.genesis.limits, index: self.index,
-      parameters: self.parameters.lanes, executed: self.execution.cut, stored: [])
+      parameters: self.parameters.lanes, executed: self.execution.cut, stored: [], isStart: false)
     self.checkpoints = Checkpoints(
       network: self.genesis.network, configuration: next, interval: self.genesis.limits.checkpointInterval,
       idle: self.parameters.checkpointIdle, position: position, stable: self.checkpoints.stable, at: run.now.tick)

@@ -36,6 +36,7 @@ extension Node {
       _ = self.step(replica: .lanesAdvanced, &run)
       self.pumpExecution(&run)
     case .forked(let evidence): self.accuse(evidence, &run)
+    case .copied(let position): run.effects.append(.report(.copied(position)))
     }
   }
 

@@ -183,7 +183,7 @@ public struct Node: Sendable {
     self.lastDecision = stored.ordering.lastDecision
     self.lanes = Lanes(
       network: genesis.network, configuration: configuration, limits: genesis.limits, index: index,
-      parameters: parameters.lanes, executed: stored.cut, stored: stored.blocks)
+      parameters: parameters.lanes, executed: stored.cut, stored: stored.blocks, isStart: true)
     self.execution = Execution(
       network: genesis.network, configuration: configuration, limits: genesis.limits, rules: rules,
       position: stored.position, cut: stored.cut, identifiers: stored.identifiers, openTiles: stored.openTiles)

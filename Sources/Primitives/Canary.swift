@@ -14,13 +14,13 @@ public enum Canary: String, CaseIterable, Sendable {
   case omissionTolerated, votesForAnyDigest, windowUnbounded, newViewBeyondWindow, cutUnbounded, decisionsNotAsked
   case unsignedVotes, viewChangeForgets
   // Configurations (LEDGER §8).
-  case membershipReplayed, membershipUnapproved
+  case membershipReplayed, membershipUnapproved, copyUnnoticed
   // Snapshots (LEDGER §7).
   case chunksUnchecked, snapshotUnvouched, snapshotForgetsIdentifiers, snapshotBehind
   case historyUnsigned, historyOutsideLog
   // Ordering with Raft (LEDGER §4).
   case raftVotesTwice, raftVoteNotDurable, raftStaleLogLeads, raftEntryNotDurable, raftOldTermCommits
-  case raftBlocksUnheld, raftTailKept
+  case raftBlocksUnheld, raftTailKept, raftLeadsUnheld
   // Lanes (LEDGER §2).
   case blockNotDurable, laneRestartsBehind, ancestorNotPulled, unsignedBlocks, frozenLaneGrows, forkUnnoticed
   // Execution and checkpoints (LEDGER §5, §6).

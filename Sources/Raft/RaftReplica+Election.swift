@@ -10,6 +10,10 @@ extension RaftReplica {
   ) -> Outcome {
     if let outcome = self.judgeTerm(of: message, from: peer, at: now, into: &effects) { return outcome }
     switch message {
+    case .preVoteRequest, .voteRequest: self.holdBlocks(lanes: lanes, into: &effects)
+    default: break
+    }
+    switch message {
     case .preVoteRequest(let term, let last):
       let isGranted =
         term > self.view && !self.hasLease(at: now) && self.mayLead(last)
@@ -87,7 +91,16 @@ extension RaftReplica {
   }
 
   /// Whether a log that ends so is at least as up to date as this one (Raft §5.4.1).
-  private func mayLead(_ last: LogPosition) -> Bool { last >= self.log.last || planted(.raftStaleLogLeads) }
+  private func mayLead(_ last: LogPosition) -> Bool { last >= self.lastHeld || planted(.raftStaleLogLeads) }
+
+  /// Where the log ends that counts in elections. ⚑ What follows is a leader's word only: this member acknowledged none
+  /// of it, for it lacks its blocks; where they were lost with that leader's disk, nobody could ever acknowledge it, and
+  /// a leader that kept it would order nothing.
+  private var lastHeld: LogPosition {
+    guard !planted(.raftLeadsUnheld) else { return self.log.last }
+    let end = min(max(self.held, self.decided), self.log.end)
+    return LogPosition(term: self.log.term(at: end) ?? self.log.base.term, sequence: end)
+  }
 
   /// Whether a leader was heard within the shortest election timeout, or leads here.
   private func hasLease(at now: Moment) -> Bool {
@@ -146,7 +159,7 @@ extension RaftReplica {
     granted.insert(self.index)
     self.role = .preCandidate(granted)
     if self.configuration.quorum == 1 { return self.stand(isTransfer: false, at: now, into: &effects) }
-    self.sendToAll(.preVoteRequest(term: self.view.next, last: self.log.last), into: &effects)
+    self.sendToAll(.preVoteRequest(term: self.view.next, last: self.lastHeld), into: &effects)
   }
 
   /// Opens a term and asks for votes; its own counts when it is durable.
@@ -160,7 +173,7 @@ extension RaftReplica {
       effects.append(.persist(.term(self.configuration.number, self.view, vote: self.index)))
     }
     effects.append(.mark(RaftMark(configuration: self.configuration.number, term: self.view, end: nil)))
-    self.sendToAll(.voteRequest(term: self.view, last: self.log.last, isTransfer: isTransfer), into: &effects)
+    self.sendToAll(.voteRequest(term: self.view, last: self.lastHeld, isTransfer: isTransfer), into: &effects)
   }
 
   /// Counts a vote for this candidate.
@@ -169,6 +182,7 @@ extension RaftReplica {
     votes.insert(voter)
     self.role = .candidate(votes)
     guard votes.count >= self.configuration.quorum else { return }
+    self.log.truncate(from: self.lastHeld.sequence.next)
     var leadership = Leadership(
       durable: self.log.end, nextHeartbeat: now.tick + self.parameters.heartbeatInterval,
       nextQuorumCheck: now.tick + self.parameters.electionTimeoutMin)

@@ -159,7 +159,7 @@ extension RaftReplica {
   }
 
   /// ⚑ An entry counts here only when all its blocks are durable here: what a majority acknowledged can be executed.
-  private mutating func holdBlocks(lanes: some LaneReader, into effects: inout [OrderingEffect]) {
+  mutating func holdBlocks(lanes: some LaneReader, into effects: inout [OrderingEffect]) {
     self.held = max(self.held, self.decided)
     while self.held < self.log.end, let entry = self.log[self.held.next] {
       let previous = self.held == self.decided ? self.decidedCut : self.log[self.held]?.cut ?? self.decidedCut

@@ -9,6 +9,8 @@ public enum StorageFailure: Error, Sendable, Hashable {
   case damaged(path: String, reason: String)
   /// Another version of the program wrote the store.
   case otherFormat(found: UInt64, known: UInt64)
+  /// It is older than what this member has signed.
+  case copied(path: String, position: UInt64)
   /// It belongs to another network or member.
   case foreign(path: String, found: String, expected: String)
   /// The disk, or the address space that the store may use, is full.
@@ -27,6 +29,9 @@ extension StorageFailure: CustomStringConvertible {
       "the store in \(path) is damaged: \(reason); restore a backup, or start this member anew under a new key"
     case .otherFormat(let found, let known):
       "the store has format \(found), this program knows \(known); install the program that wrote it"
+    case .copied(let path, let position):
+      "the store in \(path) is a copy: another member holds block \(position) of this hospital's lane, signed with its key, "
+        + "and the store ends before; bring the original back, or join again under a new key (consilium member propose)"
     case .foreign(let path, let found, let expected):
       "the store in \(path) belongs to \(found), not to \(expected); give the right folder"
     case .full(let path, let reason):

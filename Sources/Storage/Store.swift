@@ -44,6 +44,8 @@ public final class Store: @unchecked Sendable {
       entries, kept: Environment.Table
   }
 
+  /// Its folder.
+  public let path: String
   let environment: Environment
   let tables: Tables
   /// The lane of each member that there ever was, by its number.
@@ -63,6 +65,7 @@ public final class Store: @unchecked Sendable {
   ) throws(StorageFailure) {
     self.genesis = genesis
     self.lanes = Mutex(Self.lanes(of: genesis.configuration))
+    self.path = path
     self.environment = try Environment(path: path, mapSizeMax: mapSizeMax)
     let opened = try self.environment.open([
       "meta", "blocks", "pre-prepares", "prepared", "decisions", "executions", "leaves", "identifiers", "state",

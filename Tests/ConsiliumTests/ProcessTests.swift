@@ -341,6 +341,35 @@ struct ProcessTests {
     #expect(copy.errors.contains("is a copy"))
   }
 
+  @Test("A copy of a whole machine, its key's seal included, stops before it writes: another has what it signed since")
+  func copiedMachine() throws {
+    let place = try Place(port: 5341)
+    #expect(try place.run(["devnet", "up"] + place.options).status == 0)
+    #expect(try place.run(["devnet", "down"] + place.options).status == 0)
+    let (folder, kept) = (place.devnet + "/h1", place.path + "/kept")
+    for socket in ["api.sock", "node.pid"] { try? FileManager.default.removeItem(atPath: "\(folder)/\(socket)") }
+    try FileManager.default.copyItem(atPath: folder, toPath: kept)
+    #expect(try place.run(["devnet", "up"] + place.options).status == 0)
+    // It signs: its registrar wants new shares of the custody key, for which every member states a key.
+    let access = ["--api", folder + "/api.sock", "--genesis", place.devnet + "/genesis.json"]
+    let passphrase = ["--passphrase-file", place.devnet + "/passphrase"]
+    let refreshed = try place.run(
+      ["custody", "refresh", "--registrar", folder + "/registrar.key"] + access + passphrase)
+    #expect(refreshed.status == 0)
+    let process = try #require(
+      try String(contentsOfFile: folder + "/node.pid", encoding: .utf8).split(separator: "\n").first.flatMap {
+        pid_t($0)
+      })
+    kill(process, SIGKILL)
+    try FileManager.default.removeItem(atPath: folder)
+    try FileManager.default.moveItem(atPath: kept, toPath: folder)
+    let copy = try place.run(["node", "--config", folder + "/node.toml"])
+    #expect(copy.status == 74)
+    #expect(copy.errors.contains("is a copy: another member holds block"))
+    #expect(copy.errors.contains("consilium member propose"))
+    #expect(try place.views().filter(\.running).count == 3)
+  }
+
   @Test("A configuration's mistakes are told with their line and what was meant")
   func badConfiguration() throws {
     let place = try Place(port: 5141)

@@ -22,7 +22,7 @@ private struct Bench {
     return key
   }
 
-  init(stored: [Block] = []) {
+  init(stored: [Block] = [], isStart: Bool = false) {
     let members = (0..<4).map { index -> Member in
       let key = Bench.key(index).publicKey
       return Member(
@@ -32,7 +32,8 @@ private struct Bench {
     self.configuration = Configuration(number: ConfigurationNumber(0), members: members)
     self.lanes = Lanes(
       network: self.network, configuration: self.configuration, limits: LedgerLimits(), index: 0,
-      parameters: Lanes.Parameters(), executed: .genesis(lanes: 4), stored: stored)
+      parameters: Lanes.Parameters(), executed: .genesis(lanes: 4), stored: stored,
+      isStart: isStart)
     for peer in 1..<4 { self.give(.connected(peer)) }
   }
 
@@ -70,6 +71,10 @@ private struct Bench {
 
   var requests: [(peer: Int, request: BlockRequest)] {
     self.effects.compactMap { if case .request(let peer, let request) = $0 { (peer, request) } else { nil } }
+  }
+
+  var sealed: BlockHeader? {
+    self.effects.compactMap { if case .seal(let header, _) = $0 { header } else { nil } }.first
   }
 
   func cut(_ heads: [Int: LaneHead], at time: UInt64 = 1) -> Cut {
@@ -298,5 +303,63 @@ struct LanesTests {
       return
     }
     #expect(header.parent == chain[1].digest && header.position == LanePosition(3))
+  }
+
+  private func announce(_ head: LaneHead) -> [LaneAnnouncement] {
+    (0..<4).map { LaneAnnouncement(lane: $0, head: $0 == 0 ? head : .empty) }
+  }
+
+  @Test("After a start nothing is sealed until a quorum is known to hold no more of the lane; what is urgent is")
+  func heard() {
+    var bench = Bench()
+    let chain = bench.chain(0, 2)
+    bench = Bench(stored: chain, isStart: true)
+    bench.give(.submitted([[9]]))
+    #expect(bench.effects.isEmpty)
+    bench.give(.announced(self.announce(chain[1].head), from: 1))
+    bench.give(.announced(self.announce(chain[1].head), from: 1))
+    #expect(bench.sealed == nil)
+    var urgent = bench
+    urgent.give(.urgent([[7]]))
+    #expect(urgent.sealed?.transactionCount == 1 && urgent.lanes.pendingBytes == 1)
+    // With this member's own word, two others are a quorum of four; having nothing is a word too.
+    bench.give(.announced(self.announce(.empty), from: 2))
+    #expect(bench.sealed?.position == LanePosition(3))
+  }
+
+  @Test("LEDGER §8: a store that lacks a block which another member can show is a copy, and seals nothing")
+  func copied() {
+    var bench = Bench()
+    let chain = bench.chain(0, 3)
+    bench = Bench(stored: Array(chain.dropLast()), isStart: true)
+    bench.give(.submitted([[9]]))
+    bench.give(.announced(self.announce(chain[1].head), from: 1))
+    bench.give(.announced(self.announce(chain[2].head), from: 2))
+    #expect(bench.requests.map(\.peer) == [2])
+    #expect(bench.requests.first?.request.above == LanePosition(2))
+    bench.give(.announced(self.announce(chain[1].head), from: 3))
+    #expect(bench.sealed == nil)
+    bench.give(.block(Verified(checked: chain[2])))
+    #expect(bench.effects == [.copied(LanePosition(3))])
+    // Also where it learns first that its block was ordered.
+    bench = Bench(stored: Array(chain.dropLast()), isStart: true)
+    bench.give(.decided(bench.cut([0: chain[2].head])))
+    #expect(bench.effects.first == .copied(LanePosition(3)))
+    bench = Bench(stored: chain, isStart: true)
+    bench.give(.decided(bench.cut([0: chain[2].head])))
+    #expect(bench.effects.isEmpty)
+  }
+
+  @Test("Who claims to hold more and does not show it delays a start, and no more")
+  func claimed() {
+    var bench = Bench()
+    let chain = bench.chain(0, 3)
+    bench = Bench(stored: Array(chain.dropLast()), isStart: true)
+    bench.give(.submitted([[9]]))
+    bench.give(.announced(self.announce(chain[2].head), from: 2))
+    for peer in [1, 3] { bench.give(.announced(self.announce(chain[1].head), from: peer)) }
+    #expect(bench.sealed == nil && bench.lanes.deadline != nil)
+    bench.wait(3001)
+    #expect(bench.sealed?.position == LanePosition(3))
   }
 }

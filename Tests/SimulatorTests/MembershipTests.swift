@@ -284,4 +284,41 @@ struct MembershipRunTests {
     let middle = leaves.startIndex + split
     return MerkleHash.node(self.root(leaves[..<middle]), self.root(leaves[middle...]))
   }
+
+  @Test(
+    "A copy of a whole machine, keys and seal included, stops before it writes; the others go on, and no lane is forked",
+    arguments: [OrderingEngine.pbft, .raft], 1...6)
+  func copiedMachine(engine: OrderingEngine, seed: UInt64) throws {
+    let cluster = Self.cluster(4, seed: seed, engine)
+    var number: UInt64 = 0
+    func load(_ slots: [Int]) {
+      for slot in slots {
+        number += 1
+        cluster.submit([cluster.digestTransaction(number, for: slot)], to: slot)
+      }
+      cluster.run(for: .milliseconds(40))
+    }
+    for _ in 0..<5 { load([0, 1, 2, 3]) }
+    let copy = cluster.disk(2)
+    for _ in 0..<10 { load([0, 1, 2, 3]) }
+    let signed = cluster.ownTransactions(at: 2)
+    cluster.restore(2, from: copy)
+    // A client writes to it at once.
+    for _ in 0..<10 { load([2]) }
+    cluster.run(for: .milliseconds(5000))
+    #expect(cluster.node(2) == nil)
+    #expect(cluster.ownTransactions(at: 2).count < signed.count)
+    for _ in 0..<10 { load([0, 1, 3]) }
+    let done = cluster.run(within: .milliseconds(60_000), asking: 64) {
+      [0, 1, 3].allSatisfy { cluster.node($0)?.lanes.pendingBytes == 0 }
+    }
+    #expect(done)
+    cluster.run(for: .milliseconds(2000))
+    for slot in [0, 1, 3] {
+      let reports = cluster.reports.filter { $0.slot == slot }.map(\.event)
+      let isAccused = reports.contains { event in if case .laneForked = event { true } else { false } }
+      #expect(!isAccused)
+    }
+    #expect(cluster.checkAgreement() == nil)
+  }
 }
