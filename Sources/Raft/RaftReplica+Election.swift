@@ -93,9 +93,9 @@ extension RaftReplica {
   /// Whether a log that ends so is at least as up to date as this one (Raft §5.4.1).
   private func mayLead(_ last: LogPosition) -> Bool { last >= self.lastHeld || planted(.raftStaleLogLeads) }
 
-  /// Where the log ends that counts in elections. ⚑ What follows is a leader's word only: this member acknowledged none
-  /// of it, for it lacks its blocks; where they were lost with that leader's disk, nobody could ever acknowledge it, and
-  /// a leader that kept it would order nothing.
+  /// Where the log ends that counts in elections. ⚑ What follows is a leader's word only: this member acknowledged
+  /// none of it, for it lacks its blocks; where they were lost with that leader's disk, nobody could ever acknowledge
+  /// it, and a leader that kept it would order nothing.
   private var lastHeld: LogPosition {
     guard !planted(.raftLeadsUnheld) else { return self.log.last }
     let end = min(max(self.held, self.decided), self.log.end)

@@ -219,12 +219,10 @@ extension KeyGeneration {
         self.beginDealing(among: self.blameless, quorums, nextDeadline)
       }
     case .confirming:
-      // Repeated among those whose shares were good; where they are too few, or shares of a key are dealt, among all
-      // that did no proven wrong.
-      var next = self.content
-      if next.count < quorums.participantsMin || self.epoch > 0 {
-        next = self.blameless
-      }
+      // Repeated among those whose shares were good; where they are too few, among all that did no proven wrong. What
+      // is handed on is tried among all every other time: they may only have been slow, and more custodians are better.
+      let isForAll = self.epoch > 0 && self.attempt.isMultiple(of: 2)
+      let next = isForAll || !self.suffice(self.content, quorums) ? self.blameless : self.content
       self.beginDealing(among: next, quorums, nextDeadline)
     case .active: self.deadline = .never
     }

@@ -57,8 +57,21 @@ struct RaftTests {
     // The voter's log ends with (term 2, place 3).
     let own: [(UInt64, UInt64)] = [(1, 1), (1, 2), (2, 3)]
     for (term, sequence, isGranted) in [(1, 9, false), (2, 2, false), (2, 3, true), (2, 4, true), (3, 1, true)] {
-      var bench = RaftBench(3, log: [own], terms: [4])
+      var bench = RaftBench(3, blocks: 3, log: [own], terms: [4])
       let last = LogPosition(term: View(UInt64(term)), sequence: SequenceNumber(UInt64(sequence)))
+      bench.give(.raft(.voteRequest(term: View(5), last: last, isTransfer: true), from: 1), to: 0)
+      #expect(bench.said.last?.message == .vote(term: View(5), isGranted: isGranted), "log \(last)")
+    }
+  }
+
+  @Test("What a member holds no blocks of, it acknowledged to nobody: it does not count in an election (LEDGER §4)")
+  func unheldTail() {
+    // The voter's log ends with (term 2, place 3), of which it has the blocks of the first place.
+    let own: [(UInt64, UInt64)] = [(1, 1), (1, 2), (2, 3)]
+    for (last, isGranted) in [
+      (LogPosition.zero, false), (LogPosition(term: View(1), sequence: SequenceNumber(1)), true),
+    ] {
+      var bench = RaftBench(3, blocks: 1, log: [own], terms: [4])
       bench.give(.raft(.voteRequest(term: View(5), last: last, isTransfer: true), from: 1), to: 0)
       #expect(bench.said.last?.message == .vote(term: View(5), isGranted: isGranted), "log \(last)")
     }

@@ -286,7 +286,7 @@ struct MembershipRunTests {
   }
 
   @Test(
-    "A copy of a whole machine, keys and seal included, stops before it writes; the others go on, and no lane is forked",
+    "A copy of a whole machine, keys and seal included, stops before it writes; others go on, and no lane is forked",
     arguments: [OrderingEngine.pbft, .raft], 1...6)
   func copiedMachine(engine: OrderingEngine, seed: UInt64) throws {
     let cluster = Self.cluster(4, seed: seed, engine)

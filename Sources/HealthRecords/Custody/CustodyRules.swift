@@ -188,7 +188,10 @@ struct CustodyState {
     let held = state.item(key, as: CustodyKey.self)
     if held?.epoch != generation.epoch {
       var scheduled = generation
-      scheduled.schedule(until: self.execution.time.adding(milliseconds: self.limits.custodyEpochMilliseconds))
+      // Where some were not there, and fewer shares are enough than should be, it is tried again soon.
+      let epoch = self.limits.custodyEpochMilliseconds
+      let isWhole = generation.threshold >= self.quorums.threshold(participants: self.quorums.count)
+      scheduled.schedule(until: self.execution.time.adding(milliseconds: isWhole ? epoch : epoch / 30))
       state.set(StateKey.generation(generation.generation), scheduled)
     }
     if let held, held.epoch == generation.epoch {
