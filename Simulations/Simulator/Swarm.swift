@@ -222,8 +222,8 @@ public final class SwarmRun {
     }
   }
 
-  /// The access rules alone, custody alone, the overlay alone, state transfer alone, the vaults alone, then the whole
-  /// network in both phases; the first invariant that does not hold ends it.
+  /// The access rules alone, custody alone, the overlay alone, state transfer alone, the vaults alone, a copied
+  /// machine, then the whole network in both phases; the first invariant that does not hold ends it.
   public func run() -> Report {
     var access = AccessRun(seed: self.seed)
     var custody = CustodyRun(seed: self.seed)
@@ -233,7 +233,8 @@ public final class SwarmRun {
     var events = 0
     let failure =
       access.run(events: &events) ?? custody.run(events: &events) ?? overlay.run(events: &events)
-      ?? transfer.run(events: &events) ?? vaults.run(events: &events) ?? self.safetyPhase() ?? self.livenessPhase()
+      ?? transfer.run(events: &events) ?? vaults.run(events: &events) ?? self.copyBreach(events: &events)
+      ?? self.safetyPhase() ?? self.livenessPhase()
       ?? self.checkHistories()
     let correct = self.cluster.votingSlots.first ?? 0
     var faults = self.plan.faults.map(\.rawValue).sorted() + self.plan.changes.map(\.rawValue)
