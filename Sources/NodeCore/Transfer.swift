@@ -211,7 +211,8 @@ public struct Transfer: Sendable {
 
   private func exclude(_ peer: ReplicaIndex, from fetch: inout Fetch) {
     fetch.peers.remove(peer)
-    for (number, asked) in fetch.underWay where asked.peer == peer {
+    // In order: what is asked for next must be the same in every run (I10).
+    for number in fetch.underWay.keys.sorted() where fetch.underWay[number]?.peer == peer {
       fetch.underWay[number] = nil
       fetch.missing.append(number)
     }
@@ -242,7 +243,8 @@ public struct Transfer: Sendable {
       self.unvouched[digest] = self.offers.values.count { $0.manifest == digest }
       self.stage = .idle
     case .fetching(var fetch):
-      for (_, asked) in fetch.underWay where asked.at + self.parameters.patience <= now {
+      for number in fetch.underWay.keys.sorted() {
+        guard let asked = fetch.underWay[number], asked.at + self.parameters.patience <= now else { continue }
         self.exclude(asked.peer, from: &fetch)
       }
       self.stage = .fetching(fetch)

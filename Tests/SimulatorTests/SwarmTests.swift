@@ -29,7 +29,8 @@ struct SwarmTests {
     #expect(report.failure == nil, "seed \(seed): \(report.failure ?? "")")
   }
 
-  @Test("I10: a seed run twice gives one trace", arguments: [101, 102])
+  // 25: chunks of a snapshot were asked for again in the order of a dictionary, another one in each process.
+  @Test("I10: a seed run twice gives one trace", arguments: [25, 101, 102])
   func determinism(seed: UInt64) {
     #expect(SwarmRun(seed: seed).run().trace == SwarmRun(seed: seed).run().trace)
   }
