@@ -174,6 +174,8 @@ public final class NodeDriver {
     self.timer = self.loop.makeTimer { [unowned self] in self.fireTimers() }
     self.loop.onTurnEnd = { [unowned self] in self.endTurn() }
     self.give(.timerFired)
+    // A stop can have come between the ledger's word and the file.
+    self.forgetCustodySecrets()
     self.prepareSnapshots()
     self.fireTimers()
   }

@@ -63,8 +63,8 @@ public struct HistoryGap: Sendable, Hashable {
 
   /// The gap between what was executed through `low` and a snapshot.
   public init(above low: SequenceNumber, below point: SnapshotPoint) {
-    self.low = low
-    (self.next, self.heads, self.size) = (point.position.sequence, point.cut.heads, point.position.log.size)
+    self.init(
+      above: low, next: point.position.sequence, heads: point.cut.heads, size: point.position.log.size)
   }
 
   /// A gap above `low` whose upper end is at a sequence number, after which lanes and log stand so.

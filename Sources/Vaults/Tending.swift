@@ -248,9 +248,10 @@ extension Tending {
       guard let own = ledger.own, !self.restored.isEnd else { break }
       let entries = ledger.anchored(after: self.restored.last, countMax: self.parameters.stride)
       self.restored = (entries.last?.record ?? self.restored.last, entries.count < self.parameters.stride)
+      let placement = ledger.placement
       self.wanted = entries.filter { entry in
         (!entry.isErased || planted(.erasedBroughtBack))
-          && ledger.placement.isHolder(own, of: entry.record, from: entry.hospital)
+          && placement.isHolder(own, of: entry.record, from: entry.hospital)
       }.reversed()
       guard !self.wanted.isEmpty else { continue }
       return effects.append(.findMissing(self.wanted.map(\.record).reversed()))

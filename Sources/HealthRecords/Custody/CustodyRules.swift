@@ -181,19 +181,18 @@ struct CustodyState {
   }
 
   /// Stores a generation, and the key where it is in use.
-  func store(_ generation: KeyGeneration, in state: inout StateEditor) {
-    state.set(StateKey.generation(generation.generation), generation)
-    guard generation.phase == .active else { return }
-    let key = StateKey.custodyKey(generation.generation)
+  func store(_ made: KeyGeneration, in state: inout StateEditor) {
+    let key = StateKey.custodyKey(made.generation)
     let held = state.item(key, as: CustodyKey.self)
-    if held?.epoch != generation.epoch {
-      var scheduled = generation
+    var generation = made
+    if generation.phase == .active, held?.epoch != generation.epoch {
       // Where some were not there, and fewer shares are enough than should be, it is tried again soon.
       let epoch = self.limits.custodyEpochMilliseconds
       let isWhole = generation.threshold >= self.quorums.threshold(participants: self.quorums.count)
-      scheduled.schedule(until: self.execution.time.adding(milliseconds: isWhole ? epoch : epoch / 30))
-      state.set(StateKey.generation(generation.generation), scheduled)
+      generation.schedule(until: self.execution.time.adding(milliseconds: isWhole ? epoch : epoch / 30))
     }
+    state.set(StateKey.generation(generation.generation), generation)
+    guard generation.phase == .active else { return }
     if let held, held.epoch == generation.epoch {
       state.set(key, held.with(custodians: generation.custodians))
       return
@@ -202,10 +201,10 @@ struct CustodyState {
       let place = StateKey.dealing(attempt: generation.attempt, dealer: dealer)
       return state.item(place, as: Dealing.self).map { (dealer, $0) }
     }
-    guard let made = CustodyKey(generation, dealings: dealings) else { return }
+    guard let agreed = CustodyKey(generation, dealings: dealings) else { return }
     // What the old custodians were dealt is of no use any more.
     if let held { self.forget(attempt: held.attempt, in: &state) }
-    state.set(key, made)
+    state.set(key, agreed)
   }
 
   private func forget(attempt: UInt64, in state: inout StateEditor) {
