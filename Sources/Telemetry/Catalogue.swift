@@ -207,11 +207,12 @@ public struct EventKind: Sendable, Hashable {
     meaning:
       "Keys of records written from now on open only with shares of so many custodians, after a granted request.",
     fields: ["generation", "epoch", "threshold", "custodians", "culprits"])
-  /// A custodian's secrets cannot be kept.
+  /// A custodian's secrets cannot be written, or not be read.
   public static let custodyUnkept = EventKind(
-    "custody.unkept", .warn, "this hospital's secrets of custody cannot be written",
-    meaning: "It takes no part in custody until they can: shares that it could not read again would be lost.",
-    remedy: "See to the disk and the folder of the member's key file.", fields: ["reason"])
+    "custody.unkept", .warn, "this hospital's secrets of custody cannot be written or read",
+    meaning: "Without them it has no shares, and registers no key for new ones until they can be written.",
+    remedy: "See to the disk and the folder of the member's key file; what is lost is dealt anew with the next epoch.",
+    fields: ["reason"])
   /// A record was opened while nothing was ordered.
   public static let openedInPartition = EventKind(
     "access.opened_in_partition", .audit, "own records were opened in an emergency, because nothing is ordered",
