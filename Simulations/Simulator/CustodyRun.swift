@@ -28,11 +28,11 @@ struct CustodyRun {
   private static let window: UInt64 = 60_000
   private static let epoch: UInt64 = 100_000_000
   private let count: Int
-  private let lies: [ReplicaIndex: Lie]
-  private var random: SeededGenerator
-  private var bench: RuleBench
+  let lies: [ReplicaIndex: Lie]
+  var random: SeededGenerator
+  var bench: RuleBench
   private var members: [Custodian]
-  private var secrets: [CustodianSecrets]
+  var secrets: [CustodianSecrets]
   /// The numbers of the members' keys.
   private var signers: [Int]
   private var now = Tick.zero
@@ -56,23 +56,20 @@ struct CustodyRun {
     self.signers = (0..<count).map { 101 + $0 }
   }
 
-  private var voters: [ReplicaIndex] { self.bench.configuration.voters }
-  private var generation: KeyGeneration? {
-    self.bench.state.item(StateKey.generation(KeyGeneration.first), as: KeyGeneration.self)
-  }
-  private var custody: CustodyKey? {
-    self.bench.state.item(StateKey.custodyKey(KeyGeneration.first), as: CustodyKey.self)
-  }
+  var voters: [ReplicaIndex] { self.bench.configuration.voters }
+  private var generation: KeyGeneration? { CustodyKeys(in: self.bench.state).generation }
+  /// The key in use.
+  var custody: CustodyKey? { CustodyKeys(in: self.bench.state).current }
 
   /// The first thing that should not be; nil where all is well.
   mutating func run(events: inout Int) -> String? {
     self.make(epoch: 0, &events)
     return self.checkKey() ?? self.checkOpening(&events) ?? self.checkCapsules() ?? self.goOver(&events)
-      ?? self.refresh(&events)
+      ?? self.refresh(&events) ?? self.rotate(&events)
   }
 
   /// Lets time go by until the key is there, or has gone over to other custodians.
-  private mutating func make(epoch: UInt64, _ events: inout Int) {
+  mutating func make(epoch: UInt64, _ events: inout Int) {
     // Every window may have to pass, and every liar can spoil a try.
     for _ in 0..<(8 * (self.lies.count + 2)) where self.custody?.epoch != epoch {
       events += 1
@@ -119,7 +116,7 @@ struct CustodyRun {
     )
   }
 
-  private mutating func bytes(_ count: Int) -> [UInt8] {
+  mutating func bytes(_ count: Int) -> [UInt8] {
     var out: [UInt8] = []
     for _ in 0..<count { out.append(UInt8(self.random.below(256))) }
     return out
@@ -191,7 +188,7 @@ struct CustodyRun {
 }
 
 extension CustodyRun {
-  private func keyShare(_ member: ReplicaIndex, of custody: CustodyKey) -> KeyShare? {
+  func keyShare(_ member: ReplicaIndex, of custody: CustodyKey) -> KeyShare? {
     guard
       let agreed = CustodyReading.dealings(
         of: custody, for: member, network: self.bench.network, in: self.bench.state)
@@ -200,7 +197,7 @@ extension CustodyRun {
   }
 
   /// The key is there, enough honest members hold shares of it, and only liars were found guilty.
-  private func checkKey() -> String? {
+  func checkKey() -> String? {
     guard let generation = self.generation, let custody = self.custody else {
       return "RECORDS §5: no custody key after all this time; \(self.lies.count) of \(self.count) lie"
     }
@@ -226,13 +223,13 @@ extension CustodyRun {
     return nil
   }
 
-  private mutating func capsule(_ secret: [UInt8], _ custody: CustodyKey, label: Digest) -> Capsule {
+  mutating func capsule(_ secret: [UInt8], _ custody: CustodyKey, label: Digest) -> Capsule {
     Capsule(secret, for: custody, label: label, random: self.bytes(Capsule.randomLengthBytes))
   }
 
   /// Records sealed to the key open for a granted request with honest custodians' shares, in any order and whatever the
   /// others send; capsules that are moved or changed are refused.
-  private mutating func checkOpening(_ events: inout Int) -> String? {
+  mutating func checkOpening(_ events: inout Int) -> String? {
     guard let custody = self.custody else { return nil }
     var shares = self.voters.filter { custody.custodians.contains($0) }
       .compactMap { self.keyShare($0, of: custody) }
@@ -334,7 +331,7 @@ extension CustodyRun {
   }
 
   /// Anchors a record of a patient at hospital 1, with a capsule of its own or with another's.
-  private mutating func anchor(
+  mutating func anchor(
     _ patient: Digest, capsule: [UInt8]?, _ custody: CustodyKey
   ) -> (record: Digest, capsule: [UInt8])? {
     let hashLock = Hash.sha256(self.bytes(16))
@@ -482,7 +479,7 @@ extension CustodyRun {
       self.bench.state.apply([
         StateWrite(key: StateKey.transportKey(MemberID(UInt32(renewed + 1))), value: nil),
         StateWrite(
-          key: StateKey.custodyKey(KeyGeneration.first), value: custody.with(custodians: custodians).encoded),
+          key: StateKey.custodyKey(custody.generation), value: custody.with(custodians: custodians).encoded),
       ])
     }
     return true

@@ -293,7 +293,8 @@ extension VaultRun {
       answer = .listed(isAway ? nil : Array(held.prefix(countMax)))
     case .findMissing(let records): answer = .missing(isAway ? nil : records.filter { vault[$0] == nil })
     case .read(let record): answer = .read(isSound: !isAway && vault[record] == true, bytes: self.size(record))
-    case .fetch(let record, let other): return self.fetch(record, from: other, by: member)
+    case .fetch(let record, let other), .challenge(let record, let other):
+      return self.fetch(record, from: other, by: member)
     case .store(let record):
       let isKept = !isAway && self.hospitals[member].fetched == record
       if isKept { self.hospitals[member].vault[record] = true }

@@ -43,25 +43,46 @@ extension NodeDriver {
       })
   }
 
-  /// Forgets the secrets of epochs that are over, so that nobody can read their shares any more.
+  /// Forgets the secrets of epochs and keys that are over, so that nobody can read their shares any more, and states
+  /// that on the ledger where a key went out of use.
   func forgetCustodySecrets() {
     guard let registered = CustodyReading.onlyKey(of: self.own, in: self.state) else { return }
     var left = self.custodySecrets
-    guard left.forget(besides: registered) else { return }
-    self.custodySecrets = left
-    do { try self.settings.custodySecrets.keep(left.bytes) } catch {
-      self.log.emit(.custodyUnkept, ["reason": .text("\(error)")])
+    if left.forget(besides: registered) {
+      do { try self.settings.custodySecrets.keep(left.bytes) } catch {
+        return self.log.emit(.custodyUnkept, ["reason": .text("\(error)")])
+      }
+      self.custodySecrets = left
+      self.keyShares = [:]
+    }
+    guard let newest = CustodyKeys(in: self.state).generation?.generation, self.node.index != nil else { return }
+    for generation in 1..<newest
+    where self.state.value(StateKey.destruction(of: generation, by: self.own)) == nil
+      && CustodyKeys(in: self.state).key(of: generation) == nil
+    {
+      let transaction = Transaction(
+        kind: TransactionKind.stateDestruction.rawValue, hospital: self.own, validUntil: self.validUntil,
+        nonce: SecureRandom.bytes(Transaction.nonceLengthBytes),
+        payload: CustodyRotation(generation: generation).encoded)
+      self.give(.submitted([transaction.encoded]))
     }
   }
 
-  /// Tells the operator when a custody key comes into use.
+  /// Tells the operator when a custody key comes into use, or goes out of it.
   func noteCustody(_ write: ExecutionWrite) {
-    let key = StateKey.custodyKey(KeyGeneration.first)
-    guard let change = write.writes.first(where: { $0.key == key }), let value = change.value,
-      let custody = try? CustodyKey.decode(value)
-    else { return }
+    for change in write.writes where change.key.starts(with: StateKey.custodyKeys) {
+      guard let custody = change.value.flatMap({ try? CustodyKey.decode($0) }) else {
+        self.log.emit(.custodyRetired, ["generation": .number(change.key.suffix(8).reduce(0) { $0 << 8 | UInt64($1) })])
+        self.forgetCustodySecrets()
+        continue
+      }
+      self.note(custody)
+    }
+  }
+
+  private func note(_ custody: CustodyKey) {
     self.forgetCustodySecrets()
-    let culprits = self.state.item(StateKey.generation(custody.generation), as: KeyGeneration.self)?.culprits
+    let culprits = CustodyKeys(in: self.state).generation?.culprits
     self.log.emit(
       .custodyReady,
       [
@@ -83,12 +104,14 @@ extension NodeDriver {
 
   /// This member's share of a custody key, read out of the dealings that the ledger agreed on, once.
   private func keyShare(of custody: CustodyKey) -> KeyShare? {
-    if let held = self.keyShares[custody.epoch] { return held }
+    if let held = self.keyShares[custody.attempt] { return held }
     guard let index = self.node.index, custody.custodians.contains(index),
       let agreed = CustodyReading.dealings(of: custody, for: index, network: self.network, in: self.state)
     else { return nil }
     let share = self.custodySecrets.keyShare(of: custody, as: index, from: agreed.dealings, at: agreed.place)
-    self.keyShares = share.map { [custody.epoch: $0] } ?? [:]
+    // At most two keys are in use at once.
+    if self.keyShares.count > 1 { self.keyShares = [:] }
+    self.keyShares[custody.attempt] = share
     return share
   }
 
@@ -116,7 +139,7 @@ extension NodeDriver {
     do throws(ReleaseRefusal) {
       _ = try ReleasePolicy.judge(question, at: self.node.execution.position.time, in: self.state)
     } catch { return done(.failure(error)) }
-    self.askVault({ vault throws(VaultFailure) in try await vault.record(question.record) }) {
+    self.askVault({ vault throws(VaultFailure) in try await vault.head(of: question.record) }) {
       [unowned self] result in
       done(
         Result { () throws(ReleaseRefusal) in
@@ -127,7 +150,7 @@ extension NodeDriver {
   }
 
   private func hospitalKey(
-    _ question: ReleaseQuestion, of sealed: SealedRecord
+    _ question: ReleaseQuestion, of sealed: SealedHead
   ) throws(ReleaseRefusal) -> HospitalRelease {
     let (ephemeral, record) = try ReleasePolicy.judge(
       question, at: self.node.execution.position.time, in: self.state)

@@ -76,6 +76,7 @@ extension NodeDriver {
     case .object(let record, let start): self.serveObject(record, from: start, reply)
     case .keep(let parts): self.keep(parts, question, from: peer, reply)
     case .proof(let record, let chunk): self.prove(record, chunk: chunk, reply)
+    case .boxes(let record): self.serveBoxes(record, reply)
     case .hospitalKey(let question):
       self.hospitalKey(question) { [unowned self] result in
         reply(self.released(question, to: peer) { () throws(ReleaseRefusal) in try result.get().encoded })

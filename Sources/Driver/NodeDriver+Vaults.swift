@@ -7,6 +7,7 @@ internal import Primitives
 internal import Rules
 internal import Signing
 internal import Storage
+internal import Synchronization
 internal import Telemetry
 internal import Vaults
 internal import Wire
@@ -17,23 +18,46 @@ extension NodeDriver {
 
   /// Copies records into other vaults; says whether there are enough copies.
   func replicate(_ records: [SealedRecord], then done: @escaping (_ isComplete: Bool) -> Void) {
-    guard let index = self.node.index else { return done(false) }
-    let placement = Placement(self.node.configuration)
-    let run = ReplicationRun(
-      records: records,
-      machine: Replication(
-        of: records.map(\.record), from: index, placement: placement, reachable: self.node.connected),
-      done: done)
-    self.step(run, .start)
+    self.replicate(records.map(\.record), done) { items in
+      let messages = SealedRecord.messages(of: items.map { records[$0] })
+      return { messages.indices.contains($0) ? messages[$0] : nil }
+    }
   }
+
+  /// Copies one record part by part.
+  func replicate(_ content: any SealedContent, then done: @escaping (_ isComplete: Bool) -> Void) {
+    let starts = Mutex([0])
+    self.replicate([content.head.record], done) { _ in
+      { place async throws(VaultFailure) in
+        let start = starts.withLock { $0.indices.contains(place) ? $0[place] : content.head.count }
+        guard start < content.head.count else { return nil }
+        let part = try await content.part(from: start)
+        starts.withLock { if $0.count == place + 1 { $0.append(start + max(1, part.chunks.count)) } }
+        return [part]
+      }
+    }
+  }
+
+  private func replicate(
+    _ records: [Digest], _ done: @escaping (Bool) -> Void, messages: @escaping ([Int]) -> MessageSource
+  ) {
+    guard let index = self.node.index else { return done(false) }
+    let machine = Replication(
+      of: records, from: index, placement: Placement(self.node.configuration), reachable: self.node.connected)
+    self.step(ReplicationRun(machine: machine, messages: messages, done: done), .start)
+  }
+
+  /// The messages of an offer, by their place; nil after the last.
+  typealias MessageSource = @Sendable (Int) async throws(VaultFailure) -> [RecordPart]?
 
   /// One replication under way.
   final class ReplicationRun {
-    let records: [SealedRecord]
     var machine: Replication
+    /// The messages that offer some of its records.
+    let messages: ([Int]) -> MessageSource
     let done: (Bool) -> Void
-    init(records: [SealedRecord], machine: Replication, done: @escaping (Bool) -> Void) {
-      (self.records, self.machine, self.done) = (records, machine, done)
+    init(machine: Replication, messages: @escaping ([Int]) -> MessageSource, done: @escaping (Bool) -> Void) {
+      (self.machine, self.messages, self.done) = (machine, messages, done)
     }
   }
 
@@ -45,9 +69,7 @@ extension NodeDriver {
       case .complete: run.done(true)
       case .failed: run.done(false)
       case .offer(let items, let member):
-        self.offer(SealedRecord.messages(of: items.map { run.records[$0] })[...], to: member) { [unowned self] isKept in
-          self.step(run, isKept ? .acknowledged(member) : .refused(member))
-        }
+        self.offer(run.messages(items), 0, to: member) { [unowned self] kept in self.step(run, kept) }
       }
     }
     self.replications.removeAll { $0.machine.deadline == nil }
@@ -55,17 +77,24 @@ extension NodeDriver {
   }
 
   /// Offers messages one after another; the first that is not kept ends it.
-  private func offer(_ messages: ArraySlice<[RecordPart]>, to member: ReplicaIndex, then done: @escaping (Bool) -> Void)
-  {
-    guard let first = messages.first else { return done(true) }
-    let question = MemberQuestion.keep(first)
-    let key = self.node.configuration.members[member].key
-    let signed = KeepReceipt.signedBytes(network: self.settings.genesis.network, question: question)
-    self.ask(member, question) { [unowned self] result in
-      guard case .success(let answer) = result, let signature = try? Signature.decode(answer),
-        key.verifies(signature, of: signed)
-      else { return done(false) }
-      self.offer(messages.dropFirst(), to: member, then: done)
+  private func offer(
+    _ messages: @escaping MessageSource, _ place: Int, to member: ReplicaIndex,
+    then say: @escaping (Replication.Input) -> Void
+  ) {
+    self.askVault({ _ throws(VaultFailure) in try await messages(place) }) { [unowned self] result in
+      guard case .success(let parts) = result else { return say(.refused(member)) }
+      guard let parts else { return say(.acknowledged(member)) }
+      guard self.node.configuration.members.indices.contains(member) else { return say(.refused(member)) }
+      if place > 0 { say(.progressed(member)) }
+      let question = MemberQuestion.keep(parts)
+      let key = self.node.configuration.members[member].key
+      let signed = KeepReceipt.signedBytes(network: self.settings.genesis.network, question: question)
+      self.ask(member, question) { [unowned self] result in
+        guard case .success(let answer) = result, let signature = try? Signature.decode(answer),
+          key.verifies(signature, of: signed)
+        else { return say(.refused(member)) }
+        self.offer(messages, place + 1, to: member, then: say)
+      }
     }
   }
 
@@ -128,48 +157,87 @@ extension NodeDriver {
   ) {
     guard StateLedger(driver: self).mayShow(record) else { return reply(.failure(.erased)) }
     self.askVault(
-      { vault throws(VaultFailure) in try await vault.record(record) },
+      { vault throws(VaultFailure) in try await vault.part(of: record, from: start) },
       then: { result in
-        guard case .success(let sealed?) = result, start < sealed.chunks.count else {
-          return reply(.failure(.notHere))
-        }
-        reply(.success(sealed.part(from: start).encoded))
+        guard case .success(let part?) = result else { return reply(.failure(.notHere)) }
+        reply(.success(part.encoded))
       })
+  }
+
+  /// Serves the boxes of a record's key.
+  func serveBoxes(_ record: Digest, _ reply: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void) {
+    guard StateLedger(driver: self).mayShow(record) else { return reply(.failure(.erased)) }
+    self.askVault(
+      { vault throws(VaultFailure) in try await vault.head(of: record) },
+      then: { result in
+        guard case .success(let head?) = result else { return reply(.failure(.notHere)) }
+        reply(.success(head.boxes.encoded))
+      })
+  }
+
+  /// A record was sealed anew: whoever keeps a copy takes the new boxes from the hospital that wrote it. Where that
+  /// fails, the copy is brought back as a whole once it is read through.
+  private func takeBoxes(_ entry: RecordEntry) {
+    let anchor = entry.anchor
+    guard entry.hospital != self.settings.member.id,
+      let hospital = self.node.configuration.index(of: entry.hospital)
+    else { return }
+    self.askVault({ vault throws(VaultFailure) in try await vault.head(of: anchor.record) }) { [unowned self] result in
+      guard case .success(let head?) = result, SealedRecord.digest(ofBox: head.boxes.capsule) != anchor.capsule else {
+        return
+      }
+      self.ask(hospital, .boxes(anchor.record)) { [unowned self] result in
+        guard case .success(let bytes) = result, let boxes = try? RecordPart.Boxes.decode(bytes),
+          SealedRecord.digest(ofBox: boxes.capsule) == anchor.capsule,
+          SealedRecord.digest(ofBox: boxes.patientCopy) == anchor.patientCopy,
+          StateLedger(driver: self).mayShow(anchor.record)
+        else { return }
+        self.askVault({ vault throws(VaultFailure) in try await vault.replace(boxes, of: anchor.record) }) { _ in }
+      }
+    }
   }
 
   /// Proves that this vault keeps a chunk of a record.
   func prove(_ record: Digest, chunk: Int, _ reply: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void) {
     let ledger = StateLedger(driver: self)
-    guard ledger.anchored(record) != nil else { return reply(.failure(.notHere)) }
+    guard let entry = self.state.item(StateKey.record(record), as: RecordEntry.self) else {
+      return reply(.failure(.notHere))
+    }
     guard ledger.mayShow(record) else { return reply(.failure(.erased)) }
     self.askVault(
-      { vault throws(VaultFailure) in try await vault.record(record)?.proof(ofChunk: chunk) },
+      { vault throws(VaultFailure) in try await vault.proof(of: entry.anchor, chunk: chunk) },
       then: { result in
         guard case .success(let proof?) = result else { return reply(.failure(.notHere)) }
         reply(.success(proof.encoded))
       })
   }
 
-  /// Fetches a sealed record of another vault, part by part; it is what was anchored, or nothing.
+  /// Fetches a sealed record of another vault into a spool, part by part; it is what was anchored, or nothing.
   func fetchObject(
-    _ entry: RecordEntry, from member: ReplicaIndex, parts: [RecordPart] = [],
-    then done: @escaping (Result<SealedRecord, ReleaseRefusal>) -> Void
+    _ entry: RecordEntry, from member: ReplicaIndex, into spool: any ChunkSpool, _ soFar: AddressCheck = AddressCheck(),
+    then done: @escaping (Result<any SealedContent, ReleaseRefusal>) -> Void
   ) {
-    let start = parts.reduce(0) { $0 + $1.chunks.count }
-    self.ask(member, .object(entry.anchor.record, from: start)) { [unowned self] result in
+    let anchor = entry.anchor
+    let start = spool.count
+    self.ask(member, .object(anchor.record, from: start)) { [unowned self] result in
       switch result {
       case .failure(let refusal): return done(.failure(refusal))
       case .success(let bytes):
-        guard let part = try? RecordPart.decode(bytes), part.record == entry.anchor.record, part.start == start,
-          part.count == parts.first?.count ?? part.count
+        var check = soFar
+        guard let part = try? RecordPart.decode(bytes), part.record == anchor.record, part.start == start,
+          part.count == anchor.chunkCount
         else { return done(.failure(.notHere)) }
-        guard part.boxes != nil else {
-          return self.fetchObject(entry, from: member, parts: parts + [part], then: done)
+        check.take(part.chunks)
+        guard check.sizeBytes <= anchor.sizeBytes else { return done(.failure(.notHere)) }
+        do throws(VaultFailure) { try spool.append(part.chunks) } catch {
+          self.log.emit(.vaultFailed, ["reason": .text("\(error)")])
+          return done(.failure(.unreachable))
         }
-        guard let sealed = SealedRecord(parts: parts + [part]), entry.anchor.names(sealed) else {
-          return done(.failure(.notHere))
+        guard let boxes = part.boxes else {
+          return self.fetchObject(entry, from: member, into: spool, check, then: done)
         }
-        done(.success(sealed))
+        let content = SpooledRecord(anchor.record, spool, boxes: boxes)
+        done(anchor.names(content.head, check) ? .success(content) : .failure(.notHere))
       }
     }
   }
@@ -181,7 +249,11 @@ extension NodeDriver {
       if let hospital = self.node.configuration.index(of: entry.hospital) {
         self.intake.anchored(entry.anchor.record, bytes: entry.anchor.sizeBytes, of: hospital)
       }
-      if entry.isErased { self.eraseHere(entry.anchor.record) }
+      if entry.isErased {
+        self.eraseHere(entry.anchor.record)
+      } else if entry.time < write.position.time {
+        self.takeBoxes(entry)
+      }
     }
   }
 

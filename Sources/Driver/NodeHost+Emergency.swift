@@ -91,13 +91,13 @@ extension NodeHost {
   private func open(
     _ record: Digest, for request: Digest, _ asked: AccessRequest, _ driver: NodeDriver
   ) async throws(ServiceRefusal) -> ReleaseAnswer {
-    let sealed = try await self.sealed(record)
+    let (head, chunks) = try await self.carried(record)
     let hospital = AuthoringHospital(sealingSecret: driver.keys.sealingSecret)
-    guard let key = hospital.resealInPartition(sealed, to: asked.ephemeralKey) else { throw .release(.notHere) }
+    guard let key = hospital.resealInPartition(head, to: asked.ephemeralKey) else { throw .release(.notHere) }
     let signed = HospitalRelease.signedBytes(
       network: self.genesis.network, question: ReleaseQuestion(request: request, record: record), key: key)
     return ReleaseAnswer(
-      sealed: sealed, shares: [],
+      head: head, chunks: chunks,
       hospitalKey: HospitalRelease(key: key, signature: driver.keys.member.sign(signed)))
   }
 }

@@ -25,13 +25,12 @@ extension NodeHost {
 
   /// The custody key in use; nil before there is one.
   public func custody() -> CustodyKey? {
-    self.running?.state.item(StateKey.custodyKey(KeyGeneration.first), as: CustodyKey.self)
+    self.running.flatMap { CustodyKeys(in: $0.state).current }
   }
 
   /// Where the custody key stands.
   var custodyView: CustodyView {
-    let key = StateKey.generation(KeyGeneration.first)
-    guard let generation = self.running?.state.item(key, as: KeyGeneration.self) else { return .none }
+    guard let state = self.running?.state, let generation = CustodyKeys(in: state).generation else { return .none }
     let members = self.running?.node.configuration.members ?? []
     func numbers(_ set: ReplicaSet) -> [UInt32] {
       members.indices.filter { set.contains($0) }.map { members[$0].id.number }
@@ -39,27 +38,67 @@ extension NodeHost {
     let accused = members.filter { self.running?.state.value(StateKey.wrongShare($0.id)) != nil }.map(\.id.number)
     // While the key goes over, the old custodians serve.
     let serving = self.custody()
-    return CustodyView(
+    var view = CustodyView(
       phase: "\(generation.phase)", epoch: generation.epoch, threshold: serving?.threshold ?? generation.threshold,
       custodians: numbers(serving?.custodians ?? generation.custodians),
       culprits: Set(numbers(generation.culprits) + accused).sorted(),
       until: generation.phase == .active ? generation.deadline.description : nil)
+    func hospitals(_ prefix: [UInt8]) -> [UInt32] {
+      state.scan(prefix: prefix, limit: ReplicaSet.countMax).map { pair in
+        pair.key.suffix(8).reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+      }
+    }
+    view.generation = serving?.generation ?? generation.generation
+    view.retiring = CustodyKeys(in: state).retiring?.generation
+    view.stillSealed = view.retiring.map { hospitals(StateKey.liveRecords(generation: $0)) } ?? []
+    let gone = view.generation - 1
+    view.destroyedBy = gone > 0 && view.retiring == nil ? hospitals(StateKey.destructions(of: gone)) : []
+    return view
+  }
+
+  /// Copies one record part by part; whether there are enough copies.
+  func replicate(_ content: any SealedContent) async -> Bool {
+    guard let driver = self.running else { return false }
+    return await withCheckedContinuation { continuation in
+      driver.replicate(content) { continuation.resume(returning: $0) }
+    }
   }
 
   /// A sealed record, from this hospital's vault or from another's; it is the anchored one.
-  public func sealed(_ record: Digest) async throws(ServiceRefusal) -> SealedRecord {
+  public func content(_ record: Digest) async throws(ServiceRefusal) -> any SealedContent {
     guard let entry = self.record(record) else { throw .notFound("record") }
     guard !entry.isErased else { throw .release(.erased) }
     do throws(VaultFailure) {
-      if let sealed = try await self.vault.record(record), entry.anchor.names(sealed) { return sealed }
+      if let kept = try await self.vault.content(of: record), try await kept.isAnchored(by: entry.anchor) {
+        return self.opened.keep(kept, entry.anchor, at: self.loop.now)
+      }
     } catch { self.log.emit(.vaultFailed, ["reason": .text("\(error)")]) }
     // Also where this vault is out of reach: others have it.
-    guard let sealed = await self.fetch(entry) else { throw .release(.unreachable) }
-    return sealed
+    guard let fetched = await self.fetch(entry) else { throw .release(.unreachable) }
+    return self.opened.keep(fetched, entry.anchor, at: self.loop.now)
+  }
+
+  /// A part of a record's ciphertext; the whole was held against its anchor when its first part was asked for.
+  public func part(_ record: Digest, from start: Int) async throws(ServiceRefusal) -> RecordPart {
+    guard let entry = self.record(record) else { throw .notFound("record") }
+    guard !entry.isErased else { throw .release(.erased) }
+    let content: any SealedContent
+    if start > 0, let kept = self.opened.find(record, at: self.loop.now) {
+      content = kept
+    } else {
+      content = try await self.content(record)
+    }
+    guard (0..<content.head.count).contains(start) else { throw .badRequest("the record has no chunk \(start)") }
+    do throws(VaultFailure) { return try await content.part(from: start) } catch { throw .failed("\(error)") }
+  }
+
+  /// A place for ciphertext on its way.
+  public nonisolated func spool() throws(ServiceRefusal) -> any ChunkSpool {
+    do throws(StorageFailure) { return try FileSpool(folder: self.spoolFolder) } catch { throw .failed("\(error)") }
   }
 
   /// A sealed record from another vault: its hospital's first, then those that should have a copy, then any.
-  func fetch(_ entry: RecordEntry) async -> SealedRecord? {
+  func fetch(_ entry: RecordEntry) async -> (any SealedContent)? {
     guard let driver = self.running else { return nil }
     let configuration = driver.node.configuration
     let sources = Placement(configuration).sources(
@@ -71,11 +110,17 @@ extension NodeHost {
   }
 
   /// A sealed record from a member's vault; it is what was anchored, or a refusal.
-  func fetch(_ entry: RecordEntry, from member: ReplicaIndex) async -> Result<SealedRecord, ReleaseRefusal> {
+  func fetch(_ entry: RecordEntry, from member: ReplicaIndex) async -> Result<any SealedContent, ReleaseRefusal> {
     guard let driver = self.running else { return .failure(.unreachable) }
+    let spool: any ChunkSpool
+    if entry.anchor.chunkCount <= SealedRecord.chunksMax {
+      spool = MemorySpool()
+    } else {
+      do throws(ServiceRefusal) { spool = try self.spool() } catch { return .failure(.unreachable) }
+    }
     return await withCheckedContinuation {
-      (continuation: CheckedContinuation<Result<SealedRecord, ReleaseRefusal>, Never>) in
-      driver.fetchObject(entry, from: member) { continuation.resume(returning: $0) }
+      (continuation: CheckedContinuation<Result<any SealedContent, ReleaseRefusal>, Never>) in
+      driver.fetchObject(entry, from: member, into: spool) { continuation.resume(returning: $0) }
     }
   }
 
@@ -115,16 +160,32 @@ extension NodeHost {
     do throws(ReleaseRefusal) {
       _ = try ReleasePolicy.judge(question, at: driver.node.execution.position.time, in: driver.state)
     } catch { throw .release(error) }
-    let sealed = try await self.sealed(question.record)
-    guard !sealed.capsule.isEmpty else {
+    let (head, chunks) = try await self.carried(question.record)
+    guard !head.boxes.capsule.isEmpty else {
       let key = try await self.hospitalKey(question, entry, driver)
-      return ReleaseAnswer(sealed: sealed, shares: [], hospitalKey: key)
+      return ReleaseAnswer(head: head, chunks: chunks, hospitalKey: key)
     }
-    guard let capsule = try? Capsule.decode(sealed.capsule), let custody = self.custody(),
-      custody.generation == capsule.generation
+    guard let capsule = try? Capsule.decode(head.boxes.capsule),
+      let custody = CustodyKeys(in: driver.state).key(of: capsule.generation)
     else { throw .release(.badCapsule) }
-    let shares = try await self.shares(question, capsule: sealed.capsule, custody, without: settled, driver)
-    return ReleaseAnswer(sealed: sealed, shares: shares, hospitalKey: nil)
+    let shares = try await self.shares(question, capsule: head.boxes.capsule, custody, without: settled, driver)
+    return ReleaseAnswer(head: head, chunks: chunks, shares: shares, custody: custody)
+  }
+
+  /// What an answer carries of a record: all chunks where they are one part, else none.
+  func carried(_ record: Digest) async throws(ServiceRefusal) -> (SealedHead, chunks: [[UInt8]]) {
+    // Whoever asks again, for other shares, has the long record checked once.
+    let content: any SealedContent
+    if let kept = self.opened.find(record, at: self.loop.now), let entry = self.record(record), !entry.isErased,
+      SealedRecord.digest(ofBox: kept.head.boxes.capsule) == entry.anchor.capsule
+    {
+      content = kept
+    } else {
+      content = try await self.content(record)
+    }
+    let part: RecordPart
+    do throws(VaultFailure) { part = try await content.part(from: 0) } catch { throw .failed("\(error)") }
+    return (content.head, part.boxes == nil ? [] : part.chunks)
   }
 
   private func hospitalKey(

@@ -6,6 +6,7 @@ internal import NodeCore
 internal import Ordering
 internal import Primitives
 internal import Rules
+internal import Signing
 internal import Telemetry
 internal import Vaults
 internal import Wire
@@ -48,11 +49,13 @@ extension NodeHost {
   /// Tends the vault until the task is cancelled: a round soon after the start, then one a minute.
   public func tendVault() async {
     guard let driver = self.running else { return }
-    var fetched: SealedRecord?
+    var fetched: (any SealedContent)?
     while !Task.isCancelled {
       if let deadline = driver.tending.deadline, deadline > self.loop.now {
         do { try await Task.sleep(for: .nanoseconds((deadline - self.loop.now).nanoseconds)) } catch { return }
       }
+      // ⚑ What was fetched for readers goes too once it is erased.
+      self.opened.forget(at: self.loop.now) { self.record($0)?.isErased ?? true }
       var input: Tending.Input? = .timerFired
       while let given = input, !Task.isCancelled {
         input = nil
@@ -63,18 +66,43 @@ extension NodeHost {
     }
   }
 
+  /// Asks a member's vault for a chunk that nobody could foresee.
+  private func challenge(
+    _ record: Digest, of member: ReplicaIndex, _ driver: NodeDriver
+  ) async -> Tending.Fetched {
+    guard let anchor = self.record(record)?.anchor, driver.node.configuration.members.indices.contains(member) else {
+      return .unanswered
+    }
+    var draw = SeededGenerator(seed: SecureRandom.seed())
+    let chunk = Int(draw.below(UInt64(anchor.chunkCount)))
+    let result = await withCheckedContinuation {
+      (continuation: CheckedContinuation<Result<[UInt8], ReleaseRefusal>, Never>) in
+      driver.ask(member, .proof(record, chunk: chunk)) { continuation.resume(returning: $0) }
+    }
+    switch result {
+    case .success(let bytes):
+      let proof = try? ChunkProof.decode(bytes)
+      return proof?.index == chunk && proof?.isAuthentic(for: anchor) == true ? .sound : .wrong
+    case .failure(let refusal): return Self.outcome(of: refusal)
+    }
+  }
+
+  private static func outcome(of refusal: ReleaseRefusal) -> Tending.Fetched {
+    [.notHere, .vaultFull].contains(refusal) ? .wrong : .unanswered
+  }
+
   /// What comes of an effect; nil where the machine waits for nothing.
   private func answer(
-    _ effect: Tending.Effect, _ fetched: inout SealedRecord?, _ driver: NodeDriver
+    _ effect: Tending.Effect, _ fetched: inout (any SealedContent)?, _ driver: NodeDriver
   ) async -> Tending.Input? {
     switch effect {
     case .list(let last, let countMax): return .listed(try? await self.vault.records(after: last, countMax: countMax))
     case .findMissing(let records): return .missing(try? await self.vault.missing(of: records))
     case .read(let record):
+      guard let anchor = self.record(record)?.anchor else { return .read(isSound: false, bytes: 0) }
       // One that cannot be read is as good as a rotten one.
-      let kept = try? await self.vault.record(record)
-      let isSound = kept.map { self.record(record)?.anchor.names($0) ?? false } ?? false
-      return .read(isSound: isSound, bytes: kept?.sizeBytes ?? 0)
+      let isSound = (try? await self.vault.content(of: record)?.isAnchored(by: anchor)) ?? false
+      return .read(isSound: isSound, bytes: anchor.sizeBytes)
     case .fetch(let record, let member):
       fetched = nil
       guard let entry = self.record(record) else { return .fetched(.unanswered) }
@@ -82,12 +110,13 @@ extension NodeHost {
       case .success(let sealed):
         fetched = sealed
         return .fetched(.sound)
-      case .failure(.notHere), .failure(.vaultFull): return .fetched(.wrong)
-      case .failure: return .fetched(.unanswered)
+      case .failure(let refusal): return .fetched(Self.outcome(of: refusal))
       }
+    case .challenge(let record, let member): return .fetched(await self.challenge(record, of: member, driver))
     case .store(let record):
-      guard let sealed = fetched, sealed.record == record else { return .stored(false) }
-      return .stored((try? await self.vault.store([sealed])) != nil)
+      guard let sealed = fetched, sealed.head.record == record else { return .stored(false) }
+      fetched = nil
+      return .stored((try? await self.vault.store(sealed)) != nil)
     case .erase(let record): driver.eraseHere(record)
     case .full(let member): driver.noteFull(member)
     case .counted(let kept): driver.intake.counted(kept)

@@ -12,6 +12,7 @@ internal import Rules
 internal import Signing
 public import Storage
 public import Telemetry
+internal import Threshold
 internal import Wire
 
 /// A running node as the rest of the process sees it: an actor whose executor is the loop's thread.
@@ -20,6 +21,10 @@ public actor NodeHost: NodeService {
   let log: Log
   let vault: any Vault
   private let snapshots: SnapshotFolder
+  /// Where ciphertext on its way lies.
+  nonisolated let spoolFolder: String
+  /// Long records that readers are fetching.
+  var opened = OpenedContents()
   private let started: ContinuousClock.Instant
   private var driver: NodeDriver?
   private var startMilliseconds: UInt64 = 0
@@ -37,8 +42,9 @@ public actor NodeHost: NodeService {
   /// A host on a loop that runs; `start` starts the node.
   public init(
     loop: EventLoop, genesis: Genesis, member: Member, store: Store, vault: any Vault, snapshots: SnapshotFolder,
-    log: Log
+    spoolFolder: String, log: Log
   ) {
+    self.spoolFolder = spoolFolder
     (self.loop, self.genesis, self.member, self.log) = (loop, genesis, member, log)
     (self.store, self.vault, self.snapshots, self.started) = (store, vault, snapshots, ContinuousClock.now)
   }
@@ -272,22 +278,45 @@ public actor NodeHost: NodeService {
     do throws(VaultFailure) { try await self.vault.store(sealed) } catch { throw .failed("\(error)") }
     // ⚑ Anchored only once enough vaults have it: what is on the chain survives the loss of any one of them.
     guard await self.replicate(sealed) else { throw .tooFewVaults }
-    let time = UInt64(max(0, Date().timeIntervalSince1970 * 1000))
-    let validUntil = Timestamp(milliseconds: time)
-      .adding(milliseconds: self.genesis.limits.transactionLifeMilliseconds / 2)
-    var transactions: [CheckedTransaction] = []
-    for (index, record) in records.enumerated() {
-      let transaction = Transaction(
-        kind: TransactionKind.anchorRecord.rawValue, hospital: self.member.id, validUntil: validUntil,
-        nonce: SecureRandom.bytes(Transaction.nonceLengthBytes), payload: record.anchor.encoded)
-      transactions.append(
-        try CheckedTransaction(transaction.encoded, index: index, genesis: self.genesis, hospital: self.member.id))
-    }
-    let receipts = try await self.submit(transactions)
+    try self.requireCurrent(sealed.map(\.boxes.capsule))
+    let receipts = try await self.submit(anchors: records.map(\.anchor))
     self.log.emit(
       .recordSealed,
       ["count": .number(UInt64(records.count)), "bytes": .number(sealed.reduce(0) { $0 + $1.sizeBytes })])
     return receipts
+  }
+
+  /// Stores one sealed record, which its anchor names, part by part, and then anchors it.
+  public func anchor(_ content: any SealedContent, as anchor: RecordAnchor) async throws(ServiceRefusal) -> Receipt {
+    do throws(VaultFailure) { try await self.vault.store(content) } catch { throw .failed("\(error)") }
+    guard await self.replicate(content) else { throw .tooFewVaults }
+    try self.requireCurrent([content.head.boxes.capsule])
+    guard let receipt = try await self.submit(anchors: [anchor]).first else { throw .notOrderedYet }
+    self.log.emit(.recordSealed, ["count": .number(1), "bytes": .number(anchor.sizeBytes)])
+    return receipt
+  }
+
+  /// ⚑ What is anchored is sealed to the custody key in use: an older one goes out of use without waiting for it.
+  private func requireCurrent(_ capsules: [[UInt8]]) throws(ServiceRefusal) {
+    let current = self.custody()?.generation
+    guard capsules.allSatisfy({ (try? Capsule.decode($0))?.generation == current }) else {
+      throw .failed("the consortium went over to another custody key meanwhile: send it again")
+    }
+  }
+
+  private func submit(anchors: [RecordAnchor]) async throws(ServiceRefusal) -> [Receipt] {
+    let time = UInt64(max(0, Date().timeIntervalSince1970 * 1000))
+    let validUntil = Timestamp(milliseconds: time)
+      .adding(milliseconds: self.genesis.limits.transactionLifeMilliseconds / 2)
+    var transactions: [CheckedTransaction] = []
+    for (index, anchor) in anchors.enumerated() {
+      let transaction = Transaction(
+        kind: TransactionKind.anchorRecord.rawValue, hospital: self.member.id, validUntil: validUntil,
+        nonce: SecureRandom.bytes(Transaction.nonceLengthBytes), payload: anchor.encoded)
+      transactions.append(
+        try CheckedTransaction(transaction.encoded, index: index, genesis: self.genesis, hospital: self.member.id))
+    }
+    return try await self.submit(transactions)
   }
 }
 
@@ -300,9 +329,10 @@ enum ProcessUsage {
     return parts.reduce(0) { $0 + UInt64($1.tv_sec) * 1_000_000 + UInt64($1.tv_usec) }
   }
 
+  /// Memory of its own; what the system has of the stores' files in memory goes when somebody needs the room.
   static var residentBytes: UInt64 {
     guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else { return 0 }
-    let pages = text.split(separator: " ").dropFirst().first.flatMap { UInt64($0) } ?? 0
-    return pages * UInt64(getpagesize())
+    let pages = text.split(separator: " ").compactMap { UInt64($0) }
+    return pages.count > 2 ? (pages[1] - min(pages[1], pages[2])) * UInt64(getpagesize()) : 0
   }
 }

@@ -58,7 +58,14 @@ enum CapabilityStatement {
         ])
       ] : []
     return .members([
-      ("type", .string(type)), ("versioning", .string("versioned-update")), ("readHistory", .bool(true)),
+      ("type", .string(type)),
+      (
+        "documentation",
+        type == "Binary"
+          ? .string(
+            "Other media types than JSON are taken as they are, for the patient whom X-Security-Context names, up to "
+              + "4 GiB; the id is the record's, at every hospital, and Accept: */* gives the bytes back.") : nil
+      ), ("versioning", .string("versioned-update")), ("readHistory", .bool(true)),
       ("updateCreate", .bool(true)), ("conditionalCreate", .bool(true)), ("conditionalUpdate", .bool(true)),
       ("conditionalDelete", .string("single")),
       ("interaction", .array(interactions.map { .members([("code", .string($0))]) })),

@@ -381,7 +381,8 @@ public actor FHIRService {
     return await self.anchor(pending).values.count { Hex.decode($0) != nil }
   }
 
-  func account(ofPatient id: String) -> Digest? {
+  /// The account that a patient stored here is linked to; nil where there is none.
+  public func account(ofPatient id: String) -> Digest? {
     for value in self.index.row("Patient/\(id)")?.values["identifier"] ?? [] {
       if case .token(Self.accountSystem, let code) = value, let bytes = Hex.decode(code) { return Digest(bytes) }
     }

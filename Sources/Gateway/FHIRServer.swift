@@ -14,6 +14,7 @@ internal import Signing
 /// The hospital's FHIR R4 interface over HTTP, on this machine only: its EHR is pointed at it.
 public struct FHIRServer: Sendable {
   private let service: FHIRService
+  private let node: any NodeService
   private let log: TransparencyLog
   private let foreign: ForeignRecords
   private let sessions: ReadingSessions
@@ -27,7 +28,7 @@ public struct FHIRServer: Sendable {
     service: FHIRService, node: any NodeService, sessions: ReadingSessions, smart: SMARTAuthorization?,
     isTokenRequired: Bool, port: Int
   ) {
-    (self.service, self.log, self.port) = (service, TransparencyLog(service: node), port)
+    (self.service, self.node, self.log, self.port) = (service, node, TransparencyLog(service: node), port)
     (self.sessions, self.smart, self.isTokenRequired) = (sessions, smart, isTokenRequired)
     self.foreign = ForeignRecords(service: node, sessions: sessions, base: Self.base(port: port))
   }
@@ -68,6 +69,7 @@ public struct FHIRServer: Sendable {
   private static let pendingInterval = Duration.seconds(15)
 
   private func answer(_ request: Request) async throws -> Response {
+    if let answer = await self.answerAttachment(request) { return answer }
     let bytes: [UInt8]
     do throws(FHIRFailure) { bytes = try await self.content(of: request) } catch {
       return Self.response(FHIRResponse(status: error.status, body: error.outcome))
@@ -121,6 +123,85 @@ public struct FHIRServer: Sendable {
       answer.headers[.contentLength] = "\(packed.count)"
     }
     return request.method == .head ? answer.createHeadResponse() : answer
+  }
+
+  /// What answers a request for an attachment's own bytes, or one that brings them; nil for every other. They may be
+  /// longer than what fits into memory: they are sealed while they come, and given while they are opened.
+  private func answerAttachment(_ request: Request) async -> Response? {
+    let path = request.uri.path.split(separator: "/").dropFirst().map { String($0) }
+    guard path.first == "Binary" else { return nil }
+    let isRead = request.method == .get && path.count == 2
+    // Without a word of what it wants, a client gets the resource, as of every other type.
+    let accept = request.headers[.accept] ?? "application/fhir+json"
+    let type = request.headers[.contentType] ?? "application/fhir+json"
+    let isOwnBytes =
+      isRead ? !accept.split(separator: ",").contains { Self.isJSON("\($0)") } : path.count == 1 && !Self.isJSON(type)
+    guard isRead || request.method == .post, isOwnBytes else { return nil }
+    do throws(FHIRFailure) {
+      if let stranger = Self.stranger(request) {
+        throw FHIRFailure(403, "forbidden", "pages of \(stranger) may not use this interface")
+      }
+      let asked = FHIRRequest(method: request.method.rawValue, path: path)
+      if let failure = await self.refusal(of: asked, request) { throw failure }
+      guard isRead else { return try await self.attach(request) }
+      guard let identifier = Hex.decode(path[1]).flatMap({ Digest($0) }) else { return nil }
+      let purpose = HTTPField.Name("X-Consilium-Purpose").flatMap { request.headers[$0] }
+      let found = try await self.foreign.content(identifier, token: Self.token(request), purpose: purpose)
+      switch found {
+      case nil: return nil
+      case .resource(let resource):
+        var response = FHIRResponse(body: resource)
+        response.anchor = path[1]
+        return Self.response(response)
+      case .bytes(let type, let key):
+        let node = self.node
+        let body = ResponseBody { writer in
+          _ = try await key.open(part: { try await node.part(identifier, from: $0) }) {
+            try await writer.write(ByteBuffer(bytes: $0))
+          }
+          try await writer.finish(nil)
+        }
+        let headers: HTTPFields = [
+          .contentType: type, .cacheControl: "no-store", .contentDisposition: "attachment",
+          .xContentTypeOptions: "nosniff",
+        ]
+        return Response(status: .ok, headers: headers, body: body)
+      }
+    } catch {
+      var answer = Self.response(FHIRResponse(status: error.status, body: error.outcome))
+      if error.status == 401 { answer.headers[.wwwAuthenticate] = "Bearer realm=\"consilium\"" }
+      return answer
+    }
+  }
+
+  /// Seals what comes for the patient whom `X-Security-Context` names (FHIR R4, Binary).
+  private func attach(_ request: Request) async throws(FHIRFailure) -> Response {
+    let said = HTTPField.Name("X-Security-Context").flatMap { request.headers[$0] } ?? ""
+    let parts = said.split(separator: "/").suffix(2).map { String($0) }
+    guard parts.count == 2, parts[0] == "Patient" else {
+      throw FHIRFailure(400, "required", "say whose it is: X-Security-Context: Patient/ID")
+    }
+    guard let account = await self.service.account(ofPatient: parts[1]) else {
+      throw FHIRFailure(
+        422, "business-rule",
+        "Patient/\(parts[1]) is not stored here, or has no identifier of \(FHIRService.accountSystem)")
+    }
+    let done: (anchor: RecordAnchor, receipt: Receipt)
+    do {
+      done = try await self.node.attach(request.body, of: account, category: .document, supersedes: nil)
+    } catch let refusal as ServiceRefusal {
+      if case .tooLarge(let max) = refusal {
+        throw FHIRFailure(413, "too-costly", "it is over \(max) bytes; send it in parts")
+      }
+      throw FHIRFailure(503, "transient", "it could not be kept: \(refusal); send it again")
+    } catch { throw FHIRFailure(400, "incomplete", "the content broke off: \(error)") }
+    guard done.receipt.outcome == .applied else {
+      throw FHIRFailure(422, "business-rule", "the ledger refused it: \(done.receipt.outcome.explanation)")
+    }
+    var response = FHIRResponse(status: 201)
+    response.location = "Binary/\(done.anchor.record)/_history/1"
+    (response.anchor, response.version) = ("\(done.anchor.record)", 1)
+    return Self.response(response, base: self.base)
   }
 
   /// What a request's token does not allow; nil where it may go on. Whoever sends none is the hospital's own EHR,

@@ -1,4 +1,5 @@
 internal import FHIR
+internal import Foundation
 internal import HealthRecords
 internal import Hummingbird
 internal import Messages
@@ -45,29 +46,84 @@ struct ForeignRecords: Sendable {
   ) async throws(FHIRFailure) -> FHIRResponse? {
     guard let identifier = Hex.decode(id).flatMap({ Digest($0) }), let record = await self.service.record(identifier)
     else { return nil }
+    let key = try await self.key(of: record, token, purpose)
+    guard !key.isLong else {
+      throw FHIRFailure(406, "too-costly", "it is \(record.anchor.sizeBytes) bytes long: take it with Accept: */*")
+    }
+    let opened = try await self.opening { try await key.open { try await self.service.part(identifier, from: $0) } }
+    let resource = Self.resource(opened.canonical, id) ?? self.binary(opened.canonical, id)
+    let actual = resource["resourceType"]?.text ?? ""
+    guard type == actual || type == "Binary" else {
+      throw FHIRFailure(404, "not-found", "the record is \(actual)/\(id)")
+    }
+    var response = FHIRResponse(body: resource)
+    response.anchor = id
+    return response
+  }
+
+  /// A record's content as the resource that it is; nil where it is none.
+  private static func resource(_ content: [UInt8], _ id: String) -> CanonicalJSON? {
+    guard let json = try? CanonicalJSON(content), json["resourceType"]?.text != nil else { return nil }
+    return json.setting("id", .string(id))
+  }
+
+  /// Content that is no resource, as one.
+  private func binary(_ content: [UInt8], _ id: String) -> CanonicalJSON {
+    .members([
+      ("resourceType", .string("Binary")), ("id", .string(id)),
+      ("contentType", .string(Attachments.mediaType(of: content))),
+      ("data", .string(Data(content).base64EncodedString())),
+    ])
+  }
+
+  /// A record's key, asked for in the name of the practitioner whose session it is.
+  private func key(
+    of record: RecordEntry, _ token: String?, _ purpose: String?
+  ) async throws(FHIRFailure) -> ReleasedKey {
     let session = try await self.session(token)
     guard !record.isErased else { throw FHIRFailure(410, "deleted", "the record is erased") }
     guard let purpose = Purposes(code: purpose ?? "TREAT") else {
       throw FHIRFailure(
         400, "value", "\(Self.purposeHeader) is one of \(Purposes.codes.map(\.code).joined(separator: ", "))")
     }
-    let opened: OpenedRecord
-    do throws(ReadingRefusal) { opened = try await self.sessions.read(record, purpose: purpose, by: session) } catch {
+    do throws(ReadingRefusal) {
+      return try await self.sessions.key(of: record, purpose: purpose, by: session)
+    } catch {
       switch error {
       case .denied(let outcome): throw self.denial(outcome, record, session)
       case .failed(let reason): throw FHIRFailure(503, "transient", "granted, but it does not open now: \(reason)")
       }
     }
-    guard let resource = try? CanonicalJSON(opened.canonical) else {
-      throw FHIRFailure(422, "structure", "the record is no FHIR resource")
+  }
+
+  private func opening<Value>(_ body: () async throws -> Value) async throws(FHIRFailure) -> Value {
+    do { return try await body() } catch {
+      throw FHIRFailure(503, "transient", "granted, but it does not open now: \(error)")
     }
-    let actual = resource["resourceType"]?.text ?? ""
-    guard type == actual || type == "Binary" else {
-      throw FHIRFailure(404, "not-found", "the record is \(actual)/\(id)")
+  }
+
+  /// What a record holds.
+  enum Content {
+    /// A resource.
+    case resource(CanonicalJSON)
+    /// Bytes of their own, of a media type, that are opened with a key while they are given.
+    case bytes(type: String, ReleasedKey)
+  }
+
+  /// What a record holds; nil where there is no such record. ⚑ All of it was opened once before anything is given: a
+  /// client never gets what was not anchored.
+  func content(_ identifier: Digest, token: String?, purpose: String?) async throws(FHIRFailure) -> Content? {
+    guard let record = await self.service.record(identifier) else { return nil }
+    let key = try await self.key(of: record, token, purpose)
+    var content: [UInt8] = []
+    let service = self.service
+    _ = try await self.opening {
+      try await key.open(part: { try await service.part(identifier, from: $0) }) { piece in
+        if !key.isLong || content.isEmpty { content += piece }
+      }
     }
-    var response = FHIRResponse(body: resource.setting("id", .string(id)))
-    response.anchor = id
-    return response
+    if !key.isLong, let resource = Self.resource(content, "\(identifier)") { return .resource(resource) }
+    return .bytes(type: Attachments.mediaType(of: content), key)
   }
 
   /// Which consent is missing, and how to ask for it.

@@ -25,6 +25,13 @@ public struct SealedView: Codable, Sendable {
     (self.record, self.resourceType) = (record, resourceType)
     (self.category, self.receipt) = (category, receipt)
   }
+
+  /// What became of an attachment.
+  init(_ sealed: (anchor: RecordAnchor, receipt: Receipt)) {
+    self.init(
+      record: sealed.anchor.record.description, resourceType: "Binary", category: sealed.anchor.category.name,
+      receipt: ReceiptView(sealed.receipt))
+  }
 }
 
 /// A question for a record's key.
@@ -105,9 +112,6 @@ extension Gateway {
       }
       return try json(RecordView(entry))
     }
-    router.get("/v1/records/{record}/sealed") { _, context in
-      binary(try await service.sealed(try digest(context, "record")).encoded)
-    }
     router.get("/v1/patients/{patient}/records") { _, context in
       try json(await service.records(of: try digest(context, "patient")).map { RecordView($0) })
     }
@@ -140,6 +144,30 @@ extension Gateway {
       guard let custody = await service.custody() else { throw ServiceRefusal.notFound("custody key") }
       return binary(custody.encoded)
     }
+  }
+
+  /// Content of any length, which is sealed while it comes and read part by part.
+  func addContentRoutes(to router: Router<BasicRequestContext>) {
+    let service = self.service
+    router.get("/v1/records/{record}/head") { _, context in
+      binary(try await service.content(try digest(context, "record")).head.encoded)
+    }
+    router.get("/v1/records/{record}/part") { request, context in
+      let start = request.uri.queryParameters["from"].flatMap { Int($0) } ?? 0
+      return binary(try await service.part(try digest(context, "record"), from: start).encoded)
+    }
+    router.post("/v1/patients/{patient}/attachments") { request, context in
+      let patient = try digest(context, "patient")
+      let query = request.uri.queryParameters
+      guard let category = RecordCategory(name: query["category"].map(String.init) ?? "document") else {
+        throw ServiceRefusal.badRequest(
+          "category is one of \(RecordCategory.allCases.map(\.name).joined(separator: ", "))")
+      }
+      let supersedes = query["supersedes"].flatMap { Hex.decode(String($0)) }.flatMap { Digest($0) }
+      return try json(
+        SealedView(try await service.attach(request.body, of: patient, category: category, supersedes: supersedes)))
+    }
+    router.post("/v1/attachments") { request, _ in try json(SealedView(try await service.takeSealed(request.body))) }
   }
 
   /// Anchors and sealed records, one after another.

@@ -47,6 +47,7 @@ public struct Gateway: Sendable {
     router.add(middleware: RefusalMiddleware(inFlight: InFlight()))
     self.addNodeRoutes(to: router)
     self.addRecordRoutes(to: router)
+    self.addContentRoutes(to: router)
     self.addLogRoutes(to: router)
     self.addVaultRoutes(to: router)
     self.addSessionRoutes(to: router)

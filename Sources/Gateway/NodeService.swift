@@ -105,8 +105,14 @@ public protocol NodeService: Sendable {
   func anchor(_ records: [AnchoredRecord]) async throws(ServiceRefusal) -> [Receipt]
   /// The consortium's custody key; nil before there is one.
   func custody() async -> CustodyKey?
-  /// A sealed record, from this hospital's vault or from another's.
-  func sealed(_ record: Digest) async throws(ServiceRefusal) -> SealedRecord
+  /// Stores a sealed record that its anchor names, part by part, copies it to others, and then anchors it.
+  func anchor(_ content: any SealedContent, as anchor: RecordAnchor) async throws(ServiceRefusal) -> Receipt
+  /// A place for ciphertext on its way.
+  nonisolated func spool() throws(ServiceRefusal) -> any ChunkSpool
+  /// A sealed record, from this hospital's vault or from another's; it is what was anchored.
+  func content(_ record: Digest) async throws(ServiceRefusal) -> any SealedContent
+  /// A part of a record's ciphertext.
+  func part(_ record: Digest, from start: Int) async throws(ServiceRefusal) -> RecordPart
   /// Whether a member's vault keeps a record: a chunk of it with its proof.
   func kept(_ record: Digest, chunk: Int, by member: MemberID) async throws(ServiceRefusal) -> KeptView
   /// What opens a record for a granted request, without the shares of members that are settled already.

@@ -2,7 +2,7 @@ public import HealthRecords
 internal import Messages
 public import Primitives
 public import Signing
-public import Threshold
+internal import Threshold
 internal import Wire
 
 /// The reader's side of a granted request: shares are gathered, judged and combined where the reader is.
@@ -33,40 +33,37 @@ public struct Opening: Sendable {
     (self.network, self.request, self.anchor, self.secret) = (network, request, anchor, secret)
   }
 
-  /// Asks until the record opens: `ask` gets an answer without the shares of members that are settled, or nil where a
-  /// moment may mend it; `accuse` hears of wrong shares, with their proof.
+  /// Asks until there is the record's key: `ask` gets an answer without the shares of members that are settled, or nil
+  /// where a moment may mend it; `accuse` hears of wrong shares, with their proof.
   ///
   /// - Throws: `Fault`, and whatever `ask` and `accuse` throw.
-  public func open(
-    custody: CustodyKey?, members: [PublicKey], ask: (ReplicaSet) async throws -> ReleaseAnswer?,
+  public func key(
+    members: [PublicKey], ask: (ReplicaSet) async throws -> ReleaseAnswer?,
     accuse: (ShareAccusation) async throws -> Void
-  ) async throws -> OpenedRecord {
+  ) async throws -> ReleasedKey {
     var combination: Combination?
     for _ in 0..<Self.attemptsMax {
       guard let answer = try await ask(combination?.settled ?? ReplicaSet()) else {
         try await Task.sleep(for: Self.pause)
         continue
       }
-      if let release = answer.hospitalKey {
-        return try Self.unlock(
-          answer.sealed, SealedRecord.key(in: release.key, of: self.anchor.record, secret: self.secret), self.anchor)
-      }
-      var gathered = try combination ?? self.begin(answer.sealed, custody, members)
+      if answer.hospitalKey != nil { return try ReleasedKey(answer, self.anchor, secret: self.secret) }
+      var gathered = try combination ?? self.begin(answer.head, answer.custody, members)
       for share in answer.shares {
-        guard let evidence = self.take(share, of: answer.sealed, into: &gathered) else { continue }
+        guard let evidence = self.take(share, of: answer.head, into: &gathered) else { continue }
         try await accuse(evidence)
       }
-      if gathered.isComplete { return try Self.unlock(answer.sealed, gathered.key, self.anchor) }
+      if gathered.isComplete { return try ReleasedKey(answer, self.anchor, key: gathered.key) }
       combination = gathered
     }
     throw Fault.tooFewCustodians
   }
 
   private func begin(
-    _ sealed: SealedRecord, _ custody: CustodyKey?, _ members: [PublicKey]
+    _ sealed: SealedHead, _ custody: CustodyKey?, _ members: [PublicKey]
   ) throws(Fault) -> Combination {
-    guard let custody, let capsule = try? Capsule.decode(sealed.capsule),
-      SealedRecord.digest(ofBox: sealed.capsule) == self.anchor.capsule
+    guard let custody, let capsule = try? Capsule.decode(sealed.boxes.capsule),
+      SealedRecord.digest(ofBox: sealed.boxes.capsule) == self.anchor.capsule
     else { throw .badCapsule }
     let context = OpeningContext(
       network: self.network, request: self.request, capsule: self.anchor.capsule, custody: custody)
@@ -77,22 +74,76 @@ public struct Opening: Sendable {
 
   /// A share that is wrong convicts its author; the others go on without it.
   private func take(
-    _ box: SealedShare, of sealed: SealedRecord, into combination: inout Combination
+    _ box: SealedShare, of sealed: SealedHead, into combination: inout Combination
   ) -> ShareAccusation? {
     guard let bytes = SealedBox.open(box.box, secret: self.secret),
       let share = try? ReleasedShare.decode(bytes), share.member == box.member, combination.take(share) == .wrong
     else { return nil }
     let question = ReleaseQuestion(request: self.request, record: self.anchor.record)
-    return ShareAccusation(question: question, capsule: sealed.capsule, share: share)
+    return ShareAccusation(question: question, capsule: sealed.boxes.capsule, share: share)
+  }
+}
+
+/// A record's key, as it was released, with what the answer carried of the record.
+public struct ReleasedKey: Sendable {
+  /// The record's anchor.
+  public let anchor: RecordAnchor
+  private let answer: ReleaseAnswer
+  private let key: [UInt8]
+
+  /// What a hospital itself released, with the secret half of the request's ephemeral key.
+  ///
+  /// - Throws: `Opening.Fault.wrongKey` where it is another request's.
+  public init(_ answer: ReleaseAnswer, _ anchor: RecordAnchor, secret: [UInt8]) throws(Opening.Fault) {
+    let key = answer.hospitalKey.flatMap { SealedRecord.key(in: $0.key, of: anchor.record, secret: secret) }
+    try self.init(answer, anchor, key: key)
   }
 
-  /// Opens a sealed record with its key and holds it against its anchor.
-  ///
-  /// - Throws: `Fault`.
-  public static func unlock(
-    _ sealed: SealedRecord, _ key: [UInt8]?, _ anchor: RecordAnchor
-  ) throws(Fault) -> OpenedRecord {
+  /// What the patient has: a record's boxes, one of which the patient's own secret opens; nil where it does not.
+  public init?(_ head: SealedHead, _ anchor: RecordAnchor, ownerSecret: [UInt8]) {
+    guard let key = SealedRecord.key(in: head.boxes.patientCopy, of: anchor.record, secret: ownerSecret) else {
+      return nil
+    }
+    self.answer = ReleaseAnswer(head: head, chunks: [])
+    (self.anchor, self.key) = (anchor, key)
+  }
+
+  init(_ answer: ReleaseAnswer, _ anchor: RecordAnchor, key: [UInt8]?) throws(Opening.Fault) {
     guard let key else { throw .wrongKey }
-    do throws(RecordFault) { return try sealed.open(key: key, anchored: anchor) } catch { throw .notAnchored(error) }
+    (self.answer, self.anchor, self.key) = (answer, anchor, key)
+  }
+
+  /// Whether the record is longer than what is handled as a whole.
+  public var isLong: Bool { self.answer.head.count > SealedRecord.chunksMax }
+
+  /// Opens the record part by part: those that did not come with the answer are asked of `part`, and content goes to
+  /// `write`. ⚑ What was written is what was anchored only once this returned, with the salt.
+  ///
+  /// - Throws: `Opening.Fault`, and whatever `part` and `write` throw.
+  public func open(
+    part: (_ start: Int) async throws -> RecordPart, write: ([UInt8]) async throws -> Void
+  ) async throws -> [UInt8] {
+    var opening = ContentOpening(key: self.key, anchored: self.anchor)
+    var place = 0
+    while place < self.answer.head.count {
+      let chunks = self.answer.chunks.isEmpty ? try await part(place).chunks : self.answer.chunks
+      guard !chunks.isEmpty else { throw Opening.Fault.notAnchored(.address) }
+      var content: [UInt8] = []
+      do throws(RecordFault) { for chunk in chunks { content += try opening.open(chunk) } } catch {
+        throw Opening.Fault.notAnchored(error)
+      }
+      place += chunks.count
+      if !content.isEmpty { try await write(content) }
+    }
+    do throws(RecordFault) { return try opening.finish() } catch { throw Opening.Fault.notAnchored(error) }
+  }
+
+  /// The record as a whole, which is not long.
+  ///
+  /// - Throws: `Opening.Fault`, and whatever `part` throws.
+  public func open(part: (_ start: Int) async throws -> RecordPart) async throws -> OpenedRecord {
+    var content: [UInt8] = []
+    let salt = try await self.open(part: part) { content += $0 }
+    return OpenedRecord(salt: salt, canonical: content)
   }
 }

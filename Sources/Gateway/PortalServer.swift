@@ -27,7 +27,8 @@ public struct PortalServer: Sendable {
   /// What pages are made of, and what a browser is told that it is.
   private static let pieces = ["portal.css": "text/css; charset=utf-8"].merging(
     [
-      "app", "authorize", "canonical", "clinic", "crypto", "custody", "entrance", "fhir", "keys", "nacl-fast", "node",
+      "app", "authorize", "canonical", "clinic", "content", "crypto", "custody", "entrance", "fhir", "keys",
+      "nacl-fast", "node",
       "officer", "qr", "reading", "ristretto", "sections", "texts", "ui", "wire",
     ].map { ("\($0).js", "text/javascript; charset=utf-8") }, uniquingKeysWith: { first, _ in first })
 
@@ -107,6 +108,13 @@ public struct PortalServer: Sendable {
       let start = request.uri.queryParameters["from"].flatMap { UInt64($0) } ?? 0
       return binary(try await self.sealed(of: patient, from: start))
     }
+    router.get("/api/patients/{account}/head") { request, context in
+      binary(try await service.content(try await self.ownRecord(request, context)).head.encoded)
+    }
+    router.get("/api/patients/{account}/part") { request, context in
+      let record = try await self.ownRecord(request, context)
+      return binary(try await service.part(record, from: Self.start(of: request)).encoded)
+    }
     router.post("/api/transactions") { request, _ in
       let bytes = try await body(request, max: Int(service.genesis.limits.transactionBytesMax))
       let checked = try CheckedTransaction(bytes, index: 0, genesis: service.genesis, hospital: service.member.id)
@@ -172,17 +180,30 @@ public struct PortalServer: Sendable {
     return (identifier, account)
   }
 
+  /// A record of the patient who asks.
+  private func ownRecord(_ request: Request, _ context: BasicRequestContext) async throws -> Digest {
+    let patient = try await self.asker(request, context).identifier
+    let record = try self.queryDigest("record", of: request)
+    guard await self.service.record(record)?.anchor.patient == patient else { throw ServiceRefusal.notFound("record") }
+    return record
+  }
+
+  /// The chunk from which a part is asked for.
+  static func start(of request: Request) -> Int { request.uri.queryParameters["from"].flatMap { Int($0) } ?? 0 }
+
   /// A patient's sealed records in the order of their anchors, from one on, as many as one answer carries: the place
-  /// after the last (u64), then each as a counted blob.
+  /// after the last (u64), then each as a counted blob. Those that are longer than an answer are asked for by parts.
   private func sealed(of patient: Digest, from start: UInt64) async throws -> [UInt8] {
     var blobs = Encoder()
     var place = start
     let records = await self.service.records(of: patient)
     for entry in records.dropFirst(Int(clamping: start)) {
-      guard blobs.bytes.isEmpty || blobs.bytes.count + Int(clamping: entry.anchor.sizeBytes) <= Self.sealedBytesMax
-      else { break }
+      let isLong = entry.anchor.sizeBytes > Self.sealedBytesMax
+      guard isLong || blobs.bytes.count + Int(entry.anchor.sizeBytes) <= Self.sealedBytesMax else { break }
       place += 1
-      guard !entry.isErased, let sealed = try? await self.service.sealed(entry.anchor.record) else { continue }
+      guard !isLong, !entry.isErased,
+        let sealed = try? await self.service.content(entry.anchor.record).whole()
+      else { continue }
       blobs.blob(sealed.encoded)
     }
     var encoder = Encoder()

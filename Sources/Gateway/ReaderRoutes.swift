@@ -64,11 +64,6 @@ extension PortalServer {
       }
       return binary(entry.anchor.encoded)
     }
-    router.get("/api/readers/{account}/custody") { request, context in
-      _ = try await self.reader(request, context)
-      guard let custody = await service.custody() else { throw ServiceRefusal.notFound("custody key") }
-      return binary(custody.encoded)
-    }
     router.get("/api/readers/{account}/release") { request, context in
       _ = try await self.reader(request, context)
       let question = ReleaseQuestion(
@@ -77,6 +72,12 @@ extension PortalServer {
       let without = request.uri.queryParameters["without"] ?? ""
       for place in without.split(separator: ".").compactMap({ Int($0) }) { settled.insert(place) }
       return binary(try await service.release(question, without: settled).encoded)
+    }
+    router.get("/api/readers/{account}/part") { request, context in
+      // Ciphertext is of use to nobody without the key, which a granted request alone gives.
+      _ = try await self.reader(request, context)
+      let record = try self.queryDigest("record", of: request)
+      return binary(try await service.part(record, from: Self.start(of: request)).encoded)
     }
   }
 }

@@ -87,12 +87,12 @@ public actor ReadingSessions {
     return session.flatMap { $0.until.milliseconds >= self.now() ? $0 : nil }
   }
 
-  /// Asks for a record in the practitioner's name and opens it here.
+  /// Asks for a record in the practitioner's name; gives the key that opens it here.
   ///
   /// - Throws: `ReadingRefusal`.
-  public nonisolated func read(
-    _ record: RecordEntry, purpose: Purposes, by session: Session
-  ) async throws(ReadingRefusal) -> OpenedRecord {
+  public nonisolated func key(
+    of record: RecordEntry, purpose: Purposes, by session: Session
+  ) async throws(ReadingRefusal) -> ReleasedKey {
     let (genesis, secret) = (self.service.genesis, SecureRandom.bytes(32))
     guard let ephemeral = Digest(KeyAgreement.publicKey(of: secret)), let key = SigningKey(seed: session.seed) else {
       throw .failed("libsodium gave no key")
@@ -110,8 +110,8 @@ public actor ReadingSessions {
       let members = await self.service.configuration(number)?.members ?? []
       return try await Opening(
         network: genesis.network, request: identifier, anchor: record.anchor, secret: secret
-      ).open(
-        custody: await self.service.custody(), members: members.map(\.key),
+      ).key(
+        members: members.map(\.key),
         ask: { try await self.ask(question, without: $0) },
         accuse: { _ = try await self.submit(self.signed(.accuseCustodian, $0, by: key)) })
     } catch let refusal as ReadingRefusal {

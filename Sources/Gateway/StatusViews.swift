@@ -89,6 +89,14 @@ public struct CustodyView: Codable, Sendable {
   public var culprits: [UInt32]
   /// When shares are dealt anew; none while that is under way.
   public var until: String?
+  /// Which key it is, counted from 1; 0 before there is one.
+  public var generation: UInt64 = 0
+  /// The key that goes out of use, while it still opens records.
+  public var retiring: UInt64?
+  /// The hospitals that have live records under it.
+  public var stillSealed: [UInt32] = []
+  /// The hospitals that signed that they destroyed their shares of the key before this one.
+  public var destroyedBy: [UInt32] = []
 
   /// No key.
   public static let none = CustodyView(phase: "none", epoch: 0, threshold: 0, custodians: [], culprits: [])

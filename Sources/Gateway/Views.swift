@@ -89,6 +89,8 @@ public struct RecordView: Codable, Sendable {
   public var address: String
   /// The ciphertext's bytes.
   public var sizeBytes: UInt64
+  /// The digest of the capsule that counts now: another than the anchor's once its key was enclosed anew.
+  public var capsule: String
   /// When it was anchored.
   public var time: String
   /// The anchor's place in the log.
@@ -113,6 +115,7 @@ public struct RecordView: Codable, Sendable {
     self.hashLock = entry.anchor.hashLock.description
     self.address = entry.anchor.address.description
     self.sizeBytes = entry.anchor.sizeBytes
+    self.capsule = entry.anchor.capsule.description
     self.time = entry.time.description
     self.leaf = entry.leaf
     self.supersededBy = entry.supersededBy?.description

@@ -95,6 +95,9 @@ public struct HealthRules: ExecutionRules {
     case .closeSession: try run.closeSession(run.payload(), in: &state)
     case .openInPartition: try run.openInPartition(run.payload(), in: &state)
     case .refreshCustody: try run.refreshCustody(run.payload(), in: &state)
+    case .rotateCustody: try run.rotateCustody(run.payload(), in: &state)
+    case .resealRecord: try run.resealRecord(run.payload(), in: &state)
+    case .stateDestruction: try run.stateDestruction(run.payload(), in: &state)
     }
   }
 
@@ -116,10 +119,11 @@ public struct HealthRules: ExecutionRules {
     }
   }
 
-  /// When the earliest review is due, or the phase of custody ends; at once while a configuration is to begin.
+  /// When the earliest review is due, or the phase of custody ends; at once while a configuration is to begin,
+  /// or a custody key may go out of use.
   public func deadline(in state: StateEditor) -> Timestamp {
-    if state.value(StateKey.opening) != nil { return .zero }
-    let generation = state.item(StateKey.generation(KeyGeneration.first), as: KeyGeneration.self)
+    if state.value(StateKey.opening) != nil || CustodyState.mayRetire(in: state) { return .zero }
+    let generation = CustodyKeys(in: state).generation
     let review = state.scan(prefix: StateKey.deadlines, limit: 1).first.flatMap { Deadline(key: $0.key)?.time }
     return min(generation?.deadline ?? .never, review ?? .never, Recoveries.deadline(in: state))
   }

@@ -103,10 +103,12 @@ public enum StateKey {
   public static func transportKey(_ member: MemberID) -> [UInt8] {
     self.custody + [1] + self.bigEndian(UInt64(member.number))
   }
-  /// Where the making of a custody key stands.
-  public static func generation(_ number: UInt64) -> [UInt8] { self.custody + [2] + self.bigEndian(number) }
+  /// Where the making of the newest custody key stands.
+  public static let generation: [UInt8] = [0x78, 2]
   /// A custody key in use.
-  public static func custodyKey(_ generation: UInt64) -> [UInt8] { self.custody + [3] + self.bigEndian(generation) }
+  public static func custodyKey(_ generation: UInt64) -> [UInt8] { self.custodyKeys + self.bigEndian(generation) }
+  /// The prefix of all custody keys in use: one, or two while the consortium goes over to another.
+  public static let custodyKeys: [UInt8] = [0x78, 3]
   /// A member's dealing in one try.
   public static func dealing(attempt: UInt64, dealer: ReplicaIndex) -> [UInt8] {
     self.custody + [4] + self.bigEndian(attempt) + self.bigEndian(UInt64(dealer))
@@ -115,6 +117,18 @@ public enum StateKey {
   public static func wrongShare(_ member: MemberID) -> [UInt8] {
     self.custody + [5] + self.bigEndian(UInt64(member.number))
   }
+  /// How many live records of a hospital are sealed to a custody key.
+  public static func liveRecords(generation: UInt64, of hospital: MemberID) -> [UInt8] {
+    self.liveRecords(generation: generation) + self.bigEndian(UInt64(hospital.number))
+  }
+  /// The prefix of those of all hospitals.
+  public static func liveRecords(generation: UInt64) -> [UInt8] { [0x7d, 1] + self.bigEndian(generation) }
+  /// A hospital that stated that it destroyed its share of a key that is out of use; the value is the place in the log.
+  public static func destruction(of generation: UInt64, by member: MemberID) -> [UInt8] {
+    self.destructions(of: generation) + self.bigEndian(UInt64(member.number))
+  }
+  /// The prefix of those of all hospitals.
+  public static func destructions(of generation: UInt64) -> [UInt8] { [0x7d, 2] + self.bigEndian(generation) }
   /// The prefix of everything about custody.
   public static let custody: [UInt8] = [0x78]
   /// How many accounts of a kind there are.

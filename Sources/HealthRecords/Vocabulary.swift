@@ -68,6 +68,12 @@ public enum TransactionKind: UInt16, Sendable, CaseIterable {
   case closeSession = 30
   /// A registrar wants the shares of the custody key of an epoch dealt anew.
   case refreshCustody = 31
+  /// A registrar wants another custody key in the place of the one in use.
+  case rotateCustody = 32
+  /// A hospital sealed the key of a record of its own anew, to the custody key in use.
+  case resealRecord = 33
+  /// A hospital destroyed its share of a custody key that is out of use.
+  case stateDestruction = 34
 }
 
 /// Why a rule refused; the log holds the code, people read the words.

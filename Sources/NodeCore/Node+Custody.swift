@@ -37,8 +37,8 @@ extension CustodyReading {
   /// The transport key of a member with which alone its shares are read, so that the secrets of others may be
   /// forgotten; nil while shares go over.
   public static func onlyKey(of member: MemberID, in state: some StateReader) -> GroupElement? {
-    let generation = state.item(StateKey.generation(KeyGeneration.first), as: KeyGeneration.self)
-    guard generation?.phase == .active else { return nil }
+    let keys = CustodyKeys(in: state)
+    guard keys.generation?.phase == .active, keys.retiringGeneration == nil else { return nil }
     return state.item(StateKey.transportKey(member), as: GroupElement.self)
   }
 
@@ -47,7 +47,7 @@ extension CustodyReading {
     for task: CustodyTask, of member: ReplicaIndex, _ configuration: Configuration, _ network: Digest,
     in state: some StateReader
   ) -> CustodyJob? {
-    let generation = state.item(StateKey.generation(KeyGeneration.first), as: KeyGeneration.self)
+    let generation = CustodyKeys(in: state).generation
     let registered = state.item(StateKey.transportKey(configuration.members[member].id), as: GroupElement.self)
     switch (task, generation) {
     case (.register, _): return .register(configuration.members[member].id, registered: registered)
@@ -60,7 +60,7 @@ extension CustodyReading {
       guard generation.epoch > 0 else {
         return .deal(context, threshold: generation.threshold, recipients: recipients)
       }
-      guard let key = state.item(StateKey.custodyKey(generation.generation), as: CustodyKey.self),
+      guard let key = CustodyKeys(in: state).key(of: generation.generation),
         let held = self.dealings(of: key, for: member, network: network, in: state)
       else { return nil }
       return .share(
@@ -83,7 +83,7 @@ extension Node {
   mutating func lookAtCustody(_ run: inout NodeRun) {
     guard let index else { return }
     let own = self.configuration.members[index].id
-    let generation = run.reader.item(StateKey.generation(KeyGeneration.first), as: KeyGeneration.self)
+    let generation = CustodyKeys(in: run.reader).generation
     let isRegistered = run.reader.value(StateKey.transportKey(own)) != nil
     guard
       let task = self.custodian?.look(isRegistered: isRegistered, generation: generation, at: run.now.tick),

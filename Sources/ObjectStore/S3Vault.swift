@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Synchronization
 public import HealthRecords
 public import Primitives
 internal import Wire
@@ -32,7 +33,8 @@ public struct S3Settings: Sendable {
 /// A vault on any S3-compatible object store.
 ///
 /// One object a record, `records/RECORD`, where it came whole; of one that came in parts, the last part is there, and
-/// the parts before it are `chunks/RECORD/START`. Written last, `records/RECORD` says that the rest is there.
+/// the parts before it are `chunks/RECORD/START`, each part's leaf hashes beside it, `leaves/RECORD/START`. Written
+/// last, `records/RECORD` says that the rest is there.
 public struct S3Vault: Vault {
   /// Why a store cannot be a vault.
   public enum Unfit: Error, Sendable {
@@ -88,6 +90,10 @@ public struct S3Vault: Vault {
     return self.chunksKey(record) + String(repeating: "0", count: max(0, 8 - number.count)) + number
   }
 
+  private func leavesKey(_ record: Digest, _ start: Int = 0) -> String {
+    self.prefix("leaves") + self.chunksKey(record, start).dropFirst(self.prefix("chunks").count)
+  }
+
   private func damaged(_ reason: String) -> VaultFailure {
     VaultFailure("the vault at \(self.description) is damaged: \(reason); other vaults have the record")
   }
@@ -99,6 +105,9 @@ public struct S3Vault: Vault {
   /// Stores parts of records; each is in the store once this returns.
   public func store(_ parts: [RecordPart]) async throws(VaultFailure) {
     // A record's last part says that the others are there.
+    try await self.each(parts.filter { $0.chunks.count < $0.count }) { part throws(VaultFailure) in
+      try await self.client.put(self.leavesKey(part.record, part.start), part.leaves)
+    }
     try await self.each(parts.filter { $0.boxes == nil }) { part throws(VaultFailure) in
       try await self.client.put(self.chunksKey(part.record, part.start), part.encoded)
     }
@@ -143,31 +152,63 @@ public struct S3Vault: Vault {
     return part
   }
 
-  /// A record; nil where it is not kept here.
-  public func record(_ identifier: Digest) async throws(VaultFailure) -> SealedRecord? {
-    guard let last = try await self.part(self.recordKey(identifier), of: identifier) else { return nil }
-    var parts: [RecordPart] = []
-    var start = 0
-    while start < last.start {
-      guard let part = try await self.part(self.chunksKey(identifier, start), of: identifier), part.start == start
-      else {
-        throw self.damaged("record \(identifier.short) lacks its chunks from \(start) on")
-      }
-      parts.append(part)
-      start += part.chunks.count
+  /// The last part of a record, or the only one, which says that the others are there; nil where it is not kept here.
+  private func last(of record: Digest) async throws(VaultFailure) -> (part: RecordPart, head: SealedHead)? {
+    guard let part = try await self.part(self.recordKey(record), of: record) else { return nil }
+    guard let boxes = part.boxes else { throw self.damaged("record \(record.short) ends before its last chunk") }
+    return (part, SealedHead(record: record, count: part.count, boxes: boxes))
+  }
+
+  /// What there is of a record besides its ciphertext; nil where it is not kept here.
+  public func head(of record: Digest) async throws(VaultFailure) -> SealedHead? {
+    try await self.last(of: record)?.head
+  }
+
+  /// The chunks from one on, as they were stored together; nil where the record is not kept here, or has no such chunk.
+  public func part(of record: Digest, from start: Int) async throws(VaultFailure) -> RecordPart? {
+    // Most records are one object; of the others, the last part is read once more than needed.
+    if start > 0, let part = try await self.part(self.chunksKey(record, start), of: record) { return part }
+    guard let (last, head) = try await self.last(of: record), (0..<head.count).contains(start) else { return nil }
+    guard start < last.start else { return RecordPart(head, start: start, from: last.chunks[(start - last.start)...]) }
+    guard let part = try await self.part(self.chunksKey(record, start), of: record), part.start == start,
+      part.count == head.count
+    else { throw self.damaged("record \(record.short) lacks its chunks from \(start) on") }
+    return part
+  }
+
+  /// Puts other boxes in the place of a record's, if it is kept here.
+  public func replace(_ boxes: RecordPart.Boxes, of record: Digest) async throws(VaultFailure) {
+    guard let (last, _) = try await self.last(of: record) else { return }
+    let part = RecordPart(record: record, count: last.count, start: last.start, chunks: last.chunks, boxes: boxes)
+    try await self.client.put(self.recordKey(record), part.encoded)
+  }
+
+  /// The leaf hashes of a record that came in parts; of one object they are computed as fast.
+  public func leaves(of record: Digest) async throws(VaultFailure) -> [UInt8]? {
+    let folder = String(self.leavesKey(record).dropLast(8))
+    var keys: [String] = []
+    repeat {
+      let more = try await self.client.list(folder, after: keys.last, countMax: 1000)
+      guard !more.isEmpty else { break }
+      keys += more
+    } while keys.count < RecordPart.chunksMax
+    let found = Mutex<[String: [UInt8]]>([:])
+    try await self.each(keys) { key throws(VaultFailure) in
+      let bytes = try await self.client.get(key)
+      found.withLock { $0[key] = bytes }
     }
-    guard let record = SealedRecord(parts: parts + [last]) else {
-      throw self.damaged("the parts of record \(identifier.short) do not fit")
-    }
-    return record
+    let leaves = found.withLock { found in keys.flatMap { found[$0] ?? [] } }
+    return leaves.isEmpty ? nil : leaves
   }
 
   /// Deletes an erased record. The chunks go first: as long as anything is here, `records` says so.
   public func erase(_ identifier: Digest) async throws(VaultFailure) {
-    while true {
-      let keys = try await self.client.list(self.chunksKey(identifier), after: nil, countMax: 1000)
-      guard !keys.isEmpty else { break }
-      try await self.each(keys) { key throws(VaultFailure) in try await self.client.delete(key) }
+    for folder in [String(self.leavesKey(identifier).dropLast(8)), self.chunksKey(identifier)] {
+      while true {
+        let keys = try await self.client.list(folder, after: nil, countMax: 1000)
+        guard !keys.isEmpty else { break }
+        try await self.each(keys) { key throws(VaultFailure) in try await self.client.delete(key) }
+      }
     }
     try await self.client.delete(self.recordKey(identifier))
   }

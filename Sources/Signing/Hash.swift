@@ -20,6 +20,19 @@ public enum Hash {
     return self.digest(hasher.finalize())
   }
 
+  /// SHA-256 of what comes piece by piece.
+  public struct Running: Sendable {
+    private var hasher = SHA256()
+    /// Of nothing yet.
+    public init() {}
+    /// The next piece.
+    public mutating func update(_ bytes: [UInt8]) {
+      unsafe bytes.withUnsafeBytes { unsafe self.hasher.update(bufferPointer: $0) }
+    }
+    /// Of all pieces so far.
+    public var digest: Primitives.Digest { Hash.digest(self.hasher.finalize()) }
+  }
+
   /// SHA-512 (FIPS 180-4) of domain, a zero byte and the parts: 64 bytes, to be reduced or mapped into a group.
   public static func sha512(_ domain: StaticString, _ parts: [[UInt8]]) -> [UInt8] {
     var hasher = SHA512()

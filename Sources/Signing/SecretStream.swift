@@ -11,24 +11,70 @@ public enum SecretStream {
   public static let overheadBytes = 17
   /// The most bytes of a chunk's plaintext.
   public static let chunkBytesMax = 64 << 10
+  /// The tags MESSAGE and FINAL.
+  private static let (message, final): (UInt8, UInt8) = (0, 3)
 
-  /// The header and the sealed chunks of a plaintext; the last chunk, and only it, carries the FINAL tag.
+  /// One stream that is being sealed, chunk by chunk.
+  public struct Sealer: Sendable {
+    /// What comes before all chunks.
+    public let header: [UInt8]
+    private var state = crypto_secretstream_xchacha20poly1305_state()
+
+    /// A stream under a fresh key.
+    public init(key: [UInt8]) {
+      precondition(key.count == SecretStream.keyLengthBytes, "a stream key has 32 bytes, not \(key.count)")
+      Sodium.ready()
+      var header = [UInt8](repeating: 0, count: SecretStream.headerLengthBytes)
+      unsafe crypto_secretstream_xchacha20poly1305_init_push(&self.state, &header, key)
+      self.header = header
+    }
+
+    /// The next sealed chunk; the last one, and only it, carries the FINAL tag.
+    public mutating func seal(_ chunk: [UInt8], isLast: Bool) -> [UInt8] {
+      precondition(chunk.count <= SecretStream.chunkBytesMax, "a chunk of \(chunk.count) bytes")
+      var box = [UInt8](repeating: 0, count: chunk.count + SecretStream.overheadBytes)
+      unsafe crypto_secretstream_xchacha20poly1305_push(
+        &self.state, &box, nil, chunk, UInt64(chunk.count), nil, 0, isLast ? SecretStream.final : SecretStream.message)
+      return box
+    }
+  }
+
+  /// One stream that is being opened, chunk by chunk.
+  public struct Opener: Sendable {
+    /// Whether the last chunk was opened: nothing may follow it, and without it something is missing.
+    public private(set) var isOver = false
+    private var state = crypto_secretstream_xchacha20poly1305_state()
+
+    /// A stream that begins with a header; nil where that is none.
+    public init?(header: [UInt8], key: [UInt8]) {
+      guard key.count == SecretStream.keyLengthBytes, header.count == SecretStream.headerLengthBytes else { return nil }
+      Sodium.ready()
+      guard unsafe crypto_secretstream_xchacha20poly1305_init_pull(&self.state, header, key) == 0 else { return nil }
+    }
+
+    /// The next chunk's plaintext; nil where it is not the one that was sealed there.
+    public mutating func open(_ box: [UInt8]) -> [UInt8]? {
+      guard !self.isOver, box.count >= SecretStream.overheadBytes,
+        box.count <= SecretStream.chunkBytesMax + SecretStream.overheadBytes
+      else { return nil }
+      var chunk = [UInt8](repeating: 0, count: box.count - SecretStream.overheadBytes)
+      var tag: UInt8 = 0
+      let status = unsafe crypto_secretstream_xchacha20poly1305_pull(
+        &self.state, &chunk, nil, &tag, box, UInt64(box.count), nil, 0)
+      guard status == 0, [SecretStream.message, SecretStream.final].contains(tag) else { return nil }
+      self.isOver = tag == SecretStream.final
+      return chunk
+    }
+  }
+
+  /// The header and the sealed chunks of a plaintext.
   public static func seal(_ plaintext: [UInt8], key: [UInt8]) -> [[UInt8]] {
-    precondition(key.count == self.keyLengthBytes, "a stream key has 32 bytes, not \(key.count)")
-    Sodium.ready()
-    var state = crypto_secretstream_xchacha20poly1305_state()
-    var header = [UInt8](repeating: 0, count: self.headerLengthBytes)
-    unsafe crypto_secretstream_xchacha20poly1305_init_push(&state, &header, key)
-    var out = [header]
+    var sealer = Sealer(key: key)
+    var out = [sealer.header]
     var start = 0
     repeat {
       let end = min(start + self.chunkBytesMax, plaintext.count)
-      let chunk = Array(plaintext[start..<end])
-      let tag: UInt8 = end == plaintext.count ? 3 : 0  // FINAL or MESSAGE.
-      var box = [UInt8](repeating: 0, count: chunk.count + self.overheadBytes)
-      unsafe crypto_secretstream_xchacha20poly1305_push(
-        &state, &box, nil, chunk, UInt64(chunk.count), nil, 0, tag)
-      out.append(box)
+      out.append(sealer.seal(Array(plaintext[start..<end]), isLast: end == plaintext.count))
       start = end
     } while start < plaintext.count
     return out
@@ -36,22 +82,12 @@ public enum SecretStream {
 
   /// The plaintext of a header and its chunks; nil where one differs, is missing, or follows the FINAL one.
   public static func open(_ chunks: [[UInt8]], key: [UInt8]) -> [UInt8]? {
-    guard key.count == self.keyLengthBytes, chunks.count >= 2, chunks[0].count == self.headerLengthBytes else {
-      return nil
-    }
-    Sodium.ready()
-    var state = crypto_secretstream_xchacha20poly1305_state()
-    guard unsafe crypto_secretstream_xchacha20poly1305_init_pull(&state, chunks[0], key) == 0 else { return nil }
+    guard let header = chunks.first, var opener = Opener(header: header, key: key) else { return nil }
     var out: [UInt8] = []
-    for (index, box) in chunks.enumerated().dropFirst() {
-      guard box.count >= self.overheadBytes, box.count <= self.chunkBytesMax + self.overheadBytes else { return nil }
-      var chunk = [UInt8](repeating: 0, count: box.count - self.overheadBytes)
-      var tag: UInt8 = 0
-      let status = unsafe crypto_secretstream_xchacha20poly1305_pull(
-        &state, &chunk, nil, &tag, box, UInt64(box.count), nil, 0)
-      guard status == 0, (tag == 3) == (index == chunks.count - 1) else { return nil }
+    for box in chunks.dropFirst() {
+      guard let chunk = opener.open(box) else { return nil }
       out += chunk
     }
-    return out
+    return opener.isOver ? out : nil
   }
 }

@@ -8,13 +8,15 @@ public final class EmbeddedVault: Vault {
   private let environment: Environment
   private let chunks: Environment.Table
   private let boxes: Environment.Table
+  /// By record and first chunk: the leaf hashes of a part's chunks.
+  private let leaves: Environment.Table
   private let queue = DispatchQueue(label: "vault", attributes: .concurrent)
 
   /// Opens or makes the vault in a folder.
   public init(path: String, mapSizeMax: Int) throws(StorageFailure) {
     self.environment = try Environment(path: path, mapSizeMax: mapSizeMax)
-    let tables = try self.environment.open(["chunks", "boxes"])
-    (self.chunks, self.boxes) = (tables[0], tables[1])
+    let tables = try self.environment.open(["chunks", "boxes", "leaves"])
+    (self.chunks, self.boxes, self.leaves) = (tables[0], tables[1], tables[2])
   }
 
   /// Bytes of the file that hold data, and bytes of the file.
@@ -44,11 +46,30 @@ public final class EmbeddedVault: Vault {
         for (index, chunk) in part.chunks.enumerated() {
           try transaction.put(self.chunks, self.key(part.record, part.start + index), chunk)
         }
+        try transaction.put(self.leaves, self.key(part.record, part.start), part.leaves)
         guard let boxes = part.boxes else { continue }
-        var encoder = Encoder()
-        encoder.u32(UInt32(part.count))
-        encoder.item(boxes)
-        try transaction.put(self.boxes, part.record.bytes, encoder.bytes)
+        try self.put(boxes, of: part.record, count: part.count, transaction)
+      }
+    }
+  }
+
+  private func put(
+    _ boxes: RecordPart.Boxes, of record: Digest, count: Int, _ transaction: borrowing WriteTransaction
+  ) throws(StorageFailure) {
+    var encoder = Encoder()
+    encoder.u32(UInt32(count))
+    encoder.item(boxes)
+    try transaction.put(self.boxes, record.bytes, encoder.bytes)
+  }
+
+  /// Puts other boxes in the place of a record's, if it is kept here.
+  public func replace(_ boxes: RecordPart.Boxes, of record: Digest) async throws(VaultFailure) {
+    try await self.perform { () throws(StorageFailure) in
+      guard let head = try self.head(of: record, in: self.environment.snapshot()) else { return }
+      try self.environment.write { transaction throws(StorageFailure) in
+        // It may have been erased meanwhile.
+        guard transaction.get(self.boxes, record.bytes) != nil else { return }
+        try self.put(boxes, of: record, count: head.count, transaction)
       }
     }
   }
@@ -79,29 +100,53 @@ public final class EmbeddedVault: Vault {
     }
   }
 
-  /// A record; nil where it is not kept here.
-  public func record(_ identifier: Digest) async throws(VaultFailure) -> SealedRecord? {
-    try await self.perform { () throws(StorageFailure) in try self.read(identifier) }
+  /// What there is of a record besides its ciphertext; nil where it is not kept here.
+  public func head(of record: Digest) async throws(VaultFailure) -> SealedHead? {
+    try await self.perform { () throws(StorageFailure) in try self.head(of: record, in: self.environment.snapshot()) }
   }
 
-  private func read(_ identifier: Digest) throws(StorageFailure) -> SealedRecord? {
-    let snapshot = try self.environment.snapshot()
-    guard let bytes = snapshot.get(self.boxes, identifier.bytes) else { return nil }
-    let (count, boxes): (Int, RecordPart.Boxes)
+  private func head(of record: Digest, in snapshot: Snapshot) throws(StorageFailure) -> SealedHead? {
+    guard let bytes = snapshot.get(self.boxes, record.bytes) else { return nil }
     do {
       var decoder = Decoder(bytes)
-      (count, boxes) = (Int(try decoder.u32()), try RecordPart.Boxes(from: &decoder))
-    } catch { throw .damaged(path: self.environment.path, reason: "record \(identifier.short): \(error)") }
-    var chunks: [[UInt8]] = []
-    for index in 0..<count {
-      guard let chunk = snapshot.get(self.chunks, self.key(identifier, index)) else { break }
+      let count = Int(try decoder.u32())
+      return SealedHead(record: record, count: count, boxes: try RecordPart.Boxes(from: &decoder))
+    } catch { throw .damaged(path: self.environment.path, reason: "record \(record.short): \(error)") }
+  }
+
+  /// As many chunks as a message takes, from one on; nil where the record is not kept here, or has no such chunk.
+  public func part(of record: Digest, from start: Int) async throws(VaultFailure) -> RecordPart? {
+    try await self.perform { () throws(StorageFailure) in try self.read(record, from: start) }
+  }
+
+  private func read(_ record: Digest, from start: Int) throws(StorageFailure) -> RecordPart? {
+    let snapshot = try self.environment.snapshot()
+    guard let head = try self.head(of: record, in: snapshot), (0..<head.count).contains(start) else { return nil }
+    var (chunks, bytes): ([[UInt8]], Int) = ([], 0)
+    while start + chunks.count < head.count {
+      guard let chunk = snapshot.get(self.chunks, self.key(record, start + chunks.count)) else {
+        throw .damaged(
+          path: self.environment.path,
+          reason: "record \(record.short) lacks chunk \(start + chunks.count) of \(head.count)")
+      }
+      bytes += chunk.count
+      guard chunks.isEmpty || bytes <= RecordPart.messageBytesMax else { break }
       chunks.append(chunk)
     }
-    guard chunks.count == count else {
-      throw .damaged(
-        path: self.environment.path, reason: "record \(identifier.short) has \(chunks.count) chunks of \(count)")
+    return RecordPart(head, start: start, chunks: chunks)
+  }
+
+  /// The leaf hashes that were kept when the record was stored.
+  public func leaves(of record: Digest) async throws(VaultFailure) -> [UInt8]? {
+    try await self.perform { () throws(StorageFailure) in
+      var out: [UInt8] = []
+      try self.environment.snapshot().scan(self.leaves, from: record.bytes) { key, value in
+        guard key.starts(with: record.bytes) else { return false }
+        out += value
+        return true
+      }
+      return out.isEmpty ? nil : out
     }
-    return SealedRecord(record: identifier, chunks: chunks, boxes: boxes)
   }
 
   /// Deletes an erased record: ciphertext and all boxes; whatever of it is here.
@@ -109,8 +154,9 @@ public final class EmbeddedVault: Vault {
     try await self.perform { () throws(StorageFailure) in
       try self.environment.write { transaction throws(StorageFailure) in
         try transaction.remove(self.boxes, identifier.bytes)
-        // Of what never became whole, any may be missing.
-        for index in 0..<RecordPart.chunksMax { try transaction.remove(self.chunks, self.key(identifier, index)) }
+        for table in [self.chunks, self.leaves] {
+          try transaction.remove(table, from: identifier.bytes, through: self.key(identifier, .max))
+        }
       }
     }
   }

@@ -290,14 +290,19 @@ final class Snapshot {
 }
 
 extension WriteTransaction {
-  /// Takes out the pairs from the table's start through `key`.
-  func removeFirst(_ table: Environment.Table, through key: [UInt8]) throws(StorageFailure) {
+  /// Takes out the pairs from a key, or from the table's start, through another.
+  func remove(
+    _ table: Environment.Table, from start: [UInt8] = [], through key: [UInt8]
+  ) throws(StorageFailure) {
     var opened: OpaquePointer?
     try self.check(unsafe mdb_cursor_open(self.handle, table, &opened), "opening a cursor")
     guard let cursor = unsafe opened else { return }
     defer { unsafe mdb_cursor_close(cursor) }
     var (found, value) = unsafe (MDB_val(), MDB_val())
-    var status = unsafe mdb_cursor_get(cursor, &found, &value, MDB_FIRST)
+    var status = unsafe withValue(start) { wanted in
+      unsafe found = unsafe wanted.pointee
+      return unsafe mdb_cursor_get(cursor, &found, &value, start.isEmpty ? MDB_FIRST : MDB_SET_RANGE)
+    }
     while status == 0, unsafe !key.lexicographicallyPrecedes(copy(found)) {
       try self.check(unsafe mdb_cursor_del(cursor, 0), "removing")
       status = unsafe mdb_cursor_get(cursor, &found, &value, MDB_NEXT)

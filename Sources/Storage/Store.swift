@@ -169,7 +169,7 @@ public final class Store: @unchecked Sendable {
     through sequence: SequenceNumber, _ transaction: borrowing WriteTransaction
   ) throws(StorageFailure) {
     for table in [self.tables.prePrepares, self.tables.prepared, self.tables.entries] {
-      try transaction.removeFirst(table, through: Key.number(sequence.number))
+      try transaction.remove(table, through: Key.number(sequence.number))
     }
   }
 

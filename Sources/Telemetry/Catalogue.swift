@@ -52,7 +52,8 @@ public struct EventKind: Sendable, Hashable {
     .nodeStarted, .nodeStopping, .nodeFailed, .peerConnected, .peerDisconnected, .peerRefused, .peerFaulted,
     .dialFailed, .viewChangeStarted, .viewEntered, .equivocation, .laneForked, .diverged, .progress,
     .checkpointStable, .unheard, .executionFailed, .keyUsed, .logDropped, .recordSealed, .keyReleased,
-    .releaseRefused, .crashFaultOnly, .custodyReady, .custodyUnkept, .openedInPartition, .vaultFailed, .vaultRepaired,
+    .releaseRefused, .crashFaultOnly, .custodyReady, .custodyRetired, .custodyLeft, .custodyUnkept, .openedInPartition,
+    .vaultFailed, .vaultRepaired,
     .vaultShareFull,
     .vaultUnproven,
     .configured,
@@ -207,6 +208,17 @@ public struct EventKind: Sendable, Hashable {
     meaning:
       "Keys of records written from now on open only with shares of so many custodians, after a granted request.",
     fields: ["generation", "epoch", "threshold", "custodians", "culprits"])
+  /// A custody key is out of use.
+  public static let custodyRetired = EventKind(
+    "custody.retired", .info, "a custody key is out of use: no live record is sealed to it",
+    meaning: "The consortium went over to another one. Each hospital destroys its share of the old key and signs that.",
+    remedy: "Nothing. consilium custody show says who has signed.", fields: ["generation"])
+  /// Records cannot be sealed to the new custody key.
+  public static let custodyLeft = EventKind(
+    "custody.left", .warn, "records of this hospital cannot be sealed to the new custody key",
+    meaning: "Their keys do not open with this hospital's secret, for instance because it goes on under new keys. The "
+      + "old custody key stays in use for them.",
+    remedy: "Let the patients erase them, or write them anew; nothing is lost meanwhile.", fields: ["count", "reason"])
   /// A custodian's secrets cannot be written, or not be read.
   public static let custodyUnkept = EventKind(
     "custody.unkept", .warn, "this hospital's secrets of custody cannot be written or read",

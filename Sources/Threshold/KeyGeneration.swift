@@ -84,10 +84,19 @@ public struct KeyGeneration: Sendable, Hashable {
     }
   }
 
-  /// A generation that begins with the first member's registration.
-  public init(generation: UInt64, configuration: ConfigurationNumber, deadline: Timestamp) {
-    (self.generation, self.configuration, self.deadline) = (generation, configuration, deadline)
+  /// The first generation, which begins with the first member's registration.
+  public init(configuration: ConfigurationNumber, deadline: Timestamp) {
+    (self.generation, self.configuration, self.deadline) = (Self.first, configuration, deadline)
   }
+
+  /// Another key in the place of one that is in use; its tries are counted on.
+  public init(after held: KeyGeneration, configuration: ConfigurationNumber, deadline: Timestamp) {
+    (self.generation, self.configuration, self.deadline) = (held.generation + 1, configuration, deadline)
+    self.attempt = held.attempt
+  }
+
+  /// Whether it is a new key that takes another's place, and is not made yet.
+  public var isSuccessor: Bool { self.generation > Self.first && self.epoch == 0 && self.phase != .active }
 
   /// Who is to deal in this try: all that take part, or the custodians among them.
   private var expectedDealers: ReplicaSet {
@@ -124,7 +133,7 @@ public struct KeyGeneration: Sendable, Hashable {
 
   /// Whether a member that was to register a transport key for the shares that are dealt anew has not done it.
   public func awaitsKey(of member: ReplicaIndex) -> Bool {
-    self.epoch > 0 && self.phase != .active && !self.registered.contains(member)
+    (self.epoch > 0 || self.isSuccessor) && self.phase != .active && !self.registered.contains(member)
   }
 
   /// The participants in order: the places of a dealing's boxes.

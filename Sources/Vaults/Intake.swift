@@ -6,8 +6,8 @@ public import Primitives
 /// Two bounds for each member: what it may leave here before it is anchored, so that nobody fills a vault with what the
 /// ledger will never name; and, where the administrator sets one, the share of all that is anchored.
 public struct Intake: Sendable {
-  /// The most bytes that one member may leave here before they are anchored.
-  public static let unanchoredBytesMax: UInt64 = 256 << 20
+  /// The most bytes that one member may leave here before they are anchored: two of the longest records.
+  public static let unanchoredBytesMax: UInt64 = 8 << 30
 
   /// The most bytes of one member's records; nil for no bound.
   public let shareBytesMax: UInt64?

@@ -12,6 +12,8 @@ public struct Replication: Sendable {
     case start
     /// A member has stored what it was offered, and signed that.
     case acknowledged(ReplicaIndex)
+    /// A member has stored a part of what it was offered: it is at work, and has as long again for the next.
+    case progressed(ReplicaIndex)
     /// A member refused, or its answer was not its own.
     case refused(ReplicaIndex)
     /// A point in time that `deadline` named has come.
@@ -28,7 +30,7 @@ public struct Replication: Sendable {
     case failed
   }
 
-  /// How long a member may take to store what it was offered before another is asked besides.
+  /// How long a member may take to store a message of what it was offered before another is asked besides.
   public static let patience = Span.milliseconds(3_000)
 
   private struct Item: Sendable {
@@ -40,7 +42,7 @@ public struct Replication: Sendable {
   private struct Offer: Sendable {
     let member: ReplicaIndex
     let items: [Int]
-    let until: Tick
+    var until: Tick
     /// Whether others were asked in its place; its acknowledgement still counts.
     var isLate: Bool
   }
@@ -72,6 +74,9 @@ public struct Replication: Sendable {
     case .acknowledged(let member):
       guard let place = self.offers.firstIndex(where: { $0.member == member }) else { return .ignored(.notOffered) }
       for item in self.offers.remove(at: place).items { self.items[item].holders += 1 }
+    case .progressed(let member):
+      guard let place = self.offers.firstIndex(where: { $0.member == member }) else { return .ignored(.notOffered) }
+      self.offers[place].until = max(self.offers[place].until, now + Self.patience)
     case .refused(let member):
       guard self.offers.contains(where: { $0.member == member }) else { return .ignored(.notOffered) }
       if planted(.refusalCounts) {

@@ -69,6 +69,8 @@ public struct Tending: Sendable {
     case read(Digest)
     /// Ask a member's vault for a record, and hold that against its anchor.
     case fetch(Digest, from: ReplicaIndex)
+    /// Ask a member's vault for the proof that it keeps a record: a chunk that is drawn by lot, and its path.
+    case challenge(Digest, of: ReplicaIndex)
     /// Keep what was just fetched.
     case store(Digest)
     /// Delete whatever is here of a record.
@@ -85,7 +87,7 @@ public struct Tending: Sendable {
     /// Whether an input answers it.
     public var isQuestion: Bool {
       switch self {
-      case .list, .findMissing, .read, .fetch, .store: true
+      case .list, .findMissing, .read, .fetch, .challenge, .store: true
       case .erase, .full, .counted, .unproven, .ended: false
       }
     }
@@ -299,7 +301,7 @@ extension Tending {
         ledger.connected.contains(member)
       else { continue }
       self.phase = .challenging(member, entry.record)
-      return effects.append(.fetch(entry.record, from: member))
+      return effects.append(.challenge(entry.record, of: member))
     }
     effects.append(.ended(self.round))
     self.phase = .resting(until: now + self.parameters.interval)

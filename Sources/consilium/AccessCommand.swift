@@ -46,9 +46,11 @@ struct Access: AsyncParsableCommand {
           reason: self.breakGlass ?? 0, ephemeralKey: ephemeral)
         let (receipt, fetched) = try await self.fetch(request, secret, reader)
         if let receipt, !receipt.applied { return try show(receipt, self.output.output) }
-        if let out, let first = fetched.first { try Files.write(out, first.opened.canonical, mode: 0o600) }
-        if let proof, let first = fetched.first {
-          try Files.writeJSON(proof, try await Reading.proof(of: first, client: reader.client), mode: 0o600)
+        for (index, record) in fetched.enumerated() {
+          let salt = try await record.open(into: index == 0 ? self.out : nil)
+          if index == 0, let proof {
+            try Files.writeJSON(proof, try await Reading.proof(of: record, salt: salt), mode: 0o600)
+          }
         }
         let rows = [["records read and checked", "\(fetched.count)"]]
         if let receipt { return try show(receipt, self.output.output, rows) }
@@ -165,10 +167,39 @@ enum AccessTable {
   }
 }
 
-/// A record that was read, with its entry.
+/// A record whose key is there, with its entry: it is opened into a file, or as a whole.
 struct ReadRecord {
   let entry: RecordView
-  let opened: OpenedRecord
+  let key: ReleasedKey
+  let client: NodeClient
+
+  /// Opens it and holds it against its anchor, into a file where one is named; gives the salt.
+  func open(into path: String?) async throws -> [UInt8] {
+    let client = self.client
+    let part = { try await client.part(self.key.anchor.record, from: $0) }
+    guard let path else { return try await Opening.explained { try await self.key.open(part: part) { _ in } } }
+    return try await Files.writeWhole(path) { write in
+      try await Opening.explained { try await self.key.open(part: part, write: write) }
+    }
+  }
+
+  /// The content as text, for a terminal.
+  func text() async throws -> (text: String, salt: [UInt8]) {
+    let unfit = Failure(
+      "it is nothing to print", why: "the record is no text, or over 16 MiB", remedy: "give --out FILE")
+    guard !self.key.isLong else { throw unfit }
+    let opened = try await self.whole()
+    guard let text = String(validating: opened.canonical, as: UTF8.self) else { throw unfit }
+    return (text, opened.salt)
+  }
+
+  /// The content of a record that is not long.
+  func whole() async throws -> OpenedRecord {
+    let client = self.client
+    return try await Opening.explained {
+      try await self.key.open { try await client.part(self.key.anchor.record, from: $0) }
+    }
+  }
 }
 
 /// Fetching what a granted request allows.
@@ -185,7 +216,8 @@ enum Reading {
         network: genesis.network, request: question.request, anchor: try await self.anchor(entry, client),
         secret: secret)
       out.append(
-        ReadRecord(entry: entry, opened: try await opening.open(question, through: client, accuse: accuse)))
+        ReadRecord(
+          entry: entry, key: try await opening.key(question, through: client, accuse: accuse), client: client))
     }
     return out
   }
@@ -196,15 +228,11 @@ enum Reading {
     for one in glass.opened ?? [] {
       let entry: RecordView = try await client.get("/v1/records/\(one.record)")
       let anchor = try await self.anchor(entry, client)
-      guard let answer = try? ReleaseAnswer.decode(Base64.decode(one.answer) ?? []), let release = answer.hospitalKey
-      else {
+      guard let answer = try? ReleaseAnswer.decode(Base64.decode(one.answer) ?? []), answer.hospitalKey != nil else {
         throw Failure("the record does not open", why: "the node's answer is malformed", remedy: "tell the hospital")
       }
-      let opened = try await Opening.explained {
-        try Opening.unlock(
-          answer.sealed, SealedRecord.key(in: release.key, of: anchor.record, secret: secret), anchor)
-      }
-      out.append(ReadRecord(entry: entry, opened: opened))
+      let key = try await Opening.explained { try ReleasedKey(answer, anchor, secret: secret) }
+      out.append(ReadRecord(entry: entry, key: key, client: client))
     }
     return out
   }
@@ -214,13 +242,15 @@ enum Reading {
     let bytes = try await client.send(.GET, "/v1/log/entries?from=\(entry.leaf)&count=1")
     var decoder = Decoder(bytes)
     let logEntry = try LogEntryView(try decoder.blob(max: 1 << 20, "entry"))
-    return try RecordAnchor.decode(logEntry.payload)
+    let anchor = try RecordAnchor.decode(logEntry.payload)
+    // Its key may have been enclosed anew since; whatever opens is held against the anchor's hash-lock.
+    return anchor.with(capsule: try parseDigest(entry.capsule, "capsule"))
   }
 
   /// The proof of a record's anchor with the document's salt; waits until a signed tree head covers it.
-  static func proof(of record: ReadRecord, client: NodeClient) async throws -> ProofView {
-    var proof = try await self.proof(leaf: record.entry.leaf, client)
-    proof.salt = Hex.encode(record.opened.salt)
+  static func proof(of record: ReadRecord, salt: [UInt8]) async throws -> ProofView {
+    var proof = try await self.proof(leaf: record.entry.leaf, record.client)
+    proof.salt = Hex.encode(salt)
     return proof
   }
 

@@ -11,8 +11,9 @@ internal import Telemetry
 /// `consilium custody`
 struct CustodyCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "custody", abstract: "The key in whose custody records are: who has shares, and dealing them anew.",
-    subcommands: [Show.self, Refresh.self])
+    commandName: "custody",
+    abstract: "The key in whose custody records are: who has shares, dealing them anew, another key.",
+    subcommands: [Show.self, Refresh.self, Rotate.self])
 
   struct Show: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -29,7 +30,18 @@ struct CustodyCommand: AsyncParsableCommand {
         if !custody.custodians.isEmpty {
           Console.line("custodians: hospitals \(custody.custodians.map { "\($0)" }.joined(separator: ", "))")
         }
-        Console.line("epoch \(custody.epoch)" + (custody.until.map { "; shares are dealt anew at \($0)" } ?? ""))
+        Console.line(
+          "key \(custody.generation), epoch \(custody.epoch)"
+            + (custody.until.map { "; shares are dealt anew at \($0)" } ?? ""))
+        func list(_ hospitals: [UInt32]) -> String { hospitals.map { "\($0)" }.joined(separator: ", ") }
+        if let old = custody.retiring {
+          Console.line(
+            "key \(old) goes out of use; records are still sealed to it: hospitals \(list(custody.stillSealed))")
+        } else if custody.generation > 1 {
+          Console.line(
+            "key \(custody.generation - 1) is out of use; shares destroyed, and that signed: hospitals "
+              + list(custody.destroyedBy))
+        }
       }
     }
   }
@@ -62,12 +74,45 @@ struct CustodyCommand: AsyncParsableCommand {
   }
 }
 
+extension CustodyCommand {
+  struct Rotate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Go over to another custody key, as a member's registrar: what was erased stays closed for ever.",
+      discussion: """
+        Example:
+          consilium custody rotate --registrar registrar.key --api api.sock --genesis genesis.json
+        The members make a new key, each hospital seals the keys of its live records to it, on the ledger, and once none
+        is left under the old key, each destroys its share of that and signs it. Erased records are left behind: whoever
+        kept their ciphertext opens it with nothing that there still is. Reading and writing go on meanwhile.
+        """)
+    @OptionGroup var options: DeskOptions
+
+    func run() async throws {
+      try await reporting {
+        let desk = try await Desk(self.options)
+        let status: NodeStatus = try await desk.client.get("/v1/status")
+        guard status.custody.phase == "active", status.custody.retiring == nil else {
+          throw Failure(
+            "the key cannot be changed now", why: status.custody.summary,
+            remedy: "wait until that is over: consilium custody show", status: ExitStatus.refused)
+        }
+        let rotation = CustodyRotation(generation: status.custody.generation)
+        try show(try await desk.submit(.rotateCustody, rotation), self.options.output.output)
+      }
+    }
+  }
+}
+
 extension CustodyView {
   /// Where the key stands, in a line.
   var summary: String {
     let wrong = self.culprits.isEmpty ? "" : "; proven wrong: \(self.culprits)"
-    guard self.phase == "active" || self.epoch > 0 else { return "no key in use, \(self.phase)" + wrong }
-    let going = self.phase == "active" ? "" : "; new shares: \(self.phase)"
+    guard self.phase == "active" || self.epoch > 0 || !self.custodians.isEmpty else {
+      return "no key in use, \(self.phase)" + wrong
+    }
+    let going =
+      self.phase == "active"
+      ? self.retiring.map { "; records go over from key \($0)" } ?? "" : "; new shares: \(self.phase)"
     return "\(self.threshold) of \(self.custodians.count) shares open a record's key" + going + wrong
   }
 }

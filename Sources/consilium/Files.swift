@@ -56,6 +56,35 @@ enum Files {
     }
   }
 
+  /// Writes a file piece by piece; it has its name only once it is whole and on the disk.
+  static func writeWhole<Value>(
+    _ path: String, _ body: (_ write: ([UInt8]) async throws -> Void) async throws -> Value
+  ) async throws -> Value {
+    let fresh = path + ".part"
+    try self.write(fresh, [], mode: 0o600)
+    do {
+      let file = try FileHandle(forWritingTo: URL(filePath: fresh))
+      let value = try await body { piece in
+        do { try file.write(contentsOf: Data(piece)) } catch {
+          throw Failure(
+            "cannot write \(fresh)", why: error.localizedDescription, remedy: "free disk space",
+            status: ExitStatus.failedIO)
+        }
+      }
+      try file.synchronize()
+      try file.close()
+      guard unsafe rename(fresh, path) == 0 else {
+        throw Failure(
+          "cannot write \(path)", why: "the system refused", remedy: "check the folder's permissions",
+          status: ExitStatus.failedIO)
+      }
+      return value
+    } catch {
+      try? FileManager.default.removeItem(atPath: fresh)
+      throw error
+    }
+  }
+
   static func writeJSON(_ path: String, _ value: some Encodable, mode: Int = 0o644) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

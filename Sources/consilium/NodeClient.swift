@@ -53,13 +53,28 @@ struct NodeClient: Sendable {
     _ method: HTTPMethod, _ path: String, _ body: [UInt8]? = nil, accept: String = "application/json",
     timeout: TimeAmount = .seconds(40), bytesMax: Int = 256 << 20
   ) async throws -> [UInt8] {
+    try await self.execute(
+      method, path, body.map { .bytes(ByteBuffer(bytes: $0)) }, accept: accept, timeout: timeout, bytesMax: bytesMax)
+  }
+
+  /// Posts a body that is read while it is sent, and of which the node may take long to be rid.
+  func post<T: Decodable>(
+    _ path: String, streaming body: HTTPClientRequest.Body, as type: T.Type = T.self
+  ) async throws -> T {
+    try Self.decode(try await self.execute(.POST, path, body, accept: "application/json", timeout: .hours(4)))
+  }
+
+  private func execute(
+    _ method: HTTPMethod, _ path: String, _ body: HTTPClientRequest.Body?, accept: String, timeout: TimeAmount,
+    bytesMax: Int = 1 << 20
+  ) async throws -> [UInt8] {
     guard let url = URL(httpURLWithSocketPath: self.socket, uri: path) else {
       throw Failure("cannot reach the node", why: "\(self.socket) is no path", remedy: "check --api")
     }
     var request = HTTPClientRequest(url: url.absoluteString)
     request.method = method
     request.headers.add(name: "accept", value: accept)
-    if let body { request.body = .bytes(ByteBuffer(bytes: body)) }
+    request.body = body
     let response: HTTPClientResponse
     let bytes: [UInt8]
     do {
@@ -113,6 +128,13 @@ struct NodeClient: Sendable {
       guard failure.what == "not-found" else { throw failure }
       return nil
     }
+  }
+
+  /// A part of a record's ciphertext.
+  func part(_ record: Digest, from start: Int) async throws -> RecordPart {
+    // The first one waits until the node has held the whole record against its anchor.
+    let bytes = try await self.send(.GET, "/v1/records/\(record)/part?from=\(start)", timeout: .hours(1))
+    return try RecordPart.decode(bytes)
   }
 
   func release(request: String, record: String, without settled: ReplicaSet) async throws -> ReleaseAnswer {

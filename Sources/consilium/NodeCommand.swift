@@ -59,7 +59,8 @@ struct NodeCommand: AsyncParsableCommand {
     let loop = EventLoop(workers: config.workers)
     loop.start()
     let host = NodeHost(
-      loop: loop, genesis: genesis, member: member, store: store, vault: vault, snapshots: snapshots, log: log)
+      loop: loop, genesis: genesis, member: member, store: store, vault: vault, snapshots: snapshots,
+      spoolFolder: config.data + "/spool", log: log)
     let signals = Self.handleSignals(host, log)
     var settings = NodeSettings(genesis: genesis, member: member, listen: (listen.host, listen.port))
     settings.observers = config.observers
@@ -91,6 +92,7 @@ struct NodeCommand: AsyncParsableCommand {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await Gateway(service: host, sessions: sessions, socket: config.api).run() }
       group.addTask { await host.tendVault() }
+      group.addTask { await host.keepSealed() }
       if let fhir { group.addTask { try await Self.serve(fhir, log) } }
       if let port = config.portalPort {
         let patients = service.map { PatientIndex(service: $0) }

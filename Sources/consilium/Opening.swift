@@ -5,14 +5,14 @@ internal import Primitives
 internal import Threshold
 
 extension Opening {
-  /// Opens a record through a node, and says on the error output who gave a wrong share.
-  func open(
+  /// Asks for a record's key through a node, and says on the error output who gave a wrong share.
+  func key(
     _ question: ReleaseQuestion, through client: NodeClient, accuse: (ShareAccusation) async throws -> Void
-  ) async throws -> OpenedRecord {
+  ) async throws -> ReleasedKey {
     let members = try await client.configuration().members
     return try await Self.explained {
-      try await self.open(
-        custody: try await client.custody(), members: members.map(\.key),
+      try await self.key(
+        members: members.map(\.key),
         ask: { settled in
           do {
             return try await client.release(
@@ -37,7 +37,7 @@ extension Opening {
   ]
 
   /// What went wrong, as a command says it.
-  static func explained(_ work: () async throws -> OpenedRecord) async throws -> OpenedRecord {
+  static func explained<Value>(_ work: () async throws -> Value) async throws -> Value {
     do { return try await work() } catch let fault as Fault {
       switch fault {
       case .tooFewCustodians:

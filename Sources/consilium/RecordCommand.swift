@@ -1,4 +1,5 @@
 internal import Rules
+internal import NIOCore
 internal import NIOHTTP1
 internal import ArgumentParser
 internal import Foundation
@@ -21,7 +22,8 @@ struct Record: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Seal, list and read records.",
     subcommands: [
-      Add.self, List.self, Read.self, Erase.self, EraseKept.self, OrderErasure.self, Retention.self, Verify.self,
+      Add.self, Attach.self, List.self, Read.self, Erase.self, EraseKept.self, OrderErasure.self, Retention.self,
+      Verify.self,
     ])
 
   struct Add: AsyncParsableCommand {
@@ -115,14 +117,15 @@ struct Record: AsyncParsableCommand {
       try await reporting {
         let patient = try await Patient(self.patient, self.passphrase, self.node)
         let read = try await Authoring.readOwn(try parseDigest(self.record, "record"), patient)
+        let salt: [UInt8]
         if let out {
-          try Files.write(out, read.opened.canonical, mode: 0o600)
+          salt = try await read.open(into: out)
         } else {
-          Console.line(String(decoding: read.opened.canonical, as: UTF8.self))
+          let printed = try await read.text()
+          Console.line(printed.text)
+          salt = printed.salt
         }
-        if let proof {
-          try Files.writeJSON(proof, try await Reading.proof(of: read, client: patient.client), mode: 0o600)
-        }
+        if let proof { try Files.writeJSON(proof, try await Reading.proof(of: read, salt: salt), mode: 0o600) }
       }
     }
   }
@@ -165,7 +168,7 @@ struct Verify: AsyncParsableCommand {
     try await reporting {
       let genesis = try GenesisFile.read(self.genesis)
       let view = try Files.readJSON(self.proof, as: ProofView.self, "proof")
-      let result = try DocumentCheck.verify(try Files.read(self.document), view, genesis)
+      let result = try DocumentCheck.verify(self.document, view, genesis)
       if self.output.output == .json { return try Console.json(result) }
       Console.line("Authentic: every step holds.")
       Console.table(["what", "value"], result.keys.sorted().map { [$0, result[$0] ?? ""] })
@@ -175,7 +178,17 @@ struct Verify: AsyncParsableCommand {
 
 /// The offline check of a document.
 enum DocumentCheck {
+  static func verify(_ document: String, _ view: ProofView, _ genesis: Genesis) throws -> [String: String] {
+    try self.verify(view, genesis) { try self.locks(of: FilePieces(document), salt: $0) }
+  }
+
   static func verify(_ document: [UInt8], _ view: ProofView, _ genesis: Genesis) throws -> [String: String] {
+    try self.verify(view, genesis) { self.locks(of: [document], salt: $0) }
+  }
+
+  private static func verify(
+    _ view: ProofView, _ genesis: Genesis, locks: (_ salt: [UInt8]) throws -> [Digest]
+  ) throws -> [String: String] {
     func bad(_ why: String) -> Failure {
       Failure(
         "not authentic", why: why, remedy: "ask the hospital that gave it for the document and its proof again",
@@ -195,11 +208,7 @@ enum DocumentCheck {
     guard verified.entry.outcome == .applied, verified.entry.transaction.kind == TransactionKind.anchorRecord.rawValue,
       let anchor = try? RecordAnchor.decode(verified.entry.transaction.payload)
     else { throw bad("the log entry anchors no record") }
-    let canonical: [UInt8]
-    do throws(JSONFault) { canonical = try CanonicalJSON(document).canonicalBytes } catch {
-      throw bad("the document is no JSON any more: \(error)")
-    }
-    guard HashLock.of(canonical, salt: salt) == anchor.hashLock else {
+    guard try locks(salt).contains(anchor.hashLock) else {
       throw bad("the document is not the one that was anchored: its hash-lock differs")
     }
     let body = verified.checkpoint.body
@@ -212,18 +221,26 @@ enum DocumentCheck {
   }
 }
 
+extension DocumentCheck {
+  /// The hash-locks that a document can have: that of its own bytes, and, as a resource, that of its canonical ones.
+  private static func locks(of document: some Sequence<[UInt8]>, salt: [UInt8]) -> [Digest] {
+    var running = HashLock.Running(salt: salt)
+    var whole: [UInt8]? = []
+    for piece in document {
+      running.update(piece)
+      whole = whole.flatMap { $0.count + piece.count <= FHIRResource.fileBytesMax ? $0 + piece : nil }
+    }
+    let canonical = whole.flatMap { try? CanonicalJSON($0).canonicalBytes }
+    return [running.digest] + (canonical.map { [HashLock.of($0, salt: salt)] } ?? [])
+  }
+}
+
 /// What authors and patients do with records at their own hospital.
 enum Authoring {
   static func anchor(
     _ resources: [FHIRResource], of patient: Digest, by writer: Patient, supersedes: Digest?
   ) async throws -> [SealedView] {
-    let account: AccountView = try await writer.client.get("/v1/accounts/\(patient)")
-    let member = try await writer.client.configuration().members.first { $0.id == writer.hospital }
-    guard let member, let sealing = Hex.decode(account.sealingKey).flatMap({ Digest($0) }) else {
-      throw Failure("cannot seal", why: "the account has no sealing key", remedy: "check the patient's account")
-    }
-    let readers = SealedRecord.Readers(
-      patient: sealing, hospital: member.sealingKey, custody: try await writer.client.custody())
+    let readers = try await self.readers(of: patient, writer)
     var body = Encoder()
     var drafts: [RecordDraft] = []
     for resource in resources {
@@ -232,7 +249,9 @@ enum Authoring {
         secrets: SealedRecord.Secrets(random: SecureRandom.bytes), supersedes: supersedes)
       let signature = writer.keys.signingKey.sign(draft.authored)
       guard let record = draft.seal(to: readers, author: writer.account, signature: signature) else {
-        throw Failure("cannot seal", why: "a resource is over 16 MiB", remedy: "split it")
+        throw Failure(
+          "cannot seal", why: "a resource is over 16 MiB",
+          remedy: "seal what is long as a file: consilium record attach")
       }
       body.item(record.anchor)
       body.item(record.sealed)
@@ -245,21 +264,28 @@ enum Authoring {
     }
   }
 
+  /// To whom a patient's records are sealed.
+  static func readers(of patient: Digest, _ writer: Patient) async throws -> SealedRecord.Readers {
+    let account: AccountView = try await writer.client.get("/v1/accounts/\(patient)")
+    let member = try await writer.client.configuration().members.first { $0.id == writer.hospital }
+    guard let member, let sealing = Hex.decode(account.sealingKey).flatMap({ Digest($0) }) else {
+      throw Failure("cannot seal", why: "the account has no sealing key", remedy: "check the patient's account")
+    }
+    return SealedRecord.Readers(
+      patient: sealing, hospital: member.sealingKey, custody: try await writer.client.custody())
+  }
+
   static func readOwn(_ record: Digest, _ patient: Patient) async throws -> ReadRecord {
     let entry: RecordView = try await patient.client.get("/v1/records/\(record)")
-    let sealed = try SealedRecord.decode(try await patient.client.send(.GET, "/v1/records/\(record)/sealed"))
+    let head = try SealedHead.decode(
+      try await patient.client.send(.GET, "/v1/records/\(record)/head", timeout: .hours(1)))
     let anchor = try await Reading.anchor(entry, patient.client)
-    guard let key = SealedRecord.key(in: sealed.patientCopy, of: record, secret: patient.keys.sealingSecret) else {
+    guard let key = ReleasedKey(head, anchor, ownerSecret: patient.keys.sealingSecret) else {
       throw Failure(
         "the record does not open", why: "it is another patient's, or was sealed to a key that was lost since",
         remedy: "give the right key file; after a recovery: consilium access request KEY --purpose PATRQT",
         status: ExitStatus.refused)
     }
-    do throws(RecordFault) {
-      return ReadRecord(entry: entry, opened: try sealed.open(key: key, anchored: anchor))
-    } catch {
-      throw Failure(
-        "the record is not what was anchored", why: "\(error)", remedy: "tell the hospital", status: ExitStatus.refused)
-    }
+    return ReadRecord(entry: entry, key: key, client: patient.client)
   }
 }

@@ -165,8 +165,9 @@ struct RecordsLoad {
         throw Failure("the request was denied", why: receipt.outcome, remedy: "report this", status: ExitStatus.refused)
       }
       let begun = ContinuousClock.now
-      _ = try await Reading.fetch(
+      let fetched = try await Reading.fetch(
         request: receipt.transaction, records: [self.record], secret: secret, client: client, genesis: self.genesis)
+      for record in fetched { _ = try await record.whole() }
       if number >= 10 { durations.append(ContinuousClock.now - begun) }
     }
     return LatencySummary(durations)

@@ -32,10 +32,13 @@ extension Story {
     return Asked(receipt: receipt, secret: secret, records: identifiers)
   }
 
-  func read(_ asked: Asked, at index: Int) async throws -> [ReadRecord] {
-    try await Reading.fetch(
+  func read(_ asked: Asked, at index: Int) async throws -> [OpenedRecord] {
+    var out: [OpenedRecord] = []
+    let fetched = try await Reading.fetch(
       request: asked.receipt.transaction, records: asked.records, secret: asked.secret, client: self.client(index),
       genesis: self.genesis)
+    for record in fetched { out.append(try await record.whole()) }
+    return out
   }
 
   mutating func shareAndRevoke() async throws {
@@ -75,7 +78,7 @@ extension Story {
       try story.claim(asked.receipt.applied, "denied in spite of the consent: \(asked.receipt.outcome)")
       let read = try await story.read(asked, at: doctor.hospital)
       try story.claim(read.count == wanted.count, "\(read.count) of \(wanted.count) records came")
-      let bytes = read.reduce(0) { $0 + $1.opened.canonical.count }
+      let bytes = read.reduce(0) { $0 + $1.canonical.count }
       return
         "\(read.count) records, \(bytes) bytes of FHIR, opened on the clinician's side only, each is what its "
         + "hash-lock on the chain says"
@@ -112,9 +115,9 @@ extension Story {
       let reader = Patient(
         keys: patient.keys, client: story.client(patient.hospital), genesis: story.genesis,
         hospital: story.hospital(patient.hospital), account: patient.account)
-      let own = try await Authoring.readOwn(try parseDigest(story.records[0][0].record, "record"), reader)
+      let own = try await Authoring.readOwn(try parseDigest(story.records[0][0].record, "record"), reader).whole()
       return history.map { "\($0.time)  hospital \($0.hospital)  \($0.purpose)  \($0.outcome)" }.joined(separator: "\n")
-        + "\nand reads \(own.opened.canonical.count) bytes of \(story.records[0][0].resourceType) "
+        + "\nand reads \(own.canonical.count) bytes of \(story.records[0][0].resourceType) "
         + "with the key that the 24 words give"
     }
   }
@@ -169,9 +172,10 @@ extension Story {
         keys: patient.keys, client: story.client(patient.hospital), genesis: story.genesis,
         hospital: story.hospital(patient.hospital), account: patient.account)
       let own = try await Authoring.readOwn(try parseDigest(story.records[0][0].record, "record"), reader)
-      let proof = try await Reading.proof(of: own, client: reader.client)
-      let good = try DocumentCheck.verify(own.opened.canonical, proof, story.genesis)
-      var changed = own.opened.canonical
+      let opened = try await own.whole()
+      let proof = try await Reading.proof(of: own, salt: opened.salt)
+      let good = try DocumentCheck.verify(opened.canonical, proof, story.genesis)
+      var changed = opened.canonical
       let place = changed.lastIndex { $0 >= 0x61 && $0 <= 0x79 } ?? 0
       changed[place] += 1
       let document = Self.refusal { try DocumentCheck.verify(changed, proof, story.genesis) }
@@ -179,12 +183,12 @@ extension Story {
       var forged = proof
       let digit = forged.path.first?.first == "0" ? "1" : "0"
       if !forged.path.isEmpty { forged.path[0] = digit + forged.path[0].dropFirst() }
-      let inclusion = Self.refusal { try DocumentCheck.verify(own.opened.canonical, forged, story.genesis) }
+      let inclusion = Self.refusal { try DocumentCheck.verify(opened.canonical, forged, story.genesis) }
       try story.claim(inclusion != nil, "a forged path was accepted")
       var headless = proof
       headless.checkpoint = headless.checkpoint.replacingOccurrences(
         of: "\n\(good["leaf"]?.split(separator: " ").last ?? "")\n", with: "\n999999\n")
-      let head = Self.refusal { try DocumentCheck.verify(own.opened.canonical, headless, story.genesis) }
+      let head = Self.refusal { try DocumentCheck.verify(opened.canonical, headless, story.genesis) }
       try story.claim(head != nil, "a forged tree head was accepted")
       return """
         authentic: leaf \(good["leaf"] ?? ""), signed by \(good["signed by"] ?? "")
@@ -205,7 +209,7 @@ extension Story {
       let asked = try await story.ask(doctor, for: [last], of: patient)
       try story.claim(!asked.receipt.applied, "an erased record was granted")
       do {
-        _ = try await story.client(patient.hospital).send(.GET, "/v1/records/\(last)/sealed")
+        _ = try await story.client(patient.hospital).send(.GET, "/v1/records/\(last)/head")
         try story.claim(false, "the vault still serves an erased record")
       } catch let failure as Failure where failure.what == "not-released" {}
       return "\(asked.receipt.outcome); its hash-lock stays on the chain, a commitment to nothing readable"

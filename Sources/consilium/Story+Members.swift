@@ -9,6 +9,7 @@ internal import Signing
 /// The story's chapter on members: one joins, one loses its disk, one leaves, while the ledger goes on (LEDGER §8).
 extension Story {
   mutating func changeMembers() async throws {
+    try await self.rotateCustody()
     try await self.join()
     try await self.renew()
     try await self.leave()
@@ -39,6 +40,29 @@ extension Story {
       let read = try await story.read(asked, at: 2)
       try story.claim(read.count == 1, "a record that was sealed before does not open any more")
       return "epoch \(before.epoch + 1): the key is the same, and a record from before opens with the new shares"
+    }
+  }
+
+  private mutating func rotateCustody() async throws {
+    try await self.step("Another custody key: live records go over to it, an erased one stays closed for ever") {
+      story in
+      let before = await story.devnet.status(0).custody
+      let rotation = CustodyRotation(generation: before.generation)
+      let receipt = try await story.submit(.rotateCustody, rotation, at: 3, signedBy: story.registrars[3])
+      try story.claim(receipt.applied, "the registrar's request was refused: \(receipt.outcome)")
+      try await story.devnet.wait("the old custody key is out of use, its shares are destroyed", seconds: 60) {
+        $0.allSatisfy { status in
+          let custody = status.custody
+          return custody.generation == before.generation + 1 && custody.phase == "active" && custody.retiring == nil
+            && custody.destroyedBy == [1, 2, 3, 4]
+        }
+      }
+      let asked = try await story.ask(
+        story.doctors[2], for: [story.records[0][1].record], of: story.patients[0], kind: .breakGlass)
+      let read = try await story.read(asked, at: 2)
+      try story.claim(read.count == 1, "a record that was sealed before does not open any more")
+      return "key \(before.generation + 1) is in use; all four hospitals signed that their shares of key "
+        + "\(before.generation) are destroyed, and a record from before opens with the new ones"
     }
   }
 

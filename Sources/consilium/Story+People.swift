@@ -108,6 +108,7 @@ extension Story {
       try story.claim(glass.receipt == nil, "it was ordered by two of four")
       let read = try await Reading.opened(glass, secret: secret, client: story.client(patient.hospital))
       try story.claim(read.count == 1, "the hospital did not open its own record")
+      for record in read { _ = try await record.whole() }
       let other = (0..<4).first { !away.contains($0) && $0 != patient.hospital } ?? 3
       var refusal = ""
       do {

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import pathlib
+import random
 import re
 import subprocess
 import tempfile
@@ -518,6 +519,23 @@ def story(browser, devnet, pictures):
     expect(page.locator("#recovery")).to_have_count(0)
     print("recovery that the patient did not ask for: the page says so, and the patient objects")
 
+    pdf = b"%PDF-1.7\n" + random.Random(5).randbytes(9 << 20)
+    for name, content in [("long.pdf", pdf), ("short.pdf", pdf[:5000])]:
+        pathlib.Path(f"{devnet.folder}/{name}").write_bytes(content)
+        devnet.run("record", "attach", f"{devnet.folder}/{name}", "--patient", account, "--api",
+                   f"{devnet.folder}/h1/api.sock")
+    patient.tab("records")
+    expect(page.locator("#section-document")).to_contain_text("PDF document", timeout=15000)
+    for size, content in [("9.4 MB", pdf), ("5 kB", pdf[:5000])]:
+        row = page.locator("#section-document li").filter(has_text=size)
+        row.locator("summary").click()
+        with page.expect_download(timeout=60000) as saved:
+            row.locator("button.save").click()
+        assert pathlib.Path(saved.value.path()).read_bytes() == content and saved.value.suggested_filename.endswith(".pdf")
+        expect(row).to_contain_text("its hash-lock holds")
+    patient.look("files")
+    print("patient: opens and saves a short and a long document, part by part in the browser")
+
     with page.expect_download() as saved:
         patient.tab("leave")
         page.click("#export")
@@ -529,6 +547,9 @@ def story(browser, devnet, pictures):
         page.set_input_files("#file", {"name": "one.json", "mimeType": "application/json", "buffer": text.encode()})
         expect(page.locator("#verdict h2")).to_have_text(verdict)
     patient.look("check")
+    for content, verdict in [(pdf[:5000], "Authentic"), (pdf[:4999] + b"x", "Not authentic")]:
+        page.set_input_files("#file", {"name": "one.pdf", "mimeType": "application/pdf", "buffer": content})
+        expect(page.locator("#verdict h2")).to_have_text(verdict)
     patient.tab("leave")
     page.click("#lock")
     page.fill("#words", " ".join(words))

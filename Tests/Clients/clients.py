@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -205,6 +206,56 @@ def verify_log(genesis):
     return size
 
 
+def attachments(devnet, number, account):
+    """Bytes of their own: in as they are, out at another hospital for whom the patient permits, the same to the last."""
+    def ask(path, content=None, base=BASE, **headers):
+        request = urllib.request.Request(base + path, content, {
+            name.replace("_", "-"): value for name, value in headers.items()})
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as refusal:
+            return refusal.code, refusal.headers, refusal.read()
+
+    key, api = f"{devnet.folder}/dr.key", ["--api", f"{devnet.folder}/h2/api.sock"]
+    devnet.run("keys", "new", "practitioner", "--out", key)
+    said = devnet.run("account", "register", key, "--registrar", f"{devnet.folder}/h2/registrar.key", "--role", "207",
+                      *api)
+    doctor = re.search(r"account\s+([0-9a-f]{64})", said).group(1)
+    session = json.loads(devnet.run("session", "open", key, "--hours", "1", "--output", "json", *api))
+    bearer, there = {"Authorization": f"Bearer {session['token']}"}, f"http://127.0.0.1:{FHIR_PORT + 1}"
+    whose = {"X_Security_Context": f"Patient/{number}", "Content_Type": "application/pdf"}
+    short, long = b"%PDF-1.7\n" + b"short", b"%PDF-1.7\n" + os.urandom(24 << 20)
+    records = []
+    for content in (short, long):
+        status, headers, _ = ask("/fhir/Binary", content, **whose)
+        assert status == 201, status
+        records.append(re.search(r"/Binary/([0-9a-f]{64})/_history/1$", headers["Location"]).group(1))
+    assert ask(f"/fhir/Binary/{records[1]}", base=there, Accept="*/*")[0] == 401
+    status, _, said = ask(f"/fhir/Binary/{records[1]}", base=there, Accept="*/*", **bearer)
+    assert status == 403 and b"--to-account " + doctor.encode() in said, said
+    devnet.run("consent", "grant", f"{devnet.folder}/patient-1.key", "--to-account", doctor, "--category", "document",
+               "--api", f"{devnet.folder}/h1/api.sock")
+    for record, content in zip(records, (short, long)):
+        status, headers, got = ask(f"/fhir/Binary/{record}", base=there, Accept="application/pdf", **bearer)
+        assert status == 200 and headers["Content-Type"] == "application/pdf" and got == content, (status, len(got))
+    status, _, got = ask(f"/fhir/Binary/{records[0]}", base=there, Accept="application/fhir+json", **bearer)
+    assert status == 200 and base64.b64decode(json.loads(got)["data"]) == short
+    parse(json.loads(got))
+    assert ask(f"/fhir/Binary/{records[1]}", base=there, Accept="application/fhir+json", **bearer)[0] == 406
+    for headers, status in [({"Content_Type": "application/pdf"}, 400), ({**whose, "X_Security_Context": "Patient/no"}, 422)]:
+        assert ask("/fhir/Binary", short, **headers)[0] == status
+    # A client that stops half-way: nothing is anchored, and the node goes on.
+    before = len(json.loads(devnet.run("record", "list", account, "--output", "json", "--api",
+                                       f"{devnet.folder}/h1/api.sock")))
+    with socket.create_connection(("127.0.0.1", FHIR_PORT)) as connection:
+        connection.sendall(f"POST /fhir/Binary HTTP/1.1\r\nHost: 127.0.0.1:{FHIR_PORT}\r\nContent-Type: application/pdf\r\n"
+                           f"X-Security-Context: Patient/{number}\r\nContent-Length: 99999999\r\n\r\n".encode() + long[:9999999])
+    after = devnet.run("record", "list", account, "--output", "json", "--api", f"{devnet.folder}/h1/api.sock")
+    assert len(json.loads(after)) == before
+    return len(long)
+
+
 def with_schemathesis():
     """Whatever is sent, the node answers, as it says that it would."""
     checks = ("not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"
@@ -224,12 +275,14 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         devnet = Devnet(program, f"{folder}/net", NODE_PORT, FHIR_PORT)
         try:
-            number = load(patient, devnet.patient())
+            account = devnet.patient()
+            number = load(patient, account)
             print(f"{len(patient['entry'])} resources went in as they are, and the patient is linked")
             print(f"fhirclient: created, changed, and paged through {with_fhirclient(number)} observations")
             print(f"fhirpy: saved, found, changed, deleted; fetched {len(with_fhirpy())} observations")
             print(f"fhir.resources: parsed everything, {parse_everything(number)} Provenance with their signatures")
             print(f"gzip: {packed(number):.1f} times smaller; broken and swollen streams are refused")
+            print(f"attachments: {attachments(devnet, number, account)} bytes went in and came out elsewhere, unchanged")
             genesis = json.loads(pathlib.Path(f"{folder}/net/genesis.json").read_text())
             print(f"tlog: {verify_log(genesis)} entries hash to the root that a quorum signed")
             print(f"schemathesis: {with_schemathesis()} requests, each answered as described")

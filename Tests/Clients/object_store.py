@@ -195,9 +195,10 @@ class Auditor:
 
 def run(devnet, store, auditor):
     patient = {"resourceType": "Patient", "name": [{"family": "Bucketeer"}]}
-    people = {}
+    people, accounts = {}, {}
     for hospital in (1, 2):
-        account = {"system": "urn:consilium:account", "value": devnet.patient(hospital)}
+        accounts[hospital] = devnet.patient(hospital)
+        account = {"system": "urn:consilium:account", "value": accounts[hospital]}
         people[hospital] = create(hospital, {**patient, "identifier": [account]})
     first = people[1][0]
     assert f"hospital-1/records/{first}" in store.keys()
@@ -210,6 +211,12 @@ def run(devnet, store, auditor):
         if f"hospital-1/records/{record}" in store.keys():
             parted = record
     assert sum(f"chunks/{parted}/" in key for key in store.keys()) >= 2
+    scan = devnet.folder + "/scan.dcm"
+    pathlib.Path(scan).write_bytes(random.Random(7).randbytes(21 << 20))
+    attached = json.loads(devnet.run(
+        "record", "attach", scan, "--patient", accounts[1], "--output", "json", "--api",
+        f"{devnet.folder}/h1/api.sock"))["record"]
+    assert sum(f"chunks/{attached}/" in key for key in store.keys()) == 5, "a long one is kept part by part"
     for key in store.keys():
         assert b"Bucketeer" not in store.read(key)
     print(f"nodes: {len(store.keys())} objects, whole, in parts and another hospital's; no plaintext in any")
@@ -218,9 +225,10 @@ def run(devnet, store, auditor):
     def read(record, to, hospital=1):
         devnet.run("record", "read", f"{devnet.folder}/patient-{hospital}.key", record, "--api",
                    f"{devnet.folder}/h1/api.sock", "--out", str(to))
-        return json.loads(pathlib.Path(to).read_text())
+        return pathlib.Path(to).read_bytes()
 
-    assert read(first, f"{devnet.folder}/one.json")["name"] == patient["name"]
+    assert read(attached, f"{devnet.folder}/one.dcm") == pathlib.Path(scan).read_bytes()
+    assert json.loads(read(first, f"{devnet.folder}/one.json"))["name"] == patient["name"]
     devnet.run("record", "erase", f"{devnet.folder}/patient-2.key", parted, "--api", f"{devnet.folder}/h2/api.sock")
     until("what is erased is deleted", 20, lambda: not any(parted in key for key in store.keys()))
     print("erasure: no object of the record is left")
@@ -235,7 +243,7 @@ def run(devnet, store, auditor):
     until("every vault proves what it keeps", 90, everybody_proves)
 
     # Its own; of others' copies it may have had some only because another vault was slow.
-    own = {f"hospital-1/records/{record}" for record in (first, large)}
+    own = {f"hospital-1/records/{record}" for record in (first, large, attached)}
     store.empty()
     status, said = auditor.follow()
     assert status != 0 and "ALARM: member 1's vault does not keep what it should" in said, said
@@ -257,7 +265,7 @@ def run(devnet, store, auditor):
     print("rot: a changed bit, a cut and an emptied object are found and mended before anybody asks")
 
     store.stop()
-    assert read(first, f"{devnet.folder}/two.json")["name"] == patient["name"]
+    assert json.loads(read(first, f"{devnet.folder}/two.json"))["name"] == patient["name"]
     print("the store away: what it holds is read from another hospital's vault")
 
 

@@ -142,22 +142,26 @@ struct SealingTests {
   }
 
   @Test("A vault proves each chunk of what was anchored, at its place alone; sizes about a chunk's end count right")
-  func chunkProofs() throws {
+  func chunkProofs() async throws {
     let empty = Int(try self.sealed(0).anchor.sizeBytes)
     let chunk = SecretStream.chunkBytesMax
     let full = chunk - (empty - SecretStream.headerLengthBytes - SecretStream.overheadBytes)
     for count in [0, full - 1, full, full + 1, full + chunk, full + chunk + 1, 5 * chunk] {
       let (anchor, sealed) = try self.sealed(count)
       #expect(anchor.chunkCount == sealed.chunks.count, "\(count)")
+      let vault = OneRecordVault(sealed: sealed)
       for index in sealed.chunks.indices {
-        let proof = try #require(sealed.proof(ofChunk: index))
+        let proof = try #require(try await vault.proof(of: anchor, chunk: index))
         #expect(proof.isAuthentic(for: anchor))
         let other = ChunkProof(index: (index + 1) % sealed.chunks.count, chunk: proof.chunk, path: proof.path)
         #expect(!other.isAuthentic(for: anchor))
         let changed = ChunkProof(index: index, chunk: proof.chunk + [0], path: proof.path)
         #expect(!changed.isAuthentic(for: anchor))
       }
-      #expect(sealed.proof(ofChunk: sealed.chunks.count) == nil && sealed.proof(ofChunk: -1) == nil)
+      let none = (
+        try await vault.proof(of: anchor, chunk: sealed.chunks.count), try await vault.proof(of: anchor, chunk: -1)
+      )
+      #expect(none.0 == nil && none.1 == nil)
     }
     let (anchor, _) = try self.sealed(0)
     #expect(!ChunkProof(index: -1, chunk: [], path: []).isAuthentic(for: anchor))
@@ -253,4 +257,21 @@ struct PhraseTests {
     #expect(Set(keys.map(\.publicKey)).count == 3)
     #expect(Set(keys.map(\.sealingKey)).count == 3)
   }
+}
+
+/// A vault that keeps one record, with or without its leaf hashes.
+struct OneRecordVault: Vault {
+  let sealed: SealedRecord
+  var kept: [UInt8]?
+  var sizes: (used: Int, file: Int) { (0, 0) }
+  func store(_ parts: [RecordPart]) {}
+  func missing(of identifiers: [Digest]) -> [Digest] { identifiers.filter { $0 != self.sealed.record } }
+  func records(after last: Digest?, countMax: Int) -> [Digest] { [self.sealed.record] }
+  func head(of record: Digest) -> SealedHead? { record == self.sealed.record ? self.sealed.head : nil }
+  func part(of record: Digest, from start: Int) -> RecordPart? {
+    self.sealed.chunks.indices.contains(start) ? self.sealed.part(from: start) : nil
+  }
+  func leaves(of record: Digest) -> [UInt8]? { self.kept }
+  func replace(_ boxes: RecordPart.Boxes, of record: Digest) {}
+  func erase(_ identifier: Digest) {}
 }

@@ -278,6 +278,41 @@ struct StorageTests {
     #expect(try await vault.record(other.record) != nil)
   }
 
+  @Test("A long record is stored and read part by part, in a spool and in a vault, and is erased whole")
+  func parts() async throws {
+    let folder = Folder()
+    let vault = try EmbeddedVault(path: folder.path, mapSizeMax: 1 << 30)
+    let spool = try FileSpool(folder: folder.path + "/spool")
+    let chunks = [[UInt8](repeating: 9, count: 24)] + (1..<150).map { [UInt8](repeating: UInt8($0), count: 65_553) }
+    for chunk in chunks { try spool.append([chunk]) }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path + "/spool").isEmpty)
+    let boxes = RecordPart.Boxes(capsule: [1], hospitalCopy: [2], patientCopy: [3])
+    let record = Hash.sha256([1])
+    let spooled = SpooledRecord(record, spool, boxes: boxes)
+    try await vault.store(spooled)
+    let kept = try #require(try await vault.content(of: record))
+    #expect(kept.head == spooled.head && kept.head.count == 150)
+    for content in [kept, spooled] as [any SealedContent] {
+      var (read, sizes): ([[UInt8]], [Int]) = ([], [])
+      try await content.forEachPart(
+        { part throws(VaultFailure) in
+          #expect(part.start == read.count && (part.boxes == boxes) == (part.start + part.chunks.count == 150))
+          read += part.chunks
+          sizes.append(part.sizeBytes)
+        }, failed: { $0 })
+      #expect(read == chunks && sizes.count == 3 && sizes.allSatisfy { $0 <= RecordPart.messageBytesMax })
+    }
+    #expect(try await vault.part(of: record, from: 150) == nil)
+    #expect(try await vault.part(of: record, from: -1) == nil)
+    let part = try await spooled.part(from: 64)
+    #expect(try await vault.agrees(with: [part]))
+    let other = RecordPart(spooled.head, start: 64, chunks: [chunks[65]] + part.chunks.dropFirst())
+    #expect(try await vault.agrees(with: [other]) == false)
+    try await vault.erase(record)
+    #expect(try await vault.content(of: record) == nil)
+    #expect(try await vault.records(after: nil, countMax: 9).isEmpty)
+  }
+
   @Test("What came in part and never became whole is found, and erased")
   func partOfRecord() async throws {
     let folder = Folder()

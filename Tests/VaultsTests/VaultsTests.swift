@@ -48,6 +48,32 @@ private struct Bench {
   var hasFailed: Bool { self.effects.contains(.failed) }
 }
 
+@Suite("Copies of long records")
+struct LongReplicationTests {
+  @Test("A member that stores part after part is not silent, however long the whole takes; one that stops is replaced")
+  func progress() throws {
+    var bench = try Bench([Hash.sha256([1])], count: 4)
+    bench.step(.start)
+    let (first, second) = (bench.offered[0], bench.offered[1])
+    for _ in 0..<10 {
+      bench.now = bench.now + Span.milliseconds(2_000)
+      bench.step(.progressed(first))
+      bench.step(.progressed(second))
+      bench.step(.timerFired)
+    }
+    #expect(bench.offered.count == 2 && !bench.hasFailed)
+    bench.now = bench.now + Span.milliseconds(2_000)
+    bench.step(.progressed(first))
+    bench.now = bench.now + Span.milliseconds(2_000)
+    bench.step(.timerFired)
+    #expect(bench.offered.count == 3 && bench.offered[2] != first)
+    bench.step(.acknowledged(first))
+    bench.step(.acknowledged(bench.offered[2]))
+    #expect(bench.isComplete)
+    #expect(bench.step(.progressed(first)) == .ignored(.over))
+  }
+}
+
 @Suite("Vaults")
 struct VaultsTests {
   private let record = Hash.sha256([1])
@@ -318,7 +344,7 @@ struct TendingTests {
         self.give(.listed(self.isAway ? nil : Array(held.prefix(countMax))))
       case .findMissing(let records): self.give(.missing(self.isAway ? nil : records.filter { self.vault[$0] == nil }))
       case .read(let record): self.give(.read(isSound: self.vault[record] == true, bytes: 10))
-      case .fetch(_, let member):
+      case .fetch(_, let member), .challenge(_, let member):
         self.asked.append(member)
         self.meanwhile(self)
         self.give(.fetched(self.givers.contains(member) ? .sound : .wrong))

@@ -1,6 +1,7 @@
 // The patient's pages: views over what node.js fetches and keys.js opens.
 import { canonical } from "./canonical.js";
-import { hex, sha256, utf8 } from "./crypto.js";
+import { hashLockOf } from "./content.js";
+import { utf8 } from "./crypto.js";
 import { lockCard, open } from "./entrance.js";
 import * as keyring from "./keys.js";
 import * as node from "./node.js";
@@ -12,6 +13,8 @@ import { act, choices, every, h, hospitalName, place, problem, say, tabs, view }
 import { CATEGORIES, consentGrant, consentRevocation, KIND, PURPOSES, recordRating, unhexDigest } from "./wire.js";
 
 const POLL_MILLISECONDS = 4000;
+/** The most bytes of a file that this page checks. */
+const CHECKED_MAX = 256 << 20;
 
 /** The keys of each pseudonym that the page shows, and what was opened. */
 const state = { all: [], isKept: false, opened: null, reopened: new Map(), ward: "" };
@@ -237,14 +240,15 @@ async function check() {
   const judge = async (file) => {
     const tell = (kind, title, ...texts) => answer.replaceChildren(
       h("div", { class: `card ${kind}` }, h("h2", {}, title), texts.map((text) => h("p", {}, text))));
-    let bytes;
+    if (file.size > CHECKED_MAX) return tell("warn", T.tooLong, T.tooLongText);
+    // A document is its own bytes; a resource is its canonical ones.
+    const forms = [new Uint8Array(await file.arrayBuffer())];
     try {
-      bytes = utf8(canonical(await file.text()));
-    } catch {
-      return tell("alert", T.notAuthentic, T.notJSON);
-    }
+      forms.push(utf8(canonical(await file.text())));
+    } catch { /* It is no JSON. */ }
+    const fits = async (one) => (await Promise.all(forms.map((bytes) => hashLockOf(one.salt, bytes)))).includes(one.view.hashLock);
     for (const one of all.filter((item) => item.salt)) {
-      if (hex(await sha256(utf8("consilium/record/v1\0"), one.salt, bytes)) !== one.view.hashLock) continue;
+      if (!(await fits(one))) continue;
       const old = one.view.supersededBy ? [T.authenticOld] : [];
       return tell(old.length ? "warn" : "good", T.authentic,
         T.authenticText(hospitalName(one.view.hospital), date(one.view.time)), ...old);

@@ -151,22 +151,29 @@ export const isSame = (a, b) => {
   return difference === 0;
 };
 
-/** Opens libsodium's secretstream: the header, then chunks; the last one, and only it, says that it is the last. */
-export function openStream(chunks, key) {
-  if (chunks.length < 2 || chunks[0].length !== 24) return null;
-  const streamKey = hchacha20(key, chunks[0].subarray(0, 16));
-  const inner = chunks[0].slice(16);
-  let counter = 1;
-  const out = [];
-  for (let number = 1; number < chunks.length; number++) {
-    const box = chunks[number];
-    if (box.length < 17) return null;
+/** One stream of libsodium's secretstream, opened chunk by chunk after its header. */
+export class StreamOpener {
+  #key;
+  #inner;
+  #counter = 1;
+  /** Whether the last chunk was opened: nothing may follow it. */
+  isOver = false;
+
+  constructor(header, key) {
+    if (header.length !== 24) throw new Error("encryption");
+    this.#key = hchacha20(key, header.subarray(0, 16));
+    this.#inner = header.slice(16);
+  }
+
+  /** The next chunk's plaintext; null where it is not the one that was sealed there. */
+  open(box) {
+    if (this.isOver || box.length < 17) return null;
     const length = box.length - 17;
-    const nonce = concat(bytesOf([counter]), inner);
-    const authentication = chacha20(streamKey, nonce, 0, new Uint8Array(32));
+    const nonce = concat(bytesOf([this.#counter]), this.#inner);
+    const authentication = chacha20(this.#key, nonce, 0, new Uint8Array(32));
     const first = new Uint8Array(64);
     first[0] = box[0];
-    const opened = chacha20(streamKey, nonce, 1, first);
+    const opened = chacha20(this.#key, nonce, 1, first);
     const tag = opened[0];
     opened[0] = box[0];
     const ciphertext = box.subarray(1, 1 + length);
@@ -175,13 +182,82 @@ export function openStream(chunks, key) {
     // libsodium pads by length mod 16 here, not up to a multiple of 16; the format keeps that.
     const padding = new Uint8Array(length & 15);
     const mac = poly1305(authentication, concat(opened, ciphertext, padding, new Uint8Array(sizes.buffer)));
-    if (!isSame(mac, box.subarray(1 + length))) return null;
-    if ((tag === 3) !== (number === chunks.length - 1)) return null;
-    out.push(chacha20(streamKey, nonce, 2, ciphertext));
-    for (let index = 0; index < 8; index++) inner[index] ^= mac[index];
-    counter += 1;
+    if (!isSame(mac, box.subarray(1 + length)) || (tag !== 0 && tag !== 3)) return null;
+    this.isOver = tag === 3;
+    for (let index = 0; index < 8; index++) this.#inner[index] ^= mac[index];
+    this.#counter += 1;
+    return chacha20(this.#key, nonce, 2, ciphertext);
   }
-  return concat(...out);
+}
+
+/** Opens libsodium's secretstream: the header, then chunks; the last one, and only it, says that it is the last. */
+export function openStream(chunks, key) {
+  if (chunks.length < 2 || chunks[0].length !== 24) return null;
+  const opener = new StreamOpener(chunks[0], key);
+  const out = [];
+  for (const box of chunks.slice(1)) {
+    const plain = opener.open(box);
+    if (!plain) return null;
+    out.push(plain);
+  }
+  return opener.isOver ? concat(...out) : null;
+}
+
+const ROOTS = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109, 113,
+  127, 131, 137, 139, 149, 151, 157, 163, 167, 173, 179, 181, 191, 193, 197, 199, 211, 223, 227, 229, 233, 239, 241, 251, 257, 263,
+  269, 271, 277, 281, 283, 293, 307, 311];
+/** The first 32 bits of the fraction of a root (FIPS 180-4, 4.2.2 and 5.3.3). */
+const fraction = (root) => Math.floor((root - Math.floor(root)) * 2 ** 32) >>> 0;
+const K = Uint32Array.from(ROOTS, (prime) => fraction(Math.cbrt(prime)));
+
+/** SHA-256 of what comes piece by piece: the browser's own takes a whole only. */
+export class RunningSHA256 {
+  #state = Uint32Array.from(ROOTS.slice(0, 8), (prime) => fraction(Math.sqrt(prime)));
+  #waiting = new Uint8Array(0);
+  #length = 0;
+  #w = new Uint32Array(64);
+
+  update(bytes) {
+    this.#length += bytes.length;
+    const all = this.#waiting.length ? concat(this.#waiting, bytes) : bytes;
+    const end = all.length - (all.length % 64);
+    const view = new DataView(all.buffer, all.byteOffset, all.length);
+    for (let at = 0; at < end; at += 64) this.#block(view, at);
+    this.#waiting = all.slice(end);
+    return this;
+  }
+
+  #block(view, at) {
+    const w = this.#w;
+    for (let t = 0; t < 16; t++) w[t] = view.getUint32(at + 4 * t);
+    for (let t = 16; t < 64; t++) {
+      const [x, y] = [w[t - 15], w[t - 2]];
+      const s0 = ((x >>> 7) | (x << 25)) ^ ((x >>> 18) | (x << 14)) ^ (x >>> 3);
+      const s1 = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);
+      w[t] = w[t - 16] + s0 + w[t - 7] + s1;
+    }
+    let [a, b, c, d, e, f, g, k] = this.#state;
+    for (let t = 0; t < 64; t++) {
+      const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
+      const t1 = (k + s1 + ((e & f) ^ (~e & g)) + K[t] + w[t]) | 0;
+      const s0 = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
+      const t2 = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
+      k = g; g = f; f = e; e = (d + t1) | 0; d = c; c = b; b = a; a = (t1 + t2) | 0;
+    }
+    [a, b, c, d, e, f, g, k].forEach((word, index) => { this.#state[index] += word; });
+  }
+
+  /** The digest; nothing can follow. */
+  digest() {
+    const bits = BigInt(this.#length) * 8n;
+    const padding = new Uint8Array(((this.#waiting.length < 56 ? 56 : 120) - this.#waiting.length) + 8);
+    padding[0] = 0x80;
+    new DataView(padding.buffer).setBigUint64(padding.length - 8, bits);
+    this.update(padding);
+    const out = new DataView(new ArrayBuffer(32));
+    this.#state.forEach((word, index) => out.setUint32(index * 4, word));
+    return new Uint8Array(out.buffer);
+  }
 }
 
 /** Opens libsodium's sealed box with an X25519 key that the browser holds; null where it is another's. */

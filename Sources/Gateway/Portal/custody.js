@@ -1,12 +1,11 @@
 // The reader's side of custody (RECORDS §5): custodians' shares are judged and combined here, in the browser, so that no
 // node ever has a record's key. Node: Sources/Threshold.
-import { chacha20, concat, digest, hex, isSame, openBox, openStream, poly1305, sha256, unhex, utf8 } from "./crypto.js";
+import { chacha20, concat, digest, hex, isSame, openBox, poly1305, sha256, unhex, utf8 } from "./crypto.js";
 import { add, decode, encode, GENERATOR, IDENTITY, inverse, L, multiply, scalar, subtract, toBytes, toNumber } from "./ristretto.js";
 import { Decoder, Encoder } from "./wire.js";
 
 /** The consortium's custody key. */
-export function readCustodyKey(bytes) {
-  const decoder = new Decoder(bytes);
+export function readCustodyKey(decoder) {
   const [generation, epoch] = [decoder.u64(), decoder.u64()];
   const commitments = Array.from({ length: decoder.u16() }, () => decoder.raw(32));
   return {
@@ -99,8 +98,8 @@ export class Opening {
   #wrong = new Map();
 
   /** For a granted request, with its ephemeral `keys`; `members` are the members' keys by their place. */
-  constructor({ network, request, anchor, custody, keys, members }) {
-    Object.assign(this, { network, request, anchor, custody, keys, members });
+  constructor({ network, request, anchor, keys, members }) {
+    Object.assign(this, { network, request, anchor, custody: null, keys, members });
   }
   get settled() { return [...this.#right.keys(), ...this.#wrong.keys()]; }
   get isComplete() { return this.#right.size >= this.custody.threshold; }
@@ -143,13 +142,4 @@ export class Opening {
     if (author) label.raw(author);
     return openAEAD(capsule.box, mask, digest("consilium/capsule-label/v1", label.u8(category).raw(address).bytes));
   }
-}
-
-/** Opens a record's ciphertext and holds it against its anchor: {text, salt}, or {fault} in a word. */
-export async function openSealed(chunks, key, anchor) {
-  const plaintext = key && openStream(chunks, key);
-  if (!plaintext) return { fault: "encryption" };
-  const lock = await sha256(utf8("consilium/record/v1\0"), plaintext);
-  if (hex(lock) !== hex(anchor.hashLock)) return { fault: "hash-lock" };
-  return { salt: plaintext.slice(0, 32), text: new TextDecoder().decode(plaintext.subarray(32)) };
 }

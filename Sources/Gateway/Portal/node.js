@@ -1,8 +1,12 @@
 // Questions to the hospital's node. Each is signed by the account's key; answers about records come as ciphertext.
-import { base64, concat, hex, openStream, sha256, unhex, utf8 } from "./crypto.js";
+import { longFile, openChunks } from "./content.js";
+import { base64, concat, hex, unhex, utf8 } from "./crypto.js";
 import { recordKey, sign } from "./keys.js";
-import { readAnchor, readCustodyKey } from "./custody.js";
-import { Decoder, Encoder, KIND, readRelease, readSealed, transaction } from "./wire.js";
+import { readAnchor } from "./custody.js";
+import { Decoder, Encoder, KIND, readHead, readPart, readRelease, readSealed, transaction } from "./wire.js";
+
+/** Longer records do not come with the others. Node: PortalServer.sealedBytesMax. */
+const SEALED_MAX = 4 << 20;
 
 /** A refusal in the node's own words, or that it cannot be reached. */
 export class Refusal extends Error {
@@ -75,16 +79,23 @@ export async function sealed(keys, count) {
   return found;
 }
 
-/** Opens a record and holds it against its hash-lock: {text, salt}, or {fault} in a word. */
+/** Opens a record and holds it against its hash-lock: {text or file, salt}, or {fault} in a word. */
 export async function open(keys, view, sealedRecord) {
+  if (!sealedRecord && view.sizeBytes > SEALED_MAX) return openLater(keys, view);
   if (!sealedRecord) return { fault: "missing" };
   const key = await recordKey(keys, view.record, sealedRecord.patientCopy);
-  if (!key) return { fault: "key" };
-  const plaintext = openStream(sealedRecord.chunks, key);
-  if (!plaintext) return { fault: "encryption" };
-  const lock = await sha256(utf8("consilium/record/v1\0"), plaintext);
-  if (hex(lock) !== view.hashLock) return { fault: "hash-lock" };
-  return { salt: plaintext.slice(0, 32), text: new TextDecoder().decode(plaintext.subarray(32)) };
+  return key ? openChunks(sealedRecord.chunks, key, view.hashLock) : { fault: "key" };
+}
+
+/** A record that is longer than an answer: its key is opened now, the rest when it is asked for. */
+async function openLater(keys, view) {
+  const own = (path) => asked(keys, `/api/patients/${keys.account}/${path}&record=${view.record}`);
+  const bytes = async (path) => new Uint8Array(await (await own(path)).arrayBuffer());
+  const head = await bytes("head?").then(readHead, () => null);
+  if (!head) return { fault: "missing" };
+  const key = await recordKey(keys, view.record, head.patientCopy);
+  return key ? longFile(view.sizeBytes, key, view.hashLock, async (from) => readPart(await bytes(`part?from=${from}`)))
+    : { fault: "key" };
 }
 
 async function signed(keys, consortium, kind, payload) {
@@ -142,9 +153,10 @@ export const patients = async (keys, text) =>
 export const patientRecords = async (keys, patient) =>
   (await asked(keys, reader(keys, `records?patient=${patient}`))).json();
 export const anchor = async (keys, record) => readAnchor(await binary(keys, `anchor?record=${record}`));
-export const custody = async (keys) => readCustodyKey(await binary(keys, "custody"));
 /** The sealed record and shares of custodians that are not among `settled`. */
 export const release = async (keys, request, record, settled) =>
   readRelease(await binary(keys, `release?request=${request}&record=${record}&without=${settled.join(".")}`));
+/** A part of a record's ciphertext: {count, chunks}. */
+export const part = async (keys, record, from) => readPart(await binary(keys, `part?record=${record}&from=${from}`));
 /** Has the hospital's node seal and anchor what the clinician wrote and signed. */
 export const write = async (keys, note) => (await asked(keys, clinic(keys, "notes"), note)).json();

@@ -1,13 +1,16 @@
 // Opened records as people read them: by section, allergies first, results with small plots.
 import { describe, ORDER, parsed } from "./fhir.js";
+import { kindOf } from "./content.js";
 import { date, moment, T } from "./texts.js";
 import { draw, h, hospitalName } from "./ui.js";
 
 const ROWS_SHOWN = 12;
+const ENDINGS = { pdf: "pdf", dicom: "dcm", png: "png", jpeg: "jpg", mp4: "mp4", file: "bin" };
 
 /** Sections of opened records, each `{view, text, …}`; `actions` gives what can be done with one. */
 export function sections(opened, actions = () => null, words = T.sections) {
-  const live = opened.filter((one) => one.text).map((one) => {
+  const live = opened.filter((one) => one.text || one.file).map((one) => {
+    if (one.file) return { ...one, shown: { section: "document", title: T.files[one.file.kind], value: T.size(one.file.size), reactions: [] } };
     const resource = parsed(one.text);
     return { ...one, resource, shown: describe(resource) };
   });
@@ -46,14 +49,35 @@ function row(one, actions) {
     facts ? h("div", {}, facts) : null,
     entry.supersededBy ? h("span", { class: "mark warn" }, T.superseded) : null,
     h("details", {}, h("summary", {}, T.details),
-      h("p", {}, h("span", { class: "mark good" }, T.verified), " ", T.verifiedText),
+      one.file ? saving(one) : h("p", {}, h("span", { class: "mark good" }, T.verified), " ", T.verifiedText),
       h("dl", {}, Object.entries({
         [T.fields.hospital]: hospitalName(entry.hospital),
         [T.fields.author]: entry.author ? T.clinician(entry.author) : T.system,
         [T.fields.anchored]: moment(entry.time), [T.fields.record]: entry.record,
       }).flatMap(([term, text]) => [h("dt", {}, term), h("dd", {}, text)])),
-      h("pre", { class: "code" }, JSON.stringify(resource, null, 1).slice(0, 4000)),
+      resource ? h("pre", { class: "code" }, JSON.stringify(resource, null, 1).slice(0, 4000)) : null,
       ...[actions(one)].flat().filter(Boolean)));
+}
+
+/** A file: it is opened, held against its hash-lock, and only then saved. */
+function saving(one) {
+  const answer = h("p", { class: "quiet", role: "status" });
+  const save = async () => {
+    button.disabled = true;
+    try {
+      const blob = await one.file.open((done) => { answer.textContent = T.opening(T.size(done), T.size(one.file.size)); });
+      const kind = kindOf(new Uint8Array(await blob.slice(0, 256).arrayBuffer()));
+      const link = h("a", { href: URL.createObjectURL(blob), download: `${one.view.record.slice(0, 8)}.${ENDINGS[kind]}` });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+      answer.textContent = T.fileSaved;
+    } catch (error) {
+      answer.textContent = T.faults[error.message] ?? error.message;
+    }
+    button.disabled = false;
+  };
+  const button = h("button", { class: "second save", onclick: save }, T.save);
+  return h("div", {}, h("p", {}, button), answer);
 }
 
 /** Results of one kind in one row, with a small plot where they are numbers. */

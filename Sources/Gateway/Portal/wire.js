@@ -61,13 +61,34 @@ function readContent(decoder) {
   return { chunks, capsule, patientCopy: decoder.blob() };
 }
 
-/** What a reader gets: the sealed record, and custodians' shares in their boxes, or a hospital's own box with the key. */
+/** What there is of a record besides its ciphertext. */
+export const readHead = (bytes) => head(new Decoder(bytes));
+
+function head(decoder) {
+  const [record, count, capsule] = [hex(decoder.raw(32)), decoder.u32(), decoder.blob()];
+  decoder.blob();
+  return { record, count, capsule, patientCopy: decoder.blob() };
+}
+
+/** Some of a record's chunks, and how many it has. */
+export function readPart(bytes) {
+  const decoder = new Decoder(bytes);
+  decoder.raw(32);
+  const count = decoder.u16();
+  decoder.u16();
+  return { count, chunks: Array.from({ length: decoder.u16() }, () => decoder.blob()) };
+}
+
+/** What a reader gets: the sealed record, without chunks where it is fetched by parts, and custodians' shares in their
+ * boxes, or a hospital's own box with the key; and what the custody key is read out of. */
 export function readRelease(bytes) {
   const decoder = new Decoder(bytes);
-  const record = hex(decoder.raw(32));
-  const content = readContent(decoder);
+  const { record, ...content } = head(decoder);
+  content.chunks = Array.from({ length: decoder.u32() }, () => decoder.blob());
   const shares = Array.from({ length: decoder.u16() }, () => ({ member: decoder.u16(), box: decoder.blob() }));
-  return { record, ...content, shares, hospitalBox: decoder.flag() ? decoder.blob() : null };
+  const hospitalBox = decoder.flag() ? decoder.blob() : null;
+  if (hospitalBox) decoder.raw(64);
+  return { record, ...content, shares, hospitalBox, custody: decoder.flag() ? decoder : null };
 }
 
 /** A request to read; a `reason` other than 0 breaks the glass. */

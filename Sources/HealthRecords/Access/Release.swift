@@ -66,32 +66,60 @@ public struct ReleaseQuestion: Sendable, Hashable, WireCodable {
   }
 }
 
-/// What a reader gets for a granted request: the sealed record, and what gives its key to the holder of the request's
-/// ephemeral key and to nobody else.
+/// What a reader gets for a granted request: the sealed record, where it fits into a message, and what gives its key to
+/// the holder of the request's ephemeral key and to nobody else.
 public struct ReleaseAnswer: Sendable, Hashable, WireCodable {
-  /// The record as vaults keep it.
-  public let sealed: SealedRecord
+  /// The record as vaults keep it, but for its ciphertext.
+  public let head: SealedHead
+  /// All chunks of the ciphertext; none where it is fetched part by part.
+  public let chunks: [[UInt8]]
   /// Custodians' shares, each sealed to the ephemeral key, with their authors' places.
   public let shares: [SealedShare]
   /// The key itself, sealed to the ephemeral key by the record's hospital: for records older than the custody key.
   public let hospitalKey: HospitalRelease?
+  /// The custody key to which the record is sealed; nil where it is to none.
+  public let custody: CustodyKey?
 
   /// An answer of given parts.
-  public init(sealed: SealedRecord, shares: [SealedShare], hospitalKey: HospitalRelease?) {
-    (self.sealed, self.shares, self.hospitalKey) = (sealed, shares, hospitalKey)
+  public init(
+    head: SealedHead, chunks: [[UInt8]], shares: [SealedShare] = [], hospitalKey: HospitalRelease? = nil,
+    custody: CustodyKey? = nil
+  ) {
+    (self.head, self.chunks, self.shares, self.hospitalKey) = (head, chunks, shares, hospitalKey)
+    self.custody = custody
   }
 
-  /// Sealed record, shares, the hospital's release.
+  /// The sealed record, if all of it came.
+  public var sealed: SealedRecord? {
+    self.chunks.count == self.head.count
+      ? SealedRecord(record: self.head.record, chunks: self.chunks, boxes: self.head.boxes) : nil
+  }
+
+  /// Head, chunks as counted blobs, shares, the hospital's release, the custody key.
   public func encode(into encoder: inout Encoder) {
-    encoder.item(self.sealed)
+    encoder.item(self.head)
+    encoder.u32(UInt32(self.chunks.count))
+    for chunk in self.chunks { encoder.blob(chunk) }
     encoder.list(self.shares)
     encoder.optional(self.hospitalKey)
+    encoder.optional(self.custody)
   }
   /// Reads an answer.
   public init(from decoder: inout Decoder) throws(WireError) {
-    self.sealed = try SealedRecord(from: &decoder)
+    self.head = try SealedHead(from: &decoder)
+    let start = decoder.offset
+    let count = Int(try decoder.u32())
+    guard count == 0 || count == self.head.count, count <= SealedRecord.chunksMax else {
+      throw .invalid(at: start, field: "chunks")
+    }
+    var chunks: [[UInt8]] = []
+    for _ in 0..<count {
+      chunks.append(try decoder.blob(max: SecretStream.chunkBytesMax + SecretStream.overheadBytes, "chunk"))
+    }
+    self.chunks = chunks
     self.shares = try decoder.list(max: ReplicaSet.countMax, "shares")
     self.hospitalKey = try decoder.optional("hospital's release")
+    self.custody = try decoder.optional("custody key")
   }
 }
 
@@ -163,6 +191,8 @@ public enum MemberQuestion: Sendable, Hashable, WireCodable {
   case hospitalKey(ReleaseQuestion)
   /// The other's share for opening a capsule.
   case share(ReleaseQuestion, capsule: [UInt8])
+  /// The boxes of a record's key, as the hospital that wrote it has them.
+  case boxes(Digest)
   /// The proof that the other keeps a chunk of a record. Who only follows the ledger may ask this, and nothing else.
   case proof(Digest, chunk: Int)
 
@@ -173,6 +203,7 @@ public enum MemberQuestion: Sendable, Hashable, WireCodable {
     case .keep(let parts): encoder.u8(4); encoder.list(parts)
     case .hospitalKey(let question): encoder.u8(2); encoder.item(question)
     case .share(let question, let capsule): encoder.u8(3); encoder.item(question); encoder.blob(capsule)
+    case .boxes(let record): encoder.u8(6); encoder.digest(record)
     case .proof(let record, let chunk): encoder.u8(5); encoder.digest(record); encoder.u16(UInt16(chunk))
     }
   }
@@ -184,6 +215,7 @@ public enum MemberQuestion: Sendable, Hashable, WireCodable {
     case 4: self = .keep(try decoder.list(max: RecordPart.partsMax, "parts"))
     case 2: self = .hospitalKey(try ReleaseQuestion(from: &decoder))
     case 3: self = .share(try ReleaseQuestion(from: &decoder), capsule: try decoder.blob(max: 1024, "capsule"))
+    case 6: self = .boxes(try decoder.digest())
     case 5: self = .proof(try decoder.digest(), chunk: Int(try decoder.u16()))
     default: throw .invalid(at: start, field: "question")
     }
@@ -236,17 +268,14 @@ public struct AuthoringHospital {
 
   /// The record's key, sealed to `ephemeralKey`; nil where the record is not this hospital's, or in custody: ⚑ then no
   /// hospital alone releases it, not even the one that wrote it.
-  public func reseal(_ sealed: SealedRecord, to ephemeralKey: Digest) -> [UInt8]? {
-    guard sealed.capsule.isEmpty,
-      let key = SealedRecord.key(in: sealed.hospitalCopy, of: sealed.record, secret: self.sealingSecret)
-    else { return nil }
-    return SealedBox.seal(sealed.record.bytes + key, to: ephemeralKey.bytes)
+  public func reseal(_ sealed: SealedHead, to ephemeralKey: Digest) -> [UInt8]? {
+    sealed.boxes.capsule.isEmpty ? self.resealInPartition(sealed, to: ephemeralKey) : nil
   }
 
   /// The record's key out of the hospital's own copy, sealed to `ephemeralKey`: for a `PartitionOpening` that is
   /// durable in the hospital's lane, and for nothing else.
-  public func resealInPartition(_ sealed: SealedRecord, to ephemeralKey: Digest) -> [UInt8]? {
-    SealedRecord.key(in: sealed.hospitalCopy, of: sealed.record, secret: self.sealingSecret).flatMap {
+  public func resealInPartition(_ sealed: SealedHead, to ephemeralKey: Digest) -> [UInt8]? {
+    SealedRecord.key(in: sealed.boxes.hospitalCopy, of: sealed.record, secret: self.sealingSecret).flatMap {
       SealedBox.seal(sealed.record.bytes + $0, to: ephemeralKey.bytes)
     }
   }

@@ -29,7 +29,7 @@ extension RuleContext {
     var generation =
       self.custody.generation(in: state)
       ?? KeyGeneration(
-        generation: KeyGeneration.first, configuration: self.execution.configuration.number,
+        configuration: self.execution.configuration.number,
         deadline: self.custody.nextDeadline)
     generation.register(member, self.custody.quorums, nextDeadline: self.custody.nextDeadline)
     self.custody.store(generation, in: &state)
@@ -45,7 +45,7 @@ extension RuleContext {
     else { throw Refusal.badEvidence }
     // ⚑ Who deals a share of a key deals that share and no other: what is dealt combines to the old secret.
     if generation.epoch > 0 {
-      let key = state.item(StateKey.custodyKey(generation.generation), as: CustodyKey.self)
+      let key = CustodyKeys(in: state).key(of: generation.generation)
       guard dealing.commitments.first == key?.verificationKey(of: member) || planted(.otherShareDealt) else {
         throw Refusal.badEvidence
       }
@@ -177,7 +177,7 @@ struct CustodyState {
   }
 
   func generation(in state: StateEditor) -> KeyGeneration? {
-    state.item(StateKey.generation(KeyGeneration.first), as: KeyGeneration.self)
+    CustodyKeys(in: state).generation
   }
 
   /// Stores a generation, and the key where it is in use.
@@ -191,7 +191,7 @@ struct CustodyState {
       let isWhole = generation.threshold >= self.quorums.threshold(participants: self.quorums.count)
       generation.schedule(until: self.execution.time.adding(milliseconds: isWhole ? epoch : epoch / 30))
     }
-    state.set(StateKey.generation(generation.generation), generation)
+    state.set(StateKey.generation, generation)
     guard generation.phase == .active else { return }
     if let held, held.epoch == generation.epoch {
       state.set(key, held.with(custodians: generation.custodians))
@@ -202,12 +202,16 @@ struct CustodyState {
       return state.item(place, as: Dealing.self).map { (dealer, $0) }
     }
     guard let agreed = CustodyKey(generation, dealings: dealings) else { return }
+    state.set(key, agreed)
     // What the old custodians were dealt is of no use any more.
     if let held { self.forget(attempt: held.attempt, in: &state) }
-    state.set(key, agreed)
   }
 
+  /// Takes a try's dealings away. ⚑ Shares of a key in use are read out of its own.
   private func forget(attempt: UInt64, in state: inout StateEditor) {
+    guard
+      !CustodyKeys(in: state).all.contains(where: { $0.attempt == attempt }) || planted(.oldDealingsForgotten)
+    else { return }
     for dealer in 0..<self.execution.configuration.laneCount {
       state.set(StateKey.dealing(attempt: attempt, dealer: dealer), nil)
     }
@@ -218,17 +222,18 @@ struct CustodyState {
     var generation = generation
     let configuration = self.execution.configuration
     var registered = ReplicaSet()
-    for member in configuration.voters
-    where state.value(StateKey.transportKey(configuration.members[member].id)) != nil {
-      registered.insert(member)
+    for member in configuration.voters {
+      let isKnown = state.value(StateKey.transportKey(configuration.members[member].id)) != nil
+      // ⚑ Shares of another key go to keys that were registered for it: with the others the old shares are read.
+      if isKnown, !generation.isSuccessor || generation.registered.contains(member) { registered.insert(member) }
     }
     self.begin(&generation, registered: registered, in: &state)
   }
 
   private func begin(_ generation: inout KeyGeneration, registered: ReplicaSet, in state: inout StateEditor) {
     let configuration = self.execution.configuration
-    let key = state.item(StateKey.custodyKey(generation.generation), as: CustodyKey.self)
-    if generation.attempt != key?.attempt, key != nil { self.forget(attempt: generation.attempt, in: &state) }
+    let key = CustodyKeys(in: state).key(of: generation.generation)
+    if key != nil { self.forget(attempt: generation.attempt, in: &state) }
     generation.begin(
       configuration.number, voters: configuration.voters, registered: registered, key: key, self.quorums,
       nextDeadline: self.nextDeadline)
@@ -243,6 +248,7 @@ struct CustodyState {
 
   /// Ends a phase whose time is over.
   func expire(in state: inout StateEditor) {
+    self.retire(in: &state)
     guard var generation = self.generation(in: state) else { return }
     guard generation.configuration >= self.execution.configuration.number else {
       return self.follow(generation, in: &state)
@@ -251,9 +257,20 @@ struct CustodyState {
     if generation.phase == .active { return self.refresh(generation, in: &state) }
     let attempt = generation.attempt
     generation.expire(self.quorums, nextDeadline: self.nextDeadline)
-    let key = state.item(StateKey.custodyKey(generation.generation), as: CustodyKey.self)
-    if generation.attempt != attempt, key?.attempt != attempt { self.forget(attempt: attempt, in: &state) }
+    if generation.attempt != attempt { self.forget(attempt: attempt, in: &state) }
     self.store(generation, in: &state)
+  }
+
+  /// Whether the old key has nothing to open any more.
+  static func mayRetire(in state: StateEditor) -> Bool {
+    CustodyKeys(in: state).retiringGeneration.map { LiveRecords.areNone(generation: $0, in: state) } ?? false
+  }
+
+  /// Takes the old key out of use once no live record is sealed to it: whatever is left under it was erased.
+  private func retire(in state: inout StateEditor) {
+    guard Self.mayRetire(in: state), let old = CustodyKeys(in: state).retiring else { return }
+    state.set(StateKey.custodyKey(old.generation), nil)
+    self.forget(attempt: old.attempt, in: &state)
   }
 }
 

@@ -35,11 +35,11 @@ extension RuleContext {
   /// ⚑ Nobody leaves without whom too few custodians would be left to hand the custody key on: no record could be
   /// opened any more. (Whoever goes on under new keys has lost its share already.)
   private func requireCustodians(without action: MembershipAction, in state: StateEditor) throws(Refusal) {
-    guard case .remove(let id) = action, let index = self.execution.configuration.index(of: id),
-      let key = state.item(StateKey.custodyKey(KeyGeneration.first), as: CustodyKey.self)
-    else { return }
-    let left = self.execution.configuration.voters.filter { $0 != index && key.custodians.contains($0) }
-    guard left.count >= key.threshold else { throw .custodianNeeded }
+    guard case .remove(let id) = action, let index = self.execution.configuration.index(of: id) else { return }
+    for key in CustodyKeys(in: state).all {
+      let left = self.execution.configuration.voters.filter { $0 != index && key.custodians.contains($0) }
+      guard left.count >= key.threshold else { throw .custodianNeeded }
+    }
   }
 
   /// The change counts once a tree head that Q members signed covers it: with that head outsiders follow from one
@@ -82,11 +82,11 @@ enum MembershipRules {
     let pairs = zip(current.members, record.configuration.members).enumerated()
     for (index, (before, after)) in pairs where before.key != after.key {
       state.set(StateKey.transportKey(after.id), nil)
-      let custody = StateKey.custodyKey(KeyGeneration.first)
-      guard let key = state.item(custody, as: CustodyKey.self) else { continue }
-      var custodians = key.custodians
-      custodians.remove(index)
-      state.set(custody, key.with(custodians: custodians))
+      for key in CustodyKeys(in: state).all {
+        var custodians = key.custodians
+        custodians.remove(index)
+        state.set(StateKey.custodyKey(key.generation), key.with(custodians: custodians))
+      }
     }
   }
 }

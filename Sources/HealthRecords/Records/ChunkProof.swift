@@ -52,23 +52,66 @@ extension RecordAnchor {
   }
 }
 
-extension SealedRecord {
-  private struct Nodes: MerkleNodes {
-    var nodes: [Int: [Digest]] = [:]
-    func node(level: Int, index: UInt64) -> Digest? {
-      guard let level = self.nodes[level], index < level.count else { return nil }
-      return level[Int(index)]
+extension RecordPart {
+  /// The leaf hashes of its chunks, one after another: a vault that keeps them proves a chunk without reading the rest.
+  public var leaves: [UInt8] { self.chunks.flatMap { MerkleHash.leaf($0).bytes } }
+
+  /// Where the part begins that has a chunk, as everybody cuts records.
+  static func start(ofPartWith chunk: Int) -> Int {
+    let sealed = SecretStream.chunkBytesMax + SecretStream.overheadBytes
+    let rest = Self.messageBytesMax / sealed
+    let first = 1 + (Self.messageBytesMax - SecretStream.headerLengthBytes) / sealed
+    return chunk < first ? 0 : first + (chunk - first) / rest * rest
+  }
+}
+
+extension SealedContent {
+  /// The leaf hashes of all chunks. Reads all of it.
+  public func leaves() async throws(VaultFailure) -> [UInt8] {
+    var out: [UInt8] = []
+    try await self.forEachPart({ part throws(VaultFailure) in out += part.leaves }, failed: { $0 })
+    return out
+  }
+}
+
+extension Vault {
+  /// The proof that this vault has a chunk of what was anchored; nil where the record is not kept here, or is not what
+  /// was anchored.
+  public func proof(of anchor: RecordAnchor, chunk index: Int) async throws(VaultFailure) -> ChunkProof? {
+    if let kept = try await self.leaves(of: anchor.record),
+      let proof = try await self.proof(of: anchor, chunk: index, leaves: kept)
+    {
+      return proof
     }
+    guard let leaves = try await self.content(of: anchor.record)?.leaves() else { return nil }
+    return try await self.proof(of: anchor, chunk: index, leaves: leaves)
   }
 
-  /// The proof that this vault has a chunk; nil where the record has none at that place.
-  public func proof(ofChunk index: Int) -> ChunkProof? {
-    guard self.chunks.indices.contains(index) else { return nil }
-    var (log, nodes) = (MerkleFrontier(), Nodes())
-    for chunk in self.chunks {
-      log.append(MerkleHash.leaf(chunk)) { level, _, node in nodes.nodes[level, default: []].append(node) }
+  private func proof(
+    of anchor: RecordAnchor, chunk index: Int, leaves: [UInt8]
+  ) async throws(VaultFailure) -> ChunkProof? {
+    let count = leaves.count / Digest.lengthBytes
+    guard index >= 0, index < count, count == anchor.chunkCount else { return nil }
+    var (log, nodes) = (MerkleFrontier(), ChunkNodes())
+    for place in 0..<count {
+      let leaf = Digest(leaves, at: place * Digest.lengthBytes)
+      log.append(leaf) { level, _, node in nodes.nodes[level, default: []].append(node) }
     }
-    let path = MerkleProver(nodes: nodes).inclusion(index: UInt64(index), size: UInt64(self.chunks.count))
-    return path.map { ChunkProof(index: index, chunk: self.chunks[index], path: $0) }
+    let start = RecordPart.start(ofPartWith: index)
+    guard let path = MerkleProver(nodes: nodes).inclusion(index: UInt64(index), size: log.size),
+      let part = try await self.part(of: anchor.record, from: start),
+      part.chunks.indices.contains(index - start)
+    else { return nil }
+    let proof = ChunkProof(index: index, chunk: part.chunks[index - start], path: path)
+    return proof.isAuthentic(for: anchor) ? proof : nil
+  }
+}
+
+/// The nodes over a ciphertext's chunks.
+private struct ChunkNodes: MerkleNodes {
+  var nodes: [Int: [Digest]] = [:]
+  func node(level: Int, index: UInt64) -> Digest? {
+    guard let level = self.nodes[level], index < level.count else { return nil }
+    return level[Int(index)]
   }
 }

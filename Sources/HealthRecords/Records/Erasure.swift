@@ -81,6 +81,7 @@ extension RuleContext {
   private func erase(_ held: RecordEntry, by right: Erasure, in state: inout StateEditor) {
     var entry = held
     entry.erasure = right
+    LiveRecords.count(entry, by: -1, in: &state)
     state.set(StateKey.record(entry.anchor.record), entry)
   }
 

@@ -39,6 +39,14 @@ public struct RecordAnchor: Sendable, Hashable {
     (self.supersedes, self.authorSignature) = (supersedes, authorSignature)
   }
 
+  /// The same with another capsule: its key was enclosed anew.
+  public func with(capsule: Digest) -> RecordAnchor {
+    RecordAnchor(
+      record: self.record, patient: self.patient, author: self.author, category: self.category,
+      hashLock: self.hashLock, address: self.address, sizeBytes: self.sizeBytes, capsule: capsule,
+      patientCopy: self.patientCopy, supersedes: self.supersedes, authorSignature: self.authorSignature)
+  }
+
   /// The record identifier of its parts.
   public static func identifier(
     network: Digest, hospital: MemberID, patient: Digest, hashLock: Digest
@@ -101,8 +109,8 @@ extension RecordAnchor: WireCodable {
 
 /// A record as the state keeps it.
 public struct RecordEntry: Sendable, Hashable {
-  /// What was anchored.
-  public let anchor: RecordAnchor
+  /// What was anchored, with the capsule that counts now.
+  public private(set) var anchor: RecordAnchor
   /// The hospital that anchored it.
   public let hospital: MemberID
   /// The place of the anchor in the log.
@@ -113,6 +121,23 @@ public struct RecordEntry: Sendable, Hashable {
   public var supersededBy: Digest?
   /// By what right it was erased; nil where it is not.
   public var erasure: Erasure?
+  /// The custody key to which it is sealed; 0 where it was anchored before there was any.
+  public private(set) var generation: UInt64
+
+  /// A record as it was just anchored, while a custody key was in use.
+  init(
+    anchor: RecordAnchor, hospital: MemberID, leaf: UInt64, time: Timestamp, generation: UInt64
+  ) {
+    (self.anchor, self.hospital, self.leaf, self.time) = (anchor, hospital, leaf, time)
+    self.generation = generation
+  }
+
+  /// Its key is enclosed anew.
+  mutating func reseal(capsule: Digest, generation: UInt64) {
+    self.anchor = self.anchor.with(capsule: capsule)
+    self.generation = generation
+  }
+
   /// Whether it is erased.
   public var isErased: Bool { self.erasure != nil }
 }
@@ -126,6 +151,7 @@ extension RecordEntry: WireCodable {
     encoder.item(self.time)
     encoder.optional(self.supersededBy)
     encoder.u8(self.erasure?.rawValue ?? 0)
+    encoder.u64(self.generation)
   }
   /// Reads an entry.
   public init(from decoder: inout Decoder) throws(WireError) {
@@ -138,5 +164,6 @@ extension RecordEntry: WireCodable {
     let erasure = try decoder.u8()
     self.erasure = Erasure(rawValue: erasure)
     guard (self.erasure == nil) == (erasure == 0) else { throw .invalid(at: start, field: "erasure") }
+    self.generation = try decoder.bounded("generation")
   }
 }

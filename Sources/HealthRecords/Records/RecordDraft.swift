@@ -6,6 +6,7 @@ internal import Wire
 
 /// A resource with everything that its anchor needs but the ciphertext: an author signs it before it is sealed.
 public struct RecordDraft: Sendable {
+  /// The content; empty where it was sealed while it came.
   private let canonical: [UInt8]
   private let secrets: SealedRecord.Secrets
   private let network: Digest
@@ -32,6 +33,18 @@ public struct RecordDraft: Sendable {
       network: network, hospital: hospital, patient: patient, hashLock: self.hashLock)
   }
 
+  /// A draft of content that was sealed while it came: an attachment, whose own bytes are what is locked.
+  public init(
+    _ sealing: ContentSealing, patient: Digest, hospital: MemberID, network: Digest, category: RecordCategory,
+    supersedes: Digest?
+  ) {
+    (self.canonical, self.secrets, self.network) = ([], sealing.secrets, network)
+    (self.patient, self.category, self.supersedes) = (patient, category, supersedes)
+    self.hashLock = sealing.hashLock
+    self.record = RecordAnchor.identifier(
+      network: network, hospital: hospital, patient: patient, hashLock: self.hashLock)
+  }
+
   /// What a practitioner signs as its author.
   public var authored: [UInt8] {
     RecordAnchor.authored(
@@ -43,37 +56,39 @@ public struct RecordDraft: Sendable {
   public func seal(
     to readers: SealedRecord.Readers, author: Digest? = nil, signature: Signature? = nil
   ) -> (anchor: RecordAnchor, sealed: SealedRecord)? {
-    guard self.canonical.count + self.secrets.salt.count <= SealedRecord.plaintextBytesMax,
-      let copies = SealedRecord.copies(of: self.secrets.key, record: self.record, to: readers)
-    else { return nil }
+    guard self.canonical.count + self.secrets.salt.count <= SealedRecord.plaintextBytesMax else { return nil }
     let chunks = SecretStream.seal(self.secrets.salt + self.canonical, key: self.secrets.key)
-    let address = SealedRecord.address(of: chunks)
+    var ciphertext = AddressCheck()
+    ciphertext.take(chunks)
+    return self.enclose(ciphertext, to: readers, author: author, signature: signature).map { anchor, boxes in
+      (anchor, SealedRecord(record: self.record, chunks: chunks, boxes: boxes))
+    }
+  }
+
+  /// The anchor of a ciphertext, and its key in boxes; nil where a reader's key is none.
+  public func enclose(
+    _ ciphertext: AddressCheck, to readers: SealedRecord.Readers, author: Digest? = nil, signature: Signature? = nil
+  ) -> (anchor: RecordAnchor, boxes: RecordPart.Boxes)? {
+    guard let copies = SealedRecord.copies(of: self.secrets.key, record: self.record, to: readers) else { return nil }
+    let address = ciphertext.address
     let capsule = readers.custody.map { custody in
       let label = Capsule.label(
         network: self.network, custody: custody, record: self.record, author: author,
         category: self.category.rawValue, address: address)
       return Capsule(self.secrets.key, for: custody, label: label, random: self.secrets.capsule).encoded
     }
-    let sealed = SealedRecord(
-      record: self.record, chunks: chunks, capsule: capsule ?? [], hospitalCopy: copies.hospital,
-      patientCopy: copies.patient)
+    let boxes = RecordPart.Boxes(
+      capsule: capsule ?? [], hospitalCopy: copies.hospital, patientCopy: copies.patient)
     let anchor = RecordAnchor(
       record: self.record, patient: self.patient, author: author, category: self.category, hashLock: self.hashLock,
-      address: address, sizeBytes: sealed.sizeBytes, capsule: SealedRecord.digest(ofBox: sealed.capsule),
-      patientCopy: SealedRecord.digest(ofBox: sealed.patientCopy), supersedes: self.supersedes,
+      address: address, sizeBytes: ciphertext.sizeBytes, capsule: SealedRecord.digest(ofBox: boxes.capsule),
+      patientCopy: SealedRecord.digest(ofBox: boxes.patientCopy), supersedes: self.supersedes,
       authorSignature: signature)
-    return (anchor, sealed)
+    return (anchor, boxes)
   }
 }
 
 extension RecordAnchor {
-  /// Whether a sealed record is the one that this anchors: ciphertext, capsule and the patient's copy.
-  public func names(_ sealed: SealedRecord) -> Bool {
-    self.record == sealed.record && self.address == sealed.address && self.sizeBytes == sealed.sizeBytes
-      && self.capsule == SealedRecord.digest(ofBox: sealed.capsule)
-      && self.patientCopy == SealedRecord.digest(ofBox: sealed.patientCopy)
-  }
-
   /// What its capsule is bound to under a custody key.
   public func label(network: Digest, custody: CustodyKey) -> Digest {
     Capsule.label(

@@ -3,6 +3,8 @@ internal import Signing
 public import Wire
 
 /// Some chunks of a sealed record, so that the largest one travels in messages of bounded size.
+///
+/// Everybody cuts a record at the same places (`SealedRecord.part(from:)`): what is stored in parts is read in them.
 public struct RecordPart: Sendable, Hashable {
   /// About how many bytes of ciphertext a message carries at most.
   public static let messageBytesMax = 4 << 20
@@ -37,6 +39,23 @@ public struct RecordPart: Sendable, Hashable {
     (self.chunks, self.boxes) = (chunks, boxes)
   }
 
+  /// Some of a record's chunks: with its boxes where they are the last.
+  public init(_ head: SealedHead, start: Int, chunks: [[UInt8]]) {
+    self.init(
+      record: head.record, count: head.count, start: start, chunks: chunks,
+      boxes: start + chunks.count >= head.count ? head.boxes : nil)
+  }
+
+  /// Of a record's chunks from one on, as many as a message takes, at least one.
+  public init(_ head: SealedHead, start: Int, from chunks: ArraySlice<[UInt8]>) {
+    var (end, bytes) = (chunks.startIndex, 0)
+    while end < chunks.endIndex, end == chunks.startIndex || bytes + chunks[end].count <= Self.messageBytesMax {
+      bytes += chunks[end].count
+      end += 1
+    }
+    self.init(head, start: start, chunks: Array(chunks[..<end]))
+  }
+
   /// The ciphertext's bytes in it.
   public var sizeBytes: Int { self.chunks.reduce(0) { $0 + $1.count } }
 }
@@ -49,15 +68,7 @@ extension SealedRecord {
 
   /// The part that begins at a chunk: as many chunks as a message takes, at least one.
   public func part(from start: Int) -> RecordPart {
-    var (end, bytes) = (start, 0)
-    while end < self.chunks.count, end == start || bytes + self.chunks[end].count <= RecordPart.messageBytesMax {
-      bytes += self.chunks[end].count
-      end += 1
-    }
-    let isLast = end >= self.chunks.count
-    return RecordPart(
-      record: self.record, count: self.chunks.count, start: start,
-      chunks: start < end ? Array(self.chunks[start..<end]) : [], boxes: isLast ? self.boxes : nil)
+    RecordPart(self.head, start: start, from: self.chunks[min(start, self.chunks.count)...])
   }
 
   /// Records in parts, gathered into messages of bounded size, in order.
@@ -118,8 +129,8 @@ extension RecordPart.Boxes: WireCodable {
 }
 
 extension RecordPart: WireCodable {
-  /// The most chunks of a record.
-  public static let chunksMax = SealedRecord.plaintextBytesMax / SecretStream.chunkBytesMax + 2
+  /// The most chunks of a record: nearly 4 GiB.
+  public static let chunksMax = Int(UInt16.max)
   /// The most parts of a message.
   public static let partsMax = 2048
 

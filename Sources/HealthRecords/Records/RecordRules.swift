@@ -22,7 +22,8 @@ extension RuleContext {
     if let superseded = anchor.supersedes { try self.amend(superseded, by: anchor, in: &state) }
     let entry = RecordEntry(
       anchor: anchor, hospital: self.hospital, leaf: self.execution.leaf, time: self.time,
-      supersededBy: nil, erasure: nil)
+      generation: CustodyKeys(in: state).currentGeneration)
+    LiveRecords.count(entry, by: 1, in: &state)
     state.set(StateKey.record(identifier), entry)
     state.set(StateKey.patientRecord(anchor.patient, leaf: self.execution.leaf), identifier)
   }

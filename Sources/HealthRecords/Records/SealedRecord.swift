@@ -1,4 +1,3 @@
-internal import Merkle
 internal import Messages
 public import Primitives
 internal import Signing
@@ -19,8 +18,11 @@ public enum HashLock {
 /// A record as a vault keeps it: ciphertext in chunks, and the key enclosed for the consortium's custody, for the
 /// hospital that wrote it and for the patient. Without a key nothing can be read.
 public struct SealedRecord: Sendable, Hashable {
-  /// The most bytes of a record's plaintext.
+  /// The most bytes of a record's plaintext that is handled as a whole: a resource. What is longer, an attachment, is
+  /// sealed, kept and opened part by part.
   public static let plaintextBytesMax = 16 << 20
+  /// The most chunks of a record that is handled as a whole.
+  public static let chunksMax = plaintextBytesMax / SecretStream.chunkBytesMax + 2
   /// The record's identifier.
   public let record: Digest
   /// The header, then the sealed chunks.
@@ -42,9 +44,9 @@ public struct SealedRecord: Sendable, Hashable {
   public var address: Digest { Self.address(of: self.chunks) }
 
   static func address(of chunks: [[UInt8]]) -> Digest {
-    var log = MerkleFrontier()
-    for chunk in chunks { log.append(MerkleHash.leaf(chunk)) { _, _, _ in } }
-    return log.root
+    var check = AddressCheck()
+    check.take(chunks)
+    return check.address
   }
 
   /// The ciphertext's bytes.
@@ -109,12 +111,10 @@ public struct SealedRecord: Sendable, Hashable {
   /// - Throws: `RecordFault` where address, key, encryption or hash-lock do not fit the anchor.
   public func open(key: [UInt8], anchored anchor: RecordAnchor) throws(RecordFault) -> OpenedRecord {
     guard self.address == anchor.address else { throw .address }
-    guard let plaintext = SecretStream.open(self.chunks, key: key), plaintext.count >= HashLock.saltLengthBytes
-    else { throw .encryption }
-    let opened = OpenedRecord(
-      salt: Array(plaintext[..<HashLock.saltLengthBytes]), canonical: Array(plaintext[HashLock.saltLengthBytes...]))
-    guard HashLock.of(opened.canonical, salt: opened.salt) == anchor.hashLock else { throw .hashLock }
-    return opened
+    var opening = ContentOpening(key: key, anchored: anchor)
+    var content: [UInt8] = []
+    for chunk in self.chunks { content += try opening.open(chunk) }
+    return OpenedRecord(salt: try opening.finish(), canonical: content)
   }
 }
 
@@ -122,8 +122,10 @@ public struct SealedRecord: Sendable, Hashable {
 public struct OpenedRecord: Sendable, Hashable {
   /// The salt.
   public let salt: [UInt8]
-  /// The canonical bytes.
+  /// The canonical bytes; of an attachment its own.
   public let canonical: [UInt8]
+  /// A record that was opened and held against its anchor.
+  public init(salt: [UInt8], canonical: [UInt8]) { (self.salt, self.canonical) = (salt, canonical) }
 }
 
 /// Why a stored record is not what was anchored.
@@ -158,8 +160,7 @@ extension SealedRecord: WireCodable {
   public init(from decoder: inout Decoder) throws(WireError) {
     let record = try decoder.digest()
     let start = decoder.offset
-    let count = try decoder.u32()
-    let max = UInt32(Self.plaintextBytesMax / SecretStream.chunkBytesMax + 2)
+    let (count, max) = (try decoder.u32(), UInt32(Self.chunksMax))
     guard count <= max else { throw .overMax(at: start, field: "chunks", value: UInt64(count), max: UInt64(max)) }
     var chunks: [[UInt8]] = []
     for _ in 0..<count {

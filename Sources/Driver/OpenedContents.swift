@@ -1,0 +1,32 @@
+internal import HealthRecords
+internal import Primitives
+
+/// Long records that readers are fetching part by part: each was held against its anchor once. A few, and for a while.
+struct OpenedContents {
+  private static let countMax = 4
+  private static let idleMax = Span.milliseconds(300_000)
+
+  private var kept: [(content: any SealedContent, until: Tick)] = []
+
+  /// Keeps a record that was held against its anchor, where that takes long; gives it back.
+  mutating func keep(_ content: any SealedContent, _ anchor: RecordAnchor, at now: Tick) -> any SealedContent {
+    guard content.head.count > SealedRecord.chunksMax else { return content }
+    self.forget(at: now) { $0 == anchor.record }
+    if self.kept.count >= Self.countMax { self.kept.removeFirst() }
+    self.kept.append((content, now + Self.idleMax))
+    return content
+  }
+
+  /// A record that was kept.
+  mutating func find(_ record: Digest, at now: Tick) -> (any SealedContent)? {
+    self.forget(at: now) { _ in false }
+    guard let place = self.kept.firstIndex(where: { $0.content.head.record == record }) else { return nil }
+    self.kept[place].until = now + Self.idleMax
+    return self.kept[place].content
+  }
+
+  /// Forgets what nobody asked for in a while, and what was erased.
+  mutating func forget(at now: Tick, _ isErased: (Digest) -> Bool) {
+    self.kept.removeAll { $0.until <= now || isErased($0.content.head.record) }
+  }
+}
