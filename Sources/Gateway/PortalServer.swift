@@ -29,7 +29,7 @@ public struct PortalServer: Sendable {
     [
       "app", "authorize", "canonical", "clinic", "content", "crypto", "custody", "entrance", "fhir", "keys",
       "nacl-fast", "node",
-      "officer", "qr", "reading", "ristretto", "sections", "texts", "ui", "wire",
+      "officer", "proof", "qr", "reading", "ristretto", "sections", "texts", "ui", "verify", "wire",
     ].map { ("\($0).js", "text/javascript; charset=utf-8") }, uniquingKeysWith: { first, _ in first })
 
   let service: any NodeService
@@ -67,6 +67,7 @@ public struct PortalServer: Sendable {
     router.get("/") { _, _ in try Self.page("My records", script: "app.js") }
     router.get("/clinic") { _, _ in try Self.page("Clinicians", script: "clinic.js") }
     router.get("/officer") { _, _ in try Self.page("Privacy office", script: "officer.js") }
+    router.get("/verify") { _, _ in try Self.page("Check a record", script: "verify.js") }
     router.get("/{piece}") { _, context in try Self.piece(context.parameters.get("piece") ?? "") }
     let service = self.service
     router.get("/api/consortium") { _, _ in
@@ -74,6 +75,7 @@ public struct PortalServer: Sendable {
         ConsortiumView(
           service.genesis, await service.membership().members, own: service.member.id, now: self.now()))
     }
+    router.get("/api/genesis") { _, _ in try json(GenesisFile(service.genesis)) }
     router.get("/api/words") { _, _ in text(RecoveryPhrase.wordList) }
     router.get("/api/accounts/{account}") { request, context in
       try json(try await service.accountView(try await self.asker(request, context).identifier))
@@ -110,6 +112,11 @@ public struct PortalServer: Sendable {
     }
     router.get("/api/patients/{account}/head") { request, context in
       binary(try await service.content(try await self.ownRecord(request, context)).head.encoded)
+    }
+    router.get("/api/patients/{account}/proof") { request, context in
+      let record = try await self.ownRecord(request, context)
+      guard let entry = await service.record(record) else { throw ServiceRefusal.notFound("record") }
+      return try json(try await service.proof(entry.leaf))
     }
     router.get("/api/patients/{account}/part") { request, context in
       let record = try await self.ownRecord(request, context)

@@ -109,29 +109,7 @@ enum Files {
   }
 }
 
-/// A member's public description, which it gives to whoever makes the genesis.
-struct MemberFile: Codable {
-  var number: UInt32
-  var name: String
-  var key: String
-  var checkpointKey: String
-  var registrarKey: String
-  var sealingKey: String
-  var addresses: [String]
-
-  init(_ member: Member) {
-    (self.number, self.name) = (member.id.number, member.name)
-    (self.key, self.checkpointKey) = (member.key.description, member.checkpointKey.description)
-    (self.registrarKey, self.sealingKey) = (member.registrarKey.description, member.sealingKey.description)
-    self.addresses = member.addresses
-  }
-
-  init(_ view: MemberView) {
-    (self.number, self.name, self.key, self.checkpointKey) = (view.number, view.name, view.key, view.checkpointKey)
-    (self.registrarKey, self.sealingKey) = (view.registrarKey, view.sealingKey)
-    self.addresses = view.addresses
-  }
-
+extension MemberFile {
   /// The member; nil where something is malformed.
   var member: Member? { try? self.member(in: "") }
 
@@ -151,27 +129,7 @@ struct MemberFile: Codable {
   }
 }
 
-/// The genesis as a file for people; its canonical binary form is what the network identifier digests.
-struct GenesisFile: Codable {
-  var name: String
-  var engine: String
-  var network: String
-  var members: [MemberFile]
-  var limits: [String: UInt64]
-
-  init(_ genesis: Genesis) {
-    let limits = genesis.limits
-    (self.name, self.engine, self.network) = (genesis.name, "\(genesis.engine)", genesis.network.description)
-    self.members = genesis.members.map(MemberFile.init)
-    self.limits = [
-      "pipelineMax": limits.pipelineMax, "cutTransactionsMax": limits.cutTransactionsMax,
-      "cutBytesMax": limits.cutBytesMax, "checkpointInterval": limits.checkpointInterval,
-      "transactionLifeMilliseconds": limits.transactionLifeMilliseconds,
-      "clockDriftMilliseconds": limits.clockDriftMilliseconds, "blockBytesMax": UInt64(limits.blockBytesMax),
-      "transactionBytesMax": UInt64(limits.transactionBytesMax),
-    ]
-  }
-
+extension GenesisFile {
   /// The engine of a name that somebody typed.
   static func engine(_ name: String) throws -> OrderingEngine {
     guard let engine = OrderingEngine(name: name) else {

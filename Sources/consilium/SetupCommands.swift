@@ -1,3 +1,4 @@
+internal import Gateway
 internal import ArgumentParser
 internal import Discovery
 internal import Foundation

@@ -550,6 +550,17 @@ def story(browser, devnet, pictures):
     for content, verdict in [(pdf[:5000], "Authentic"), (pdf[:4999] + b"x", "Not authentic")]:
         page.set_input_files("#file", {"name": "one.pdf", "mimeType": "application/pdf", "buffer": content})
         expect(page.locator("#verdict h2")).to_have_text(verdict)
+    patient.tab("records")
+    row = page.locator("#section-allergy li")
+    row.locator("summary").click()
+    saved = []
+    page.on("download", lambda one: saved.append(one))
+    row.locator("button.proof").click()
+    expect(row).to_contain_text("Saved: the record and its proof", timeout=15000)
+    while len(saved) < 2:
+        page.wait_for_timeout(50)
+    record, proof = [pathlib.Path(one.path()).read_text() for one in saved]
+    anybody(browser, devnet, pictures, record, json.loads(proof))
     patient.tab("leave")
     page.click("#lock")
     page.fill("#words", " ".join(words))
@@ -559,6 +570,46 @@ def story(browser, devnet, pictures):
 
     for person in [patient, doctor, local, strange, officer, parent]:
         person.end()
+
+
+def anybody(browser, devnet, pictures, record, proof):
+    """Whoever was given a record and its proof checks them, without keys, by a genesis from elsewhere."""
+    person = Person(browser, 2, "/verify", 360, "light", pictures)
+    page = person.page
+    genesis = json.loads(pathlib.Path(f"{devnet.folder}/genesis.json").read_text())
+
+    def check(record, proof, genesis):
+        for name, content in [("document", record), ("proof", json.dumps(proof)), ("genesis", genesis)]:
+            given = [] if content is None else {"name": name, "mimeType": "text/plain", "buffer": (
+                content if isinstance(content, str) else json.dumps(content)).encode()}
+            page.set_input_files(f"#{name}", given)
+        page.click("#check")
+        expect(page.locator("#verdict h2")).to_be_visible(timeout=15000)
+        expect(page.locator("#verdict .waiting")).to_have_count(0, timeout=15000)
+        return page.locator("#verdict").inner_text()
+
+    said = check(record, proof, genesis)
+    assert "Authentic" in said and "Northside General put this record on the ledger" in said, said
+    assert "All this follows from the genesis that you gave" in said and page.locator("#steps li").count() == 4, said
+    person.look("verified")
+    assert "the genesis that this hospital names" in check(record, proof, None)
+    flipped = dict(proof, path=[("1" if proof["path"][0][0] == "0" else "0") + proof["path"][0][1:], *proof["path"][1:]])
+    lines = proof["checkpoint"].split("\n")
+    unsigned = dict(proof, checkpoint="\n".join(line for line in lines if not line.startswith("\u2014 consilium.member.")))
+    older = dict(proof, checkpoint=proof["checkpoint"].replace(f"\n{lines[1]}\n", f"\n{int(lines[1]) + 1}\n", 1))
+    renamed = dict(genesis, name="another")
+    for given, word in [((record.replace("Penicillin", "Aspirin"), proof, genesis), "not the one that was anchored"),
+                        ((record, flipped, genesis), "does not stand in the log"),
+                        ((record, unsigned, genesis), "Only 0 members' signatures hold, 3 are needed"),
+                        ((record, older, genesis), "Only 0 members' signatures hold"),
+                        ((record, dict(proof, salt="00" * 32), genesis), "not the one that was anchored"),
+                        ((record, {"leaf": 1}, genesis), "The proof is none"),
+                        ((record, proof, renamed), "The genesis is none, or somebody changed it")]:
+        said = check(*given)
+        assert "Not authentic" in said and word in said, (word, said)
+    person.look("not-authentic")
+    person.end()
+    print("anybody: checks a record and its proof by the genesis alone; every forgery is told apart")
 
 
 def main():

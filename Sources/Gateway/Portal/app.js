@@ -1,20 +1,19 @@
 // The patient's pages: views over what node.js fetches and keys.js opens.
-import { canonical } from "./canonical.js";
-import { hashLockOf } from "./content.js";
-import { utf8 } from "./crypto.js";
+import { locksOf } from "./content.js";
+import { hex } from "./crypto.js";
 import { lockCard, open } from "./entrance.js";
 import * as keyring from "./keys.js";
 import * as node from "./node.js";
 import { picture } from "./qr.js";
 import { readAll } from "./reading.js";
-import { faults, sections } from "./sections.js";
-import { C, date, moment, T } from "./texts.js";
-import { act, choices, every, h, hospitalName, place, problem, say, tabs, view } from "./ui.js";
+import { endingOf, faults, sections } from "./sections.js";
+import { C, date, moment, T, V } from "./texts.js";
+import { act, choices, download, every, h, hospitalName, place, problem, say, tabs, view } from "./ui.js";
 import { CATEGORIES, consentGrant, consentRevocation, KIND, PURPOSES, recordRating, unhexDigest } from "./wire.js";
 
 const POLL_MILLISECONDS = 4000;
 /** The most bytes of a file that this page checks. */
-const CHECKED_MAX = 256 << 20;
+const CHECKED_MAX = 32 << 20;
 
 /** The keys of each pseudonym that the page shows, and what was opened. */
 const state = { all: [], isKept: false, opened: null, reopened: new Map(), ward: "" };
@@ -45,8 +44,8 @@ async function openAll() {
 async function records() {
   const all = await openAll();
   const erased = all.filter((one) => one.view.erased).length;
-  const actions = ({ keys, view: entry }) => (keys.hospital === place.consortium.own
-    ? [entry.author ? feedback(keys, entry) : null,
+  const actions = ({ keys, view: entry, ...one }) => (keys.hospital === place.consortium.own
+    ? [proving(keys, entry, one), entry.author ? feedback(keys, entry) : null,
       h("button", { class: "danger", onclick: () => erase(keys, entry) }, T.erase)] : null);
   const locked = all.filter((one) => one.fault === "key" && one.keys.hospital === place.consortium.own);
   return [
@@ -100,6 +99,22 @@ function feedback(keys, entry) {
   return h("div", { class: "feedback" }, h("label", {}, T.rateLabel, rating),
     h("p", {}, h("button", { class: "second", onclick: () => tell().catch((error) => background.replaceChildren(problem(error))) },
       T.whoWrote)), background);
+}
+
+/** The record as a file with its proof: whoever is given both checks them without asking anybody. */
+function proving(keys, entry, one) {
+  const answer = h("p", { class: "quiet", role: "status" });
+  const save = async () => {
+    const { blob, salt } = one.text ? { blob: new Blob([one.text], { type: "application/fhir+json" }), salt: one.salt } : await one.file.open();
+    const proof = { ...(await node.proof(keys, entry.record)), salt: hex(salt) };
+    const name = entry.record.slice(0, 8);
+    download(blob, `${name}.${one.text ? "json" : await endingOf(blob)}`);
+    download(new Blob([JSON.stringify(proof)], { type: "application/json" }), `${name}.proof`);
+    answer.textContent = T.proofSaved;
+  };
+  return h("div", {}, h("p", {}, h("button", { class: "second proof", onclick: () => save().catch((error) => {
+    answer.textContent = error.code === "not-stable-yet" ? T.proofSoon : error.message;
+  }) }, T.saveProof)), answer);
 }
 
 async function erase(keys, entry) {
@@ -241,14 +256,9 @@ async function check() {
     const tell = (kind, title, ...texts) => answer.replaceChildren(
       h("div", { class: `card ${kind}` }, h("h2", {}, title), texts.map((text) => h("p", {}, text))));
     if (file.size > CHECKED_MAX) return tell("warn", T.tooLong, T.tooLongText);
-    // A document is its own bytes; a resource is its canonical ones.
-    const forms = [new Uint8Array(await file.arrayBuffer())];
-    try {
-      forms.push(utf8(canonical(await file.text())));
-    } catch { /* It is no JSON. */ }
-    const fits = async (one) => (await Promise.all(forms.map((bytes) => hashLockOf(one.salt, bytes)))).includes(one.view.hashLock);
+    const locks = await locksOf(file);
     for (const one of all.filter((item) => item.salt)) {
-      if (!(await fits(one))) continue;
+      if (!(await locks(one.salt)).includes(one.view.hashLock)) continue;
       const old = one.view.supersededBy ? [T.authenticOld] : [];
       return tell(old.length ? "warn" : "good", T.authentic,
         T.authenticText(hospitalName(one.view.hospital), date(one.view.time)), ...old);
@@ -264,7 +274,7 @@ async function check() {
       zone.classList.remove("over");
       if (event.dataTransfer.files[0]) judge(event.dataTransfer.files[0]);
     } }, h("label", { for: "file" }, T.choose), input, h("p", { class: "quiet" }, T.dropHere));
-  return [h("h1", {}, T.tabs.check), h("p", {}, T.checkText), zone, answer];
+  return [h("h1", {}, T.tabs.check), h("p", {}, T.checkText), zone, answer, h("p", {}, T.checkOthers, " ", h("a", { href: "/verify" }, V.title), ".")];
 }
 
 // ---- Keys
@@ -274,9 +284,7 @@ async function leave() {
     const all = (state.opened ?? (await openAll())).filter((one) => one.text);
     const entries = all.map((one) => `{"resource":${one.text}}`).join(",\n");
     const file = new Blob([`{"resourceType":"Bundle","type":"collection","entry":[\n${entries}\n]}\n`], { type: "application/fhir+json" });
-    const link = h("a", { href: URL.createObjectURL(file), download: "my-records.json" });
-    link.click();
-    URL.revokeObjectURL(link.href);
+    download(file, "my-records.json");
     say(T.exported(all.length));
   };
   return [h("h1", {}, T.tabs.leave), lockCard(state.isKept),

@@ -1,6 +1,7 @@
 // Sealed content, opened here and held against its hash-lock: resources as a whole, longer files part by part, when
 // somebody asks for them.
-import { concat, hex, RunningSHA256, sha256, StreamOpener, openStream, utf8 } from "./crypto.js";
+import { canonical } from "./canonical.js";
+import { hex, openStream, RunningSHA256, sha256, StreamOpener, utf8 } from "./crypto.js";
 
 const DOMAIN = utf8("consilium/record/v1\0");
 const SALT_LENGTH = 32;
@@ -21,7 +22,7 @@ function told(plaintext) {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(content);
     if (typeof JSON.parse(text)?.resourceType === "string") return { salt, text };
   } catch { /* It is no resource: a file. */ }
-  return { salt, file: { size: content.length, kind: kindOf(content), open: async () => new Blob([content]) } };
+  return { salt, file: { size: content.length, kind: kindOf(content), open: async () => ({ blob: new Blob([content]), salt }) } };
 }
 
 /** Opens chunks with their key: {salt, text or file}, or {fault} in a word. `hashLock` is in hexadecimal digits. */
@@ -39,6 +40,7 @@ export const longFile = (size, key, hashLock, part) => ({ file: { size, kind: "f
 async function openLong(key, hashLock, part, progress) {
   const lock = new RunningSHA256().update(DOMAIN);
   const pieces = [];
+  const salt = new Uint8Array(SALT_LENGTH);
   let [opener, place, saltLeft, done] = [null, 0, SALT_LENGTH, 0];
   for (;;) {
     const { count, chunks } = await part(place);
@@ -51,6 +53,7 @@ async function openLong(key, hashLock, part, progress) {
       if (!plain) throw new Error("encryption");
       lock.update(plain);
       const content = plain.subarray(Math.min(saltLeft, plain.length));
+      salt.set(plain.subarray(0, plain.length - content.length), SALT_LENGTH - saltLeft);
       saltLeft -= plain.length - content.length;
       if (content.length) pieces.push(new Blob([content]));
       done += content.length;
@@ -60,8 +63,26 @@ async function openLong(key, hashLock, part, progress) {
   }
   if (!opener?.isOver) throw new Error("encryption");
   if (hex(lock.digest()) !== hashLock) throw new Error("hash-lock");
-  return new Blob(pieces);
+  return { blob: new Blob(pieces), salt };
 }
 
-/** The hash-lock of content under a salt. */
-export const hashLockOf = async (salt, content) => hex(await sha256(concat(DOMAIN, salt), content));
+const PIECE = 4 << 20;
+/** What is longer is no resource, and goes by piece by piece. */
+const WHOLE_MAX = 32 << 20;
+
+/** The hash-locks that a file has under a salt: that of its own bytes, and, as a resource, that of its canonical ones. */
+export async function locksOf(file) {
+  const forms = [];
+  if (file.size <= WHOLE_MAX) {
+    forms.push(new Uint8Array(await file.arrayBuffer()));
+    try {
+      forms.push(utf8(canonical(await file.text())));
+    } catch { /* It is no JSON. */ }
+  }
+  return async (salt) => {
+    if (forms.length) return Promise.all(forms.map(async (bytes) => hex(await sha256(DOMAIN, salt, bytes))));
+    const lock = new RunningSHA256().update(DOMAIN).update(salt);
+    for (let at = 0; at < file.size; at += PIECE) lock.update(new Uint8Array(await file.slice(at, at + PIECE).arrayBuffer()));
+    return [hex(lock.digest())];
+  };
+}

@@ -29,6 +29,7 @@ async function ask(path, options = {}) {
 }
 
 export const consortium = async () => (await ask("/api/consortium")).json();
+export const genesis = async () => (await ask("/api/genesis")).json();
 export const wordList = async () => (await (await ask("/api/words")).text()).split("\n");
 
 async function asked(keys, path, body) {
@@ -55,6 +56,9 @@ export const account = async (keys) => (await asked(keys, `/api/accounts/${keys.
 export const records = async (keys) => (await asked(keys, `/api/patients/${keys.account}/records`)).json();
 export const consents = async (keys) => (await asked(keys, `/api/patients/${keys.account}/consents`)).json();
 export const history = async (keys) => (await asked(keys, `/api/patients/${keys.account}/history`)).json();
+
+/** The proof that a record's anchor stands in the log, under a tree head that a quorum signed. */
+export const proof = async (keys, record) => (await asked(keys, `/api/patients/${keys.account}/proof?record=${record}`)).json();
 
 /** What the ledger says of a practitioner. */
 export const practitioner = async (keys, account) =>

@@ -2,7 +2,7 @@
 import { describe, ORDER, parsed } from "./fhir.js";
 import { kindOf } from "./content.js";
 import { date, moment, T } from "./texts.js";
-import { draw, h, hospitalName } from "./ui.js";
+import { download, draw, h, hospitalName } from "./ui.js";
 
 const ROWS_SHOWN = 12;
 const ENDINGS = { pdf: "pdf", dicom: "dcm", png: "png", jpeg: "jpg", mp4: "mp4", file: "bin" };
@@ -59,17 +59,17 @@ function row(one, actions) {
       ...[actions(one)].flat().filter(Boolean)));
 }
 
+/** How a file's name ends, by its first bytes. */
+export const endingOf = async (blob) => ENDINGS[kindOf(new Uint8Array(await blob.slice(0, 256).arrayBuffer()))];
+
 /** A file: it is opened, held against its hash-lock, and only then saved. */
 function saving(one) {
   const answer = h("p", { class: "quiet", role: "status" });
   const save = async () => {
     button.disabled = true;
     try {
-      const blob = await one.file.open((done) => { answer.textContent = T.opening(T.size(done), T.size(one.file.size)); });
-      const kind = kindOf(new Uint8Array(await blob.slice(0, 256).arrayBuffer()));
-      const link = h("a", { href: URL.createObjectURL(blob), download: `${one.view.record.slice(0, 8)}.${ENDINGS[kind]}` });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+      const { blob } = await one.file.open((done) => { answer.textContent = T.opening(T.size(done), T.size(one.file.size)); });
+      download(blob, `${one.view.record.slice(0, 8)}.${await endingOf(blob)}`);
       answer.textContent = T.fileSaved;
     } catch (error) {
       answer.textContent = T.faults[error.message] ?? error.message;

@@ -56,6 +56,9 @@ export const T = {
   save: "Open and save this file",
   opening: (done, all) => `${done} of ${all} are opened …`,
   fileSaved: "Saved. It is what was anchored on the ledger: its hash-lock holds.",
+  saveProof: "Save it with its proof",
+  proofSaved: "Saved: the record and its proof. Whoever is given both can check them, without asking anybody.",
+  proofSoon: "The ledger has not signed for it yet. Try again in a moment.",
   unverifiable: "cannot be verified",
   superseded: "replaced by a newer version",
   erasedCount: (count) => (count === 1 ? "One record was erased." : `${count} records were erased.`),
@@ -158,6 +161,7 @@ export const T = {
   wardRefused: (count, why) => `${count === 1 ? "One record was" : `${count} records were`} refused: ${why}.`,
 
   checkText: "Drop a file that somebody gave you. You learn whether it is one of your records, unchanged. The file stays in this browser.",
+  checkOthers: "A record that is not yours, with its proof, is checked on the page",
   choose: "Choose a file",
   dropHere: "or drop it here",
   authentic: "Authentic",
@@ -263,4 +267,35 @@ export const moment = (text) => {
   const time = new Date(text);
   return Number.isNaN(time.getTime())
     ? "" : time.toLocaleString(LANGUAGE, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+};
+
+/** The page on which anybody checks a record that they were given. */
+export const V = {
+  title: "Check a record",
+  text: "You were given a record and its proof. This page checks both in your browser and sends nothing. The genesis says which hospitals' signatures count: get it from somebody whom you trust.",
+  document: "The record, as it was saved",
+  proof: "Its proof",
+  genesis: "The consortium's genesis (without it, this hospital's word counts)",
+  check: "Check",
+  both: "Choose the record and its proof.",
+  says: (hospital, when, name) => `${hospital} put this record on the ledger of ${name} at ${when}. Not a letter was changed since.`,
+  holds: "holds",
+  content: "The record's content is the one that was locked.",
+  inLog: (leaf, size) => `Its anchor is entry ${leaf} of a log of ${size}.`,
+  signed: (names, needed) => `The log is signed by ${names}; ${needed} are needed.`,
+  changes: (count) => (count === 1 ? "The members changed once, and those before signed that." : `The members changed ${count} times, each time signed by those before.`),
+  ownGenesis: "All this follows from the genesis that you gave.",
+  theirGenesis: "All this follows from the genesis that this hospital names. Compare the network with what others say.",
+  author: "Written by",
+  network: "Network",
+  faults: {
+    document: () => "The record is not the one that was anchored, or it was changed.",
+    inclusion: () => "Its entry does not stand in the log that was signed.",
+    quorum: (have, need) => `Only ${have} members' signatures hold, ${need} are needed.`,
+    head: () => "The signed log is malformed, or another consortium's.",
+    entry: () => "The log's entry anchors no record.",
+    configuration: () => "A change of the members is missing from the proof, or does not hold.",
+    genesis: () => "The genesis is none, or somebody changed it.",
+    proof: () => "The proof is none, or it is damaged.",
+  },
 };

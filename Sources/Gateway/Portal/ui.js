@@ -29,6 +29,14 @@ export const say = (text) => {
   setTimeout(() => { document.getElementById("said").textContent = ""; }, 4000);
 };
 
+const DOWNLOAD_MILLISECONDS = 60_000;
+/** Saves something as a file. */
+export function download(blob, name) {
+  const link = h("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), DOWNLOAD_MILLISECONDS);
+}
+
 /** The consortium, once it is known. */
 export const place = { consortium: null };
 export const hospitalName = (number) =>
