@@ -16,6 +16,7 @@ import re
 import subprocess
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -550,17 +551,22 @@ def story(browser, devnet, pictures):
     for content, verdict in [(pdf[:5000], "Authentic"), (pdf[:4999] + b"x", "Not authentic")]:
         page.set_input_files("#file", {"name": "one.pdf", "mimeType": "application/pdf", "buffer": content})
         expect(page.locator("#verdict h2")).to_have_text(verdict)
+    admit(devnet)
     patient.tab("records")
     row = page.locator("#section-allergy li")
     row.locator("summary").click()
     saved = []
     page.on("download", lambda one: saved.append(one))
-    row.locator("button.proof").click()
-    expect(row).to_contain_text("Saved: the record and its proof", timeout=15000)
-    while len(saved) < 2:
-        page.wait_for_timeout(50)
-    record, proof = [pathlib.Path(one.path()).read_text() for one in saved]
-    anybody(browser, devnet, pictures, record, json.loads(proof))
+    proof = {}
+    # Until the new members have signed a tree head too.
+    while not proof.get("configurations"):
+        saved.clear()
+        row.locator("button.proof").click()
+        while len(saved) < 2:
+            page.wait_for_timeout(50)
+        record, proof = pathlib.Path(saved[0].path()).read_text(), json.loads(pathlib.Path(saved[1].path()).read_text())
+    expect(row).to_contain_text("Saved: the record and its proof")
+    anybody(browser, devnet, pictures, record, proof)
     patient.tab("leave")
     page.click("#lock")
     page.fill("#words", " ".join(words))
@@ -570,6 +576,26 @@ def story(browser, devnet, pictures):
 
     for person in [patient, doctor, local, strange, officer, parent]:
         person.end()
+
+
+def admit(devnet):
+    """A fifth hospital becomes a member: whoever has the genesis alone needs the change, proved, from then on."""
+    folder = pathlib.Path(devnet.folder)
+    devnet.run("init", f"{folder}/h5", "--member", "5", "--name", "Eastgate", "--listen", "/ip4/127.0.0.1/tcp/5609",
+               "--passphrase-file", f"{folder}/passphrase")
+    api = ["--api", f"{folder}/h1/api.sock"]
+    devnet.run("member", "propose", "add", f"{folder}/h5/member.json", "--out", f"{folder}/change.json", *api)
+    approvals = [f"{folder}/approval-{number}.json" for number in (1, 2, 3)]
+    for number, approval in zip((1, 2, 3), approvals):
+        devnet.run("member", "approve", f"{folder}/change.json", "--registrar", f"{folder}/h{number}/registrar.key",
+                   "--out", approval)
+    devnet.run("member", "submit", f"{folder}/change.json", *approvals, *api)
+    deadline = time.monotonic() + 30
+    while json.loads(devnet.run("member", "list", "--output", "json", *api))["configuration"] != 1:
+        assert time.monotonic() < deadline, "the fifth hospital did not become a member"
+    # Something to sign for.
+    devnet.run("keys", "new", "patient", "--out", f"{folder}/other.key", "--words", f"{folder}/other.words")
+    devnet.register(1, f"{folder}/other.key")
 
 
 def anybody(browser, devnet, pictures, record, proof):
@@ -590,7 +616,8 @@ def anybody(browser, devnet, pictures, record, proof):
 
     said = check(record, proof, genesis)
     assert "Authentic" in said and "Northside General put this record on the ledger" in said, said
-    assert "All this follows from the genesis that you gave" in said and page.locator("#steps li").count() == 4, said
+    assert "The members changed once" in said, said
+    assert "All this follows from the genesis that you gave" in said and page.locator("#steps li").count() == 5, said
     person.look("verified")
     assert "the genesis that this hospital names" in check(record, proof, None)
     flipped = dict(proof, path=[("1" if proof["path"][0][0] == "0" else "0") + proof["path"][0][1:], *proof["path"][1:]])
@@ -600,9 +627,10 @@ def anybody(browser, devnet, pictures, record, proof):
     renamed = dict(genesis, name="another")
     for given, word in [((record.replace("Penicillin", "Aspirin"), proof, genesis), "not the one that was anchored"),
                         ((record, flipped, genesis), "does not stand in the log"),
-                        ((record, unsigned, genesis), "Only 0 members' signatures hold, 3 are needed"),
+                        ((record, unsigned, genesis), "Only 0 members' signatures hold, 4 are needed"),
                         ((record, older, genesis), "Only 0 members' signatures hold"),
                         ((record, dict(proof, salt="00" * 32), genesis), "not the one that was anchored"),
+                        ((record, dict(proof, configurations=[]), genesis), "A change of the members is missing"),
                         ((record, {"leaf": 1}, genesis), "The proof is none"),
                         ((record, proof, renamed), "The genesis is none, or somebody changed it")]:
         said = check(*given)
