@@ -40,6 +40,7 @@ let package = Package(
     .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
   ],
   targets: [
     // Floor 0: the system's C libraries.
@@ -97,7 +98,9 @@ let package = Package(
       uses: [
         "CZlib", "FHIR", "HealthRecords", "Ledger", "Messages", "Primitives", "Rules", "Signing", "Threshold", "Wire",
       ],
-      needs: [.product(name: "Hummingbird", package: "hummingbird")], resources: [.copy("Portal")]),
+      needs: [
+        .product(name: "Hummingbird", package: "hummingbird"), .product(name: "JWTKit", package: "jwt-kit"),
+      ], resources: [.copy("Portal")]),
     // Floor 5: the driver joins node and adapters.
     target(
       "Driver",

@@ -21,7 +21,7 @@ extension CustodyRun {
     guard custody.publicKey != before.publicKey else { return "RECORDS §5: rotation made the same key again" }
     if let failure = self.checkKey() ?? self.checkOpening(&events) { return failure }
     let honest = self.voters.filter { self.isHonest($0) && before.custodians.contains($0) }
-    let dealt = honest.compactMap { member in self.dealings(of: before, for: member).map { (member, $0) } }
+    let dealt = self.dealt(before)
     guard honest.count(where: { self.keyShare($0, of: before) != nil }) >= before.threshold else {
       return "R6: what is not sealed anew yet does not open any more"
     }
@@ -35,10 +35,22 @@ extension CustodyRun {
 
   private func isHonest(_ member: ReplicaIndex) -> Bool { self.lies[member] == nil }
 
-  private func dealings(
-    of key: CustodyKey, for member: ReplicaIndex
-  ) -> (place: Int, dealings: [CustodyJob.Dealt])? {
-    CustodyReading.dealings(of: key, for: member, network: self.bench.network, in: self.bench.state)
+  /// What each honest member was dealt of a key.
+  typealias Dealt = (member: ReplicaIndex, place: Int, dealings: [CustodyJob.Dealt])
+
+  func dealt(_ key: CustodyKey) -> [Dealt] {
+    self.voters.filter { self.isHonest($0) }.compactMap { member in
+      CustodyReading.dealings(of: key, for: member, network: self.bench.network, in: self.bench.state).map {
+        (member, $0.place, $0.dealings)
+      }
+    }
+  }
+
+  /// Whoever still finds a share of a key in what it was dealt of it.
+  func finder(of key: CustodyKey, in dealt: [Dealt]) -> ReplicaIndex? {
+    dealt.first { held in
+      self.secrets[held.member].keyShare(of: key, as: held.member, from: held.dealings, at: held.place) != nil
+    }?.member
   }
 
   private var registrarsHospital: UInt32 { self.bench.configuration.members[self.voters[0]].id.number }
@@ -108,12 +120,11 @@ extension CustodyRun {
 
   /// Honest members forget what reads their old shares, and say so; nobody finds them again in the old dealings.
   private mutating func checkDestroyed(
-    _ before: CustodyKey, _ dealt: [(ReplicaIndex, (place: Int, dealings: [CustodyJob.Dealt]))]
+    _ before: CustodyKey, _ dealt: [Dealt]
   ) -> String? {
     for member in self.voters where self.isHonest(member) {
       let own = self.bench.configuration.members[member].id
-      guard let only = CustodyReading.onlyKey(of: own, in: self.bench.state) else { continue }
-      _ = self.secrets[member].forget(besides: only)
+      self.forget(member)
       for (generation, isRight) in [
         (before.generation + 1, false), (before.generation, true), (before.generation, false),
       ] {
@@ -125,10 +136,8 @@ extension CustodyRun {
         }
       }
     }
-    for (member, held) in dealt {
-      let share = self.secrets[member].keyShare(of: before, as: member, from: held.dealings, at: held.place)
-      guard share == nil else { return "R3: member \(member) still finds its share of a key that is out of use" }
+    return self.finder(of: before, in: dealt).map {
+      "R3: member \($0) still finds its share of a key that is out of use"
     }
-    return nil
   }
 }

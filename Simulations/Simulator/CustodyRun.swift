@@ -79,11 +79,23 @@ struct CustodyRun {
       if self.bench.deadline <= self.bench.time { self.bench.expire() }
     }
     for _ in 0..<16 { self.turn() }
-    for member in self.voters where self.lies[member] == nil {
-      let own = self.bench.configuration.members[member].id
-      guard let only = CustodyReading.onlyKey(of: own, in: self.bench.state) else { continue }
-      _ = self.secrets[member].forget(besides: only)
+    // Whoever was late, or lost what it was going to say, is done at some time too.
+    for _ in 0..<40 where self.voters.contains(where: { self.isLate($0) }) {
+      for _ in 0..<4 { self.turn() }
+      self.now = self.now + Custodian.retryInterval + .milliseconds(1)
     }
+    for member in self.voters where self.lies[member] == nil { self.forget(member) }
+  }
+
+  private func isLate(_ member: ReplicaIndex) -> Bool {
+    self.lies[member] == nil && self.generation?.phase == .active && self.generation?.awaitsKey(of: member) == true
+  }
+
+  /// A member forgets what it may.
+  mutating func forget(_ member: ReplicaIndex) {
+    guard CustodyReading.isSettled(in: self.bench.state) else { return }
+    let own = self.bench.configuration.members[member].id
+    _ = self.secrets[member].forget(besides: CustodyReading.registeredKey(of: own, in: self.bench.state))
   }
 
   /// Some members look, in any order; what they say is executed in any order, or lost in a crash.
@@ -367,7 +379,7 @@ extension CustodyRun {
   private mutating func refresh(_ events: inout Int) -> String? {
     guard let before = self.custody else { return nil }
     let old = self.voters.filter { before.custodians.contains($0) }.compactMap { self.keyShare($0, of: before) }
-    let keys = self.transportKeys
+    let (keys, dealt) = (self.transportKeys, self.dealt(before))
     if self.random.oneIn(2) {
       self.bench.time = self.bench.time.adding(milliseconds: Self.epoch)
       self.bench.expire()
@@ -384,6 +396,9 @@ extension CustodyRun {
     }
     self.make(epoch: before.epoch + 1, &events)
     if let failure = self.checkGoneOver(from: before, old, &events) { return failure }
+    if let member = self.finder(of: before, in: dealt) {
+      return "R3: member \(member) still finds its share of an epoch that is over"
+    }
     for member in self.voters where self.custody?.participants.contains(member) == true {
       guard self.transportKeys[member] != keys[member] else {
         return "RECORDS §5: member \(member) gets its new share under its old key"

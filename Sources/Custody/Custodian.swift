@@ -37,7 +37,7 @@ public struct Custodian: Sendable {
     self.deadline = nil
     guard let task = self.due(isRegistered: isRegistered, generation) else { return nil }
     // A statement that comes late is made once: if a share is bad, the key does without this member.
-    if generation?.phase == .active, self.last?.task == task { return nil }
+    if generation?.phase == .active, case .examine = task, self.last?.task == task { return nil }
     if let last = self.last, last.task == task, now < last.at + Self.retryInterval {
       self.deadline = last.at + Self.retryInterval
       return nil

@@ -79,9 +79,9 @@ public struct CustodianSecrets: Sendable, Hashable {
     return true
   }
 
-  /// Forgets all but the one whose key is registered, once nothing is read with the others any more; says whether there
-  /// were others.
-  public mutating func forget(besides registered: GroupElement) -> Bool {
+  /// Forgets all but the one whose key is registered, or all where none is, once nothing is read with the others any
+  /// more; says whether there were others.
+  public mutating func forget(besides registered: GroupElement?) -> Bool {
     let kept = self.secrets.filter { $0.times == registered }
     guard kept.count < self.secrets.count else { return false }
     self.secrets = kept

@@ -46,17 +46,19 @@ extension NodeDriver {
   /// Forgets the secrets of epochs and keys that are over, so that nobody can read their shares any more, and states
   /// that on the ledger where a key went out of use.
   func forgetCustodySecrets() {
-    guard let registered = CustodyReading.onlyKey(of: self.own, in: self.state) else { return }
+    guard CustodyReading.isSettled(in: self.state) else { return }
     var left = self.custodySecrets
-    if left.forget(besides: registered) {
+    if left.forget(besides: CustodyReading.registeredKey(of: self.own, in: self.state)) {
       do { try self.settings.custodySecrets.keep(left.bytes) } catch {
         return self.log.emit(.custodyUnkept, ["reason": .text("\(error)")])
       }
       self.custodySecrets = left
       self.keyShares = [:]
     }
-    guard let newest = CustodyKeys(in: self.state).generation?.generation, self.node.index != nil else { return }
-    for generation in 1..<newest
+    guard let newest = CustodyKeys(in: self.state).generation, let index = self.node.index,
+      !newest.awaitsKey(of: index)
+    else { return }
+    for generation in 1..<newest.generation
     where self.state.value(StateKey.destruction(of: generation, by: self.own)) == nil
       && CustodyKeys(in: self.state).key(of: generation) == nil
     {
@@ -70,6 +72,8 @@ extension NodeDriver {
 
   /// Tells the operator when a custody key comes into use, or goes out of it.
   func noteCustody(_ write: ExecutionWrite) {
+    // Whoever was late to register another key for the shares that were dealt anew forgets the old one then.
+    if write.writes.contains(where: { $0.key == StateKey.transportKey(self.own) }) { self.forgetCustodySecrets() }
     for change in write.writes where change.key.starts(with: StateKey.custodyKeys) {
       guard let custody = change.value.flatMap({ try? CustodyKey.decode($0) }) else {
         self.log.emit(.custodyRetired, ["generation": .number(change.key.suffix(8).reduce(0) { $0 << 8 | UInt64($1) })])

@@ -44,7 +44,7 @@ public struct FHIRServer: Sendable {
       router.on("/fhir", method: method) { request, _ in try await self.answer(request) }
       router.on("/fhir/**", method: method) { request, _ in try await self.answer(request) }
     }
-    self.smart?.addRoutes(to: router)
+    await self.smart?.addRoutes(to: router, sessions: self.sessions)
     let log = router.group("log").add(middleware: RefusalMiddleware(inFlight: InFlight()))
     log.get("**") { [log = self.log] request, _ in
       try await log.answer(request.uri.path.split(separator: "/").dropFirst().map(String.init))

@@ -22,6 +22,7 @@ struct ForeignRecords: Sendable {
     do throws(FHIRFailure) {
       switch asked.path.count {
       case 1 where asked.path[0] == "$records": response = try await self.list(asked.query, token)
+      case 2 where asked.path[0] == "Practitioner": response = try await self.practitioner(asked.path[1], token)
       case 2: response = try await self.read(asked.path[0], asked.path[1], token, purpose)
       default: response = nil
       }
@@ -39,6 +40,48 @@ struct ForeignRecords: Sendable {
       throw FHIRFailure(401, "expired", "the session is over, or this node does not know it: open another")
     }
     return session
+  }
+
+  /// A practitioner as the ledger knows an account: by whom it was registered, as what, and until when.
+  private func practitioner(_ id: String, _ token: String?) async throws(FHIRFailure) -> FHIRResponse? {
+    guard let identifier = Hex.decode(id).flatMap({ Digest($0) }), let account = await self.service.account(identifier),
+      account.kind == .practitioner
+    else { return nil }
+    _ = try await self.session(token)
+    let role = CanonicalJSON.members([
+      (
+        "code",
+        .members([
+          (
+            "coding",
+            .array([
+              .members([("system", .string("urn:consilium:role")), ("code", .string("\(account.role)"))])
+            ])
+          )
+        ])
+      ),
+      (
+        "issuer",
+        .members([
+          (
+            "identifier",
+            .members([
+              ("system", .string("urn:consilium:member")), ("value", .string("\(account.hospital.number)")),
+            ])
+          )
+        ])
+      ),
+    ])
+    return FHIRResponse(
+      body: .members([
+        ("resourceType", .string("Practitioner")), ("id", .string(id)),
+        (
+          "identifier",
+          .array([.members([("system", .string(FHIRService.accountSystem)), ("value", .string(id))])])
+        ),
+        ("active", .bool(account.isActive(at: Timestamp(milliseconds: UInt64(Date().timeIntervalSince1970 * 1000))))),
+        ("qualification", .array([role])),
+      ]))
   }
 
   private func read(

@@ -29,8 +29,8 @@ public actor ReadingSessions {
   private let service: any NodeService
   private let now: @Sendable () -> UInt64
   private var prepared: [(key: PublicKey, seed: [UInt8])] = []
-  /// By the digest of the token: the token itself is kept by whom it was given.
-  private var open: [Digest: Session] = [:]
+  /// By the digest of the token: the token itself is kept by whom it was given. A token can be over before its session.
+  private var open: [Digest: (session: Session, until: UInt64)] = [:]
 
   /// The sessions of a node; `now` gives milliseconds since 1970.
   public init(service: any NodeService, now: @escaping @Sendable () -> UInt64) {
@@ -70,21 +70,38 @@ public actor ReadingSessions {
     else { throw ServiceRefusal.notFound("account") }
     self.forgetOld()
     guard self.open.count < Self.sessionsMax else { throw ServiceRefusal.full }
-    let token = Hex.encode(SecureRandom.bytes(32))
     let session = Session(account: account, until: opening.until, key: opening.key, scopes: scopes, seed: seed)
-    self.open[Hash.sha256(Array(token.utf8))] = session
-    return (token, opening.until)
+    return (self.token(for: session), opening.until)
   }
+
+  /// A fresh token of a session: for an hour where its app can have another, else for as long as the session.
+  private func token(for session: Session) -> String {
+    let token = Hex.encode(SecureRandom.bytes(32))
+    let end = session.until.milliseconds
+    let until = session.scopes.wantsRefresh ? min(end, self.now() + SMARTAuthorization.tokenMilliseconds) : end
+    self.open[Hash.sha256(Array(token.utf8))] = (session, until)
+    return token
+  }
+
+  /// Another token in the place of one, which may be over; nil where its session is.
+  public func renew(_ token: String) -> String? {
+    let held = self.open.removeValue(forKey: Hash.sha256(Array(token.utf8)))?.session
+    guard let held, held.until.milliseconds >= self.now() else { return nil }
+    return self.token(for: held)
+  }
+
+  /// Forgets a token: nothing is read by it any more.
+  public func close(_ token: String) { self.open[Hash.sha256(Array(token.utf8))] = nil }
 
   private func forgetOld() {
     let time = Timestamp(milliseconds: self.now())
-    self.open = self.open.filter { $0.value.until >= time }
+    self.open = self.open.filter { $0.value.session.until >= time }
   }
 
   /// The session of a token; nil where there is none, or it is over.
   public func session(_ token: String) -> Session? {
-    let session = self.open[Hash.sha256(Array(token.utf8))]
-    return session.flatMap { $0.until.milliseconds >= self.now() ? $0 : nil }
+    let held = self.open[Hash.sha256(Array(token.utf8))]
+    return held.flatMap { $0.until >= self.now() ? $0.session : nil }
   }
 
   /// Asks for a record in the practitioner's name; gives the key that opens it here.

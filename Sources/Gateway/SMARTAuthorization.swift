@@ -29,6 +29,8 @@ public struct SMARTRequest: Sendable, Hashable {
   public let scopes: SMARTScopes
   let state: String
   let challenge: String
+  /// What an ID token gives back, so that the app knows that it is its own.
+  let nonce: String?
 
   /// Where the browser goes, with parameters besides.
   func returning(_ parameters: [(String, String)]) -> String {
@@ -58,16 +60,28 @@ public actor SMARTAuthorization {
     case unsupportedGrantType = "unsupported_grant_type"
   }
 
+  /// What a practitioner let an app have.
+  public struct Grant: Sendable {
+    /// What it had asked.
+    public let request: SMARTRequest
+    /// The token by which it reads now.
+    public fileprivate(set) var token: String
+    /// Until when its session is open.
+    public let until: Timestamp
+    /// What all tokens of its session share.
+    fileprivate let family: Digest
+  }
+
   private struct Code {
-    let request: SMARTRequest
-    let token: String
-    let until: Timestamp
+    let grant: Grant
     let expires: UInt64
   }
 
   /// How long a code is good for, in milliseconds (RFC 6749 §4.1.2 advises ten minutes at most).
   private static let codeMilliseconds: UInt64 = 60_000
   private static let codesMax = 1000
+  /// How long a token is good for where the app can have another, in milliseconds.
+  public static let tokenMilliseconds: UInt64 = 3_600_000
 
   /// Where browsers and apps go.
   public struct Places: Sendable, Hashable {
@@ -88,6 +102,8 @@ public actor SMARTAuthorization {
   private nonisolated let clients: [SMARTClient]
   private let now: @Sendable () -> UInt64
   private var codes: [Digest: Code] = [:]
+  /// What refresh tokens stand for, those too that were used.
+  private var refreshing: [Digest: (grant: Grant, isUsed: Bool)] = [:]
 
   /// Lets apps of `clients` in; `now` gives milliseconds since 1970.
   public init(clients: [SMARTClient], places: Places, now: @escaping @Sendable () -> UInt64) {
@@ -116,7 +132,8 @@ public actor SMARTAuthorization {
     }
     let state = query["state"] ?? ""
     guard state.utf8.count <= 2048 else { throw .badRequest("the state is too long") }
-    return SMARTRequest(client: client, scopes: scopes, state: state, challenge: challenge)
+    guard (query["nonce"] ?? "").utf8.count <= 256 else { throw .badRequest("the nonce is too long") }
+    return SMARTRequest(client: client, scopes: scopes, state: state, challenge: challenge, nonce: query["nonce"])
   }
 
   /// A code for a session that a practitioner opened for the app: where the browser goes with it.
@@ -125,17 +142,16 @@ public actor SMARTAuthorization {
     self.codes = self.codes.filter { $0.value.expires >= time }
     if self.codes.count >= Self.codesMax { self.codes = [:] }
     let code = Hex.encode(SecureRandom.bytes(32))
-    self.codes[Hash.sha256(Array(code.utf8))] = Code(
-      request: request, token: token, until: until, expires: time + Self.codeMilliseconds)
+    let place = Hash.sha256(Array(code.utf8))
+    let grant = Grant(request: request, token: token, until: until, family: place)
+    self.codes[place] = Code(grant: grant, expires: time + Self.codeMilliseconds)
     return request.returning([("code", code)])
   }
 
   /// Changes a code for its token, once (RFC 6749 §4.1.3, RFC 7636 §4.6).
   ///
   /// - Throws: `Fault`.
-  public func redeem(
-    _ form: [String: String]
-  ) throws(Fault) -> (token: String, seconds: UInt64, scopes: SMARTScopes) {
+  public func redeem(_ form: [String: String]) throws(Fault) -> Grant {
     guard form["grant_type"] == "authorization_code" else { throw .unsupportedGrantType }
     guard let client = self.clients.first(where: { $0.id == form["client_id"] }) else { throw .invalidClient }
     guard let code = form["code"], let verifier = form["code_verifier"], (43...128).contains(verifier.utf8.count) else {
@@ -144,17 +160,61 @@ public actor SMARTAuthorization {
     // Whoever tries a code once has used it.
     let held = self.codes.removeValue(forKey: Hash.sha256(Array(code.utf8)))
     let time = self.now()
-    guard let held, held.expires >= time, held.request.client == client, form["redirect_uri"] == client.redirect,
-      Self.challenge(of: verifier) == held.request.challenge
+    guard let held, held.expires >= time, held.grant.request.client == client,
+      form["redirect_uri"] == client.redirect, Self.challenge(of: verifier) == held.grant.request.challenge
     else { throw .invalidGrant }
-    let left = held.until.milliseconds - min(held.until.milliseconds, time)
-    return (held.token, left / 1000, held.request.scopes)
+    return held.grant
+  }
+
+  /// A refresh token for what an app was let have.
+  public func refreshToken(for grant: Grant) -> String {
+    let time = Timestamp(milliseconds: self.now())
+    self.refreshing = self.refreshing.filter { $0.value.grant.until >= time }
+    if self.refreshing.count >= Self.codesMax { self.refreshing = [:] }
+    let refresh = Hex.encode(SecureRandom.bytes(32))
+    self.refreshing[Hash.sha256(Array(refresh.utf8))] = (grant, false)
+    return refresh
+  }
+
+  /// What a refresh token stands for, once; `renew` gives another token for the old one, nil where the session is over.
+  /// ⚑ Where one comes a second time, it or the next was stolen: the session's tokens are good no more (RFC 9700
+  /// §4.14.2).
+  ///
+  /// - Throws: `Fault`.
+  public func refresh(
+    _ form: [String: String], renew: @Sendable (String) async -> String?, close: @Sendable (String) async -> Void
+  ) async throws(Fault) -> Grant {
+    guard let client = self.clients.first(where: { $0.id == form["client_id"] }) else { throw .invalidClient }
+    guard let refresh = form["refresh_token"] else { throw .invalidRequest }
+    let place = Hash.sha256(Array(refresh.utf8))
+    guard let (held, isUsed) = self.refreshing[place], held.request.client == client else { throw .invalidGrant }
+    guard !isUsed else {
+      let family = self.refreshing.filter { $0.value.grant.family == held.family }
+      for (other, known) in family {
+        self.refreshing[other] = nil
+        await close(known.grant.token)
+      }
+      throw .invalidGrant
+    }
+    self.refreshing[place] = (held, true)
+    guard let token = await renew(held.token) else { throw .invalidGrant }
+    var grant = held
+    grant.token = token
+    return grant
+  }
+
+  /// Milliseconds since 1970.
+  nonisolated var time: UInt64 { self.now() }
+
+  /// For how many seconds a grant's token is good.
+  public nonisolated func seconds(of grant: Grant) -> UInt64 {
+    let left = grant.until.milliseconds - min(grant.until.milliseconds, self.now())
+    return (grant.request.scopes.wantsRefresh ? min(left, Self.tokenMilliseconds) : left) / 1000
   }
 
   /// BASE64URL(SHA256(verifier)), without padding (RFC 7636 §4.2).
   static func challenge(of verifier: String) -> String {
-    Base64.encode(Hash.sha256(Array(verifier.utf8)).bytes).replacing("+", with: "-").replacing("/", with: "_")
-      .trimmingSuffix("=")
+    Base64.urlSafe(Base64.encode(Hash.sha256(Array(verifier.utf8)).bytes))
   }
 }
 

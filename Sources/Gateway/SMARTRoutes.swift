@@ -10,14 +10,24 @@ internal import Signing
 
 /// The document by which apps find their way (SMART App Launch 2.1, "conformance").
 private struct SMARTConfiguration: Encodable {
+  let issuer: String
+  let jwksUri: String
   let authorizationEndpoint: String
   let tokenEndpoint: String
-  let grantTypesSupported = ["authorization_code"]
+  let grantTypesSupported = ["authorization_code", "refresh_token"]
   let responseTypesSupported = ["code"]
+  let subjectTypesSupported = ["public"]
+  let idTokenSigningAlgValuesSupported = ["ES256"]
   let codeChallengeMethodsSupported = ["S256"]
   let tokenEndpointAuthMethodsSupported = ["none"]
-  let scopesSupported = ["user/*.cruds", "user/*.rs", "user/*.read", "user/*.write"]
-  let capabilities = ["launch-standalone", "client-public", "permission-user", "permission-v1", "permission-v2"]
+  let scopesSupported = [
+    "openid", "fhirUser", "profile", "online_access", "offline_access", "user/*.cruds", "user/*.rs", "user/*.read",
+    "user/*.write",
+  ]
+  let capabilities = [
+    "launch-standalone", "client-public", "sso-openid-connect", "permission-user", "permission-online",
+    "permission-offline", "permission-v1", "permission-v2",
+  ]
 }
 
 private struct TokenAnswer: Encodable {
@@ -25,6 +35,8 @@ private struct TokenAnswer: Encodable {
   let tokenType = "Bearer"
   let expiresIn: UInt64
   let scope: String
+  let refreshToken: String?
+  let idToken: String?
 }
 
 /// What a practitioner lets an app do, signed in the browser.
@@ -48,24 +60,51 @@ extension SMARTAuthorization {
   static let hours: UInt64 = 8
 
   /// The routes that apps use, on the FHIR interface's port.
-  nonisolated func addRoutes(to router: Router<BasicRequestContext>) {
-    let places = self.places
-    router.get("/fhir/.well-known/smart-configuration") { _, _ in
-      try json(
-        SMARTConfiguration(authorizationEndpoint: places.authorize, tokenEndpoint: places.token), inSnakeCase: true)
+  nonisolated func addRoutes(to router: Router<BasicRequestContext>, sessions: ReadingSessions) async {
+    let (places, identity) = (self.places, await IdentityTokens(issuer: self.places.fhir))
+    // By OpenID Connect Discovery the same, beside the issuer.
+    for name in ["smart-configuration", "openid-configuration"] {
+      router.get("/fhir/.well-known/\(name)") { _, _ in
+        let keys = places.token.replacing("/auth/token", with: "/auth/keys")
+        return try json(
+          SMARTConfiguration(
+            issuer: identity.issuer, jwksUri: keys, authorizationEndpoint: places.authorize,
+            tokenEndpoint: places.token), inSnakeCase: true)
+      }
     }
+    router.get("/auth/keys") { _, _ in try json(identity.published) }
     router.post("/auth/token") { request, _ in
       let bytes = try await body(request, max: 16_384)
       let form = Self.dictionary(FHIRURL.parameters(String(decoding: bytes, as: UTF8.self)))
       var answer: Response
       do {
-        let (token, seconds, scopes) = try await self.redeem(form)
-        answer = try json(
-          TokenAnswer(accessToken: token, expiresIn: seconds, scope: scopes.text), inSnakeCase: true)
+        answer = try json(try await self.answer(form, sessions, identity), inSnakeCase: true)
       } catch let fault as Fault { answer = try json(["error": fault.rawValue], status: .badRequest) }
       answer.headers[.cacheControl] = "no-store"
       return answer
     }
+  }
+
+  /// What an app gets for a code, or for a refresh token.
+  private func answer(
+    _ form: [String: String], _ sessions: ReadingSessions, _ identity: IdentityTokens
+  ) async throws -> TokenAnswer {
+    let isRefresh = form["grant_type"] == "refresh_token"
+    let grant =
+      isRefresh
+      ? try await self.refresh(form, renew: { await sessions.renew($0) }, close: { await sessions.close($0) })
+      : try self.redeem(form)
+    guard let session = await sessions.session(grant.token) else { throw Fault.invalidGrant }
+    let scopes = grant.request.scopes
+    var idToken: String?
+    if scopes.wantsIdentity, !isRefresh {
+      idToken = try await identity.token(
+        for: session.account, app: grant.request.client.id, nonce: grant.request.nonce,
+        fhirUser: scopes.wantsUser ? "\(self.places.fhir)/Practitioner/\(session.account)" : nil, at: self.time)
+    }
+    return TokenAnswer(
+      accessToken: grant.token, expiresIn: self.seconds(of: grant), scope: scopes.text,
+      refreshToken: scopes.wantsRefresh ? self.refreshToken(for: grant) : nil, idToken: idToken)
   }
 
   /// A capability statement that says where practitioners let apps in, as SMART App Launch 1 and 2 write it.

@@ -18,24 +18,43 @@ public struct SMARTScopes: Sendable, Hashable {
   private var allowed: [String: Set<Action>] = [:]
   /// The scopes as they were granted.
   public let text: String
+  /// Whether the app is told who let it in (`openid`).
+  public let wantsIdentity: Bool
+  /// Whether it is told which FHIR resource that is (`fhirUser`, `profile`).
+  public let wantsUser: Bool
+  /// Whether it goes on by itself when its token is over, until the session is (`online_access`, `offline_access`).
+  public let wantsRefresh: Bool
 
   /// Everything, for whoever is let in without scopes.
   public static let everything = SMARTScopes("user/*.cruds") ?? SMARTScopes(none: ())
 
-  private init(none: ()) { self.text = "" }
+  private init(none: ()) {
+    self.text = ""
+    (self.wantsIdentity, self.wantsUser, self.wantsRefresh) = (false, false, false)
+  }
 
-  /// Reads scopes apart by spaces; those that name nothing here, as `openid` or `launch`, are left out. Nil where
-  /// nothing is left.
+  /// Reads scopes apart by spaces; those that name nothing here, as `launch`, are left out. Nil where none is left that
+  /// allows something.
   public init?(_ text: String) {
-    var granted: [String] = []
+    var (granted, others): ([String], Set<Substring>) = ([], [])
     for scope in text.split(separator: " ").prefix(64) {
-      guard let (type, actions) = Self.parse(scope) else { continue }
-      self.allowed[type, default: []].formUnion(actions)
+      if let (type, actions) = Self.parse(scope) {
+        self.allowed[type, default: []].formUnion(actions)
+      } else if Self.others.contains(scope), others.insert(scope).inserted {
+        // It allows nothing; the token says more.
+      } else {
+        continue
+      }
       granted.append(String(scope))
     }
-    guard !granted.isEmpty else { return nil }
+    guard !self.allowed.isEmpty else { return nil }
     self.text = granted.joined(separator: " ")
+    self.wantsIdentity = others.contains("openid")
+    self.wantsUser = self.wantsIdentity && (others.contains("fhirUser") || others.contains("profile"))
+    self.wantsRefresh = others.contains("online_access") || others.contains("offline_access")
   }
+
+  private static let others: Set<Substring> = ["openid", "fhirUser", "profile", "online_access", "offline_access"]
 
   private static func parse(_ scope: Substring) -> (type: String, actions: Set<Action>)? {
     let halves = scope.split(separator: "/", omittingEmptySubsequences: false)

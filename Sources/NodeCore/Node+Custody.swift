@@ -34,12 +34,16 @@ public enum CustodyReading {
 }
 
 extension CustodyReading {
-  /// The transport key of a member with which alone its shares are read, so that the secrets of others may be
-  /// forgotten; nil while shares go over.
-  public static func onlyKey(of member: MemberID, in state: some StateReader) -> GroupElement? {
+  /// Whether shares are read with members' registered transport keys alone, so that the secrets of others may be
+  /// forgotten: not while shares go over.
+  public static func isSettled(in state: some StateReader) -> Bool {
     let keys = CustodyKeys(in: state)
-    guard keys.generation?.phase == .active, keys.retiringGeneration == nil else { return nil }
-    return state.item(StateKey.transportKey(member), as: GroupElement.self)
+    return keys.generation?.phase == .active && keys.retiringGeneration == nil
+  }
+
+  /// The transport key that a member has registered.
+  public static func registeredKey(of member: MemberID, in state: some StateReader) -> GroupElement? {
+    state.item(StateKey.transportKey(member), as: GroupElement.self)
   }
 
   /// A member's task with everything that it needs to know of the state; nil where the state does not have it.

@@ -57,6 +57,10 @@ extension Story {
             && custody.destroyedBy == [1, 2, 3, 4]
         }
       }
+      // Whoever began with a snapshot, after a kill, has what was before it a moment later.
+      try await story.devnet.wait("all hospitals have the whole history", seconds: 60) {
+        $0.allSatisfy { $0.historyLeft == 0 }
+      }
       let asked = try await story.ask(
         story.doctors[2], for: [story.records[0][1].record], of: story.patients[0], kind: .breakGlass)
       let read = try await story.read(asked, at: 2)

@@ -266,6 +266,20 @@ def ask(url, form=None, token=None):
         return refusal.code, json.load(refusal)
 
 
+def identity(page, places, token):
+    """An ID token's claims, whose signature the browser checks by the keys that the node publishes."""
+    head, body, signature = token.split(".")
+    unpack = lambda part: base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    key = next(one for one in ask(places["jwks_uri"])[1]["keys"] if one["kid"] == json.loads(unpack(head))["kid"])
+    holds = """async ([key, signed, signature]) => {
+      const imported = await crypto.subtle.importKey("jwk", key, { name: "ECDSA", namedCurve: "P-256" }, false, ["verify"]);
+      return crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, imported, Uint8Array.from(signature), new TextEncoder().encode(signed));
+    }"""
+    assert page.evaluate(holds, [key, f"{head}.{body}", list(unpack(signature))])
+    assert not page.evaluate(holds, [key, f"{head}.{body}x", list(unpack(signature))])
+    return json.loads(unpack(body))
+
+
 def app(doctor, words, account):
     """An app of hospital 2 is let in by SMART App Launch, and reads a record of hospital 1 in the clinician's name."""
     came = []
@@ -292,7 +306,8 @@ def app(doctor, words, account):
         places["authorization_endpoint"], places["token_endpoint"]}, security
     verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
-    query = {"response_type": "code", "client_id": "growth-chart", "redirect_uri": CALLBACK, "scope": "launch user/*.rs",
+    query = {"response_type": "code", "client_id": "growth-chart", "redirect_uri": CALLBACK,
+             "scope": "launch openid fhirUser online_access user/*.rs", "nonce": "once",
              "state": "a b&c", "aud": base, "code_challenge": challenge, "code_challenge_method": "S256"}
     page = doctor.context.new_page()
     for wrong in [{"client_id": "stranger"}, {"redirect_uri": "http://127.0.0.1:1/"}, {"code_challenge_method": "plain"},
@@ -305,6 +320,7 @@ def app(doctor, words, account):
         page.fill("#words", " ".join(words))
         page.click("#open")
         expect(page.locator("#scopes")).to_contain_text("read, search: every kind of resource", timeout=15000)
+        expect(page.locator("#scopes")).to_contain_text("learn your account's number")
 
     come()
     if doctor.pictures:
@@ -320,8 +336,18 @@ def app(doctor, words, account):
     form = {"grant_type": "authorization_code", "code": given["code"], "redirect_uri": CALLBACK,
             "client_id": "growth-chart", "code_verifier": verifier}
     status, token = ask(places["token_endpoint"], form)
-    assert status == 200 and token["token_type"] == "Bearer" and token["scope"] == "user/*.rs", token
+    assert status == 200 and token["token_type"] == "Bearer" and token["expires_in"] == 3600, token
+    assert token["scope"] == "openid fhirUser online_access user/*.rs", token
     assert ask(places["token_endpoint"], form) == (400, {"error": "invalid_grant"}), "a code was good twice"
+    claims = identity(page, places, token["id_token"])
+    assert claims["iss"] == places["issuer"] == base and claims["aud"] in ("growth-chart", ["growth-chart"]), claims
+    assert claims["nonce"] == "once" and claims["fhirUser"] == f"{base}/Practitioner/{claims['sub']}", claims
+    status, who = ask(claims["fhirUser"], token=token["access_token"])
+    assert status == 200 and who["identifier"][0]["value"] == claims["sub"] and who["active"], who
+    renewal = {"grant_type": "refresh_token", "refresh_token": token["refresh_token"], "client_id": "growth-chart"}
+    old, (status, token) = token, ask(places["token_endpoint"], renewal)
+    assert status == 200 and token["access_token"] != old["access_token"], token
+    assert ask(f"{base}/$records?account={account}", token=old["access_token"])[0] == 401, "a token that was renewed is good"
     status, found = ask(f"{base}/$records?account={account}", token=token["access_token"])
     assert status == 200 and found["total"] == 7, found
     allergy = next(one["resource"] for one in found["entry"] if one["resource"]["category"][0]["text"] == "allergy")
@@ -335,6 +361,10 @@ def app(doctor, words, account):
     except urllib.error.HTTPError as refusal:
         assert refusal.code == 403, refusal.code
     assert ask(allergy["content"][0]["attachment"]["url"])[0] == 401
+    # A refresh token a second time: it was stolen, or the next one was, and neither is good any more.
+    for stolen in (renewal, dict(renewal, refresh_token=token["refresh_token"])):
+        assert ask(places["token_endpoint"], stolen) == (400, {"error": "invalid_grant"}), stolen
+    assert ask(f"{base}/$records?account={account}", token=token["access_token"])[0] == 401
     page.close()
     server.shutdown()
     print("app: refused, then let in with PKCE; reads a record of hospital 1 in the clinician's name, writes nothing")

@@ -89,8 +89,9 @@ struct SMARTTests {
   func redeemed() async throws {
     let authorization = try Self.authorization(Clock())
     let form = try await Self.code(authorization)
-    let (token, seconds, scopes) = try await authorization.redeem(form)
-    #expect(token == "the token" && seconds == 4000 && scopes.text == "user/*.rs")
+    let grant = try await authorization.redeem(form)
+    #expect(grant.token == "the token" && authorization.seconds(of: grant) == 4000)
+    #expect(grant.request.scopes.text == "user/*.rs")
     await #expect(throws: SMARTAuthorization.Fault.invalidGrant) { try await authorization.redeem(form) }
   }
 
@@ -112,6 +113,49 @@ struct SMARTTests {
     } else {
       #expect(try await authorization.redeem(form).token == "the token")
     }
+  }
+
+  @Test("A refresh token is good once, and gives another token until the session is over")
+  func refreshed() async throws {
+    let clock = Clock()
+    let authorization = try Self.authorization(clock)
+    let scope = "openid fhirUser offline_access launch user/*.rs"
+    let asked = try authorization.read(Self.query.merging(["scope": scope, "nonce": "n"]) { $1 })
+    #expect(asked.scopes.text == "openid fhirUser offline_access user/*.rs")
+    #expect(asked.scopes.wantsIdentity && asked.scopes.wantsUser && asked.scopes.wantsRefresh)
+    let grant = try await Self.granted(authorization, asked, until: 20_000_000)
+    #expect(authorization.seconds(of: grant) == 3600)
+    let refresh = await authorization.refreshToken(for: grant)
+    let form = ["grant_type": "refresh_token", "refresh_token": refresh, "client_id": "app"]
+    let closed = Mutex<[String]>([])
+    func ask(_ form: [String: String]) async throws -> SMARTAuthorization.Grant {
+      try await authorization.refresh(
+        form, renew: { $0 == "the token" ? "another" : nil }, close: { token in closed.withLock { $0.append(token) } })
+    }
+    await #expect(throws: SMARTAuthorization.Fault.invalidClient) {
+      try await ask(form.merging(["client_id": "x"]) { $1 })
+    }
+    let next = try await ask(form)
+    #expect(next.token == "another" && next.until == grant.until)
+    let later = await authorization.refreshToken(for: next)
+    #expect(closed.withLock { $0.isEmpty })
+    // The first one again: somebody has stolen one of them, and nobody goes on with either.
+    await #expect(throws: SMARTAuthorization.Fault.invalidGrant) { try await ask(form) }
+    #expect(closed.withLock { $0.sorted() } == ["another", "the token"])
+    await #expect(throws: SMARTAuthorization.Fault.invalidGrant) {
+      try await ask(form.merging(["refresh_token": later]) { $1 })
+    }
+  }
+
+  private static func granted(
+    _ authorization: SMARTAuthorization, _ asked: SMARTRequest, until: UInt64
+  ) async throws -> SMARTAuthorization.Grant {
+    let place = await authorization.issue(asked, token: "the token", until: Timestamp(milliseconds: until))
+    let code = try #require(place.split(separator: "=").dropFirst().first?.split(separator: "&").first)
+    return try await authorization.redeem([
+      "grant_type": "authorization_code", "code": String(code), "redirect_uri": self.redirect, "client_id": "app",
+      "code_verifier": self.verifier,
+    ])
   }
 
   @Test("A code is good for a minute")

@@ -226,6 +226,11 @@ export const C = {
   app: (name) => `${name} asks to be let in`,
   appText: (name, hospital, hours) => `With your permission ${name} uses the records at ${hospital} in your name for ${hours} hours. Of other hospitals it asks as you would: each request stands on the ledger under your name. It breaks no glass, and reads nothing that is especially sensitive.`,
   scope: (scope) => {
+    const said = {
+      openid: "learn that it was you who let it in", fhirUser: "learn your account's number", profile: "learn your account's number",
+      online_access: "go on by itself until the time is over", offline_access: "go on by itself until the time is over",
+    }[scope];
+    if (said) return said;
     const [type, actions] = scope.replace("user/", "").split(".");
     const words = { c: "create", r: "read", u: "change", d: "delete", s: "search" };
     const done = { read: "rs", write: "cud", "*": "cruds" }[actions] ?? actions;

@@ -78,8 +78,10 @@ extension RuleContext {
     let member = try self.member()
     try self.requireHospital()
     let keys = CustodyKeys(in: state)
+    // ⚑ Whoever has not registered another transport key since still has what reads its old share.
     guard let newest = keys.generation, rotation.generation > 0, rotation.generation < newest.generation,
-      keys.key(of: rotation.generation) == nil
+      keys.key(of: rotation.generation) == nil,
+      let index = self.execution.configuration.index(of: member.id), !newest.awaitsKey(of: index)
     else { throw Refusal.notAwaited }
     let key = StateKey.destruction(of: rotation.generation, by: member.id)
     guard state.value(key) == nil else { throw Refusal.alreadyApproved }
