@@ -35,6 +35,18 @@ extension CustodyRun {
 
   private func isHonest(_ member: ReplicaIndex) -> Bool { self.lies[member] == nil }
 
+  /// Whether an honest member still owes a transport key though the shares were dealt without it.
+  func isLate(_ member: ReplicaIndex) -> Bool {
+    self.isHonest(member) && self.generation?.phase == .active && self.generation?.awaitsKey(of: member) == true
+  }
+
+  /// A member forgets what it may.
+  mutating func forget(_ member: ReplicaIndex) {
+    guard CustodyReading.isSettled(in: self.bench.state) else { return }
+    let own = self.bench.configuration.members[member].id
+    _ = self.secrets[member].forget(besides: CustodyReading.registeredKey(of: own, in: self.bench.state))
+  }
+
   /// What each honest member was dealt of a key.
   typealias Dealt = (member: ReplicaIndex, place: Int, dealings: [CustodyJob.Dealt])
 

@@ -57,7 +57,7 @@ struct CustodyRun {
   }
 
   var voters: [ReplicaIndex] { self.bench.configuration.voters }
-  private var generation: KeyGeneration? { CustodyKeys(in: self.bench.state).generation }
+  var generation: KeyGeneration? { CustodyKeys(in: self.bench.state).generation }
   /// The key in use.
   var custody: CustodyKey? { CustodyKeys(in: self.bench.state).current }
 
@@ -85,17 +85,6 @@ struct CustodyRun {
       self.now = self.now + Custodian.retryInterval + .milliseconds(1)
     }
     for member in self.voters where self.lies[member] == nil { self.forget(member) }
-  }
-
-  private func isLate(_ member: ReplicaIndex) -> Bool {
-    self.lies[member] == nil && self.generation?.phase == .active && self.generation?.awaitsKey(of: member) == true
-  }
-
-  /// A member forgets what it may.
-  mutating func forget(_ member: ReplicaIndex) {
-    guard CustodyReading.isSettled(in: self.bench.state) else { return }
-    let own = self.bench.configuration.members[member].id
-    _ = self.secrets[member].forget(besides: CustodyReading.registeredKey(of: own, in: self.bench.state))
   }
 
   /// Some members look, in any order; what they say is executed in any order, or lost in a crash.

@@ -131,7 +131,7 @@ public struct KeyGeneration: Sendable, Hashable {
     self.deadline = time
   }
 
-  /// Whether a member that was to register a transport key for the shares that are dealt anew has not done it. ⚑ Whoever
+  /// Whether a member that was to register a transport key for the shares that are dealt anew has not done it. ⚑ Who
   /// was not there in time does it later: with its old key it would keep what reads its old share.
   public func awaitsKey(of member: ReplicaIndex) -> Bool {
     (self.epoch > 0 || self.generation > Self.first) && !self.registered.contains(member)
