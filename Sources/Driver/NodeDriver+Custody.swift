@@ -62,11 +62,7 @@ extension NodeDriver {
     where self.state.value(StateKey.destruction(of: generation, by: self.own)) == nil
       && CustodyKeys(in: self.state).key(of: generation) == nil
     {
-      let transaction = Transaction(
-        kind: TransactionKind.stateDestruction.rawValue, hospital: self.own, validUntil: self.validUntil,
-        nonce: SecureRandom.bytes(Transaction.nonceLengthBytes),
-        payload: CustodyRotation(generation: generation).encoded)
-      self.give(.submitted([transaction.encoded]))
+      self.submit(.stateDestruction, CustodyRotation(generation: generation))
     }
   }
 
@@ -172,9 +168,6 @@ extension NodeDriver {
       self.stated.insert(request).inserted
     else { return }
     if self.stated.count > Self.questionsMax { self.stated = [request] }
-    let transaction = Transaction(
-      kind: TransactionKind.recordRelease.rawValue, hospital: self.own, validUntil: self.validUntil,
-      nonce: SecureRandom.bytes(Transaction.nonceLengthBytes), payload: request.encoded)
-    self.give(.submitted([transaction.encoded]))
+    self.submit(.recordRelease, request)
   }
 }

@@ -1,5 +1,6 @@
-internal import NodeCore
 internal import EventLoop
+internal import NodeCore
+internal import Ordering
 internal import HealthRecords
 internal import Ledger
 internal import Messages
@@ -271,14 +272,43 @@ extension NodeDriver {
     }
   }
 
-  /// Erases a record from this vault: ciphertext and all boxes.
+  /// Erases a record from this vault: ciphertext and all boxes; where the ledger erased it, and it was here, this
+  /// hospital states that it is gone.
   func eraseHere(_ record: Digest) {
     self.intake.forget(record)
-    let log = self.log
     self.askVault(
-      { vault throws(VaultFailure) in try await vault.erase(record) },
-      then: { result in
-        if case .failure(let failure) = result { log.emit(.vaultFailed, ["reason": .text("\(failure)")]) }
+      { vault throws(VaultFailure) in
+        let wasKept = try await vault.head(of: record) != nil
+        try await vault.erase(record)
+        return wasKept
+      },
+      then: { [unowned self] result in
+        switch result {
+        case .success(let wasKept): if wasKept { self.stateDeletion(of: record) }
+        case .failure(let failure): self.log.emit(.vaultFailed, ["reason": .text("\(failure)")])
+        }
       })
+  }
+
+  private func stateDeletion(of record: Digest) {
+    guard self.node.index != nil, StateLedger(driver: self).anchored(record)?.isErased == true else { return }
+    self.submit(.stateDeletion, record)
+  }
+
+  /// Another's vault did not prove what it should keep, several times in a row: it stands on the ledger.
+  func report(_ member: ReplicaIndex, _ record: Digest) {
+    self.log.emit(.vaultUnproven, ["member": .text(self.name(member)), "record": .text(record.short)])
+    guard self.node.index != nil, self.node.configuration.members.indices.contains(member) else { return }
+    self.submit(.reportVault, VaultReport(member: self.node.configuration.members[member].id, record: record))
+  }
+
+  /// Gives a statement of this hospital to its lane.
+  func submit(_ kind: TransactionKind, _ payload: some WireEncodable) {
+    let life = self.settings.genesis.limits.transactionLifeMilliseconds / 2
+    let transaction = Transaction(
+      kind: kind.rawValue, hospital: self.settings.member.id,
+      validUntil: self.moment.wall.adding(milliseconds: life),
+      nonce: SecureRandom.bytes(Transaction.nonceLengthBytes), payload: payload.encoded)
+    self.give(.submitted([transaction.encoded]))
   }
 }

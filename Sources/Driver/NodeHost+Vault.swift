@@ -120,8 +120,7 @@ extension NodeHost {
     case .erase(let record): driver.eraseHere(record)
     case .full(let member): driver.noteFull(member)
     case .counted(let kept): driver.intake.counted(kept)
-    case .unproven(let member, let record):
-      self.log.emit(.vaultUnproven, ["member": .text(driver.name(member)), "record": .text(record.short)])
+    case .unproven(let member, let record): driver.report(member, record)
     case .ended(let round):
       guard !round.isIdle else { return nil }
       self.log.emit(

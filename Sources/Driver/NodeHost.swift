@@ -212,6 +212,23 @@ public actor NodeHost: NodeService {
     self.driver?.state.item(StateKey.rating(of: record), as: RecordRating.self)?.rating
   }
 
+  /// The hospitals that stated that their vaults deleted an erased record.
+  public func deletions(of record: Digest) -> [UInt32] {
+    let rows = self.driver?.state.scan(prefix: StateKey.deletions(of: record), limit: ReplicaSet.countMax) ?? []
+    return rows.map { pair in pair.key.suffix(8).reduce(UInt32(0)) { $0 << 8 | UInt32($1) } }
+  }
+
+  /// What members reported of others' vaults.
+  public func vaultReports() -> [VaultReportView] {
+    let rows = self.driver?.state.scan(prefix: StateKey.vaultReports, limit: Self.rowsMax) ?? []
+    return rows.compactMap { pair in
+      let numbers = pair.key.suffix(16).map(UInt32.init)
+      guard let entry = try? VaultReportEntry.decode(pair.value) else { return nil }
+      return VaultReportView(
+        member: numbers.prefix(8).reduce(0) { $0 << 8 | $1 }, by: numbers.suffix(8).reduce(0) { $0 << 8 | $1 }, entry)
+    }
+  }
+
   /// A record's entry.
   public func record(_ identifier: Digest) -> RecordEntry? {
     self.driver?.state.item(StateKey.record(identifier), as: RecordEntry.self)

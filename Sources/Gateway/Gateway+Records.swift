@@ -110,10 +110,10 @@ extension Gateway {
       guard let entry = await service.record(try digest(context, "record")) else {
         throw ServiceRefusal.notFound("record")
       }
-      return try json(RecordView(entry))
+      return try json(await service.view(of: entry))
     }
     router.get("/v1/patients/{patient}/records") { _, context in
-      try json(await service.records(of: try digest(context, "patient")).map { RecordView($0) })
+      try json(await service.recordViews(of: try digest(context, "patient")))
     }
     router.get("/v1/patients/{patient}/consents") { _, context in
       let consents = await service.consents(of: try digest(context, "patient"))
@@ -206,6 +206,7 @@ extension Gateway {
   /// How members' vaults are asked whether they keep what they should.
   func addVaultRoutes(to router: Router<BasicRequestContext>) {
     let service = self.service
+    router.get("/v1/vaults/reports") { _, _ in try json(await service.vaultReports()) }
     router.get("/v1/vaults/{member}/{record}/{chunk}") { _, context in
       guard let member = context.parameters.get("member").flatMap({ UInt32($0) }),
         let record = context.parameters.get("record").flatMap({ Hex.decode($0) }).flatMap({ Digest($0) }),

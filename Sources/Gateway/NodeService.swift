@@ -89,6 +89,10 @@ public protocol NodeService: Sendable {
   func ratings(of practitioner: Digest) async -> RatingCounts
   /// How its patient rated a record; nil where that was not done.
   func rating(of record: Digest) async -> UInt8?
+  /// The hospitals that stated that their vaults deleted an erased record.
+  func deletions(of record: Digest) async -> [UInt32]
+  /// What members reported of others' vaults.
+  func vaultReports() async -> [VaultReportView]
   /// A record's entry.
   func record(_ identifier: Digest) async -> RecordEntry?
   /// A patient's records, in the order of their anchors.

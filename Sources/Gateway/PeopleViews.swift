@@ -106,3 +106,42 @@ public struct RetentionView: Codable, Sendable {
     (self.category, self.days) = (rule.category.name, rule.milliseconds / 86_400_000)
   }
 }
+
+/// What a member last reported of another's vault.
+public struct VaultReportView: Codable, Sendable {
+  /// The member whose vault it is.
+  public var member: UInt32
+  /// Who reported it.
+  public var by: UInt32
+  /// What it did not prove.
+  public var record: String
+  /// When.
+  public var time: String
+  /// The report's place in the log.
+  public var leaf: UInt64
+  /// How often that member has reported it.
+  public var count: UInt64
+
+  /// A report.
+  public init(member: UInt32, by author: UInt32, _ entry: VaultReportEntry) {
+    (self.member, self.by, self.record) = (member, author, entry.record.description)
+    (self.time, self.leaf, self.count) = (entry.time.description, entry.leaf, entry.count)
+  }
+}
+
+extension NodeService {
+  /// A patient's records as the API tells them; how the patient rated each only where that `isOwn`.
+  func recordViews(of patient: Digest, isOwn: Bool = false) async -> [RecordView] {
+    var views: [RecordView] = []
+    for entry in await self.records(of: patient) { views.append(await self.view(of: entry, isOwn: isOwn)) }
+    return views
+  }
+
+  /// A record as the API tells it.
+  func view(of entry: RecordEntry, isOwn: Bool = false) async -> RecordView {
+    let record = entry.anchor.record
+    return RecordView(
+      entry, rating: isOwn ? await self.rating(of: record) : nil,
+      deletedBy: entry.isErased ? await self.deletions(of: record) : [])
+  }
+}

@@ -91,11 +91,7 @@ public struct PortalServer: Sendable {
     }
     router.get("/api/patients/{account}/records") { request, context in
       let patient = try await self.asker(request, context).identifier
-      var views: [RecordView] = []
-      for entry in await service.records(of: patient) {
-        views.append(RecordView(entry, rating: await service.rating(of: entry.anchor.record)))
-      }
-      return try json(views)
+      return try json(await service.recordViews(of: patient, isOwn: true))
     }
     router.get("/api/patients/{account}/consents") { request, context in
       let patient = try await self.asker(request, context).identifier

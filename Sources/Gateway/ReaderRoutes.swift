@@ -55,7 +55,7 @@ extension PortalServer {
           throw ServiceRefusal.noProxy
         }
       }
-      return try json(await service.records(of: patient).map { RecordView($0) })
+      return try json(await service.recordViews(of: patient))
     }
     router.get("/api/readers/{account}/anchor") { request, context in
       _ = try await self.reader(request, context)

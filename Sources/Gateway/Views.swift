@@ -101,12 +101,15 @@ public struct RecordView: Codable, Sendable {
   public var erased: Bool
   /// By what right: `patient`, `retention`, `order`; nil where it is not.
   public var erasure: String?
+  /// The hospitals that signed that their vaults deleted it; nil where it is not erased.
+  public var deletedBy: [UInt32]?
   /// How the patient rated it; only the patient is told.
   public var rating: UInt8?
 
   /// A record's view.
-  public init(_ entry: RecordEntry, rating: UInt8? = nil) {
+  public init(_ entry: RecordEntry, rating: UInt8? = nil, deletedBy: [UInt32] = []) {
     self.rating = rating
+    self.deletedBy = entry.isErased ? deletedBy : nil
     self.record = entry.anchor.record.description
     self.patient = entry.anchor.patient.description
     self.hospital = entry.hospital.number

@@ -29,6 +29,8 @@ public struct HealthRules: ExecutionRules {
     public var recoveryDelayMilliseconds: UInt64 = 72 * 3600 * 1000
     /// For how long a practitioner opens a session at most: a long shift.
     public var sessionMilliseconds: UInt64 = 16 * 3600 * 1000
+    /// How long a hospital waits before it reports the same vault again.
+    public var vaultReportMilliseconds: UInt64 = 3600 * 1000
     /// The most deadlines that one cut handles.
     public var deadlinesPerCutMax = 1000
     /// The defaults.
@@ -98,6 +100,8 @@ public struct HealthRules: ExecutionRules {
     case .rotateCustody: try run.rotateCustody(run.payload(), in: &state)
     case .resealRecord: try run.resealRecord(run.payload(), in: &state)
     case .stateDestruction: try run.stateDestruction(run.payload(), in: &state)
+    case .stateDeletion: try run.stateDeletion(run.payload(), in: &state)
+    case .reportVault: try run.reportVault(run.payload(), in: &state)
     }
   }
 

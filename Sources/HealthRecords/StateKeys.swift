@@ -129,6 +129,18 @@ public enum StateKey {
   }
   /// The prefix of those of all hospitals.
   public static func destructions(of generation: UInt64) -> [UInt8] { [0x7d, 2] + self.bigEndian(generation) }
+  /// A hospital that stated that its vault deleted an erased record; the value is the place in the log.
+  public static func deletion(of record: Digest, by member: MemberID) -> [UInt8] {
+    self.deletions(of: record) + self.bigEndian(UInt64(member.number))
+  }
+  /// The prefix of those of all hospitals.
+  public static func deletions(of record: Digest) -> [UInt8] { [0x7d, 3] + record.bytes }
+  /// What a member last reported of another's vault.
+  public static func vaultReport(of member: MemberID, by author: MemberID) -> [UInt8] {
+    self.vaultReports + self.bigEndian(UInt64(member.number)) + self.bigEndian(UInt64(author.number))
+  }
+  /// The prefix of all such reports.
+  public static let vaultReports: [UInt8] = [0x7d, 4]
   /// The prefix of everything about custody.
   public static let custody: [UInt8] = [0x78]
   /// How many accounts of a kind there are.

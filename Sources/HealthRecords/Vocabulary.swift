@@ -74,6 +74,10 @@ public enum TransactionKind: UInt16, Sendable, CaseIterable {
   case resealRecord = 33
   /// A hospital destroyed its share of a custody key that is out of use.
   case stateDestruction = 34
+  /// A hospital's vault deleted an erased record.
+  case stateDeletion = 35
+  /// A hospital reports that another's vault does not prove what it should keep.
+  case reportVault = 36
 }
 
 /// Why a rule refused; the log holds the code, people read the words.
@@ -164,6 +168,8 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
   case unknownSession = 57
   /// A sensitive record is asked for by a session's key.
   case ownKeyNeeded = 58
+  /// The record is not erased.
+  case notErased = 59
 
   /// The code.
   public var code: OutcomeCode { OutcomeCode(self.rawValue) }
@@ -219,6 +225,7 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
     case .changeExpired: "the change was valid until earlier; propose it anew and have it approved again"
     case .nothingPending: "no change of members waits for a tree head"
     case .notAwaited: "the making of the custody key does not await that of this member now"
+    case .notErased: "the record is not erased"
     }
   }
 }

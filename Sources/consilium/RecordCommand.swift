@@ -95,7 +95,7 @@ struct Record: AsyncParsableCommand {
           records.map {
             [
               $0.record, $0.category, "\($0.sizeBytes)", $0.time,
-              $0.erasure.map { "erased by \($0)" } ?? $0.supersededBy.map { "superseded by \($0.short)" } ?? "current",
+              $0.erasureText ?? $0.supersededBy.map { "superseded by \($0.short)" } ?? "current",
             ]
           })
       }
@@ -147,6 +147,15 @@ struct Record: AsyncParsableCommand {
           try await patient.submit(.eraseRecord, try parseDigest(self.record, "record")), self.output.output)
       }
     }
+  }
+}
+
+extension RecordView {
+  /// By what right it was erased, and who has deleted it; nil where it is not.
+  var erasureText: String? {
+    guard let erasure = self.erasure else { return nil }
+    let hospitals = (self.deletedBy ?? []).map { "\($0)" }.joined(separator: ", ")
+    return "erased by \(erasure)" + (hospitals.isEmpty ? "" : "; deleted by hospitals \(hospitals)")
   }
 }
 

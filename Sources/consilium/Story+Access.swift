@@ -212,7 +212,13 @@ extension Story {
         _ = try await story.client(patient.hospital).send(.GET, "/v1/records/\(last)/head")
         try story.claim(false, "the vault still serves an erased record")
       } catch let failure as Failure where failure.what == "not-released" {}
-      return "\(asked.receipt.outcome); its hash-lock stays on the chain, a commitment to nothing readable"
+      let copies = min(story.genesis.configuration.faultyMax + 2, story.genesis.members.count)
+      let entry: RecordView = try await story.read("/v1/records/\(last)", at: patient.hospital) {
+        $0.deletedBy?.count ?? 0 >= copies
+      }
+      try story.claim(entry.deletedBy?.count ?? 0 >= copies, "not all who kept a copy signed that it is deleted")
+      return "\(asked.receipt.outcome); hospitals \(entry.deletedBy ?? []) signed that their copies are deleted; its "
+        + "hash-lock stays on the chain, a commitment to nothing readable"
     }
   }
 

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Gateway
 internal import ObjectStore
 internal import Signing
 
@@ -6,7 +7,7 @@ internal import Signing
 struct VaultCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "vault", abstract: "Where this hospital's encrypted records are kept.",
-    subcommands: [Check.self])
+    subcommands: [Check.self, Reports.self])
 
   /// `consilium vault check`
   struct Check: AsyncParsableCommand {
@@ -34,6 +35,27 @@ struct VaultCommand: AsyncParsableCommand {
           try await vault.probe(SecureRandom.bytes(9 << 20))
         } catch { throw Failure(error, vault) }
         Console.line("\(vault.description) deletes for good, and gave back what it was given.")
+      }
+    }
+  }
+}
+
+extension VaultCommand {
+  struct Reports: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show whose vaults did not prove what they should keep, as members reported it on the ledger.",
+      discussion: "Example:\n  consilium vault reports --api api.sock")
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let reports: [VaultReportView] = try await self.node.client().get("/v1/vaults/reports")
+        if self.output.output == .json { return try Console.json(reports) }
+        Console.table(
+          ["vault of", "reported by", "last at", "times", "record", "leaf"],
+          reports.map { ["\($0.member)", "\($0.by)", $0.time, "\($0.count)", $0.record, "\($0.leaf)"] })
+        if reports.isEmpty { Console.line("Nothing.") }
       }
     }
   }

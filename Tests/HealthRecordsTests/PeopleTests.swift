@@ -453,6 +453,53 @@ struct ErasureTests {
   }
 }
 
+@Suite("Rules: what is said of vaults (RECORDS §4, §6)")
+struct VaultRuleTests {
+  @Test("A hospital states once that it deleted what was erased, and of nothing else")
+  func deletion() {
+    var (world, record) = World.furnished()
+    #expect(world.run(.stateDeletion, record, at: 2) == code(.notErased))
+    world.run(.eraseRecord, record, by: "patient")
+    #expect(world.run(.stateDeletion, record, at: 2) == .applied)
+    #expect(world.run(.stateDeletion, record, at: 2) == code(.alreadyApproved))
+    #expect(world.run(.stateDeletion, record, at: 3) == .applied)
+    #expect(world.run(.stateDeletion, record, at: 3, by: "registrar 3") == code(.wrongAuthorization))
+    #expect(world.run(.stateDeletion, Digest.zero, at: 4) == code(.unknownRecord))
+    #expect(world.state.scan(prefix: StateKey.deletions(of: record), limit: 9).count == 2)
+  }
+
+  @Test("A vault that proves nothing is reported, by others, at most once in an hour of each")
+  func report() {
+    var (world, record) = World.furnished()
+    let report = VaultReport(member: MemberID(2), record: record)
+    #expect(world.run(.reportVault, report, at: 1) == .applied)
+    #expect(world.run(.reportVault, report, at: 1) == code(.alreadyApproved))
+    #expect(world.run(.reportVault, report, at: 3) == .applied)
+    #expect(world.run(.reportVault, report, at: 2) == code(.unknownSigner))
+    #expect(world.run(.reportVault, report, at: 4, by: "registrar 4") == code(.wrongAuthorization))
+    #expect(world.run(.reportVault, VaultReport(member: MemberID(9), record: record), at: 1) == code(.unknownSigner))
+    #expect(world.run(.reportVault, VaultReport(member: MemberID(3), record: .zero), at: 1) == code(.unknownRecord))
+    world.time = world.time.adding(milliseconds: HealthRules.Limits().vaultReportMilliseconds)
+    #expect(world.run(.reportVault, report, at: 1) == .applied)
+    let key = StateKey.vaultReport(of: MemberID(2), by: MemberID(1))
+    #expect(world.state.item(key, as: VaultReportEntry.self)?.count == 2)
+    world.run(.eraseRecord, record, by: "patient")
+    #expect(world.run(.reportVault, report, at: 4) == code(.erased))
+  }
+
+  @Test("Without a custody key nothing is sealed anew, and none goes out of use")
+  func noKey() {
+    var (world, record) = World.furnished()
+    #expect(world.run(.resealRecord, RecordResealing(record: record, capsule: .zero)) == code(.notAwaited))
+    #expect(world.run(.rotateCustody, CustodyRotation(generation: 0), by: "registrar 1") == code(.notAwaited))
+    #expect(world.run(.rotateCustody, CustodyRotation(generation: 1)) == code(.wrongAuthorization))
+    #expect(world.run(.stateDestruction, CustodyRotation(generation: 1)) == code(.notAwaited))
+    #expect(world.state.value(StateKey.liveRecords(generation: 0, of: MemberID(1))) != nil)
+    world.run(.eraseRecord, record, by: "patient")
+    #expect(world.state.value(StateKey.liveRecords(generation: 0, of: MemberID(1))) == nil)
+  }
+}
+
 @Suite("Rules: an EHR's sessions (RECORDS §2)")
 struct SessionRuleTests {
   private static func opening(_ world: World, _ name: String = "session", after milliseconds: UInt64) -> SessionOpening

@@ -43,7 +43,7 @@ async function openAll() {
 
 async function records() {
   const all = await openAll();
-  const erased = all.filter((one) => one.view.erased).length;
+  const erased = all.filter((one) => one.view.erased);
   const actions = ({ keys, view: entry, ...one }) => (keys.hospital === place.consortium.own
     ? [proving(keys, entry, one), entry.author ? feedback(keys, entry) : null,
       h("button", { class: "danger", onclick: () => erase(keys, entry) }, T.erase)] : null);
@@ -53,7 +53,9 @@ async function records() {
     all.length === 0 ? h("p", { class: "card" }, T.noRecords) : null,
     locked.length ? askAgain(locked) : null,
     faults(all.filter((one) => !locked.includes(one))), ...sections(all, actions),
-    erased ? h("p", { class: "quiet" }, T.erasedCount(erased)) : null,
+    erased.length ? h("details", { class: "card", id: "erased" }, h("summary", {}, T.erasedCount(erased.length)),
+      h("ul", { class: "plain" }, erased.map(({ view: one }) => h("li", {}, T.erasedBy(
+        hospitalName(one.hospital), date(one.time), (one.deletedBy ?? []).map(hospitalName).join(", ")))))) : null,
   ].filter(Boolean);
 }
 

@@ -61,6 +61,7 @@ export const T = {
   proofSoon: "The ledger has not signed for it yet. Try again in a moment.",
   unverifiable: "cannot be verified",
   superseded: "replaced by a newer version",
+  erasedBy: (hospital, when, names) => `A record of ${hospital}, ${when}: erased` + (names ? `; ${names} signed that it is deleted.` : "."),
   erasedCount: (count) => (count === 1 ? "One record was erased." : `${count} records were erased.`),
   fields: { hospital: "Hospital", author: "Written by", anchored: "On the ledger since", record: "Record" },
   system: "the hospital's system",
