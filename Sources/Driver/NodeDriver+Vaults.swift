@@ -111,6 +111,7 @@ extension NodeDriver {
     _ parts: [RecordPart], _ question: MemberQuestion, from peer: ReplicaIndex,
     _ reply: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void
   ) {
+    guard parts.allSatisfy(\.isWellCut) else { return reply(.failure(.notHere)) }
     let offered = parts.map { ($0.record, UInt64($0.sizeBytes)) }
     // ⚑ What came before a restart waits here too, though nobody knows from whom: it is not written over.
     let unknown = parts.filter { !self.intake.isWaiting($0.record) }

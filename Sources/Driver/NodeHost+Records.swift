@@ -85,6 +85,9 @@ extension NodeHost {
     let content: any SealedContent
     if start > 0, let kept = self.opened.find(record, at: self.loop.now) {
       content = kept
+    } else if start > 0, let kept = try? await self.vault.content(of: record) {
+      // Whoever asked for the first part has waited for the check, and checks all of it too.
+      content = kept
     } else {
       content = try await self.content(record)
     }

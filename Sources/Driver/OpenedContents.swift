@@ -3,7 +3,9 @@ internal import Primitives
 
 /// Long records that readers are fetching part by part: each was held against its anchor once. A few, and for a while.
 struct OpenedContents {
-  private static let countMax = 4
+  private static let countMax = 64
+  /// So many of them on this machine's disk, because its vault does not keep them.
+  private static let spooledMax = 4
   private static let idleMax = Span.milliseconds(300_000)
 
   private var kept: [(content: any SealedContent, until: Tick)] = []
@@ -13,6 +15,8 @@ struct OpenedContents {
     guard content.head.count > SealedRecord.chunksMax else { return content }
     self.forget(at: now) { $0 == anchor.record }
     if self.kept.count >= Self.countMax { self.kept.removeFirst() }
+    let spooled = self.kept.indices.filter { self.kept[$0].content is SpooledRecord }
+    if content is SpooledRecord, spooled.count >= Self.spooledMax { self.kept.remove(at: spooled[0]) }
     self.kept.append((content, now + Self.idleMax))
     return content
   }

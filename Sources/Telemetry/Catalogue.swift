@@ -254,7 +254,8 @@ public struct EventKind: Sendable, Hashable {
   public static let vaultUnproven = EventKind(
     "vault.unproven", .warn, "a member's vault did not give records that it should keep, twice one after another",
     meaning: "It lost them and has not fetched them again, or it never kept them; others have copies.",
-    remedy: "Tell that hospital; consilium peers shows how often each vault proved what it keeps.",
+    remedy: "Tell that hospital; consilium peers shows how often each vault proved what it keeps, and the ledger who "
+      + "reported it: consilium vault reports.",
     fields: ["member", "record"])
   /// Raft tolerates crashes only.
   public static let crashFaultOnly = EventKind(

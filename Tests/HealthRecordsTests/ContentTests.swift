@@ -93,6 +93,27 @@ struct ContentTests {
     }
   }
 
+  @Test("Only parts that are cut as everybody cuts them are taken by a vault")
+  func cut() throws {
+    for count in [1, 40_000, 200_000, 9 << 20] {
+      let (_, sealed) = try self.sealed(self.content(count), pieces: 1 << 20)
+      #expect(SealedRecord.messages(of: [sealed]).joined().allSatisfy { $0.isWellCut })
+    }
+    let (_, sealed) = try self.sealed(self.content(200_000), pieces: 65_536)
+    func part(_ start: Int, _ chunks: [[UInt8]]) -> RecordPart {
+      RecordPart(sealed.head, start: start, chunks: chunks)
+    }
+    var chunks = sealed.chunks
+    #expect(part(0, chunks).isWellCut)
+    #expect(!part(1, Array(chunks[1...])).isWellCut)
+    #expect(!part(0, [chunks[1]]).isWellCut)
+    chunks[1].removeLast()
+    #expect(!part(0, chunks).isWellCut)
+    chunks = sealed.chunks
+    chunks[chunks.count - 1] = [1]
+    #expect(!part(0, chunks).isWellCut)
+  }
+
   @Test(
     "A ciphertext that comes in pieces of any size is cut where it was sealed", arguments: [1, 23, 25, 65_553, 300_001])
   func cutting(size: Int) throws {

@@ -56,6 +56,19 @@ public struct RecordPart: Sendable, Hashable {
     self.init(head, start: start, chunks: Array(chunks[..<end]))
   }
 
+  /// Whether it is cut as everybody cuts records: full chunks but for the last, from a place where a part begins. ⚑ A
+  /// vault takes nothing else: of many small chunks each would take more room than it has bytes.
+  public var isWellCut: Bool {
+    guard self.start == Self.start(ofPartWith: self.start) else { return false }
+    let full = SecretStream.chunkBytesMax + SecretStream.overheadBytes
+    return self.chunks.enumerated().allSatisfy { offset, chunk in
+      let place = self.start + offset
+      if place == 0 { return chunk.count == SecretStream.headerLengthBytes }
+      return place == self.count - 1
+        ? chunk.count > SecretStream.overheadBytes && chunk.count <= full : chunk.count == full
+    }
+  }
+
   /// The ciphertext's bytes in it.
   public var sizeBytes: Int { self.chunks.reduce(0) { $0 + $1.count } }
 }

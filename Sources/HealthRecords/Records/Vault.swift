@@ -49,9 +49,9 @@ extension Vault {
     guard let first = try await self.part(of: record, from: 0) else { return nil }
     // Most records are one part: what is asked once is not asked again.
     if let boxes = first.boxes {
-      return KeptRecord(head: SealedHead(record: record, count: first.count, boxes: boxes), first: first, vault: self)
+      return KeptRecord(head: SealedHead(record: record, count: first.count, boxes: boxes), whole: first, vault: self)
     }
-    return try await self.head(of: record).map { KeptRecord(head: $0, first: first, vault: self) }
+    return try await self.head(of: record).map { KeptRecord(head: $0, whole: nil, vault: self) }
   }
 
   /// A record as a whole; nil where it is not kept here, or is larger than what is handled as a whole.
@@ -87,11 +87,12 @@ extension Vault {
 /// A record in a vault.
 private struct KeptRecord: SealedContent {
   let head: SealedHead
-  let first: RecordPart
+  /// All of it, where it is one part.
+  let whole: RecordPart?
   let vault: any Vault
 
   func part(from start: Int) async throws(VaultFailure) -> RecordPart {
-    guard start > 0 else { return self.first }
+    if start == 0, let whole = self.whole { return whole }
     guard let part = try await self.vault.part(of: self.head.record, from: start) else {
       throw VaultFailure("record \(self.head.record.short) went away while it was read; ask again")
     }

@@ -55,8 +55,8 @@ extension VaultReportEntry: WireCodable {
   }
 }
 
-/// What hospitals say on the ledger of vaults: that an erased record is deleted, and that another does not prove what it
-/// should keep (RECORDS §4, §6). Words, not proofs: whoever says them signs them.
+/// What hospitals say on the ledger of vaults: that an erased record is deleted, and that another's does not prove what
+/// it should keep (RECORDS §4, §6). Words, not proofs: whoever says them signs them.
 extension RuleContext {
   /// A hospital states that its vault deleted what it kept of an erased record; once.
   func stateDeletion(_ record: Digest, in state: inout StateEditor) throws {
