@@ -30,7 +30,21 @@ extension CustodyRun {
     guard CustodyKeys(in: self.bench.state).retiring == nil else {
       return "RECORDS §5: the old custody key stays in use with nothing under it"
     }
-    return self.checkDestroyed(before, dealt)
+    return self.checkDestroyed(before, dealt) ?? self.checkFixed()
+  }
+
+  /// What is sealed to the key in use stays as it is: a hospital takes nothing back from those who can read it.
+  private mutating func checkFixed() -> String? {
+    let limits = LedgerLimits()
+    self.bench.time = self.bench.time.adding(milliseconds: limits.transactionLifeMilliseconds + 1)
+    for pair in self.bench.state.scan(prefix: StateKey.records, limit: .max) {
+      guard let entry = try? RecordEntry.decode(pair.value), !entry.isErased else { continue }
+      let resealing = RecordResealing(record: entry.anchor.record, capsule: .zero)
+      guard self.bench.execute(.resealRecord, resealing, at: 1, by: nil).outcome == Refusal.notAwaited.code else {
+        return "R6: a hospital puts another capsule in the place of one that opens"
+      }
+    }
+    return nil
   }
 
   private func isHonest(_ member: ReplicaIndex) -> Bool { self.lies[member] == nil }

@@ -69,7 +69,7 @@ extension NodeHost {
     guard let entry = self.record(record) else { throw .notFound("record") }
     guard !entry.isErased else { throw .release(.erased) }
     do throws(VaultFailure) {
-      if let kept = try await self.vault.content(of: record), try await kept.isAnchored(by: entry.anchor) {
+      if let kept = try await self.soundContent(entry) {
         return self.opened.keep(kept, entry.anchor, at: self.loop.now)
       }
     } catch { self.log.emit(.vaultFailed, ["reason": .text("\(error)")]) }

@@ -88,27 +88,69 @@ extension NodeHost {
   private func reseal(
     _ entry: RecordEntry, to current: CustodyKey, _ driver: NodeDriver
   ) async -> CheckedTransaction? {
-    let (anchor, network) = (entry.anchor, self.genesis.network)
+    let anchor = entry.anchor
     let kept = try? await self.vault.head(of: anchor.record)
     let found: SealedHead? =
       if let kept { kept } else { try? await self.content(anchor.record).head }
-    guard let head = found,
-      let key = SealedRecord.key(
-        in: head.boxes.hospitalCopy, of: anchor.record, secret: driver.keys.sealingSecret)
+    guard let head = found, let boxes = self.boxes(of: head, anchor, for: current, driver),
+      // First here, then on the ledger: whoever executes it finds the new boxes here.
+      (try? await self.vault.replace(boxes, of: anchor.record)) != nil
     else { return nil }
-    let capsule = Capsule(
-      key, for: current, label: anchor.label(network: network, custody: current),
-      random: SecureRandom.bytes(Capsule.randomLengthBytes)
-    ).encoded
-    let boxes = RecordPart.Boxes(
-      capsule: capsule, hospitalCopy: head.boxes.hospitalCopy, patientCopy: head.boxes.patientCopy)
-    // First here, then on the ledger: whoever executes it finds the new boxes here.
-    guard (try? await self.vault.replace(boxes, of: anchor.record)) != nil else { return nil }
-    let resealing = RecordResealing(record: anchor.record, capsule: SealedRecord.digest(ofBox: capsule))
+    let resealing = RecordResealing(record: anchor.record, capsule: SealedRecord.digest(ofBox: boxes.capsule))
     let transaction = Transaction(
       kind: TransactionKind.resealRecord.rawValue, hospital: self.member.id,
       validUntil: driver.moment.wall.adding(milliseconds: self.genesis.limits.transactionLifeMilliseconds / 2),
       nonce: SecureRandom.bytes(Transaction.nonceLengthBytes), payload: resealing.encoded)
     return try? CheckedTransaction(transaction.encoded, index: 0, genesis: self.genesis, hospital: self.member.id)
+  }
+
+  /// A record's boxes with its key enclosed for a custody key; nil where it does not open with this hospital's secret.
+  ///
+  /// ⚑ Whenever they are made they are the same, so that they can be made again where they were lost before the ledger
+  /// named them: what is drawn for a capsule follows from the hospital's secret, the record and the custody key.
+  private func boxes(
+    of head: SealedHead, _ anchor: RecordAnchor, for custody: CustodyKey, _ driver: NodeDriver
+  ) -> RecordPart.Boxes? {
+    let secret = driver.keys.sealingSecret
+    guard let key = SealedRecord.key(in: head.boxes.hospitalCopy, of: anchor.record, secret: secret) else { return nil }
+    let random = KeyDerivation.hkdf(
+      secret: secret, salt: anchor.record.bytes,
+      info: Array("consilium/reseal/v1\0".utf8) + custody.identifier.bytes, count: Capsule.randomLengthBytes)
+    let capsule = Capsule(
+      key, for: custody, label: anchor.label(network: self.genesis.network, custody: custody), random: random)
+    return RecordPart.Boxes(
+      capsule: capsule.encoded, hospitalCopy: head.boxes.hospitalCopy, patientCopy: head.boxes.patientCopy)
+  }
+
+  /// What was anchored just as the custody key changed was sealed to the old one: it is sealed anew at once.
+  func resealRaced(_ anchors: [RecordAnchor], sealedTo generation: UInt64?) async {
+    guard let driver = self.running, let current = self.custody(), current.generation != generation else { return }
+    var transactions: [CheckedTransaction] = []
+    for anchor in anchors {
+      guard let entry = self.record(anchor.record), !entry.isErased,
+        let transaction = await self.reseal(entry, to: current, driver)
+      else { continue }
+      transactions.append(transaction)
+    }
+    if !transactions.isEmpty { _ = try? await self.submit(transactions) }
+  }
+
+  /// A record of this vault, if it is what was anchored.
+  ///
+  /// Of a record of this hospital's own the boxes can be those that the ledger is going to name, which is right; or
+  /// those from before, where the others were lost on the way: these are made again.
+  func soundContent(_ entry: RecordEntry) async throws(VaultFailure) -> (any SealedContent)? {
+    let anchor = entry.anchor
+    guard let kept = try await self.vault.content(of: anchor.record) else { return nil }
+    if try await kept.isAnchored(by: anchor) { return kept }
+    let head = kept.head
+    guard entry.hospital == self.member.id, let driver = self.running, let current = self.custody(),
+      let boxes = self.boxes(of: head, anchor, for: current, driver),
+      try await kept.isAnchored(by: anchor.with(capsule: SealedRecord.digest(ofBox: head.boxes.capsule)))
+    else { return nil }
+    if boxes == head.boxes { return kept }
+    guard SealedRecord.digest(ofBox: boxes.capsule) == anchor.capsule else { return nil }
+    try await self.vault.replace(boxes, of: anchor.record)
+    return try await self.vault.content(of: anchor.record)
   }
 }

@@ -99,10 +99,10 @@ extension NodeHost {
     case .list(let last, let countMax): return .listed(try? await self.vault.records(after: last, countMax: countMax))
     case .findMissing(let records): return .missing(try? await self.vault.missing(of: records))
     case .read(let record):
-      guard let anchor = self.record(record)?.anchor else { return .read(isSound: false, bytes: 0) }
+      guard let entry = self.record(record) else { return .read(isSound: false, bytes: 0) }
       // One that cannot be read is as good as a rotten one.
-      let isSound = (try? await self.vault.content(of: record)?.isAnchored(by: anchor)) ?? false
-      return .read(isSound: isSound, bytes: anchor.sizeBytes)
+      let isSound = (try? await self.soundContent(entry)) != nil
+      return .read(isSound: isSound, bytes: entry.anchor.sizeBytes)
     case .fetch(let record, let member):
       fetched = nil
       guard let entry = self.record(record) else { return .fetched(.unanswered) }

@@ -295,8 +295,9 @@ public actor NodeHost: NodeService {
     do throws(VaultFailure) { try await self.vault.store(sealed) } catch { throw .failed("\(error)") }
     // ⚑ Anchored only once enough vaults have it: what is on the chain survives the loss of any one of them.
     guard await self.replicate(sealed) else { throw .tooFewVaults }
-    try self.requireCurrent(sealed.map(\.boxes.capsule))
+    let generation = try self.requireCurrent(sealed.map(\.boxes.capsule))
     let receipts = try await self.submit(anchors: records.map(\.anchor))
+    await self.resealRaced(records.map(\.anchor), sealedTo: generation)
     self.log.emit(
       .recordSealed,
       ["count": .number(UInt64(records.count)), "bytes": .number(sealed.reduce(0) { $0 + $1.sizeBytes })])
@@ -307,18 +308,21 @@ public actor NodeHost: NodeService {
   public func anchor(_ content: any SealedContent, as anchor: RecordAnchor) async throws(ServiceRefusal) -> Receipt {
     do throws(VaultFailure) { try await self.vault.store(content) } catch { throw .failed("\(error)") }
     guard await self.replicate(content) else { throw .tooFewVaults }
-    try self.requireCurrent([content.head.boxes.capsule])
+    let generation = try self.requireCurrent([content.head.boxes.capsule])
     guard let receipt = try await self.submit(anchors: [anchor]).first else { throw .notOrderedYet }
+    await self.resealRaced([anchor], sealedTo: generation)
     self.log.emit(.recordSealed, ["count": .number(1), "bytes": .number(anchor.sizeBytes)])
     return receipt
   }
 
-  /// ⚑ What is anchored is sealed to the custody key in use: an older one goes out of use without waiting for it.
-  private func requireCurrent(_ capsules: [[UInt8]]) throws(ServiceRefusal) {
+  /// ⚑ What is anchored is sealed to the custody key in use: an older one goes out of use without waiting for it. Its
+  /// generation; nil before there is any.
+  private func requireCurrent(_ capsules: [[UInt8]]) throws(ServiceRefusal) -> UInt64? {
     let current = self.custody()?.generation
     guard capsules.allSatisfy({ (try? Capsule.decode($0))?.generation == current }) else {
       throw .failed("the consortium went over to another custody key meanwhile: send it again")
     }
+    return current
   }
 
   private func submit(anchors: [RecordAnchor]) async throws(ServiceRefusal) -> [Receipt] {

@@ -176,6 +176,9 @@ public struct FHIRServer: Sendable {
 
   /// Seals what comes for the patient whom `X-Security-Context` names (FHIR R4, Binary).
   private func attach(_ request: Request) async throws(FHIRFailure) -> Response {
+    if let encoding = request.headers[.contentEncoding]?.lowercased(), encoding != "identity" {
+      throw FHIRFailure(415, "not-supported", "attachments are taken as they are, not as \(encoding)")
+    }
     let said = HTTPField.Name("X-Security-Context").flatMap { request.headers[$0] } ?? ""
     let parts = said.split(separator: "/").suffix(2).map { String($0) }
     guard parts.count == 2, parts[0] == "Patient" else {

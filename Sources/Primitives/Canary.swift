@@ -39,7 +39,7 @@ public enum Canary: String, CaseIterable, Sendable {
   case copiesTooFew, refusalCounts, anchoredOverwritten, erasedServed, erasedKept, erasedBroughtBack, rotUnread
   // Custody (RECORDS §5).
   case custodyFromFew, capsuleUnjudged, complaintUnjudged, otherShareDealt, transportKeyKept
-  case resealedByOthers, retiredTooEarly, oldDealingsForgotten, absentKeepTheirKey
+  case resealedByOthers, retiredTooEarly, oldDealingsForgotten, absentKeepTheirKey, resealedAgain
 
   /// Whether it is planted in Raft, so that only runs with that engine can find it.
   public var isInRaft: Bool { self.rawValue.hasPrefix("raft") }

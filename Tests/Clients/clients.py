@@ -243,7 +243,7 @@ def attachments(devnet, number, account):
     assert status == 200 and base64.b64decode(json.loads(got)["data"]) == short
     parse(json.loads(got))
     assert ask(f"/fhir/Binary/{records[1]}", base=there, Accept="application/fhir+json", **bearer)[0] == 406
-    for headers, status in [({"Content_Type": "application/pdf"}, 400), ({**whose, "X_Security_Context": "Patient/no"}, 422)]:
+    for headers, status in [({**whose, "Content_Encoding": "gzip"}, 415), ({"Content_Type": "application/pdf"}, 400), ({**whose, "X_Security_Context": "Patient/no"}, 422)]:
         assert ask("/fhir/Binary", short, **headers)[0] == status
     # A client that stops half-way: nothing is anchored, and the node goes on.
     before = len(json.loads(devnet.run("record", "list", account, "--output", "json", "--api",

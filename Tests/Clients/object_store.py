@@ -264,6 +264,25 @@ def run(devnet, store, auditor):
         until("what rotted is mended from the others", 40, lambda: store.read(rotten) == content)
     print("rot: a changed bit, a cut and an emptied object are found and mended before anybody asks")
 
+    # Another custody key: the keys of records are enclosed anew, here and in the others' copies; an old object that comes
+    # back, from a backup of the bucket, is told and mended.
+    api = f"{devnet.folder}/h1/api.sock"
+
+    def rotated():
+        custody = json.loads(devnet.run("custody", "show", "--output", "json", "--api", api))
+        return custody["generation"] == 2 and custody["destroyedBy"] == [1, 2, 3, 4]
+
+    devnet.run("custody", "rotate", "--registrar", f"{devnet.folder}/h1/registrar.key", "--api", api)
+    until("the old custody key is destroyed", 60, rotated)
+    sealed = store.read(rotten)
+    assert sealed != content and len(sealed) == len(content)
+    store.s3.put_object(Bucket="records", Key=rotten, Body=content)
+    devnet.down()
+    devnet.up()
+    until("the boxes of an older key are replaced", 40, lambda: store.read(rotten) == sealed)
+    assert json.loads(read(first, f"{devnet.folder}/again.json"))["name"] == patient["name"]
+    print("another custody key: keys are enclosed anew; an object from before is mended")
+
     store.stop()
     assert json.loads(read(first, f"{devnet.folder}/two.json"))["name"] == patient["name"]
     print("the store away: what it holds is read from another hospital's vault")

@@ -66,7 +66,12 @@ extension RuleContext {
     guard !entry.isErased else { throw Refusal.erased }
     guard entry.hospital == self.hospital || planted(.resealedByOthers) else { throw Refusal.notAuthor }
     let current = CustodyKeys(in: state).currentGeneration
-    guard current > 0 else { throw Refusal.notAwaited }
+    // ⚑ Only while it is sealed to an older key, or was just anchored as the key changed: a hospital that could do it
+    // at any time would take from others what they can read today.
+    let isFresh = self.time <= entry.time.adding(milliseconds: self.execution.limits.transactionLifeMilliseconds)
+    guard entry.generation < current || isFresh && current > 0 || planted(.resealedAgain) else {
+      throw Refusal.notAwaited
+    }
     LiveRecords.count(entry, by: -1, in: &state)
     entry.reseal(capsule: resealing.capsule, generation: current)
     LiveRecords.count(entry, by: 1, in: &state)
