@@ -170,6 +170,8 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
   case ownKeyNeeded = 58
   /// The record is not erased.
   case notErased = 59
+  /// The record is larger than any can be.
+  case tooLarge = 60
 
   /// The code.
   public var code: OutcomeCode { OutcomeCode(self.rawValue) }
@@ -226,6 +228,7 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
     case .nothingPending: "no change of members waits for a tree head"
     case .notAwaited: "the making of the custody key does not await that of this member now"
     case .notErased: "the record is not erased"
+    case .tooLarge: "the record is larger than \(RecordPart.sizeBytesMax) bytes of ciphertext"
     }
   }
 }

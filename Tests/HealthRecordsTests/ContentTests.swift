@@ -93,6 +93,20 @@ struct ContentTests {
     }
   }
 
+  @Test("⚑ Whatever size an anchor states, nobody stumbles over it")
+  func sizes() {
+    func chunks(_ sizeBytes: UInt64) -> Int {
+      RecordAnchor(
+        record: .zero, patient: .zero, author: nil, category: .document, hashLock: .zero, address: .zero,
+        sizeBytes: sizeBytes, capsule: .zero, patientCopy: .zero, supersedes: nil, authorSignature: nil
+      ).chunkCount
+    }
+    #expect(chunks(0) == 1 && chunks(24) == 1 && chunks(25) == 2)
+    #expect(chunks(RecordPart.sizeBytesMax) == RecordPart.chunksMax)
+    #expect(chunks(RecordPart.sizeBytesMax + 1) == RecordPart.chunksMax + 1)
+    #expect(chunks(.max) == RecordPart.chunksMax + 1)
+  }
+
   @Test("Only parts that are cut as everybody cuts them are taken by a vault")
   func cut() throws {
     for count in [1, 40_000, 200_000, 9 << 20] {

@@ -242,6 +242,12 @@ struct RecordRuleTests {
       hashLock: other.hashLock, address: .zero, sizeBytes: 1, capsule: .zero, patientCopy: .zero, supersedes: nil,
       authorSignature: nil)
     #expect(world.run(.anchorRecord, relabelled) == code(.wrongRecordIdentifier))
+    for size in [RecordPart.sizeBytesMax + 1, .max] {
+      let swollen = RecordAnchor(
+        record: other.record, patient: other.patient, author: nil, category: .observation, hashLock: other.hashLock,
+        address: .zero, sizeBytes: size, capsule: .zero, patientCopy: .zero, supersedes: nil, authorSignature: nil)
+      #expect(world.run(.anchorRecord, swollen) == code(.tooLarge))
+    }
   }
 
   @Test("An author is an active practitioner of that hospital, and signed these very commitments")

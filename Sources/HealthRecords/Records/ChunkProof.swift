@@ -47,7 +47,9 @@ extension RecordAnchor {
   /// How many chunks a ciphertext of its size has: the stream's header, then full chunks and the rest.
   public var chunkCount: Int {
     let sealed = UInt64(SecretStream.chunkBytesMax + SecretStream.overheadBytes)
-    let body = self.sizeBytes - min(self.sizeBytes, UInt64(SecretStream.headerLengthBytes))
+    // ⚑ Whoever makes an anchor writes what it likes into it.
+    let size = min(self.sizeBytes, RecordPart.sizeBytesMax + 1)
+    let body = size - min(size, UInt64(SecretStream.headerLengthBytes))
     return 1 + Int((body + sealed - 1) / sealed)
   }
 }

@@ -144,6 +144,9 @@ extension RecordPart.Boxes: WireCodable {
 extension RecordPart: WireCodable {
   /// The most chunks of a record: nearly 4 GiB.
   public static let chunksMax = Int(UInt16.max)
+  /// The most bytes of a record's ciphertext.
+  public static let sizeBytesMax = UInt64(
+    SecretStream.headerLengthBytes + (chunksMax - 1) * (SecretStream.chunkBytesMax + SecretStream.overheadBytes))
   /// The most parts of a message.
   public static let partsMax = 2048
 

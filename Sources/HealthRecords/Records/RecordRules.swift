@@ -17,6 +17,8 @@ extension RuleContext {
     let identifier = RecordAnchor.identifier(
       network: network, hospital: self.hospital, patient: anchor.patient, hashLock: anchor.hashLock)
     guard anchor.record == identifier else { throw Refusal.wrongRecordIdentifier }
+    // ⚑ Everybody reckons with it.
+    guard anchor.sizeBytes <= RecordPart.sizeBytesMax else { throw Refusal.tooLarge }
     guard state.value(StateKey.record(identifier)) == nil else { throw Refusal.recordExists }
     try self.checkAuthor(of: anchor, in: state)
     if let superseded = anchor.supersedes { try self.amend(superseded, by: anchor, in: &state) }
