@@ -89,10 +89,11 @@ struct ForeignRecords: Sendable {
   ) async throws(FHIRFailure) -> FHIRResponse? {
     guard let identifier = Hex.decode(id).flatMap({ Digest($0) }), let record = await self.service.record(identifier)
     else { return nil }
-    let key = try await self.key(of: record, token, purpose)
-    guard !key.isLong else {
+    _ = try await self.session(token)
+    guard record.anchor.chunkCount <= SealedRecord.chunksMax else {
       throw FHIRFailure(406, "too-costly", "it is \(record.anchor.sizeBytes) bytes long: take it with Accept: */*")
     }
+    let key = try await self.key(of: record, token, purpose)
     let opened = try await self.opening { try await key.open { try await self.service.part(identifier, from: $0) } }
     let resource = Self.resource(opened.canonical, id) ?? self.binary(opened.canonical, id)
     let actual = resource["resourceType"]?.text ?? ""

@@ -29,13 +29,18 @@ public enum SecretStream {
       self.header = header
     }
 
-    /// The next sealed chunk; the last one, and only it, carries the FINAL tag.
-    public mutating func seal(_ chunk: [UInt8], isLast: Bool) -> [UInt8] {
+    /// The next sealed chunk; the last one, and only it, carries the FINAL tag. Nothing is copied or cleared besides.
+    public mutating func seal(_ chunk: ArraySlice<UInt8>, isLast: Bool) -> [UInt8] {
       precondition(chunk.count <= SecretStream.chunkBytesMax, "a chunk of \(chunk.count) bytes")
-      var box = [UInt8](repeating: 0, count: chunk.count + SecretStream.overheadBytes)
-      unsafe crypto_secretstream_xchacha20poly1305_push(
-        &self.state, &box, nil, chunk, UInt64(chunk.count), nil, 0, isLast ? SecretStream.final : SecretStream.message)
-      return box
+      let tag = isLast ? SecretStream.final : SecretStream.message
+      let count = chunk.count + SecretStream.overheadBytes
+      return unsafe [UInt8](unsafeUninitializedCapacity: count) { box, filled in
+        unsafe chunk.withUnsafeBufferPointer { plain in
+          _ = unsafe crypto_secretstream_xchacha20poly1305_push(
+            &self.state, box.baseAddress, nil, plain.baseAddress, UInt64(plain.count), nil, 0, tag)
+        }
+        filled = count
+      }
     }
   }
 
@@ -57,10 +62,13 @@ public enum SecretStream {
       guard !self.isOver, box.count >= SecretStream.overheadBytes,
         box.count <= SecretStream.chunkBytesMax + SecretStream.overheadBytes
       else { return nil }
-      var chunk = [UInt8](repeating: 0, count: box.count - SecretStream.overheadBytes)
-      var tag: UInt8 = 0
-      let status = unsafe crypto_secretstream_xchacha20poly1305_pull(
-        &self.state, &chunk, nil, &tag, box, UInt64(box.count), nil, 0)
+      var (tag, status): (UInt8, Int32) = (0, -1)
+      let count = box.count - SecretStream.overheadBytes
+      let chunk = unsafe [UInt8](unsafeUninitializedCapacity: count) { plain, filled in
+        status = unsafe crypto_secretstream_xchacha20poly1305_pull(
+          &self.state, plain.baseAddress, nil, &tag, box, UInt64(box.count), nil, 0)
+        filled = status == 0 ? count : 0
+      }
       guard status == 0, [SecretStream.message, SecretStream.final].contains(tag) else { return nil }
       self.isOver = tag == SecretStream.final
       return chunk
@@ -74,7 +82,7 @@ public enum SecretStream {
     var start = 0
     repeat {
       let end = min(start + self.chunkBytesMax, plaintext.count)
-      out.append(sealer.seal(Array(plaintext[start..<end]), isLast: end == plaintext.count))
+      out.append(sealer.seal(plaintext[start..<end], isLast: end == plaintext.count))
       start = end
     } while start < plaintext.count
     return out

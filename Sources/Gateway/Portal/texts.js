@@ -286,6 +286,7 @@ export const V = {
   both: "Choose the record and its proof.",
   says: (hospital, when, name) => `${hospital} put this record on the ledger of ${name} at ${when}. Not a letter was changed since.`,
   holds: "holds",
+  unknown: "This cannot be checked",
   content: "The record's content is the one that was locked.",
   inLog: (leaf, size) => `Its anchor is entry ${leaf} of a log of ${size}.`,
   signed: (names, needed) => `The log is signed by ${names}; ${needed} are needed.`,

@@ -49,8 +49,10 @@ async function check(answer) {
         .flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))));
   } catch (error) {
     if (!(error instanceof ProofFault)) return answer.replaceChildren(problem(error));
-    return answer.replaceChildren(h("section", { class: "card alert", role: "alert" }, h("h2", {}, T.notAuthentic),
-      h("p", {}, V.faults[error.kind](...error.values))));
+    // Without a proof, or without knowing whose signatures count, nothing is said of the record.
+    const isUnknown = error.kind === "genesis" || error.kind === "proof";
+    return answer.replaceChildren(h("section", { class: `card ${isUnknown ? "warn" : "alert"}`, role: "alert" },
+      h("h2", {}, isUnknown ? V.unknown : T.notAuthentic), h("p", {}, V.faults[error.kind](...error.values))));
   }
 }
 

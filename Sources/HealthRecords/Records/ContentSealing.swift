@@ -26,7 +26,12 @@ public struct ContentSealing: Sendable {
     // A full chunk waits for the next byte: it could be the last one.
     while self.waiting.count + content.count - start > SecretStream.chunkBytesMax {
       let end = start + SecretStream.chunkBytesMax - self.waiting.count
-      out.append(self.sealer.seal(self.waiting + content[start..<end], isLast: false))
+      if self.waiting.isEmpty {
+        out.append(self.sealer.seal(content[start..<end], isLast: false))
+      } else {
+        self.waiting += content[start..<end]
+        out.append(self.sealer.seal(self.waiting[...], isLast: false))
+      }
       (self.waiting, start) = ([], end)
     }
     self.waiting += content[start...]
@@ -37,7 +42,7 @@ public struct ContentSealing: Sendable {
   /// The last chunk; nothing can follow.
   public mutating func finish() -> [[UInt8]] {
     var out = self.take([])
-    let last = [self.sealer.seal(self.waiting, isLast: true)]
+    let last = [self.sealer.seal(self.waiting[...], isLast: true)]
     self.waiting = []
     self.check.take(last)
     out += last
