@@ -98,7 +98,7 @@ extension NodeDriver {
   }
 
   /// Half a transaction's life from now.
-  private var validUntil: Timestamp {
+  var validUntil: Timestamp {
     self.moment.wall.adding(milliseconds: self.settings.genesis.limits.transactionLifeMilliseconds / 2)
   }
 

@@ -305,10 +305,8 @@ extension NodeDriver {
 
   /// Gives a statement of this hospital to its lane.
   func submit(_ kind: TransactionKind, _ payload: some WireEncodable) {
-    let life = self.settings.genesis.limits.transactionLifeMilliseconds / 2
     let transaction = Transaction(
-      kind: kind.rawValue, hospital: self.settings.member.id,
-      validUntil: self.moment.wall.adding(milliseconds: life),
+      kind: kind.rawValue, hospital: self.settings.member.id, validUntil: self.validUntil,
       nonce: SecureRandom.bytes(Transaction.nonceLengthBytes), payload: payload.encoded)
     self.give(.submitted([transaction.encoded]))
   }

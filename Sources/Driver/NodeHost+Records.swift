@@ -70,12 +70,12 @@ extension NodeHost {
     guard !entry.isErased else { throw .release(.erased) }
     do throws(VaultFailure) {
       if let kept = try await self.soundContent(entry) {
-        return self.opened.keep(kept, entry.anchor, at: self.loop.now)
+        return self.opened.keep(kept, at: self.loop.now)
       }
     } catch { self.log.emit(.vaultFailed, ["reason": .text("\(error)")]) }
     // Also where this vault is out of reach: others have it.
     guard let fetched = await self.fetch(entry) else { throw .release(.unreachable) }
-    return self.opened.keep(fetched, entry.anchor, at: self.loop.now)
+    return self.opened.keep(fetched, at: self.loop.now)
   }
 
   /// A part of a record's ciphertext; the whole was held against its anchor when its first part was asked for.

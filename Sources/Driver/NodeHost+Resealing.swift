@@ -98,8 +98,7 @@ extension NodeHost {
     else { return nil }
     let resealing = RecordResealing(record: anchor.record, capsule: SealedRecord.digest(ofBox: boxes.capsule))
     let transaction = Transaction(
-      kind: TransactionKind.resealRecord.rawValue, hospital: self.member.id,
-      validUntil: driver.moment.wall.adding(milliseconds: self.genesis.limits.transactionLifeMilliseconds / 2),
+      kind: TransactionKind.resealRecord.rawValue, hospital: self.member.id, validUntil: driver.validUntil,
       nonce: SecureRandom.bytes(Transaction.nonceLengthBytes), payload: resealing.encoded)
     return try? CheckedTransaction(transaction.encoded, index: 0, genesis: self.genesis, hospital: self.member.id)
   }

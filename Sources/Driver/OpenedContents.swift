@@ -11,9 +11,9 @@ struct OpenedContents {
   private var kept: [(content: any SealedContent, until: Tick)] = []
 
   /// Keeps a record that was held against its anchor, where that takes long; gives it back.
-  mutating func keep(_ content: any SealedContent, _ anchor: RecordAnchor, at now: Tick) -> any SealedContent {
+  mutating func keep(_ content: any SealedContent, at now: Tick) -> any SealedContent {
     guard content.head.count > SealedRecord.chunksMax else { return content }
-    self.forget(at: now) { $0 == anchor.record }
+    self.forget(at: now) { $0 == content.head.record }
     if self.kept.count >= Self.countMax { self.kept.removeFirst() }
     let spooled = self.kept.indices.filter { self.kept[$0].content is SpooledRecord }
     if content is SpooledRecord, spooled.count >= Self.spooledMax { self.kept.remove(at: spooled[0]) }
@@ -29,8 +29,8 @@ struct OpenedContents {
     return self.kept[place].content
   }
 
-  /// Forgets what nobody asked for in a while, and what was erased.
-  mutating func forget(at now: Tick, _ isErased: (Digest) -> Bool) {
-    self.kept.removeAll { $0.until <= now || isErased($0.content.head.record) }
+  /// Forgets what nobody asked for in a while, and what is to go.
+  mutating func forget(at now: Tick, _ isGone: (Digest) -> Bool) {
+    self.kept.removeAll { $0.until <= now || isGone($0.content.head.record) }
   }
 }

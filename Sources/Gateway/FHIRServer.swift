@@ -71,12 +71,9 @@ public struct FHIRServer: Sendable {
   private func answer(_ request: Request) async throws -> Response {
     if let answer = await self.answerAttachment(request) { return answer }
     let bytes: [UInt8]
-    do throws(FHIRFailure) { bytes = try await self.content(of: request) } catch {
-      return Self.response(FHIRResponse(status: error.status, body: error.outcome))
-    }
+    do throws(FHIRFailure) { bytes = try await self.content(of: request) } catch { return Self.response(error) }
     if let stranger = Self.stranger(request) {
-      let failure = FHIRFailure(403, "forbidden", "pages of \(stranger) may not use this interface")
-      return Self.response(FHIRResponse(status: 403, body: failure.outcome))
+      return Self.response(FHIRFailure(403, "forbidden", "pages of \(stranger) may not use this interface"))
     }
     let path = request.uri.path.split(separator: "/").dropFirst()
     var asked = FHIRRequest(
@@ -91,18 +88,14 @@ public struct FHIRServer: Sendable {
       asked.body = []
     }
     if let accept = request.headers[.accept], !Self.takesJSON(accept) {
-      let failure = FHIRFailure(406, "not-supported", "resources come as application/fhir+json, not as \(accept)")
-      return Self.response(FHIRResponse(status: 406, body: failure.outcome))
+      return Self.response(
+        FHIRFailure(406, "not-supported", "resources come as application/fhir+json, not as \(accept)"))
     }
     if !asked.body.isEmpty, let type = request.headers[.contentType], !Self.mayBeJSON(type) {
-      let failure = FHIRFailure(415, "not-supported", "resources are taken as application/fhir+json, not as \(type)")
-      return Self.response(FHIRResponse(status: 415, body: failure.outcome))
+      return Self.response(
+        FHIRFailure(415, "not-supported", "resources are taken as application/fhir+json, not as \(type)"))
     }
-    if let failure = await self.refusal(of: asked, request) {
-      var answer = Self.response(FHIRResponse(status: failure.status, body: failure.outcome))
-      if failure.status == 401 { answer.headers[.wwwAuthenticate] = "Bearer realm=\"consilium\"" }
-      return answer
-    }
+    if let failure = await self.refusal(of: asked, request) { return Self.response(failure) }
     var response = await self.service.handle(asked)
     if asked.path == ["metadata"], let smart { response.body = response.body.map(smart.announced) }
     if response.status == 404, let found = await self.answerForeign(asked, request) { response = found }
@@ -110,7 +103,6 @@ public struct FHIRServer: Sendable {
       (response.status, response.body) = (304, nil)
     }
     var answer = Self.response(response, base: self.base)
-    if response.status == 401 { answer.headers[.wwwAuthenticate] = "Bearer realm=\"consilium\"" }
     if response.status == 405, let name = HTTPField.Name("Allow") {
       answer.headers[name] = FHIRService.methods(of: asked.path).joined(separator: ", ")
     }
@@ -153,7 +145,9 @@ public struct FHIRServer: Sendable {
         var response = FHIRResponse(body: resource)
         response.anchor = path[1]
         return Self.response(response)
-      case .bytes(let type, let key):
+      case .bytes(let type, let content):
+        return Self.attachment(of: type, .init(byteBuffer: ByteBuffer(bytes: content)))
+      case .long(let type, let key):
         let node = self.node
         let body = ResponseBody { writer in
           _ = try await key.open(part: { try await node.part(identifier, from: $0) }) {
@@ -161,17 +155,16 @@ public struct FHIRServer: Sendable {
           }
           try await writer.finish(nil)
         }
-        let headers: HTTPFields = [
-          .contentType: type, .cacheControl: "no-store", .contentDisposition: "attachment",
-          .xContentTypeOptions: "nosniff",
-        ]
-        return Response(status: .ok, headers: headers, body: body)
+        return Self.attachment(of: type, body)
       }
-    } catch {
-      var answer = Self.response(FHIRResponse(status: error.status, body: error.outcome))
-      if error.status == 401 { answer.headers[.wwwAuthenticate] = "Bearer realm=\"consilium\"" }
-      return answer
-    }
+    } catch { return Self.response(error) }
+  }
+
+  private static func attachment(of type: String, _ body: ResponseBody) -> Response {
+    let headers: HTTPFields = [
+      .contentType: type, .cacheControl: "no-store", .contentDisposition: "attachment", .xContentTypeOptions: "nosniff",
+    ]
+    return Response(status: .ok, headers: headers, body: body)
   }
 
   /// Seals what comes for the patient whom `X-Security-Context` names (FHIR R4, Binary).
@@ -301,8 +294,13 @@ public struct FHIRServer: Sendable {
   /// Where clients reach the server of a port.
   public static func base(port: Int) -> String { "http://127.0.0.1:\(port)/fhir" }
 
+  private static func response(_ failure: FHIRFailure) -> Response {
+    self.response(FHIRResponse(status: failure.status, body: failure.outcome))
+  }
+
   private static func response(_ answer: FHIRResponse, base: String = "") -> Response {
     var headers: HTTPFields = [.cacheControl: "no-store"]
+    if answer.status == 401 { headers[.wwwAuthenticate] = "Bearer realm=\"consilium\"" }
     if answer.body != nil { headers[.contentType] = "application/fhir+json; charset=utf-8" }
     if let version = answer.version { headers[.eTag] = "W/\"\(version)\"" }
     if let updated = answer.updated { headers[.lastModified] = Self.httpDate(updated) }

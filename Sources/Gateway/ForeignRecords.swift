@@ -22,8 +22,11 @@ struct ForeignRecords: Sendable {
     do throws(FHIRFailure) {
       switch asked.path.count {
       case 1 where asked.path[0] == "$records": response = try await self.list(asked.query, token)
-      case 2 where asked.path[0] == "Practitioner": response = try await self.practitioner(asked.path[1], token)
-      case 2: response = try await self.read(asked.path[0], asked.path[1], token, purpose)
+      case 2:
+        let account =
+          asked.path[0] == "Practitioner" ? try await self.practitioner(asked.path[1], token) : nil
+        response =
+          if let account { account } else { try await self.read(asked.path[0], asked.path[1], token, purpose) }
       default: response = nil
       }
     } catch { return FHIRResponse(status: error.status, body: error.outcome) }
@@ -150,8 +153,10 @@ struct ForeignRecords: Sendable {
   enum Content {
     /// A resource.
     case resource(CanonicalJSON)
-    /// Bytes of their own, of a media type, that are opened with a key while they are given.
-    case bytes(type: String, ReleasedKey)
+    /// Bytes of their own, of a media type.
+    case bytes(type: String, [UInt8])
+    /// So many of them that they are opened with a key while they are given.
+    case long(type: String, ReleasedKey)
   }
 
   /// What a record holds; nil where there is no such record. ⚑ All of it was opened once before anything is given: a
@@ -166,8 +171,9 @@ struct ForeignRecords: Sendable {
         if !key.isLong || content.isEmpty { content += piece }
       }
     }
-    if !key.isLong, let resource = Self.resource(content, "\(identifier)") { return .resource(resource) }
-    return .bytes(type: Attachments.mediaType(of: content), key)
+    let type = Attachments.mediaType(of: content)
+    guard !key.isLong else { return .long(type: type, key) }
+    return Self.resource(content, "\(identifier)").map { .resource($0) } ?? .bytes(type: type, content)
   }
 
   /// Which consent is missing, and how to ask for it.

@@ -69,8 +69,6 @@ struct IdentityTokens: Sendable {
 extension Base64 {
   /// Base 64 for URLs, without padding (RFC 4648 §5).
   static func urlSafe(_ text: String) -> String {
-    var out = text.replacing("+", with: "-").replacing("/", with: "_")[...]
-    while out.last == "=" { out = out.dropLast() }
-    return String(out)
+    text.replacing("+", with: "-").replacing("/", with: "_").trimmingSuffix("=")
   }
 }

@@ -219,7 +219,8 @@ public actor SMARTAuthorization {
 }
 
 extension String {
-  fileprivate func trimmingSuffix(_ character: Character) -> String {
+  /// The text without a character that it ends with, however often.
+  func trimmingSuffix(_ character: Character) -> String {
     var text = self[...]
     while text.last == character { text = text.dropLast() }
     return String(text)

@@ -40,10 +40,9 @@ public struct SMARTScopes: Sendable, Hashable {
     for scope in text.split(separator: " ").prefix(64) {
       if let (type, actions) = Self.parse(scope) {
         self.allowed[type, default: []].formUnion(actions)
-      } else if Self.others.contains(scope), others.insert(scope).inserted {
-        // It allows nothing; the token says more.
       } else {
-        continue
+        // These allow nothing: the token says or does more.
+        guard Self.others.contains(scope), others.insert(scope).inserted else { continue }
       }
       granted.append(String(scope))
     }

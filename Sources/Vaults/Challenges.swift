@@ -1,12 +1,12 @@
 public import Messages
 public import Primitives
 
-/// What a hospital knows of the others' vaults by asking them for records that they should keep: whoever gives the
-/// ciphertext that was anchored has it (RECORDS §3.5).
+/// What a hospital knows of the others' vaults by asking them for chunks, drawn by lot, of records that they should
+/// keep: whoever proves one has it (RECORDS §3.5).
 public struct Challenges: Sendable {
   /// What came of a challenge.
   public enum Outcome: Sendable, Hashable {
-    /// The ciphertext came, and is what was anchored.
+    /// A chunk came, with its path to what was anchored.
     case proven
     /// It did not come, or was another.
     case failed

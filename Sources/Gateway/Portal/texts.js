@@ -134,7 +134,6 @@ export const T = {
   accountLabel: "The account: 64 letters and digits, as the person shows it to you",
   accountWrong: "An account has 64 digits and letters from a to f.",
   what: "Which records",
-  whatAll: "All",
   what1: "Choose at least one kind of record.",
   why: "What for",
   why1: "Choose at least one purpose.",

@@ -89,12 +89,6 @@ public struct ReleaseAnswer: Sendable, Hashable, WireCodable {
     self.custody = custody
   }
 
-  /// The sealed record, if all of it came.
-  public var sealed: SealedRecord? {
-    self.chunks.count == self.head.count
-      ? SealedRecord(record: self.head.record, chunks: self.chunks, boxes: self.head.boxes) : nil
-  }
-
   /// Head, chunks as counted blobs, shares, the hospital's release, the custody key.
   public func encode(into encoder: inout Encoder) {
     encoder.item(self.head)

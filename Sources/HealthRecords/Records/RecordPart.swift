@@ -48,12 +48,17 @@ public struct RecordPart: Sendable, Hashable {
 
   /// Of a record's chunks from one on, as many as a message takes, at least one.
   public init(_ head: SealedHead, start: Int, from chunks: ArraySlice<[UInt8]>) {
+    self.init(head, start: start, chunks: Self.cut(chunks, bytesMax: Self.messageBytesMax))
+  }
+
+  /// The first of some chunks, of about so many bytes, at least one where there is one.
+  static func cut(_ chunks: ArraySlice<[UInt8]>, bytesMax: Int) -> [[UInt8]] {
     var (end, bytes) = (chunks.startIndex, 0)
-    while end < chunks.endIndex, end == chunks.startIndex || bytes + chunks[end].count <= Self.messageBytesMax {
+    while end < chunks.endIndex, end == chunks.startIndex || bytes + chunks[end].count <= bytesMax {
       bytes += chunks[end].count
       end += 1
     }
-    self.init(head, start: start, chunks: Array(chunks[..<end]))
+    return Array(chunks[..<end])
   }
 
   /// Whether it is cut as everybody cuts records: full chunks but for the last, from a place where a part begins. ⚑ A
@@ -102,18 +107,6 @@ extension SealedRecord {
       } while start < record.chunks.count
     }
     return open.isEmpty ? messages : messages + [open]
-  }
-
-  /// The record whose parts these are, in order; nil where something is missing.
-  public init?(parts: [RecordPart]) {
-    guard let first = parts.first, let boxes = parts.last?.boxes else { return nil }
-    var chunks: [[UInt8]] = []
-    for part in parts {
-      guard part.record == first.record, part.count == first.count, part.start == chunks.count else { return nil }
-      chunks += part.chunks
-    }
-    guard chunks.count == first.count else { return nil }
-    self.init(record: first.record, chunks: chunks, boxes: boxes)
   }
 
   /// A sealed record of chunks and the boxes of its key.

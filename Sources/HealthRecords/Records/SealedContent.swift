@@ -160,13 +160,6 @@ public final class MemorySpool: ChunkSpool {
   public func append(_ chunks: [[UInt8]]) { self.chunks.withLock { $0 += chunks } }
   /// Chunks from one on, of about so many bytes, at least one where there is one.
   public func chunks(from start: Int, bytesMax: Int) -> [[UInt8]] {
-    self.chunks.withLock { chunks in
-      var (end, bytes) = (start, 0)
-      while end < chunks.count, end == start || bytes + chunks[end].count <= bytesMax {
-        bytes += chunks[end].count
-        end += 1
-      }
-      return start < end ? Array(chunks[start..<end]) : []
-    }
+    self.chunks.withLock { RecordPart.cut($0.dropFirst(start), bytesMax: bytesMax) }
   }
 }
