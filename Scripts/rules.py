@@ -1,10 +1,16 @@
 #!/usr/bin/env python3
-"""The repository's own rules: floors, file lengths, forbidden words, top level. Prints each breach; exit 1 where there is one."""
+"""The repository's own rules: floors, file lengths, forbidden words, top level, citations of the handbook.
+
+Prints each breach; exit status 1 where there is one. `Scripts/rules.py --self-test` plants each kind of breach in a copy and
+fails where one is not told.
+"""
 
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FLOORS = {
@@ -22,7 +28,14 @@ SIMULATOR_MAY_REACH = 3
 LINES_MAX, TEST_LINES_MAX, COLUMNS_MAX, FUNCTION_LINES_MAX = 500, 1000, 120, 70
 TOP_LEVEL = {"Package.swift", "README.md", "LICENSE", "Sources", "Tests", "Simulations", "Scripts"}
 # Machines see time, chance and the world only through their inputs.
-AMBIENT = re.compile(r"\b(Date\(\)|\b(?:Date|Instant|Time)\.now\b|ContinuousClock|\.random\(|arc4random|SystemRandomNumberGenerator|print\(|SecureRandom)")
+AMBIENT = re.compile(
+    r"(\bDate\(\)|\b(?:Date|Instant|Time|DispatchTime|DispatchWallTime)\.now\b|\bDispatchTime\b|\bsystemUptime\b|\bContinuousClock"
+    r"|\bSuspendingClock|\.random\(|\.randomElement\(|\.shuffled?\(\)|\bUUID\(\)|\barc4random|\bSystemRandomNumberGenerator"
+    r"|\bgetrandom\(|\bclock_gettime|\bgettimeofday|(?<![\w.])print\(|\bSecureRandom)")
+HANDBOOK = "Sources/Handbook.docc"
+PAGES = ("Architecture", "Ledger", "Overlay", "Records", "Simulation", "Operations", "Development")
+CITATION = re.compile(r"\b(" + "|".join(page.upper() for page in PAGES) + r")\b(?:['’]s)?(?:,? §(\d+)(?:\.(\d+))?)?")
+PROMISE = re.compile(r"(?<![\w.\"$])([IR])(\d{1,2})(?![\w\"])")
 FORBIDDEN = re.compile(r"\btry!|\bas!|\bfatalError\(|-Ounchecked|\bTODO\b|\bFIXME\b")
 
 
@@ -65,10 +78,45 @@ def function_breaches(path, text):
                 break
 
 
+def handbook():
+    """What can be cited: (page, section), (page, section, item), and the promises I1 …, R1 … with the page that defines each."""
+    places, promises = set(), {}
+    for page in PAGES:
+        section = None
+        for line in (ROOT / HANDBOOK / f"{page}.md").read_text().splitlines():
+            if heading := re.match(r"## (\d+)\. ", line):
+                section = heading.group(1)
+                places.add((page.upper(), section))
+            elif item := re.match(r"(\d+)\. ", line):
+                places.add((page.upper(), section, item.group(1)))
+            elif promise := re.match(r"- ([IR]\d+) \*\*", line):
+                if promise.group(1) in promises:
+                    raise SystemExit(f"{HANDBOOK}: {promise.group(1)} is defined twice")
+                promises[promise.group(1)] = page
+    return places, promises
+
+
+def citation_breaches(relative, text, places, promises):
+    for number, line in enumerate(text.splitlines(), 1):
+        for page, section, item in CITATION.findall(line):
+            if section and (page, section) not in places:
+                yield f"{relative}:{number}: {page} §{section} is not in the handbook"
+            elif item and (page, section, item) not in places:
+                yield f"{relative}:{number}: {page} §{section}.{item} is not in the handbook"
+        if relative.suffix == ".swift" and relative.parts[0] != "Tests":
+            comment = line.partition("//")[2]
+            for letter, digits in PROMISE.findall(comment):
+                if letter + digits not in promises:
+                    yield f"{relative}:{number}: {letter}{digits} is defined nowhere in the handbook"
+
+
 def main():
     breaches = []
+    places, promises = handbook()
     for path in files():
         relative = path.relative_to(ROOT)
+        if path.suffix in (".swift", ".md", ".py", ".js") and relative.parts[0] != "Scripts":
+            breaches += citation_breaches(relative, path.read_text(), places, promises)
         if relative.parts[0] not in TOP_LEVEL and not relative.parts[0].startswith("."):
             breaches.append(f"{relative}: not part of the top level's layout")
         if path.suffix != ".swift":
@@ -98,4 +146,44 @@ def main():
     sys.exit(1 if breaches else 0)
 
 
-main()
+# One breach of each kind: the file that it is planted in, what is appended, and what must be said of it.
+PLANTED = [
+    ("Sources/PBFT/Replica.swift", "let planted = Date()", "a machine reads the world"),
+    ("Sources/Lanes/Lane.swift", "let planted = ProcessInfo.processInfo.systemUptime", "a machine reads the world"),
+    ("Sources/Gossip/Gossip.swift", "let planted = [1, 2].shuffled()", "a machine reads the world"),
+    ("Sources/Ledger/Ledger.swift", "let planted = UUID()", "a machine reads the world"),
+    ("Sources/Raft/RaftReplica.swift", "let planted = DispatchTime.now()", "a machine reads the world"),
+    ("Sources/Ledger/Ledger.swift", "let planted = try! f()", "forbidden: try!"),
+    ("Sources/Ledger/Ledger.swift", "import Driver", "may not import Driver"),
+    ("Sources/Ledger/Ledger.swift", "// LEDGER §99 says so", "LEDGER §99 is not in the handbook"),
+    ("Sources/Ledger/Ledger.swift", "// RECORDS §3.99 says so", "RECORDS §3.99 is not in the handbook"),
+    ("Sources/Ledger/Ledger.swift", "// keeps I99", "I99 is defined nowhere"),
+    ("Sources/Ledger/Ledger.swift", "// " + "x" * 130, "columns"),
+    ("Sources/Ledger/Ledger.swift", "\n" * 600, "lines, 500 are the limit"),
+    ("Tests/LanesTests/LanesTests.swift", "usleep(1)", "tests do not sleep"),
+    ("notes.txt", "x", "not part of the top level"),
+]
+
+
+def self_test():
+    with tempfile.TemporaryDirectory() as folder:
+        copy = pathlib.Path(folder) / "copy"
+        subprocess.run(["git", "clone", "-q", str(ROOT), str(copy)], check=True)
+        shutil.copy(__file__, copy / "Scripts/rules.py")
+        shutil.copytree(ROOT / HANDBOOK, copy / HANDBOOK, dirs_exist_ok=True)
+        missed = []
+        for name, planted, expected in PLANTED:
+            path = copy / name
+            before = path.read_text() if path.exists() else None
+            path.write_text((before or "") + planted + "\n")
+            told = subprocess.run([sys.executable, copy / "Scripts/rules.py"], capture_output=True, text=True)
+            if told.returncode != 1 or expected not in told.stderr:
+                missed.append(f"{name}: {planted[:60]!r} was not told ({expected})")
+            path.unlink() if before is None else path.write_text(before)
+        for line in missed:
+            print(line, file=sys.stderr)
+        sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    self_test() if sys.argv[1:] == ["--self-test"] else main()
