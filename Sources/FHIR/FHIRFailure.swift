@@ -60,19 +60,37 @@ extension CanonicalJSON {
     return .members(members.filter { $0.name != name }.map { ($0.name, $0.value) } + [(name, value)])
   }
 
-  /// The same value with every string of a member of this name replaced.
-  func replacing(_ names: Set<String>, _ replace: (String) throws -> String) rethrows -> CanonicalJSON {
+  /// The same value with every string that a member holds, alone or in an array, replaced by what `replace` makes of it
+  /// and the member's name.
+  func replacing(_ replace: (_ name: String, _ text: String) throws -> String) rethrows -> CanonicalJSON {
+    try self.replacing(in: "", replace)
+  }
+
+  private func replacing(
+    in name: String, _ replace: (_ name: String, _ text: String) throws -> String
+  ) rethrows -> CanonicalJSON {
     switch self {
-    case .null, .bool, .number, .string: return self
-    case .array(let items): return .array(try items.map { try $0.replacing(names, replace) })
+    case .null, .bool, .number: return self
+    case .string(let text): return .string(try replace(name, text))
+    case .array(let items): return .array(try items.map { try $0.replacing(in: name, replace) })
     case .object(let members):
-      return .object(
-        try members.map { member in
-          if names.contains(member.name), case .string(let text) = member.value {
-            return (member.name, .string(try replace(text)))
-          }
-          return (member.name, try member.value.replacing(names, replace))
-        })
+      return .object(try members.map { ($0.name, try $0.value.replacing(in: $0.name, replace)) })
+    }
+  }
+
+  /// Calls `body` for each text of a `Reference`.
+  func forEachReference(_ body: (String) throws -> Void) rethrows {
+    switch self {
+    case .null, .bool, .number, .string: return
+    case .array(let items): for item in items { try item.forEachReference(body) }
+    case .object(let members):
+      for member in members {
+        if member.name == "reference", let text = member.value.text {
+          try body(text)
+        } else {
+          try member.value.forEachReference(body)
+        }
+      }
     }
   }
 }

@@ -10,12 +10,13 @@ extension FHIRService {
     guard let asked = query.first(where: { $0.name == "patient" || $0.name == "subject" })?.value else {
       throw FHIRFailure(400, "required", "say of whom: \(type)?patient=ID", at: "patient")
     }
-    let id = String(SearchValue.local(asked).split(separator: "/").last ?? "")
+    let id = self.patient(named: asked) ?? asked
     guard let account = self.account(ofPatient: id), let ledger else {
       throw FHIRFailure(
         404, "not-found", "Patient/\(id) is not linked to an account: give it an identifier of \(Self.accountSystem)")
     }
-    let page = try SearchQuery(type: "Patient", query.filter { $0.name == "_count" || $0.name == "_offset" })
+    let page = try SearchQuery(
+      type: "Patient", query.filter { $0.name == "_count" || $0.name == "_offset" }, at: self.site)
     let (total, views): (Int, [CanonicalJSON])
     switch type {
     case "Provenance":
@@ -39,6 +40,15 @@ extension FHIRService {
         ("next", "\(self.base)/\(type)?patient=\(id)&_count=\(page.count)&_offset=\(page.offset + page.count)"))
     }
     return FHIRResponse(body: self.bundle("searchset", entries, total: total, links: links))
+  }
+
+  /// The id of the patient here whom a reference names, or an id alone; nil where it names nobody of this server.
+  public nonisolated func patient(named reference: String) -> String? {
+    guard reference.contains("/") else { return reference }
+    guard let path = self.site.path(of: reference), let found = Site.literal(path), found.type == "Patient" else {
+      return nil
+    }
+    return found.id
   }
 
   /// The patient's resources that are anchored, by their records.

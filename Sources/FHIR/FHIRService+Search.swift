@@ -6,7 +6,7 @@ extension FHIRService {
   func search(
     _ type: String, _ parameters: [(name: String, value: String)], prefer: String?
   ) throws -> FHIRResponse {
-    let query = try SearchQuery(type: try Self.known(type), parameters)
+    let query = try SearchQuery(type: try Self.known(type), parameters, at: self.site)
     if prefer?.contains("handling=strict") == true, let unknown = query.unknown.first {
       throw FHIRFailure(400, "not-supported", "\(type) has no search parameter \(unknown)", at: unknown)
     }
@@ -86,20 +86,37 @@ extension FHIRService {
     return try self.stored(String(name.prefix { $0 != "/" }), row.id, row.version)?.json
   }
 
-  /// The identifiers of the resources that a query matches: for conditional writes and references.
-  func find(_ type: String, _ parameters: [(name: String, value: String)]) throws -> [String] {
-    let query = try SearchQuery(type: type, parameters)
+  /// The identifiers of the resources that a query matches: for conditional writes and references. What is `pending` is
+  /// found as if it were written.
+  func find(
+    _ type: String, _ parameters: [(name: String, value: String)], besides pending: ResourceIndex
+  ) throws -> [String] {
+    let query = try SearchQuery(type: type, parameters, at: self.site)
     if let unknown = query.unknown.first {
       throw FHIRFailure(412, "not-supported", "\(type) has no search parameter \(unknown)")
     }
     guard !query.filters.isEmpty else { throw FHIRFailure(412, "required", "a condition is expected") }
-    let rows = self.index.rows[type] ?? []
-    return try self.matches(query).map { rows[$0].id }
+    return try self.identifiers(query, besides: pending)
+  }
+
+  private func identifiers(_ query: SearchQuery, besides pending: ResourceIndex) throws -> [String] {
+    let rows = self.index.rows[query.type] ?? []
+    let stored = try self.matches(query, in: self.index, besides: pending).map { rows[$0].id }
+    guard pending.count > 0 else { return stored }
+    let fresh = pending.rows[query.type] ?? []
+    return stored.filter { pending.row("\(query.type)/\($0)") == nil }
+      + (try self.matches(query, in: pending, besides: pending).map { fresh[$0].id })
   }
 
   /// The places of the rows that meet all conditions, in the order in which they were first written.
   func matches(_ query: SearchQuery) throws -> [Int] {
-    guard let rows = self.index.rows[query.type] else { return [] }
+    try self.matches(query, in: self.index, besides: ResourceIndex(site: self.site))
+  }
+
+  private func matches(
+    _ query: SearchQuery, in index: ResourceIndex, besides pending: ResourceIndex
+  ) throws -> [Int] {
+    guard let rows = index.rows[query.type] else { return [] }
     var checks: [(ResourceIndex.Row) -> Bool] = []
     var fewest: (count: Int, code: String, keys: [String])?
     for filter in query.filters {
@@ -108,7 +125,7 @@ extension FHIRService {
         keys = filter.keys
         checks.append { filter.holds(for: $0) }
       } else {
-        let targets = try self.targets(of: filter)
+        let targets = try self.targets(of: filter, besides: pending)
         let wanted = Set(targets)
         keys = targets
         checks.append { row in
@@ -118,12 +135,12 @@ extension FHIRService {
         }
       }
       guard let keys else { continue }
-      let count = keys.reduce(0) { $0 + self.index.candidates(query.type, filter.code, $1).count }
+      let count = keys.reduce(0) { $0 + index.candidates(query.type, filter.code, $1).count }
       if fewest.map({ count < $0.count }) ?? true { fewest = (count, filter.code, keys) }
     }
     // What is looked up is looked at again, and only where it is rarest: codes have systems, and rows change.
     let places = fewest.map { few in
-      Set(few.keys.flatMap { self.index.candidates(query.type, few.code, $0) }).sorted()
+      Set(few.keys.flatMap { index.candidates(query.type, few.code, $0) }).sorted()
     }
     return (places ?? Array(rows.indices)).filter { place in
       !rows[place].isDeleted && checks.allSatisfy { $0(rows[place]) }
@@ -131,15 +148,14 @@ extension FHIRService {
   }
 
   /// The references that a chained condition allows.
-  private func targets(of filter: SearchQuery.Filter) throws -> [String] {
+  private func targets(of filter: SearchQuery.Filter, besides pending: ResourceIndex) throws -> [String] {
     guard let chain = filter.chain else { return [] }
     let inner = try SearchQuery(
-      type: try Self.known(chain.type), [(chain.parameter, filter.alternatives.joined(separator: ","))])
+      type: try Self.known(chain.type), [(chain.parameter, filter.alternatives.joined(separator: ","))], at: self.site)
     if let unknown = inner.unknown.first {
       throw FHIRFailure(400, "not-supported", "\(chain.type) has no search parameter \(unknown)")
     }
-    let rows = self.index.rows[chain.type] ?? []
-    return try self.matches(inner).map { "\(chain.type)/\(rows[$0].id)" }
+    return try self.identifiers(inner, besides: pending).map { "\(chain.type)/\($0)" }
   }
 
   private func sorted(_ places: [Int], _ rows: [ResourceIndex.Row], _ query: SearchQuery) -> [Int] {
@@ -212,7 +228,8 @@ extension FHIRService {
     for type in self.index.rows.keys.sorted() where type != "Patient" && types?.contains(type) != false {
       names += (self.index.rows[type] ?? []).filter { $0.patient == id && !$0.isDeleted }.map { "\(type)/\($0.id)" }
     }
-    let query = try SearchQuery(type: "Patient", parameters.filter { $0.name == "_count" || $0.name == "_offset" })
+    let query = try SearchQuery(
+      type: "Patient", parameters.filter { $0.name == "_count" || $0.name == "_offset" }, at: self.site)
     let isPaged = parameters.contains { $0.name == "_count" }
     let page = isPaged ? Array(names.dropFirst(query.offset).prefix(query.count)) : names
     var entries = query.offset == 0 ? [self.entry("Patient/\(id)", patient, mode: "match")] : []

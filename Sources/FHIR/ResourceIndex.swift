@@ -61,10 +61,14 @@ struct ResourceIndex {
     var values: [String: [SearchValue]]
   }
 
+  private let site: Site
   private(set) var rows: [String: [Row]] = [:]
   private var places: [String: Int] = [:]
   /// Rows by type, parameter and code or reference. A row may have left; whoever finds it looks again.
   private var postings: [String: [Int]] = [:]
+
+  /// Nothing yet; what references mean is a site's.
+  init(site: Site) { self.site = site }
 
   /// Takes in the latest version of a resource.
   mutating func put(_ resource: StoredResource) {
@@ -72,7 +76,7 @@ struct ResourceIndex {
     var values: [String: [SearchValue]] = [:]
     if let json {
       for (code, parameter) in SearchParameter.of(resource.type) ?? [:] {
-        let found = SearchValue.values(of: parameter, in: json)
+        let found = SearchValue.values(of: parameter, in: json, at: self.site)
         if !found.isEmpty { values[code] = found }
       }
       let tags = (json["meta"]?.children("tag") ?? []).compactMap { tag in
@@ -85,7 +89,7 @@ struct ResourceIndex {
     let row = Row(
       id: resource.id, ordinal: resource.ordinal, version: resource.version, updated: resource.updated,
       isDeleted: resource.isDeleted,
-      record: resource.record, patient: json.flatMap { Self.patient(of: $0, type: resource.type, id: resource.id) },
+      record: resource.record, patient: json.flatMap { self.patient(of: $0, type: resource.type, id: resource.id) },
       values: values)
     let earlier = self.row(resource.name)?.values ?? [:]
     let place = self.places[resource.name] ?? self.rows[resource.type]?.count ?? 0
@@ -130,12 +134,12 @@ struct ResourceIndex {
     }
   }
 
-  /// The patient that a resource is about.
-  private static func patient(of json: CanonicalJSON, type: String, id: String) -> String? {
+  /// The patient of this server that a resource is about.
+  private func patient(of json: CanonicalJSON, type: String, id: String) -> String? {
     if type == "Patient" { return id }
     for name in ["patient", "subject", "beneficiary"] {
       for node in json.children(name) {
-        if let text = node["reference"]?.text.map({ SearchValue.local($0) }), text.hasPrefix("Patient/") {
+        if let text = node["reference"]?.text.map({ self.site.local($0) }), text.hasPrefix("Patient/") {
           return String(text.dropFirst("Patient/".count))
         }
       }

@@ -25,6 +25,7 @@ struct SearchQuery {
   private static let ignored: Set<String> = ["_format", "_pretty", "_summary", "_total", "_elements", "_contained"]
 
   let type: String
+  private let site: Site
   private(set) var filters: [Filter] = []
   private(set) var count = 50
   private(set) var offset = 0
@@ -40,8 +41,8 @@ struct SearchQuery {
   /// Reads a query for a type.
   ///
   /// - Throws: `FHIRFailure` 400 where a known parameter has a value that is none.
-  init(type: String, _ parameters: [(name: String, value: String)]) throws(FHIRFailure) {
-    self.type = type
+  init(type: String, _ parameters: [(name: String, value: String)], at site: Site) throws(FHIRFailure) {
+    (self.type, self.site) = (type, site)
     for (name, value) in parameters where !value.isEmpty {
       let isKnown = try self.take(name, value)
       if isKnown { self.understood.append((name, value)) } else { self.unknown.append(name) }
@@ -108,7 +109,10 @@ struct SearchQuery {
       case .token, .reference, .string, .uri: break
       }
     }
-    return Filter(code: code, modifier: modifier, kind: kind, alternatives: alternatives, chain: chain)
+    let isReference = kind == .reference && chain == nil && modifier != "missing"
+    return Filter(
+      code: code, modifier: modifier, kind: kind,
+      alternatives: isReference ? alternatives.map { self.site.local($0) } : alternatives, chain: chain)
   }
 
   private static func bad(_ name: String, _ why: String) -> FHIRFailure {
@@ -163,9 +167,8 @@ extension SearchQuery.Filter {
   }
 
   private func reference(_ text: String) -> String {
-    let local = SearchValue.local(text)
-    if !local.contains("/"), let modifier { return "\(modifier)/\(local)" }
-    return local
+    if !text.contains("/"), let modifier { return "\(modifier)/\(text)" }
+    return text
   }
 
   /// Whether a row's values meet the condition; chains are for the caller.
@@ -193,7 +196,8 @@ extension SearchQuery.Filter {
       return isSystem && (parts[1].isEmpty || code == parts[1])
     case .reference(let reference):
       let wanted = self.reference(text)
-      return reference == wanted || (!wanted.contains("/") && reference.hasSuffix("/" + wanted))
+      // ⚑ An identifier alone is one of this server's: another's patient of the same number is somebody else.
+      return reference == wanted || (!wanted.contains("/") && Site.literal(reference)?.id == wanted)
     case .string(let folded, let exact):
       switch self.modifier {
       case "exact": return exact == text

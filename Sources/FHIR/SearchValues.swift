@@ -83,7 +83,7 @@ public struct DateRange: Sendable, Hashable {
 /// One value of a search parameter in a resource.
 enum SearchValue: Sendable, Hashable {
   case token(system: String?, code: String)
-  /// `Type/id`, or the text as it is.
+  /// `Type/id` of what is stored here; of anything else the text as it is.
   case reference(String)
   /// Folded: without case and accents; and as it is.
   case string(folded: String, exact: String)
@@ -97,16 +97,23 @@ enum SearchValue: Sendable, Hashable {
   }
 
   /// The values of a parameter in a resource.
-  static func values(of parameter: SearchParameter, in resource: CanonicalJSON) -> [SearchValue] {
-    parameter.paths.flatMap { path in
-      SearchParameter.nodes(resource, path).flatMap { Self.values(of: parameter.kind, at: $0) }
+  static func values(of parameter: SearchParameter, in resource: CanonicalJSON, at site: Site) -> [SearchValue] {
+    let values = parameter.paths.flatMap { path in
+      SearchParameter.nodes(resource, path).flatMap { Self.values(of: parameter.kind, at: $0, site) }
     }
+    // Elements that may name others too: who is no patient here is none for this parameter.
+    return parameter.code == "patient" ? values.filter { !$0.isLocalButNo("Patient") } : values
   }
 
-  private static func values(of kind: SearchParameter.Kind, at node: CanonicalJSON) -> [SearchValue] {
+  private func isLocalButNo(_ type: String) -> Bool {
+    guard case .reference(let reference) = self, let found = Site.literal(reference) else { return false }
+    return found.type != type
+  }
+
+  private static func values(of kind: SearchParameter.Kind, at node: CanonicalJSON, _ site: Site) -> [SearchValue] {
     switch kind {
     case .token: return self.tokens(node)
-    case .reference: return [node["reference"]?.text ?? node.text].compactMap(\.self).map { .reference(self.local($0)) }
+    case .reference: return [node["reference"]?.text ?? node.text].compactMap(\.self).map { .reference(site.local($0)) }
     case .string: return self.strings(node).map { .string(folded: self.fold($0), exact: $0) }
     case .date: return self.dates(node)
     case .quantity, .number:
@@ -150,13 +157,5 @@ enum SearchValue: Sendable, Hashable {
     let (start, end) = (node["start"]?.text.flatMap { DateRange($0) }, node["end"]?.text.flatMap { DateRange($0) })
     guard start != nil || end != nil else { return [] }
     return [.date(DateRange(low: start?.low ?? .min, high: end?.high ?? .max))]
-  }
-
-  /// `Type/id` of a reference to a resource here, be it written with a base or a version.
-  static func local(_ reference: String) -> String {
-    let path = reference.split(separator: "/_history/").first.map(String.init) ?? reference
-    let parts = path.split(separator: "/")
-    guard parts.count >= 2, SearchParameter.of(String(parts[parts.count - 2])) != nil else { return reference }
-    return "\(parts[parts.count - 2])/\(parts[parts.count - 1])"
   }
 }

@@ -81,6 +81,7 @@ public struct FHIRServer: Sendable {
       path: path.map { String($0).removingPercentEncoding ?? String($0) },
       query: FHIRURL.parameters(request.uri.query ?? ""), body: bytes)
     asked.ifMatch = request.headers[.ifMatch]
+    asked.ifNoneMatch = request.headers[.ifNoneMatch]
     asked.ifNoneExist = HTTPField.Name("If-None-Exist").flatMap { request.headers[$0] }
     asked.prefer = HTTPField.Name("Prefer").flatMap { request.headers[$0] }
     if asked.method == "POST", asked.path.last == "_search" {
@@ -99,9 +100,6 @@ public struct FHIRServer: Sendable {
     var response = await self.service.handle(asked)
     if asked.path == ["metadata"], let smart { response.body = response.body.map(smart.announced) }
     if response.status == 404, let found = await self.answerForeign(asked, request) { response = found }
-    if let version = response.version, request.headers[.ifNoneMatch] == "W/\"\(version)\"", asked.method == "GET" {
-      (response.status, response.body) = (304, nil)
-    }
     var answer = Self.response(response, base: self.base)
     if response.status == 405, let name = HTTPField.Name("Allow") {
       answer.headers[name] = FHIRService.methods(of: asked.path).joined(separator: ", ")
@@ -173,14 +171,13 @@ public struct FHIRServer: Sendable {
       throw FHIRFailure(415, "not-supported", "attachments are taken as they are, not as \(encoding)")
     }
     let said = HTTPField.Name("X-Security-Context").flatMap { request.headers[$0] } ?? ""
-    let parts = said.split(separator: "/").suffix(2).map { String($0) }
-    guard parts.count == 2, parts[0] == "Patient" else {
-      throw FHIRFailure(400, "required", "say whose it is: X-Security-Context: Patient/ID")
+    guard said.contains("/"), let patient = self.service.patient(named: said) else {
+      throw FHIRFailure(400, "required", "say whose it is, of this server: X-Security-Context: Patient/ID")
     }
-    guard let account = await self.service.account(ofPatient: parts[1]) else {
+    guard let account = await self.service.account(ofPatient: patient) else {
       throw FHIRFailure(
         422, "business-rule",
-        "Patient/\(parts[1]) is not stored here, or has no identifier of \(FHIRService.accountSystem)")
+        "Patient/\(patient) is not stored here, or has no identifier of \(FHIRService.accountSystem)")
     }
     let done: (anchor: RecordAnchor, receipt: Receipt)
     do {

@@ -34,8 +34,33 @@ final class FakeLedger: RecordAnchoring {
   struct Unreachable: Error {}
   let anchored = Mutex<[(body: [UInt8], supersedes: Digest?)]>([])
   let isReachable = Atomic<Bool>(true)
+  private let held = Mutex<(isHolding: Bool, waiting: [CheckedContinuation<Void, Never>])>((false, []))
+
+  /// From now on nothing is answered until `release`.
+  func hold() { self.held.withLock { $0.isHolding = true } }
+  /// Answers what waits, and everything from now on.
+  func release() {
+    let waiting = self.held.withLock { held in
+      defer { held = (false, []) }
+      return held.waiting
+    }
+    for one in waiting { one.resume() }
+  }
+  /// How many questions wait.
+  var waitingCount: Int { self.held.withLock { $0.waiting.count } }
+
+  private func wait() async {
+    await withCheckedContinuation { continuation in
+      let isHeld = self.held.withLock { held in
+        if held.isHolding { held.waiting.append(continuation) }
+        return held.isHolding
+      }
+      if !isHeld { continuation.resume() }
+    }
+  }
 
   func anchor(_ resources: [[UInt8]], of account: Digest, supersedes: [Digest?]) async throws -> [Digest?] {
+    await self.wait()
     guard self.isReachable.load(ordering: .relaxed) else { throw Unreachable() }
     return self.anchored.withLock { anchored in
       zip(resources, supersedes).map { body, earlier in
@@ -68,14 +93,15 @@ struct FHIRBench {
     func next() -> UInt8 { self.count.wrappingAdd(1, ordering: .relaxed).newValue }
   }
 
-  func send(_ method: String, _ url: String, _ body: String = "", ifMatch: String? = nil, ifNoneExist: String? = nil)
-    async -> FHIRResponse
-  {
+  func send(
+    _ method: String, _ url: String, _ body: String = "", ifMatch: String? = nil, ifNoneExist: String? = nil,
+    ifNoneMatch: String? = nil
+  ) async -> FHIRResponse {
     let halves = url.split(separator: "?", maxSplits: 1).map(String.init)
     var request = FHIRRequest(
       method: method, path: (halves.first ?? "").split(separator: "/").map(String.init),
       query: halves.count == 2 ? FHIRURL.parameters(halves[1]) : [], body: Array(body.utf8))
-    (request.ifMatch, request.ifNoneExist) = (ifMatch, ifNoneExist)
+    (request.ifMatch, request.ifNoneExist, request.ifNoneMatch) = (ifMatch, ifNoneExist, ifNoneMatch)
     return await self.service.handle(request)
   }
 
@@ -94,6 +120,24 @@ struct FHIRBench {
     }
     let response = await self.send("PUT", "\(type)/\(id)", json)
     #expect(response.status == 201 || response.status == 200, "\(response.body?["issue"] as Any)")
+  }
+
+  /// A patient here, linked to an account.
+  func link(_ id: String, to account: String = FHIRBench.account) async {
+    await self.put(
+      #"{"resourceType":"Patient","id":"\#(id)","identifier":[{"system":"\#(FHIRService.accountSystem)","#
+        + #""value":"\#(account)"}]}"#)
+  }
+
+  /// Waits until something is so.
+  func until(_ isSo: () async -> Bool) async {
+    while !(await isSo()) { await Task.yield() }
+  }
+
+  /// A transaction, or another bundle, of entries.
+  func bundle(_ type: String = "transaction", _ entries: String...) async -> FHIRResponse {
+    await self.send(
+      "POST", "", #"{"resourceType":"Bundle","type":"\#(type)","entry":[\#(entries.joined(separator: ","))]}"#)
   }
 
   static func observation(_ id: String, _ more: String) -> String {

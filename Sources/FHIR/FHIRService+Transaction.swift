@@ -1,0 +1,191 @@
+import HealthRecords
+
+/// Transactions (FHIR R4, http.html#transaction): all or nothing, for every method.
+extension FHIRService {
+  /// What is wrong with one entry undoes none, for nothing is written before all are judged.
+  func transaction(_ entries: [CanonicalJSON], prefer: String?) async throws -> FHIRResponse {
+    var requests: [FHIRRequest] = []
+    for (number, entry) in entries.enumerated() {
+      let request = try Self.request(of: entry, number)
+      try Self.entry(number) {
+        try self.requireMethod(of: request)
+        guard !request.path.isEmpty else {
+          throw FHIRFailure(400, "not-supported", "a bundle within a transaction is not taken: send its entries")
+        }
+      }
+      requests.append(request)
+    }
+    var answers: [Int: FHIRResponse] = [:]
+    // The ledger does not depend on what is written here.
+    for (number, request) in requests.enumerated() where Self.asksLedger(request) {
+      do { answers[number] = try await self.ledgerView(request.path[0], request.query) } catch {
+        throw (error as? FHIRFailure)?.inEntry(number) ?? error
+      }
+    }
+    // ⚑ From here to the commit nothing is waited for: what was judged is what is written.
+    let targets = try self.targets(entries, requests)
+    let resources = try self.resources(entries, requests, targets)
+    var writes = Writes()
+    var planned: [Int: Planned] = [:]
+    for number in Self.order(requests) {
+      guard let target = targets[number] else { continue }
+      planned[number] = try Self.entry(number) {
+        try self.plan(
+          target, requests[number], try Self.known(requests[number].path[0]), resources[number] ?? .null, into: &writes)
+      }
+    }
+    for (number, request) in requests.enumerated() where planned[number] == nil && answers[number] == nil {
+      try Self.entry(number) { try self.requireReadable(request, after: writes) }
+    }
+    let before = try self.commit(writes)
+    for (number, request) in requests.enumerated() where answers[number] == nil {
+      answers[number] =
+        planned[number].map { self.finish($0, prefer: prefer ?? "return=minimal") } ?? self.answered(request)
+    }
+    let anchors = try await self.anchor(writes, before: before)
+    return FHIRResponse(
+      body: self.bundle(
+        "transaction-response",
+        requests.indices.map { number in
+          var response = answers[number] ?? FHIRResponse()
+          if let plan = planned[number] { response.anchor = anchors[plan.name] }
+          return self.answer(response)
+        }, total: nil, links: []))
+  }
+
+  /// What fails inside an entry names it.
+  private static func entry<Value>(_ number: Int, _ body: () throws -> Value) throws -> Value {
+    do { return try body() } catch let failure as FHIRFailure { throw failure.inEntry(number) }
+  }
+
+  private static func asksLedger(_ request: FHIRRequest) -> Bool {
+    request.method == "GET" && request.path.count == 1 && CapabilityStatement.views.contains(request.path[0])
+  }
+
+  private static func isWrite(_ request: FHIRRequest) -> Bool {
+    request.method == "DELETE" || request.method == "PUT" || (request.method == "POST" && request.path.count == 1)
+  }
+
+  /// Writes in the order in which they are done: what is deleted, what is made, what is changed.
+  private static func order(_ requests: [FHIRRequest]) -> [Int] {
+    ["DELETE", "POST", "PUT"].flatMap { method in
+      requests.indices.filter { requests[$0].method == method && Self.isWrite(requests[$0]) }
+    }
+  }
+
+  /// What each write is about. Conditions hold or do not as if the writes before had been done: what one entry makes
+  /// under a condition, another of the same condition finds.
+  private func targets(_ entries: [CanonicalJSON], _ requests: [FHIRRequest]) throws -> [Int: Target] {
+    let isConditional = requests.contains { request in
+      request.ifNoneExist != nil || (request.path.count == 1 && ["DELETE", "PUT"].contains(request.method))
+    }
+    var pending = ResourceIndex(site: self.site)
+    var targets: [Int: Target] = [:]
+    for number in Self.order(requests) {
+      let request = requests[number]
+      try Self.entry(number) {
+        let type = try Self.known(request.path[0])
+        let json = request.method == "DELETE" ? CanonicalJSON.null : try Self.read(request.body)
+        let target = try self.target(of: request, type, json, besides: pending)
+        targets[number] = target
+        if isConditional { self.expect(json, target, type, in: &pending) }
+      }
+    }
+    return targets
+  }
+
+  /// Lets searches find what a write will have made.
+  private func expect(_ json: CanonicalJSON, _ target: Target, _ type: String, in pending: inout ResourceIndex) {
+    let (id, body): (String, [UInt8])
+    switch target {
+    case .nothing, .found: return
+    case .create(let made): (id, body) = (made, json.setting("id", .string(made)).canonicalBytes)
+    case .update(let made): (id, body) = (made, json.setting("id", .string(made)).canonicalBytes)
+    case .delete(let gone): (id, body) = (gone, [])
+    }
+    pending.put(
+      StoredResource(type: type, id: id, version: 1, ordinal: 0, updated: self.now(), body: body, record: nil))
+  }
+
+  /// The resources of all writes, with references to one another and conditions as what they mean.
+  private func resources(
+    _ entries: [CanonicalJSON], _ requests: [FHIRRequest], _ targets: [Int: Target]
+  ) throws -> [Int: CanonicalJSON] {
+    var references = BundleReferences(site: self.site)
+    for number in entries.indices where requests[number].method != "DELETE" {
+      guard let id = targets[number]?.id, let fullUrl = entries[number]["fullUrl"]?.text else { continue }
+      guard references.add(fullUrl, as: "\(requests[number].path[0])/\(id)") else {
+        throw FHIRFailure(400, "duplicate", "the fullUrl \(fullUrl) occurs twice").inEntry(number)
+      }
+    }
+    var resources: [Int: CanonicalJSON] = [:]
+    var isConditional = false
+    for number in Self.order(requests) {
+      guard let resource = entries[number]["resource"] else { continue }
+      let resolved = references.resolved(resource, in: entries[number]["fullUrl"]?.text)
+      resources[number] = resolved
+      try Self.entry(number) {
+        try resolved.forEachReference { text in
+          isConditional = isConditional || self.site.condition(text) != nil
+          if text.hasPrefix("urn:uuid:") || text.hasPrefix("urn:oid:") {
+            throw FHIRFailure(400, "not-found", "\(text) is no entry of this bundle")
+          }
+        }
+      }
+    }
+    guard isConditional else { return resources }
+    // What conditions name may be what this transaction makes.
+    var pending = ResourceIndex(site: self.site)
+    for number in Self.order(requests) {
+      guard let target = targets[number] else { continue }
+      self.expect(resources[number] ?? .null, target, requests[number].path[0], in: &pending)
+    }
+    for (number, resource) in resources {
+      resources[number] = try Self.entry(number) { try self.conditioned(resource, besides: pending) }
+    }
+    return resources
+  }
+
+  /// A resource in which each reference that is a condition names the one resource that meets it.
+  func conditioned(_ resource: CanonicalJSON, besides pending: ResourceIndex) throws -> CanonicalJSON {
+    var isConditional = false
+    resource.forEachReference { isConditional = isConditional || self.site.condition($0) != nil }
+    guard isConditional else { return resource }
+    return try resource.replacing { name, text in
+      guard name == "reference", let condition = self.site.condition(text) else { return text }
+      let isKnown = SearchParameter.of(condition.type) != nil
+      let found =
+        isKnown ? try self.find(condition.type, FHIRURL.parameters(condition.query), besides: pending) : []
+      guard let one = found.first, found.count == 1 else {
+        throw FHIRFailure(412, "not-found", "\(text) names \(found.count) resources, one is expected")
+      }
+      return "\(condition.type)/\(one)"
+    }
+  }
+
+  /// Whether a read will be answered once the transaction's writes are done.
+  private func requireReadable(_ request: FHIRRequest, after writes: Writes) throws {
+    let path = request.path
+    guard request.method == "GET", path.count > 1, let written = writes.latest("\(path[0])/\(path[1])") else {
+      _ = try self.reading(request)
+      return
+    }
+    if path.count == 3, path[2] == "_history" { return }
+    if path.count == 4, path[3] != "\(written.version)" {
+      _ = try self.reading(request)
+      return
+    }
+    guard !written.isDeleted else {
+      throw FHIRFailure(410, "deleted", "\(written.name) is deleted by this transaction")
+    }
+    if path.count == 3 {
+      _ = try SearchQuery(
+        type: "Patient", request.query.filter { $0.name == "_count" || $0.name == "_offset" }, at: self.site)
+    }
+  }
+
+  /// A read of a transaction that is written: what could refuse it was asked before.
+  private func answered(_ request: FHIRRequest) -> FHIRResponse {
+    do { return try self.reading(request).unlessNamed(by: request) } catch { return Self.refusal(error) }
+  }
+}

@@ -1,0 +1,238 @@
+import HealthRecords
+import Primitives
+
+/// Creates, updates and deletions (FHIR R4, http.html#create and on): judged first, then written together.
+extension FHIRService {
+  /// Versions that are to be written together.
+  struct Writes {
+    var resources: [StoredResource] = []
+    var places: [String: Int] = [:]
+    /// How many resources are new.
+    var madeCount = 0
+
+    mutating func add(_ resource: StoredResource) {
+      if resource.version == 1 { self.madeCount += 1 }
+      self.places[resource.name] = self.resources.count
+      self.resources.append(resource)
+    }
+    func latest(_ name: String) -> StoredResource? { self.places[name].map { self.resources[$0] } }
+  }
+
+  /// What a write is about, once its conditions are judged.
+  enum Target {
+    /// It exists, so it is not made again.
+    case found(id: String)
+    /// A new resource, under an id that this server chose.
+    case create(id: String)
+    /// An update, or a creation under an id that the client chose.
+    case update(id: String)
+    /// A deletion.
+    case delete(id: String)
+    /// Nothing meets the condition of a deletion.
+    case nothing
+
+    var id: String? {
+      switch self {
+      case .found(let id), .create(let id), .update(let id), .delete(let id): id
+      case .nothing: nil
+      }
+    }
+  }
+
+  /// What a write comes to, before it is durable.
+  struct Planned {
+    var status: Int
+    var resource: StoredResource?
+    var name: String
+  }
+
+  /// A write by itself.
+  func write(_ request: FHIRRequest) async throws -> FHIRResponse {
+    let nothing = ResourceIndex(site: self.site)
+    let type = try Self.known(request.path.first ?? "")
+    var json = request.method == "DELETE" ? CanonicalJSON.null : try Self.read(request.body)
+    let target = try self.target(of: request, type, json, besides: nothing)
+    var writes = Writes()
+    if case .create = target { json = try self.conditioned(json, besides: nothing) }
+    if case .update = target { json = try self.conditioned(json, besides: nothing) }
+    let planned = try self.plan(target, request, type, json, into: &writes)
+    let before = try self.commit(writes)
+    // ⚑ The answer is made before anything is waited for: it tells what this request wrote, whoever writes next.
+    var response = self.finish(planned, prefer: request.prefer)
+    response.anchor = try await self.anchor(writes, before: before)[planned.name]
+    return response
+  }
+
+  /// Judges a write's condition. What is `pending` counts as if it were written.
+  func target(
+    of request: FHIRRequest, _ type: String, _ json: CanonicalJSON, besides pending: ResourceIndex
+  ) throws -> Target {
+    func one(_ query: [(name: String, value: String)]) throws -> String? {
+      let found = try self.find(type, query, besides: pending)
+      guard found.count <= 1 else {
+        throw FHIRFailure(412, "multiple-matches", "\(found.count) \(type) match \(FHIRURL.text(query))")
+      }
+      return found.first
+    }
+    switch (request.method, request.path.count) {
+    case ("POST", 1):
+      guard let condition = request.ifNoneExist else { return .create(id: self.freshIdentifier()) }
+      // The query alone is what the standard asks for; some write the type before it.
+      let query = condition.hasPrefix("\(type)?") ? String(condition.dropFirst(type.count + 1)) : condition
+      return try one(FHIRURL.parameters(query)).map { .found(id: $0) } ?? .create(id: self.freshIdentifier())
+    case ("PUT", 2):
+      guard let id = json["id"]?.text, id == request.path[1] else {
+        throw FHIRFailure(400, "invalid", "the resource's id must be \(request.path[1])", at: "\(type).id")
+      }
+      return .update(id: id)
+    case ("PUT", 1):
+      let (found, given) = (try one(request.query), json["id"]?.text)
+      if let found {
+        guard given == nil || given == found else {
+          throw FHIRFailure(
+            400, "invalid", "the one that matches is \(type)/\(found), and the resource's id is another",
+            at: "\(type).id")
+        }
+        return .update(id: found)
+      }
+      guard let given else { return .create(id: self.freshIdentifier()) }
+      // ⚑ Who has that id is not the one who was asked for.
+      let holder = pending.row("\(type)/\(given)") ?? self.index.row("\(type)/\(given)")
+      guard holder?.isDeleted ?? true else {
+        throw FHIRFailure(
+          409, "conflict",
+          "nothing matches, and \(type)/\(given) is another: leave the id out, or change that one by it",
+          at: "\(type).id")
+      }
+      return .update(id: given)
+    case ("DELETE", 2): return .delete(id: request.path[1])
+    case ("DELETE", 1):
+      guard !request.query.isEmpty else { throw FHIRFailure(412, "required", "say which: Type?parameter=value") }
+      return try one(request.query).map { .delete(id: $0) } ?? .nothing
+    default: throw FHIRFailure(400, "invalid", "\(request.method) \(request.path.joined(separator: "/")) is no write")
+    }
+  }
+
+  /// Works out a create, update or delete; nothing is written yet.
+  func plan(
+    _ target: Target, _ request: FHIRRequest, _ type: String, _ json: CanonicalJSON, into writes: inout Writes
+  ) throws -> Planned {
+    switch target {
+    case .found(let id): Planned(status: 200, resource: nil, name: "\(type)/\(id)")
+    case .create(let id):
+      try self.planVersion(type, id, json.setting("id", .string(id)), request, isNew: true, into: &writes)
+    case .update(let id):
+      try self.planVersion(type, id, json.setting("id", .string(id)), request, isNew: false, into: &writes)
+    case .delete(let id): try self.planDeletion(type, id, request, into: &writes)
+    case .nothing: Planned(status: 204, resource: nil, name: type)
+    }
+  }
+
+  private func planVersion(
+    _ type: String, _ id: String, _ json: CanonicalJSON, _ request: FHIRRequest, isNew: Bool,
+    into writes: inout Writes
+  ) throws -> Planned {
+    guard json["resourceType"]?.text == type else {
+      throw FHIRFailure(
+        400, "invalid", "\(json["resourceType"]?.text ?? "no resourceType") was sent to \(type)", at: "resourceType")
+    }
+    guard id.utf8.count <= 64, !id.isEmpty,
+      id.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-.".contains($0)) })
+    else { throw FHIRFailure(400, "value", "\"\(id)\" is no id: 1 to 64 letters, digits, - and .", at: "\(type).id") }
+    let faults = Validation.faults(of: json, type: type)
+    guard faults.isEmpty else {
+      let more = faults.count > 1 ? " (and \(faults.count - 1) more; see $validate)" : ""
+      throw FHIRFailure(422, "structure", faults[0] + more, at: String(faults[0].prefix { $0 != ":" }))
+    }
+    let name = "\(type)/\(id)"
+    try Self.requireFirst(name, in: writes)
+    let before = self.index.row(name)
+    let exists = before.map { !$0.isDeleted } ?? false
+    try Self.check(request, against: exists ? before?.version : nil, name)
+    let version = (before?.version ?? 0) + 1
+    let updated = self.now()
+    let meta = (json["meta"] ?? .members([])).setting("versionId", .string("\(version)"))
+      .setting("lastUpdated", .string(updated.description))
+    let resource = StoredResource(
+      type: type, id: id, version: version,
+      ordinal: before?.ordinal ?? UInt64(self.index.count + writes.madeCount), updated: updated,
+      body: json.setting("meta", meta).canonicalBytes, record: nil)
+    writes.add(resource)
+    return Planned(status: isNew || !exists ? 201 : 200, resource: resource, name: name)
+  }
+
+  private func planDeletion(
+    _ type: String, _ id: String, _ request: FHIRRequest, into writes: inout Writes
+  ) throws -> Planned {
+    let name = "\(type)/\(id)"
+    try Self.requireFirst(name, in: writes)
+    let row = self.index.row(name)
+    try Self.check(request, against: row.flatMap { $0.isDeleted ? nil : $0.version }, name)
+    guard let row, !row.isDeleted else { return Planned(status: 204, resource: nil, name: name) }
+    let deletion = StoredResource(
+      type: type, id: id, version: row.version + 1, ordinal: row.ordinal, updated: self.now(), body: [],
+      record: row.record)
+    writes.add(deletion)
+    return Planned(status: 204, resource: deletion, name: name)
+  }
+
+  private static func requireFirst(_ name: String, in writes: Writes) throws(FHIRFailure) {
+    guard writes.latest(name) != nil else { return }
+    throw FHIRFailure(400, "duplicate", "\(name) is written twice in one transaction")
+  }
+
+  /// Holds a request's preconditions against a version; nil where there is none.
+  private static func check(
+    _ request: FHIRRequest, against version: UInt64?, _ name: String
+  ) throws(FHIRFailure) {
+    func tags(_ text: String, of field: String) throws(FHIRFailure) -> EntityTags {
+      guard let tags = EntityTags(text) else {
+        throw FHIRFailure(400, "value", "\(field): * or tags like W/\"3\" are expected, not \(text)")
+      }
+      return tags
+    }
+    let place = version.map { "at version \($0)" } ?? "not there"
+    if let text = request.ifMatch, !(try tags(text, of: "If-Match")).names(version) {
+      throw FHIRFailure(412, "conflict", "\(name) is \(place), not \(text); read it and change it again")
+    }
+    if let text = request.ifNoneMatch, try tags(text, of: "If-None-Match").names(version) {
+      throw FHIRFailure(412, "conflict", "\(name) is \(place) already; read it and change it again")
+    }
+  }
+
+  /// A random UUID (RFC 9562, version 4).
+  func freshIdentifier() -> String {
+    var bytes = self.entropy(16)
+    (bytes[6], bytes[8]) = (bytes[6] & 0x0f | 0x40, bytes[8] & 0x3f | 0x80)
+    let hex = Array(Hex.encode(bytes))
+    return [0..<8, 8..<12, 12..<16, 16..<20, 20..<32].map { String(hex[$0]) }.joined(separator: "-")
+  }
+
+  /// Makes writes durable, without a wait in between; the records of what was there before them.
+  func commit(_ writes: Writes) throws -> [Digest?] {
+    guard !writes.resources.isEmpty else { return [] }
+    let before = writes.resources.map { self.index.row($0.name)?.record }
+    try self.store.write(writes.resources)
+    for resource in writes.resources { self.index.put(resource) }
+    return before
+  }
+
+  /// The answer to a write that is durable, but for its record. ⚑ Nothing may be waited for between the two.
+  func finish(_ planned: Planned, prefer: String?) -> FHIRResponse {
+    var response = FHIRResponse(status: planned.status)
+    let row = self.index.row(planned.name)
+    (response.version, response.updated) = (row?.version, row?.updated)
+    if planned.status != 204, let row {
+      response.location = "\(planned.name)/_history/\(row.version)"
+      let type = String(planned.name.prefix { $0 != "/" })
+      switch prefer.flatMap({ $0.split(separator: "=").last }) {
+      case "minimal": break
+      case "OperationOutcome":
+        response.body = FHIRFailure.outcome([("information", "informational", "written as version \(row.version)", nil)]
+        )
+      default: response.body = planned.resource?.json ?? (try? self.stored(type, row.id, row.version)?.json)
+      }
+    }
+    return response
+  }
+}

@@ -1,0 +1,72 @@
+/// This server, as references name it: relative ones and absolute ones below its own base mean what is stored here;
+/// every other URL means something at another server, whatever its last parts are.
+///
+/// Source: FHIR R4, references.html#literal, bundle.html#references.
+struct Site: Sendable {
+  private let bases: [String]
+
+  /// The server of a base. One on this machine is known by both of the machine's names for itself.
+  init(base: String) {
+    let names = ["127.0.0.1", "localhost"]
+    let same = names.flatMap { name in
+      base.hasPrefix("http://\(name):") ? names.map { "http://\($0)" + base.dropFirst("http://\(name)".count) } : []
+    }
+    self.bases = Set([base] + same).sorted()
+  }
+
+  /// `Type/id` of a reference to a resource here, without its version; any other reference as it is.
+  func local(_ reference: String) -> String {
+    guard let path = self.path(of: reference) else { return reference }
+    return Self.literal(path).map { "\($0.type)/\($0.id)" } ?? reference
+  }
+
+  /// What follows this server's base in a reference; nil where it is another server's, or no URL of one.
+  func path(of reference: String) -> String? {
+    guard Self.hasScheme(reference) else { return reference }
+    for base in self.bases where reference.hasPrefix(base + "/") { return String(reference.dropFirst(base.count + 1)) }
+    return nil
+  }
+
+  /// The base below which an entry's `fullUrl` stands; nil where it is none of a REST server.
+  static func root(of fullUrl: String) -> String? {
+    guard fullUrl.hasPrefix("http://") || fullUrl.hasPrefix("https://") else { return nil }
+    let parts = fullUrl.split(separator: "/", omittingEmptySubsequences: false)
+    for length in [2, 4] where parts.count > length + 2 {
+      if self.literal(parts.suffix(length).joined(separator: "/")) != nil {
+        return parts.dropLast(length).joined(separator: "/")
+      }
+    }
+    return nil
+  }
+
+  /// Type and id of `Type/id` or `Type/id/_history/n`; nil for anything else.
+  static func literal(_ path: String) -> (type: String, id: String)? {
+    let parts = path.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+    guard parts.count == 2 || (parts.count == 4 && parts[2] == "_history"), SearchParameter.of(parts[0]) != nil,
+      !parts[1].isEmpty
+    else { return nil }
+    return (parts[0], parts[1])
+  }
+
+  /// A reference without the version that it names.
+  static func unversioned(_ reference: String) -> String {
+    reference.firstRange(of: "/_history/").map { String(reference[..<$0.lowerBound]) } ?? reference
+  }
+
+  /// Type and query of a reference that is a condition, `Type?parameter=value`; nil for any other.
+  func condition(_ reference: String) -> (type: String, query: String)? {
+    guard let path = self.path(of: reference) else { return nil }
+    let halves = path.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    guard halves.count == 2, halves[0].first?.isUppercase == true, halves[0].allSatisfy({ $0.isASCII && $0.isLetter })
+    else { return nil }
+    return (halves[0], halves[1])
+  }
+
+  /// RFC 3986, §3.1.
+  private static func hasScheme(_ text: String) -> Bool {
+    guard let colon = text.firstIndex(of: ":"), text.first?.isASCII == true, text.first?.isLetter == true else {
+      return false
+    }
+    return text[..<colon].allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "+-.".contains($0)) }
+  }
+}

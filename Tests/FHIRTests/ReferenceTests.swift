@@ -1,0 +1,194 @@
+import FHIR
+import HealthRecords
+import Synchronization
+import Testing
+
+/// Whom references mean. Goal: nothing about a stranger is ever taken for somebody here. Method: references of every
+/// kind go in, alone and in bundles, and all ways of asking for a patient's resources are tried.
+@Suite("References")
+struct ReferenceTests {
+  private static let body = #""code":{"text":"x"},"subject":{"reference":"#
+
+  @Test(
+    "Another server's patient is nobody here: not found, not included, not of the chart, not anchored",
+    arguments: [
+      "https://other.example/fhir/Patient/p", "http://h/other/Patient/p", "http://h/fhir2/Patient/p",
+      "https://other.example/fhir/Patient/p/_history/1", "urn:uuid:p", "other/Patient/p", "/Patient/p", "Group/p",
+      "https://other.example/?x=http://h/fhir/Patient/p",
+    ])
+  func stranger(_ reference: String) async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    let before = bench.ledger.anchored.withLock { $0.count }
+    await bench.put(FHIRBench.observation("a", #"\#(Self.body)"\#(reference)"}"#))
+    for query in [
+      "subject=Patient/p", "patient=p", "patient=Patient/p", "patient.identifier:missing=false",
+      "subject:Patient=p", "subject=http://h/fhir/Patient/p", "subject=http://third.example/fhir/Patient/p",
+    ] {
+      #expect(await bench.found("Observation?\(query)").isEmpty, "\(query)")
+    }
+    #expect(await bench.found("Patient?_id=p&_revinclude=Observation:subject") == ["p"])
+    #expect(await bench.found("Observation?_include=Observation:subject") == ["a"])
+    #expect(await bench.found("Patient/p/$everything") == ["p"])
+    #expect(bench.ledger.anchored.withLock { $0.count } == before)
+    #expect(await bench.send("GET", "Observation/a").body?["subject"]?["reference"]?.text == reference)
+    #expect(await bench.found("Observation?subject=\(reference)") == ["a"])
+  }
+
+  @Test(
+    "This server's own patient is meant by a relative reference, by the base, and with a version",
+    arguments: ["Patient/p", "http://h/fhir/Patient/p", "Patient/p/_history/3", "http://h/fhir/Patient/p/_history/3"])
+  func own(_ reference: String) async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    let before = bench.ledger.anchored.withLock { $0.count }
+    await bench.put(FHIRBench.observation("a", #"\#(Self.body)"\#(reference)"}"#))
+    for query in ["subject=Patient/p", "patient=p", "subject=http://h/fhir/Patient/p", "subject=\(reference)"] {
+      #expect(await bench.found("Observation?\(query)") == ["a"], "\(query)")
+    }
+    #expect(await bench.found("Patient/p/$everything") == ["p", "a"])
+    #expect(bench.ledger.anchored.withLock { $0.count } == before + 1)
+  }
+
+  @Test("The views of the ledger and attachments know this server's patients only")
+  func named() async throws {
+    let bench = try FHIRBench()
+    #expect(bench.service.patient(named: "p") == "p")
+    #expect(bench.service.patient(named: "Patient/p") == "p")
+    #expect(bench.service.patient(named: "http://h/fhir/Patient/p") == "p")
+    for other in ["https://other.example/fhir/Patient/p", "Group/p", "x/Patient/p", "http://h/fhir/Patient/p/x/y/z"] {
+      #expect(bench.service.patient(named: other) == nil, "\(other)")
+    }
+  }
+
+  private static func entry(
+    _ fullUrl: String, _ subject: String, url: String = "Observation", more: String = ""
+  ) -> String {
+    #"{"fullUrl":"\#(fullUrl)","resource":{"resourceType":"Observation","status":"final",\#(more)"#
+      + #""code":{"text":"x"},"subject":{"reference":"\#(subject)"}},"request":{"method":"POST","url":"\#(url)"}}"#
+  }
+
+  @Test(
+    "A relative reference is below the base of its entry's fullUrl: the entry of that name, or that server's",
+    arguments: [
+      ("http://source.example/fhir/Observation/o", "Patient/p1", "made"),
+      ("http://source.example/fhir/Observation/o", "http://source.example/fhir/Patient/p1", "made"),
+      ("http://source.example/fhir/Observation/o", "Patient/p1/_history/2", "made"),
+      ("http://source.example/fhir/Observation/o", "Patient/p2", "http://source.example/fhir/Patient/p2"),
+      ("http://other.example/fhir/Observation/o", "Patient/p1", "http://other.example/fhir/Patient/p1"),
+      ("urn:uuid:5", "Patient/p2", "Patient/p2"), ("http://h/fhir/Observation/o", "Patient/p2", "Patient/p2"),
+      ("http://source.example/fhir/Observation/o", "#c", "#c"),
+    ])
+  func relative(_ fullUrl: String, _ reference: String, _ expected: String) async throws {
+    let bench = try FHIRBench()
+    await bench.put(#"{"resourceType":"Patient","id":"p1"}"#)
+    await bench.put(#"{"resourceType":"Patient","id":"p2"}"#)
+    let answer = await bench.bundle(
+      "transaction", Self.entry(fullUrl, reference),
+      #"{"fullUrl":"http://source.example/fhir/Patient/p1","resource":{"resourceType":"Patient","id":"p1"},"#
+        + #""request":{"method":"POST","url":"Patient"}}"#)
+    #expect(answer.status == 200, "\(answer.body as Any)")
+    let made = await bench.found("Patient").first { $0 != "p1" && $0 != "p2" } ?? ""
+    let stored = await bench.send("GET", "Observation").body?["entry"]?.items?.first?["resource"]
+    #expect(stored?["subject"]?["reference"]?.text == (expected == "made" ? "Patient/\(made)" : expected))
+  }
+
+  @Test("Entries of a batch do not know of one another, and another server's stay another server's")
+  func batch() async throws {
+    let bench = try FHIRBench()
+    await bench.put(#"{"resourceType":"Patient","id":"p1"}"#)
+    let answer = await bench.bundle("batch", Self.entry("http://source.example/fhir/Observation/o", "Patient/p1"))
+    #expect(answer.status == 200)
+    #expect(await bench.found("Observation?patient=p1").isEmpty)
+  }
+
+  @Test("Links of narratives and URLs follow the entries; what only looks like one stays")
+  func links() async throws {
+    let bench = try FHIRBench()
+    let more =
+      #""text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><a href=\"urn:uuid:2\">p</a>"#
+      + #"<a href=\"urn:uuid:9\">q</a></div>"},"extension":[{"url":"urn:uuid:7","valueUri":"urn:uuid:2"}],"#
+      + #""identifier":[{"system":"urn:ietf:rfc:3986","value":"urn:uuid:2"}],"#
+    let answer = await bench.bundle(
+      "transaction", Self.entry("urn:uuid:1", "urn:uuid:2", more: more),
+      #"{"fullUrl":"urn:uuid:2","resource":{"resourceType":"Patient"},"request":{"method":"POST","url":"Patient"}}"#)
+    #expect(answer.status == 200, "\(answer.body as Any)")
+    let patient = await bench.found("Patient").first ?? ""
+    let stored = await bench.send("GET", "Observation").body?["entry"]?.items?.first?["resource"]
+    #expect(stored?["text"]?["div"]?.text?.contains(#"href="Patient/\#(patient)""#) == true)
+    #expect(stored?["text"]?["div"]?.text?.contains(#"href="urn:uuid:9""#) == true)
+    #expect(stored?["extension"]?.items?.first?["url"]?.text == "urn:uuid:7")
+    #expect(stored?["extension"]?.items?.first?["valueUri"]?.text == "Patient/\(patient)")
+    #expect(stored?["identifier"]?.items?.first?["value"]?.text == "urn:uuid:2")
+  }
+
+  private static let npi = "http://hl7.org/fhir/sid/us-npi"
+  private static func practitioner(_ id: String, _ number: String) -> String {
+    #"{"resourceType":"Practitioner","id":"\#(id)","identifier":[{"system":"\#(Self.npi)","value":"\#(number)"}]}"#
+  }
+
+  @Test(
+    "A condition of any system names one resource, or the whole transaction fails and its entry is named",
+    arguments: ["http://hl7.org/fhir/sid/us-npi|7", "http%3A%2F%2Fhl7.org%2Ffhir%2Fsid%2Fus-npi%7C7"])
+  func condition(_ identifier: String) async throws {
+    let bench = try FHIRBench()
+    let reference = "Practitioner?identifier=\(identifier)"
+    let performer = #""performer":[{"reference":"\#(reference)"}],"#
+    func send() async -> FHIRResponse {
+      await bench.bundle(
+        "transaction",
+        #"{"resource":{"resourceType":"Patient"},"request":{"method":"POST","url":"Patient"}}"#,
+        Self.entry("urn:uuid:1", "Patient/p", more: performer))
+    }
+    for number in 0...2 {
+      if number > 0 { await bench.put(Self.practitioner("d\(number)", "7")) }
+      let answer = await send()
+      if number == 1 {
+        #expect(answer.status == 200)
+        let stored = await bench.send("GET", "Observation").body?["entry"]?.items?.first?["resource"]
+        #expect(stored?["performer"]?.items?.first?["reference"]?.text == "Practitioner/d1")
+      } else {
+        #expect(answer.status == 412)
+        #expect(answer.body?["issue"]?.items?.first?["expression"]?.items?.first?.text == "Bundle.entry[1]")
+      }
+    }
+    #expect(await bench.found("Patient").count == 1)
+    #expect(await bench.found("Observation").count == 1)
+  }
+
+  @Test("A condition is never stored as text: not alone, not in a batch, not of a type that is not stored")
+  func conditionAlone() async throws {
+    let bench = try FHIRBench()
+    await bench.put(Self.practitioner("d", "7"))
+    func observation(_ reference: String) -> String {
+      FHIRBench.observation("o", #""code":{"text":"x"},"performer":[{"reference":"\#(reference)"}]"#)
+    }
+    let known = observation("Practitioner?identifier=\(Self.npi)|7")
+    #expect(await bench.send("PUT", "Observation/o", known).status == 201)
+    let stored = await bench.send("GET", "Observation/o").body
+    #expect(stored?["performer"]?.items?.first?["reference"]?.text == "Practitioner/d")
+    for other in ["Practitioner?identifier=\(Self.npi)|8", "HealthcareService?identifier=a|7", "Practitioner?"] {
+      #expect(await bench.send("PUT", "Observation/o", observation(other)).status == 412, "\(other)")
+    }
+    #expect(await bench.send("GET", "Observation/o").version == 1)
+  }
+
+  @Test("A condition names what the same transaction makes, and not what it deletes")
+  func conditionOfOwn() async throws {
+    let bench = try FHIRBench()
+    let made =
+      #"{"resource":\#(Self.practitioner("any", "7")),"request":{"method":"POST","url":"Practitioner","#
+      + #""ifNoneExist":"identifier=\#(Self.npi)|7"}}"#
+    let performer = #""performer":[{"reference":"Practitioner?identifier=\#(Self.npi)|7"}],"#
+    let answer = await bench.bundle("transaction", Self.entry("urn:uuid:1", "Patient/p", more: performer), made)
+    #expect(answer.status == 200, "\(answer.body as Any)")
+    let doctor = await bench.found("Practitioner")
+    let stored = await bench.send("GET", "Observation").body?["entry"]?.items?.first?["resource"]
+    #expect(doctor.count == 1)
+    #expect(stored?["performer"]?.items?.first?["reference"]?.text == "Practitioner/\(doctor.first ?? "")")
+    let deletion = #"{"request":{"method":"DELETE","url":"Practitioner/\#(doctor.first ?? "")"}}"#
+    let second = await bench.bundle("transaction", Self.entry("urn:uuid:1", "Patient/p", more: performer), deletion)
+    #expect(second.status == 412)
+    #expect(await bench.found("Practitioner").count == 1)
+  }
+}
