@@ -24,13 +24,16 @@ public struct PortalServer: Sendable {
       TransactionKind.grantConsent, .revokeConsent, .eraseRecord, .rateRecord, .requestAccess, .breakGlass,
       .accuseCustodian, .reviewBreakGlass, .endRecovery,
     ].map(\.rawValue))
-  /// What pages are made of, and what a browser is told that it is.
-  private static let pieces = ["portal.css": "text/css; charset=utf-8"].merging(
-    [
-      "app", "authorize", "canonical", "clinic", "content", "crypto", "custody", "entrance", "fhir", "keys",
-      "nacl-fast", "node",
-      "officer", "proof", "qr", "reading", "ristretto", "sections", "texts", "ui", "verify", "wire",
-    ].map { ("\($0).js", "text/javascript; charset=utf-8") }, uniquingKeysWith: { first, _ in first })
+  /// What pages are made of, and what a browser is told that it is: the folder's style and scripts, and nothing else.
+  private static let pieces: [String: String] = {
+    let types = ["css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"]
+    let page = Bundle.module.url(forResource: "page.html", withExtension: nil, subdirectory: "Portal")
+    let folder = page?.deletingLastPathComponent().path ?? ""
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    return names.reduce(into: [:]) { pieces, name in
+      if let type = types[URL(fileURLWithPath: name).pathExtension] { pieces[name] = type }
+    }
+  }()
 
   let service: any NodeService
   private let host: String

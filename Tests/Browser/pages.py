@@ -381,14 +381,8 @@ def story(browser, devnet, pictures):
     page = patient.page
     expect(page.locator("#section-allergy")).to_contain_text("Penicillin", timeout=15000)
     expect(page.locator("#section-result svg")).to_have_count(1)
-    # 63.50 is not 63.5 in medicine; and nobody measured ten digits.
+    # 63.50 is not 63.5 in medicine, and no digit is dropped.
     expect(page.locator("#section-result")).to_contain_text("63.50 kg")
-    values = page.evaluate("""async () => {
-      const f = await import("/fhir.js");
-      return ["72.0", "-1.00", "1e3", "83.35521383632029"].map((number) =>
-        f.describe(f.parsed(`{"resourceType":"Observation","valueQuantity":{"value":${number}}}`)).value);
-    }""")
-    assert values == ["72.0", "-1.00", "1e3", "≈ 83.36"], values
     expect(page.locator("#section-problem")).to_contain_text(SCRIPT)
     patient.look("records")
     print("patient: new words, registered, 7 records by section, hostile text stays text")
@@ -443,7 +437,7 @@ def story(browser, devnet, pictures):
     expect(local.page.locator("#section-medicine")).to_contain_text("Penicillin V", timeout=30000)
     local.page.select_option("#noteKind", "prescription")
     local.page.fill("#noteTitle", "Penicillin V 500 mg")
-    expect(local.page.locator("main")).to_contain_text("An allergy to Penicillin is recorded for this patient")
+    expect(local.page.locator("#warning")).to_contain_text("an allergy to Penicillin is recorded")
     local.look("write")
     local.page.fill("#noteTitle", "Doxycycline 100 mg")
     local.page.fill("#noteText", "1 tablet a day, for 7 days")

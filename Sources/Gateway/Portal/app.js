@@ -6,9 +6,10 @@ import * as keyring from "./keys.js";
 import * as node from "./node.js";
 import { picture } from "./qr.js";
 import { readAll } from "./reading.js";
-import { endingOf, faults, sections } from "./sections.js";
+import { endingOf, faults, knowledge, sections, warnings } from "./sections.js";
 import { C, date, moment, T, V } from "./texts.js";
-import { act, choices, download, every, h, hospitalName, place, problem, say, tabs, view } from "./ui.js";
+import { run } from "./turns.js";
+import { act, busy, choices, deed, download, every, h, hospitalName, place, problem, say, tabs, view } from "./ui.js";
 import { CATEGORIES, consentGrant, consentRevocation, KIND, PURPOSES, recordRating, unhexDigest } from "./wire.js";
 
 const POLL_MILLISECONDS = 4000;
@@ -19,75 +20,83 @@ const CHECKED_MAX = 32 << 20;
 const state = { all: [], isKept: false, opened: null, reopened: new Map(), ward: "" };
 const own = () => state.all[0];
 const VIEWS = { records, history, sharing, others, check, leave };
-const go = (name) => tabs(name, VIEWS, T.tabs);
+/** Makes a view, in a turn. */
+const go = (name) => (turn) => tabs(turn, name, VIEWS, T.tabs);
 
 // ---- Records
 
 /** Every record of every pseudonym, opened and held against its hash-lock. */
-async function openAll() {
+async function openAll(turn) {
   const found = [];
   for (const keys of state.all) {
-    const views = await node.records(keys).catch((error) => {
+    const views = await turn.of(node.records(keys).catch((error) => {
       if (error.code === "not-found") return [];
       throw error;
-    });
-    const sealed = await node.sealed(keys, views.length);
+    }));
+    const sealed = await turn.of(node.sealed(keys, views.length));
     for (const one of views) {
       if (one.erased) found.push({ keys, view: one });
-      else found.push({ keys, view: one, ...(state.reopened.get(one.record) ?? await node.open(keys, one, sealed.get(one.record))) });
+      else found.push({ keys, view: one, ...(state.reopened.get(one.record) ?? await turn.of(node.open(keys, one, sealed.get(one.record)))) });
     }
   }
   state.opened = found;
   return found;
 }
 
-async function records() {
-  const all = await openAll();
+async function records(turn) {
+  const all = await turn.of(openAll(turn));
   const erased = all.filter((one) => one.view.erased);
   const actions = ({ keys, view: entry, ...one }) => (keys.hospital === place.consortium.own
-    ? [proving(keys, entry, one), entry.author ? feedback(keys, entry) : null,
-      h("button", { class: "danger", onclick: () => erase(keys, entry) }, T.erase)] : null);
+    ? [proving(turn, keys, entry, one), entry.author ? feedback(turn, keys, entry) : null,
+      deed({ class: "danger" }, T.erase, () => erase(turn, keys, entry))] : null);
   const locked = all.filter((one) => one.fault === "key" && one.keys.hospital === place.consortium.own);
+  const known = knowledge({
+    listed: all.map((one) => one.view), outcomes: new Map(all.filter((one) => !one.view.erased).map((one) => [one.view.record, one])),
+    asked: state.all.map((keys) => keys.hospital),
+  });
   return [
-    h("h1", {}, T.tabs.records), await recovery(),
+    h("h1", {}, T.tabs.records), await turn.of(recovery(turn)),
     all.length === 0 ? h("p", { class: "card" }, T.noRecords) : null,
-    locked.length ? askAgain(locked) : null,
-    faults(all.filter((one) => !locked.includes(one))), ...sections(all, actions),
+    locked.length ? askAgain(turn, locked) : null,
+    faults(all.filter((one) => !locked.includes(one))), warnings(known, C.conflictAdvice), ...sections(known, actions),
     erased.length ? h("details", { class: "card", id: "erased" }, h("summary", {}, T.erasedCount(erased.length)),
       h("ul", { class: "plain" }, erased.map(({ view: one }) => h("li", {}, T.erasedBy(
         hospitalName(one.hospital), date(one.time), (one.deletedBy ?? []).map(hospitalName).join(", ")))))) : null,
-  ].filter(Boolean);
+  ].flat().filter(Boolean);
 }
 
 /** Another key is to take over the account: whoever holds this one can object. */
-async function recovery() {
-  const { recovery: pending } = await node.account(own());
+async function recovery(turn) {
+  const { recovery: pending } = await turn.of(node.account(own()));
   if (!pending) return null;
-  const object = () => act(() => node.submit(own(), place.consortium, KIND.endRecovery, unhexDigest(own().account)),
-    T.objected, () => go("records"));
+  const object = () => act(turn, () => node.submit(own(), place.consortium, KIND.endRecovery, unhexDigest(own().account)),
+    T.objected, go("records"));
   return h("section", { class: "card alert", role: "alert", id: "recovery" }, h("h2", {}, T.recovery),
-    h("p", {}, T.recoveryText(moment(pending.due))), h("p", {}, h("button", { class: "danger", id: "object", onclick: object }, T.object)));
+    h("p", {}, T.recoveryText(moment(pending.due))), h("p", {}, deed({ class: "danger", id: "object" }, T.object, object)));
 }
 
-/** Records that were sealed to a key that was lost: a request of one's own opens them, by the custodians. */
-function askAgain(locked) {
+/** Records that do not open with the key, perhaps sealed to one that was lost: a request of one's own opens them, by the
+ * custodians. */
+function askAgain(turn, locked) {
   const answer = h("div", { "aria-live": "polite" });
   const ask = async () => {
     const told = (count) => answer.replaceChildren(h("p", { class: "waiting" }, C.working(count, locked.length)));
-    const done = await readAll(own(), own().account, locked.map((one) => one.view), { purpose: "PATRQT", told });
-    const again = new Map(done.opened.map((one) => [one.view.record, one]));
-    state.reopened = again;
-    await view(() => go("records"));
+    const done = await turn.of(readAll(turn, own(), own().account, locked.map((one) => one.view), { purpose: "PATRQT", told }));
+    if (done.failure) throw done.failure;
+    if (done.refused) throw new Error(done.why);
+    for (const [record, { view: _, ...one }] of done.outcomes) if (!one.fault) state.reopened.set(record, one);
+    return view(go("records"));
   };
-  return h("section", { class: "card warn", id: "locked" }, h("h2", {}, T.locked(locked.length)), h("p", {}, T.lockedText),
-    answer, h("p", {}, h("button", { id: "askOwn", onclick: () => ask().catch((error) => answer.replaceChildren(problem(error))) }, T.lockedAsk)));
+  return h("section", { class: "card warn", id: "locked" }, h("h2", {}, T.locked(locked.length)),
+    h("p", {}, own().isReplaced ? T.lockedText : T.notOpening), answer,
+    h("p", {}, deed({ id: "askOwn" }, T.lockedAsk, () => run(ask, (error) => answer.replaceChildren(problem(error))))));
 }
 
 /** What a clinician wrote: who that is, and what the patient thinks of the visit. */
-function feedback(keys, entry) {
+function feedback(turn, keys, entry) {
   const background = h("div", { "aria-live": "polite" });
   const tell = async () => {
-    const who = await node.practitioner(keys, entry.author);
+    const who = await turn.of(node.practitioner(keys, entry.author));
     const total = who.ratings.reduce((sum, count) => sum + count, 0);
     const mean = who.ratings.reduce((sum, count, index) => sum + count * (index + 1), 0) / total;
     background.replaceChildren(h("p", { class: "card" },
@@ -96,48 +105,44 @@ function feedback(keys, entry) {
   };
   const rating = h("select", { "aria-label": T.rateLabel }, h("option", { value: "" }, T.rateChoose),
     T.ratings.map((text, index) => h("option", { value: index + 1, selected: entry.rating === index + 1 }, text)));
-  rating.addEventListener("change", () => rating.value && act(() => node.submit(
-    keys, place.consortium, KIND.rateRecord, recordRating(entry.record, Number(rating.value))), T.thanks, () => go("records")));
+  rating.addEventListener("change", () => rating.value && busy(rating, () => act(turn, () => node.submit(
+    keys, place.consortium, KIND.rateRecord, recordRating(entry.record, Number(rating.value))), T.thanks, go("records"))));
   return h("div", { class: "feedback" }, h("label", {}, T.rateLabel, rating),
-    h("p", {}, h("button", { class: "second", onclick: () => tell().catch((error) => background.replaceChildren(problem(error))) },
-      T.whoWrote)), background);
+    h("p", {}, deed({ class: "second" }, T.whoWrote, () => run(tell, (error) => background.replaceChildren(problem(error))))), background);
 }
 
 /** The record as a file with its proof: whoever is given both checks them without asking anybody. */
-function proving(keys, entry, one) {
+function proving(turn, keys, entry, one) {
   const answer = h("p", { class: "quiet", role: "status" });
   const save = async () => {
-    const { blob, salt } = one.text ? { blob: new Blob([one.text], { type: "application/fhir+json" }), salt: one.salt } : await one.file.open();
-    const proof = { ...(await node.proof(keys, entry.record)), salt: hex(salt) };
+    const { blob, salt } = one.text ? { blob: new Blob([one.text], { type: "application/fhir+json" }), salt: one.salt } : await turn.of(one.file.open());
+    const proof = { ...(await turn.of(node.proof(keys, entry.record))), salt: hex(salt) };
     const name = entry.record.slice(0, 8);
-    download(blob, `${name}.${one.text ? "json" : await endingOf(blob)}`);
+    download(blob, `${name}.${one.text ? "json" : await turn.of(endingOf(blob))}`);
     download(new Blob([JSON.stringify(proof)], { type: "application/json" }), `${name}.proof`);
     answer.textContent = T.proofSaved;
   };
-  return h("div", {}, h("p", {}, h("button", { class: "second proof", onclick: () => save().catch((error) => {
-    answer.textContent = error.code === "not-stable-yet" ? T.proofSoon : error.message;
-  }) }, T.saveProof)), answer);
+  return h("div", {}, h("p", {}, deed({ class: "second proof" }, T.saveProof, () => run(save, (error) => {
+    answer.textContent = error.code === "not-stable-yet" ? T.proofSoon : T.faults[error.message] ?? error.message;
+  }))), answer);
 }
 
-async function erase(keys, entry) {
-  if (!confirm(T.eraseSure)) return;
-  await act(() => node.submit(keys, place.consortium, KIND.eraseRecord, unhexDigest(entry.record)), T.erased,
-    () => go("records"));
-}
+const erase = (turn, keys, entry) => (confirm(T.eraseSure) ? act(turn, () => node.submit(
+  keys, place.consortium, KIND.eraseRecord, unhexDigest(entry.record)), T.erased, go("records")) : undefined);
 
 // ---- Who looked
 
-async function history() {
+async function history(turn) {
   const list = h("ul", { class: "plain", id: "history" });
   const fill = async () => {
-    const all = (await Promise.all(state.all.map((keys) => node.history(keys).catch((error) => {
+    const all = (await turn.of(Promise.all(state.all.map((keys) => node.history(keys).catch((error) => {
       if (error.code === "not-found") return [];
       throw error;
-    })))).flat().sort((a, b) => b.time.localeCompare(a.time));
+    }))))).flat().sort((a, b) => b.time.localeCompare(a.time));
     list.replaceChildren(...(all.length ? all.map(access) : [h("li", {}, T.historyEmpty)]));
   };
-  await fill();
-  every(POLL_MILLISECONDS, () => { if (!document.hidden) fill().catch(() => {}); });
+  await turn.of(fill());
+  every(turn, POLL_MILLISECONDS, async () => { if (!document.hidden) await turn.of(fill()); });
   return [h("h1", {}, T.tabs.history), h("p", {}, T.historyText), h("div", { class: "card" }, list)];
 }
 
@@ -155,15 +160,15 @@ function access(one) {
 
 // ---- Sharing
 
-async function sharing() {
-  const all = await node.consents(own());
+async function sharing(turn) {
+  const all = await turn.of(node.consents(own()));
   return [h("h1", {}, T.tabs.sharing), h("p", {}, T.sharingText),
-    h("div", { class: "card" }, all.length ? h("ul", { class: "plain", id: "consents" }, all.reverse().map(consent))
+    h("div", { class: "card" }, all.length ? h("ul", { class: "plain", id: "consents" }, all.reverse().map((one) => consent(turn, one)))
       : h("p", {}, T.sharingEmpty)), h("p", { class: "quiet" }, T.ownAccount, picture(own().account, T.qrAccount), h("code", { class: "code" }, own().account)),
-    form(own().account, () => go("sharing"))];
+    form(turn, own().account, go("sharing"))];
 }
 
-function consent(one) {
+function consent(turn, one) {
   const [kind, id] = one.grantee.split(" ");
   const who = kind === "hospital" ? T.hospitalStaff(hospitalName(Number(id)))
     : kind === "account" ? T.person(id) : kind === "team" ? T.team(id) : one.grantee;
@@ -180,13 +185,13 @@ function consent(one) {
   return h("li", {}, h("p", {}, sentence), h("div", { class: "row" }, h("span", { class: `mark ${mark[0]}` }, mark[1]),
     giver ? h("span", { class: "quiet" }, giver) : null,
     one.uses ? h("span", { class: "quiet" }, T.used(one.uses)) : null,
-    one.revoked || isOver ? null : h("button", { class: "danger", onclick: () => act(() =>
+    one.revoked || isOver ? null : deed({ class: "danger" }, T.revoke, () => act(turn, () =>
       node.submit(own(), place.consortium, KIND.revokeConsent, consentRevocation(own().account, one.consent)), T.taken,
-    () => go("sharing")) }, T.revoke)));
+    go("sharing")))));
 }
 
 /** A permission or a refusal of a patient's: one's own, or, as a proxy, another's. */
-function form(patient, after) {
+function form(turn, patient, after) {
   const isOwn = patient === own().account;
   const account = h("input", { type: "text", id: "account", autocomplete: "off" });
   const acts = h("input", { type: "checkbox", id: "acts" });
@@ -214,7 +219,7 @@ function form(patient, after) {
       : chosen.length === 0 ? T.what1 : why.values().length === 0 ? T.why1 : end && end < Date.now() ? T.untilPast : "";
     fault.textContent = wrong;
     if (wrong) return;
-    await act(() => node.submit(own(), place.consortium, KIND.grantConsent, consentGrant({
+    await act(turn, () => node.submit(own(), place.consortium, KIND.grantConsent, consentGrant({
       patient, isDenial: kind.value === "denial", acts: isActing,
       grantee: who.value === "" ? { account: named } : who.value === "team" ? { team: named } : { hospital: Number(who.value) },
       categories: chosen.length === CATEGORIES.length ? null : chosen,
@@ -223,44 +228,56 @@ function form(patient, after) {
   };
   return h("section", { class: "card" }, h("h2", {}, T.newConsent), kind, h("label", { for: "who" }, T.who), who, accountLine, actsLine,
     what.frame, why.frame, h("label", { for: "until" }, T.untilLabel), until, fault,
-    h("p", {}, h("button", { id: "give", onclick: give }, T.give)));
+    h("p", {}, deed({ id: "give" }, T.give, give)));
 }
 
 // ---- Acting for somebody else
 
-async function others() {
+async function others(turn) {
   const input = h("input", { type: "text", id: "ward", autocomplete: "off", value: state.ward });
   const found = h("div", { id: "wardRecords", "aria-live": "polite" });
-  const look = async (event) => {
-    event.preventDefault();
-    state.ward = input.value.trim();
-    if (!/^[0-9a-f]{64}$/.test(state.ward)) return found.replaceChildren(h("p", { class: "card warn" }, T.accountWrong));
-    const all = (await node.patientRecords(own(), state.ward)).filter((one) => !one.erased);
+  const button = h("button", { id: "openWard" }, T.wardOpen);
+  const look = async () => {
+    // What was still on its way for another account is dropped.
+    const inner = turn.inner();
+    const ward = input.value.trim().toLowerCase();
+    state.ward = ward;
+    if (!/^[0-9a-f]{64}$/.test(ward)) return found.replaceChildren(h("p", { class: "card warn" }, T.accountWrong));
+    found.replaceChildren(h("p", { class: "card waiting" }, T.loading));
+    const listed = await inner.of(node.patientRecords(own(), ward));
+    const all = listed.filter((one) => !one.erased);
     const told = (count) => found.replaceChildren(h("p", { class: "card waiting" }, C.working(count, all.length)));
-    const done = await readAll(own(), state.ward, all, { purpose: "PATRQT", told });
-    const opened = done.opened.map((one) => ({ keys: own(), ...one }));
-    found.replaceChildren(...[
+    const done = await inner.of(readAll(inner, own(), ward, all, { purpose: "PATRQT", told }));
+    const known = knowledge({ listed, outcomes: done.outcomes, asked: [...new Set(listed.map((one) => one.hospital))] });
+    return found.replaceChildren(...[
+      h("p", { class: "quiet" }, T.wardOf(ward)),
+      done.failure ? problem(done.failure) : null,
       done.refused ? h("p", { class: "card alert", role: "alert" }, T.wardRefused(done.refused, done.why)) : null,
       all.length === 0 ? h("p", { class: "card" }, T.noRecords) : null,
-      faults(opened), ...sections(opened, () => null), form(state.ward, () => go("others"))].filter(Boolean));
+      faults([...done.outcomes.values()]), warnings(known, C.conflictAdvice), ...sections(known, () => null, { ...T.sections, person: T.wardPerson }),
+      form(turn, ward, go("others"))].flat().filter(Boolean));
   };
-  const run = (event) => look(event).catch((error) => found.replaceChildren(problem(error)));
-  return [h("h1", {}, T.tabs.others), h("p", {}, T.othersText), h("form", { class: "card", onsubmit: run },
-    h("label", { for: "ward" }, T.wardLabel), input, h("p", {}, h("button", { id: "openWard" }, T.wardOpen))), found];
+  const sent = (event) => {
+    event.preventDefault();
+    return run(look, (error) => found.replaceChildren(problem(error)));
+  };
+  return [h("h1", {}, T.tabs.others), h("p", {}, T.othersText), h("form", { class: "card", onsubmit: sent },
+    h("label", { for: "ward" }, T.wardLabel), input, h("p", {}, button)), found];
 }
 
 // ---- Checking a file
 
-async function check() {
-  const all = state.opened ?? (await openAll());
+async function check(turn) {
+  const all = state.opened ?? (await turn.of(openAll(turn)));
   const answer = h("div", { role: "status", id: "verdict" });
-  const judge = async (file) => {
+  const judge = (file) => run(() => compare(turn.inner(), file), (error) => answer.replaceChildren(problem(error)));
+  const compare = async (inner, file) => {
     const tell = (kind, title, ...texts) => answer.replaceChildren(
       h("div", { class: `card ${kind}` }, h("h2", {}, title), texts.map((text) => h("p", {}, text))));
     if (file.size > CHECKED_MAX) return tell("warn", T.tooLong, T.tooLongText);
-    const locks = await locksOf(file);
+    const locks = await inner.of(locksOf(file));
     for (const one of all.filter((item) => item.salt)) {
-      if (!(await locks(one.salt)).includes(one.view.hashLock)) continue;
+      if (!(await inner.of(locks(one.salt))).includes(one.view.hashLock)) continue;
       const old = one.view.supersededBy ? [T.authenticOld] : [];
       return tell(old.length ? "warn" : "good", T.authentic,
         T.authenticText(hospitalName(one.view.hospital), date(one.view.time)), ...old);
@@ -281,23 +298,24 @@ async function check() {
 
 // ---- Keys
 
-async function leave() {
+async function leave(turn) {
+  const answer = h("div", { role: "status" });
   const save = async () => {
-    const all = (state.opened ?? (await openAll())).filter((one) => one.text);
+    const all = (state.opened ?? (await turn.of(openAll(turn)))).filter((one) => one.text);
     const entries = all.map((one) => `{"resource":${one.text}}`).join(",\n");
     const file = new Blob([`{"resourceType":"Bundle","type":"collection","entry":[\n${entries}\n]}\n`], { type: "application/fhir+json" });
     download(file, "my-records.json");
     say(T.exported(all.length));
   };
   return [h("h1", {}, T.tabs.leave), lockCard(state.isKept),
-    h("div", { class: "card" }, h("p", {}, T.exportText), h("button", { class: "second", id: "export", onclick: save }, T.export))];
+    h("div", { class: "card" }, h("p", {}, T.exportText), deed({ class: "second", id: "export" }, T.export, () => run(save, (error) => answer.replaceChildren(problem(error)))), answer)];
 }
 
 open({
   name: "all", offered: true, code: keyring.registrationCode,
   texts: { title: T.title, welcome: T.welcome, welcomeText: T.welcomeText, open: T.openRecords, unregistered: T.unregisteredText },
-  entered: (all, isKept) => {
+  entered: (turn, all, isKept) => {
     [state.all, state.isKept] = [all, isKept];
-    return go("records");
+    return go("records")(turn);
   },
 });

@@ -4,26 +4,27 @@ import { lockCard, open } from "./entrance.js";
 import * as keyring from "./keys.js";
 import * as node from "./node.js";
 import { C } from "./texts.js";
-import { h, hospitalName, main, place, problem } from "./ui.js";
+import { run } from "./turns.js";
+import { deed, h, hospitalName, main, place, problem } from "./ui.js";
 
 const query = location.search.slice(1);
 
-async function ask(keys, isKept) {
-  const account = await node.account(keys);
+async function ask(turn, keys, isKept) {
+  const account = await turn.of(node.account(keys));
   if (account.kind !== "practitioner") throw new Error(C.notClinician);
-  const app = await node.app(query);
+  const app = await turn.of(node.app(query));
   const answer = h("div", { "aria-live": "polite" });
   const allow = async () => {
-    const key = await node.sessionKey(keys);
-    const transaction = await node.openSession(keys, place.consortium, key, Date.now() + app.hours * 3600_000);
-    location.assign(await node.letIn(keys, query, hex(transaction)));
+    const key = await turn.of(node.sessionKey(keys));
+    const transaction = await turn.of(node.openSession(keys, place.consortium, key, Date.now() + app.hours * 3600_000));
+    location.assign(await turn.of(node.letIn(keys, query, hex(transaction))));
   };
   return [
     h("h1", {}, C.app(app.client)),
     h("section", { class: "card" }, h("p", {}, C.appText(app.client, hospitalName(place.consortium.own), app.hours)),
       h("ul", { id: "scopes" }, app.scopes.map((scope) => h("li", {}, C.scope(scope)))), answer,
       h("div", { class: "row" },
-        h("button", { id: "allow", onclick: () => allow().catch((error) => answer.replaceChildren(problem(error))) }, C.appAllow),
+        deed({ id: "allow" }, C.appAllow, () => run(allow, (error) => answer.replaceChildren(problem(error)))),
         h("button", { id: "deny", class: "danger", onclick: () => location.assign(app.refused) }, C.appDeny))),
     h("details", {}, h("summary", {}, C.tabs.leave), lockCard(isKept)),
   ];
@@ -32,5 +33,5 @@ async function ask(keys, isKept) {
 open({
   name: "clinician", offered: false, code: keyring.clinicianCode,
   texts: { title: C.title, welcome: C.welcome, welcomeText: C.welcomeText, open: C.open, unregistered: C.unregistered },
-  entered: (all, isKept) => ask(all[0], isKept),
+  entered: (turn, all, isKept) => ask(turn, all[0], isKept),
 }).then(() => main().focus());

@@ -3,89 +3,128 @@
 import { canonical } from "./canonical.js";
 import { concat, digest, hex, sha256, unhex, utf8 } from "./crypto.js";
 import { lockCard, open } from "./entrance.js";
-import { describe, parsed } from "./fhir.js";
+import { conflictsOf, current, isMedicineKnown, person, sentence } from "./chart.js";
+import { day } from "./dates.js";
 import * as keyring from "./keys.js";
+import { CATEGORY as KNOWN, gaps } from "./known.js";
 import * as node from "./node.js";
 import { readAll } from "./reading.js";
-import { faults, sections } from "./sections.js";
-import { C, T } from "./texts.js";
-import { choices, h, main, place, problem, say, tabs, view } from "./ui.js";
-import { accessRequest, CATEGORIES, Encoder, KIND } from "./wire.js";
+import { faults, isUnknown, knowledge, reasons, sections, warnings } from "./sections.js";
+import { C, D, K, T } from "./texts.js";
+import { run } from "./turns.js";
+import { choices, deed, h, main, place, problem, say, tabs, view } from "./ui.js";
+import { CATEGORIES, Encoder } from "./wire.js";
 
-const state = { keys: null, isKept: false, patient: null, opened: [] };
-const VIEWS = { patient: () => (state.patient ? chart() : finder()), leave: () => [h("h1", {}, C.tabs.leave), lockCard(state.isKept)] };
-const go = (name) => tabs(name, VIEWS, C.tabs);
+/** `chart` is all that belongs to the patient who is open; null where none is. Nothing reads another patient's. */
+const state = { keys: null, isKept: false, chart: null };
+const VIEWS = {
+  patient: (turn) => (state.chart ? chartView(turn, state.chart) : finder(turn)),
+  leave: () => [h("h1", {}, C.tabs.leave), lockCard(state.isKept)],
+};
+/** Makes a view, in a turn. */
+const go = (name) => (turn) => tabs(turn, name, VIEWS, C.tabs);
+
+/** A patient's chart: `listed` are the records that there are, `outcomes` what came of reading each, `draft` what is
+ * written and not signed. */
+const chartOf = (patient) => ({ patient, listed: [], outcomes: new Map(), written: new Map(), isWaiting: false, draft: emptyDraft() });
+const emptyDraft = () => ({ kind: "note", title: "", text: "", reason: "" });
+const isDirty = ({ draft }) => Boolean(draft.title.trim() || draft.text.trim());
 
 // ---- Finding a patient
 
-function finder() {
+function finder(turn) {
   const input = h("input", { type: "text", id: "search", autocomplete: "off" });
   const found = h("div", { id: "found", "aria-live": "polite" });
   const choose = (patient) => {
-    [state.patient, state.opened] = [patient, []];
-    return view(() => go("patient")).then(() => main().focus());
+    turn.check();
+    state.chart = chartOf(patient);
+    return view(go("patient")).then(() => main().focus());
   };
-  const search = async (event) => {
-    event.preventDefault();
+  const search = async () => {
+    // Only what was searched last is shown.
+    const inner = turn.inner();
     const text = input.value.trim();
     // A scanner types capitals: QR codes hold more of them.
     const account = text.toLowerCase();
-    if (/^[0-9a-f]{64}$/.test(account)) return choose({ name: account.slice(0, 8), account });
-    const list = text ? await node.patients(state.keys, text) : [];
-    found.replaceChildren(list.length ? h("ul", { class: "plain card" }, list.map((one) =>
+    if (/^[0-9a-f]{64}$/.test(account)) return choose({ account });
+    const list = text ? await inner.of(node.patients(state.keys, text)) : [];
+    return found.replaceChildren(list.length ? h("ul", { class: "plain card" }, list.map((one) =>
       h("li", {}, h("div", { class: "row" }, h("span", {}, h("strong", {}, one.name), " ",
-        h("span", { class: "quiet" }, one.birthDate ? C.born(one.birthDate) : "")),
+        h("span", { class: "quiet" }, one.birthDate ? D.born(day(one.birthDate)) : "")),
       one.account ? h("button", { class: "second", onclick: () => choose(one) }, C.tabs.patient)
         : h("span", { class: "quiet" }, C.noAccount))))) : h("p", { class: "card" }, C.nobody));
   };
-  const run = (event) => search(event).catch((error) => found.replaceChildren(problem(error)));
-  return [h("h1", {}, C.find), h("form", { class: "card", onsubmit: run },
+  const sent = (event) => {
+    event.preventDefault();
+    return run(search, (error) => found.replaceChildren(problem(error)));
+  };
+  return [h("h1", {}, C.find), h("form", { class: "card", onsubmit: sent },
     h("label", { for: "search" }, C.findLabel), input, h("p", {}, h("button", { id: "find" }, C.search))), found];
 }
 
 // ---- A patient's chart
 
-async function chart() {
-  const { patient } = state;
-  const all = (await node.patientRecords(state.keys, patient.account)).filter((one) => !one.erased);
+async function chartView(turn, chart) {
+  const listed = await turn.of(node.patientRecords(state.keys, chart.patient.account));
+  chart.listed = listed;
+  for (const one of listed) if (chart.written.has(one.record)) chart.outcomes.set(one.record, { view: one, ...chart.written.get(one.record) });
+  const all = listed.filter((one) => !one.erased);
   const answer = h("div", { id: "answer", "aria-live": "polite" });
-  const again = h("button", { class: "second", id: "another", onclick: () => {
-    state.patient = null;
-    view(() => go("patient"));
-  } }, C.another);
+  const [top, body] = [h("div", { id: "banner", class: "card" }), h("div", { id: "chart" })];
+  const writer = writing(turn, chart);
+  const draw = () => {
+    const known = knowledge({ ...chart, asked: [...new Set(listed.map((one) => one.hospital))] });
+    top.replaceChildren(...banner(chart, known));
+    body.replaceChildren(...shown(chart, known));
+    writer.check(known);
+  };
+  draw();
+  const ask = (wanted, purpose, reason) => run(() => read(turn, chart, wanted, { purpose, reason, answer, draw }),
+    (error) => answer.replaceChildren(problem(error)));
   return [
-    h("div", { class: "row" }, h("h1", {}, patient.name), again),
-    h("p", { class: "quiet" }, all.length ? C.whatThereIs(all.length) : C.nothing),
-    answer, h("div", { id: "chart" }, shown()),
-    all.length ? asking(all, answer) : null, all.length ? glass(all, answer) : null, writing(),
+    top, h("p", { class: "quiet" }, all.length ? C.whatThereIs(all.length) : C.nothing), answer, body,
+    all.length ? asking(all, answer, ask) : null, all.length ? glass(all, ask) : null, writer.card,
   ].filter(Boolean);
 }
 
-/** What was opened: warnings first, then allergies and everything else. */
-function shown() {
-  if (state.opened.length === 0) return [];
-  return [...conflicts(), faults(state.opened), ...sections(state.opened, () => null, { ...T.sections, person: C.person })].filter(Boolean);
+/** Who this is, always in sight: by the record that was opened, else by the hospital's list. */
+function banner(chart, { items }) {
+  const { patient } = chart;
+  const read = person(items);
+  const name = nameOf(chart, items);
+  const birthDate = read?.birthDate ?? patient.birthDate;
+  const again = h("button", { class: "second", id: "another", onclick: () => {
+    if (isDirty(chart) && !confirm(C.unsigned)) return;
+    state.chart = null;
+    view(go("patient"));
+  } }, C.another);
+  const isOther = read?.name && patient.name && read.name !== patient.name;
+  return [
+    h("div", { class: "row" }, h("h1", {}, name), again),
+    h("p", {}, [birthDate ? D.born(day(birthDate)) : C.bornUnknown, read?.sex ?? C.sexUnknown, C.account(patient.account)].join(" · "),
+      read?.isDead ? [" ", h("span", { class: "mark alert" }, D.dead)] : null),
+    isOther ? h("p", { class: "unknown", role: "alert" }, C.otherName(patient.name)) : null,
+  ].filter(Boolean);
 }
 
-const described = (section) => state.opened.filter((one) => one.text).map((one) => describe(parsed(one.text)))
-  .filter((one) => one.section === section);
+const nameOf = (chart, items) => person(items)?.name ?? chart.patient.name ?? C.nameUnknown;
 
-/** Medicines against allergies, by their words: a reminder, not a decision. */
-function conflicts() {
-  const pairs = described("medicine").flatMap((medicine) => described("allergy")
-    .filter((allergy) => clash(medicine.title, allergy.title)).map((allergy) => [medicine.title, allergy.title]));
-  const unique = [...new Map(pairs.map((pair) => [pair.join("\n"), pair])).values()];
-  return unique.map(([medicine, allergy]) => h("section", { class: "card alert", role: "alert" },
-    h("h2", {}, C.conflict), h("p", {}, C.conflictText(medicine, allergy))));
+/** What was opened: warnings first, then allergies and everything else; and what was not read. */
+function shown(chart, known) {
+  if (chart.outcomes.size === 0) return [];
+  return [...warnings(known), faults([...chart.outcomes.values()]), ...sections(known, () => null, { ...T.sections, person: C.person }), notRead(chart)]
+    .filter(Boolean);
 }
 
-const words = (text) => text.toLowerCase().match(/\p{L}{5,}/gu) ?? [];
-const clash = (medicine, allergy) => {
-  const known = words(allergy).filter((word) => !["allergy", "substance", "disposition", "intolerance"].includes(word));
-  return words(medicine).some((word) => known.includes(word));
-};
+/** Kinds of records that are not on the page, though there are some; those that the sections tell of by themselves are left out. */
+function notRead({ listed, outcomes, isWaiting }) {
+  const rest = CATEGORIES.filter((category) => !Object.values(KNOWN).includes(category))
+    .map((category) => [category, gaps(listed, outcomes, { category, isWaiting })]).filter(([, found]) => found.length);
+  return rest.length ? h("details", { class: "card warn", id: "notRead" }, h("summary", {}, K.notRead),
+    rest.map(([category, found]) => h("div", {}, h("strong", {}, T.categories[category]), reasons(found)))) : null;
+}
 
-function asking(all, answer) {
+function asking(all, answer, read) {
   const kinds = CATEGORIES.filter((name) => all.some((one) => one.category === name));
   const which = choices(C.which, Object.fromEntries(kinds.map((name) =>
     [name, `${T.categories[name]} (${all.filter((one) => one.category === name).length})`])), () => true);
@@ -94,91 +133,150 @@ function asking(all, answer) {
     const chosen = which.values();
     const wanted = all.filter((one) => chosen.includes(one.category));
     if (wanted.length === 0) return answer.replaceChildren(h("p", { class: "card warn" }, C.none));
-    return read(wanted, why.value, 0, answer);
+    return read(wanted, why.value, 0);
   };
   return h("section", { class: "card" }, which.frame, h("label", { for: "purpose" }, C.purpose), why,
-    h("p", {}, h("button", { id: "ask", onclick: ask }, C.ask)));
+    h("p", {}, deed({ id: "ask" }, C.ask, ask)));
 }
 
-function glass(all, answer) {
+function glass(all, read) {
   const reason = h("select", { id: "reason" }, Object.entries(C.reasons).map(([code, text]) => h("option", { value: code }, text)));
   return h("details", { class: "card warn", id: "glass" }, h("summary", {}, C.glass), h("p", {}, C.glassText),
-    h("label", { for: "reason" }, C.reason), reason, h("p", {}, h("button", { class: "danger", id: "break", onclick: () => {
-      if (confirm(C.sure)) read(all, "ETREAT", Number(reason.value), answer);
-    } }, C.glass)));
+    h("label", { for: "reason" }, C.reason), reason, h("p", {}, deed({ class: "danger", id: "break" }, C.glass,
+      () => (confirm(C.sure) ? read(all, "ETREAT", Number(reason.value)) : undefined))));
 }
 
-/** Asks for records and shows what is granted. */
-async function read(wanted, purpose, reason, answer) {
-  state.opened = [];
-  const told = (count) => answer.replaceChildren(h("p", { class: "card waiting" }, C.working(count, wanted.length)));
+/** Asks for records of the chart's patient and shows what is granted, while the chart is shown. What was read stays. */
+async function read(turn, chart, wanted, { purpose, reason, answer, draw }) {
+  let category = "";
+  const take = (outcomes) => {
+    for (const [record, one] of outcomes) {
+      const before = chart.outcomes.get(record);
+      if (!(before?.text || before?.file) || one.text || one.file) chart.outcomes.set(record, one);
+    }
+    draw();
+  };
+  // What is known first is shown first: the chart is drawn at each end of a kind.
+  const told = (count, outcomes) => {
+    turn.check();
+    answer.replaceChildren(h("p", { class: "card waiting" }, C.working(count, wanted.length)));
+    const last = [...outcomes.values()].at(-1).view.category;
+    if (category && last !== category) take(outcomes);
+    category = last;
+  };
+  answer.replaceChildren(h("p", { class: "card waiting" }, C.working(0, wanted.length)));
+  chart.isWaiting = true;
   let done;
   try {
-    done = await readAll(state.keys, state.patient.account, wanted, { purpose, reason, told });
-  } catch (error) {
-    return answer.replaceChildren(problem(error));
+    done = await turn.of(readAll(turn, state.keys, chart.patient.account, wanted, { purpose, reason, told }));
+  } finally {
+    chart.isWaiting = false;
   }
-  state.opened = done.opened;
-  document.getElementById("chart").replaceChildren(...shown());
+  take(done.outcomes);
+  const count = [...done.outcomes.values()].filter((one) => one.text || one.file).length;
   answer.replaceChildren(...[
     done.isInPartition ? h("p", { class: "card warn", role: "alert", id: "partition" }, C.inPartition) : null,
+    done.failure ? h("div", { id: "failed" }, h("p", { class: "unknown" }, C.failed(done.outcomes.size, wanted.length)), problem(done.failure)) : null,
     done.refused ? h("section", { class: "card alert", role: "alert", id: "refused" },
-      h("h2", {}, state.opened.length ? C.partly(done.refused) : C.refusedTitle), h("p", {}, C.refusedText(done.why)),
+      h("h2", {}, count ? C.partly(done.refused) : C.refusedTitle), h("p", {}, C.refusedText(done.why)),
       h("code", { class: "code" }, state.keys.account)) : null].filter(Boolean));
 }
 
 // ---- Writing
 
-function writing() {
-  const kind = h("select", { id: "noteKind", "aria-label": C.write, onchange: () => label() },
-    Object.entries(C.kinds).map(([name, text]) => h("option", { value: name }, text)));
-  const [titleLabel, textLabel] = [h("label", { for: "noteTitle" }), h("label", { for: "noteText" })];
-  const warning = h("p", { role: "alert" });
-  const title = h("input", { type: "text", id: "noteTitle", autocomplete: "off", oninput: () => warn() });
-  const text = h("textarea", { id: "noteText" });
-  const label = () => {
-    titleLabel.textContent = C.titleLabel[kind.value];
-    textLabel.textContent = C.textLabel[kind.value];
+/** What is written for the chart's patient, and signed for no other: {card, check}. `check` holds what is typed against
+ * what is known by now. */
+function writing(turn, chart) {
+  const { draft } = chart;
+  let known = null;
+  const keep = (field) => (event) => {
+    draft[field] = event.target.value;
     warn();
   };
+  const kind = h("select", { id: "noteKind", "aria-label": C.write, onchange: keep("kind") },
+    Object.entries(C.kinds).map(([name, text]) => h("option", { value: name, selected: name === draft.kind }, text)));
+  const [titleLabel, textLabel] = [h("label", { for: "noteTitle" }), h("label", { for: "noteText" })];
+  const title = h("input", { type: "text", id: "noteTitle", autocomplete: "off", value: draft.title, oninput: keep("title") });
+  const text = h("textarea", { id: "noteText", oninput: keep("text") }, draft.text);
+  const why = h("textarea", { id: "override", oninput: keep("reason") }, draft.reason);
+  const override = h("div", { hidden: true }, h("label", { for: "override" }, C.override), why);
+  const [warning, fault] = [h("div", { id: "warning", role: "alert" }), h("div", { role: "alert" })];
+  const heading = h("h2", {});
+  const button = deed({ id: "sign" }, C.sign, () => sign(turn, chart, known, fault));
   const warn = () => {
-    const allergy = kind.value === "prescription" && described("allergy").find((one) => clash(title.value, one.title));
-    warning.textContent = allergy ? C.warnAllergy(allergy.title) : "";
-    warning.className = allergy ? "card alert" : "";
+    heading.textContent = C.writeFor(nameOf(chart, known.items));
+    titleLabel.textContent = C.titleLabel[draft.kind];
+    textLabel.textContent = C.textLabel[draft.kind];
+    const { lines, isForbidding } = judgement(chart, known);
+    warning.replaceChildren(...lines);
+    override.hidden = !isForbidding;
+    button.textContent = isForbidding ? C.signAnyway : C.sign;
+    button.classList.toggle("danger", isForbidding);
   };
-  const sign = async () => {
-    if (!title.value.trim() || !text.value.trim()) {
-      warning.textContent = C.empty;
-      return;
-    }
-    try {
-      await record(resourceOf(kind.value, title.value.trim(), text.value.trim()));
-    } catch (error) {
-      warning.replaceChildren(problem(error));
-      return;
-    }
-    say(C.signed);
-    await view(() => go("patient"));
-  };
-  label();
-  return h("section", { class: "card" }, h("h2", {}, C.write), kind, titleLabel, title, textLabel, text, warning,
-    h("p", {}, h("button", { id: "sign", onclick: sign }, C.sign)));
+  const card = h("section", { class: "card", id: "write" }, heading, kind, titleLabel, title, textLabel, text, warning, override, fault,
+    h("p", {}, button));
+  return { card, check: (now) => { known = now; warn(); } };
 }
 
-function resourceOf(kind, title, text) {
+/** What a prescription is held against: {lines, pairs, isForbidding, isUnknown}. */
+function judgement({ draft }, known) {
+  const nothing = { lines: [], pairs: [], isForbidding: false, isUnknown: false };
+  if (draft.kind !== "prescription") return nothing;
+  const said = known.statements.allergy;
+  const pairs = conflictsOf(draft.title, known.items);
+  const isUnknownNow = isUnknown(said);
+  const count = current(known.items, "allergy").filter((one) => !one.shown.absence).length;
+  return {
+    pairs, isForbidding: pairs.some((pair) => pair.level !== "near"), isUnknown: isUnknownNow,
+    lines: [
+      ...pairs.map((pair) => h("p", { class: pair.level === "near" ? "card warn" : "card alert" }, h("strong", {}, sentence(pair)))),
+      isUnknownNow ? h("div", { class: "card alert", id: "unknownAllergies" }, h("strong", {}, C.unknownAllergies), reasons(said.gaps)) : null,
+      !pairs.length && !isUnknownNow ? h("p", { class: "quiet" }, C.compared(count)) : null,
+      !pairs.length && count && draft.title.trim() && !isMedicineKnown(draft.title) ? h("p", { class: "quiet" }, C.comparedWords) : null,
+    ].filter(Boolean),
+  };
+}
+
+async function sign(turn, chart, known, fault) {
+  const { draft } = chart;
+  const said = judgement(chart, known);
+  const needed = !draft.title.trim() || !draft.text.trim() ? C.empty : said.isForbidding && !draft.reason.trim() ? C.overrideNeeded : "";
+  fault.replaceChildren(needed ? h("p", { class: "card warn" }, needed) : "");
+  if (needed) return;
+  const name = nameOf(chart, known.items);
+  const notes = [
+    said.isForbidding ? C.overridden(said.pairs.map(sentence).join(" "), draft.reason.trim()) : null, said.isUnknown ? C.overriddenUnknown : null,
+  ].filter(Boolean);
+  try {
+    // It counts whatever is shown when it is done; so it is said then, with the patient's name.
+    await record(chart, resourceOf(chart.patient, draft, notes));
+  } catch (error) {
+    if (turn.isOver) say(`${name}: ${T.problem}`);
+    else fault.replaceChildren(problem(error));
+    return;
+  }
+  chart.draft = emptyDraft();
+  say(C.signedFor(name));
+  if (!turn.isOver) await view(go("patient"));
+}
+
+function resourceOf(patient, { kind, title, text }, notes) {
   const now = new Date().toISOString();
-  const subject = { identifier: { system: "urn:consilium:account", value: state.patient.account } };
+  const subject = { identifier: { system: "urn:consilium:account", value: patient.account } };
+  const [name, words] = [title.trim(), text.trim()];
+  const note = notes.length ? { note: notes.map((one) => ({ text: one })) } : {};
   return kind === "prescription"
-    ? { resourceType: "MedicationRequest", status: "active", intent: "order", medicationCodeableConcept: { text: title },
-      subject, authoredOn: now, dosageInstruction: [{ text }] }
-    : { resourceType: "Observation", status: "final", code: { text: title }, subject, effectiveDateTime: now, valueString: text };
+    ? { resourceType: "MedicationRequest", status: "active", intent: "order", medicationCodeableConcept: { text: name },
+      subject, authoredOn: now, dosageInstruction: [{ text: words }], ...note }
+    : { resourceType: "Observation", status: "final", code: { text: name }, subject, effectiveDateTime: now, valueString: words };
 }
 
 const CATEGORY = { MedicationRequest: 5, Observation: 6 };
 
 /** Signs a resource as its author: by its hash-lock, which the ledger holds it against for good. */
-async function record(resource) {
-  const { keys, patient } = state;
+async function record(chart, resource) {
+  const { keys } = state;
+  const { patient } = chart;
   const text = canonical(JSON.stringify(resource));
   const salt = crypto.getRandomValues(new Uint8Array(32));
   const lock = await sha256(utf8("consilium/record/v1\0"), salt, utf8(text));
@@ -187,18 +285,19 @@ async function record(resource) {
     unhex(patient.account), lock);
   const authored = concat(utf8("consilium/authorship/v1\0"), network, identifier, unhex(patient.account),
     new Encoder().u8(CATEGORY[resource.resourceType]).bytes, lock, new Encoder().flag(false).bytes);
-  return node.write(keys, {
+  await node.write(keys, {
     patient: patient.account, resource: text, salt: hex(salt), signature: hex(await keyring.sign(keys, authored)),
   });
+  chart.written.set(hex(identifier), { text, salt });
 }
 
 open({
   name: "clinician", offered: false, code: keyring.clinicianCode,
   texts: { title: C.title, welcome: C.welcome, welcomeText: C.welcomeText, open: C.open, unregistered: C.unregistered },
-  entered: async (all, isKept) => {
+  entered: async (turn, all, isKept) => {
     [state.keys, state.isKept] = [all[0], isKept];
-    const account = await node.account(state.keys);
+    const account = await turn.of(node.account(state.keys));
     if (account.kind !== "practitioner") throw new Error(C.notClinician);
-    return go("patient");
+    return go("patient")(turn);
   },
 });

@@ -1,70 +1,195 @@
-// FHIR R4 resources as people read them: a section, a title, a date, a value.
+// FHIR R4 resources as people read them: a section, a title, a date, what was found, and whether it still stands.
+import { day, dayAndTime, place } from "./dates.js";
+import { DETAILS } from "./details.js";
+import { D, T } from "./texts.js";
+import { codeOf, concept, finding, list, meaning, period, quantity, range, text } from "./values.js";
+
+export { parsed } from "./values.js";
 
 const SECTIONS = {
   AllergyIntolerance: "allergy", Condition: "problem", MedicationRequest: "medicine", MedicationStatement: "medicine",
-  MedicationAdministration: "medicine", MedicationDispense: "medicine", Observation: "result",
-  Immunization: "immunisation", Encounter: "visit", Procedure: "procedure", DiagnosticReport: "document",
-  DocumentReference: "document", ImagingStudy: "document", CarePlan: "document", Patient: "person",
+  MedicationAdministration: "medicine", MedicationDispense: "medicine", Observation: "result", Immunization: "immunisation",
+  Encounter: "visit", Appointment: "visit", Procedure: "procedure", DiagnosticReport: "document", DocumentReference: "document",
+  ImagingStudy: "document", Composition: "document", CarePlan: "plan", Goal: "plan", ServiceRequest: "plan", CareTeam: "plan",
+  FamilyMemberHistory: "family", Patient: "person", RelatedPerson: "person", Claim: "bill", ExplanationOfBenefit: "bill",
+  ClaimResponse: "bill", Coverage: "bill", Invoice: "bill", Account: "bill",
 };
 
 /** The order in which sections are shown. */
 export const ORDER = [
-  "allergy", "problem", "medicine", "result", "immunisation", "visit", "procedure", "document", "person", "other",
+  "allergy", "problem", "medicine", "result", "immunisation", "visit", "procedure", "plan", "document", "family", "person", "bill", "other",
 ];
 
-const text = (value) => (typeof value === "string" ? value : undefined);
-const first = (list) => (Array.isArray(list) ? list[0] : undefined);
+// ---- Dates
 
-const concept = (value) =>
-  text(value?.text) ?? text(first(value?.coding)?.display) ?? text(first(value?.coding)?.code);
+/** FHIR's choices of a time: a moment, a stretch, an age, or words. */
+function chosen(resource, name) {
+  const at = text(resource[`${name}DateTime`]) ?? text(resource[`${name}Instant`]);
+  if (at) return { at, words: day(at), exact: dayAndTime(at) };
+  const stretch = resource[`${name}Period`];
+  if (stretch) return { at: text(stretch.start) ?? text(stretch.end), words: period(stretch) };
+  const event = text(list(resource[`${name}Timing`]?.event)[0]);
+  if (event) return { at: event, words: day(event), exact: dayAndTime(event) };
+  const age = quantity(resource[`${name}Age`])?.text ?? (resource[`${name}Range`] && range(resource[`${name}Range`]));
+  if (age) return { words: D.atAge(age) };
+  return text(resource[`${name}String`]) && { words: text(resource[`${name}String`]) };
+}
 
-const tokens = new WeakMap();
-
-/** A resource's JSON; of each quantity the number's token is kept too, for 1.50 is not 1.5 in medicine. */
-export const parsed = (json) => JSON.parse(json, function keep(key, number, context) {
-  if (key === "value" && typeof number === "number" && context?.source) tokens.set(this, context.source);
-  return number;
-});
-
-/** What a machine computed to ten digits nobody measured: it is shown rounded, and says so. */
-const shown = (token) => (/^-?\d+\.\d{5,}$/.test(token) ? `≈ ${Number(token).toFixed(2)}` : token);
-
-const quantity = (value) => {
-  if (!value || typeof value !== "object" || value.value === undefined) return undefined;
-  return `${shown(tokens.get(value) ?? String(value.value))} ${value.unit ?? value.code ?? ""}`.trim();
+const named = (resource, name) => {
+  const at = text(resource[name]);
+  return at && { at, words: day(at), exact: dayAndTime(at) };
 };
 
-function name(resource) {
-  if (resource.resourceType === "Patient") {
-    const named = first(resource.name);
-    return text(named?.text) ?? ([...(named?.given ?? []), named?.family].filter(Boolean).join(" ") || undefined);
+/** When it was, by the record itself; `isRecorded` where the record says only when somebody wrote it down. */
+function dated(resource) {
+  for (const name of ["effective", "onset", "performed", "occurrence", "occurred"]) {
+    const found = chosen(resource, name);
+    if (found?.words) return found;
   }
+  for (const name of ["whenHandedOver", "whenPrepared", "authoredOn", "started", "start", "startDate", "sent", "created"]) {
+    const found = named(resource, name);
+    if (found) return found;
+  }
+  for (const stretch of [resource.period, resource.billablePeriod, resource.servicedPeriod, resource.context?.period]) {
+    if (stretch && period(stretch)) return { at: text(stretch.start) ?? text(stretch.end), words: period(stretch) };
+  }
+  for (const name of ["recordedDate", "dateAsserted", "issued", "date", "recorded", "authored", "detected"]) {
+    const found = named(resource, name);
+    if (found) return { ...found, isRecorded: true };
+  }
+  return undefined;
+}
+
+// ---- What still stands
+
+const OVER = {
+  AllergyIntolerance: ["inactive", "resolved"], Condition: ["inactive", "remission", "resolved"],
+  MedicationRequest: ["completed", "stopped", "cancelled", "ended"], MedicationStatement: ["completed", "stopped", "not-taken"],
+  MedicationDispense: ["completed", "stopped", "cancelled", "declined"], MedicationAdministration: ["completed", "stopped", "not-done"],
+  Observation: ["cancelled"], DiagnosticReport: ["cancelled"], Encounter: ["cancelled"], Appointment: ["cancelled", "noshow"],
+  CarePlan: ["completed", "revoked"], ServiceRequest: ["completed", "revoked"], Claim: ["cancelled"], ExplanationOfBenefit: ["cancelled"],
+  Goal: ["completed", "cancelled", "rejected"], Coverage: ["cancelled"], DocumentReference: ["superseded"], CareTeam: ["inactive"],
+};
+const NOT_VALID = new Set(["entered-in-error", "refuted"]);
+const UNSURE = new Set(["unconfirmed", "provisional", "differential", "presumed"]);
+const WORTH_A_MARK = new Set([
+  "preliminary", "registered", "partial", "corrected", "amended", "appended", "not-done", "on-hold", "draft", "cancelled", "unknown",
+]);
+const ONLY_PROPOSED = new Set(["proposal", "plan", "option"]);
+
+/** A status in its code, whether it is a code or a concept. */
+const coded = (value) => text(value) ?? codeOf(value) ?? concept(value)?.toLowerCase();
+
+/** Whether it is "current", "past", or "invalid": nobody may act on what was entered in error or refuted. */
+export function standing(resource) {
+  const states = [resource.status, resource.verificationStatus, resource.clinicalStatus, resource.lifecycleStatus].map(coded);
+  if (states.some((state) => NOT_VALID.has(state))) return "invalid";
+  const over = OVER[resource.resourceType] ?? [];
+  if ([coded(resource.clinicalStatus), coded(resource.status), coded(resource.lifecycleStatus)].some((state) => over.includes(state))) return "past";
+  if (resource.active === false) return "past";
+  const isOver = resource.clinicalStatus === undefined && Object.keys(resource).some((key) => key.startsWith("abatement"))
+    && resource.abatementBoolean !== false;
+  return isOver ? "past" : "current";
+}
+
+const mark = (tone, words) => ({ tone, text: words });
+
+/** What must be seen before anything else. */
+function marks(resource) {
+  const [status, verified, clinical] = [resource.status ?? resource.lifecycleStatus, resource.verificationStatus, resource.clinicalStatus].map(coded);
+  const said = (state) => T.statuses[state] ?? state;
+  return [
+    resource.doNotPerform === true ? mark("alert", resource.resourceType === "MedicationRequest" ? D.doNotTake : D.doNot) : null,
+    [status, verified].some((state) => NOT_VALID.has(state)) ? mark("alert", said(NOT_VALID.has(status) ? status : verified)) : null,
+    UNSURE.has(verified) ? mark("warn", said(verified)) : null,
+    WORTH_A_MARK.has(status) ? mark(status === "not-done" ? "alert" : "warn", said(status)) : null,
+    ONLY_PROPOSED.has(resource.intent) ? mark("warn", D.onlyProposed) : null,
+    resource.criticality === "high" ? mark("alert", D.highRisk) : null,
+    standing(resource) === "past" && clinical ? mark("quiet", said(clinical)) : null,
+  ].filter(Boolean);
+}
+
+/** A status that needs no mark: it stands among the facts. */
+function plainStatus(resource) {
+  const state = coded(resource.clinicalStatus) ?? coded(resource.status) ?? coded(resource.lifecycleStatus);
+  if (!state || NOT_VALID.has(state) || WORTH_A_MARK.has(state) || resource.resourceType === "Observation" && state === "final") return undefined;
+  return standing(resource) === "past" && resource.clinicalStatus ? undefined : T.statuses[state] ?? state;
+}
+
+// ---- "None known"
+
+/** Codes that say that there is none, or that nothing is known, and of what: SNOMED CT; HL7's International Patient Summary. */
+const ABSENCES = {
+  716186003: "all", 409137002: "drug", 429625007: "food", 428607008: "environmental", 716184000: "latex", 716220001: "animal",
+  428197003: "insect", "no-known-allergies": "all", "no-known-medication-allergies": "drug", "no-known-food-allergies": "food",
+  "no-known-environmental-allergies": "environmental", "no-known-problems": "all", "no-known-medications": "all",
+  "no-allergy-info": "unknown", "no-problem-info": "unknown", "no-medication-info": "unknown",
+};
+const NONE = /^(?:nka|no known (?:allerg(?:y|ies)|problems?|conditions?|medications?|medicines?))(?: \(situation\))?\.?$/i;
+const NONE_OF = /^(?:nk[dmf]a|no known ([a-z]+) (?:allerg(?:y|ies)))(?: \(situation\))?\.?$/i;
+
+/** Where a record says that there is none: "all", of what, or that it is "unknown"; undefined where it names something. */
+function absence(resource) {
+  if (!["allergy", "problem", "medicine"].includes(SECTIONS[resource.resourceType])) return undefined;
+  const value = resource.code ?? resource.medicationCodeableConcept;
+  const found = list(value?.coding).map((one) => ABSENCES[one.code]).find(Boolean);
+  if (found) return found;
+  const words = (concept(value) ?? "").trim();
+  if (NONE.test(words)) return "all";
+  return NONE_OF.test(words) ? NONE_OF.exec(words)[1]?.toLowerCase() ?? "drug" : undefined;
+}
+
+// ---- All of it
+
+/** A type's name in words, for what has none of its own. */
+const typeName = (type) => T.types[type] ?? (type.replace(/(?<=[a-z])(?=[A-Z])/g, " ") || T.types.unknown);
+
+function title(resource, type) {
   return concept(resource.code) ?? concept(resource.vaccineCode) ?? concept(resource.medicationCodeableConcept)
-    ?? concept(first(resource.type)) ?? concept(resource.type) ?? concept(first(resource.category)) ?? text(resource.description);
+    ?? (typeof resource.type === "object" ? concept(Array.isArray(resource.type) ? resource.type[0] : resource.type) : undefined)
+    ?? text(resource.title) ?? text(resource.description) ?? concept(list(resource.category)[0]) ?? text(resource.name) ?? typeName(type);
 }
 
-function value(resource) {
-  if (resource.valueQuantity) return quantity(resource.valueQuantity);
-  if (resource.valueCodeableConcept) return concept(resource.valueCodeableConcept);
-  if (resource.valueString) return text(resource.valueString);
-  const parts = (resource.component ?? []).map((part) => quantity(part.valueQuantity)).filter(Boolean);
-  return parts.length ? parts.join(" / ") : undefined;
-}
+/** Values of one kind stand together: by the first code, else by the words. */
+const kindOf = (resource, words) => {
+  const code = list(resource.code?.coding).find((one) => text(one.code));
+  return code ? `${code.system ?? ""}|${code.code}` : words.toLowerCase();
+};
 
-const when = (resource) =>
-  text(resource.effectiveDateTime) ?? text(resource.onsetDateTime) ?? text(resource.performedDateTime)
-  ?? text(resource.performedPeriod?.start) ?? text(resource.authoredOn) ?? text(resource.occurrenceDateTime)
-  ?? text(resource.period?.start) ?? text(resource.recordedDate) ?? text(resource.issued) ?? text(resource.date)
-  ?? text(resource.started) ?? text(resource.birthDate);
+const notes = (resource) => list(resource.note).map((one) => text(one.text)).filter(Boolean);
 
-/** What a page shows of a resource. */
-export function describe(resource) {
+function read(resource, find) {
   const type = text(resource.resourceType) ?? "";
+  const found = finding(resource);
+  const details = DETAILS[type]?.(resource, find) ?? {};
+  const when = details.when ?? dated(resource);
+  const words = details.title ?? title(resource, type);
   return {
-    type, section: SECTIONS[type] ?? "other", title: name(resource) ?? type, when: when(resource), value: value(resource),
-    number: typeof resource.valueQuantity?.value === "number" ? resource.valueQuantity.value : undefined,
-    status: concept(resource.clinicalStatus) ?? text(resource.status),
-    severity: text(resource.criticality), reactions: (resource.reaction ?? []).flatMap((reaction) =>
-      (reaction.manifestation ?? []).map(concept)).filter(Boolean),
+    type, section: SECTIONS[type] ?? "other", title: words, when, order: place(when?.at), standing: standing(resource),
+    absence: absence(resource), isForbidden: resource.doNotPerform === true, kind: kindOf(resource, words),
+    value: details.value ?? found?.text, number: found?.number, unit: found?.unit,
+    marks: [...marks(resource), ...meaning(resource), ...(details.marks ?? [])], status: plainStatus(resource), rank: details.rank ?? 0,
+    lines: [...(details.lines ?? []), ...notes(resource)].filter(Boolean), parts: details.parts ?? [], attachments: details.attachments ?? [],
+    person: details.person,
   };
 }
+
+/** What a page shows of a resource; `find` gives the resource that a reference means, where it is known. A resource of a
+ * shape that FHIR does not have is shown by its type alone: nothing of it is guessed. */
+export function describe(resource, find = () => undefined) {
+  try {
+    return read(resource, (reference) => contained(resource, reference) ?? find(reference));
+  } catch {
+    const type = text(resource?.resourceType) ?? "";
+    return {
+      type, section: SECTIONS[type] ?? "other", title: typeName(type), order: Number.NaN, standing: "current", kind: type, marks: [mark("alert", D.unreadable)],
+      lines: [], parts: [], attachments: [], rank: 0, isUnreadable: true,
+    };
+  }
+}
+
+/** A resource that travels inside another. */
+const contained = (resource, reference) => {
+  const local = text(reference?.reference);
+  return local?.startsWith("#") ? list(resource.contained).find((one) => one.id === local.slice(1)) : undefined;
+};

@@ -11,39 +11,66 @@ const RECORDS_MAX = 64;
 const ATTEMPTS = 20;
 const PAUSE_MILLISECONDS = 100;
 
-/** Asks for records of a patient, as many as one request may name at once, and opens what is granted. A `reason` other
- * than 0 breaks the glass. Gives {opened: [{view, text or file, salt} or {view, fault}], refused, why, isInPartition}. */
-export async function readAll(keys, patient, wanted, { purpose, reason = 0, told = () => {} }) {
-  const done = { opened: [], refused: 0, why: "", isInPartition: false };
-  for (let at = 0; at < wanted.length; at += RECORDS_MAX) {
-    const some = wanted.slice(at, at + RECORDS_MAX);
-    const once = await ephemeral();
-    const payload = accessRequest({
-      patient, records: some.map((one) => one.record), purpose, reason, ephemeralKey: once.publicKey,
-    });
-    let glass;
-    try {
-      glass = reason ? await node.breakGlass(keys, place.consortium, payload)
-        : { receipt: await node.submit(keys, place.consortium, KIND.requestAccess, payload) };
-    } catch (error) {
-      if (error.code !== "refused") throw error;
-      [done.refused, done.why] = [done.refused + some.length, error.message];
-      continue;
+/** What somebody needs to know first is opened first. */
+const FIRST = ["allergy", "condition", "medication"];
+const rank = (view) => (FIRST.includes(view.category) ? FIRST.indexOf(view.category) : FIRST.length);
+
+/** Asks in a turn for records of a patient, as many as one request may name at once, and opens what is granted. A `reason`
+ * other than 0 breaks the glass. `told(count, outcomes)` hears of each. Gives {outcomes, refused, why, isInPartition, failure}:
+ * by record {view, text or file, salt}, {view, fault} or {view, refused: why}; a record without an outcome was not read. */
+export async function readAll(turn, keys, patient, wanted, { purpose, reason = 0, told = () => {} }) {
+  const done = { outcomes: new Map(), refused: 0, why: "", isInPartition: false, failure: null };
+  const ordered = [...wanted].sort((a, b) => rank(a) - rank(b));
+  try {
+    for (let at = 0; at < ordered.length; at += RECORDS_MAX) {
+      await readSome(turn, keys, patient, ordered.slice(at, at + RECORDS_MAX), { purpose, reason, told, done });
     }
-    done.isInPartition ||= Boolean(glass.opened);
-    for (const one of some) {
-      const found = glass.opened ? await openOwn(keys, one, glass.opened.get(one.record), once)
-        : await openOne(keys, one, glass.receipt.transaction, once);
-      done.opened.push({ view: one, ...found });
-      told(done.opened.length);
-    }
+  } catch (error) {
+    turn.check();
+    done.failure = error;
   }
   return done;
 }
 
-/** What a hospital opened by itself, held against its anchor. */
-async function openOwn(keys, one, answer, once) {
+async function readSome(turn, keys, patient, some, { purpose, reason, told, done }) {
+  const once = await turn.of(ephemeral());
+  const payload = accessRequest({
+    patient, records: some.map((one) => one.record), purpose, reason, ephemeralKey: once.publicKey,
+  });
+  let glass;
+  try {
+    glass = await turn.of(reason ? node.breakGlass(keys, place.consortium, payload)
+      : node.submit(keys, place.consortium, KIND.requestAccess, payload).then((receipt) => ({ receipt })));
+  } catch (error) {
+    if (error.code !== "refused") throw error;
+    [done.refused, done.why] = [done.refused + some.length, error.message];
+    for (const one of some) done.outcomes.set(one.record, { view: one, refused: error.message });
+    return;
+  }
+  done.isInPartition ||= Boolean(glass.opened);
+  for (const one of some) {
+    const opening = glass.opened ? openOwn(keys, patient, one, glass.opened.get(one.record), once)
+      : openOne(turn, keys, patient, one, glass.receipt.transaction, once);
+    const found = await turn.of(opening).catch((error) => {
+      // One record that is not what it should be does not keep the others from being read.
+      if (error.code === "over" || error.code === "unreachable") throw error;
+      return { fault: error.message };
+    });
+    done.outcomes.set(one.record, { view: one, ...found });
+    told(done.outcomes.size, done.outcomes);
+  }
+}
+
+/** A record's anchor, which must be this patient's: what is another's is not shown here. */
+async function anchorOf(keys, patient, one) {
   const anchor = await node.anchor(keys, one.record);
+  if (hex(anchor.patient) !== patient || hex(anchor.record) !== one.record) throw new Error("patient");
+  return anchor;
+}
+
+/** What a hospital opened by itself, held against its anchor. */
+async function openOwn(keys, patient, one, answer, once) {
+  const anchor = await anchorOf(keys, patient, one);
   const inside = answer?.hospitalBox && (await openBox(answer.hospitalBox, once.publicKey, once.privateKey));
   if (!inside || inside.length !== 64 || hex(inside.subarray(0, 32)) !== one.record) return { fault: "key" };
   return opened(keys, one, answer, inside.slice(32), anchor);
@@ -57,27 +84,28 @@ function opened(keys, one, answer, key, anchor) {
 }
 
 /** Gathers shares of custodians until enough are right, and opens the record. */
-async function openOne(keys, one, request, once) {
-  const anchor = await node.anchor(keys, one.record);
+async function openOne(turn, keys, patient, one, request, once) {
+  const anchor = await turn.of(anchorOf(keys, patient, one));
   const members = place.consortium.hospitals.map((hospital) => unhex(hospital.key));
   const opening = new Opening({ network: keys.network, request, anchor, keys: once, members });
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     let answer;
     try {
-      answer = await node.release(keys, request, one.record, opening.settled);
+      answer = await turn.of(node.release(keys, request, one.record, opening.settled));
     } catch (error) {
+      if (error.code === "over" || error.code === "unreachable") throw error;
       if (error.code !== "not-released" || attempt === ATTEMPTS - 1) return { fault: error.message };
-      await new Promise((resolve) => { setTimeout(resolve, PAUSE_MILLISECONDS); });
+      await turn.of(new Promise((resolve) => { setTimeout(resolve, PAUSE_MILLISECONDS); }));
       continue;
     }
-    if (answer.hospitalBox) return openOwn(keys, one, answer, once);
+    if (answer.hospitalBox) return openOwn(keys, patient, one, answer, once);
     opening.custody ??= readCustodyKey(answer.custody);
-    await opening.take(answer.shares, answer.capsule);
+    await turn.of(opening.take(answer.shares, answer.capsule));
     for (const proof of opening.accusations(answer.capsule)) {
       say(C.accused);
-      await node.submit(keys, place.consortium, KIND.accuseCustodian, proof).catch(() => null);
+      await turn.of(node.submit(keys, place.consortium, KIND.accuseCustodian, proof).catch(() => null));
     }
-    if (opening.isComplete) return opened(keys, one, answer, await opening.key(answer.capsule), anchor);
+    if (opening.isComplete) return opened(keys, one, answer, await turn.of(opening.key(answer.capsule)), anchor);
   }
   return { fault: C.few };
 }

@@ -1,72 +1,160 @@
-// Opened records as people read them: by section, allergies first, results with small plots.
-import { describe, ORDER, parsed } from "./fhir.js";
+// Opened records as people read them: by section, allergies first, results with small plots; and what is not known.
+import { arrange, bySection, conflicts, current, grouped, sentence } from "./chart.js";
 import { kindOf } from "./content.js";
-import { date, moment, T } from "./texts.js";
-import { download, draw, h, hospitalName } from "./ui.js";
+import { KINDS, statement } from "./known.js";
+import { C, date, K, moment, T } from "./texts.js";
+import { pretty } from "./values.js";
+import { busy, download, draw, h, hospitalName, place } from "./ui.js";
 
 const ROWS_SHOWN = 12;
+const JSON_SHOWN = 4000;
 const ENDINGS = { pdf: "pdf", dicom: "dcm", png: "png", jpeg: "jpg", mp4: "mp4", file: "bin" };
 
-/** Sections of opened records, each `{view, text, …}`; `actions` gives what can be done with one. */
-export function sections(opened, actions = () => null, words = T.sections) {
-  const live = opened.filter((one) => one.text || one.file).map((one) => {
-    if (one.file) return { ...one, shown: { section: "document", title: T.files[one.file.kind], value: T.size(one.file.size), reactions: [] } };
-    const resource = parsed(one.text);
-    return { ...one, resource, shown: describe(resource) };
-  });
-  return ORDER.map((name) => {
-    const items = live.filter((one) => one.shown.section === name)
-      .sort((a, b) => (b.shown.when ?? b.view.time).localeCompare(a.shown.when ?? a.view.time));
-    return section(name, items, actions, words[name]);
-  }).filter(Boolean);
+/** What is known of one patient, for a page to show: `listed` are all the records that there are (null: not known),
+ * `outcomes` what came of reading each, `asked` the hospitals whose records are listed. */
+export function knowledge({ listed, outcomes, asked, isWaiting = false }) {
+  const items = arrange([...outcomes.values()].map((one) => ({ ...one, view: listed?.find((view) => view.record === one.view.record) ?? one.view })));
+  const all = place.consortium.hospitals.map((one) => one.number);
+  const statements = Object.fromEntries(KINDS.map((kind) =>
+    [kind, statement(kind, { listed, outcomes, current: current(items, kind), asked, all, isWaiting })]));
+  return { items, statements };
 }
+
+/** Sections of what is known; `actions` gives what can be done with a record. */
+export function sections({ items, statements }, actions = () => null, words = T.sections) {
+  return bySection(items).map((one) => section(one, statements[one.name], actions, words[one.name])).filter(Boolean);
+}
+
+/** Medicines that clash with allergies, both standing. */
+export const warnings = ({ items }, text) => conflicts(items).map((pair) => h("section", { class: pair.level === "near" ? "card warn conflict" : "card alert conflict",
+  role: "alert" }, h("h2", {}, C.conflict), h("p", {}, sentence(pair)), text ? h("p", {}, text) : null));
 
 /** Records that could not be opened or are not what was anchored; null where all are right. */
 export function faults(opened) {
   const faulty = opened.filter((one) => one.fault);
-  return faulty.length ? h("section", { class: "card alert" }, h("ul", { class: "plain" }, faulty.map((one) =>
+  return faulty.length ? h("section", { class: "card alert", id: "faults" }, h("ul", { class: "plain" }, faulty.map((one) =>
     h("li", {}, h("span", { class: "mark alert" }, T.unverifiable), ` ${hospitalName(one.view.hospital)}, `
       + `${date(one.view.time)}: ${T.faults[one.fault] ?? one.fault}`)))) : null;
 }
 
-function section(name, items, actions, title) {
-  if (items.length === 0 && name !== "allergy") return null;
-  const rows = name === "result" ? results(items, actions) : items.map((one) => row(one, actions));
+// ---- What is known, and what is not
+
+const names = (numbers) => numbers.map(hospitalName).join(", ");
+
+/** Why something is not known, as a list. */
+export const reasons = (gaps) => h("ul", {}, gaps.map((gap) => h("li", {}, K.reasons[gap.reason](gap.count, gap.why))));
+
+/** What a section says before its records: what is not known, and why; that there are none, and who said so. */
+export function known(said) {
+  const words = K.kinds[said.kind];
+  // Said of allergies always, of the others where somebody could take "none" for the whole.
+  const others = said.others.length && (said.kind === "allergy" || said.state !== "recorded") ? K.others(names(said.others)) : "";
+  const out = [];
+  if (said.state === "unknown") out.push(h("p", { class: "unknown" }, h("strong", {}, words.unknown)), reasons(said.gaps));
+  if (said.state === "noneKnown") {
+    out.push(...said.none.map((one) => h("p", {}, h("strong", {}, one.shown.title), " ", h("span", { class: "quiet" },
+      K.saidBy(one.view.author ? T.clinician(one.view.author) : hospitalName(one.view.hospital), dateOf(one))))));
+    if (!said.isAll) out.push(h("p", {}, words.otherwise(names(said.asked))));
+  }
+  if (said.state === "noneRecorded") out.push(h("p", {}, words.none(names(said.asked))));
+  if (said.state === "recorded" && said.gaps.length) out.push(h("p", { class: "unknown" }, h("strong", {}, words.more)), reasons(said.gaps));
+  if (said.erased) out.push(h("p", { class: "quiet" }, K.erased(said.erased)));
+  if (said.state !== "unknown" && said.isMoreInside && said.state !== "recorded") out.push(h("p", { class: "quiet" }, K.inside));
+  if (others) out.push(h("p", { class: "quiet" }, others));
+  return out;
+}
+
+/** One line of what is known of allergies, for where it must not be overlooked. */
+export const isUnknown = (said) => said.state === "unknown" || said.gaps.length > 0;
+
+// ---- Sections
+
+const rowsOf = (name, items, actions) => (name === "result" ? results(items, actions) : items.map((one) => row(one, actions)));
+
+function shortened(rows) {
   const list = h("ul", { class: "plain" }, rows.slice(0, ROWS_SHOWN));
   const rest = rows.length > ROWS_SHOWN ? h("button", { class: "second", onclick: () => {
     list.replaceChildren(...rows);
     rest.remove();
   } }, T.more(rows.length)) : null;
-  return h("section", { class: name === "allergy" && items.length ? "card alert" : "card", id: `section-${name}` },
-    h("h2", {}, title), items.length ? list : h("p", {}, T.noAllergies), rest);
+  return [list, rest];
 }
 
+function section({ name, ...items }, said, actions, title) {
+  const stands = said ? [...said.items, ...(said.state === "recorded" ? said.none : [])] : items.current;
+  const apart = ["past", "invalid", "replaced"].filter((state) => items[state].length);
+  const shown = said?.state === "noneKnown" || said?.state === "unknown" ? [...stands, ...items.current.filter((one) => one.shown.absence)] : stands;
+  if (!said && shown.length === 0 && apart.length === 0) return null;
+  const tone = name !== "allergy" ? "" : said.items.length ? " alert" : said.state === "unknown" ? " warn" : "";
+  return h("section", { class: `card${tone}`, id: `section-${name}` }, h("h2", {}, title),
+    shown.length ? shortened(rowsOf(name, [...new Set(shown)], actions)) : null, said ? known(said) : null,
+    apart.map((state) => h("details", { class: `apart ${state}` }, h("summary", {}, T.standing[state](items[state].length)),
+      shortened(items[state].map((one) => row(one, actions))))));
+}
+
+/** When it was, by the record; or when it was recorded, which is said. */
+export function dateOf(one, isExact = false) {
+  const { when } = one.shown;
+  if (!when) return T.recordedOn(date(one.view.time));
+  const words = isExact ? when.exact ?? when.words : when.words;
+  return when.isRecorded ? T.recordedOn(words) : words;
+}
+
+const mark = (one) => h("span", { class: `mark ${one.tone}` }, one.text);
+const marks = (all) => (all.length ? h("span", { class: "marks" }, all.map(mark)) : null);
+
 function row(one, actions) {
-  const { view: entry, shown, resource } = one;
-  const facts = [shown.value, shown.status, shown.severity, ...shown.reactions].filter(Boolean).join(", ");
-  return h("li", {},
-    h("div", { class: "row" }, h("strong", {}, shown.title), h("span", { class: "quiet" }, date(shown.when ?? entry.time))),
-    facts ? h("div", {}, facts) : null,
-    entry.supersededBy ? h("span", { class: "mark warn" }, T.superseded) : null,
-    h("details", {}, h("summary", {}, T.details),
-      one.file ? saving(one) : h("p", {}, h("span", { class: "mark good" }, T.verified), " ", T.verifiedText),
-      h("dl", {}, Object.entries({
-        [T.fields.hospital]: hospitalName(entry.hospital),
-        [T.fields.author]: entry.author ? T.clinician(entry.author) : T.system,
-        [T.fields.anchored]: moment(entry.time), [T.fields.record]: entry.record,
-      }).flatMap(([term, text]) => [h("dt", {}, term), h("dd", {}, text)])),
-      resource ? h("pre", { class: "code" }, JSON.stringify(resource, null, 1).slice(0, 4000)) : null,
-      ...[actions(one)].flat().filter(Boolean)));
+  const { shown } = one;
+  const isForbidden = shown.isForbidden && one.stands === "current";
+  const replaced = one.stands === "replaced" ? [{ tone: "warn", text: one.isNewerUnread ? T.newerUnread : T.superseded }] : [];
+  return h("li", { class: isForbidden ? "forbidden" : one.stands, dir: "auto" },
+    h("div", { class: "row" }, h("strong", {}, shown.title), h("span", { class: "quiet" }, dateOf(one, shown.section === "result"))),
+    marks([...replaced, ...shown.marks]),
+    shown.value ? h("div", { class: "value" }, shown.value) : null,
+    shown.parts.length ? h("dl", { class: "parts" }, shown.parts.flatMap((part) => [h("dt", {}, part.name),
+      h("dd", {}, part.value, " ", marks(part.marks), part.notes.length ? h("span", { class: "quiet" }, ` ${part.notes.join("; ")}`) : null)])) : null,
+    shown.lines.map((line) => h("div", { dir: "auto" }, line)), shown.status ? h("div", { class: "quiet" }, shown.status) : null,
+    shown.attachments.map(attachment), details(one, actions));
+}
+
+function details(one, actions) {
+  const { view: entry } = one;
+  const json = one.text && one.resource ? pretty(one.text) : one.text ?? "";
+  return h("details", {}, h("summary", {}, T.details),
+    one.file ? saving(one) : h("p", {}, h("span", { class: "mark good" }, T.verified), " ", T.verifiedText),
+    h("dl", {}, Object.entries({
+      [T.fields.hospital]: hospitalName(entry.hospital),
+      [T.fields.author]: entry.author ? T.clinician(entry.author) : T.system,
+      [T.fields.anchored]: moment(entry.time), [T.fields.record]: entry.record,
+    }).flatMap(([term, text]) => [h("dt", {}, term), h("dd", {}, text)])),
+    json ? h("pre", { class: "code" }, json.slice(0, JSON_SHOWN)) : null, json.length > JSON_SHOWN ? h("p", { class: "quiet" }, T.cut) : null,
+    ...[actions(one)].flat().filter(Boolean));
 }
 
 /** How a file's name ends, by its first bytes. */
 export const endingOf = async (blob) => ENDINGS[kindOf(new Uint8Array(await blob.slice(0, 256).arrayBuffer()))];
 
+/** A document inside a record, which was held against its hash-lock with it. */
+function attachment(one) {
+  if (!one.data) return h("div", {}, one.title, one.type ? ` (${one.type})` : "");
+  const save = async () => {
+    let bytes;
+    try {
+      bytes = Uint8Array.from(atob(one.data), (letter) => letter.charCodeAt(0));
+    } catch {
+      return answer.replaceChildren(T.attachmentDamaged);
+    }
+    const blob = new Blob([bytes]);
+    return download(blob, `${one.title.replace(/[^\p{L}\p{N} ._-]/gu, "_").slice(0, 60)}.${one.type === "text/plain" ? "txt" : await endingOf(blob)}`);
+  };
+  const answer = h("p", { class: "quiet", role: "status" });
+  return h("div", {}, h("button", { class: "second", onclick: save }, T.saveAttachment(one.title)), answer);
+}
+
 /** A file: it is opened, held against its hash-lock, and only then saved. */
 function saving(one) {
   const answer = h("p", { class: "quiet", role: "status" });
   const save = async () => {
-    button.disabled = true;
     try {
       const { blob } = await one.file.open((done) => { answer.textContent = T.opening(T.size(done), T.size(one.file.size)); });
       download(blob, `${one.view.record.slice(0, 8)}.${await endingOf(blob)}`);
@@ -74,32 +162,32 @@ function saving(one) {
     } catch (error) {
       answer.textContent = T.faults[error.message] ?? error.message;
     }
-    button.disabled = false;
   };
-  const button = h("button", { class: "second save", onclick: save }, T.save);
+  const button = h("button", { class: "second save", onclick: () => busy(button, save) }, T.save);
   return h("div", {}, h("p", {}, button), answer);
 }
 
-/** Results of one kind in one row, with a small plot where they are numbers. */
+// ---- Results
+
+/** Results of one kind in one row, with a small plot for each unit where they are numbers. */
 function results(items, actions) {
-  const kinds = Map.groupBy(items, (one) => one.shown.title);
-  return [...kinds.values()].map((group) => {
-    const numbers = group.filter((one) => one.shown.number !== undefined && one.shown.when).reverse();
-    if (group.length === 1) return row(group[0], actions);
-    return many(group, numbers.length < 2 ? null : plot(group[0].shown.title, numbers), actions);
-  });
+  return grouped(items).map(({ items: group, plots }) => (group.length === 1 ? row(group[0], actions)
+    : many(group, plots.map(({ points }) => plot(group[0].shown.title, points)), actions)));
 }
 
-function many(group, picture, actions) {
+function many(group, pictures, actions) {
   const [last] = group;
-  return h("li", {}, h("div", { class: "row" }, h("strong", {}, last.shown.title), picture,
-    h("span", {}, `${last.shown.value ?? ""} `, h("span", { class: "quiet" }, date(last.shown.when ?? last.view.time)))),
+  const { shown } = last;
+  return h("li", { dir: "auto" }, h("div", { class: "row" }, h("strong", {}, shown.title), pictures,
+    h("span", {}, `${shown.value ?? shown.parts.map((part) => `${part.name} ${part.value}`).join(", ")} `,
+      h("span", { class: "quiet" }, dateOf(last, true)))),
+  marks([...shown.marks, ...shown.parts.flatMap((part) => part.marks.map((one) => ({ ...one, text: `${part.name}: ${one.text}` })))]),
   h("details", {}, h("summary", {}, T.values(group.length)),
     h("ul", { class: "plain" }, group.map((one) => row(one, actions)))));
 }
 
 function plot(name, points) {
-  const times = points.map((one) => Date.parse(one.shown.when));
+  const times = points.map((one) => one.shown.order);
   const values = points.map((one) => one.shown.number);
   const scale = (list, size) => {
     const [low, high] = [Math.min(...list), Math.max(...list)];

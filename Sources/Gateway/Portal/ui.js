@@ -1,5 +1,6 @@
 // What both pages are made of. Everything shown is set as text, never as HTML.
 import { T } from "./texts.js";
+import { run, Turn } from "./turns.js";
 
 /** An element with properties and children; strings become text. */
 export function h(tag, properties = {}, ...children) {
@@ -24,9 +25,13 @@ export function draw(tag, attributes = {}, ...children) {
 
 export const main = () => document.getElementById("main");
 export const show = (...children) => main().replaceChildren(...children);
+
+const SAID_MILLISECONDS = 6000;
+let saying = null;
 export const say = (text) => {
+  clearTimeout(saying);
   document.getElementById("said").textContent = text;
-  setTimeout(() => { document.getElementById("said").textContent = ""; }, 4000);
+  saying = setTimeout(() => { document.getElementById("said").textContent = ""; }, SAID_MILLISECONDS);
 };
 
 const DOWNLOAD_MILLISECONDS = 60_000;
@@ -50,43 +55,73 @@ export function problem(error, again) {
     again ? h("button", { class: "second", onclick: again }, T.again) : null);
 }
 
-let timer = null;
-/** Does something again and again until another view is shown. */
-export function every(milliseconds, work) {
-  timer = setInterval(work, milliseconds);
+/** Does something again and again while a turn lasts, never twice at once. */
+export function every(turn, milliseconds, work) {
+  let isRunning = false;
+  const timer = setInterval(() => {
+    if (isRunning) return;
+    isRunning = true;
+    run(work, () => {}).finally(() => { isRunning = false; });
+  }, milliseconds);
+  turn.signal.addEventListener("abort", () => clearInterval(timer), { once: true });
 }
 
-/** Runs a view; what it throws is shown with a way to try again. */
+let now = new Turn();
+
+/** Shows a view, which is made in a turn of its own: `make(turn)` gives its elements. The turn ends when another view
+ * begins; what a view still waits for then is never shown. What it throws is shown with a way to try again. */
 export async function view(make) {
-  clearInterval(timer);
+  now.end();
+  const turn = new Turn();
+  now = turn;
   show(h("p", { class: "card waiting" }, T.loading));
-  try {
-    show(...[await make()].flat());
-  } catch (error) {
-    show(problem(error, () => view(make)));
-  }
+  await run(async () => {
+    const made = await turn.of(make(turn));
+    show(...[made].flat());
+  }, (error) => show(problem(error, () => view(make))));
 }
 
-/** Does something, says that it is done, and shows a view anew. */
-export async function act(work, done, make) {
+/** Does something that counts whatever is shown when it is done: that is said. The view is shown again where its turn lasts. */
+export async function act(turn, work, done, make) {
   try {
     await work();
   } catch (error) {
-    return show(problem(error, () => view(make)));
+    if (!turn.isOver) return show(problem(error, () => view(make)));
+    return say(`${T.problem}: ${error.code === "unreachable" ? T.unreachable : error.message}`);
   }
   say(done);
-  return view(make);
+  return turn.isOver ? undefined : view(make);
 }
 
-/** The bar of pages: `views` by name, with a word for each. */
-export function tabs(current, views, words) {
+/** A button for something that takes time: it says so, and cannot be pressed again before it is over. */
+export function deed(properties, text, work) {
+  const button = h("button", { ...properties, onclick: () => busy(button, work) }, text);
+  return button;
+}
+
+/** Runs something with its button disabled. A form's `button` may be sent by the keyboard: it does nothing twice either. */
+export async function busy(button, work) {
+  if (button.disabled) return;
+  button.disabled = true;
+  button.setAttribute("aria-busy", "true");
+  try {
+    await work();
+  } finally {
+    button.disabled = false;
+    button.removeAttribute("aria-busy");
+  }
+}
+
+/** The bar of pages, with a word for each of `views`, and the current one, made in its turn. */
+export function tabs(turn, current, views, words) {
+  turn.check();
   const bar = document.getElementById("tabs");
   bar.hidden = false;
   bar.replaceChildren(...Object.keys(views).map((name) =>
     h("button", { id: `tab-${name}`, "aria-current": name === current ? "page" : null, onclick: () => {
-      view(() => tabs(name, views, words)).then(() => main().focus());
+      view((next) => tabs(next, name, views, words)).then(() => main().focus());
     } }, words[name])));
-  return views[current]();
+  return views[current](turn);
 }
 
 /** Checkboxes in a frame; `values` gives the ones that are ticked. */

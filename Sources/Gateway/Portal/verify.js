@@ -4,6 +4,7 @@ import { locksOf } from "./content.js";
 import * as node from "./node.js";
 import { checkProof, ProofFault, readGenesis } from "./proof.js";
 import { moment, T, V } from "./texts.js";
+import { Over } from "./turns.js";
 import { h, problem, view } from "./ui.js";
 
 const chooser = (id, label) => [h("label", { for: id }, label), h("input", { type: "file", id })];
@@ -28,16 +29,17 @@ async function genesis() {
   }
 }
 
-async function check(answer) {
+async function check(turn, answer) {
   const [document, proof] = [chosen("document"), chosen("proof")];
   if (!document || !proof) return answer.replaceChildren(h("p", { class: "card warn" }, V.both));
   answer.replaceChildren(h("p", { class: "card waiting" }, T.loading));
   try {
-    const from = await genesis();
-    const found = await checkProof(await read(proof, "proof"), from, await locksOf(document)).catch((error) => {
+    const from = await turn.of(genesis());
+    const [given, locks] = [await turn.of(read(proof, "proof")), await turn.of(locksOf(document))];
+    const found = await turn.of(checkProof(given, from, locks).catch((error) => {
       // A proof of another shape is no proof.
       throw error instanceof ProofFault ? error : new ProofFault("proof");
-    });
+    }));
     const steps = [
       V.content, V.inLog(found.leaf, found.size), V.signed(found.signers.join(", "), found.needed),
       found.changes ? V.changes(found.changes) : null, from.isOwn ? V.ownGenesis : V.theirGenesis,
@@ -48,6 +50,7 @@ async function check(answer) {
       h("dl", {}, [[T.fields.record, found.record], [V.author, found.author ?? T.system], [V.network, from.network]]
         .flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))));
   } catch (error) {
+    if (error instanceof Over) return undefined;
     if (!(error instanceof ProofFault)) return answer.replaceChildren(problem(error));
     // Without a proof, or without knowing whose signatures count, nothing is said of the record.
     const isUnknown = error.kind === "genesis" || error.kind === "proof";
@@ -56,11 +59,11 @@ async function check(answer) {
   }
 }
 
-view(() => {
+view((turn) => {
   const answer = h("div", { id: "verdict", "aria-live": "polite" });
   const run = (event) => {
     event.preventDefault();
-    return check(answer);
+    return check(turn.inner(), answer);
   };
   return [h("h1", {}, V.title), h("p", {}, V.text), h("form", { class: "card", onsubmit: run },
     chooser("document", V.document), chooser("proof", V.proof), chooser("genesis", V.genesis),

@@ -1,0 +1,94 @@
+// Opened records in their order: by section, what stands apart from what is over, not valid, or replaced; results of one
+// kind together, plotted unit by unit; and medicines held against allergies.
+import { clash, isKnown, ofAllergy, ofMedicine, typed } from "./clash.js";
+import { isComplete as hasDay } from "./dates.js";
+import { describe, ORDER, parsed } from "./fhir.js";
+import { D, T } from "./texts.js";
+
+const fileShown = (file) => ({
+  type: "", section: "document", title: T.files[file.kind], value: T.size(file.size), order: Number.NaN, standing: "current", marks: [], lines: [], parts: [],
+  attachments: [], rank: 0, kind: "file",
+});
+
+function opened(one) {
+  if (one.file) return { ...one, shown: fileShown(one.file) };
+  try {
+    return { ...one, resource: parsed(one.text) };
+  } catch {
+    return { ...one, resource: null };
+  }
+}
+
+/** Where a record stands among others: by its own date, else by when it came onto the ledger. */
+const order = (one) => (Number.isNaN(one.shown.order) ? Date.parse(one.view.time) : one.shown.order);
+const newest = (a, b) => order(b) - order(a) || b.view.leaf - a.view.leaf;
+
+/** Opened records, [{view, text or file}], as people read them: each with what is `shown`, and how it `stands`. */
+export function arrange(all) {
+  const live = all.filter((one) => one.text || one.file).map(opened);
+  const wasOpened = new Set(live.map((one) => one.view.record));
+  const byName = new Map(live.filter((one) => one.resource?.id && !one.view.supersededBy)
+    .map((one) => [`${one.view.hospital} ${one.resource.resourceType}/${one.resource.id}`, one.resource]));
+  for (const one of live) {
+    one.find = (reference) => byName.get(`${one.view.hospital} ${reference?.reference}`);
+    one.shown ??= describe(one.resource, one.find);
+    one.stands = one.view.supersededBy ? "replaced" : one.shown.standing;
+    one.isNewerUnread = Boolean(one.view.supersededBy) && !wasOpened.has(one.view.supersededBy);
+  }
+  return live.sort((a, b) => a.shown.rank - b.shown.rank || newest(a, b));
+}
+
+/** Sections in their order: [{name, current, past, invalid, replaced}], with those that have nothing. */
+export const bySection = (items) => ORDER.map((name) => {
+  const own = items.filter((one) => one.shown.section === name);
+  const of = (stands) => own.filter((one) => one.stands === stands);
+  return { name, current: of("current"), past: of("past"), invalid: of("invalid"), replaced: of("replaced") };
+});
+
+/** What stands in a section. */
+export const current = (items, section) => items.filter((one) => one.shown.section === section && one.stands === "current");
+
+/** Results of one kind together: [{items, plots: [{unit, points}]}], the newest first. A plot has one unit, exact numbers, and days. */
+export function grouped(results) {
+  const kinds = new Map();
+  for (const one of results) kinds.set(one.shown.kind, [...(kinds.get(one.shown.kind) ?? []), one]);
+  return [...kinds.values()].map((items) => {
+    const units = new Map();
+    for (const one of [...items].sort((a, b) => order(a) - order(b))) {
+      if (one.shown.number === undefined || one.shown.when?.isRecorded || !hasDay(one.shown.when?.at)) continue;
+      units.set(one.shown.unit, [...(units.get(one.shown.unit) ?? []), one]);
+    }
+    return { items, plots: [...units].filter(([, points]) => points.length > 1).map(([unit, points]) => ({ unit, points })) };
+  });
+}
+
+/** The person whose records these are, as the newest record of a person says. */
+export const person = (items) => items.filter((one) => one.shown.type === "Patient" && one.stands === "current").sort(newest)[0]?.shown.person ?? null;
+
+// ---- Medicines against allergies
+
+const allergies = (items) => current(items, "allergy").filter((one) => !one.shown.absence)
+  .map((one) => ({ title: one.shown.title, named: one.resource ? ofAllergy(one.resource) : typed(one.shown.title) }));
+const medicines = (items) => current(items, "medicine").filter((one) => !one.shown.absence && !one.shown.isForbidden)
+  .map((one) => ({ title: one.shown.title, named: one.resource ? withContained(one) : typed(one.shown.title) }));
+const withContained = (one) => ofMedicine(one.resource, (reference) => {
+  const local = String(reference?.reference ?? "");
+  const inside = local.startsWith("#") && Array.isArray(one.resource.contained) ? one.resource.contained.find((each) => each?.id === local.slice(1)) : undefined;
+  return inside ?? one.find(reference);
+});
+
+const against = (wanted, known) => wanted.flatMap((medicine) => known.map((allergy) => {
+  const found = clash(medicine.named, allergy.named);
+  return found && { medicine: medicine.title, allergy: allergy.title, ...found };
+}).filter(Boolean));
+const unique = (pairs) => [...new Map(pairs.map((pair) => [`${pair.medicine}\n${pair.allergy}`, pair])).values()];
+
+/** Medicines that stand, against allergies that stand: [{medicine, allergy, level, kind}]. */
+export const conflicts = (items) => unique(against(medicines(items), allergies(items)));
+
+/** What somebody is about to prescribe, against allergies that stand. */
+export const conflictsOf = (words, items) => unique(against([{ title: words, named: typed(words) }], allergies(items)));
+export const isMedicineKnown = (words) => isKnown(typed(words));
+
+/** A medicine against an allergy, said in a sentence. */
+export const sentence = (pair) => D.clash[pair.level](pair.medicine, pair.allergy, pair.kind);

@@ -1,0 +1,59 @@
+// What may be said of allergies, problems and medicines: what is recorded, that somebody recorded that there is none, that
+// nothing is recorded, or that it is not known, and why. "Nothing is recorded" is said only where every record that could
+// say otherwise was read, and it is said of the hospitals whose records those are.
+
+/** The ledger's category of the records that tell of a kind. Node: FHIRResource.categories. */
+export const CATEGORY = { allergy: "allergy", problem: "condition", medicine: "medication" };
+export const KINDS = Object.keys(CATEGORY);
+
+/** Records in which more may be written than their category says. */
+const MAY_HOLD_MORE = new Set(["bundle", "document", "other", "sensitive"]);
+
+/** Why a record was not read; null where it was. `outcome` is what came of reading it, undefined where nothing did. */
+function unread(view, outcome, isWaiting) {
+  if (!outcome) return { reason: isWaiting ? "waiting" : "notAsked" };
+  if (outcome.refused !== undefined) return { reason: "refused", why: outcome.refused };
+  if (outcome.fault === "key") return { reason: outcome.keys?.isReplaced ? "oldKey" : "key" };
+  if (["missing", "encryption", "hash-lock"].includes(outcome.fault)) return { reason: outcome.fault };
+  if (outcome.fault) return { reason: "other", why: outcome.fault };
+  return outcome.text || !CATEGORY_NAMES.has(view.category) ? null : { reason: "unreadable" };
+}
+const CATEGORY_NAMES = new Set(Object.values(CATEGORY));
+
+/** Records that stand and were not read, by reason: [{reason, why, count}]; `listed` are all records of the patient. */
+export function gaps(listed, outcomes, { category, isWaiting = false } = {}) {
+  const found = new Map();
+  for (const view of listed) {
+    if (view.erased || view.supersededBy || (category && view.category !== category)) continue;
+    const why = unread(view, outcomes.get(view.record), isWaiting);
+    if (!why) continue;
+    const key = `${why.reason} ${why.why ?? ""}`;
+    const known = found.get(key) ?? { ...why, count: 0 };
+    known.count += 1;
+    found.set(key, known);
+  }
+  return [...found.values()];
+}
+
+/** What is known of a kind. `listed` is null where it is not known what records there are; `current` are the items that
+ * stand; `asked` are the hospitals whose records are listed, `all` those of the consortium.
+ * Gives {state: "recorded" | "noneKnown" | "noneRecorded" | "unknown", gaps, items, none, erased, others, isMoreInside}. */
+export function statement(kind, { listed, outcomes, current, asked, all, isWaiting = false }) {
+  const category = CATEGORY[kind];
+  const missing = listed ? gaps(listed, outcomes, { category, isWaiting }) : [{ reason: "notListed", count: 0 }];
+  const items = current.filter((one) => !one.shown.absence);
+  const none = current.filter((one) => one.shown.absence && one.shown.absence !== "unknown");
+  const saidUnknown = current.filter((one) => one.shown.absence === "unknown");
+  const isAll = none.some((one) => one.shown.absence === "all");
+  const state = items.length ? "recorded" : missing.length ? "unknown" : isAll ? "noneKnown"
+    : saidUnknown.length ? "unknown" : none.length ? "noneKnown" : "noneRecorded";
+  return {
+    kind, state, items, none, gaps: saidUnknown.length ? [...missing, { reason: "saidUnknown", count: saidUnknown.length }] : missing, isAll,
+    erased: (listed ?? []).filter((view) => view.erased && view.category === category).length,
+    others: all.filter((number) => !asked.includes(number)), asked,
+    isMoreInside: (listed ?? []).some((view) => !view.erased && MAY_HOLD_MORE.has(view.category)),
+  };
+}
+
+/** Whether every record that tells of a kind was read. */
+export const isComplete = (said) => said.gaps.length === 0;

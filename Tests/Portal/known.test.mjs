@@ -1,0 +1,122 @@
+// What may be said of allergies: recorded, none known, none recorded, not known; and what stands in lists, plots and checks.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { arrange, bySection, conflicts, current, grouped, person } from "../../Sources/Gateway/Portal/chart.js";
+import { gaps, statement } from "../../Sources/Gateway/Portal/known.js";
+
+const view = (record, category, rest = {}) => ({ record, category, hospital: 1, time: "2026-11-29T10:00:00Z", leaf: Number(record), ...rest });
+const opened = (one, resource) => ({ view: one, text: JSON.stringify(resource) });
+const allergy = (text, rest = {}) => ({ resourceType: "AllergyIntolerance", code: { text }, ...rest });
+const coded = (code) => ({ coding: [{ code }] });
+
+/** What is said of allergies where some records are listed and some were read. */
+function said(listed, read, rest = {}) {
+  const outcomes = new Map(read.map((one) => [one.view.record, one]));
+  return statement("allergy", { listed, outcomes, current: current(arrange(read), "allergy"), asked: [1], all: [1, 2], ...rest });
+}
+const reasons = (one) => one.gaps.map((gap) => `${gap.reason} ${gap.count}`);
+
+test("no allergy is recorded: only where every record of allergies was read, and of that hospital alone", () => {
+  const [a, b] = [view("1", "allergy"), view("2", "observation")];
+  assert.equal(said([b], []).state, "noneRecorded");
+  assert.deepEqual(said([b], []).others, [2]);
+  assert.deepEqual([said([a, b], []).state, reasons(said([a, b], []))], ["unknown", ["notAsked 1"]]);
+  assert.equal(said(null, []).state, "unknown");
+  for (const [fault, reason] of [["missing", "missing"], ["key", "key"], ["encryption", "encryption"], ["hash-lock", "hash-lock"], ["capsule", "other"]]) {
+    const one = said([a, b], [{ view: a, fault }]);
+    assert.deepEqual([one.state, reasons(one)], ["unknown", [`${reason} 1`]]);
+  }
+  assert.deepEqual(reasons(said([a], [{ view: a, refused: "the limit is reached" }])), ["refused 1"]);
+  assert.equal(said([a], [{ view: a, refused: "the limit" }]).gaps[0].why, "the limit");
+  assert.deepEqual(reasons(said([a], [], { isWaiting: true })), ["waiting 1"]);
+  assert.deepEqual(reasons(said([a], [{ view: a, file: { size: 3, kind: "file" } }])), ["unreadable 1"]);
+});
+
+test("one flipped byte is not told as a key that was replaced", () => {
+  const a = view("1", "allergy");
+  assert.deepEqual(reasons(said([a], [{ view: a, fault: "key", keys: { isReplaced: false } }])), ["key 1"]);
+  assert.deepEqual(reasons(said([a], [{ view: a, fault: "key", keys: { isReplaced: true } }])), ["oldKey 1"]);
+});
+
+test("recorded, with those that were not read beside it", () => {
+  const [a, b] = [view("1", "allergy"), view("2", "allergy")];
+  const one = said([a, b], [opened(a, allergy("Penicillin"))]);
+  assert.deepEqual([one.state, reasons(one)], ["recorded", ["notAsked 1"]]);
+  assert.deepEqual(said([a], [opened(a, allergy("Penicillin"))]).gaps, []);
+});
+
+test("none known: as somebody recorded, of what was asked, and never beside an allergy or a gap", () => {
+  const [a, b] = [view("1", "allergy"), view("2", "allergy")];
+  const none = allergy("x", { code: coded("716186003") });
+  assert.equal(said([a], [opened(a, none)]).state, "noneKnown");
+  assert.equal(said([a], [opened(a, none)]).isAll, true);
+  assert.equal(said([a, b], [opened(a, none)]).state, "unknown", "another record was not read");
+  assert.equal(said([a, b], [opened(a, none), opened(b, allergy("Latex"))]).state, "recorded");
+  assert.equal(said([a], [opened(a, allergy("x", { code: coded("409137002") }))]).isAll, false);
+  assert.equal(said([a], [opened(a, allergy("x", { code: coded("no-allergy-info") }))]).state, "unknown");
+  assert.equal(said([a], [opened(a, { ...none, verificationStatus: coded("entered-in-error") })]).state, "noneRecorded");
+});
+
+test("erased and replaced records are no gaps; what was erased is said", () => {
+  const listed = [view("1", "allergy", { erased: true }), view("2", "allergy", { supersededBy: "3" }), view("3", "observation")];
+  assert.deepEqual([said(listed, []).state, said(listed, []).erased], ["noneRecorded", 1]);
+  assert.deepEqual(gaps(listed, new Map()), [{ reason: "notAsked", count: 1 }]);
+});
+
+const potassium = (record, number, rest = {}, more = {}) => opened(view(record, "observation", rest), {
+  resourceType: "Observation", status: "final", code: { text: "Potassium" }, effectiveDateTime: `2026-01-0${record}`, valueQuantity: { value: number, unit: "mmol/L" }, ...more });
+
+test("a corrected value is the headline; the one that it replaced is in no list, plot or check", () => {
+  const items = arrange([potassium("1", 6.9, { supersededBy: "2" }), potassium("2", 4.9, {}, { status: "corrected", effectiveDateTime: "2026-01-01" })]);
+  const [section] = bySection(items).filter((one) => one.name === "result");
+  assert.deepEqual(section.current.map((one) => one.shown.value), ["4.9 mmol/L"]);
+  assert.deepEqual(section.replaced.map((one) => one.shown.value), ["6.9 mmol/L"]);
+  assert.equal(section.replaced[0].isNewerUnread, false);
+  assert.deepEqual(grouped(section.current).map((one) => one.plots), [[]]);
+  assert.equal(arrange([potassium("1", 6.9, { supersededBy: "2" })])[0].isNewerUnread, true);
+});
+
+test("plots: unit by unit, without what is not exact, entered in error, or without a day", () => {
+  const items = arrange([potassium("1", 5.2), potassium("2", 94, {}, { valueQuantity: { value: 94, unit: "mg/dL" } }), potassium("3", 5.4),
+    potassium("4", 9.9, {}, { status: "entered-in-error" }), potassium("5", 3, {}, { valueQuantity: { value: 3, comparator: "<", unit: "mmol/L" } }),
+    potassium("6", 4, {}, { effectiveDateTime: "2026" })]);
+  const [group] = grouped(current(items, "result"));
+  assert.deepEqual(group.plots.map((one) => [one.unit, one.points.map((each) => each.shown.number)]), [["mmol/L", [5.2, 5.4]]]);
+  assert.equal(group.items[0].shown.value, "< 3 mmol/L", "the newest comes first");
+  assert.ok(!group.items.some((one) => one.shown.value === "9.9 mmol/L"));
+});
+
+test("allergies: the gravest first", () => {
+  const names = ["low", "none", "high", "severe"];
+  const items = arrange([allergy("low", { criticality: "low", recordedDate: "2026" }), allergy("none"), allergy("high", { criticality: "high", recordedDate: "2001" }),
+    allergy("severe", { criticality: "low", reaction: [{ severity: "severe", manifestation: [{ text: "shock" }] }] })]
+    .map((one, index) => opened(view(String(index + 1), "allergy"), one)));
+  assert.deepEqual(current(items, "allergy").map((one) => one.shown.title), ["high", "severe", "none", "low"]);
+  assert.equal(names.length, 4);
+});
+
+test("a medicine's name by a record that was opened too, of the same hospital", () => {
+  const items = arrange([opened(view("1", "medication"), { resourceType: "Medication", id: "7", code: { text: "Digoxin" } }),
+    opened(view("2", "medication"), { resourceType: "MedicationRequest", status: "active", medicationReference: { reference: "Medication/7" } }),
+    opened(view("3", "medication", { hospital: 2 }), { resourceType: "MedicationRequest", status: "active", medicationReference: { reference: "Medication/7" } })]);
+  assert.deepEqual(current(items, "medicine").map((one) => one.shown.title).sort(), ["A medicine without a name", "Digoxin"]);
+});
+
+test("conflicts: only what stands on both sides", () => {
+  const medicine = (text, rest = {}) => ({ resourceType: "MedicationRequest", status: "active", medicationCodeableConcept: { text }, ...rest });
+  const found = (...resources) => conflicts(arrange(resources.map((one, index) => opened(view(String(index + 1), "x"), one)))).map((one) => `${one.medicine} × ${one.allergy}`);
+  assert.deepEqual(found(allergy("Penicillin"), medicine("Amoxicillin 500 mg")), ["Amoxicillin 500 mg × Penicillin"]);
+  assert.deepEqual(found(allergy("Penicillin"), medicine("Penicillin V", { status: "stopped" })), []);
+  assert.deepEqual(found(allergy("Penicillin"), medicine("Penicillin V", { doNotPerform: true })), []);
+  assert.deepEqual(found(allergy("Penicillin", { verificationStatus: coded("refuted") }), medicine("Penicillin V")), []);
+  assert.deepEqual(found(allergy("Penicillin", { verificationStatus: coded("entered-in-error") }), medicine("Penicillin V")), []);
+  assert.deepEqual(found(allergy("No known allergies"), medicine("Penicillin V")), []);
+  const inside = { contained: [{ resourceType: "Medication", id: "m", ingredient: [{ itemCodeableConcept: { text: "Ampicillin" } }] }], medicationReference: { reference: "#m" } };
+  assert.deepEqual(found(allergy("Penicillin"), { resourceType: "MedicationRequest", status: "active", ...inside }), ["Ampicillin × Penicillin"]);
+});
+
+test("the person: the newest record that stands", () => {
+  const patient = (text, rest) => opened(view(rest.record, "demographics", rest), { resourceType: "Patient", name: [{ text }] });
+  assert.equal(person(arrange([patient("Old", { record: "1", supersededBy: "2" }), patient("New", { record: "2" })])).name, "New");
+  assert.equal(person([]), null);
+});
