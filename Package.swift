@@ -155,7 +155,7 @@ let package = Package(
       uses: ["Gossip", "HealthRecords", "Ledger", "Messages", "NodeCore", "Primitives", "Signing", "Wire"]),
     tests("Telemetry", uses: ["Telemetry"]),
     tests("Gossip", uses: ["Gossip", "Primitives", "Signing"]),
-    tests("Gateway", uses: ["Gateway"]),
+    tests("Gateway", uses: ["FHIR", "Gateway", "HealthRecords", "Messages", "Primitives", "Signing", "Wire"]),
     tests("ObjectStore", uses: ["ObjectStore", "Primitives"]),
     tests("FHIR", uses: ["FHIR", "HealthRecords", "Primitives"]),
     tests("Discovery", uses: ["Discovery", "Primitives", "Signing"]),

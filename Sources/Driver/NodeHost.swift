@@ -9,7 +9,7 @@ public import Messages
 public import NodeCore
 public import Primitives
 internal import Rules
-internal import Signing
+public import Signing
 public import Storage
 public import Telemetry
 internal import Threshold
@@ -180,6 +180,11 @@ public actor NodeHost: NodeService {
       state.item(StateKey.account(identifier), as: Account.self)?.key.bytes == key.bytes
     else { return nil }
     return identifier
+  }
+
+  /// The session that a practitioner opened for a key; nil where there is none, or it is over.
+  public func session(_ key: PublicKey) -> SessionEntry? {
+    self.driver?.state.item(StateKey.session(key.bytes), as: SessionEntry.self)
   }
 
   /// A recovery of an account's key that is under way.

@@ -6,7 +6,7 @@ extension FHIRService {
   /// The most entries of a bundle.
   static let entriesMax = 20_000
 
-  func bundle(_ json: CanonicalJSON, prefer: String?) async throws -> FHIRResponse {
+  func bundle(_ json: CanonicalJSON, _ whole: FHIRRequest) async throws -> FHIRResponse {
     guard json["resourceType"]?.text == "Bundle" else {
       throw FHIRFailure(400, "invalid", "a Bundle is expected at the base", at: "resourceType")
     }
@@ -15,18 +15,18 @@ extension FHIRService {
       throw FHIRFailure(413, "too-costly", "\(entries.count) entries, at most \(Self.entriesMax); send it in parts")
     }
     switch json["type"]?.text {
-    case "batch": return try await self.batch(entries)
-    case "transaction": return try await self.transaction(entries, prefer: prefer)
+    case "batch": return try await self.batch(entries, for: whole.asker)
+    case "transaction": return try await self.transaction(entries, whole)
     default: throw FHIRFailure(400, "value", "the type must be batch or transaction", at: "Bundle.type")
     }
   }
 
-  private func batch(_ entries: [CanonicalJSON]) async throws -> FHIRResponse {
+  private func batch(_ entries: [CanonicalJSON], for asker: FHIRAsker) async throws -> FHIRResponse {
     var answers: [CanonicalJSON] = []
     for (number, entry) in entries.enumerated() {
       let response: FHIRResponse
       do {
-        var request = try Self.request(of: entry, number)
+        var request = try Self.request(of: entry, number, for: asker)
         // Entries of a batch do not know of one another; a relative reference is still one below the entry's own base.
         if let resource = entry["resource"], let fullUrl = entry["fullUrl"]?.text {
           request.body = BundleReferences(site: self.site).resolved(resource, in: fullUrl).canonicalBytes
@@ -40,7 +40,9 @@ extension FHIRService {
     return FHIRResponse(body: self.bundle("batch-response", answers, total: nil, links: []))
   }
 
-  static func request(of entry: CanonicalJSON, _ number: Int) throws(FHIRFailure) -> FHIRRequest {
+  static func request(
+    of entry: CanonicalJSON, _ number: Int, for asker: FHIRAsker
+  ) throws(FHIRFailure) -> FHIRRequest {
     guard let request = entry["request"], let method = request["method"]?.text, let url = request["url"]?.text else {
       throw FHIRFailure(400, "required", "it has no request with method and url").inEntry(number)
     }
@@ -48,6 +50,7 @@ extension FHIRService {
     var asked = FHIRRequest(
       method: method, path: (halves.first ?? "").split(separator: "/").map(String.init),
       query: halves.count == 2 ? FHIRURL.parameters(halves[1]) : [], body: entry["resource"]?.canonicalBytes ?? [])
+    asked.asker = asker
     asked.ifMatch = request["ifMatch"]?.text
     asked.ifNoneMatch = request["ifNoneMatch"]?.text
     asked.ifNoneExist = request["ifNoneExist"]?.text

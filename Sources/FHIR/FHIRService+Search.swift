@@ -3,11 +3,10 @@ import Primitives
 
 /// Searches and compartments.
 extension FHIRService {
-  func search(
-    _ type: String, _ parameters: [(name: String, value: String)], prefer: String?
-  ) throws -> FHIRResponse {
-    let query = try SearchQuery(type: try Self.known(type), parameters, at: self.site)
-    if prefer?.contains("handling=strict") == true, let unknown = query.unknown.first {
+  func search(_ type: String, _ request: FHIRRequest) throws -> FHIRResponse {
+    let query = try SearchQuery(type: try Self.known(type), request.query, at: self.site)
+    try query.authorize(for: request.asker, at: self.site)
+    if request.prefer?.contains("handling=strict") == true, let unknown = query.unknown.first {
       throw FHIRFailure(400, "not-supported", "\(type) has no search parameter \(unknown)", at: unknown)
     }
     let places = try self.matches(query)
@@ -25,16 +24,21 @@ extension FHIRService {
       entries.append(self.entry("\(type)/\(row.id)", json, mode: "match"))
     }
     for name in self.included(query, page.map { rows[$0] }) where seen.insert(name).inserted {
-      guard let json = try self.current(name) else { continue }
+      guard request.asker.maySee(String(name.prefix { $0 != "/" })), let json = try self.current(name) else { continue }
       entries.append(self.entry(name, json, mode: "include"))
     }
-    if !query.unknown.isEmpty {
-      let issues = query.unknown.map {
-        (
-          severity: "warning", code: "not-supported", message: "\(type) has no search parameter \($0); it was ignored",
-          expression: String?.none
-        )
-      }
+    var issues = query.unknown.map {
+      (
+        severity: "warning", code: "not-supported", message: "\(type) has no search parameter \($0); it was ignored",
+        expression: String?.none
+      )
+    }
+    // Said whether or not there was any: what is left out shows nothing of itself.
+    if !query.includes.isEmpty, !request.asker.seesEverything {
+      let message = "resources of types other than those of \(request.asker.scopes.text) are left out of _include"
+      issues.append((severity: "information", code: "suppressed", message: message, expression: nil))
+    }
+    if !issues.isEmpty {
       entries.append(
         .members([
           ("resource", FHIRFailure.outcome(issues)), ("search", .members([("mode", .string("outcome"))])),
@@ -89,9 +93,11 @@ extension FHIRService {
   /// The identifiers of the resources that a query matches: for conditional writes and references. What is `pending` is
   /// found as if it were written.
   func find(
-    _ type: String, _ parameters: [(name: String, value: String)], besides pending: ResourceIndex
+    _ type: String, _ parameters: [(name: String, value: String)], besides pending: ResourceIndex,
+    for asker: FHIRAsker
   ) throws -> [String] {
     let query = try SearchQuery(type: type, parameters, at: self.site)
+    try query.authorize(for: asker, at: self.site)
     if let unknown = query.unknown.first {
       throw FHIRFailure(412, "not-supported", "\(type) has no search parameter \(unknown)")
     }
@@ -218,14 +224,17 @@ extension FHIRService {
     return names
   }
 
-  /// Everything that is kept of a patient (FHIR R4, Patient-operation-everything).
-  func everything(of id: String, _ parameters: [(name: String, value: String)]) throws -> FHIRResponse {
+  /// Everything that is kept of a patient, as far as the asker may see it (FHIR R4, Patient-operation-everything).
+  func everything(
+    of id: String, _ parameters: [(name: String, value: String)], for asker: FHIRAsker
+  ) throws -> FHIRResponse {
     guard let patient = try self.current("Patient/\(id)") else {
       throw FHIRFailure(404, "not-found", "there is no Patient/\(id)")
     }
     let types = parameters.first { $0.name == "_type" }.map { Set($0.value.split(separator: ",").map(String.init)) }
     var names: [String] = []
-    for type in self.index.rows.keys.sorted() where type != "Patient" && types?.contains(type) != false {
+    for type in self.index.rows.keys.sorted()
+    where type != "Patient" && types?.contains(type) != false && asker.maySee(type) {
       names += (self.index.rows[type] ?? []).filter { $0.patient == id && !$0.isDeleted }.map { "\(type)/\($0.id)" }
     }
     let query = try SearchQuery(

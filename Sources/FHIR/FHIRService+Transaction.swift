@@ -3,12 +3,12 @@ import HealthRecords
 /// Transactions (FHIR R4, http.html#transaction): all or nothing, for every method.
 extension FHIRService {
   /// What is wrong with one entry undoes none, for nothing is written before all are judged.
-  func transaction(_ entries: [CanonicalJSON], prefer: String?) async throws -> FHIRResponse {
+  func transaction(_ entries: [CanonicalJSON], _ whole: FHIRRequest) async throws -> FHIRResponse {
     var requests: [FHIRRequest] = []
     for (number, entry) in entries.enumerated() {
-      let request = try Self.request(of: entry, number)
+      let request = try Self.request(of: entry, number, for: whole.asker)
       try Self.entry(number) {
-        try self.requireMethod(of: request)
+        try self.judge(request)
         guard !request.path.isEmpty else {
           throw FHIRFailure(400, "not-supported", "a bundle within a transaction is not taken: send its entries")
         }
@@ -40,7 +40,7 @@ extension FHIRService {
     let before = try self.commit(writes)
     for (number, request) in requests.enumerated() where answers[number] == nil {
       answers[number] =
-        planned[number].map { self.finish($0, prefer: prefer ?? "return=minimal") } ?? self.answered(request)
+        planned[number].map { self.finish($0, prefer: whole.prefer ?? "return=minimal") } ?? self.answered(request)
     }
     let anchors = try await self.anchor(writes, before: before)
     return FHIRResponse(
@@ -141,13 +141,17 @@ extension FHIRService {
       self.expect(resources[number] ?? .null, target, requests[number].path[0], in: &pending)
     }
     for (number, resource) in resources {
-      resources[number] = try Self.entry(number) { try self.conditioned(resource, besides: pending) }
+      resources[number] = try Self.entry(number) {
+        try self.conditioned(resource, besides: pending, for: requests[number].asker)
+      }
     }
     return resources
   }
 
   /// A resource in which each reference that is a condition names the one resource that meets it.
-  func conditioned(_ resource: CanonicalJSON, besides pending: ResourceIndex) throws -> CanonicalJSON {
+  func conditioned(
+    _ resource: CanonicalJSON, besides pending: ResourceIndex, for asker: FHIRAsker
+  ) throws -> CanonicalJSON {
     var isConditional = false
     resource.forEachReference { isConditional = isConditional || self.site.condition($0) != nil }
     guard isConditional else { return resource }
@@ -155,7 +159,7 @@ extension FHIRService {
       guard name == "reference", let condition = self.site.condition(text) else { return text }
       let isKnown = SearchParameter.of(condition.type) != nil
       let found =
-        isKnown ? try self.find(condition.type, FHIRURL.parameters(condition.query), besides: pending) : []
+        isKnown ? try self.find(condition.type, FHIRURL.parameters(condition.query), besides: pending, for: asker) : []
       guard let one = found.first, found.count == 1 else {
         throw FHIRFailure(412, "not-found", "\(text) names \(found.count) resources, one is expected")
       }

@@ -53,8 +53,8 @@ extension FHIRService {
     var json = request.method == "DELETE" ? CanonicalJSON.null : try Self.read(request.body)
     let target = try self.target(of: request, type, json, besides: nothing)
     var writes = Writes()
-    if case .create = target { json = try self.conditioned(json, besides: nothing) }
-    if case .update = target { json = try self.conditioned(json, besides: nothing) }
+    if case .create = target { json = try self.conditioned(json, besides: nothing, for: request.asker) }
+    if case .update = target { json = try self.conditioned(json, besides: nothing, for: request.asker) }
     let planned = try self.plan(target, request, type, json, into: &writes)
     let before = try self.commit(writes)
     // ⚑ The answer is made before anything is waited for: it tells what this request wrote, whoever writes next.
@@ -68,7 +68,7 @@ extension FHIRService {
     of request: FHIRRequest, _ type: String, _ json: CanonicalJSON, besides pending: ResourceIndex
   ) throws -> Target {
     func one(_ query: [(name: String, value: String)]) throws -> String? {
-      let found = try self.find(type, query, besides: pending)
+      let found = try self.find(type, query, besides: pending, for: request.asker)
       guard found.count <= 1 else {
         throw FHIRFailure(412, "multiple-matches", "\(found.count) \(type) match \(FHIRURL.text(query))")
       }

@@ -19,6 +19,8 @@ public struct FHIRRequest: Sendable {
   public var prefer: String?
   /// The body.
   public var body: [UInt8]
+  /// In whose name it is made.
+  public var asker = FHIRAsker.system
 
   /// A request of given parts.
   public init(method: String, path: [String], query: [(name: String, value: String)] = [], body: [UInt8] = []) {
@@ -125,9 +127,9 @@ public actor FHIRService {
 
   private func answer(_ request: FHIRRequest) async throws -> FHIRResponse {
     let path = request.path
-    try self.requireMethod(of: request)
+    try self.judge(request)
     switch (request.method, path.count) {
-    case ("POST", 0): return try await self.bundle(try Self.read(request.body), prefer: request.prefer)
+    case ("POST", 0): return try await self.bundle(try Self.read(request.body), request)
     case ("GET", 1) where CapabilityStatement.views.contains(path[0]):
       return try await self.ledgerView(path[0], request.query)
     case ("POST", 1), ("PUT", 1), ("PUT", 2), ("DELETE", 1), ("DELETE", 2): return try await self.write(request)
@@ -135,13 +137,15 @@ public actor FHIRService {
     }
   }
 
-  func requireMethod(of request: FHIRRequest) throws(FHIRFailure) {
+  /// Whether there is such a thing to be asked, and its asker may.
+  func judge(_ request: FHIRRequest) throws(FHIRFailure) {
     let methods = Self.methods(of: request.path)
     guard methods.contains(request.method) else {
       throw FHIRFailure(
         methods.isEmpty ? 404 : 405, "not-supported",
         "\(request.method) \(request.path.joined(separator: "/")) is not supported; see \(self.base)/metadata")
     }
+    try request.authorize()
   }
 
   /// Answers what changes nothing and waits for nobody.
@@ -150,15 +154,15 @@ public actor FHIRService {
     switch (request.method, path.count) {
     case ("GET", 1) where path[0] == "metadata": return FHIRResponse(body: CapabilityStatement.of(base: self.base))
     case ("GET", 1) where path[0] == "openapi.json": return FHIRResponse(body: OpenAPI.of(base: self.base))
-    case ("GET", 1): return try self.search(path[0], request.query, prefer: request.prefer)
+    case ("GET", 1): return try self.search(path[0], request)
     case ("POST", 2) where path[1] == "_search":
-      return try self.search(path[0], request.query, prefer: request.prefer)
+      return try self.search(path[0], request)
     case ("POST", 2) where path[1] == "$validate":
       let faults = Validation.faults(of: try Self.read(request.body), type: try Self.known(path[0]))
       return FHIRResponse(body: Self.outcome(ofValidation: faults))
     case ("GET", 3) where path[2] == "_history": return try self.history(try Self.known(path[0]), path[1])
     case ("GET", 3) where path[0] == "Patient" && path[2] == "$everything":
-      return try self.everything(of: path[1], request.query)
+      return try self.everything(of: path[1], request.query, for: request.asker)
     case ("GET", 4) where path[2] == "_history": return try self.read(try Self.known(path[0]), path[1], path[3])
     case ("GET", 2): return try self.read(try Self.known(path[0]), path[1], nil)
     default: throw FHIRFailure(404, "not-supported", "there is nothing at \(path.joined(separator: "/"))")

@@ -96,7 +96,9 @@ public struct FHIRServer: Sendable {
       return Self.response(
         FHIRFailure(415, "not-supported", "resources are taken as application/fhir+json, not as \(type)"))
     }
-    if let failure = await self.refusal(of: asked, request) { return Self.response(failure) }
+    do throws(FHIRFailure) { asked.asker = try await self.asker(of: asked, request) } catch {
+      return Self.response(error)
+    }
     var response = await self.service.handle(asked)
     if asked.path == ["metadata"], let smart { response.body = response.body.map(smart.announced) }
     if response.status == 404, let found = await self.answerForeign(asked, request) { response = found }
@@ -131,8 +133,9 @@ public struct FHIRServer: Sendable {
       if let stranger = Self.stranger(request) {
         throw FHIRFailure(403, "forbidden", "pages of \(stranger) may not use this interface")
       }
-      let asked = FHIRRequest(method: request.method.rawValue, path: path)
-      if let failure = await self.refusal(of: asked, request) { throw failure }
+      var asked = FHIRRequest(method: request.method.rawValue, path: path)
+      asked.asker = try await self.asker(of: asked, request)
+      try asked.authorize()
       guard isRead else { return try await self.attach(request) }
       guard let identifier = Hex.decode(path[1]).flatMap({ Digest($0) }) else { return nil }
       let purpose = HTTPField.Name("X-Consilium-Purpose").flatMap { request.headers[$0] }
@@ -140,6 +143,7 @@ public struct FHIRServer: Sendable {
       switch found {
       case nil: return nil
       case .resource(let resource):
+        try asked.asker.require(.read, resource["resourceType"]?.text ?? "Binary")
         var response = FHIRResponse(body: resource)
         response.anchor = path[1]
         return Self.response(response)
@@ -197,23 +201,21 @@ public struct FHIRServer: Sendable {
     return Self.response(response, base: self.base)
   }
 
-  /// What a request's token does not allow; nil where it may go on. Whoever sends none is the hospital's own EHR,
-  /// unless tokens are required.
-  private func refusal(of asked: FHIRRequest, _ request: Request) async -> FHIRFailure? {
-    if asked.path == ["metadata"] || asked.path == ["openapi.json"] { return nil }
+  /// In whose name a request is made. Whoever sends no token is the hospital's own EHR, unless tokens are required.
+  private func asker(of asked: FHIRRequest, _ request: Request) async throws(FHIRFailure) -> FHIRAsker {
+    if asked.path == ["metadata"] || asked.path == ["openapi.json"] { return .system }
     guard let token = Self.token(request) else {
-      return self.isTokenRequired
-        ? FHIRFailure(
-          401, "login", "a practitioner's session is needed: \(self.base)/.well-known/smart-configuration"
-        )
-        : nil
+      guard self.isTokenRequired else { return .system }
+      throw FHIRFailure(
+        401, "login", "a practitioner's session is needed: \(self.base)/.well-known/smart-configuration")
     }
     guard let session = await self.sessions.session(token) else {
-      return FHIRFailure(401, "expired", "the session is over, or this node does not know it: open another")
+      throw FHIRFailure(
+        401, "expired",
+        "the session is over, or its practitioner may not act any more, or this node does not know it: "
+          + "open another")
     }
-    let (action, type) = asked.need
-    return session.scopes.allow(action, type)
-      ? nil : FHIRFailure(403, "forbidden", "the app was let in for \(session.scopes.text) only")
+    return session.asker
   }
 
   private static func token(_ request: Request) -> String? {
@@ -226,7 +228,14 @@ public struct FHIRServer: Sendable {
   private func answerForeign(_ asked: FHIRRequest, _ request: Request) async -> FHIRResponse? {
     let token = Self.token(request)
     let purpose = HTTPField.Name("X-Consilium-Purpose").flatMap { request.headers[$0] }
-    return await self.foreign.answer(asked, token: token, purpose: purpose)
+    let answer = await self.foreign.answer(asked, token: token, purpose: purpose)
+    // What is asked for as Binary may turn out to be a resource of any type.
+    if let type = answer?.body?["resourceType"]?.text, asked.path.first == "Binary", type != "OperationOutcome" {
+      do throws(FHIRFailure) { try asked.asker.require(.read, type) } catch {
+        return FHIRResponse(status: error.status, body: error.outcome)
+      }
+    }
+    return answer
   }
 
   /// Smaller answers go as they are.
@@ -334,21 +343,5 @@ public struct RecordAnchorer: RecordAnchoring {
     let records = try self.service.seal(read, of: account, to: readers, supersedes: supersedes)
     let receipts = try await self.service.anchor(records)
     return zip(records, receipts).map { $1.outcome == .applied ? $0.anchor.record : nil }
-  }
-}
-
-extension FHIRRequest {
-  /// What a request does, with which type; `*` where it may be any.
-  var need: (action: SMARTScopes.Action, type: String) {
-    let type = self.path.first.flatMap { $0.first?.isUppercase == true && $0 != "Binary" ? $0 : nil } ?? "*"
-    switch (self.method, self.path.count) {
-    case ("GET", 2...) where self.path.last?.first != "$": return (.read, type)
-    case ("GET", _): return (.search, self.path.count > 2 ? "*" : type)
-    case ("POST", 1) where self.path[0].first?.isUppercase == true: return (.create, type)
-    case ("POST", 2) where self.path[1] == "_search": return (.search, type)
-    case ("PUT", _), ("PATCH", _): return (.update, type)
-    case ("DELETE", _): return (.delete, type)
-    default: return (.update, "*")
-    }
   }
 }

@@ -57,7 +57,8 @@ struct IdentityTokens: Sendable {
   func token(for account: Digest, app: String, nonce: String?, fhirUser: String?, at time: UInt64) async throws
     -> String
   {
-    let now = Date(timeIntervalSince1970: Double(time) / 1000)
+    // Whole seconds: what checks a token to the letter takes a fraction for the future.
+    let now = Date(timeIntervalSince1970: Double(time / 1000))
     let claims = Claims(
       iss: IssuerClaim(value: self.issuer), sub: SubjectClaim(value: "\(account)"),
       aud: AudienceClaim(value: app), iat: IssuedAtClaim(value: now),

@@ -4,7 +4,7 @@ public import Messages
 public import Primitives
 public import Threshold
 internal import Rules
-internal import Signing
+public import Signing
 internal import Wire
 
 /// A transaction that the gateway has read and checked.
@@ -79,6 +79,8 @@ public protocol NodeService: Sendable {
   func account(_ identifier: Digest) async -> Account?
   /// The account whose signing key this is now; nil where it is nobody's.
   func account(ofKey key: Digest) async -> Digest?
+  /// The session that a practitioner opened for a key; nil where there is none, or it is over.
+  func session(_ key: PublicKey) async -> SessionEntry?
   /// A recovery of an account's key that is under way.
   func recovery(of account: Digest) async -> PendingRecovery?
   /// A care team.

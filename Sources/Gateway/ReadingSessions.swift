@@ -1,3 +1,4 @@
+public import FHIR
 public import HealthRecords
 internal import Ledger
 internal import Messages
@@ -17,32 +18,70 @@ public actor ReadingSessions {
     public let until: Timestamp
     /// Its key, by which it is closed on the ledger.
     public let key: PublicKey
+    /// The app's `client_id`; nil where the hospital's own system opened it.
+    public let client: String?
     /// What is allowed by it.
     public let scopes: SMARTScopes
     fileprivate let seed: [UInt8]
+
+    /// In whose name it asks.
+    var asker: FHIRAsker { FHIRAsker(account: self.account, client: self.client, scopes: self.scopes) }
+
+    fileprivate func with(_ scopes: SMARTScopes) -> Session {
+      Session(
+        account: self.account, until: self.until, key: self.key, client: self.client, scopes: scopes, seed: self.seed)
+    }
   }
 
-  /// The most sessions, and the most keys that wait for a practitioner's word.
+  /// A token's session. A token can be over before it.
+  private struct Held {
+    let session: Session
+    let until: UInt64
+    /// How many tokens were given before.
+    let number: UInt64
+  }
+
+  /// A key that waits for a practitioner's word.
+  private struct Prepared {
+    let key: PublicKey
+    let seed: [UInt8]
+    let account: Digest?
+    let until: UInt64
+  }
+
+  /// The most sessions, and the most of one practitioner: the oldest of the own go then, never another's.
   private static let sessionsMax = 10_000
-  private static let preparedMax = 256
+  private static let sessionsPerAccountMax = 32
+  /// The most keys that wait for a practitioner's word, of all and of each who asked for them.
+  private static let preparedMax = 4096
+  private static let preparedPerAccountMax = 8
+  private static let preparedMilliseconds: UInt64 = 600_000
 
   private let service: any NodeService
   private let now: @Sendable () -> UInt64
-  private var prepared: [(key: PublicKey, seed: [UInt8])] = []
-  /// By the digest of the token: the token itself is kept by whom it was given. A token can be over before its session.
-  private var open: [Digest: (session: Session, until: UInt64)] = [:]
+  private var prepared: [Prepared] = []
+  /// By the digest of the token: the token itself is kept by whom it was given.
+  private var open: [Digest: Held] = [:]
+  private var givenCount: UInt64 = 0
 
   /// The sessions of a node; `now` gives milliseconds since 1970.
   public init(service: any NodeService, now: @escaping @Sendable () -> UInt64) {
     (self.service, self.now) = (service, now)
   }
 
-  /// A fresh key that waits for a practitioner's word.
-  public func prepare() -> PublicKey? {
+  /// A fresh key that waits for a practitioner's word; `account` asks for it, or the hospital's own system where it is
+  /// nil. Whoever asks for more than wait at once loses the oldest of the own. Nil where too many wait.
+  public func prepare(for account: Digest? = nil) -> PublicKey? {
+    let time = self.now()
+    self.prepared.removeAll { $0.until < time }
     let seed = SecureRandom.bytes(32)
     guard let key = SigningKey(seed: seed) else { return nil }
-    if self.prepared.count >= Self.preparedMax { self.prepared.removeFirst() }
-    self.prepared.append((key.publicKey, seed))
+    let own = self.prepared.indices.filter { self.prepared[$0].account == account }
+    let max = account == nil ? Self.preparedMax / 2 : Self.preparedPerAccountMax
+    if own.count >= max, let oldest = own.first { self.prepared.remove(at: oldest) }
+    guard self.prepared.count < Self.preparedMax else { return nil }
+    self.prepared.append(
+      Prepared(key: key.publicKey, seed: seed, account: account, until: time + Self.preparedMilliseconds))
     return key.publicKey
   }
 
@@ -51,57 +90,81 @@ public actor ReadingSessions {
   /// - Throws: `ServiceRefusal` where the transaction is something else, its key was not prepared here, or the ledger
   ///   refused.
   public func activate(
-    _ bytes: [UInt8], scopes: SMARTScopes = .everything
+    _ bytes: [UInt8], client: String? = nil, scopes: SMARTScopes = .everything
   ) async throws -> (token: String, until: Timestamp) {
     let checked = try CheckedTransaction(
       bytes, index: 0, genesis: self.service.genesis, hospital: self.service.member.id)
     guard let transaction = try? Transaction.decode(bytes), transaction.kind == TransactionKind.openSession.rawValue,
       let opening = try? SessionOpening.decode(transaction.payload)
     else { throw ServiceRefusal.badRequest("a transaction that opens a session is expected") }
-    guard let place = self.prepared.firstIndex(where: { $0.key == opening.key }) else {
+    guard let waiting = self.prepared.first(where: { $0.key == opening.key }) else {
       throw ServiceRefusal.badRequest("its key was not made here, or too long ago: ask for a key again")
     }
-    let seed = self.prepared[place].seed
     guard let receipt = try await self.service.submit([checked]).first else { throw ServiceRefusal.notOrderedYet }
     guard receipt.outcome == .applied else { throw ServiceRefusal.badRequest(receipt.outcome.explanation) }
     self.prepared.removeAll { $0.key == opening.key }
     guard case .person(let signer, _) = transaction.authorization, let signed = Digest(signer.bytes),
       let account = await self.service.account(ofKey: signed)
     else { throw ServiceRefusal.notFound("account") }
-    self.forgetOld()
-    guard self.open.count < Self.sessionsMax else { throw ServiceRefusal.full }
-    let session = Session(account: account, until: opening.until, key: opening.key, scopes: scopes, seed: seed)
-    return (self.token(for: session), opening.until)
+    try self.makeRoom(for: account)
+    let session = Session(
+      account: account, until: opening.until, key: opening.key, client: client, scopes: scopes, seed: waiting.seed)
+    return (self.token(for: session, isRenewable: scopes.wantsRefresh), opening.until)
+  }
+
+  private func makeRoom(for account: Digest) throws(ServiceRefusal) {
+    let time = Timestamp(milliseconds: self.now())
+    self.open = self.open.filter { $0.value.session.until >= time }
+    let own = self.open.filter { $0.value.session.account == account }.sorted { $0.value.number < $1.value.number }
+    for (place, _) in own.dropLast(Self.sessionsPerAccountMax - 1) { self.open[place] = nil }
+    guard self.open.count < Self.sessionsMax else { throw .full }
   }
 
   /// A fresh token of a session: for an hour where its app can have another, else for as long as the session.
-  private func token(for session: Session) -> String {
+  private func token(for session: Session, isRenewable: Bool) -> String {
     let token = Hex.encode(SecureRandom.bytes(32))
     let end = session.until.milliseconds
-    let until = session.scopes.wantsRefresh ? min(end, self.now() + SMARTAuthorization.tokenMilliseconds) : end
-    self.open[Hash.sha256(Array(token.utf8))] = (session, until)
+    let until = isRenewable ? min(end, self.now() + SMARTAuthorization.tokenMilliseconds) : end
+    self.givenCount += 1
+    self.open[Self.place(of: token)] = Held(session: session, until: until, number: self.givenCount)
     return token
   }
 
-  /// Another token in the place of one, which may be over; nil where its session is.
-  public func renew(_ token: String) -> String? {
-    let held = self.open.removeValue(forKey: Hash.sha256(Array(token.utf8)))?.session
-    guard let held, held.until.milliseconds >= self.now() else { return nil }
-    return self.token(for: held)
+  private static func place(of token: String) -> Digest { Hash.sha256(Array(token.utf8)) }
+
+  /// Another token in the place of one, which may be over, for scopes of its session's; nil where that is.
+  public func renew(_ token: String, scopes: SMARTScopes) async -> String? {
+    let held = self.open.removeValue(forKey: Self.place(of: token))?.session
+    guard let held, await self.stands(held) else { return nil }
+    return self.token(for: held.with(scopes), isRenewable: true)
   }
 
   /// Forgets a token: nothing is read by it any more.
-  public func close(_ token: String) { self.open[Hash.sha256(Array(token.utf8))] = nil }
+  public func close(_ token: String) { self.open[Self.place(of: token)] = nil }
 
-  private func forgetOld() {
-    let time = Timestamp(milliseconds: self.now())
-    self.open = self.open.filter { $0.value.session.until >= time }
+  /// The session of a token; nil where there is none, or it is over, here or on the ledger, or the practitioner may not
+  /// act any more.
+  public func session(_ token: String) async -> Session? {
+    guard let held = self.open[Self.place(of: token)], held.until >= self.now(), await self.stands(held.session) else {
+      return nil
+    }
+    return held.session
   }
 
-  /// The session of a token; nil where there is none, or it is over.
-  public func session(_ token: String) -> Session? {
-    let held = self.open[Hash.sha256(Array(token.utf8))]
-    return held.flatMap { $0.until >= self.now() ? $0.session : nil }
+  /// ⚑ The ledger decides at each request: a session that was closed there, or whose practitioner was suspended or
+  /// revoked, shows nothing of this hospital's own store either.
+  private func stands(_ session: Session) async -> Bool {
+    let entry = await self.service.session(session.key)
+    let account = await self.service.account(session.account)
+    return Self.stands(session.account, entry, account, at: Timestamp(milliseconds: self.now()))
+  }
+
+  /// Whether a session of an account goes on at a time, by what the ledger has of both.
+  static func stands(
+    _ identifier: Digest, _ entry: SessionEntry?, _ account: HealthRecords.Account?, at time: Timestamp
+  ) -> Bool {
+    guard let entry, let account else { return false }
+    return entry.account == identifier && time <= entry.until && account.isActive(at: time)
   }
 
   /// Asks for a record in the practitioner's name; gives the key that opens it here.

@@ -1,3 +1,4 @@
+public import FHIR
 internal import Foundation
 public import Primitives
 internal import Signing
@@ -58,6 +59,8 @@ public actor SMARTAuthorization {
     case invalidGrant = "invalid_grant"
     /// Another sort of grant.
     case unsupportedGrantType = "unsupported_grant_type"
+    /// More than the practitioner let the app have, or nothing of it.
+    case invalidScope = "invalid_scope"
   }
 
   /// What a practitioner let an app have.
@@ -68,8 +71,8 @@ public actor SMARTAuthorization {
     public fileprivate(set) var token: String
     /// Until when its session is open.
     public let until: Timestamp
-    /// What all tokens of its session share.
-    fileprivate let family: Digest
+    /// The code that it came by.
+    fileprivate let code: Digest
   }
 
   private struct Code {
@@ -77,9 +80,28 @@ public actor SMARTAuthorization {
     let expires: UInt64
   }
 
+  /// What a code gave. Its refresh tokens are numbered, and authenticated by a secret: one that is used up is known as
+  /// such without being kept.
+  private struct Family {
+    var grant: Grant
+    let secret = SecureRandom.bytes(32)
+    /// The number of the refresh token that is good.
+    var number: UInt64 = 0
+
+    func refreshToken(_ number: UInt64) -> String {
+      var bytes: [UInt8] = []
+      for shift in stride(from: UInt64(56), through: 0, by: -8) {
+        bytes.append(UInt8(truncatingIfNeeded: number >> shift))
+      }
+      let proof = KeyDerivation.hmac(key: self.secret, Array("consilium/refresh/v1".utf8) + bytes)
+      return "\(self.grant.code).\(number).\(Hex.encode(proof))"
+    }
+  }
+
   /// How long a code is good for, in milliseconds (RFC 6749 §4.1.2 advises ten minutes at most).
   private static let codeMilliseconds: UInt64 = 60_000
-  private static let codesMax = 1000
+  /// The most sessions of one app: more of them are refused to it, and nothing is taken from the others.
+  public static let sessionsPerClientMax = 4000
   /// How long a token is good for where the app can have another, in milliseconds.
   public static let tokenMilliseconds: UInt64 = 3_600_000
 
@@ -101,13 +123,17 @@ public actor SMARTAuthorization {
   public nonisolated let places: Places
   private nonisolated let clients: [SMARTClient]
   private let now: @Sendable () -> UInt64
+  private let sessionsMax: Int
   private var codes: [Digest: Code] = [:]
-  /// What refresh tokens stand for, those too that were used.
-  private var refreshing: [Digest: (grant: Grant, isUsed: Bool)] = [:]
+  /// By the digest of the code that each began with.
+  private var families: [Digest: Family] = [:]
 
-  /// Lets apps of `clients` in; `now` gives milliseconds since 1970.
-  public init(clients: [SMARTClient], places: Places, now: @escaping @Sendable () -> UInt64) {
-    (self.clients, self.places, self.now) = (clients, places, now)
+  /// Lets apps of `clients` in, each for at most `sessionsMax` sessions at once; `now` gives milliseconds since 1970.
+  public init(
+    clients: [SMARTClient], places: Places, sessionsMax: Int = SMARTAuthorization.sessionsPerClientMax,
+    now: @escaping @Sendable () -> UInt64
+  ) {
+    (self.clients, self.places, self.sessionsMax, self.now) = (clients, places, sessionsMax, now)
   }
 
   /// What an app's query asks.
@@ -136,69 +162,112 @@ public actor SMARTAuthorization {
     return SMARTRequest(client: client, scopes: scopes, state: state, challenge: challenge, nonce: query["nonce"])
   }
 
-  /// A code for a session that a practitioner opened for the app: where the browser goes with it.
-  public func issue(_ request: SMARTRequest, token: String, until: Timestamp) -> String {
+  /// Whether an app can be let in once more: what is over goes first.
+  public func hasRoom(for client: SMARTClient) -> Bool {
     let time = self.now()
     self.codes = self.codes.filter { $0.value.expires >= time }
-    if self.codes.count >= Self.codesMax { self.codes = [:] }
+    self.families = self.families.filter { $0.value.grant.until.milliseconds >= time }
+    let count =
+      self.codes.values.count { $0.grant.request.client == client }
+      + self.families.values.count { $0.grant.request.client == client }
+    return count < self.sessionsMax
+  }
+
+  /// A code for a session that a practitioner opened for the app: where the browser goes with it.
+  ///
+  /// - Throws: `ServiceRefusal.full` where the app has as many sessions as it may.
+  public func issue(_ request: SMARTRequest, token: String, until: Timestamp) throws(ServiceRefusal) -> String {
+    guard self.hasRoom(for: request.client) else { throw .full }
     let code = Hex.encode(SecureRandom.bytes(32))
-    let place = Hash.sha256(Array(code.utf8))
-    let grant = Grant(request: request, token: token, until: until, family: place)
-    self.codes[place] = Code(grant: grant, expires: time + Self.codeMilliseconds)
+    let place = Self.place(of: code)
+    let grant = Grant(request: request, token: token, until: until, code: place)
+    self.codes[place] = Code(grant: grant, expires: self.now() + Self.codeMilliseconds)
     return request.returning([("code", code)])
   }
 
+  private static func place(of code: String) -> Digest { Hash.sha256(Array(code.utf8)) }
+
   /// Changes a code for its token, once (RFC 6749 §4.1.3, RFC 7636 §4.6).
+  /// ⚑ Where one comes a second time, somebody else may have had it first: the tokens that it gave are good no more
+  /// (RFC 6749 §4.1.2).
   ///
   /// - Throws: `Fault`.
-  public func redeem(_ form: [String: String]) throws(Fault) -> Grant {
+  public func redeem(
+    _ form: [String: String], close: @Sendable (String) async -> Void
+  ) async throws(Fault) -> Grant {
     guard form["grant_type"] == "authorization_code" else { throw .unsupportedGrantType }
     guard let client = self.clients.first(where: { $0.id == form["client_id"] }) else { throw .invalidClient }
     guard let code = form["code"], let verifier = form["code_verifier"], (43...128).contains(verifier.utf8.count) else {
       throw .invalidRequest
     }
+    let place = Self.place(of: code)
+    guard self.families[place] == nil else {
+      await self.end(place, close: close)
+      throw .invalidGrant
+    }
     // Whoever tries a code once has used it.
-    let held = self.codes.removeValue(forKey: Hash.sha256(Array(code.utf8)))
-    let time = self.now()
-    guard let held, held.expires >= time, held.grant.request.client == client,
+    guard let held = self.codes.removeValue(forKey: place) else { throw .invalidGrant }
+    guard held.expires >= self.now(), held.grant.request.client == client,
       form["redirect_uri"] == client.redirect, Self.challenge(of: verifier) == held.grant.request.challenge
-    else { throw .invalidGrant }
+    else {
+      await close(held.grant.token)
+      throw .invalidGrant
+    }
+    self.families[place] = Family(grant: held.grant)
     return held.grant
   }
 
-  /// A refresh token for what an app was let have.
-  public func refreshToken(for grant: Grant) -> String {
-    let time = Timestamp(milliseconds: self.now())
-    self.refreshing = self.refreshing.filter { $0.value.grant.until >= time }
-    if self.refreshing.count >= Self.codesMax { self.refreshing = [:] }
-    let refresh = Hex.encode(SecureRandom.bytes(32))
-    self.refreshing[Hash.sha256(Array(refresh.utf8))] = (grant, false)
-    return refresh
+  private func end(_ family: Digest, close: @Sendable (String) async -> Void) async {
+    guard let ended = self.families.removeValue(forKey: family) else { return }
+    await close(ended.grant.token)
   }
 
-  /// What a refresh token stands for, once; `renew` gives another token for the old one, nil where the session is over.
+  /// The refresh token that is good for what an app was let have; nil where that is over.
+  public func refreshToken(for grant: Grant) -> String? {
+    self.families[grant.code].map { $0.refreshToken($0.number) }
+  }
+
+  /// What a refresh token stands for, once; `renew` gives another token for the old one, with the scopes that are asked
+  /// for or all that were granted, nil where the session is over.
   /// ⚑ Where one comes a second time, it or the next was stolen: the session's tokens are good no more (RFC 9700
   /// §4.14.2).
   ///
   /// - Throws: `Fault`.
   public func refresh(
-    _ form: [String: String], renew: @Sendable (String) async -> String?, close: @Sendable (String) async -> Void
+    _ form: [String: String], renew: @Sendable (String, SMARTScopes) async -> String?,
+    close: @Sendable (String) async -> Void
   ) async throws(Fault) -> Grant {
     guard let client = self.clients.first(where: { $0.id == form["client_id"] }) else { throw .invalidClient }
     guard let refresh = form["refresh_token"] else { throw .invalidRequest }
-    let place = Hash.sha256(Array(refresh.utf8))
-    guard let (held, isUsed) = self.refreshing[place], held.request.client == client else { throw .invalidGrant }
-    guard !isUsed else {
-      let family = self.refreshing.filter { $0.value.grant.family == held.family }
-      for (other, known) in family {
-        self.refreshing[other] = nil
-        await close(known.grant.token)
-      }
+    let parts = refresh.split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count == 3, let place = Hex.decode(String(parts[0])).flatMap({ Digest($0) }),
+      let number = UInt64(parts[1]), let family = self.families[place], family.grant.request.client == client,
+      Self.place(of: family.refreshToken(number)) == Self.place(of: refresh), family.grant.request.scopes.wantsRefresh,
+      family.grant.until.milliseconds >= self.now()
+    else { throw .invalidGrant }
+    guard number == family.number else {
+      await self.end(place, close: close)
       throw .invalidGrant
     }
-    self.refreshing[place] = (held, true)
-    guard let token = await renew(held.token) else { throw .invalidGrant }
-    var grant = held
+    // RFC 6749 §6: not more than was granted; the refresh token stays good where it was asked.
+    var scopes = family.grant.request.scopes
+    if let asked = form["scope"] {
+      guard let fewer = SMARTScopes(asked), scopes.cover(fewer),
+        fewer.text.split(separator: " ").count
+          == asked.split(separator: " ").count
+      else { throw .invalidScope }
+      scopes = fewer
+    }
+    self.families[place]?.number += 1
+    let token = await renew(family.grant.token, scopes)
+    // It may have been used a second time meanwhile.
+    guard let token, self.families[place] != nil else {
+      self.families[place] = nil
+      if let token { await close(token) }
+      throw .invalidGrant
+    }
+    self.families[place]?.grant.token = token
+    var grant = family.grant
     grant.token = token
     return grant
   }

@@ -92,8 +92,9 @@ extension SMARTAuthorization {
     let isRefresh = form["grant_type"] == "refresh_token"
     let grant =
       isRefresh
-      ? try await self.refresh(form, renew: { await sessions.renew($0) }, close: { await sessions.close($0) })
-      : try self.redeem(form)
+      ? try await self.refresh(
+        form, renew: { await sessions.renew($0, scopes: $1) }, close: { await sessions.close($0) })
+      : try await self.redeem(form, close: { await sessions.close($0) })
     guard let session = await sessions.session(grant.token) else { throw Fault.invalidGrant }
     let scopes = grant.request.scopes
     var idToken: String?
@@ -103,7 +104,7 @@ extension SMARTAuthorization {
         fhirUser: scopes.wantsUser ? "\(self.places.fhir)/Practitioner/\(session.account)" : nil, at: self.time)
     }
     return TokenAnswer(
-      accessToken: grant.token, expiresIn: self.seconds(of: grant), scope: scopes.text,
+      accessToken: grant.token, expiresIn: self.seconds(of: grant), scope: session.scopes.text,
       refreshToken: scopes.wantsRefresh ? self.refreshToken(for: grant) : nil, idToken: idToken)
   }
 
@@ -148,8 +149,8 @@ extension PortalServer {
           hours: SMARTAuthorization.hours, refused: asked.returning([("error", "access_denied")])))
     }
     router.post("/api/clinicians/{account}/sessions/keys") { request, context in
-      _ = try await self.clinician(request, context)
-      guard let key = await smart.sessions.prepare() else { throw ServiceRefusal.failed("libsodium gave no key") }
+      let clinician = try await self.clinician(request, context).identifier
+      guard let key = await smart.sessions.prepare(for: clinician) else { throw ServiceRefusal.full }
       return try json(SessionView(key: key.description))
     }
     router.post("/api/clinicians/{account}/apps") { request, context in
@@ -159,8 +160,16 @@ extension PortalServer {
         let transaction = Hex.decode(given.transaction)
       else { throw ServiceRefusal.badRequest("query and transaction are expected") }
       let asked = try smart.authorization.read(Self.query(given.query))
-      let (token, until) = try await smart.sessions.activate(transaction, scopes: asked.scopes)
-      return try json(RedirectView(redirect: await smart.authorization.issue(asked, token: token, until: until)))
+      guard await smart.authorization.hasRoom(for: asked.client) else { throw ServiceRefusal.full }
+      let (token, until) = try await smart.sessions.activate(
+        transaction, client: asked.client.id, scopes: asked.scopes)
+      do {
+        return try json(
+          RedirectView(redirect: try await smart.authorization.issue(asked, token: token, until: until)))
+      } catch {
+        await smart.sessions.close(token)
+        throw error
+      }
     }
   }
 

@@ -18,7 +18,7 @@ extension Gateway {
   func addSessionRoutes(to router: Router<BasicRequestContext>) {
     let (service, sessions) = (self.service, self.sessions)
     router.post("/v1/sessions/keys") { _, _ in
-      guard let key = await sessions.prepare() else { throw ServiceRefusal.failed("libsodium gave no key") }
+      guard let key = await sessions.prepare() else { throw ServiceRefusal.full }
       return try json(SessionView(key: key.description))
     }
     router.post("/v1/sessions") { request, _ in

@@ -78,6 +78,13 @@ public struct SMARTScopes: Sendable, Hashable {
     }
   }
 
+  /// Whether all that others allow is allowed by these too, and nothing else is asked.
+  public func cover(_ others: SMARTScopes) -> Bool {
+    others.allowed.allSatisfy { type, actions in actions.allSatisfy { self.allow($0, type) } }
+      && (self.wantsIdentity || !others.wantsIdentity) && (self.wantsUser || !others.wantsUser)
+      && (self.wantsRefresh || !others.wantsRefresh)
+  }
+
   /// Whether something may be done with resources of a type; `*` asks for all types.
   public func allow(_ action: Action, _ type: String) -> Bool {
     self.allowed["*"]?.contains(action) ?? false || self.allowed[type]?.contains(action) ?? false
