@@ -1,6 +1,6 @@
 """The patient's and the clinician's ways through their pages, in Chromium, on a devnet of four real nodes.
 
-Usage: pages.py PROGRAM [--pictures DIR]. Exit status 0 only if every step came out as it must.
+Usage: pages.py PROGRAM [--pictures DIR] [--part story|harms]. Exit status 0 only if every step came out as it must.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import pathlib
 import random
 import re
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -24,6 +25,8 @@ import urllib.request
 import zxingcpp
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
+
+from harms import harms
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FHIR_PORT, PORTAL_PORT, NODE_PORT, APP_PORT = 5611, 5621, 5601, 5631
@@ -105,9 +108,9 @@ def bundle(account):
 class Person:
     """Somebody with a browser of their own, in which nothing may go wrong unseen."""
 
-    def __init__(self, browser, hospital, path, size, scheme, pictures):
+    def __init__(self, browser, hospital, path, size, scheme, pictures, zone=None):
         self.hospital, self.pictures, self.count = hospital, pictures, 0
-        self.context = browser.new_context(viewport={"width": size, "height": 800}, color_scheme=scheme)
+        self.context = browser.new_context(viewport={"width": size, "height": 800}, color_scheme=scheme, timezone_id=zone)
         self.page = self.context.new_page()
         self.faults = []
         self.page.on("pageerror", lambda error: self.faults.append(f"page: {error}"))
@@ -669,6 +672,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("program")
     parser.add_argument("--pictures")
+    parser.add_argument("--part", choices=["story", "harms"])
     options = parser.parse_args()
     if options.pictures:
         pathlib.Path(options.pictures).mkdir(parents=True, exist_ok=True)
@@ -676,7 +680,10 @@ def main():
         devnet = Devnet(options.program, f"{folder}/net")
         try:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-            story(browser, devnet, options.pictures)
+            if options.part != "story":
+                harms(sys.modules[__name__], browser, devnet, options.pictures)
+            if options.part != "harms":
+                story(browser, devnet, options.pictures)
             browser.close()
         finally:
             devnet.down()

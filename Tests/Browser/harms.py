@@ -1,0 +1,310 @@
+"""What must never be shown or done by the pages: another patient's records, a claim that nobody can make, a value that is
+not in the record, a signature that nobody meant. The steps are those in which it once happened."""
+
+import json
+import re
+import urllib.request
+
+from playwright.sync_api import expect
+
+PENICILLIN = {"resourceType": "AllergyIntolerance", "criticality": "high", "code": {"text": "Penicillin"}}
+
+
+class Held:
+    """Answers that are on their way until the test lets them come."""
+
+    def __init__(self, page, pattern):
+        self.page, self.pattern, self.routes = page, pattern, []
+        page.route(pattern, lambda route: self.routes.append(route))
+
+    def wait(self):
+        while not self.routes:
+            self.page.wait_for_timeout(20)
+
+    def let_go(self):
+        for route in self.routes:
+            route.continue_()
+        self.page.unroute(self.pattern)
+        self.page.wait_for_load_state("networkidle")
+
+
+class Case:
+    """Patients of hospital 1 with their records, and a clinician there."""
+
+    def __init__(self, tools, browser, devnet, pictures):
+        self.tools, self.browser, self.devnet, self.pictures = tools, browser, devnet, pictures
+        self.people = []
+
+    def person(self, path="/", size=1000, scheme="light", **more):
+        one = self.tools.Person(self.browser, 1, path, size, scheme, self.pictures, **more)
+        self.people.append(one)
+        return one
+
+    def patient(self, given, family, resources, **more):
+        """Somebody with an account and records: (person, account, identifiers by place)."""
+        one = self.person(**more)
+        words, code = one.code()
+        account = self.devnet.register(1, code)
+        places = self.post(account, given, family, resources)
+        expect(one.page.locator("#section-allergy")).to_be_visible(timeout=15000)
+        one.tab("records")
+        one.words = words
+        return one, account, places
+
+    def post(self, account, given, family, resources):
+        full = lambda number: f"urn:uuid:00000000-0000-4000-9000-{number:012d}"
+        person = {"resourceType": "Patient", "name": [{"given": [given], "family": family}], "birthDate": "1961-02-03", "gender": "female",
+                  "identifier": [dict(self.tools.ACCOUNT, value=account)]}
+        entries = []
+        for number, resource in enumerate([person, *resources]):
+            subject = {} if number == 0 else {
+                "patient" if resource["resourceType"] in ("AllergyIntolerance", "Immunization", "Claim", "RelatedPerson", "FamilyMemberHistory")
+                else "subject": {"reference": full(0)}}
+            entries.append({"fullUrl": full(number), "resource": {**resource, **subject}, "request": {"method": "POST", "url": resource["resourceType"]}})
+        answer = self.devnet.post(1, {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+        return ["/".join(one["response"]["location"].split("/fhir/")[-1].split("/")[:2]) for one in answer["entry"]]
+
+    def put(self, place, change):
+        base = f"http://127.0.0.1:{self.tools.FHIR_PORT}/fhir/{place}"
+        with urllib.request.urlopen(base) as answer:
+            resource = json.load(answer)
+        body = self.tools.tokens(json.dumps({**resource, **change})).encode()
+        request = urllib.request.Request(base, body, {"Content-Type": "application/fhir+json"}, method="PUT")
+        urllib.request.urlopen(request).close()
+
+    def clinician(self, **more):
+        one = self.person("/clinic", **more)
+        _, code = one.code()
+        self.devnet.register(1, code, "--role", "207")
+        expect(one.page.locator("#search")).to_be_visible(timeout=15000)
+        return one
+
+    def choose(self, doctor, name):
+        page = doctor.page
+        if page.locator("#another").count():
+            page.click("#another")
+        page.fill("#search", name)
+        page.click("#find")
+        page.locator("#found li", has_text=name).get_by_role("button").click()
+        expect(page.locator("#banner h1")).to_contain_text(name)
+
+
+def others_records(case):
+    """The clinician goes on while records still open; the patient changes the tab while they load."""
+    berta, berta_account, _ = case.patient("Berta", "Slowly", [PENICILLIN])
+    carl, _, _ = case.patient("Carla", "Quickly", [{"resourceType": "Condition", "code": {"text": "Asthma"}}])
+    doctor = case.clinician()
+    page = doctor.page
+    case.choose(doctor, "Slowly")
+    held = Held(page, "**/release?*")
+    page.click("#ask")
+    held.wait()
+    expect(page.locator("#answer")).to_contain_text("Opened 0 of 2")
+    case.choose(doctor, "Quickly")
+    held.let_go()
+    expect(page.locator("#banner")).to_contain_text("Carla Quickly")
+    assert "Slowly" not in page.locator("main").inner_text() and "Penicillin" not in page.locator("main").inner_text()
+    page.click("#tab-patient")
+    expect(page.locator("#banner")).to_contain_text("Carla Quickly")
+    assert "Penicillin" not in page.locator("main").inner_text()
+    page.click("#ask")
+    expect(page.locator("#section-problem")).to_contain_text("Asthma", timeout=30000)
+    assert "Slowly" not in page.locator("main").inner_text()
+    expect(page.locator("#banner")).to_contain_text("born 3 Feb 1961 · female · account")
+    doctor.look("banner")
+    # A search's answer that comes after the next search is dropped too.
+    page.click("#another")
+    held = Held(page, "**/patients?search=Slowly*")
+    page.fill("#search", "Slowly")
+    page.click("#find")
+    held.wait()
+    page.fill("#search", "Quickly")
+    page.click("#find")
+    expect(page.locator("#found")).to_contain_text("Carla Quickly")
+    held.let_go()
+    assert "Slowly" not in page.locator("#found").inner_text()
+    print("harm: what comes after the clinician went on is never shown under the next patient's name")
+
+    # What is signed goes to the patient in whose chart it was typed, and to nobody twice.
+    case.choose(doctor, "Slowly")
+    page.select_option("#noteKind", "note")
+    page.fill("#noteTitle", "Knee")
+    page.fill("#noteText", "It hurts.")
+    held = Held(page, "**/notes")
+    page.evaluate("() => { for (let i = 0; i < 3; i++) document.getElementById('sign').click(); }")
+    held.wait()
+    case.choose(doctor, "Quickly")
+    held.let_go()
+    expect(page.locator("#said")).to_contain_text("for Berta Slowly", timeout=15000)
+    expect(page.locator("#banner")).to_contain_text("Carla Quickly")
+    expect(page.locator("main")).to_contain_text("There are 2 records.")
+    assert len(held.routes) == 1, "three clicks were three notes"
+    case.choose(doctor, "Slowly")
+    expect(page.locator("main")).to_contain_text("There are 3 records.")
+    print("harm: a note goes to the patient in whose chart it was typed, once for three clicks")
+
+    page = berta.page
+    held = Held(page, "**/sealed?*")
+    berta.tab("records")
+    held.wait()
+    berta.tab("sharing")
+    expect(page.locator("#give")).to_be_visible()
+    page.fill("#until", "2030-01-01")
+    held.let_go()
+    expect(page.locator("h1")).to_have_text("Sharing")
+    expect(page.locator("#until")).to_have_value("2030-01-01")
+    expect(page.locator("#tab-sharing")).to_have_attribute("aria-current", "page")
+    page.evaluate("() => { for (let i = 0; i < 3; i++) document.getElementById('give').click(); }")
+    expect(page.locator("#consents li")).to_have_count(1, timeout=15000)
+    page.wait_for_load_state("networkidle")
+    berta.tab("sharing")
+    expect(page.locator("#consents li")).to_have_count(1)
+    print("harm: a tab keeps what it shows though another one's records come late; three clicks are one consent")
+    return berta, berta_account, doctor
+
+
+def claims(case, berta, doctor):
+    """ "No allergy is recorded" only where that is known; else why it is not."""
+    page = doctor.page
+    case.choose(doctor, "Slowly")
+    box = page.locator("input[value=allergy]")
+    box.uncheck()
+    page.click("#ask")
+    card = page.locator("#section-allergy")
+    expect(card).to_contain_text("Allergies are NOT known.", timeout=30000)
+    expect(card).to_contain_text("One record is not asked for.")
+    page.select_option("#noteKind", "prescription")
+    page.fill("#noteTitle", "Amoxicillin 500 mg")
+    expect(page.locator("#unknownAllergies")).to_contain_text("cannot be checked")
+    doctor.look("allergies-not-asked")
+    box.check()
+    page.click("#ask")
+    expect(card).to_contain_text("Penicillin", timeout=30000)
+    expect(page.locator("#unknownAllergies")).to_have_count(0)
+    expect(page.locator("#warning")).to_contain_text("an allergy to Penicillin is recorded, and both are penicillins")
+    assert page.input_value("#noteTitle") == "Amoxicillin 500 mg", "what was typed is gone"
+    page.fill("#noteText", "3 times a day")
+    page.click("#sign")
+    expect(page.locator("#write")).to_contain_text("Say why it is right")
+    doctor.look("reason-wanted")
+    page.fill("#override", "Desensitised last week")
+    page.click("#sign")
+    expect(page.locator("#said")).to_contain_text("for Berta Slowly", timeout=15000)
+    expect(page.locator("#section-medicine")).to_contain_text("Desensitised last week", timeout=15000)
+    berta.tab("records")
+    expect(berta.page.locator(".conflict")).to_contain_text("Amoxicillin 500 mg", timeout=15000)
+    expect(berta.page.locator("#section-medicine")).to_contain_text("Desensitised last week")
+    berta.look("patient-warned")
+    case.choose(doctor, "Quickly")
+    page.click("#ask")
+    expect(card).to_contain_text("No allergy is recorded at Northside General.", timeout=30000)
+    expect(card).to_contain_text("Other hospitals were not asked: St. Mary")
+    doctor.look("no-allergy")
+    print("harm: allergies that were not asked for are not known; a clash by class needs a reason, which is signed and shown")
+
+    page = berta.page
+    damage = lambda work: lambda route: route.fulfill(response=(answer := route.fetch()), body=work(answer.body()))
+    for name, work, word in [("damaged", lambda body: body[:-1] + bytes([body[-1] ^ 1]), "not open with your key"),
+                             ("missing", lambda body: body[:8], "No vault has it")]:
+        page.route("**/sealed?*", damage(work))
+        berta.tab("records")
+        expect(page.locator("main")).to_contain_text(word, timeout=15000)
+        assert "was replaced" not in page.locator("main").inner_text(), "a damaged answer is told as a replaced key"
+        berta.look(name)
+        page.unroute("**/sealed?*")
+    expect(page.locator("#section-allergy")).to_contain_text("Allergies are NOT known.")
+    expect(page.locator("#section-allergy")).to_contain_text("no vault has it")
+    berta.tab("records")
+    expect(page.locator("#section-allergy li").first).to_contain_text("Penicillin", timeout=15000)
+    print("harm: missing and damaged records are not told as none, nor as a replaced key")
+
+
+def coded(code):
+    return {"coding": [{"code": code}]}
+
+
+def observation(text, day, **more):
+    return {"resourceType": "Observation", "status": "final", "code": {"text": text}, "effectiveDateTime": day, **more}
+
+
+CRAFTED = [
+    observation("Troponin I", "2026-11-01", valueQuantity={"value": "#0.00453", "unit": "ng/mL"}),
+    observation("HIV RNA", "2026-11-01", valueQuantity={"value": 20, "comparator": "<", "unit": "copies/mL"}),
+    observation("Potassium", "2026-11-02", valueQuantity={"value": "#6.90", "unit": "mmol/L"}, interpretation=[coded("HH")],
+                referenceRange=[{"low": {"value": 3.5, "unit": "mmol/L"}, "high": {"value": "#5.10", "unit": "mmol/L"}}]),
+    observation("Blood pressure", "2026-11-02", component=[
+        {"code": {"coding": [{"system": "http://loinc.org", "code": "8462-4"}], "text": "Diastolic"}, "valueQuantity": {"value": 95, "unit": "mm[Hg]"}},
+        {"code": {"coding": [{"system": "http://loinc.org", "code": "8480-6"}], "text": "Systolic"}, "valueQuantity": {"value": 180, "unit": "mm[Hg]"}}]),
+    observation("Pregnancy test", "2026-11-02", valueBoolean=True),
+    observation("Glucose", "2026-11-01", valueQuantity={"value": 5.2, "unit": "mmol/L"}),
+    observation("Glucose", "2026-11-02", valueQuantity={"value": 94, "unit": "mg/dL"}),
+    observation("Glucose", "2026-11-03", valueQuantity={"value": 5.4, "unit": "mmol/L"}),
+    observation("INR", "2026-11-03", status="entered-in-error", valueQuantity={"value": 9.9}),
+    {"resourceType": "MedicationRequest", "status": "active", "intent": "order", "doNotPerform": True,
+     "medicationCodeableConcept": {"text": "Aspirin 75 mg"}, "note": [{"text": "GI bleed"}]},
+    {"resourceType": "MedicationRequest", "status": "active", "intent": "order", "medicationCodeableConcept": {"text": "Methotrexate 2.5 mg"},
+     "dosageInstruction": [{"text": "6 tablets ONCE A WEEK. Never daily."}]},
+    {"resourceType": "MedicationRequest", "status": "active", "intent": "order", "contained": [
+        {"resourceType": "Medication", "id": "m", "code": {"text": "Warfarin 5 mg"}}], "medicationReference": {"reference": "#m"}},
+    {"resourceType": "MedicationRequest", "status": "stopped", "intent": "order", "medicationCodeableConcept": {"text": "Penicillin V"}},
+    {"resourceType": "Condition", "code": {"text": "Lung cancer"}, "clinicalStatus": coded("active"), "verificationStatus": coded("refuted"),
+     "onsetDateTime": "2017"},
+    {"resourceType": "Condition", "code": {"text": "Migraine"}, "onsetDateTime": "2017"},
+    {"resourceType": "AllergyIntolerance", "code": {"text": "Latex"}, "verificationStatus": coded("refuted"), "recordedDate": "2026-11-03"},
+    {"resourceType": "AllergyIntolerance", "code": {"text": "Dust"}, "criticality": "low", "recordedDate": "2026-11-03"},
+    dict(PENICILLIN, recordedDate="2012", reaction=[{"severity": "severe", "manifestation": [{"text": "Anaphylaxis"}]}]),
+    {"resourceType": "AllergyIntolerance", "code": {"coding": [{"system": "http://snomed.info/sct", "code": "429625007",
+                                                                "display": "No known food allergy (situation)"}]}},
+    {"resourceType": "DiagnosticReport", "status": "final", "code": {"text": "CT chest"}, "conclusion": "8 mm nodule: follow up in 3 months"},
+    {"resourceType": "Encounter", "status": "finished", "class": {"code": "EMER"}, "reasonCode": [{"text": "Chest pain"}]},
+]
+
+
+def values(case):
+    """Every value as it is in the record, in New York as at Greenwich."""
+    greta, _, places = case.patient("Greta", "Crafted", CRAFTED, size=360, zone="America/New_York")
+    page = greta.page
+    expect(page.locator("#section-result")).to_contain_text("0.00453 ng/mL", timeout=15000)
+    results = page.locator("#section-result > ul")
+    for text in ["< 20 copies/mL", "6.90 mmol/L", "critically HIGH", "usual: 3.5–5.10 mmol/L", "180 mmHg", "yes", "5.4 mmol/L"]:
+        expect(results).to_contain_text(text)
+    assert re.search(r"Systolic\s+180 mmHg\s+Diastolic\s+95 mmHg", page.locator("#section-result dl.parts").inner_text())
+    assert "9.9" not in results.inner_text()
+    expect(page.locator("#section-result .apart.invalid")).to_contain_text("9.9")
+    assert "5.2 mmol/L to 5.4 mmol/L" in page.locator("#section-result svg").get_attribute("aria-label")
+    medicine = page.locator("#section-medicine > ul")
+    for text in ["Must NOT be taken", "GI bleed", "6 tablets ONCE A WEEK. Never daily.", "Warfarin 5 mg"]:
+        expect(medicine).to_contain_text(text)
+    assert "Penicillin V" not in medicine.inner_text() and page.locator(".conflict").count() == 0
+    assert "Aspirin" in medicine.locator("li").first.inner_text(), "what must not be taken does not come first"
+    problems = page.locator("#section-problem > ul")
+    assert "Lung cancer" not in problems.inner_text() and re.search(r"Migraine\s+2017\b", problems.inner_text()), problems.inner_text()
+    allergies = [one.strip() for one in page.locator("#section-allergy > ul > li strong").all_text_contents()]
+    assert allergies == ["Penicillin", "Dust", "No known food allergy (situation)"], allergies
+    expect(page.locator("#section-allergy > ul")).to_contain_text("recorded on 2012")
+    expect(page.locator("#section-allergy > ul")).to_contain_text("Anaphylaxis, SEVERE")
+    expect(page.locator("#section-document")).to_contain_text("8 mm nodule: follow up in 3 months")
+    expect(page.locator("#section-visit")).to_contain_text("Chest pain")
+    expect(page.locator("#section-visit")).to_contain_text("Emergency")
+    expect(page.locator("#section-person")).to_contain_text("born 3 Feb 1961")
+    greta.look("crafted")
+    print("harm: every value as it is in the record, with what makes it safe; dates are not shifted in New York")
+
+    potassium = places[1 + next(index for index, one in enumerate(CRAFTED) if one.get("code", {}).get("text") == "Potassium")]
+    case.put(potassium, {"status": "corrected", "valueQuantity": {"value": "#4.90", "unit": "mmol/L"}, "interpretation": [coded("N")]})
+    greta.tab("records")
+    expect(results).to_contain_text("4.90 mmol/L", timeout=15000)
+    expect(results).to_contain_text("corrected")
+    assert "6.90" not in results.inner_text(), "the wrong value is still in the list"
+    expect(page.locator("#section-result .apart.replaced")).to_contain_text("6.90 mmol/L")
+    greta.look("corrected")
+    print("harm: a corrected value is the headline, the wrong one is set apart")
+
+
+def harms(tools, browser, devnet, pictures):
+    case = Case(tools, browser, devnet, pictures)
+    berta, _, doctor = others_records(case)
+    claims(case, berta, doctor)
+    values(case)
+    for one in case.people:
+        one.end()
