@@ -28,7 +28,8 @@ test("no allergy is recorded: only where every record of allergies was read, and
   }
   assert.deepEqual(reasons(said([a], [{ view: a, refused: "the limit is reached" }])), ["refused 1"]);
   assert.equal(said([a], [{ view: a, refused: "the limit" }]).gaps[0].why, "the limit");
-  assert.deepEqual(reasons(said([a], [], { isWaiting: true })), ["waiting 1"]);
+  assert.deepEqual(reasons(said([a], [], { waiting: new Set(["1"]) })), ["waiting 1"]);
+  assert.deepEqual(reasons(said([a, view("3", "allergy")], [], { waiting: new Set(["1"]) })), ["waiting 1", "notAsked 1"]);
   assert.deepEqual(reasons(said([a], [{ view: a, file: { size: 3, kind: "file" } }])), ["unreadable 1"]);
 });
 

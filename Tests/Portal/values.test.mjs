@@ -147,6 +147,14 @@ test("\"no known allergy\" is no allergy", () => {
   assert.equal(shown({ resourceType: "Condition", code: coded("no-known-problems") }).absence, "all");
 });
 
+test("what changes a record's meaning unknown to the page is never overlooked", () => {
+  const modifier = { modifierExtension: [{ url: "urn:negated", valueBoolean: true }] };
+  assert.equal(loud({ resourceType: "Condition", code: { text: "X" }, ...modifier }).length, 1);
+  assert.equal(loud({ resourceType: "MedicationRequest", status: "active", dosageInstruction: [{ text: "1", ...modifier }] }).length, 1);
+  assert.equal(shown({ resourceType: "AllergyIntolerance", code: coded("716186003"), ...modifier }).absence, undefined);
+  assert.deepEqual(loud({ resourceType: "Condition", code: { text: "X" }, modifierExtension: [] }), []);
+});
+
 test("names, reasons, conclusions of the other types", () => {
   const title = (resource) => shown(resource).title;
   assert.equal(title({ resourceType: "Goal", description: { text: "Walk" } }), "Walk");

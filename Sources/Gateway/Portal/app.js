@@ -7,7 +7,7 @@ import * as node from "./node.js";
 import { picture } from "./qr.js";
 import { readAll } from "./reading.js";
 import { endingOf, faults, knowledge, sections, warnings } from "./sections.js";
-import { C, date, moment, T, V } from "./texts.js";
+import { C, date, K, moment, T, V } from "./texts.js";
 import { run } from "./turns.js";
 import { act, busy, choices, deed, download, every, h, hospitalName, place, problem, say, tabs, view } from "./ui.js";
 import { CATEGORIES, consentGrant, consentRevocation, KIND, PURPOSES, recordRating, unhexDigest } from "./wire.js";
@@ -15,10 +15,14 @@ import { CATEGORIES, consentGrant, consentRevocation, KIND, PURPOSES, recordRati
 const POLL_MILLISECONDS = 4000;
 /** The most bytes of a file that this page checks. */
 const CHECKED_MAX = 32 << 20;
+/** How much longer than a file its sealed form may be, as a part of it: seals and salt are a few bytes a chunk. */
+const LENGTH_DIFFERENCE_MAX = 0.02;
 
 /** The keys of each pseudonym that the page shows, and what was opened. */
 const state = { all: [], isKept: false, opened: null, reopened: new Map(), ward: "" };
 const own = () => state.all[0];
+/** The hospitals whose records this page shows. */
+const ownPlaces = () => state.all.map((keys) => hospitalName(keys.hospital)).join(", ");
 const VIEWS = { records, history, sharing, others, check, leave };
 /** Makes a view, in a turn. */
 const go = (name) => (turn) => tabs(turn, name, VIEWS, T.tabs);
@@ -56,7 +60,7 @@ async function records(turn) {
   });
   return [
     h("h1", {}, T.tabs.records), await turn.of(recovery(turn)),
-    all.length === 0 ? h("p", { class: "card" }, T.noRecords) : null,
+    all.length === 0 ? h("p", { class: "card" }, T.noRecords(ownPlaces())) : null,
     locked.length ? askAgain(turn, locked) : null,
     faults(all.filter((one) => !locked.includes(one))), warnings(known, C.conflictAdvice), ...sections(known, actions),
     erased.length ? h("details", { class: "card", id: "erased" }, h("summary", {}, T.erasedCount(erased.length)),
@@ -134,16 +138,21 @@ const erase = (turn, keys, entry) => (confirm(T.eraseSure) ? act(turn, () => nod
 
 async function history(turn) {
   const list = h("ul", { class: "plain", id: "history" });
+  const old = h("p", { class: "unknown", role: "alert", id: "old" });
+  let asOf = null;
   const fill = async () => {
     const all = (await turn.of(Promise.all(state.all.map((keys) => node.history(keys).catch((error) => {
       if (error.code === "not-found") return [];
       throw error;
     }))))).flat().sort((a, b) => b.time.localeCompare(a.time));
-    list.replaceChildren(...(all.length ? all.map(access) : [h("li", {}, T.historyEmpty)]));
+    list.replaceChildren(...(all.length ? all.map(access) : [h("li", {}, T.historyEmpty(ownPlaces()))]));
+    [asOf, old.textContent] = [new Date(), ""];
   };
   await turn.of(fill());
-  every(turn, POLL_MILLISECONDS, async () => { if (!document.hidden) await turn.of(fill()); });
-  return [h("h1", {}, T.tabs.history), h("p", {}, T.historyText), h("div", { class: "card" }, list)];
+  every(turn, POLL_MILLISECONDS, async () => {
+    if (!document.hidden) await turn.of(fill().catch(() => { old.textContent = T.historyOld(moment(asOf)); }));
+  });
+  return [h("h1", {}, T.tabs.history), h("p", {}, T.historyText), old, h("div", { class: "card" }, list)];
 }
 
 function access(one) {
@@ -172,7 +181,7 @@ function consent(turn, one) {
   const [kind, id] = one.grantee.split(" ");
   const who = kind === "hospital" ? T.hospitalStaff(hospitalName(Number(id)))
     : kind === "account" ? T.person(id) : kind === "team" ? T.team(id) : one.grantee;
-  const what = one.scope === "all records" ? T.everything
+  const what = one.scope === "all records" ? (one.kind === "denial" ? T.anything : T.everything)
     : one.scope.split(", ").map((name) => T.categories[name] ?? name).join(", ");
   const why = one.purposes.length === Object.keys(PURPOSES).length ? T.anyReason
     : one.purposes.map((code) => T.purposes[code] ?? code).join(", ");
@@ -253,7 +262,7 @@ async function others(turn) {
       h("p", { class: "quiet" }, T.wardOf(ward)),
       done.failure ? problem(done.failure) : null,
       done.refused ? h("p", { class: "card alert", role: "alert" }, T.wardRefused(done.refused, done.why)) : null,
-      all.length === 0 ? h("p", { class: "card" }, T.noRecords) : null,
+      all.length === 0 ? h("p", { class: "card" }, T.noRecords(K.here)) : null,
       faults([...done.outcomes.values()]), warnings(known, C.conflictAdvice), ...sections(known, () => null, { ...T.sections, person: T.wardPerson }),
       form(turn, ward, go("others"))].flat().filter(Boolean));
   };
@@ -276,13 +285,22 @@ async function check(turn) {
       h("div", { class: `card ${kind}` }, h("h2", {}, title), texts.map((text) => h("p", {}, text))));
     if (file.size > CHECKED_MAX) return tell("warn", T.tooLong, T.tooLongText);
     const locks = await inner.of(locksOf(file));
-    for (const one of all.filter((item) => item.salt)) {
+    tell("waiting", T.loading);
+    // A record that is told by parts has its salt once it is opened; one of another length is not opened for that.
+    const salts = [];
+    for (const one of all.filter((item) => !item.view.erased)) {
+      const isLong = !one.salt && one.file && Math.abs(one.view.sizeBytes / (file.size + 1) - 1) < LENGTH_DIFFERENCE_MAX;
+      salts.push({ ...one, salt: one.salt ?? (isLong ? (await inner.of(one.file.open().catch(() => ({})))).salt : undefined), isOther: Boolean(one.file) && !isLong });
+    }
+    for (const one of salts.filter((item) => item.salt)) {
       if (!(await inner.of(locks(one.salt))).includes(one.view.hashLock)) continue;
       const old = one.view.supersededBy ? [T.authenticOld] : [];
       return tell(old.length ? "warn" : "good", T.authentic,
         T.authenticText(hospitalName(one.view.hospital), date(one.view.time)), ...old);
     }
-    return tell("alert", T.notAuthentic, T.notAuthenticText);
+    const left = salts.filter((item) => !item.salt && !item.isOther).length;
+    return left ? tell("warn", T.notCompared, T.notComparedText(left))
+      : tell("alert", T.notAuthentic, T.notAuthenticText(ownPlaces()));
   };
   const input = h("input", { type: "file", id: "file", onchange: () => input.files[0] && judge(input.files[0]) });
   const zone = h("div", { class: "drop card",
@@ -305,7 +323,7 @@ async function leave(turn) {
     const entries = all.map((one) => `{"resource":${one.text}}`).join(",\n");
     const file = new Blob([`{"resourceType":"Bundle","type":"collection","entry":[\n${entries}\n]}\n`], { type: "application/fhir+json" });
     download(file, "my-records.json");
-    say(T.exported(all.length));
+    say(T.exported(all.length, state.opened.filter((one) => !one.view.erased).length - all.length));
   };
   return [h("h1", {}, T.tabs.leave), lockCard(state.isKept),
     h("div", { class: "card" }, h("p", {}, T.exportText), deed({ class: "second", id: "export" }, T.export, () => run(save, (error) => answer.replaceChildren(problem(error)))), answer)];

@@ -9,7 +9,7 @@ import * as keyring from "./keys.js";
 import { CATEGORY as KNOWN, gaps } from "./known.js";
 import * as node from "./node.js";
 import { readAll } from "./reading.js";
-import { faults, isUnknown, knowledge, reasons, sections, warnings } from "./sections.js";
+import { faults, isUnknown, knowledge, othersOf, reasons, sections, warnings } from "./sections.js";
 import { C, D, K, T } from "./texts.js";
 import { run } from "./turns.js";
 import { choices, deed, h, main, place, problem, say, tabs, view } from "./ui.js";
@@ -26,11 +26,14 @@ const go = (name) => (turn) => tabs(turn, name, VIEWS, C.tabs);
 
 /** A patient's chart: `listed` are the records that there are, `outcomes` what came of reading each, `draft` what is
  * written and not signed. */
-const chartOf = (patient) => ({ patient, listed: [], outcomes: new Map(), written: new Map(), isWaiting: false, draft: emptyDraft() });
+const chartOf = (patient) => ({ patient, listed: [], outcomes: new Map(), written: new Map(), waiting: new Set(), draft: emptyDraft() });
 const emptyDraft = () => ({ kind: "note", title: "", text: "", reason: "" });
 const isDirty = ({ draft }) => Boolean(draft.title.trim() || draft.text.trim());
 
 // ---- Finding a patient
+
+/** As many as one answer names. Node: PatientIndex.countMax. */
+const PATIENTS_MAX = 20;
 
 function finder(turn) {
   const input = h("input", { type: "text", id: "search", autocomplete: "off" });
@@ -52,7 +55,8 @@ function finder(turn) {
       h("li", {}, h("div", { class: "row" }, h("span", {}, h("strong", {}, one.name), " ",
         h("span", { class: "quiet" }, one.birthDate ? D.born(day(one.birthDate)) : "")),
       one.account ? h("button", { class: "second", onclick: () => choose(one) }, C.tabs.patient)
-        : h("span", { class: "quiet" }, C.noAccount))))) : h("p", { class: "card" }, C.nobody));
+        : h("span", { class: "quiet" }, C.noAccount))))) : h("p", { class: "card" }, C.nobody),
+    list.length >= PATIENTS_MAX ? h("p", { class: "unknown" }, C.onlyFirst(list.length)) : "");
   };
   const sent = (event) => {
     event.preventDefault();
@@ -117,9 +121,9 @@ function shown(chart, known) {
 }
 
 /** Kinds of records that are not on the page, though there are some; those that the sections tell of by themselves are left out. */
-function notRead({ listed, outcomes, isWaiting }) {
+function notRead({ listed, outcomes, waiting }) {
   const rest = CATEGORIES.filter((category) => !Object.values(KNOWN).includes(category))
-    .map((category) => [category, gaps(listed, outcomes, { category, isWaiting })]).filter(([, found]) => found.length);
+    .map((category) => [category, gaps(listed, outcomes, { category, waiting })]).filter(([, found]) => found.length);
   return rest.length ? h("details", { class: "card warn", id: "notRead" }, h("summary", {}, K.notRead),
     rest.map(([category, found]) => h("div", {}, h("strong", {}, T.categories[category]), reasons(found)))) : null;
 }
@@ -165,12 +169,12 @@ async function read(turn, chart, wanted, { purpose, reason, answer, draw }) {
     category = last;
   };
   answer.replaceChildren(h("p", { class: "card waiting" }, C.working(0, wanted.length)));
-  chart.isWaiting = true;
+  chart.waiting = new Set(wanted.map((one) => one.record));
   let done;
   try {
     done = await turn.of(readAll(turn, state.keys, chart.patient.account, wanted, { purpose, reason, told }));
   } finally {
-    chart.isWaiting = false;
+    chart.waiting = new Set();
   }
   take(done.outcomes);
   const count = [...done.outcomes.values()].filter((one) => one.text || one.file).length;
@@ -231,7 +235,7 @@ function judgement({ draft }, known) {
     lines: [
       ...pairs.map((pair) => h("p", { class: pair.level === "near" ? "card warn" : "card alert" }, h("strong", {}, sentence(pair)))),
       isUnknownNow ? h("div", { class: "card alert", id: "unknownAllergies" }, h("strong", {}, C.unknownAllergies), reasons(said.gaps)) : null,
-      !pairs.length && !isUnknownNow ? h("p", { class: "quiet" }, C.compared(count)) : null,
+      !pairs.length && !isUnknownNow ? h("p", { class: "quiet" }, C.compared(count), " ", othersOf(said)) : null,
       !pairs.length && count && draft.title.trim() && !isMedicineKnown(draft.title) ? h("p", { class: "quiet" }, C.comparedWords) : null,
     ].filter(Boolean),
   };

@@ -94,11 +94,16 @@ export function standing(resource) {
 
 const mark = (tone, words) => ({ tone, text: words });
 
+/** Whether anything in it has an extension that changes its meaning (FHIR's modifierExtension): nobody may overlook that. */
+const hasModifier = (value) => (Array.isArray(value) ? value.some(hasModifier) : value !== null && typeof value === "object"
+  && Object.entries(value).some(([key, inside]) => (key === "modifierExtension" && list(inside).length > 0) || hasModifier(inside)));
+
 /** What must be seen before anything else. */
 function marks(resource) {
   const [status, verified, clinical] = [resource.status ?? resource.lifecycleStatus, resource.verificationStatus, resource.clinicalStatus].map(coded);
   const said = (state) => T.statuses[state] ?? state;
   return [
+    hasModifier(resource) ? mark("alert", D.modifier) : null,
     resource.doNotPerform === true ? mark("alert", resource.resourceType === "MedicationRequest" ? D.doNotTake : D.doNot) : null,
     [status, verified].some((state) => NOT_VALID.has(state)) ? mark("alert", said(NOT_VALID.has(status) ? status : verified)) : null,
     UNSURE.has(verified) ? mark("warn", said(verified)) : null,
@@ -130,7 +135,7 @@ const NONE_OF = /^(?:nk[dmf]a|no known ([a-z]+) (?:allerg(?:y|ies)))(?: \(situat
 
 /** Where a record says that there is none: "all", of what, or that it is "unknown"; undefined where it names something. */
 function absence(resource) {
-  if (!["allergy", "problem", "medicine"].includes(SECTIONS[resource.resourceType])) return undefined;
+  if (!["allergy", "problem", "medicine"].includes(SECTIONS[resource.resourceType]) || hasModifier(resource)) return undefined;
   const value = resource.code ?? resource.medicationCodeableConcept;
   const found = list(value?.coding).map((one) => ABSENCES[one.code]).find(Boolean);
   if (found) return found;

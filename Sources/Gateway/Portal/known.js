@@ -10,8 +10,8 @@ export const KINDS = Object.keys(CATEGORY);
 const MAY_HOLD_MORE = new Set(["bundle", "document", "other", "sensitive"]);
 
 /** Why a record was not read; null where it was. `outcome` is what came of reading it, undefined where nothing did. */
-function unread(view, outcome, isWaiting) {
-  if (!outcome) return { reason: isWaiting ? "waiting" : "notAsked" };
+function unread(view, outcome, waiting) {
+  if (!outcome) return { reason: waiting?.has(view.record) ? "waiting" : "notAsked" };
   if (outcome.refused !== undefined) return { reason: "refused", why: outcome.refused };
   if (outcome.fault === "key") return { reason: outcome.keys?.isReplaced ? "oldKey" : "key" };
   if (["missing", "encryption", "hash-lock"].includes(outcome.fault)) return { reason: outcome.fault };
@@ -20,12 +20,13 @@ function unread(view, outcome, isWaiting) {
 }
 const CATEGORY_NAMES = new Set(Object.values(CATEGORY));
 
-/** Records that stand and were not read, by reason: [{reason, why, count}]; `listed` are all records of the patient. */
-export function gaps(listed, outcomes, { category, isWaiting = false } = {}) {
+/** Records that stand and were not read, by reason: [{reason, why, count}]; `listed` are all records of the patient,
+ * `waiting` those that are on their way. */
+export function gaps(listed, outcomes, { category, waiting } = {}) {
   const found = new Map();
   for (const view of listed) {
     if (view.erased || view.supersededBy || (category && view.category !== category)) continue;
-    const why = unread(view, outcomes.get(view.record), isWaiting);
+    const why = unread(view, outcomes.get(view.record), waiting);
     if (!why) continue;
     const key = `${why.reason} ${why.why ?? ""}`;
     const known = found.get(key) ?? { ...why, count: 0 };
@@ -38,9 +39,9 @@ export function gaps(listed, outcomes, { category, isWaiting = false } = {}) {
 /** What is known of a kind. `listed` is null where it is not known what records there are; `current` are the items that
  * stand; `asked` are the hospitals whose records are listed, `all` those of the consortium.
  * Gives {state: "recorded" | "noneKnown" | "noneRecorded" | "unknown", gaps, items, none, erased, others, isMoreInside}. */
-export function statement(kind, { listed, outcomes, current, asked, all, isWaiting = false }) {
+export function statement(kind, { listed, outcomes, current, asked, all, waiting }) {
   const category = CATEGORY[kind];
-  const missing = listed ? gaps(listed, outcomes, { category, isWaiting }) : [{ reason: "notListed", count: 0 }];
+  const missing = listed ? gaps(listed, outcomes, { category, waiting }) : [{ reason: "notListed", count: 0 }];
   const items = current.filter((one) => !one.shown.absence);
   const none = current.filter((one) => one.shown.absence && one.shown.absence !== "unknown");
   const saidUnknown = current.filter((one) => one.shown.absence === "unknown");

@@ -12,11 +12,11 @@ const ENDINGS = { pdf: "pdf", dicom: "dcm", png: "png", jpeg: "jpg", mp4: "mp4",
 
 /** What is known of one patient, for a page to show: `listed` are all the records that there are (null: not known),
  * `outcomes` what came of reading each, `asked` the hospitals whose records are listed. */
-export function knowledge({ listed, outcomes, asked, isWaiting = false }) {
+export function knowledge({ listed, outcomes, asked, waiting }) {
   const items = arrange([...outcomes.values()].map((one) => ({ ...one, view: listed?.find((view) => view.record === one.view.record) ?? one.view })));
   const all = place.consortium.hospitals.map((one) => one.number);
   const statements = Object.fromEntries(KINDS.map((kind) =>
-    [kind, statement(kind, { listed, outcomes, current: current(items, kind), asked, all, isWaiting })]));
+    [kind, statement(kind, { listed, outcomes, current: current(items, kind), asked, all, waiting })]));
   return { items, statements };
 }
 
@@ -44,11 +44,14 @@ const names = (numbers) => numbers.map(hospitalName).join(", ");
 /** Why something is not known, as a list. */
 export const reasons = (gaps) => h("ul", {}, gaps.map((gap) => h("li", {}, K.reasons[gap.reason](gap.count, gap.why))));
 
+/** The hospitals that were not asked, in a sentence; empty where all were. */
+export const othersOf = (said) => (said.asked.length === 0 ? K.othersUnknown : said.others.length ? K.others(names(said.others)) : "");
+
 /** What a section says before its records: what is not known, and why; that there are none, and who said so. */
 export function known(said) {
   const words = K.kinds[said.kind];
   // Said of allergies always, of the others where somebody could take "none" for the whole.
-  const others = said.others.length && (said.kind === "allergy" || said.state !== "recorded") ? K.others(names(said.others)) : "";
+  const others = said.kind === "allergy" || said.state !== "recorded" ? othersOf(said) : "";
   const out = [];
   if (said.state === "unknown") out.push(h("p", { class: "unknown" }, h("strong", {}, words.unknown)), reasons(said.gaps));
   if (said.state === "noneKnown") {
@@ -56,7 +59,7 @@ export function known(said) {
       K.saidBy(one.view.author ? T.clinician(one.view.author) : hospitalName(one.view.hospital), dateOf(one))))));
     if (!said.isAll) out.push(h("p", {}, words.otherwise(names(said.asked))));
   }
-  if (said.state === "noneRecorded") out.push(h("p", {}, words.none(names(said.asked))));
+  if (said.state === "noneRecorded") out.push(h("p", {}, words.none(names(said.asked) || K.here)));
   if (said.state === "recorded" && said.gaps.length) out.push(h("p", { class: "unknown" }, h("strong", {}, words.more)), reasons(said.gaps));
   if (said.erased) out.push(h("p", { class: "quiet" }, K.erased(said.erased)));
   if (said.state !== "unknown" && said.isMoreInside && said.state !== "recorded") out.push(h("p", { class: "quiet" }, K.inside));
@@ -71,9 +74,10 @@ export const isUnknown = (said) => said.state === "unknown" || said.gaps.length 
 
 const rowsOf = (name, items, actions) => (name === "result" ? results(items, actions) : items.map((one) => row(one, actions)));
 
-function shortened(rows) {
-  const list = h("ul", { class: "plain" }, rows.slice(0, ROWS_SHOWN));
-  const rest = rows.length > ROWS_SHOWN ? h("button", { class: "second", onclick: () => {
+/** Rows, the first ones at once; all of them where none may be overlooked. */
+function shortened(rows, isWhole = false) {
+  const list = h("ul", { class: "plain" }, rows.slice(0, isWhole ? rows.length : ROWS_SHOWN));
+  const rest = !isWhole && rows.length > ROWS_SHOWN ? h("button", { class: "second", onclick: () => {
     list.replaceChildren(...rows);
     rest.remove();
   } }, T.more(rows.length)) : null;
@@ -87,7 +91,7 @@ function section({ name, ...items }, said, actions, title) {
   if (!said && shown.length === 0 && apart.length === 0) return null;
   const tone = name !== "allergy" ? "" : said.items.length ? " alert" : said.state === "unknown" ? " warn" : "";
   return h("section", { class: `card${tone}`, id: `section-${name}` }, h("h2", {}, title),
-    shown.length ? shortened(rowsOf(name, [...new Set(shown)], actions)) : null, said ? known(said) : null,
+    shown.length ? shortened(rowsOf(name, [...new Set(shown)], actions), name === "allergy" || name === "medicine") : null, said ? known(said) : null,
     apart.map((state) => h("details", { class: `apart ${state}` }, h("summary", {}, T.standing[state](items[state].length)),
       shortened(items[state].map((one) => row(one, actions))))));
 }
