@@ -401,6 +401,10 @@ def story(browser, devnet, pictures):
     doctor.page.click("#ask")
     expect(doctor.page.locator("#refused")).to_contain_text("no consent covers this", timeout=15000)
     expect(doctor.page.locator("#refused")).to_contain_text(own)
+    expect(doctor.page.locator("#section-allergy")).to_contain_text("Allergies are NOT known.")
+    expect(doctor.page.locator("#banner")).to_contain_text("Name not known")
+    expect(doctor.page.locator("#foreign")).to_contain_text("Only clinicians of Northside General can write")
+    assert doctor.page.locator("#sign").count() == 0
     doctor.look("refused")
     print("clinician of another hospital: registered, asks, refused with a reason and what to do")
 

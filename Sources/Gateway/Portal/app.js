@@ -1,6 +1,8 @@
 // The patient's pages: views over what node.js fetches and keys.js opens.
+import { person } from "./chart.js";
 import { locksOf } from "./content.js";
 import { hex } from "./crypto.js";
+import { day } from "./dates.js";
 import { lockCard, open } from "./entrance.js";
 import * as keyring from "./keys.js";
 import * as node from "./node.js";
@@ -58,8 +60,9 @@ async function records(turn) {
     listed: all.map((one) => one.view), outcomes: new Map(all.filter((one) => !one.view.erased).map((one) => [one.view.record, one])),
     asked: state.all.map((keys) => keys.hospital),
   });
+  const whose = person(known.items);
   return [
-    h("h1", {}, T.tabs.records), await turn.of(recovery(turn)),
+    h("h1", {}, T.tabs.records), whose ? h("p", { id: "whose" }, T.whose(whose.name, day(whose.birthDate))) : null, await turn.of(recovery(turn)),
     all.length === 0 ? h("p", { class: "card" }, T.noRecords(ownPlaces())) : null,
     locked.length ? askAgain(turn, locked) : null,
     faults(all.filter((one) => !locked.includes(one))), warnings(known, C.conflictAdvice), ...sections(known, actions),

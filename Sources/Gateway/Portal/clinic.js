@@ -12,7 +12,7 @@ import { readAll } from "./reading.js";
 import { faults, isUnknown, knowledge, othersOf, reasons, sections, warnings } from "./sections.js";
 import { C, D, K, T } from "./texts.js";
 import { run } from "./turns.js";
-import { choices, deed, h, main, place, problem, say, tabs, view } from "./ui.js";
+import { choices, deed, h, hospitalName, main, problem, say, tabs, view } from "./ui.js";
 import { CATEGORIES, Encoder } from "./wire.js";
 
 /** `chart` is all that belongs to the patient who is open; null where none is. Nothing reads another patient's. */
@@ -95,7 +95,7 @@ async function chartView(turn, chart) {
 function banner(chart, { items }) {
   const { patient } = chart;
   const read = person(items);
-  const name = nameOf(chart, items);
+  const name = nameOf(chart, items) ?? C.nameUnknown;
   const birthDate = read?.birthDate ?? patient.birthDate;
   const again = h("button", { class: "second", id: "another", onclick: () => {
     if (isDirty(chart) && !confirm(C.unsigned)) return;
@@ -111,7 +111,9 @@ function banner(chart, { items }) {
   ].filter(Boolean);
 }
 
-const nameOf = (chart, items) => person(items)?.name ?? chart.patient.name ?? C.nameUnknown;
+const nameOf = (chart, items) => person(items)?.name ?? chart.patient.name;
+/** The patient in a sentence: by name, or by account where that is not known. */
+const called = (chart, items) => nameOf(chart, items) ?? C.account(chart.patient.account);
 
 /** What was opened: warnings first, then allergies and everything else; and what was not read. */
 function shown(chart, known) {
@@ -191,6 +193,11 @@ async function read(turn, chart, wanted, { purpose, reason, answer, draw }) {
 /** What is written for the chart's patient, and signed for no other: {card, check}. `check` holds what is typed against
  * what is known by now. */
 function writing(turn, chart) {
+  const homes = [...new Set(chart.listed.map((one) => one.hospital))];
+  // A hospital writes for its own accounts only: whoever cannot sign is not asked to type.
+  if (homes.length && !homes.includes(state.keys.hospital)) {
+    return { card: h("p", { class: "card", id: "foreign" }, C.foreign(homes.map(hospitalName).join(", "))), check: () => {} };
+  }
   const { draft } = chart;
   let known = null;
   const keep = (field) => (event) => {
@@ -208,7 +215,7 @@ function writing(turn, chart) {
   const heading = h("h2", {});
   const button = deed({ id: "sign" }, C.sign, () => sign(turn, chart, known, fault));
   const warn = () => {
-    heading.textContent = C.writeFor(nameOf(chart, known.items));
+    heading.textContent = C.writeFor(called(chart, known.items));
     titleLabel.textContent = C.titleLabel[draft.kind];
     textLabel.textContent = C.textLabel[draft.kind];
     const { lines, isForbidding } = judgement(chart, known);
@@ -247,7 +254,7 @@ async function sign(turn, chart, known, fault) {
   const needed = !draft.title.trim() || !draft.text.trim() ? C.empty : said.isForbidding && !draft.reason.trim() ? C.overrideNeeded : "";
   fault.replaceChildren(needed ? h("p", { class: "card warn" }, needed) : "");
   if (needed) return;
-  const name = nameOf(chart, known.items);
+  const name = called(chart, known.items);
   const notes = [
     said.isForbidding ? C.overridden(said.pairs.map(sentence).join(" "), draft.reason.trim()) : null, said.isUnknown ? C.overriddenUnknown : null,
   ].filter(Boolean);
