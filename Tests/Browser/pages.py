@@ -331,17 +331,25 @@ def app(doctor, words, account):
     page.click("#deny")
     expect(page.locator("body")).to_contain_text("back at the app")
     assert came.pop() == {"error": "access_denied", "state": "a b&c"}
-    come()
-    page.click("#allow")
-    expect(page.locator("body")).to_contain_text("back at the app", timeout=15000)
-    given = came.pop()
-    assert given["state"] == "a b&c", given
-    form = {"grant_type": "authorization_code", "code": given["code"], "redirect_uri": CALLBACK,
-            "client_id": "growth-chart", "code_verifier": verifier}
-    status, token = ask(places["token_endpoint"], form)
-    assert status == 200 and token["token_type"] == "Bearer" and token["expires_in"] == 3600, token
-    assert token["scope"] == "openid fhirUser online_access user/*.rs", token
+
+    def enter():
+        come()
+        page.click("#allow")
+        expect(page.locator("body")).to_contain_text("back at the app", timeout=15000)
+        given = came.pop()
+        assert given["state"] == "a b&c", given
+        form = {"grant_type": "authorization_code", "code": given["code"], "redirect_uri": CALLBACK,
+                "client_id": "growth-chart", "code_verifier": verifier}
+        status, token = ask(places["token_endpoint"], form)
+        assert status == 200 and token["token_type"] == "Bearer" and token["expires_in"] == 3600, token
+        assert token["scope"] == "openid fhirUser online_access user/*.rs", token
+        return form, token
+
+    # A code a second time: somebody else has it, so what it gave is over.
+    form, token = enter()
     assert ask(places["token_endpoint"], form) == (400, {"error": "invalid_grant"}), "a code was good twice"
+    assert ask(f"{base}/$records?account={account}", token=token["access_token"])[0] == 401, "a stolen code's token is good"
+    form, token = enter()
     claims = identity(page, places, token["id_token"])
     assert claims["iss"] == places["issuer"] == base and claims["aud"] in ("growth-chart", ["growth-chart"]), claims
     assert claims["nonce"] == "once" and claims["fhirUser"] == f"{base}/Practitioner/{claims['sub']}", claims
