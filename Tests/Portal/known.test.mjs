@@ -58,6 +58,17 @@ test("none known: as somebody recorded, of what was asked, and never beside an a
   assert.equal(said([a], [opened(a, { ...none, verificationStatus: coded("entered-in-error") })]).state, "noneRecorded");
 });
 
+test("files of several records, and what is especially sensitive, tell of allergies too", () => {
+  const [file, other] = [view("1", "bundle"), view("2", "sensitive")];
+  assert.deepEqual([said([file, other], []).state, reasons(said([file, other], []))], ["unknown", ["mayTell 2"]]);
+  const bundle = { resourceType: "Bundle", type: "document", entry: [{ fullUrl: "urn:uuid:1", resource: { resourceType: "Medication", code: { text: "Ampicillin" } } },
+    { resource: allergy("Penicillin") }, { resource: { resourceType: "MedicationRequest", status: "active", medicationReference: { reference: "urn:uuid:1" } } }, null] };
+  const one = said([file], [opened(file, bundle)]);
+  assert.deepEqual([one.state, one.items.map((each) => each.shown.title), one.gaps], ["recorded", ["Penicillin"], []]);
+  assert.deepEqual(conflicts(arrange([opened(file, bundle)])).map((pair) => pair.medicine), ["Ampicillin"]);
+  assert.equal(said([file], [opened(file, { resourceType: "Bundle", entry: [] })]).state, "noneRecorded");
+});
+
 test("erased and replaced records are no gaps; what was erased is said", () => {
   const listed = [view("1", "allergy", { erased: true }), view("2", "allergy", { supersededBy: "3" }), view("3", "observation")];
   assert.deepEqual([said(listed, []).state, said(listed, []).erased], ["noneRecorded", 1]);

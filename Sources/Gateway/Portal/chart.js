@@ -23,14 +23,23 @@ function opened(one) {
 const order = (one) => (Number.isNaN(one.shown.order) ? Date.parse(one.view.time) : one.shown.order);
 const newest = (a, b) => order(b) - order(a) || b.view.leaf - a.view.leaf;
 
+/** The records in a file of several (FHIR's Bundle): each stands in its section, marked as `inside` of the file. */
+function inside(one) {
+  if (one.resource?.resourceType !== "Bundle" || !Array.isArray(one.resource.entry)) return [];
+  const entries = one.resource.entry.filter((each) => each?.resource && typeof each.resource === "object");
+  const find = (reference) => entries.find(({ fullUrl, resource }) => reference?.reference
+    && (fullUrl === reference.reference || `${resource.resourceType}/${resource.id}` === reference.reference))?.resource;
+  return entries.map(({ resource }) => ({ ...one, resource, find, isInside: true }));
+}
+
 /** Opened records, [{view, text or file}], as people read them: each with what is `shown`, and how it `stands`. */
 export function arrange(all) {
-  const live = all.filter((one) => one.text || one.file).map(opened);
+  const live = all.filter((one) => one.text || one.file).map(opened).flatMap((one) => [one, ...inside(one)]);
   const wasOpened = new Set(live.map((one) => one.view.record));
-  const byName = new Map(live.filter((one) => one.resource?.id && !one.view.supersededBy)
+  const byName = new Map(live.filter((one) => one.resource?.id && !one.isInside && !one.view.supersededBy)
     .map((one) => [`${one.view.hospital} ${one.resource.resourceType}/${one.resource.id}`, one.resource]));
   for (const one of live) {
-    one.find = (reference) => byName.get(`${one.view.hospital} ${reference?.reference}`);
+    one.find ??= (reference) => byName.get(`${one.view.hospital} ${reference?.reference}`);
     one.shown ??= describe(one.resource, one.find);
     one.stands = one.view.supersededBy ? "replaced" : one.shown.standing;
     one.isNewerUnread = Boolean(one.view.supersededBy) && !wasOpened.has(one.view.supersededBy);
@@ -62,8 +71,9 @@ export function grouped(results) {
   });
 }
 
-/** The person whose records these are, as the newest record of a person says. */
-export const person = (items) => items.filter((one) => one.shown.type === "Patient" && one.stands === "current").sort(newest)[0]?.shown.person ?? null;
+/** The person whose records these are, as the newest record of a person says; a file's word counts where there is no other. */
+export const person = (items) => items.filter((one) => one.shown.type === "Patient" && one.stands === "current")
+  .sort((a, b) => Boolean(a.isInside) - Boolean(b.isInside) || newest(a, b))[0]?.shown.person ?? null;
 
 // ---- Medicines against allergies
 

@@ -192,6 +192,7 @@ export const DETAILS = {
   Communication: (resource) => ({ lines: list(resource.payload).map((one) => text(one.contentString)) }),
   List: (resource) => ({ lines: list(resource.entry).map((one) => text(one.item?.display)) }),
   Organization: (resource) => ({ title: text(resource.name) }), Location: (resource) => ({ title: text(resource.name) }),
+  Bundle: (resource) => ({ title: D.bundle(list(resource.entry).length), when: text(resource.timestamp) && { at: resource.timestamp, words: day(resource.timestamp) } }),
   Composition: (resource) => ({ title: text(resource.title) ?? concept(resource.type) }),
   Device: (resource) => ({ title: text(first(resource.deviceName)?.name) ?? concept(resource.type) ?? T.types.Device, lines: [text(resource.manufacturer)] }),
 };

@@ -10,7 +10,7 @@ const SECTIONS = {
   AllergyIntolerance: "allergy", Condition: "problem", MedicationRequest: "medicine", MedicationStatement: "medicine",
   MedicationAdministration: "medicine", MedicationDispense: "medicine", Observation: "result", Immunization: "immunisation",
   Encounter: "visit", Appointment: "visit", Procedure: "procedure", DiagnosticReport: "document", DocumentReference: "document",
-  ImagingStudy: "document", Composition: "document", CarePlan: "plan", Goal: "plan", ServiceRequest: "plan", CareTeam: "plan",
+  ImagingStudy: "document", Composition: "document", Bundle: "document", CarePlan: "plan", Goal: "plan", ServiceRequest: "plan", CareTeam: "plan",
   FamilyMemberHistory: "family", Patient: "person", RelatedPerson: "person", Claim: "bill", ExplanationOfBenefit: "bill",
   ClaimResponse: "bill", Coverage: "bill", Invoice: "bill", Account: "bill",
 };

@@ -6,8 +6,10 @@
 export const CATEGORY = { allergy: "allergy", problem: "condition", medicine: "medication" };
 export const KINDS = Object.keys(CATEGORY);
 
-/** Records in which more may be written than their category says. */
-const MAY_HOLD_MORE = new Set(["bundle", "document", "other", "sensitive"]);
+/** Records of other categories that tell of a kind too: files of several records, and what is especially sensitive. */
+const MAY_TELL = ["bundle", "sensitive"];
+/** Records in which more may be written than anybody searches here. */
+const MAY_HOLD_MORE = new Set(["document", "other"]);
 
 /** Why a record was not read; null where it was. `outcome` is what came of reading it, undefined where nothing did. */
 function unread(view, outcome, waiting) {
@@ -42,6 +44,8 @@ export function gaps(listed, outcomes, { category, waiting } = {}) {
 export function statement(kind, { listed, outcomes, current, asked, all, waiting }) {
   const category = CATEGORY[kind];
   const missing = listed ? gaps(listed, outcomes, { category, waiting }) : [{ reason: "notListed", count: 0 }];
+  const others = MAY_TELL.flatMap((each) => gaps(listed ?? [], outcomes, { category: each, waiting })).reduce((sum, gap) => sum + gap.count, 0);
+  if (others) missing.push({ reason: "mayTell", count: others });
   const items = current.filter((one) => !one.shown.absence);
   const none = current.filter((one) => one.shown.absence && one.shown.absence !== "unknown");
   const saidUnknown = current.filter((one) => one.shown.absence === "unknown");

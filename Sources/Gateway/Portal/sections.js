@@ -123,7 +123,7 @@ function row(one, actions) {
 
 function details(one, actions) {
   const { view: entry } = one;
-  const json = one.text && one.resource ? pretty(one.text) : one.text ?? "";
+  const json = one.isInside ? "" : one.text && one.resource ? pretty(one.text) : one.text ?? "";
   return h("details", {}, h("summary", {}, T.details),
     one.file ? saving(one) : h("p", {}, h("span", { class: "mark good" }, T.verified), " ", T.verifiedText),
     h("dl", {}, Object.entries({
@@ -132,7 +132,7 @@ function details(one, actions) {
       [T.fields.anchored]: moment(entry.time), [T.fields.record]: entry.record,
     }).flatMap(([term, text]) => [h("dt", {}, term), h("dd", {}, text)])),
     json ? h("pre", { class: "code" }, json.slice(0, JSON_SHOWN)) : null, json.length > JSON_SHOWN ? h("p", { class: "quiet" }, T.cut) : null,
-    ...[actions(one)].flat().filter(Boolean));
+    one.isInside ? h("p", { class: "quiet" }, T.insideFile) : null, ...[one.isInside ? null : actions(one)].flat().filter(Boolean));
 }
 
 /** How a file's name ends, by its first bytes. */
