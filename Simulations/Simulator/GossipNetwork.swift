@@ -10,7 +10,7 @@ public struct GossipNetwork {
   public struct Settings: Sendable {
     /// How many nodes.
     public var count = 1000
-    /// How many connections each node opens to others, at random.
+    /// How many connections each node opens to different others, at random.
     public var connections = 20
     /// The shortest one-way latency of a link; each link's own is drawn evenly from here to `latencyMax`.
     public var latencyMin = Span.milliseconds(10)
@@ -82,9 +82,10 @@ public struct GossipNetwork {
     var links: [Set<Int>] = Array(repeating: [], count: settings.count)
     for node in 0..<settings.count {
       // A ring first, so that nobody is alone.
-      var wanted = [(node + 1) % settings.count]
+      var wanted: Set = [(node + 1) % settings.count]
       while wanted.count < min(settings.connections, settings.count - 1) {
-        wanted.append(Int(random.below(UInt64(settings.count))))
+        let other = Int(random.below(UInt64(settings.count)))
+        if other != node { wanted.insert(other) }
       }
       for other in wanted where other != node {
         links[node].insert(other)
@@ -250,11 +251,23 @@ public struct GossipNetwork {
     if mesh.count > self.settings.parameters.degreeMax {
       self.breach = "OVERLAY §2: the mesh of node \(node) has \(mesh.count) peers"
     }
+    self.checkFilled(node, mesh)
     for peer in mesh {
       guard let at = self.pruned[SIMD2(node, peer)] else { continue }
       if self.now < at + self.settings.parameters.pruneBackoff {
         self.breach = "OVERLAY §2: node \(node) takes \(peer) back into its mesh before the back-off is over"
       }
     }
+  }
+
+  /// Whom nobody refused or put out has D peers soon after its connections opened, or all that there are.
+  private mutating func checkFilled(_ node: Int, _ mesh: [Int]) {
+    let settled =
+      Tick.zero + self.settings.joining + self.settings.latencyMax * 4 + self.settings.parameters.heartbeat * 2
+    let peers = self.peers(node)
+    let wanted = min(self.settings.parameters.degree, peers.count)
+    guard self.now > settled, mesh.count < wanted, !peers.contains(where: { self.pruned[SIMD2($0, node)] != nil })
+    else { return }
+    self.breach = "OVERLAY §2: the mesh of node \(node) has \(mesh.count) peers of \(wanted) that it wants"
   }
 }

@@ -72,14 +72,16 @@ extension ControlItem: WireCodable {
 
 /// The constants of the mesh, with Ethereum's values as defaults (OVERLAY §2).
 public struct GossipParameters: Sendable, Hashable {
-  /// D: how many mesh peers are wanted.
+  /// D: how many mesh peers are wanted: a mesh is filled up to here on joining, and again from below Dlo.
   public var degree = 8
-  /// Dlo: below this, peers are grafted.
+  /// Dlo: below this, peers are grafted, up to D.
   public var degreeMin = 6
-  /// Dhi: above this, peers are pruned.
+  /// Dhi: above this, peers are pruned, down to D.
   public var degreeMax = 12
   /// Dlazy: to how many peers outside the mesh IHAVE goes at least.
   public var degreeLazy = 6
+  /// Whether own messages go to every subscriber (gossipsub v1.1); if not, along the mesh as others' do (v1.0).
+  public var isFloodPublishing = true
   /// The time between heartbeats.
   public var heartbeat = Span.milliseconds(700)
   /// For how many heartbeats messages are kept.

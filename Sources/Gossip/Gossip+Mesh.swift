@@ -13,7 +13,7 @@ extension Gossip {
       case .subscribe(let topic, let isIn): self.subscribe(peer, topic, isIn: isIn, answer: &answer)
       case .graft(let topic): outcome = self.graft(peer, topic, at: now, answer: &answer)
       case .prune(let topic, let backoff):
-        self.mesh[topic]?.remove(peer)
+        self.drop(peer, from: topic)
         let span = min(Span.milliseconds(UInt64(backoff)), self.parameters.pruneBackoff * 60)
         self.backOff(peer, topic, until: now + span)
       case .iHave(_, let identifiers): outcome = self.hear(identifiers, from: peer, at: now, answer: &answer)
@@ -25,18 +25,38 @@ extension Gossip {
     return outcome
   }
 
-  /// A thin mesh takes a new subscriber at once: what is said before the next heartbeat must find its way too.
+  /// Takes a peer into a mesh; with D peers it is full.
+  private mutating func admit(_ peer: Peer, to topic: Topic) {
+    self.mesh[topic]?.insert(peer)
+    if self.mesh[topic]?.count ?? 0 >= self.parameters.degree { self.filling.remove(topic) }
+  }
+
+  /// Puts a peer out of a mesh; below Dlo it is filled again.
+  mutating func drop(_ peer: Peer, from topic: Topic) {
+    self.mesh[topic]?.remove(peer)
+    if self.mesh[topic]?.count ?? 0 < self.parameters.degreeMin { self.filling.insert(topic) }
+  }
+
+  /// How many peers a mesh lacks that is being filled: up to D on joining, and up to D again from below Dlo. Between
+  /// Dlo and Dhi one that was full is left alone.
+  private func lack(_ topic: Topic) -> Int {
+    guard self.filling.contains(topic) else { return 0 }
+    let wanted = planted(.meshThin) ? self.parameters.degreeMin : self.parameters.degree
+    return max(0, wanted - (self.mesh[topic]?.count ?? 0))
+  }
+
+  /// A mesh that is being filled takes a new subscriber at once: what is said before the next heartbeat must find its
+  /// way too.
   private mutating func subscribe(_ peer: Peer, _ topic: Topic, isIn: Bool, answer: inout [ControlItem]) {
     if isIn {
       self.peers[peer]?.topics.insert(topic)
-      guard let mesh = self.mesh[topic], mesh.count < self.parameters.degreeMin, !mesh.contains(peer),
-        self.backoff[topic]?[peer] == nil
+      guard let mesh = self.mesh[topic], self.lack(topic) > 0, !mesh.contains(peer), self.backoff[topic]?[peer] == nil
       else { return }
-      self.mesh[topic]?.insert(peer)
+      self.admit(peer, to: topic)
       answer.append(.graft(topic))
     } else {
       self.peers[peer]?.topics.remove(topic)
-      self.mesh[topic]?.remove(peer)
+      self.drop(peer, from: topic)
     }
   }
 
@@ -56,7 +76,7 @@ extension Gossip {
       return .ignored(.full)
     }
     self.peers[peer]?.topics.insert(topic)
-    self.mesh[topic]?.insert(peer)
+    self.admit(peer, to: topic)
     return .accepted
   }
 
@@ -117,31 +137,31 @@ extension Gossip {
     self.backoff[topic] = held
   }
 
-  /// Grafts below Dlo, prunes above Dhi.
+  /// Grafts up to D where the mesh is being filled, prunes to D above Dhi.
   private mutating func maintain(_ topic: Topic, at now: Tick, control: inout [Peer: [ControlItem]]) {
     if self.backoff[topic]?.isEmpty == false { self.backoff[topic] = self.backoff[topic]?.filter { $0.value > now } }
-    var mesh = self.mesh[topic] ?? PeerSet()
-    if mesh.count < self.parameters.degreeMin {
+    let mesh = self.mesh[topic] ?? PeerSet()
+    let lack = self.lack(topic)
+    if lack > 0 {
       let backoff = self.backoff[topic] ?? [:]
       var candidates = self.peers.peers { peer, state in
         !mesh.contains(peer) && state.topics.contains(topic) && backoff[peer] == nil
       }
       self.random.shuffle(&candidates)
-      for peer in candidates.prefix(self.parameters.degree - mesh.count) {
-        mesh.insert(peer)
+      for peer in candidates.prefix(lack) {
+        self.admit(peer, to: topic)
         control[peer, default: []].append(.graft(topic))
       }
     } else if mesh.count > self.parameters.degreeMax, !planted(.meshUnbounded) {
       var members = mesh.peers
       self.random.shuffle(&members)
       for peer in members.dropFirst(self.parameters.degree) {
-        mesh.remove(peer)
+        self.drop(peer, from: topic)
         self.backOff(peer, topic, until: now + self.parameters.pruneBackoff)
         let backoff = UInt32(self.parameters.pruneBackoff.milliseconds)
         control[peer, default: []].append(.prune(topic, backoffMilliseconds: backoff))
       }
     }
-    self.mesh[topic] = mesh
   }
 
   /// Tells some peers outside the mesh what was heard in the last heartbeats.

@@ -97,6 +97,8 @@ public struct Gossip: Sendable, Equatable {
   /// What peers said not to send, and when.
   var dontWant: [Peer: [Digest: Tick]] = [:]
   var mesh = PerTopic<PeerSet>()
+  /// The topics whose mesh is being filled: from joining on until it has D peers, and again once it is below Dlo.
+  var filling = TopicSet()
   var backoff = PerTopic<[Peer: Tick]>()
   var seen: SeenMessages
   var cache: [Digest: Cached] = [:]
@@ -112,7 +114,10 @@ public struct Gossip: Sendable, Equatable {
     self.random = SeededGenerator(seed: seed)
     self.seen = SeenMessages(seed: seed)
     self.nextHeartbeat = now + parameters.heartbeat
-    for topic in topics { self.mesh[topic] = PeerSet() }
+    for topic in topics {
+      self.mesh[topic] = PeerSet()
+      self.filling.insert(topic)
+    }
   }
 
   /// Takes one input; appends effects in their order.
@@ -129,7 +134,7 @@ public struct Gossip: Sendable, Equatable {
       self.dontWant[peer] = nil
       // What it promised may be asked of others at once.
       self.promises = self.promises.filter { $0.value.peer != peer }
-      for topic in self.topics { self.mesh[topic]?.remove(peer) }
+      for topic in self.topics { self.drop(peer, from: topic) }
       return .accepted
     case .publish(let topic, let identifier, let payload):
       return self.publish(topic, identifier, payload, at: now, into: &effects)
@@ -175,7 +180,7 @@ public struct Gossip: Sendable, Equatable {
     self.peers.allSatisfy { peer, state in peer == from || state.isDirect && linked?.contains(peer) ?? true }
   }
 
-  /// Own messages flood to all direct peers and all subscribers (v1.1 flood publishing).
+  /// Own messages go to all direct peers, and to all subscribers (v1.1's flood publishing) or along the mesh (v1.0).
   private mutating func publish(
     _ topic: Topic, _ identifier: Digest, _ payload: [UInt8], at now: Tick, into effects: inout [Effect]
   ) -> Outcome {
@@ -183,7 +188,11 @@ public struct Gossip: Sendable, Equatable {
     self.remember(identifier, at: now)
     if !self.allAreDirect(besides: nil, linked: nil) { self.keep(topic, identifier, payload) }
     var reached = false
-    for peer in self.peers.peers(where: { $1.isDirect || $1.topics.contains(topic) }) {
+    let mesh = self.mesh[topic] ?? PeerSet()
+    let floods = self.parameters.isFloodPublishing
+    for peer in self.peers.peers(where: {
+      $1.isDirect || (floods ? $1.topics.contains(topic) : mesh.contains($0))
+    }) {
       guard self.dontWant[peer]?[identifier] == nil else { continue }
       effects.append(.send(to: peer, topic, payload))
       reached = true
@@ -220,7 +229,7 @@ public struct Gossip: Sendable, Equatable {
 
   /// Two routers are equal when the same inputs lead to the same effects.
   public static func == (left: Gossip, right: Gossip) -> Bool {
-    left.peers == right.peers && left.mesh == right.mesh && left.seen == right.seen
+    left.peers == right.peers && left.mesh == right.mesh && left.filling == right.filling && left.seen == right.seen
       && left.promises == right.promises && left.dontWant == right.dontWant
       && left.backoff == right.backoff && left.cache == right.cache && left.history == right.history
       && left.random == right.random && left.nextHeartbeat == right.nextHeartbeat

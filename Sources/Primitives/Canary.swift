@@ -27,7 +27,7 @@ public enum Canary: String, CaseIterable, Sendable {
   case staleReader, executedTwice, expiredExecuted, tooFarExecuted, identifiersForgotten, tilesForgotten
   case cosignaturesUnchecked
   // Gossip (OVERLAY §2).
-  case wantsUnanswered, seenForgotten, meshUnbounded, retransmittedForEver, backoffIgnored
+  case wantsUnanswered, seenForgotten, meshUnbounded, meshThin, retransmittedForEver, backoffIgnored
   // Sessions (OVERLAY §1).
   case frameReplayed, strangerAdmitted, identityUnproven
   // Access (RECORDS §4, §5).

@@ -13,8 +13,8 @@ private struct Bench {
   var effects: [Gossip.Effect] = []
   var now = Tick.zero
 
-  init(peers: Int, isDirect: Bool = false) {
-    self.gossip = Gossip(topics: [topic], parameters: GossipParameters(), seed: 1, at: .zero)
+  init(peers: Int, isDirect: Bool = false, parameters: GossipParameters = GossipParameters()) {
+    self.gossip = Gossip(topics: [topic], parameters: parameters, seed: 1, at: .zero)
     for peer in 0..<peers {
       self.give(.connected(peer, isDirect: isDirect))
       self.give(.control([.subscribe(topic, isIn: true)], from: peer))
@@ -49,6 +49,54 @@ struct GossipTests {
     bench.give(.control([.subscribe(topic, isIn: true)], from: 4))
     #expect(bench.gossip.meshPeers(topic) == [4])
     #expect(bench.control(to: 4) == [.graft(topic)])
+  }
+
+  @Test("On joining, a mesh is filled up to D, whatever Dlo is", arguments: [4, 6, 8, 10, 12])
+  func joining(degree: Int) {
+    var parameters = GossipParameters()
+    (parameters.degree, parameters.degreeMin) = (degree, 4)
+    var bench = Bench(peers: 30, parameters: parameters)
+    #expect(bench.gossip.meshPeers(topic).count == degree)
+    for _ in 0..<3 { bench.beat() }
+    #expect(bench.gossip.meshPeers(topic).count == degree)
+  }
+
+  @Test("Where too few were there on joining, the mesh is filled up to D as others come")
+  func joiningSlowly() {
+    var bench = Bench(peers: 7)
+    #expect(bench.gossip.meshPeers(topic).count == 7)
+    bench.beat()
+    for peer in 10..<20 { bench.give(.control([.subscribe(topic, isIn: true)], from: peer)) }
+    #expect(bench.gossip.meshPeers(topic).count == 7, "who is not connected is not grafted")
+    for peer in 10..<20 {
+      bench.give(.connected(peer, isDirect: false))
+      bench.give(.control([.subscribe(topic, isIn: true)], from: peer))
+    }
+    #expect(bench.gossip.meshPeers(topic).count == 8)
+  }
+
+  @Test("A mesh that was full is left alone down to Dlo; below, it is filled up to D again")
+  func refilled() {
+    var bench = Bench(peers: 30)
+    func mesh() -> [Int] { bench.gossip.meshPeers(topic) }
+    for peer in mesh().prefix(2) { bench.give(.disconnected(peer)) }
+    bench.beat()
+    bench.give(.connected(40, isDirect: false))
+    bench.give(.control([.subscribe(topic, isIn: true)], from: 40))
+    #expect(mesh().count == 6)
+    bench.give(.disconnected(mesh()[0]))
+    bench.beat()
+    #expect(mesh().count == 8)
+  }
+
+  @Test("Without flood publishing, own messages go along the mesh and to direct peers only (v1.0)")
+  func publishAlongTheMesh() {
+    var parameters = GossipParameters()
+    parameters.isFloodPublishing = false
+    var bench = Bench(peers: 20, parameters: parameters)
+    bench.give(.connected(50, isDirect: true))
+    bench.give(.publish(topic, identifier: id(1), [1]))
+    #expect(bench.receivers == bench.gossip.meshPeers(topic) + [50])
   }
 
   @Test("The heartbeat keeps the mesh between Dlo and Dhi")

@@ -30,6 +30,38 @@ struct OverlayTests {
   }
 }
 
+extension OverlayTests {
+  /// The mean mesh of 300 nodes with 20 connections each, and the copies a delivery costs.
+  private func mesh(degree: Int) -> (mean: Double, copies: Double) {
+    var settings = GossipNetwork.Settings()
+    (settings.count, settings.areDirect, settings.joining) = (300, false, .milliseconds(5000))
+    (settings.parameters.degree, settings.parameters.degreeMin, settings.parameters.degreeMax) = (degree, 4, 12)
+    settings.parameters.isFloodPublishing = false
+    var network = GossipNetwork(settings, seed: 2, watching: true)
+    network.run(for: .milliseconds(10_000))
+    for node in 0..<5 {
+      network.publish(from: node)
+      network.run(for: .milliseconds(1000))
+    }
+    #expect(network.breach == nil)
+    let sizes = (0..<settings.count).map { network.meshPeers($0).count }
+    #expect((sizes.min() ?? 0) >= 4 && (sizes.max() ?? 0) <= 12)
+    let copies = network.deliveries.reduce(0) { $0 + $1.copies }
+    return (Double(sizes.reduce(0, +)) / 300, Double(copies) / Double(5 * 299))
+  }
+
+  @Test("A sweep over D shows D: the mean mesh is D and a little more, and copies follow it")
+  func degree() {
+    var last = 0.0
+    for degree in [4, 6, 8, 10] {
+      let (mean, copies) = self.mesh(degree: degree)
+      #expect(mean >= Double(degree) && mean < Double(degree) + 2, "D \(degree): \(mean)")
+      #expect(copies > last + 1, "D \(degree): \(copies) copies")
+      last = copies
+    }
+  }
+}
+
 @Suite("Adversaries")
 struct AdversaryTests {
   @Test("With f members misbehaving in any way, the others agree and go on", arguments: Misbehaviour.allCases)
