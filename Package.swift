@@ -131,7 +131,8 @@ let package = Package(
     .target(
       name: "Laboratory",
       dependencies: [
-        "HealthRecords", "Messages", "NodeCore", "Primitives", "Rules", "Signing", "Simulator", "Wire",
+        "Gossip", "HealthRecords", "Ledger", "Messages", "NodeCore", "Primitives", "Rules", "Signing", "Simulator",
+        "Wire",
         .product(name: "TOMLKit", package: "TOMLKit"),
       ], path: "Simulations/Laboratory", swiftSettings: house),
     .executableTarget(

@@ -189,3 +189,30 @@ struct ScenarioRunTests {
     #expect(throws: ScenarioMistakes.self) { try Sweep(scenario: text, grid: ["members.count=0"], seeds: 1) }
   }
 }
+
+@Suite("Published results")
+struct PublishedResultTests {
+  @Test("gossipsub at the published parameters costs what was published, to the per cent that is claimed")
+  func gossipsub() {
+    let old = PublishedResult.Gossipsub(.v10, nodes: 100, messages: 10, sources: 5).run(seed: 1)
+    let new = PublishedResult.Gossipsub(.v11, nodes: 100, messages: 10, sources: 5).run(seed: 1)
+    #expect(abs(old.copies / 6.28 - 1) < 0.05, "v1.0: \(old.copies)")
+    #expect(abs(new.copies / 6.74 - 1) < 0.05, "v1.1: \(new.copies)")
+    #expect(new.copies > old.copies + 0.2, "whoever floods what it publishes sends more")
+    #expect(old.deliveries == 990 && new.deliveries == 990)
+  }
+
+  @Test("What is outside its tolerance is not called reproduced")
+  func verdicts() {
+    typealias Row = PublishedResult.Row
+    #expect(Row("a", .equal(6.29, within: 0.05), here: 6.37).verdict == .reproduced)
+    #expect(Row("a", .equal(6.29, within: 0.05), here: 4.22).verdict == .differs)
+    #expect(Row("a", .near(15.8, within: 10), here: 30).verdict == .differs)
+    #expect(Row("a", .atMost(400), here: 401).verdict == .differs)
+    #expect(Row("a", .shown(152, "why"), here: 102).verdict == .notCompared)
+    let result = PublishedResult(
+      title: "t", parameters: "p", deviations: "d",
+      rows: [Row("a", .equal(1, within: 0.1), here: 1), Row("b", .equal(1, within: 0.1), here: 2)])
+    #expect(!result.isReproduced)
+  }
+}
