@@ -260,6 +260,28 @@ CRAFTED = [
 ]
 
 
+def outcomes(berta):
+    """An answer that is lost is no failure: what was sent may be done."""
+    page = berta.page
+    berta.tab("sharing")
+    expect(page.locator("#consents li")).to_have_count(1)
+
+    def lose(route):
+        route.fetch()
+        route.abort()
+
+    page.route("**/api/transactions", lose)
+    page.select_option("#who", "3")
+    page.click("#give")
+    expect(page.locator("main h2")).to_have_text("It is not known whether that worked", timeout=15000)
+    expect(page.locator("main")).to_contain_text("Look again in a moment, before you do it a second time.")
+    page.unroute("**/api/transactions")
+    berta.tab("sharing")
+    expect(page.locator("#consents li")).to_have_count(2)
+    berta.faults = [one for one in berta.faults if "ERR_FAILED" not in one]
+    print("harm: an answer that is lost is not told as a failure")
+
+
 def values(case):
     """Every value as it is in the record, in New York as at Greenwich."""
     greta, _, places = case.patient("Greta", "Crafted", CRAFTED, size=360, zone="America/New_York")
@@ -305,6 +327,7 @@ def harms(tools, browser, devnet, pictures):
     case = Case(tools, browser, devnet, pictures)
     berta, _, doctor = others_records(case)
     claims(case, berta, doctor)
+    outcomes(berta)
     values(case)
     for one in case.people:
         one.end()

@@ -40,6 +40,7 @@ test("every kind of value is shown", () => {
     ['"valueDateTime":"2017"', "2017"], ['"valuePeriod":{"start":"2017-03","end":"2018"}', "Mar 2017 to 2018"],
     ['"valueSampledData":{"origin":{"value":0,"unit":"mV"},"period":2.50,"dimensions":1,"data":"1 2 E 4"}', "a series of 4 values in mV, one every 2.50 ms"],
     ['"dataAbsentReason":{"coding":[{"code":"not-performed"}]}', "no result: not done"], ['"dataAbsentReason":{"text":"haemolysed"}', "no result: haemolysed"],
+    ['"valueAttachment":{"title":"x"}', "a value that this page does not show: read it under Details"],
   ]) assert.equal(value(rest), text, rest);
   assert.deepEqual(observation('"note":[{"text":"A"}]').lines, ["no result is in the record", "A"]);
 });

@@ -12,7 +12,7 @@ import { readAll } from "./reading.js";
 import { faults, isUnknown, knowledge, othersOf, reasons, sections, warnings } from "./sections.js";
 import { C, D, K, T } from "./texts.js";
 import { run } from "./turns.js";
-import { choices, deed, h, hospitalName, main, problem, say, tabs, view } from "./ui.js";
+import { choices, deed, failed, h, hospitalName, main, problem, say, tabs, view } from "./ui.js";
 import { CATEGORIES, Encoder } from "./wire.js";
 
 /** `chart` is all that belongs to the patient who is open; null where none is. Nothing reads another patient's. */
@@ -199,7 +199,7 @@ function writing(turn, chart) {
     return { card: h("p", { class: "card", id: "foreign" }, C.foreign(homes.map(hospitalName).join(", "))), check: () => {} };
   }
   const { draft } = chart;
-  let known = null;
+  let [known, warned] = [null, ""];
   const keep = (field) => (event) => {
     draft[field] = event.target.value;
     warn();
@@ -219,7 +219,10 @@ function writing(turn, chart) {
     titleLabel.textContent = C.titleLabel[draft.kind];
     textLabel.textContent = C.textLabel[draft.kind];
     const { lines, isForbidding } = judgement(chart, known);
-    warning.replaceChildren(...lines);
+    // A screen reader says it again only where it is something else.
+    const words = lines.map((line) => line.textContent).join("\n");
+    if (words !== warned) warning.replaceChildren(...lines);
+    warned = words;
     override.hidden = !isForbidding;
     button.textContent = isForbidding ? C.signAnyway : C.sign;
     button.classList.toggle("danger", isForbidding);
@@ -262,7 +265,7 @@ async function sign(turn, chart, known, fault) {
     // It counts whatever is shown when it is done; so it is said then, with the patient's name.
     await record(chart, resourceOf(chart.patient, draft, notes));
   } catch (error) {
-    if (turn.isOver) say(`${name}: ${T.problem}`);
+    if (turn.isOver) say(`${name}: ${failed(error)}`);
     else fault.replaceChildren(problem(error));
     return;
   }

@@ -120,6 +120,7 @@ const procedure = (resource, find) => ({ lines: [whyNot(resource), reasons(resou
   labelled(D.complications, joined(list(resource.complication).map(concept)))] });
 
 const immunization = (resource) => ({
+  marks: resource.isSubpotent === true ? [{ tone: "warn", text: D.subpotent }] : [],
   lines: [whyNot(resource), quantity(resource.doseQuantity)?.text, labelled(D.dose, joined(list(resource.protocolApplied).map((one) =>
     choice(one, "doseNumber")?.text ?? (one.doseNumberPositiveInt === undefined ? "" : String(one.doseNumberPositiveInt))))),
   labelled(D.reactions, joined(list(resource.reaction).map((one) => text(one.detail?.display)))), labelled(D.lot, text(resource.lotNumber))],

@@ -102,6 +102,19 @@ async function openLater(keys, view) {
     : { fault: "key" };
 }
 
+/** Codes after which what was sent may be done all the same. */
+const UNKNOWN = new Set(["unreachable", "not-ordered-yet", "failed", "500", "502", "503", "504", "timeout"]);
+
+/** Sends what counts once it arrives. Where no answer says what became of it, the error says that too (`isUnknown`). */
+async function sent(work) {
+  try {
+    return await work();
+  } catch (error) {
+    error.isUnknown = UNKNOWN.has(error.code);
+    throw error;
+  }
+}
+
 async function signed(keys, consortium, kind, payload) {
   const made = transaction({
     kind, hospital: keys.hospital, validUntil: Date.now() + consortium.transactionLifeMilliseconds / 2,
@@ -118,13 +131,13 @@ const applied = (receipt) => {
 /** Signs a transaction of the account and waits until it is executed. */
 export async function submit(keys, consortium, kind, payload) {
   const body = await signed(keys, consortium, kind, payload);
-  return applied(await (await ask("/api/transactions", { method: "POST", body })).json());
+  return applied(await sent(async () => (await ask("/api/transactions", { method: "POST", body })).json()));
 }
 
 /** Breaks the glass: {receipt}; or {opened} by record, where nothing is ordered and the hospital opened its own. */
 export async function breakGlass(keys, consortium, payload) {
   const body = await signed(keys, consortium, KIND.breakGlass, payload);
-  const said = await (await asked(keys, clinic(keys, "emergency"), body)).json();
+  const said = await sent(async () => (await asked(keys, clinic(keys, "emergency"), body)).json());
   if (said.receipt) return { receipt: applied(said.receipt) };
   return { opened: new Map(said.opened.map((one) => [one.record, readRelease(base64(one.answer))])) };
 }
@@ -163,4 +176,4 @@ export const release = async (keys, request, record, settled) =>
 /** A part of a record's ciphertext: {count, chunks}. */
 export const part = async (keys, record, from) => readPart(await binary(keys, `part?record=${record}&from=${from}`));
 /** Has the hospital's node seal and anchor what the clinician wrote and signed. */
-export const write = async (keys, note) => (await asked(keys, clinic(keys, "notes"), note)).json();
+export const write = (keys, note) => sent(async () => (await asked(keys, clinic(keys, "notes"), note)).json());

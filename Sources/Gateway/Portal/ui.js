@@ -47,11 +47,14 @@ export const place = { consortium: null };
 export const hospitalName = (number) =>
   place.consortium.hospitals.find((one) => one.number === number)?.name ?? `${number}`;
 
+/** That something failed; or, where nobody knows whether it did, that. */
+export const failed = (error) => (error.isUnknown ? T.unsure : T.problem);
+
 /** What went wrong, and a way to try again. */
 export function problem(error, again) {
   const text = error.code === "unreachable" ? T.unreachable : error.message;
-  return h("div", { class: "card alert", role: "alert" }, h("h2", {}, T.problem), h("p", {}, text),
-    error.remedy ? h("p", { class: "quiet" }, error.remedy) : null,
+  return h("div", { class: "card alert", role: "alert" }, h("h2", {}, failed(error)), h("p", {}, text),
+    error.isUnknown ? h("p", {}, T.unsureText) : error.remedy ? h("p", { class: "quiet" }, error.remedy) : null,
     again ? h("button", { class: "second", onclick: again }, T.again) : null);
 }
 
@@ -87,7 +90,7 @@ export async function act(turn, work, done, make) {
     await work();
   } catch (error) {
     if (!turn.isOver) return show(problem(error, () => view(make)));
-    return say(`${T.problem}: ${error.code === "unreachable" ? T.unreachable : error.message}`);
+    return say(`${failed(error)}: ${error.code === "unreachable" ? T.unreachable : error.message}`);
   }
   say(done);
   return turn.isOver ? undefined : view(make);

@@ -116,7 +116,9 @@ export function choice(holder, name = "value") {
   if (of("Time")) return said(text(of("Time")));
   if (of("DateTime")) return said(dayAndTime(of("DateTime")));
   if (of("Period")) return said(period(of("Period")));
-  return undefined;
+  // A kind that is not known here is said to be there: the result is not missing.
+  const isThere = name === "value" && Object.keys(holder ?? {}).some((key) => /^value[A-Z]/.test(key) && !/^value(?:Quantity|CodeableConcept)$/.test(key));
+  return isThere ? { text: D.otherValue } : undefined;
 }
 
 // ---- What a result means
