@@ -162,12 +162,12 @@ async function read(turn, chart, wanted, { purpose, reason, answer, draw }) {
     }
     draw();
   };
-  // What is known first is shown first: the chart is drawn at each end of a kind.
+  // What must be known first is shown first: the chart is drawn when allergies, problems and medicines are read, and at the end.
   const told = (count, outcomes) => {
     turn.check();
     answer.replaceChildren(h("p", { class: "card waiting" }, C.working(count, wanted.length)));
     const last = [...outcomes.values()].at(-1).view.category;
-    if (category && last !== category) take(outcomes);
+    if (last !== category && Object.values(KNOWN).includes(category)) take(outcomes);
     category = last;
   };
   answer.replaceChildren(h("p", { class: "card waiting" }, C.working(0, wanted.length)));

@@ -3,6 +3,10 @@ import { LANGUAGE } from "./texts.js";
 
 const FORM = /^(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d:\d\d)(?::\d\d(?:\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)?)?$/;
 
+// Made once: a formatter costs a thousand times what it takes to use it.
+const format = (fields) => new Intl.DateTimeFormat(LANGUAGE, { timeZone: "UTC", year: "numeric", ...fields });
+const [YEAR, MONTH, DAY] = [format({}), format({ month: "short" }), format({ month: "short", day: "numeric" })];
+
 /** A date's parts, as FHIR writes them (date, dateTime, instant); null where it is none. */
 function parts(text) {
   const found = typeof text === "string" ? FORM.exec(text) : null;
@@ -17,10 +21,7 @@ function parts(text) {
 export function day(text) {
   const found = parts(text);
   if (!found) return typeof text === "string" ? text : "";
-  const fields = { timeZone: "UTC", year: "numeric" };
-  if (found.month) fields.month = "short";
-  if (found.day) fields.day = "numeric";
-  return found.midday.toLocaleDateString(LANGUAGE, fields);
+  return (found.day ? DAY : found.month ? MONTH : YEAR).format(found.midday);
 }
 
 const zoneName = (zone) => (zone === "Z" || zone === "+00:00" || zone === "-00:00" ? "UTC" : `UTC${zone}`);

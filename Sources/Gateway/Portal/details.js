@@ -2,7 +2,7 @@
 import { day } from "./dates.js";
 import { dosages } from "./dosage.js";
 import { D, T } from "./texts.js";
-import { choice, components, concept, first, list, money, period, quantity, ratio, text, usual } from "./values.js";
+import { choice, codeOf, components, concept, first, list, money, period, quantity, ratio, text, usual } from "./values.js";
 
 const joined = (...parts) => parts.flat().filter(Boolean).join(", ");
 const labelled = (label, words) => (words ? D.labelled(label, words) : undefined);
@@ -130,7 +130,7 @@ const immunization = (resource) => ({
 
 const goal = (resource) => ({
   title: concept(resource.description) ?? T.types.Goal,
-  lines: [concept(resource.achievementStatus), ...list(resource.target).map((one) => joined(
+  lines: [T.statuses[codeOf(resource.achievementStatus)] ?? concept(resource.achievementStatus), ...list(resource.target).map((one) => joined(
     concept(one.measure), choice(one, "detail")?.text, text(one.dueDate) && D.until(day(one.dueDate))))],
 });
 

@@ -48,7 +48,7 @@ export const reasons = (gaps) => h("ul", {}, gaps.map((gap) => h("li", {}, K.rea
 export const othersOf = (said) => (said.asked.length === 0 ? K.othersUnknown : said.others.length ? K.others(names(said.others)) : "");
 
 /** What a section says before its records: what is not known, and why; that there are none, and who said so. */
-export function known(said) {
+export function known(said, hasApart = false) {
   const words = K.kinds[said.kind];
   // Said of allergies always, of the others where somebody could take "none" for the whole.
   const others = said.kind === "allergy" || said.state !== "recorded" ? othersOf(said) : "";
@@ -59,7 +59,7 @@ export function known(said) {
       K.saidBy(one.view.author ? T.clinician(one.view.author) : hospitalName(one.view.hospital), dateOf(one))))));
     if (!said.isAll) out.push(h("p", {}, words.otherwise(names(said.asked))));
   }
-  if (said.state === "noneRecorded") out.push(h("p", {}, words.none(names(said.asked) || K.here)));
+  if (said.state === "noneRecorded") out.push(h("p", {}, (hasApart ? words.noneNow : words.none)(names(said.asked) || K.here)));
   if (said.state === "recorded" && said.gaps.length) out.push(h("p", { class: "unknown" }, h("strong", {}, words.more)), reasons(said.gaps));
   if (said.erased) out.push(h("p", { class: "quiet" }, K.erased(said.erased)));
   if (said.state !== "unknown" && said.isMoreInside && said.state !== "recorded") out.push(h("p", { class: "quiet" }, K.inside));
@@ -91,7 +91,7 @@ function section({ name, ...items }, said, actions, title) {
   if (!said && shown.length === 0 && apart.length === 0) return null;
   const tone = name !== "allergy" ? "" : said.items.length ? " alert" : said.state === "unknown" ? " warn" : "";
   return h("section", { class: `card${tone}`, id: `section-${name}` }, h("h2", {}, title),
-    shown.length ? shortened(rowsOf(name, [...new Set(shown)], actions), name === "allergy" || name === "medicine") : null, said ? known(said) : null,
+    shown.length ? shortened(rowsOf(name, [...new Set(shown)], actions), name === "allergy" || name === "medicine") : null, said ? known(said, apart.length > 0) : null,
     apart.map((state) => h("details", { class: `apart ${state}` }, h("summary", {}, T.standing[state](items[state].length)),
       shortened(items[state].map((one) => row(one, actions))))));
 }

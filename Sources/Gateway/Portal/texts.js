@@ -232,14 +232,17 @@ export const K = {
   kinds: {
     allergy: {
       unknown: "Allergies are NOT known.", more: "There may be more allergies:", none: (where) => `No allergy is recorded at ${where}.`,
+      noneNow: (where) => `No allergy that counts now is recorded at ${where}.`,
       otherwise: (where) => `Of other allergies nothing is recorded at ${where}.`,
     },
     problem: {
       unknown: "Problems are NOT known.", more: "There may be more problems:", none: (where) => `No problem is recorded at ${where}.`,
+      noneNow: (where) => `No problem that goes on is recorded at ${where}.`,
       otherwise: (where) => `Of other problems nothing is recorded at ${where}.`,
     },
     medicine: {
       unknown: "Medicines are NOT known.", more: "There may be more medicines:", none: (where) => `No medicine is recorded at ${where}.`,
+      noneNow: (where) => `No medicine that goes on is recorded at ${where}.`,
       otherwise: (where) => `Of other medicines nothing is recorded at ${where}.`,
     },
   },
@@ -430,15 +433,15 @@ export const O = {
   wasNot: "It was not right",
 };
 
-export const date = (text) => {
+const DAY = new Intl.DateTimeFormat(LANGUAGE, { day: "numeric", month: "short", year: "numeric" });
+const MOMENT = new Intl.DateTimeFormat(LANGUAGE, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+const formatted = (format, text) => {
   const time = new Date(text);
-  return Number.isNaN(time.getTime()) ? "" : time.toLocaleDateString(LANGUAGE, { day: "numeric", month: "short", year: "numeric" });
+  return Number.isNaN(time.getTime()) ? "" : format.format(time);
 };
-export const moment = (text) => {
-  const time = new Date(text);
-  return Number.isNaN(time.getTime())
-    ? "" : time.toLocaleString(LANGUAGE, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
-};
+/** When something came to pass on the ledger, on this device's clock. A record's own dates: dates.js. */
+export const date = (text) => formatted(DAY, text);
+export const moment = (text) => formatted(MOMENT, text);
 
 /** The page on which anybody checks a record that they were given. */
 export const V = {
