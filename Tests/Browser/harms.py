@@ -260,6 +260,30 @@ CRAFTED = [
 ]
 
 
+def none_known(case, doctor):
+    """That there is none is what somebody recorded, with who and when; to have no record is another thing."""
+    nora, _, _ = case.patient("Nora", "Nothing", [
+        {"resourceType": "AllergyIntolerance", "recordedDate": "2026-03", "code": {"coding": [
+            {"system": "http://snomed.info/sct", "code": "716186003", "display": "No known allergy (situation)"}]}},
+        {"resourceType": "AllergyIntolerance", "code": {"text": "Latex"}, "verificationStatus": coded("entered-in-error")}], size=360, scheme="dark")
+    card = nora.page.locator("#section-allergy")
+    expect(card).to_contain_text("No known allergy (situation)", timeout=15000)
+    expect(card).to_contain_text("is what Northside General wrote, recorded on Mar 2026")
+    assert "alert" not in card.get_attribute("class").split() and "NOT known" not in card.inner_text()
+    expect(nora.page.locator("#section-problem")).to_contain_text("No problem is recorded at Northside General.")
+    nora.look("none-known")
+    case.choose(doctor, "Nothing")
+    page = doctor.page
+    page.click("#ask")
+    expect(page.locator("#section-allergy")).to_contain_text("is what Northside General wrote", timeout=30000)
+    page.select_option("#noteKind", "prescription")
+    page.fill("#noteTitle", "Latex")
+    expect(page.locator("#warning")).to_contain_text("No allergy is recorded to compare with.")
+    assert page.locator("#warning .alert").count() == 0, "what was entered in error clashes"
+    page.fill("#noteTitle", "")
+    print("harm: none known is told with who and when, and what was entered in error clashes with nothing")
+
+
 def outcomes(berta):
     """An answer that is lost is no failure: what was sent may be done."""
     page = berta.page
@@ -328,6 +352,7 @@ def harms(tools, browser, devnet, pictures):
     berta, _, doctor = others_records(case)
     claims(case, berta, doctor)
     outcomes(berta)
+    none_known(case, doctor)
     values(case)
     for one in case.people:
         one.end()

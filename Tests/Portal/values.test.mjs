@@ -97,7 +97,8 @@ test("medicines: do not take, dosage in words and codes, names by reference", ()
   const dose = { doseAndRate: [{ doseQuantity: { value: 400, unit: "mg" } }] };
   assert.deepEqual(dosage({ ...dose, route: { text: "oral" }, timing: { repeat: { frequency: 3, period: 1, periodUnit: "d" } } }), ["400 mg, oral, 3 times a day"]);
   assert.deepEqual(dosage({ ...dose, timing: { repeat: { frequency: 1, period: 1, periodUnit: "wk", dayOfWeek: ["mon"] } } }), ["400 mg, once a week, on Monday"]);
-  assert.deepEqual(dosage({ ...dose, timing: { repeat: { frequency: 1, period: 8, periodUnit: "h" } } }), ["400 mg, once in 8 hours"]);
+  assert.deepEqual(dosage({ ...dose, timing: { repeat: { frequency: 1, period: 8, periodUnit: "h" } } }), ["400 mg, every 8 hours"]);
+  assert.deepEqual(dosage({ ...dose, timing: { repeat: { frequency: 2, period: 3, periodUnit: "d" } } }), ["400 mg, 2 times in 3 days"]);
   assert.deepEqual(dosage({ doseAndRate: [{ doseRange: { low: { value: 1 }, high: { value: 2, unit: "tablets" } }, rateRatio: { numerator: { value: 5, unit: "mL" }, denominator: { value: 1, unit: "h" } } }] }),
     ["1 – 2 tablets at 5 mL / h"]);
   assert.deepEqual(dosage({ text: "as told", ...dose, asNeededCodeableConcept: { text: "pain" }, maxDosePerPeriod: { numerator: { value: 4, unit: "g" }, denominator: { value: 1, unit: "day" } } }),

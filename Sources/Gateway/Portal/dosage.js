@@ -7,12 +7,12 @@ import { choice, codeOf, concept, digits, list, quantity, range, ratio, text } f
 const number = (holder, key) => (holder[key] === undefined ? undefined : digits(holder, key));
 const upTo = (low, high) => (low && high ? `${low}–${high}` : low ?? (high && D.atMost(high)));
 
-/** "2 times in 1 day", "every 8 hours", "once a week": never one for the other. */
+/** "2 times in 3 days", "every 8 hours", "once a week". */
 function often(repeat) {
   const times = upTo(number(repeat, "frequency"), number(repeat, "frequencyMax"));
   const every = upTo(number(repeat, "period"), number(repeat, "periodMax"));
   const unit = text(repeat.periodUnit);
-  if (times && every && unit) return D.often(times, every, unit);
+  if (times && every && unit) return times === "1" && every !== "1" ? D.every(every, unit) : D.often(times, every, unit);
   if (times) return D.times(times);
   return every && unit ? D.every(every, unit) : undefined;
 }

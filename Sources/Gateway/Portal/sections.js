@@ -55,8 +55,8 @@ export function known(said, hasApart = false) {
   const out = [];
   if (said.state === "unknown") out.push(h("p", { class: "unknown" }, h("strong", {}, words.unknown)), reasons(said.gaps));
   if (said.state === "noneKnown") {
-    out.push(...said.none.map((one) => h("p", {}, h("strong", {}, one.shown.title), " ", h("span", { class: "quiet" },
-      K.saidBy(one.view.author ? T.clinician(one.view.author) : hospitalName(one.view.hospital), dateOf(one))))));
+    out.push(...said.none.map((one) => h("p", { class: "quiet" },
+      K.saidBy(one.shown.title, one.view.author ? T.clinician(one.view.author) : hospitalName(one.view.hospital), dateOf(one)))));
     if (!said.isAll) out.push(h("p", {}, words.otherwise(names(said.asked))));
   }
   if (said.state === "noneRecorded") out.push(h("p", {}, (hasApart ? words.noneNow : words.none)(names(said.asked) || K.here)));

@@ -266,7 +266,7 @@ export const K = {
   here: "the hospital of this account",
   erased: (count) => (count === 1 ? "One record of this kind was erased." : `${count} records of this kind were erased.`),
   inside: "Documents were not searched.",
-  saidBy: (who, when) => `as ${who} wrote, ${when}`,
+  saidBy: (what, who, when) => `"${what}" is what ${who} wrote, ${when}.`,
   notRead: "Not everything was read",
   gap: (name, words) => `${name}: ${words}`,
 };
