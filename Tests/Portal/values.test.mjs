@@ -131,6 +131,8 @@ test("what was entered in error, refuted, over, or not done is told apart", () =
   assert.equal(stands({ resourceType: "Observation", status: "entered-in-error", valueQuantity: { value: 9.9 } }), "invalid");
   for (const status of ["stopped", "completed", "cancelled"]) assert.equal(stands({ resourceType: "MedicationRequest", status }), "past");
   for (const status of ["active", "on-hold", "draft", "unknown"]) assert.equal(stands({ resourceType: "MedicationRequest", status }), "current");
+  const withdrawn = { resourceType: "Basic", meta: { tag: [{ system: "urn:consilium:record", code: "withdrawn" }] } };
+  assert.deepEqual([stands(withdrawn), loud(withdrawn)], ["invalid", ["withdrawn by the hospital that wrote it"]]);
   assert.deepEqual(loud(condition({ verificationStatus: coded("refuted") })), ["refuted: it is NOT so"]);
   assert.deepEqual(loud({ resourceType: "Immunization", status: "not-done", vaccineCode: { text: "MMR" } }), ["NOT done"]);
   assert.deepEqual(loud(allergy({ criticality: "high" })), ["high risk"]);

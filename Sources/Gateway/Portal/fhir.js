@@ -80,8 +80,12 @@ const ONLY_PROPOSED = new Set(["proposal", "plan", "option"]);
 /** A status in its code, whether it is a code or a concept. */
 const coded = (value) => text(value) ?? codeOf(value) ?? concept(value)?.toLowerCase();
 
-/** Whether it is "current", "past", or "invalid": nobody may act on what was entered in error or refuted. */
+/** What a hospital leaves behind of a resource that it deleted or moved. Node: Withdrawal. */
+const isWithdrawn = (resource) => list(resource.meta?.tag).some((one) => one.system === "urn:consilium:record" && one.code === "withdrawn");
+
+/** Whether it is "current", "past", or "invalid": nobody may act on what was entered in error, refuted, or withdrawn. */
 export function standing(resource) {
+  if (isWithdrawn(resource)) return "invalid";
   const states = [resource.status, resource.verificationStatus, resource.clinicalStatus, resource.lifecycleStatus].map(coded);
   if (states.some((state) => NOT_VALID.has(state))) return "invalid";
   const over = OVER[resource.resourceType] ?? [];
@@ -103,6 +107,7 @@ function marks(resource) {
   const [status, verified, clinical] = [resource.status ?? resource.lifecycleStatus, resource.verificationStatus, resource.clinicalStatus].map(coded);
   const said = (state) => T.statuses[state] ?? state;
   return [
+    isWithdrawn(resource) ? mark("alert", D.withdrawn) : null,
     hasModifier(resource) ? mark("alert", D.modifier) : null,
     resource.doNotPerform === true ? mark("alert", resource.resourceType === "MedicationRequest" ? D.doNotTake : D.doNot) : null,
     [status, verified].some((state) => NOT_VALID.has(state)) ? mark("alert", said(NOT_VALID.has(status) ? status : verified)) : null,

@@ -90,7 +90,7 @@ export const T = {
   },
   standing: {
     past: (count) => (count === 1 ? "One that is over" : `${count} that are over`),
-    invalid: (count) => (count === 1 ? "One that is NOT valid: entered in error, or refuted" : `${count} that are NOT valid: entered in error, or refuted`),
+    invalid: (count) => (count === 1 ? "One that is NOT valid: entered in error, refuted, or withdrawn" : `${count} that are NOT valid: entered in error, refuted, or withdrawn`),
     replaced: (count) => (count === 1 ? "One version that was replaced" : `${count} versions that were replaced`),
   },
   recordedOn: (when) => `recorded on ${when}`,
@@ -293,6 +293,7 @@ export const D = {
   below: "below the usual range", above: "above the usual range", age: (range) => `age ${range}`,
   usual: (range, whom) => `usual: ${range}${whom ? ` (${whom})` : ""}`,
   doNotTake: "Must NOT be taken", doNot: "NOT to be done", onlyProposed: "proposed only", highRisk: "high risk", lowRisk: "low risk", riskUnknown: "risk not known",
+  withdrawn: "withdrawn by the hospital that wrote it",
   bundle: (count) => `A file of ${count} records`,
   otherValue: "a value that this page does not show: read it under Details", subpotent: "subpotent: it may not protect",
   modifier: "Something in this record changes its meaning, and this page does not know it: read it under Details.",
