@@ -531,7 +531,7 @@ def story(browser, devnet, pictures):
     parent.look("not-a-proxy")
     patient.tab("sharing")
     page.select_option("#who", "")
-    page.fill("#account", guardian)
+    page.fill("#account", guardian.upper())
     page.check("#acts")
     page.click("#give")
     expect(page.locator("#consents")).to_contain_text("may act for you", timeout=15000)

@@ -224,7 +224,7 @@ function form(turn, patient, after) {
   const give = async () => {
     const end = until.value ? Date.parse(`${until.value}T23:59:59.999`) : null;
     const chosen = what.values();
-    const named = account.value.trim();
+    const named = account.value.trim().toLowerCase();
     const isNamed = who.value === "" || who.value === "team";
     const isActing = !actsLine.hidden && acts.checked && kind.value !== "denial";
     const wrong = isNamed && !/^[0-9a-f]{64}$/.test(named) ? T.accountWrong

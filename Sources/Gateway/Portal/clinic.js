@@ -30,6 +30,9 @@ const chartOf = (patient) => ({ patient, listed: [], outcomes: new Map(), writte
 const emptyDraft = () => ({ kind: "note", title: "", text: "", reason: "" });
 const isDirty = ({ draft }) => Boolean(draft.title.trim() || draft.text.trim());
 
+// What is written and not signed is not lost without a question.
+globalThis.addEventListener("beforeunload", (event) => { if (state.chart && isDirty(state.chart)) event.preventDefault(); });
+
 // ---- Finding a patient
 
 /** As many as one answer names. Node: PatientIndex.countMax. */
