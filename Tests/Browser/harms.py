@@ -260,6 +260,23 @@ CRAFTED = [
 ]
 
 
+def erased(case, berta, doctor):
+    """What a patient erases leaves the chart of whoever has it open."""
+    case.choose(doctor, "Slowly")
+    doctor.page.click("#ask")
+    expect(doctor.page.locator("#section-result")).to_contain_text("Knee", timeout=30000)
+    berta.tab("records")
+    row = berta.page.locator("#section-result li", has_text="Knee")
+    row.locator("summary").click()
+    row.get_by_role("button", name="Erase this record").click()
+    expect(berta.page.locator("#erased")).to_contain_text("One record was erased", timeout=15000)
+    doctor.page.click("#tab-patient")
+    expect(doctor.page.locator("#banner")).to_contain_text("Slowly")
+    expect(doctor.page.locator("#section-allergy")).to_contain_text("Penicillin")
+    assert "Knee" not in doctor.page.locator("main").inner_text(), "an erased record is still shown"
+    print("harm: what was erased leaves the chart that shows it")
+
+
 def none_known(case, doctor):
     """That there is none is what somebody recorded, with who and when; to have no record is another thing."""
     nora, _, _ = case.patient("Nora", "Nothing", [
@@ -352,6 +369,7 @@ def harms(tools, browser, devnet, pictures):
     berta, _, doctor = others_records(case)
     claims(case, berta, doctor)
     outcomes(berta)
+    erased(case, berta, doctor)
     none_known(case, doctor)
     values(case)
     for one in case.people:

@@ -75,6 +75,8 @@ async function chartView(turn, chart) {
   const listed = await turn.of(node.patientRecords(state.keys, chart.patient.account));
   chart.listed = listed;
   for (const one of listed) if (chart.written.has(one.record)) chart.outcomes.set(one.record, { view: one, ...chart.written.get(one.record) });
+  // What was erased since it was read is shown no more.
+  for (const one of listed) if (one.erased) chart.outcomes.delete(one.record);
   const all = listed.filter((one) => !one.erased);
   const answer = h("div", { id: "answer", "aria-live": "polite" });
   const [top, body] = [h("div", { id: "banner", class: "card" }), h("div", { id: "chart" })];
