@@ -37,12 +37,17 @@ struct AccessRun {
   static let practitioners = 4
   static let recoveryMilliseconds: UInt64 = 60_000
   static let retentionMilliseconds: UInt64 = 400_000
+  /// Of each of the patient, the registrar and proxies, grants and denials apart.
+  static let consentsMax = 4
+  static let deniedMax = 6
   var bench: RuleBench
   var random: SeededGenerator
   private var consents: [Int: [Given]] = [:]
   var team: Set<Int> = []
   private var records: [Kept] = []
   private var broken: [Int: Int] = [:]
+  /// How often a reader was refused for a patient's records on a day.
+  private var denied: [[Int]: Int] = [:]
   private var granted: [(request: Digest, record: Digest, at: Timestamp, isGranted: Bool)] = []
   /// The number of each person's key now.
   var keys: [Int]
@@ -58,6 +63,8 @@ struct AccessRun {
     self.random = SeededGenerator(seed: seed ^ 0xacce55)
     var limits = HealthRules.Limits()
     limits.recoveryDelayMilliseconds = Self.recoveryMilliseconds
+    limits.consentsPerGiverMax = Self.consentsMax
+    limits.deniedPerReaderMax = UInt64(Self.deniedMax)
     self.bench = RuleBench(members: 3, limits: limits)
     self.keys = (0..<Self.practitioners).map { 10 + $0 } + (0..<Self.patients).map { $0 }
   }
@@ -181,7 +188,9 @@ struct AccessRun {
       power.flatMap { power in
         (0..<Self.people).first { .account(self.account($0)) == power.grant.grantee }
       } ?? anybody
-    let expected = self.expectGiver(signer, of: grant, patient)
+    let expected = self.expectGiver(signer, of: grant, patient).flatMap { giver in
+      self.hasRoom(giver, isDenial: grant.isDenial, patient) ? giver : nil
+    }
     let key = signer == Self.people ? 201 : self.keys[signer]
     let made = self.bench.execute(.grantConsent, grant, at: 1, by: key)
     guard (made.outcome == .applied) == (expected != nil) else {
@@ -233,6 +242,21 @@ struct AccessRun {
         && wanted.isSubset(of: self.reach(power.scope, patient))
     }
     return power.map { .proxy($0) }
+  }
+
+  /// Whether fewer consents of such a giver stand than may: those that are over take no room.
+  private func hasRoom(_ giver: Giver, isDenial: Bool, _ patient: Int) -> Bool {
+    let standing = (self.consents[patient] ?? []).filter { given in
+      let isAlike: Bool =
+        switch (giver, given.giver) {
+        case (.patient, .patient), (.registrar, .registrar), (.proxy, .proxy): true
+        case (.patient, _), (.registrar, _), (.proxy, _): false
+        }
+      let isSpent = !given.grant.actions.contains(.share) && given.uses >= given.grant.usesMax.map { Int($0) } ?? .max
+      return isAlike && given.grant.isDenial == isDenial && self.isStanding(given, patient)
+        && self.bench.time <= given.grant.until && !isSpent
+    }
+    return standing.count < Self.consentsMax
   }
 
   private func isStanding(_ given: Given, _ patient: Int) -> Bool {
@@ -305,11 +329,24 @@ struct AccessRun {
     let expected = isOpen && self.expect(reader, record, purpose)
     let made = self.bench.execute(
       .requestAccess, self.asked(record, purpose), at: self.hospital(of: reader), by: session?.key ?? self.keys[reader])
-    self.granted.append((made.identifier, record.identifier, self.bench.time, made.outcome == .applied))
+    if isOpen || made.outcome == .applied {
+      self.granted.append((made.identifier, record.identifier, self.bench.time, made.outcome == .applied))
+    }
+    if let failure = self.checkDenied(reader, record, made.identifier, isJudged: isOpen && !expected) { return failure }
     guard (made.outcome == .applied) == expected else {
       return "R1: a request was answered \(made.outcome.number) where the naive model says \(expected ? "yes" : "no")"
     }
     return nil
+  }
+
+  /// A refusal is in the patient's history, the first of a reader's so many a day: nobody buries it under them.
+  private mutating func checkDenied(_ reader: Int, _ record: Kept, _ request: Digest, isJudged: Bool) -> String? {
+    guard isJudged else { return nil }
+    let key = [reader, record.patient, Int(self.bench.time.milliseconds / 86_400_000)]
+    self.denied[key, default: 0] += 1
+    let isThere = AccessEntry.find(request: request, in: self.bench.state) != nil
+    return isThere == (self.denied[key] ?? 0 <= Self.deniedMax)
+      ? nil : "R5: refusal \(self.denied[key] ?? 0) of a day is \(isThere ? "" : "not ")in the patient's history"
   }
 
   private func isAbout(_ given: Given, _ record: Kept, _ purpose: Purposes) -> Bool {
@@ -318,14 +355,13 @@ struct AccessRun {
   }
 
   /// What RECORDS §4 says in one breath: not erased, no open denial, and an open consent with uses left, or the own
-  /// hospital's treatment where there is no consent at all that is closed or spent. Patients read their own records.
+  /// hospital's treatment. Patients read their own records.
   private mutating func expect(_ reader: Int, _ record: Kept, _ purpose: Purposes) -> Bool {
     guard !record.isErased else { return false }
     if reader == Self.practitioners + record.patient, purpose == .patient { return true }
     let (hospital, isPractitioner) = (self.hospital(of: reader), reader < Self.practitioners)
     let held = self.consents[record.patient] ?? []
     var best: Int?
-    var isClosedOrSpent = false
     for (place, given) in held.enumerated() {
       let isAddressed: Bool =
         switch given.grant.grantee {
@@ -342,17 +378,14 @@ struct AccessRun {
         continue
       }
       if case .proxy(let power) = given.giver, self.isDenied(held[power].grant.grantee, record, purpose) { continue }
-      guard isOpen, given.uses < given.grant.usesMax.map({ Int($0) }) ?? .max else {
-        isClosedOrSpent = true
-        continue
-      }
+      guard isOpen, given.uses < given.grant.usesMax.map({ Int($0) }) ?? .max else { continue }
       if best == nil { best = place }
     }
     if let best {
       self.consents[record.patient]?[best].uses += 1
       return true
     }
-    return isPractitioner && hospital == record.hospital && purpose == .treatment && !isClosedOrSpent
+    return isPractitioner && hospital == record.hospital && purpose == .treatment
   }
 
   private func isDenied(_ proxy: Grantee, _ record: Kept, _ purpose: Purposes) -> Bool {
@@ -387,14 +420,20 @@ struct AccessRun {
     let record = self.records[self.one(of: self.records.count)]
     let hospital = self.hospital(of: reader)
     let payload = self.asked(record, .emergency, reason: 1).encoded
+    // By the own key, by a session's, or by one that takes the account over later; at a time when it was valid, or not.
+    let session = self.random.oneIn(3) ? self.sessions.last { $0.who == reader } : nil
+    let pending = self.random.oneIn(3) && self.recovery?.who == reader ? self.recovery?.key : nil
+    let time = self.random.oneIn(4) ? Timestamp(milliseconds: 12_000) : self.bench.time
+    let key = session?.key ?? pending ?? self.keys[reader]
     let request = Transaction(
-      kind: TransactionKind.breakGlass.rawValue, hospital: MemberID(hospital), validUntil: .zero,
+      kind: TransactionKind.breakGlass.rawValue, hospital: MemberID(hospital),
+      validUntil: self.bench.time.adding(milliseconds: 60_000),
       nonce: (0..<Transaction.nonceLengthBytes).map { _ in UInt8(self.random.below(256)) }, payload: payload,
-      network: self.bench.network, signedBy: RuleBench.key(self.keys[reader]))
-    let opening = PartitionOpening(request: request.encoded, time: self.bench.time)
+      network: self.bench.network, signedBy: RuleBench.key(key))
+    let opening = PartitionOpening(request: request.encoded, time: time)
     let day = Int(self.bench.time.milliseconds / 86_400_000)
     let outcome = self.bench.execute(.openInPartition, opening, at: hospital, by: nil).outcome
-    let expected = hospital == record.hospital
+    let expected = hospital == record.hospital && key == self.keys[reader] && time == self.bench.time
     if expected, reader == 0 { self.broken[day, default: 0] += 1 }
     if expected {
       let identifier = request.identifier(network: self.bench.network)

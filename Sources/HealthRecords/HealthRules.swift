@@ -19,8 +19,13 @@ public struct HealthRules: ExecutionRules {
     public var breakGlassPerHospitalMax: UInt64 = 500
     /// How old an account must be to break the glass.
     public var breakGlassAgeMilliseconds: UInt64 = 0
+    /// The most consents of one patient that stand: each of the patient's, the registrar's and all proxies', grants
+    /// and denials apart.
+    public var consentsPerGiverMax = 256
     /// The most consents of one patient that are looked at.
-    public var consentsMax = 1024
+    public var consentsMax: Int { 6 * self.consentsPerGiverMax }
+    /// How many refused requests of one reader for one patient's records are in the patient's history, a day.
+    public var deniedPerReaderMax: UInt64 = 50
     /// How long each phase of making a custody key waits for members.
     public var custodyWindowMilliseconds: UInt64 = 10 * 60 * 1000
     /// How long an epoch of the custody key is: then its shares are dealt anew, and stolen ones are of no use.

@@ -33,6 +33,12 @@ public enum StateKey {
   }
   /// The prefix of a patient's consents.
   public static func consents(_ patient: Digest) -> [UInt8] { [0x63] + patient.bytes }
+  /// A consent that was over when room was needed.
+  public static func pastConsent(_ patient: Digest, _ identifier: Digest) -> [UInt8] {
+    self.pastConsents(patient) + identifier.bytes
+  }
+  /// The prefix of a patient's consents that were.
+  public static func pastConsents(_ patient: Digest) -> [UInt8] { [0x6f] + patient.bytes }
   /// A care team.
   public static func careTeam(_ identifier: Digest) -> [UInt8] { [0x67] + identifier.bytes }
   /// How long records of a category are kept, in milliseconds.
@@ -53,6 +59,12 @@ public enum StateKey {
   }
   /// The prefix of all sessions by their ends, the earliest first.
   static let sessionsOver: [UInt8] = [0x7b]
+  /// How often a reader was refused for a patient's records on the last day on which that happened.
+  static func deniedCount(_ reader: Digest, of patient: Digest) -> [UInt8] { [0x69] + reader.bytes + patient.bytes }
+  /// How many lines a patient's access history has.
+  public static func accessCount(of patient: Digest) -> [UInt8] { [0x6e, 0x10] + patient.bytes }
+  /// How many records a patient has, erased ones too.
+  public static func recordCount(of patient: Digest) -> [UInt8] { [0x6e, 0x11] + patient.bytes }
   /// A line of a patient's access history.
   public static func access(_ patient: Digest, leaf: UInt64) -> [UInt8] {
     self.accesses(patient) + self.bigEndian(leaf)

@@ -172,6 +172,10 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
   case notErased = 59
   /// The record is larger than any can be.
   case tooLarge = 60
+  /// As many consents stand as are looked at.
+  case tooManyConsents = 64
+  /// The reader was refused too often for this patient's records today.
+  case tooManyRequests = 65
 
   /// The code.
   public var code: OutcomeCode { OutcomeCode(self.rawValue) }
@@ -228,6 +232,8 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
     case .nothingPending: "no change of members waits for a tree head"
     case .notAwaited: "the making of the custody key does not await that of this member now"
     case .notErased: "the record is not erased"
+    case .tooManyConsents: "as many consents stand as may; take some back first"
+    case .tooManyRequests: "this reader was refused too often for this patient's records today; try again tomorrow"
     case .tooLarge: "the record is larger than \(RecordPart.sizeBytesMax) bytes of ciphertext"
     }
   }

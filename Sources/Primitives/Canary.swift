@@ -34,6 +34,7 @@ public enum Canary: String, CaseIterable, Sendable {
   case revokedConsentCounts, consentNeverEnds, denialLoses, usesUncounted, purposeIgnored, scopeIgnored
   case proxyOutlivesPower, proxyUnbounded, teamIgnored, recoveryAtOnce, retentionIgnored
   case foreignOpened, openingExpires, sessionNeverEnds
+  case grantTakesAway, pastConsentsCount, consentsCountedTogether, deniedUnlimited, lentKeyOpens, openingUntimely
   case erasedRecordRead, breakGlassUnlimited, releaseWithoutGrant, releaseNeverEnds
   // Vaults (RECORDS §3, §4).
   case copiesTooFew, refusalCounts, anchoredOverwritten, erasedServed, erasedKept, erasedBroughtBack, rotUnread

@@ -269,8 +269,9 @@ struct PartitionTests {
   ) -> PartitionOpening {
     let request = world.request(records, purpose: .emergency, reason: 1)
     let transaction = Transaction(
-      kind: kind.rawValue, hospital: MemberID(hospital), validUntil: .zero, nonce: [UInt8](repeating: 3, count: 12),
-      payload: request.encoded, network: world.network, signedBy: World.key(name))
+      kind: kind.rawValue, hospital: MemberID(hospital), validUntil: world.time.adding(milliseconds: 1000),
+      nonce: [UInt8](repeating: 3, count: 12), payload: request.encoded, network: world.network,
+      signedBy: World.key(name))
     return PartitionOpening(request: transaction.encoded, time: world.time)
   }
 

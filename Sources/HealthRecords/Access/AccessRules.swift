@@ -11,7 +11,7 @@ extension RuleContext {
     let consents = self.consents(of: grant.patient, in: state)
     let origin = try self.origin(of: grant, among: consents, in: state)
     guard grant.from <= grant.until, grant.until >= self.time else { throw Refusal.badWindow }
-    guard consents.count < self.limits.consentsMax else { throw Refusal.usesSpent }
+    try self.makeRoom(for: grant, by: origin, among: consents, in: &state)
     if case .proxy(let power) = origin { self.countUse(of: power, by: grant.patient, in: &state) }
     let entry = ConsentEntry(
       grant: grant, origin: origin, leaf: self.execution.leaf, time: self.time, revoked: nil, uses: 0)
@@ -20,9 +20,11 @@ extension RuleContext {
 
   func revokeConsent(_ revocation: ConsentRevocation, in state: inout StateEditor) throws {
     _ = try self.patient(revocation.patient, in: state)
-    let key = StateKey.consent(revocation.patient, revocation.consent)
-    guard var entry = state.item(key, as: ConsentEntry.self) else { throw Refusal.unknownConsent }
-    try self.requireRevoker(of: entry, among: self.consents(of: revocation.patient, in: state), in: state)
+    guard let (key, held) = self.place(of: revocation.consent, revocation.patient, in: state) else {
+      throw Refusal.unknownConsent
+    }
+    var entry = held
+    try self.requireRevoker(of: entry, in: state)
     guard entry.revoked == nil else { throw Refusal.alreadyRevoked }
     entry.revoked = self.time
     state.set(key, entry)
@@ -45,7 +47,9 @@ extension RuleContext {
     case .success(let consents):
       consent = consents.first
       for identifier in Set(consents).sorted() { self.countUse(of: identifier, by: request.patient, in: &state) }
-    case .failure(let refusal): outcome = refusal.code
+    case .failure(let refusal):
+      outcome = refusal.code
+      try self.countDenied(reader, of: request.patient, in: &state)
     }
     self.remember(self.entry(request, reader, outcome, consent, .none), of: self.identifier, in: &state)
     state.commit()
@@ -75,11 +79,22 @@ extension RuleContext {
       case .success(let consent): granted.append(consent)
       case .failure(let refusal):
         // The patient's own hospital treats with what it wrote itself, unless that is denied (RECORDS §4).
+        // ⚑ Only a denial takes it away: a grant that has not begun, is over or used up leaves what held without it.
         let isOwn = entry.hospital == account.hospital && account.kind == .practitioner
-        guard refusal == .noConsent, isOwn, request.purpose == .treatment else { return .failure(refusal) }
+        let isDenied = refusal == .denied || (planted(.grantTakesAway) && refusal != .noConsent)
+        guard !isDenied, isOwn, request.purpose == .treatment else { return .failure(refusal) }
       }
     }
     return .success(granted)
+  }
+
+  /// ⚑ Whoever asks and is refused again and again does not bury what a patient must see: the history has the first so
+  /// many a day, the log all.
+  private func countDenied(_ reader: Digest, of patient: Digest, in state: inout StateEditor) throws(Refusal) {
+    let (key, day) = (StateKey.deniedCount(reader, of: patient), self.time.milliseconds / 86_400_000)
+    let before = state.item(key, as: DailyCount.self).flatMap { $0.day == day ? $0.count : nil } ?? 0
+    guard before < self.limits.deniedPerReaderMax || planted(.deniedUnlimited) else { throw .tooManyRequests }
+    state.set(key, DailyCount(day: day, count: before + 1))
   }
 
   private func countUse(of consent: Digest, by patient: Digest, in state: inout StateEditor) {
@@ -103,6 +118,8 @@ extension RuleContext {
   func remember(_ entry: AccessEntry, of request: Digest, in state: inout StateEditor) {
     let (patient, leaf) = (entry.request.patient, self.execution.leaf)
     state.set(StateKey.access(patient, leaf: leaf), entry)
+    let counter = StateKey.accessCount(of: patient)
+    state.set(counter, number: state.number(counter) + 1)
     var pointer = Encoder()
     pointer.digest(patient)
     pointer.u64(leaf)
@@ -216,5 +233,22 @@ extension AccessReview: WireCodable {
   public init(from decoder: inout Decoder) throws(WireError) {
     self.request = try decoder.digest()
     self.isJustified = try decoder.flag("is justified")
+  }
+}
+
+/// How often something happened on a day.
+struct DailyCount: WireCodable {
+  let day: UInt64
+  let count: UInt64
+
+  func encode(into encoder: inout Encoder) {
+    encoder.u64(self.day)
+    encoder.u64(self.count)
+  }
+
+  init(day: UInt64, count: UInt64) { (self.day, self.count) = (day, count) }
+  init(from decoder: inout Decoder) throws(WireError) {
+    self.day = try decoder.u64()
+    self.count = try decoder.u64()
   }
 }

@@ -15,6 +15,7 @@ extension RuleContext {
     return account
   }
 
+  /// A patient's consents, without those that were over when room was needed.
   func consents(of patient: Digest, in state: StateEditor) -> AccessPolicy.Consents {
     state.scan(prefix: StateKey.consents(patient), limit: self.limits.consentsMax).compactMap { pair in
       guard let identifier = Digest(pair.key.suffix(32)), let entry = try? ConsentEntry.decode(pair.value) else {
@@ -75,9 +76,7 @@ extension RuleContext {
   }
 
   /// Whether the signer may take a consent back: the patient any, others what they gave.
-  func requireRevoker(of entry: ConsentEntry, among consents: AccessPolicy.Consents, in state: StateEditor)
-    throws(Refusal)
-  {
+  func requireRevoker(of entry: ConsentEntry, in state: StateEditor) throws(Refusal) {
     guard try self.signer() != self.member().registrarKey else {
       guard entry.origin == .registrar else { throw .unknownSigner }
       return
@@ -85,7 +84,7 @@ extension RuleContext {
     let (identifier, _) = try self.actor(in: state)
     guard identifier != entry.grant.patient else { return }
     guard case .proxy(let power) = entry.origin,
-      consents.first(where: { $0.identifier == power })?.entry.grant.grantee == .account(identifier)
+      self.place(of: power, entry.grant.patient, in: state)?.entry.grant.grantee == .account(identifier)
     else { throw .unknownSigner }
   }
 }

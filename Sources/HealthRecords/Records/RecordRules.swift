@@ -28,6 +28,8 @@ extension RuleContext {
     LiveRecords.count(entry, by: 1, in: &state)
     state.set(StateKey.record(identifier), entry)
     state.set(StateKey.patientRecord(anchor.patient, leaf: self.execution.leaf), identifier)
+    let counter = StateKey.recordCount(of: anchor.patient)
+    state.set(counter, number: state.number(counter) + 1)
   }
 
   private func checkAuthor(of anchor: RecordAnchor, in state: StateEditor) throws(Refusal) {
