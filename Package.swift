@@ -156,7 +156,12 @@ let package = Package(
       uses: ["Gossip", "HealthRecords", "Ledger", "Messages", "NodeCore", "Primitives", "Signing", "Wire"]),
     tests("Telemetry", uses: ["Telemetry"]),
     tests("Gossip", uses: ["Gossip", "Primitives", "Signing"]),
-    tests("Gateway", uses: ["FHIR", "Gateway", "HealthRecords", "Messages", "Primitives", "Signing", "Wire"]),
+    tests(
+      "Gateway",
+      uses: [
+        "Driver", "EventLoop", "FHIR", "Gateway", "HealthRecords", "Ledger", "Messages", "NodeCore", "Primitives",
+        "Rules", "Signing", "Storage", "Telemetry", "Wire",
+      ]),
     tests("ObjectStore", uses: ["ObjectStore", "Primitives"]),
     tests("FHIR", uses: ["FHIR", "HealthRecords", "Primitives"]),
     tests("Discovery", uses: ["Discovery", "Primitives", "Signing"]),

@@ -27,9 +27,11 @@ extension NodeHost {
     guard let driver = self.running else { throw .failed("the node is not started") }
     guard driver.node.index != nil else { throw .noMember }
     guard let request = try? Transaction.decode(transaction.bytes),
-      request.kind == TransactionKind.breakGlass.rawValue, let asked = try? AccessRequest.decode(request.payload)
-    else { throw .badRequest("a transaction that breaks the glass is expected") }
+      request.kind == TransactionKind.breakGlass.rawValue, transaction.signer != nil,
+      let asked = try? AccessRequest.decode(request.payload)
+    else { throw .badRequest("a transaction that breaks the glass, signed by who does, is expected") }
     if let receipt = self.receipt(of: transaction.identifier, driver) { return .ordered(receipt) }
+    try self.requireSigners(of: [transaction], driver)
     let receipt = await withCheckedContinuation {
       (continuation: CheckedContinuation<[Receipt?], Never>) in
       let deadline = self.loop.now + Self.emergencyWaitMax
@@ -37,7 +39,9 @@ extension NodeHost {
       driver.give(.urgent([transaction.bytes]))
     }.first
     if let receipt = (receipt ?? nil) ?? self.receipt(of: transaction.identifier, driver) { return .ordered(receipt) }
-    let opening = PartitionOpening(request: transaction.bytes, time: driver.moment.wall)
+    // Not before what is executed here already, whatever this machine's clock says.
+    let time = max(driver.moment.wall, driver.node.execution.position.time)
+    let opening = PartitionOpening(request: transaction.bytes, time: time)
     let statement = Transaction(
       kind: TransactionKind.openInPartition.rawValue, hospital: self.member.id, validUntil: .never,
       nonce: SecureRandom.bytes(Transaction.nonceLengthBytes), payload: opening.encoded)

@@ -63,11 +63,12 @@ extension NodeHost {
     guard let store = self.running?.state.store else { throw .failed("the node is not started") }
     let entries: [LogEntry]
     do {
-      entries = try store.entries(from: start, to: start.addingReportingOverflow(UInt64(count)).partialValue)
+      let (end, isBeyond) = start.addingReportingOverflow(UInt64(clamping: count))
+      entries = try store.entries(from: start, to: isBeyond ? .max : end)
     } catch { throw .failed("\(error)") }
     // A whole answer or none: a gap must not look like the log's end.
     let size = self.running?.node.execution.position.log.size ?? 0
-    guard !entries.isEmpty || start >= size || count == 0 else { throw .notKept(start) }
+    guard !entries.isEmpty || start >= size || count <= 0 else { throw .notKept(start) }
     return entries
   }
 

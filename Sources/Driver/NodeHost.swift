@@ -155,6 +155,7 @@ public actor NodeHost: NodeService {
     guard let driver = self.driver else { throw .failed("the node is not started") }
     guard !transactions.isEmpty else { return [] }
     guard driver.node.index != nil else { throw .noMember }
+    try self.requireSigners(of: transactions, driver)
     let bytes = transactions.reduce(0) { $0 + $1.bytes.count }
     guard driver.node.lanes.hasRoom(forBytes: bytes) else { throw .full }
     let identifiers = transactions.map(\.identifier)
@@ -167,6 +168,19 @@ public actor NodeHost: NodeService {
     let known = receipts.compactMap { $0 }
     guard known.count == receipts.count else { throw .notOrderedYet }
     return known
+  }
+
+  /// ⚑ Whoever is nobody on this ledger writes nothing into it, not even that it was refused.
+  func requireSigners(of transactions: [CheckedTransaction], _ driver: NodeDriver) throws(ServiceRefusal) {
+    var known: Set<PublicKey> = []
+    for (index, transaction) in transactions.enumerated() {
+      guard let signer = transaction.signer, !known.contains(signer) else { continue }
+      guard
+        Signers.isKnown(
+          signer, kind: transaction.kind, at: self.member.id, in: driver.node.configuration, state: driver.state)
+      else { throw .unknownSigner(index: index) }
+      if transaction.kind != TransactionKind.commitDigests.rawValue { known.insert(signer) }
+    }
   }
 
   /// An account.
@@ -225,7 +239,7 @@ public actor NodeHost: NodeService {
 
   /// What members reported of others' vaults.
   public func vaultReports() -> [VaultReportView] {
-    let rows = self.driver?.state.scan(prefix: StateKey.vaultReports, limit: Self.rowsMax) ?? []
+    let rows = self.driver?.state.scan(prefix: StateKey.vaultReports, limit: .max) ?? []
     return rows.compactMap { pair in
       let numbers = pair.key.suffix(16).map(UInt32.init)
       guard let entry = try? VaultReportEntry.decode(pair.value) else { return nil }
@@ -239,21 +253,41 @@ public actor NodeHost: NodeService {
     self.driver?.state.item(StateKey.record(identifier), as: RecordEntry.self)
   }
 
-  /// The most rows of an answer.
-  private static let rowsMax = 10_000
-
-  /// A patient's records, in the order of their anchors.
-  public func records(of patient: Digest) -> [RecordEntry] {
-    guard let state = self.driver?.state else { return [] }
-    return state.scan(prefix: StateKey.patientRecords(patient), limit: Self.rowsMax).compactMap { pair in
-      Digest(pair.value).flatMap { state.item(StateKey.record($0), as: RecordEntry.self) }
+  /// A page of a patient's records, the last anchored first.
+  public func records(of patient: Digest, below leaf: UInt64?, countMax: Int) -> Page<RecordEntry> {
+    self.page(StateKey.patientRecords(patient), StateKey.recordCount(of: patient), leaf, countMax) { state, _, value in
+      Digest(value).flatMap { state.item(StateKey.record($0), as: RecordEntry.self) }
     }
   }
 
-  /// A patient's consents.
+  /// A page of a patient's access history, the newest line first.
+  public func history(of patient: Digest, below leaf: UInt64?, countMax: Int) -> Page<AccessLine> {
+    self.page(StateKey.accesses(patient), StateKey.accessCount(of: patient), leaf, countMax) { _, leaf, value in
+      (try? AccessEntry.decode(value)).map { AccessLine(leaf: leaf, entry: $0) }
+    }
+  }
+
+  private func page<Item>(
+    _ prefix: [UInt8], _ counter: [UInt8], _ below: UInt64?, _ countMax: Int,
+    _ make: (StateView, UInt64, [UInt8]) -> Item?
+  ) -> Page<Item> {
+    guard let state = self.driver?.state else { return Page(items: [], total: 0, next: nil) }
+    // One more than is given tells whether there are older ones.
+    let count = max(1, min(countMax, Page<Item>.rowsMax))
+    let rows = state.rows(prefix: prefix, below: below, limit: count + 1)
+    var decoder = Decoder(state.value(counter) ?? [])
+    return Page(
+      items: rows.prefix(count).compactMap { make(state, $0.leaf, $0.value) },
+      total: max((try? decoder.u64()) ?? 0, UInt64(rows.count)),
+      next: rows.count > count ? rows[count - 1].leaf : nil)
+  }
+
+  /// A patient's consents, those that were too.
   public func consents(of patient: Digest) -> [(identifier: Digest, entry: ConsentEntry)] {
     guard let state = self.driver?.state else { return [] }
-    let rows = state.scan(prefix: StateKey.consents(patient), limit: Self.rowsMax)
+    let rows = [StateKey.consents(patient), StateKey.pastConsents(patient)].flatMap {
+      state.scan(prefix: $0, limit: .max)
+    }
     return rows.compactMap { pair -> (identifier: Digest, entry: ConsentEntry)? in
       guard let identifier = Digest(pair.key.suffix(32)), let entry = try? ConsentEntry.decode(pair.value) else {
         return nil
@@ -262,23 +296,16 @@ public actor NodeHost: NodeService {
     }.sorted { $0.entry.leaf < $1.entry.leaf }
   }
 
-  /// A patient's access history.
-  public func history(of patient: Digest) -> [(leaf: UInt64, entry: AccessEntry)] {
-    guard let state = self.driver?.state else { return [] }
-    return state.scan(prefix: StateKey.accesses(patient), limit: Self.rowsMax).compactMap { pair in
-      guard let entry = try? AccessEntry.decode(pair.value) else { return nil }
-      return (pair.key.suffix(8).reduce(0) { $0 << 8 | UInt64($1) }, entry)
-    }
-  }
+  /// The most cases of the privacy officer's list.
+  private static let casesMax = 10_000
 
   /// What broke the glass at this hospital, the newest first.
   public func emergencies() -> [EmergencyView] {
     guard let driver = self.driver else { return [] }
     let window = HealthRules.Limits().reviewWindowMilliseconds
-    let rows = driver.state.scan(prefix: StateKey.emergencies(at: self.member.id), limit: .max)
-    return rows.reversed().prefix(Self.rowsMax).compactMap { pair in
-      let leaf = pair.key.suffix(8).reduce(0) { $0 << 8 | UInt64($1) }
-      guard let patient = Digest(pair.value),
+    let rows = driver.state.rows(prefix: StateKey.emergencies(at: self.member.id), below: nil, limit: Self.casesMax)
+    return rows.compactMap { leaf, value in
+      guard let patient = Digest(value),
         let entry = driver.state.item(StateKey.access(patient, leaf: leaf), as: AccessEntry.self)
       else { return nil }
       // The request is the transaction itself, which stands in the log.

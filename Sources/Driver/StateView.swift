@@ -1,5 +1,6 @@
 internal import Foundation
 internal import NodeCore
+internal import Primitives
 public import Rules
 public import Storage
 
@@ -61,6 +62,42 @@ public final class StateView: StateReader, @unchecked Sendable {
     guard let added, let value = added.value.value else { return stored }
     guard let stored, stored.key.lexicographicallyPrecedes(added.key) else { return (added.key, value) }
     return stored
+  }
+}
+
+extension StateView {
+  /// The rows whose keys are `prefix` and a place in the log, the newest first: those below a place, at most `limit`.
+  func rows(prefix: [UInt8], below place: UInt64?, limit: Int) -> [(leaf: UInt64, value: [UInt8])] {
+    func leaf(_ key: [UInt8]) -> UInt64 { key.suffix(8).reduce(0) { $0 << 8 | UInt64($1) } }
+    let length = prefix.count + 8
+    var out: [(leaf: UInt64, value: [UInt8])] = []
+    // What is not durable yet is newer than what is, but for rows that it changes or removes.
+    let pending = self.pending.filter { $0.key.count == length && $0.key.starts(with: prefix) }
+    var added = pending.filter { $0.value.value != nil && leaf($0.key) < place ?? .max }.keys.map(leaf).sorted()
+    var below = place
+    while out.count < limit {
+      var stored: (leaf: UInt64, value: [UInt8])?
+      while below != 0 {
+        let bound = below.map { $0 - 1 } ?? .max
+        guard let pair = self.store.pair(atOrBefore: prefix + bound.bigEndianBytes), pair.key.count == length,
+          pair.key.starts(with: prefix)
+        else { break }
+        guard pending[pair.key] != nil else {
+          stored = (leaf(pair.key), pair.value)
+          break
+        }
+        below = leaf(pair.key)
+      }
+      if let newest = added.last, newest >= stored?.leaf ?? 0 {
+        added.removeLast()
+        if let value = self.value(prefix + newest.bigEndianBytes) { out.append((newest, value)) }
+        continue
+      }
+      guard let stored else { break }
+      out.append(stored)
+      below = stored.leaf
+    }
+    return out
   }
 }
 

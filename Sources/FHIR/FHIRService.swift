@@ -191,7 +191,7 @@ public actor FHIRService {
   }
 
   static func read(_ body: [UInt8]) throws(FHIRFailure) -> CanonicalJSON {
-    do { return try CanonicalJSON(body) } catch { throw FHIRFailure(400, "structure", "\(error)") }
+    do { return try CanonicalJSON(body, limits: .outside) } catch { throw FHIRFailure(400, "structure", "\(error)") }
   }
 
   private static func outcome(ofValidation faults: [String]) -> CanonicalJSON {

@@ -21,13 +21,15 @@ public struct FHIRServer: Sendable {
   private let smart: SMARTAuthorization?
   private let isTokenRequired: Bool
   private let port: Int
+  private let doors: Doors
 
   /// A server for a service, for what EHRs and apps ask of other hospitals in practitioners' names, and for the node's
   /// log, on a port of 127.0.0.1. Where a token `isRequired`, nobody is served without a practitioner's session.
   public init(
     service: FHIRService, node: any NodeService, sessions: ReadingSessions, smart: SMARTAuthorization?,
-    isTokenRequired: Bool, port: Int
+    isTokenRequired: Bool, port: Int, limits: DoorLimits = DoorLimits()
   ) {
+    self.doors = Doors(limits)
     (self.service, self.node, self.log, self.port) = (service, node, TransparencyLog(service: node), port)
     (self.sessions, self.smart, self.isTokenRequired) = (sessions, smart, isTokenRequired)
     self.foreign = ForeignRecords(service: node, sessions: sessions, base: Self.base(port: port))
@@ -37,21 +39,9 @@ public struct FHIRServer: Sendable {
   public func run() async throws {
     var logger = Logger(label: "fhir")
     logger.logLevel = .critical
-    let router = Router()
-    // Those that nothing takes are answered too: with what is taken instead.
-    let others = ["PROPFIND", "QUERY"].compactMap { HTTPRequest.Method($0) }
-    for method in [.get, .head, .post, .put, .delete, .patch, .options, .trace] + others {
-      router.on("/fhir", method: method) { request, _ in try await self.answer(request) }
-      router.on("/fhir/**", method: method) { request, _ in try await self.answer(request) }
-    }
-    await self.smart?.addRoutes(to: router, sessions: self.sessions)
-    let log = router.group("log").add(middleware: RefusalMiddleware(inFlight: InFlight()))
-    log.get("**") { [log = self.log] request, _ in
-      try await log.answer(request.uri.path.split(separator: "/").dropFirst().map(String.init))
-    }
     let application = Application(
-      router: router, configuration: .init(address: .hostname("127.0.0.1", port: self.port), serverName: "consilium"),
-      logger: logger)
+      router: await self.router, server: self.doors.server,
+      configuration: .init(address: .hostname("127.0.0.1", port: self.port), serverName: "consilium"), logger: logger)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await application.run() }
       group.addTask {
@@ -65,39 +55,71 @@ public struct FHIRServer: Sendable {
     }
   }
 
+  /// What it answers, as `GET /fhir/**`.
+  package var routes: [String] { get async { await self.router.routes.map { "\($0.method) \($0.path)" } } }
+
+  private var router: Router<BasicRequestContext> {
+    get async {
+      let router = Router()
+      // Those that nothing takes are answered too: with what is taken instead.
+      let others = ["PROPFIND", "QUERY"].compactMap { HTTPRequest.Method($0) }
+      for method in [.get, .head, .post, .put, .delete, .patch, .options, .trace] + others {
+        router.on("/fhir", method: method) { request, _ in try await self.answerInPlace(request) }
+        router.on("/fhir/**", method: method) { request, _ in try await self.answerInPlace(request) }
+      }
+      await self.smart?.addRoutes(to: router, sessions: self.sessions)
+      let log = router.group("log").add(middleware: RefusalMiddleware(doors: self.doors))
+      log.get("**") { [log = self.log] request, _ in
+        if let stranger = Self.stranger(request) { throw ServiceRefusal.stranger(stranger) }
+        return try await log.answer(request.uri.path.split(separator: "/").dropFirst().map(String.init))
+      }
+      return router
+    }
+  }
+
   /// How often what could not be anchored is tried again.
   private static let pendingInterval = Duration.seconds(15)
 
+  private func answerInPlace(_ request: Request) async throws -> Response {
+    do { return try await Place.with(self.doors) { try await self.answer(request) } } catch let error as ServiceRefusal
+    {
+      guard case .busy = error else { throw error }
+      return Self.response(Self.busy)
+    }
+  }
+
+  private static let busy = FHIRFailure(503, "throttled", "too many requests are under way: try again in a moment")
+
   private func answer(_ request: Request) async throws -> Response {
-    if let answer = await self.answerAttachment(request) { return answer }
-    let bytes: [UInt8]
-    do throws(FHIRFailure) { bytes = try await self.content(of: request) } catch { return Self.response(error) }
+    // Who may not ask at all is not listened to: the body is read last.
     if let stranger = Self.stranger(request) {
       return Self.response(FHIRFailure(403, "forbidden", "pages of \(stranger) may not use this interface"))
     }
+    if let answer = await self.answerAttachment(request) { return answer }
     let path = request.uri.path.split(separator: "/").dropFirst()
     var asked = FHIRRequest(
       method: request.method == .head ? "GET" : request.method.rawValue,
       path: path.map { String($0).removingPercentEncoding ?? String($0) },
-      query: FHIRURL.parameters(request.uri.query ?? ""), body: bytes)
+      query: FHIRURL.parameters(request.uri.query ?? ""))
     asked.ifMatch = request.headers[.ifMatch]
     asked.ifNoneMatch = request.headers[.ifNoneMatch]
     asked.ifNoneExist = HTTPField.Name("If-None-Exist").flatMap { request.headers[$0] }
     asked.prefer = HTTPField.Name("Prefer").flatMap { request.headers[$0] }
-    if asked.method == "POST", asked.path.last == "_search" {
-      asked.query += FHIRURL.parameters(String(decoding: bytes, as: UTF8.self))
-      asked.body = []
-    }
     if let accept = request.headers[.accept], !Self.takesJSON(accept) {
       return Self.response(
         FHIRFailure(406, "not-supported", "resources come as application/fhir+json, not as \(accept)"))
     }
+    do throws(FHIRFailure) {
+      asked.asker = try await self.asker(of: asked, request)
+      asked.body = try await self.content(of: request)
+    } catch { return Self.response(error) }
+    if asked.method == "POST", asked.path.last == "_search" {
+      asked.query += FHIRURL.parameters(String(decoding: asked.body, as: UTF8.self))
+      asked.body = []
+    }
     if !asked.body.isEmpty, let type = request.headers[.contentType], !Self.mayBeJSON(type) {
       return Self.response(
         FHIRFailure(415, "not-supported", "resources are taken as application/fhir+json, not as \(type)"))
-    }
-    do throws(FHIRFailure) { asked.asker = try await self.asker(of: asked, request) } catch {
-      return Self.response(error)
     }
     var response = await self.service.handle(asked)
     if asked.path == ["metadata"], let smart { response.body = response.body.map(smart.announced) }
@@ -243,18 +265,24 @@ public struct FHIRServer: Sendable {
 
   /// The body, unpacked where it came packed.
   private func content(of request: Request) async throws(FHIRFailure) -> [UInt8] {
-    let max = FHIRService.bodyBytesMax
-    let tooLarge = FHIRFailure(413, "too-costly", "the body is over \(max) bytes; send it in parts")
-    let sent: [UInt8]
-    do { sent = try await body(request, max: max) } catch { throw tooLarge }
+    let packing: Packing
     switch request.headers[.contentEncoding]?.lowercased() {
-    case nil, "", "identity": return sent
-    case "gzip":
-      guard let plain = Gzip.decompress(sent, max: max) else {
-        throw FHIRFailure(400, "structure", "the body is no whole gzip stream, or over \(max) bytes unpacked")
-      }
-      return plain
+    case nil, "", "identity": packing = .none
+    case "gzip": packing = .gzip
     case let other?: throw FHIRFailure(415, "not-supported", "bodies are taken plain or as gzip, not as \(other)")
+    }
+    do throws(ServiceRefusal) {
+      let bytes = try await body(request, max: FHIRService.bodyBytesMax, packing: packing)
+      // What is made of it takes more than it does itself.
+      try Place.current?.take(bytes: JSONLimits.outside.treeBytes(of: bytes))
+      return bytes
+    } catch {
+      switch error {
+      case .tooLarge(let max): throw FHIRFailure(413, "too-costly", "the body is over \(max) bytes; send it in parts")
+      case .busy: throw Self.busy
+      case .badRequest(let reason): throw FHIRFailure(400, "structure", reason)
+      default: throw FHIRFailure(400, "structure", "\(error)")
+      }
     }
   }
 

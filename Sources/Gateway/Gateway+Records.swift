@@ -112,16 +112,17 @@ extension Gateway {
       }
       return try json(await service.view(of: entry))
     }
-    router.get("/v1/patients/{patient}/records") { _, context in
-      try json(await service.recordViews(of: try digest(context, "patient")))
+    router.get("/v1/patients/{patient}/records") { request, context in
+      let (patient, page) = (try digest(context, "patient"), try askedPage(of: request))
+      return try json(await service.recordViews(of: patient, below: page.below, countMax: page.countMax))
     }
     router.get("/v1/patients/{patient}/consents") { _, context in
       let consents = await service.consents(of: try digest(context, "patient"))
       return try json(consents.map { ConsentView($0.identifier, $0.entry) })
     }
-    router.get("/v1/patients/{patient}/history") { _, context in
-      let history = await service.history(of: try digest(context, "patient"))
-      return try json(history.map { AccessView(leaf: $0.leaf, $0.entry) })
+    router.get("/v1/patients/{patient}/history") { request, context in
+      let (patient, page) = (try digest(context, "patient"), try askedPage(of: request))
+      return try json(await service.accessViews(of: patient, below: page.below, countMax: page.countMax))
     }
     router.get("/v1/emergencies") { _, _ in try json(await service.emergencies()) }
     router.post("/v1/emergencies") { request, _ in
@@ -153,8 +154,8 @@ extension Gateway {
       binary(try await service.content(try digest(context, "record")).head.encoded)
     }
     router.get("/v1/records/{record}/part") { request, context in
-      let start = request.uri.queryParameters["from"].flatMap { Int($0) } ?? 0
-      return binary(try await service.part(try digest(context, "record"), from: start).encoded)
+      let record = try digest(context, "record")
+      return binary(try await service.part(record, from: try PortalServer.start(of: request)).encoded)
     }
     router.post("/v1/patients/{patient}/attachments") { request, context in
       let patient = try digest(context, "patient")
@@ -226,16 +227,13 @@ extension Gateway {
       return try json(try await service.proof(leaf))
     }
     router.get("/v1/log/consistency") { request, _ in
-      let query = request.uri.queryParameters
-      guard let old = query["from"].flatMap({ UInt64($0) }), let size = query["to"].flatMap({ UInt64($0) }) else {
-        throw ServiceRefusal.badRequest("from and to are sizes of the log")
-      }
+      let old: UInt64 = try number("from", of: request, in: 1 ... .max)
+      let size: UInt64 = try number("to", of: request, in: old ... .max)
       return try json(try await service.consistency(from: old, to: size).map(\.description))
     }
     router.get("/v1/log/entries") { request, _ in
-      let query = request.uri.queryParameters
-      let start = query["from"].flatMap { UInt64($0) } ?? 0
-      let count = min(query["count"].flatMap { Int($0) } ?? 256, 1024)
+      let start: UInt64 = try number("from", of: request, in: 0 ... .max, else: 0)
+      let count = min(try number("count", of: request, in: 0...Int.max, else: 256), 1024)
       var encoder = Encoder()
       for entry in try await service.entries(from: start, count: count) { encoder.blob(entry.encoded) }
       return binary(encoder.bytes)

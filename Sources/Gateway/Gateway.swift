@@ -15,19 +15,20 @@ internal import Wire
 
 /// The node's API: HTTP and JSON on a Unix socket, with binary bodies where speed matters.
 public struct Gateway: Sendable {
-  /// The most requests that are handled at once; an executor's queue cannot refuse, so this does.
-  public static let requestsMax = 512
   /// The most bytes of a batch of transactions.
   public static let batchBytesMax = 4 << 20
 
   let service: any NodeService
   let sessions: ReadingSessions
   private let socket: String
+  private let doors: Doors
 
   /// A gateway to `service`, and to what EHRs may ask in practitioners' names, on a socket, which only this user may
   /// use.
-  public init(service: any NodeService, sessions: ReadingSessions, socket: String) {
-    (self.service, self.sessions, self.socket) = (service, sessions, socket)
+  public init(
+    service: any NodeService, sessions: ReadingSessions, socket: String, limits: DoorLimits = DoorLimits()
+  ) {
+    (self.service, self.sessions, self.socket, self.doors) = (service, sessions, socket, Doors(limits))
   }
 
   /// Serves until the task is cancelled.
@@ -37,14 +38,18 @@ public struct Gateway: Sendable {
     logger.logLevel = .critical
     let socket = self.socket
     let application = Application(
-      router: self.router, configuration: .init(address: .unixDomainSocket(path: socket), serverName: "consilium"),
+      router: self.router, server: self.doors.server,
+      configuration: .init(address: .unixDomainSocket(path: socket), serverName: "consilium"),
       onServerRunning: { _ in unsafe chmod(socket, 0o600) }, logger: logger)
     try await application.run()
   }
 
+  /// What it answers, as `GET /v1/status`.
+  package var routes: [String] { self.router.routes.map { "\($0.method) \($0.path)" } }
+
   private var router: Router<BasicRequestContext> {
     let router = Router()
-    router.add(middleware: RefusalMiddleware(inFlight: InFlight()))
+    router.add(middleware: RefusalMiddleware(doors: self.doors))
     self.addNodeRoutes(to: router)
     self.addRecordRoutes(to: router)
     self.addContentRoutes(to: router)
@@ -119,32 +124,17 @@ public struct Gateway: Sendable {
   }
 }
 
-/// How many requests are under way.
-final class InFlight: Sendable {
-  private let count = Mutex(0)
-  func enter() -> Bool {
-    self.count.withLock { count in
-      guard count < Gateway.requestsMax else { return false }
-      count += 1
-      return true
-    }
-  }
-  func leave() { self.count.withLock { $0 -= 1 } }
-}
-
 /// Turns refusals into answers that say what to do, and refuses more requests than can be handled.
 struct RefusalMiddleware: RouterMiddleware {
   typealias Context = BasicRequestContext
-  let inFlight: InFlight
+  let doors: Doors
 
   func handle(
     _ request: Request, context: Context, next: (Request, Context) async throws -> Response
   ) async throws -> Response {
-    guard self.inFlight.enter() else {
-      return try refusal(.serviceUnavailable, "busy", "too many requests are under way", "try again in a moment")
-    }
-    defer { self.inFlight.leave() }
-    do { return try await next(request, context) } catch let error as ServiceRefusal {
+    do {
+      return try await Place.with(self.doors) { try await next(request, context) }
+    } catch let error as ServiceRefusal {
       return try Self.answer(error)
     } catch let error as HTTPError {
       let isUnknown = error.status == .notFound
@@ -159,6 +149,8 @@ struct RefusalMiddleware: RouterMiddleware {
     switch reason {
     case .badTransaction(let index, let reason):
       try refusal(.badRequest, "bad-transaction", "transaction \(index): \(reason)", "mend it and send it again")
+    case .busy:
+      try refusal(.serviceUnavailable, "busy", "too many requests are under way", "try again in a moment")
     case .full: try refusal(.serviceUnavailable, "full", "too many transactions wait", "send it again in a moment")
     case .notOrderedYet:
       try refusal(
@@ -177,6 +169,23 @@ struct RefusalMiddleware: RouterMiddleware {
     case .tooLarge(let max):
       try refusal(.contentTooLarge, "too-large", "the body is over \(max) bytes", "send it in parts")
     case .unauthorized(let reason): try refusal(.forbidden, "unauthorized", reason, "sign it with the account's key")
+    case .unknownSigner(let index):
+      try refusal(
+        .forbidden, "unknown-signer",
+        "transaction \(index): the key that signed it belongs to no account here, so nothing was written",
+        "register it at the hospital's desk, or use the account's current key; if that was just now, try again")
+    case .tooManyRefused:
+      try refusal(
+        .tooManyRequests, "too-many-refused", "the ledger refused too much that this key signed in the last minutes",
+        "see why it was refused, and try again in ten minutes")
+    case .stranger(let name):
+      try refusal(
+        .forbidden, "stranger", "pages of \(name) may not use this server",
+        "open the page from this server; if it stands behind a proxy, its name belongs into portal_names")
+    case .inactive:
+      try refusal(
+        .forbidden, "account-inactive", "the account is suspended, revoked or over, and so nothing is shown by its key",
+        "ask at the desk of the hospital that registered it")
     case .noProxy:
       try refusal(
         .forbidden, "no-proxy", "nobody has said that you may act for that account, or it is over",
@@ -231,16 +240,20 @@ func text(_ text: String) -> Response {
     body: .init(byteBuffer: ByteBuffer(string: text)))
 }
 
-func body(_ request: Request, max: Int) async throws -> [UInt8] {
-  if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > max {
-    throw ServiceRefusal.tooLarge(max: max)
+/// A number of the query; `fallback` where none is given.
+///
+/// - Throws: `ServiceRefusal.badRequest` where it is no number, or out of bounds.
+func number<Number: FixedWidthInteger>(
+  _ name: String, of request: Request, in bounds: ClosedRange<Number>, else fallback: Number? = nil
+) throws(ServiceRefusal) -> Number {
+  guard let text = request.uri.queryParameters[Substring(name)] else {
+    guard let fallback else { throw .badRequest("\(name) is expected, a number") }
+    return fallback
   }
-  var out: [UInt8] = []
-  for try await part in request.body {
-    guard out.count + part.readableBytes <= max else { throw ServiceRefusal.tooLarge(max: max) }
-    out += part.readableBytesView
+  guard let number = Number(text), bounds.contains(number) else {
+    throw .badRequest("\(name) is a number from \(bounds.lowerBound) to \(bounds.upperBound)")
   }
-  return out
+  return number
 }
 
 func digest(_ context: BasicRequestContext, _ name: String) throws -> Digest {

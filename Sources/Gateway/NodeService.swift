@@ -13,6 +13,10 @@ public struct CheckedTransaction: Sendable {
   public let identifier: Digest
   /// Its canonical bytes.
   public let bytes: [UInt8]
+  /// What is wished.
+  public let kind: UInt16
+  /// The key that signed it; nil where the hospital answers for it.
+  public let signer: PublicKey?
 
   /// Reads and checks a transaction for a hospital's lane: form, size, hospital and a person's signature.
   ///
@@ -36,6 +40,8 @@ public struct CheckedTransaction: Sendable {
     }
     self.identifier = transaction.identifier(network: genesis.network)
     self.bytes = bytes
+    self.kind = transaction.kind
+    if case .person(let key, _) = transaction.authorization { self.signer = key } else { self.signer = nil }
   }
 }
 
@@ -97,12 +103,12 @@ public protocol NodeService: Sendable {
   func vaultReports() async -> [VaultReportView]
   /// A record's entry.
   func record(_ identifier: Digest) async -> RecordEntry?
-  /// A patient's records, in the order of their anchors.
-  func records(of patient: Digest) async -> [RecordEntry]
+  /// A page of a patient's records, the last anchored first; those that were anchored below a place of the log.
+  func records(of patient: Digest, below leaf: UInt64?, countMax: Int) async -> Page<RecordEntry>
   /// A patient's consents.
   func consents(of patient: Digest) async -> [(identifier: Digest, entry: ConsentEntry)]
-  /// A patient's access history.
-  func history(of patient: Digest) async -> [(leaf: UInt64, entry: AccessEntry)]
+  /// A page of a patient's access history, the newest line first; those below a place of the log.
+  func history(of patient: Digest, below leaf: UInt64?, countMax: Int) async -> Page<AccessLine>
   /// What broke the glass at this hospital, the newest first.
   func emergencies() async -> [EmergencyView]
   /// Submits what breaks the glass; opens this hospital's own records where nothing is ordered.

@@ -130,11 +130,16 @@ public struct VaultReportView: Codable, Sendable {
 }
 
 extension NodeService {
-  /// A patient's records as the API tells them; how the patient rated each only where that `isOwn`.
-  func recordViews(of patient: Digest, isOwn: Bool = false) async -> [RecordView] {
-    var views: [RecordView] = []
-    for entry in await self.records(of: patient) { views.append(await self.view(of: entry, isOwn: isOwn)) }
-    return views
+  /// A page of a patient's records as the API tells them; how the patient rated each only where that `isOwn`.
+  func recordViews(
+    of patient: Digest, below leaf: UInt64?, countMax: Int, isOwn: Bool = false
+  ) async -> Page<RecordView> {
+    await self.records(of: patient, below: leaf, countMax: countMax).map { await self.view(of: $0, isOwn: isOwn) }
+  }
+
+  /// A page of a patient's access history as the API tells it.
+  func accessViews(of patient: Digest, below leaf: UInt64?, countMax: Int) async -> Page<AccessView> {
+    await self.history(of: patient, below: leaf, countMax: countMax).map { AccessView(leaf: $0.leaf, $0.entry) }
   }
 
   /// A record as the API tells it.

@@ -2,6 +2,7 @@ internal import Foundation
 internal import HTTPTypes
 internal import HealthRecords
 internal import Hummingbird
+internal import Ledger
 internal import Logging
 internal import Messages
 internal import NIOCore
@@ -43,13 +44,19 @@ public struct PortalServer: Sendable {
   /// Where clinicians look for patients; nil where the hospital's EHR is not connected.
   let patients: PatientIndex?
   let now: @Sendable () -> UInt64
+  private let doors: Doors
+  private let names: Set<String>
+  private let refused: RefusedCounts
 
-  /// A server for a node on an address and port; `now` gives milliseconds since 1970.
+  /// A server for a node on an address and port, which is reached by other `names` through a proxy; `now` gives
+  /// milliseconds since 1970.
   public init(
-    service: any NodeService, host: String, port: Int, patients: PatientIndex?,
-    smart: (authorization: SMARTAuthorization, sessions: ReadingSessions)? = nil, now: @escaping @Sendable () -> UInt64
+    service: any NodeService, host: String, port: Int, names: [String] = [], patients: PatientIndex?,
+    smart: (authorization: SMARTAuthorization, sessions: ReadingSessions)? = nil, limits: DoorLimits = DoorLimits(),
+    now: @escaping @Sendable () -> UInt64
   ) {
-    self.smart = smart
+    (self.smart, self.doors, self.refused) = (smart, Doors(limits), RefusedCounts(now: now))
+    self.names = Set(names.map { $0.lowercased() })
     (self.service, self.host, self.port, self.patients, self.now) = (service, host, port, patients, now)
   }
 
@@ -58,15 +65,19 @@ public struct PortalServer: Sendable {
     var logger = Logger(label: "portal")
     logger.logLevel = .critical
     let application = Application(
-      router: self.router,
+      router: self.router, server: self.doors.server,
       configuration: .init(address: .hostname(self.host, port: self.port), serverName: "consilium"), logger: logger)
     try await application.run()
   }
 
+  /// What it answers, as `GET /api/words`.
+  package var routes: [String] { self.router.routes.map { "\($0.method) \($0.path)" } }
+
   private var router: Router<BasicRequestContext> {
     let router = Router()
     router.add(middleware: PortalHeaders())
-    router.add(middleware: RefusalMiddleware(inFlight: InFlight()))
+    router.add(middleware: RefusalMiddleware(doors: self.doors))
+    router.add(middleware: SameSite(names: self.names, listening: self.host.lowercased()))
     router.get("/") { _, _ in try Self.page("My records", script: "app.js") }
     router.get("/clinic") { _, _ in try Self.page("Clinicians", script: "clinic.js") }
     router.get("/officer") { _, _ in try Self.page("Privacy office", script: "officer.js") }
@@ -94,7 +105,8 @@ public struct PortalServer: Sendable {
     }
     router.get("/api/patients/{account}/records") { request, context in
       let patient = try await self.asker(request, context).identifier
-      return try json(await service.recordViews(of: patient, isOwn: true))
+      let page = try askedPage(of: request)
+      return try json(await service.recordViews(of: patient, below: page.below, countMax: page.countMax, isOwn: true))
     }
     router.get("/api/patients/{account}/consents") { request, context in
       let patient = try await self.asker(request, context).identifier
@@ -102,11 +114,12 @@ public struct PortalServer: Sendable {
     }
     router.get("/api/patients/{account}/history") { request, context in
       let patient = try await self.asker(request, context).identifier
-      return try json(await service.history(of: patient).map { AccessView(leaf: $0.leaf, $0.entry) })
+      let page = try askedPage(of: request)
+      return try json(await service.accessViews(of: patient, below: page.below, countMax: page.countMax))
     }
     router.get("/api/patients/{account}/sealed") { request, context in
       let patient = try await self.asker(request, context).identifier
-      let start = request.uri.queryParameters["from"].flatMap { UInt64($0) } ?? 0
+      let start: UInt64 = try number("from", of: request, in: 0 ... .max, else: 0)
       return binary(try await self.sealed(of: patient, from: start))
     }
     router.get("/api/patients/{account}/head") { request, context in
@@ -119,23 +132,39 @@ public struct PortalServer: Sendable {
     }
     router.get("/api/patients/{account}/part") { request, context in
       let record = try await self.ownRecord(request, context)
-      return binary(try await service.part(record, from: Self.start(of: request)).encoded)
+      return binary(try await service.part(record, from: try Self.start(of: request)).encoded)
     }
     router.post("/api/transactions") { request, _ in
       let bytes = try await body(request, max: Int(service.genesis.limits.transactionBytesMax))
-      let checked = try CheckedTransaction(bytes, index: 0, genesis: service.genesis, hospital: service.member.id)
-      guard let kind = (try? Transaction.decode(bytes))?.kind, Self.kinds.contains(kind) else {
-        throw ServiceRefusal.badRequest(
-          "these pages make consents, revocations, erasures, ratings, requests, reviews and objections only")
-      }
-      guard let receipt = try await service.submit([checked]).first else { throw ServiceRefusal.notOrderedYet }
-      return try json(ReceiptView(receipt))
+      return try json(ReceiptView(try await self.submit(try self.signed(bytes))))
     }
     self.addReaderRoutes(to: router)
     self.addClinicianRoutes(to: router)
     self.addOfficerRoutes(to: router)
     self.addSMARTRoutes(to: router)
     return router
+  }
+
+  /// A transaction that a person signed.
+  ///
+  /// ⚑ What a hospital answers for by its own blocks comes from its own systems, never through the people's doors.
+  private func signed(_ bytes: [UInt8]) throws(ServiceRefusal) -> CheckedTransaction {
+    let checked = try CheckedTransaction(
+      bytes, index: 0, genesis: self.service.genesis, hospital: self.service.member.id)
+    guard checked.signer != nil else { throw .unauthorized("nobody signed the transaction") }
+    guard Self.kinds.contains(checked.kind) else {
+      throw .badRequest(
+        "these pages make consents, revocations, erasures, ratings, requests, reviews and objections only")
+    }
+    return checked
+  }
+
+  private func submit(_ transaction: CheckedTransaction) async throws -> Receipt {
+    guard let signer = transaction.signer else { throw ServiceRefusal.unauthorized("nobody signed the transaction") }
+    return try await self.refused.submitting(signer) {
+      guard let receipt = try await self.service.submit([transaction]).first else { throw ServiceRefusal.notOrderedYet }
+      return receipt
+    }
   }
 
   /// A page: they differ in their title and in the script that fills them.
@@ -165,7 +194,8 @@ public struct PortalServer: Sendable {
 
   /// The patient who asks, by a fresh signature of the account's own key over the question.
   ///
-  /// - Throws: `ServiceRefusal.notFound` where there is no such account, `.unauthorized` where it did not sign.
+  /// - Throws: `ServiceRefusal.notFound` where there is no such account, `.unauthorized` where it did not sign,
+  ///   `.inactive` where it is suspended, revoked or over.
   func asker(
     _ request: Request, _ context: BasicRequestContext
   ) async throws -> (identifier: Digest, account: HealthRecords.Account) {
@@ -183,6 +213,11 @@ public struct PortalServer: Sendable {
     guard account.key.verifies(proof.signature, of: signed) else {
       throw ServiceRefusal.unauthorized("the question is not signed by the account's key")
     }
+    // ⚑ Whoever found or stole the key of a suspended account learns nothing more by it. What the registrar said of the
+    // future is the ledger's to judge.
+    guard account.isActive(at: max(Timestamp(milliseconds: self.now()), account.validFrom)) else {
+      throw ServiceRefusal.inactive
+    }
     return (identifier, account)
   }
 
@@ -195,7 +230,9 @@ public struct PortalServer: Sendable {
   }
 
   /// The chunk from which a part is asked for.
-  static func start(of request: Request) -> Int { request.uri.queryParameters["from"].flatMap { Int($0) } ?? 0 }
+  static func start(of request: Request) throws(ServiceRefusal) -> Int {
+    try number("from", of: request, in: 0...RecordPart.chunksMax, else: 0)
+  }
 
   /// A patient's sealed records in the order of their anchors, from one on, as many as one answer carries: the place
   /// after the last (u64), then each as a counted blob. Those that are longer than an answer are asked for by parts.

@@ -55,7 +55,8 @@ extension PortalServer {
           throw ServiceRefusal.noProxy
         }
       }
-      return try json(await service.recordViews(of: patient))
+      let page = try askedPage(of: request)
+      return try json(await service.recordViews(of: patient, below: page.below, countMax: page.countMax))
     }
     router.get("/api/readers/{account}/anchor") { request, context in
       _ = try await self.reader(request, context)
@@ -77,7 +78,7 @@ extension PortalServer {
       // Ciphertext is of use to nobody without the key, which a granted request alone gives.
       _ = try await self.reader(request, context)
       let record = try self.queryDigest("record", of: request)
-      return binary(try await service.part(record, from: Self.start(of: request)).encoded)
+      return binary(try await service.part(record, from: try Self.start(of: request)).encoded)
     }
   }
 }

@@ -20,6 +20,8 @@ public struct RefusalView: Codable, Sendable {
 public enum ServiceRefusal: Error, Sendable, Hashable {
   /// The bytes are no transaction, or one for another hospital, or wrongly signed.
   case badTransaction(index: Int, reason: String)
+  /// Too many requests are under way, or their bodies take too much memory.
+  case busy
   /// Too many transactions wait.
   case full
   /// It is not ordered in time; it may still be.
@@ -36,6 +38,14 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
   case tooLarge(max: Int)
   /// The asker did not prove who it is.
   case unauthorized(String)
+  /// The key that signed belongs to nobody here.
+  case unknownSigner(index: Int)
+  /// Too much that the same key signed was refused by the ledger lately.
+  case tooManyRefused
+  /// A page of another site asks in somebody's browser.
+  case stranger(String)
+  /// The asker's account is suspended, revoked or over.
+  case inactive
   /// The asker does not act for that patient.
   case noProxy
   /// Too few vaults took a copy.

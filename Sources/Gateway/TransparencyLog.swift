@@ -35,10 +35,12 @@ package struct TransparencyLog: Sendable {
 
   /// Entries with their length, two bytes, before each.
   private func entries(_ index: UInt64, _ width: Int) async throws -> [UInt8] {
-    let start = index * UInt64(LogTile.width)
     guard let hashes = await self.service.tile(level: 0, index: index), hashes.count >= width else {
       throw ServiceRefusal.notFound("tile")
     }
+    // There is such a tile, and so the log has as many leaves.
+    let (start, isBeyond) = index.multipliedReportingOverflow(by: UInt64(LogTile.width))
+    guard !isBeyond else { throw ServiceRefusal.notFound("tile") }
     var out: [UInt8] = []
     for entry in try await self.service.entries(from: start, count: width) {
       let bytes = entry.encoded

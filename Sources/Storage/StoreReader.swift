@@ -294,4 +294,9 @@ public final class StoreReader: LogTiles {
     }
     return found
   }
+
+  /// The last pair of the state at `key` or before it.
+  public func pair(atOrBefore key: [UInt8]) -> (key: [UInt8], value: [UInt8])? {
+    self.snapshot.last(self.tables.state, atOrBefore: key)
+  }
 }

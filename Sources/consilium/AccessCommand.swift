@@ -144,7 +144,7 @@ struct Access: AsyncParsableCommand {
     func run() async throws {
       try await reporting {
         let path = "/v1/patients/\(try parseDigest(self.patient, "patient"))/history"
-        let history: [AccessView] = try await self.node.client().get(path)
+        let history: [AccessView] = try await self.node.client().all(path)
         if self.output.output == .json { return try Console.json(history) }
         Console.table(AccessTable.heads, history.map(AccessTable.row))
       }

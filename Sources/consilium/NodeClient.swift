@@ -102,6 +102,18 @@ struct NodeClient: Sendable {
     try Self.decode(try await self.send(.GET, path))
   }
 
+  /// All rows that come in pages, the oldest first.
+  func all<Item: Codable & Sendable>(_ path: String) async throws -> [Item] {
+    var out: [Item] = []
+    var below = ""
+    while true {
+      let page: Page<Item> = try await self.get("\(path)?count=\(Page<Item>.rowsMax)\(below)")
+      out += page.items
+      guard let next = page.next else { return out.reversed() }
+      below = "&below=\(next)"
+    }
+  }
+
   func post<T: Decodable>(_ path: String, _ body: [UInt8], as type: T.Type = T.self) async throws -> T {
     try Self.decode(try await self.send(.POST, path, body))
   }

@@ -97,7 +97,7 @@ struct NodeCommand: AsyncParsableCommand {
       if let port = config.portalPort {
         let patients = service.map { PatientIndex(service: $0) }
         let portal = PortalServer(
-          service: host, host: config.portalHost, port: port, patients: patients,
+          service: host, host: config.portalHost, port: port, names: config.portalNames, patients: patients,
           smart: smart.map { ($0, sessions) }, now: now)
         group.addTask { try await Self.serve(portal, log) }
       }

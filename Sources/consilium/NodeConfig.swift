@@ -22,6 +22,7 @@ struct NodeConfig {
   var apps: [SMARTClient] = []
   var portalHost = "127.0.0.1"
   var portalPort: Int?
+  var portalNames: [String] = []
   var logLevel = EventLevel.info
   var logFormat = LogFormat.json
   var logFile: String?
@@ -37,7 +38,8 @@ struct NodeConfig {
     "api", "data", "description", "fhir_port", "fhir_token_required", "genesis", "keys", "listen", "log_file",
     "log_format", "log_level",
     "map_size_max_gib",
-    "member", "observers", "passphrase_file", "portal_host", "portal_port", "smart_clients", "snapshot_interval",
+    "member", "observers", "passphrase_file", "portal_host", "portal_names", "portal_port",
+    "smart_clients", "snapshot_interval",
     "vault_s3_bucket", "vault_s3_credentials", "vault_s3_endpoint", "vault_s3_prefix", "vault_s3_region",
     "vault_share_gib", "workers",
   ]
@@ -84,6 +86,8 @@ struct NodeConfig {
     # machine or over HTTPS: for others put a TLS proxy before it.
     # portal_port = 8443
     # portal_host = "127.0.0.1"
+    # The names by which browsers reach them through the proxy, apart by spaces: pages under other names are refused.
+    # portal_names = "records.hospital.example"
     # trace, debug, info, audit, warn or error; json or text; a file, or standard error where there is none.
     log_level = "info"
     log_format = "json"
@@ -184,6 +188,7 @@ struct NodeConfig {
       self.isTokenRequired = isRequired
     }
     self.portalHost = values["portal_host"] ?? self.portalHost
+    self.portalNames = (values["portal_names"] ?? "").split(separator: " ").map(String.init)
     if let text = values["log_level"] {
       guard let level = EventLevel(name: text) else {
         throw bad("log_level", "\"\(text)\" is none of \(EventLevel.allCases.map(\.name).joined(separator: ", "))")

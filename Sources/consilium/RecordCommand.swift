@@ -88,7 +88,7 @@ struct Record: AsyncParsableCommand {
     func run() async throws {
       try await reporting {
         let path = "/v1/patients/\(try parseDigest(self.patient, "patient"))/records"
-        let records: [RecordView] = try await self.node.client().get(path)
+        let records: [RecordView] = try await self.node.client().all(path)
         if self.output.output == .json { return try Console.json(records) }
         Console.table(
           ["record", "category", "bytes", "anchored", "state"],

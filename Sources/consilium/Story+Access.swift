@@ -98,7 +98,7 @@ extension Story {
   private func history(
     of patient: Person, until isExpected: ([AccessView]) -> Bool
   ) async throws -> [AccessView] {
-    try await self.read("/v1/patients/\(patient.account)/history", at: patient.hospital, until: isExpected)
+    try await self.readAll("/v1/patients/\(patient.account)/history", at: patient.hospital, until: isExpected)
   }
 
   private mutating func showHistory(_ patient: Person, _ doctor: Person) async throws {

@@ -10,7 +10,7 @@ extension Story {
       story in
       let made = try await DevnetPatients(devnet: story.devnet).make(Array(files.suffix(1)))
       guard let patient = made.first else { return "" }
-      let records: [RecordView] = try await story.read("/v1/patients/\(patient.account)/records", at: 1) {
+      let records: [RecordView] = try await story.readAll("/v1/patients/\(patient.account)/records", at: 1) {
         $0.count == patient.resources
       }
       try story.claim(

@@ -116,7 +116,7 @@ extension Story {
         try story.claim(false, "another hospital opened a record that it did not write")
       } catch let failure as Failure where failure.what == "not-opened" { refusal = failure.why }
       for process in processes { kill(process, SIGCONT) }
-      let history: [AccessView] = try await story.read(
+      let history: [AccessView] = try await story.readAll(
         "/v1/patients/\(patient.account)/history", at: away.first ?? 1
       ) { $0.contains { $0.openedInPartition != nil } }
       guard let line = history.last(where: { $0.openedInPartition != nil }) else {

@@ -101,6 +101,18 @@ struct Story {
     return try await self.client(index).get(path)
   }
 
+  /// The same of all rows that come in pages, the oldest first.
+  func readAll<Item: Codable & Sendable>(
+    _ path: String, at index: Int, until isExpected: ([Item]) -> Bool
+  ) async throws -> [Item] {
+    for _ in 0..<200 {
+      let items: [Item] = try await self.client(index).all(path)
+      if isExpected(items) { return items }
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    return try await self.client(index).all(path)
+  }
+
   /// A claim that must hold.
   func claim(_ holds: Bool, _ what: String) throws {
     guard holds else {

@@ -42,6 +42,17 @@ async function asked(keys, path, body) {
   return ask(path, body === undefined ? { headers } : { headers, method: "POST", body: sent });
 }
 
+/** All rows of what comes in pages, the newest first there and the oldest first here: none is left out. */
+async function pages(keys, path) {
+  const rows = [];
+  for (let below = ""; below !== null;) {
+    const page = await (await asked(keys, `${path}count=1000${below}`)).json();
+    rows.push(...page.items);
+    below = page.next === undefined || page.next === null ? null : `&below=${page.next}`;
+  }
+  return rows.reverse();
+}
+
 /** The account whose key this is now: another than the key's first one, once a lost key was replaced. */
 export async function accountOf(publicKey) {
   try {
@@ -53,9 +64,9 @@ export async function accountOf(publicKey) {
 }
 
 export const account = async (keys) => (await asked(keys, `/api/accounts/${keys.account}`)).json();
-export const records = async (keys) => (await asked(keys, `/api/patients/${keys.account}/records`)).json();
+export const records = (keys) => pages(keys, `/api/patients/${keys.account}/records?`);
 export const consents = async (keys) => (await asked(keys, `/api/patients/${keys.account}/consents`)).json();
-export const history = async (keys) => (await asked(keys, `/api/patients/${keys.account}/history`)).json();
+export const history = (keys) => pages(keys, `/api/patients/${keys.account}/history?`);
 
 /** The proof that a record's anchor stands in the log, under a tree head that a quorum signed. */
 export const proof = async (keys, record) => (await asked(keys, `/api/patients/${keys.account}/proof?record=${record}`)).json();
@@ -167,8 +178,7 @@ const binary = async (keys, path) => new Uint8Array(await (await asked(keys, rea
 /** The hospital's patients whose name or number fits: [{name, birthDate, account}]. */
 export const patients = async (keys, text) =>
   (await asked(keys, clinic(keys, `patients?search=${encodeURIComponent(text)}`))).json();
-export const patientRecords = async (keys, patient) =>
-  (await asked(keys, reader(keys, `records?patient=${patient}`))).json();
+export const patientRecords = (keys, patient) => pages(keys, reader(keys, `records?patient=${patient}&`));
 export const anchor = async (keys, record) => readAnchor(await binary(keys, `anchor?record=${record}`));
 /** The sealed record and shares of custodians that are not among `settled`. */
 export const release = async (keys, request, record, settled) =>

@@ -10,6 +10,10 @@ public enum JSONFault: Error, Sendable, Hashable, CustomStringConvertible {
   case tooDeep(at: Int)
   /// There are more bytes than are taken.
   case tooLarge(bytes: Int, max: Int)
+  /// There are more values than are taken.
+  case tooManyValues(max: Int)
+  /// A string has more characters than are taken.
+  case stringTooLong(at: Int, max: Int)
 
   /// What and where.
   public var description: String {
@@ -19,6 +23,8 @@ public enum JSONFault: Error, Sendable, Hashable, CustomStringConvertible {
     case .invalidUnicode(let at): "invalid Unicode at byte \(at)"
     case .tooDeep(let at): "nested deeper than \(CanonicalJSON.depthMax) levels at byte \(at)"
     case .tooLarge(let bytes, let max): "\(bytes) bytes, at most \(max) are taken; send it in parts"
+    case .tooManyValues(let max): "more than \(max) values are not taken; send it in parts"
+    case .stringTooLong(let at, let max): "the string at byte \(at) has more than \(max) characters"
     }
   }
 }
@@ -40,10 +46,11 @@ public indirect enum CanonicalJSON: Sendable, Hashable {
   /// An object, its members in canonical order.
   case object([(name: String, value: CanonicalJSON)])
 
-  /// Reads one value that is the whole of `bytes`.
+  /// Reads one value that is the whole of `bytes`; what comes from outside within limits.
   ///
   /// - Throws: `JSONFault`, with the place.
-  public init(_ bytes: [UInt8]) throws(JSONFault) {
+  public init(_ bytes: [UInt8], limits: JSONLimits? = nil) throws(JSONFault) {
+    try limits?.check(bytes)
     var parser = JSONParser(bytes)
     self = try parser.document()
   }
@@ -280,9 +287,10 @@ private struct JSONParser {
   }
 
   private mutating func hexUnit() throws(JSONFault) -> UInt32 {
+    // A sign is no digit, though Swift's own reading takes it.
     guard self.at + 4 <= self.bytes.count,
       let value = UInt32(String(decoding: self.bytes[self.at..<(self.at + 4)], as: UTF8.self), radix: 16),
-      self.bytes[self.at] != UInt8(ascii: "+")
+      self.bytes[self.at] != UInt8(ascii: "+"), self.bytes[self.at] != UInt8(ascii: "-")
     else { throw .invalidUnicode(at: self.at) }
     self.at += 4
     return value

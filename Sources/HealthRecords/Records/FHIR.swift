@@ -39,7 +39,7 @@ public struct FHIRResource: Sendable, Hashable {
       throw .json(.tooLarge(bytes: bytes.count, max: self.fileBytesMax))
     }
     let json: CanonicalJSON
-    do { json = try CanonicalJSON(bytes) } catch { throw .json(error) }
+    do { json = try CanonicalJSON(bytes, limits: .outside) } catch { throw .json(error) }
     guard json["resourceType"]?.text == "Bundle" else { return [try self.resource(json, entry: nil)] }
     var resources: [FHIRResource] = []
     for (index, entry) in (json["entry"]?.items ?? []).enumerated() {

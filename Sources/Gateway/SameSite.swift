@@ -1,0 +1,51 @@
+internal import Foundation
+internal import HTTPTypes
+internal import Hummingbird
+
+/// Refuses what pages of other sites ask in a browser of somebody who may: by the origin that the browser states, and
+/// by the name by which it came here, so that no foreign name leads here (DNS rebinding).
+struct SameSite: RouterMiddleware {
+  typealias Context = BasicRequestContext
+  /// The names by which a proxy leads here.
+  let names: Set<String>
+  /// Where it listens.
+  let listening: String
+
+  func handle(
+    _ request: Request, context: Context, next: (Request, Context) async throws -> Response
+  ) async throws -> Response {
+    guard let own = request.head.authority, let host = Self.host(of: own), self.isOwn(host) else {
+      throw ServiceRefusal.stranger(request.head.authority ?? "no name")
+    }
+    if let origin = request.headers[.origin] {
+      // Through a proxy the origin's scheme and port are others: its name must be one of ours.
+      guard let url = URL(string: origin), let name = url.host()?.lowercased(),
+        name == host || self.names.contains(name)
+      else { throw ServiceRefusal.stranger(origin) }
+      // What else listens at this name listens at another port.
+      guard name != host || self.names.contains(name) || Self.port(of: own) == url.port ?? Self.port(of: url.scheme)
+      else { throw ServiceRefusal.stranger(origin) }
+    }
+    if let site = HTTPField.Name("Sec-Fetch-Site").flatMap({ request.headers[$0] }), site == "cross-site",
+      request.uri.path.hasPrefix("/api/")
+    {
+      throw ServiceRefusal.stranger("another site")
+    }
+    return try await next(request, context)
+  }
+
+  private static func host(of authority: String) -> String? { URL(string: "http://\(authority)")?.host()?.lowercased() }
+
+  private static func port(of authority: String) -> Int { URL(string: "http://\(authority)")?.port ?? 80 }
+
+  private static func port(of scheme: String?) -> Int { scheme == "https" ? 443 : 80 }
+
+  /// An address leads nowhere else than a name that somebody else owns can.
+  private func isOwn(_ host: String) -> Bool {
+    if host == "localhost" || host == self.listening || self.names.contains(host) { return true }
+    let isFour =
+      host.split(separator: ".", omittingEmptySubsequences: false).count == 4
+      && host.split(separator: ".").allSatisfy { UInt8($0) != nil }
+    return isFour || host.contains(":")
+  }
+}

@@ -1,0 +1,192 @@
+// Goal: nobody writes into the ledger through a hospital's doors who is nobody there, nor does a page of another site
+// in a patient's browser; what is refused is bounded; suspended keys learn nothing. Method: a whole hospital, sockets.
+import Driver
+import Foundation
+import Gateway
+import HealthRecords
+import Ledger
+import Messages
+import Primitives
+import Rules
+import Signing
+import Testing
+import Wire
+
+@Suite("Who submits", .serialized)
+struct SubmissionTests {
+  private static let patient = [UInt8](repeating: 50, count: 32)
+
+  private static func consent(_ patient: Digest) -> ConsentGrant {
+    ConsentGrant(
+      patient: patient, isDenial: false, grantee: .hospital(LoneHospital.id), scope: .all, purposes: .treatment,
+      from: .zero, until: .never, usesMax: nil)
+  }
+
+  @Test(
+    "⚑ What a key signed that nobody registered leaves nothing in the log, at any door")
+  func strangers() async throws {
+    let hospital = try await LoneHospital(port: 5811)
+    let patient = try await hospital.register(.patient, seed: Self.patient)
+    let size = await hospital.logSize
+    let portal = Connection.Place.port(hospital.port)
+    for _ in 0..<5 {
+      let stranger = hospital.transaction(.grantConsent, Self.consent(patient), by: [UInt8](repeating: 99, count: 32))
+      let answer = await Connection.ask(portal, "POST", "/api/transactions", body: stranger.encoded)
+      #expect(answer?.status == 403 && answer?.text.contains("unknown-signer") == true, "\(answer?.text ?? "")")
+      let other = await Connection.ask(
+        .socket(hospital.socket), "POST", "/v1/transactions", body: stranger.encoded)
+      #expect(other?.status == 403)
+      var batch = Encoder()
+      batch.blob(stranger.encoded)
+      let many = await Connection.ask(
+        .socket(hospital.socket), "POST", "/v1/transactions/batch", body: batch.bytes)
+      #expect(many?.status == 403)
+    }
+    // Whoever reaches the portal is not the hospital.
+    for kind in [TransactionKind.eraseRecord, .accuseCustodian, .requestAccess] {
+      let unsigned = Transaction(
+        kind: kind.rawValue, hospital: LoneHospital.id, validUntil: LoneHospital.now.adding(milliseconds: 100_000),
+        nonce: SecureRandom.bytes(12), payload: Digest.zero.encoded)
+      let answer = await Connection.ask(portal, "POST", "/api/transactions", body: unsigned.encoded)
+      #expect(answer?.status == 403, "\(kind)")
+    }
+    #expect(await hospital.logSize == size)
+    let own = hospital.transaction(.grantConsent, Self.consent(patient), by: Self.patient)
+    let answer = await Connection.ask(portal, "POST", "/api/transactions", body: own.encoded)
+    #expect(answer?.status == 200 && answer?.text.contains("\"applied\":true") == true, "\(answer?.text ?? "")")
+  }
+
+  @Test("Pages of other sites, and names that others own, get nothing from the patients' pages and the log")
+  func sites() async throws {
+    let hospital = try await LoneHospital(port: 5821)
+    let patient = try await hospital.register(.patient, seed: Self.patient)
+    let size = await hospital.logSize
+    let (portal, fhir) = (Connection.Place.port(hospital.port), Connection.Place.port(hospital.port + 1))
+    let own = "127.0.0.1:\(hospital.port)"
+    let foreign: [[String: String]] = [
+      ["Host": "evil.example"],
+      ["Host": "evil.example:\(hospital.port)", "Origin": "http://evil.example:\(hospital.port)"],
+      ["Host": own, "Origin": "https://evil.example"], ["Host": own, "Origin": "null"],
+      ["Host": own, "Origin": "http://127.0.0.1:1"], ["Host": own, "Sec-Fetch-Site": "cross-site"],
+      ["Host": "127.0.0.1.evil.example"], ["Host": "localhost.evil.example"], ["Host": ""],
+    ]
+    for headers in foreign {
+      let made = hospital.transaction(.grantConsent, Self.consent(patient), by: Self.patient)
+      let answer = await Connection.ask(portal, "POST", "/api/transactions", headers, body: made.encoded)
+      #expect([400, 403].contains(answer?.status), "\(headers): \(answer?.text ?? "")")
+      #expect(
+        [400, 403].contains(await Connection.ask(portal, "GET", "/api/consortium", headers)?.status), "\(headers)")
+    }
+    #expect(await Connection.ask(fhir, "GET", "/log/checkpoint", ["Host": "evil.example"])?.status == 403)
+    #expect(await hospital.logSize == size)
+    for headers in [["Host": own, "Origin": "http://\(own)", "Sec-Fetch-Site": "same-origin"], ["Host": "localhost"]] {
+      #expect(await Connection.ask(portal, "GET", "/api/consortium", headers)?.status == 200, "\(headers)")
+    }
+    #expect(await Connection.ask(portal, "GET", "/", ["Host": own, "Sec-Fetch-Site": "cross-site"])?.status == 200)
+  }
+
+  @Test("What one key signs and the ledger refuses is bounded; what it applies is not")
+  func refusals() async throws {
+    let hospital = try await LoneHospital(port: 5831)
+    let patient = try await hospital.register(.patient, seed: Self.patient)
+    let portal = Connection.Place.port(hospital.port)
+    func send(_ payload: some WireEncodable, _ kind: TransactionKind) async throws -> Int? {
+      let made = hospital.transaction(kind, payload, by: Self.patient)
+      return await Connection.ask(portal, "POST", "/api/transactions", body: made.encoded)?.status
+    }
+    var statuses: [Int?] = []
+    for number in 0..<70 {
+      if number < 20 { #expect(try await send(Self.consent(patient), .grantConsent) == 200) }
+      statuses.append(try await send(ConsentRevocation(patient: patient, consent: .zero), .revokeConsent))
+    }
+    #expect(statuses.prefix(60).allSatisfy { $0 == 200 } && statuses.dropFirst(60).allSatisfy { $0 == 429 })
+  }
+
+  @Test("⚑ The key of a suspended account fetches nothing: no records, no consents, no history, no ciphertext")
+  func suspended() async throws {
+    let hospital = try await LoneHospital(port: 5841)
+    let patient = try await hospital.register(.patient, seed: Self.patient)
+    let portal = Connection.Place.port(hospital.port)
+    let paths =
+      ["records", "consents", "history", "sealed", "head?record=\(patient)", "part?record=\(patient)"].map {
+        "/api/patients/\(patient)/\($0)"
+      } + ["/api/accounts/\(patient)", "/api/readers/\(patient)/records?patient=\(patient)"]
+    func ask(_ path: String) async throws -> Connection.Answer? {
+      await Connection.ask(
+        portal, "GET", path, ["Authorization": hospital.proof(patient, seed: Self.patient, path: path)])
+    }
+    for path in paths.prefix(4) { #expect(try await ask(path)?.status == 200, "\(path)") }
+    let change = StatusChange(account: patient, status: .suspended)
+    let receipt = try await hospital.submit([
+      hospital.transaction(.setStatus, change, by: LoneHospital.registrarSeed)
+    ])
+    #expect(receipt.first?.outcome == .applied)
+    for path in paths {
+      let answer = try await ask(path)
+      #expect(answer?.status == 403 && answer?.text.contains("account-inactive") == true, "\(path)")
+    }
+  }
+
+  @Test("⚑ A broken glass is the first line of the history behind ten thousand others, and the newest record the first")
+  func history() async throws {
+    let hospital = try await LoneHospital(port: 5851)
+    let patient = try await hospital.register(.patient, seed: Self.patient)
+    let (doctor, stranger) = ([UInt8](repeating: 51, count: 32), [UInt8](repeating: 52, count: 32))
+    _ = try await hospital.register(.practitioner, seed: doctor)
+    _ = try await hospital.register(.patient, seed: stranger)
+    let rows = 10_050
+    var last = Digest.zero
+    for start in stride(from: 0, to: rows, by: 1005) {
+      let anchors = (start..<start + 1005).map { number in
+        let lock = Hash.sha256(Array("\(number)".utf8))
+        last = RecordAnchor.identifier(
+          network: hospital.genesis.network, hospital: LoneHospital.id, patient: patient, hashLock: lock)
+        let anchor = RecordAnchor(
+          record: last, patient: patient, author: nil, category: .observation, hashLock: lock, address: .zero,
+          sizeBytes: 1, capsule: .zero, patientCopy: .zero, supersedes: nil, authorSignature: nil)
+        return Transaction(
+          kind: TransactionKind.anchorRecord.rawValue, hospital: LoneHospital.id,
+          validUntil: LoneHospital.now.adding(milliseconds: 200_000), nonce: SecureRandom.bytes(12),
+          payload: anchor.encoded)
+      }
+      #expect(try await hospital.submit(anchors).allSatisfy { $0.outcome == .applied })
+      let asked = (0..<1005).map { _ in
+        hospital.transaction(.requestAccess, Self.request(patient, last), by: doctor)
+      }
+      #expect(try await hospital.submit(asked).allSatisfy { $0.outcome == .applied })
+    }
+    // A stranger's refusals are in it, the first of them.
+    let denied = (0..<200).map { _ in
+      hospital.transaction(.requestAccess, Self.request(patient, last), by: stranger)
+    }
+    let outcomes = try await hospital.submit(denied).map(\.outcome)
+    #expect(outcomes.filter { $0 == Refusal.noConsent.code }.count == 50)
+    #expect(outcomes.filter { $0 == Refusal.tooManyRequests.code }.count == 150)
+    let glass = hospital.transaction(
+      .breakGlass, Self.request(patient, last, purpose: .emergency, reason: 1), by: doctor)
+    #expect(try await hospital.submit([glass]).first?.outcome == .applied)
+
+    let page = await hospital.host.history(of: patient, below: nil, countMax: 10)
+    #expect(page.items.first?.entry.emergency == .reviewDue && page.items.count == 10)
+    #expect(page.total == UInt64(rows + 51) && page.next == page.items.last?.leaf)
+    let all = await hospital.host.history(of: patient)
+    #expect(all.count == rows + 51 && all.last?.entry.emergency == .reviewDue)
+    #expect(zip(all, all.dropFirst()).allSatisfy { $0.leaf < $1.leaf })
+    let records = await hospital.host.records(of: patient, below: nil, countMax: 3)
+    #expect(records.items.first?.anchor.record == last && records.total == UInt64(rows))
+    #expect(await hospital.host.records(of: patient).count == rows)
+
+    let path = "/api/patients/\(patient)/history?count=5"
+    let answer = await Connection.ask(
+      .port(hospital.port), "GET", path,
+      ["Authorization": hospital.proof(patient, seed: Self.patient, path: path)])
+    let shown = try JSONDecoder().decode(Page<AccessView>.self, from: Data(answer?.body ?? []))
+    #expect(shown.items.count == 5 && shown.items.first?.emergency == "reviewDue" && shown.total == UInt64(rows + 51))
+  }
+
+  private static func request(
+    _ patient: Digest, _ record: Digest, purpose: Purposes = .treatment, reason: UInt16 = 0
+  ) -> AccessRequest {
+    AccessRequest(patient: patient, records: [record], purpose: purpose, reason: reason, ephemeralKey: .zero)
+  }
+}
