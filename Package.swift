@@ -77,7 +77,7 @@ let package = Package(
         "Custody", "Gossip", "HealthRecords", "Lanes", "Ledger", "Messages", "Ordering", "PBFT", "Primitives", "Raft",
         "Rules", "Sessions", "Signing", "Threshold", "Wire",
       ]),
-    target("FHIR", uses: ["HealthRecords", "Primitives"]),
+    target("FHIR", uses: ["HealthRecords", "Primitives", "Signing"]),
     // Floor 4: adapters to the operating system.
     target("Telemetry", uses: ["Primitives"]),
     target("EventLoop", uses: ["CUV", "Primitives"]),
@@ -173,7 +173,8 @@ let package = Package(
     tests(
       "Storage",
       uses: [
-        "HealthRecords", "Ledger", "Merkle", "Messages", "NodeCore", "Primitives", "Signing", "Simulator", "Storage",
+        "FHIR", "HealthRecords", "Ledger", "Merkle", "Messages", "NodeCore", "Primitives", "Signing", "Simulator",
+        "Storage",
         "Wire",
       ]),
     .testTarget(name: "ConsiliumTests", dependencies: ["consilium"], swiftSettings: house),

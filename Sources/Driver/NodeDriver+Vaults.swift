@@ -279,7 +279,8 @@ extension NodeDriver {
     self.intake.forget(record)
     self.askVault(
       { vault throws(VaultFailure) in
-        let wasKept = try await vault.head(of: record) != nil
+        // Also where a deletion that was interrupted left it without its key.
+        let wasKept = try await vault.missing(of: [record]).isEmpty
         try await vault.erase(record)
         return wasKept
       },

@@ -81,6 +81,7 @@ extension FHIRService {
           self.index.setRecord(record, of: resource.name)
         }
         try? self.store.write(changed)
+        try? self.forgetEarly(changed)
       }
     }
     return anchors

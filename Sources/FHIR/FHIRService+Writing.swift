@@ -147,6 +147,7 @@ extension FHIRService {
     let name = "\(type)/\(id)"
     try Self.requireFirst(name, in: writes)
     let before = self.index.row(name)
+    try self.requireNotErased(name, before, json, request)
     let exists = before.map { !$0.isDeleted } ?? false
     try Self.check(request, against: exists ? before?.version : nil, name)
     let version = (before?.version ?? 0) + 1

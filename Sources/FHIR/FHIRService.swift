@@ -66,6 +66,8 @@ public protocol RecordAnchoring: Sendable {
 
 /// What the ledger itself says of a patient.
 public protocol LedgerViews: Sendable {
+  /// By what right a record was erased; nil where it is not.
+  func erasure(of record: Digest) async -> Erasure?
   /// An account's consents, as `Consent`.
   func consents(of account: Digest, patient: String) async -> [CanonicalJSON]
   /// The access history, as `AuditEvent`.
@@ -97,6 +99,8 @@ public actor FHIRService {
   /// What references mean.
   let site: Site
   var index: ResourceIndex
+  /// Records that were erased before it was known here what they anchor, the latest.
+  var erasedEarly: [(record: Digest, right: Erasure)] = []
 
   /// A service over a store; reads everything that it holds.
   public init(
@@ -215,6 +219,7 @@ public actor FHIRService {
     guard let found = try self.stored(type, id, number ?? row.version) else {
       throw FHIRFailure(404, "not-found", "there is no version \(number ?? 0) of \(type)/\(id)")
     }
+    if let erased = found.erased { throw erased.failure(of: found) }
     guard let json = found.json else { throw FHIRFailure(410, "deleted", "\(type)/\(id) was deleted") }
     var response = FHIRResponse(body: json)
     (response.version, response.updated) = (found.version, found.updated)
@@ -228,7 +233,9 @@ public actor FHIRService {
   }
 
   private func history(_ type: String, _ id: String) throws -> FHIRResponse {
-    let versions = try self.store.versions(type: type, id: id)
+    let all = try self.store.versions(type: type, id: id)
+    let versions = all.filter { $0.erased == nil }
+    if versions.isEmpty, let last = all.last, let erased = last.erased { throw erased.failure(of: last) }
     guard !versions.isEmpty else { throw FHIRFailure(404, "not-found", "there never was a \(type)/\(id)") }
     let entries = versions.reversed().map { version -> CanonicalJSON in
       let isFirst = version.version == 1

@@ -17,6 +17,8 @@ public struct StoredResource: Sendable, Hashable {
   public let body: [UInt8]
   /// The record that anchors it; nil while none does.
   public var record: Digest?
+  /// What is known of a version that the ledger erased; nil of every other.
+  public var erased: Erased?
 
   /// A version of given parts.
   public init(
@@ -44,6 +46,11 @@ public protocol ResourceStore: Sendable {
   func version(_ version: UInt64, type: String, id: String) throws -> StoredResource?
   /// Makes versions durable, all or none.
   func write(_ resources: [StoredResource]) throws
+  /// The records that anchor anything here.
+  func records() throws -> [Digest]
+  /// Puts what `remains` of them in the place of the versions that go with a record (`StoredResource.going(with:of:)`),
+  /// and gives that. When it returns, nothing else of them can be read on this disk.
+  func erase(_ record: Digest, remains: (StoredResource) -> StoredResource) throws -> [StoredResource]
 }
 
 /// What can be searched, in memory: each resource's values, and for codes and references where they occur.
@@ -56,6 +63,8 @@ struct ResourceIndex {
     var updated: Timestamp
     var isDeleted: Bool
     var record: Digest?
+    /// What is known of it where the ledger erased it.
+    var erased: StoredResource.Erased?
     /// The patient that it belongs to, by local identifier.
     var patient: String?
     var values: [String: [SearchValue]]
@@ -86,10 +95,17 @@ struct ResourceIndex {
       let profiles = (json["meta"]?.children("profile") ?? []).compactMap { $0.text.map { SearchValue.uri($0) } }
       if !profiles.isEmpty { values["_profile"] = profiles }
     }
+    if let erased = resource.erased {
+      self.erasedIdentifiers.formUnion(erased.identifiers)
+      // The patient's account goes on: what else there is of it, and what comes.
+      if let account = erased.account {
+        values["identifier"] = [.token(system: FHIRService.accountSystem, code: "\(account)")]
+      }
+    }
     let row = Row(
       id: resource.id, ordinal: resource.ordinal, version: resource.version, updated: resource.updated,
-      isDeleted: resource.isDeleted,
-      record: resource.record, patient: json.flatMap { self.patient(of: $0, type: resource.type, id: resource.id) },
+      isDeleted: resource.isDeleted, record: resource.record, erased: resource.erased,
+      patient: json.flatMap { self.patient(of: $0, type: resource.type, id: resource.id) },
       values: values)
     let earlier = self.row(resource.name)?.values ?? [:]
     let place = self.places[resource.name] ?? self.rows[resource.type]?.count ?? 0
@@ -106,6 +122,9 @@ struct ResourceIndex {
       }
     }
   }
+
+  /// Business identifiers of resources that were erased.
+  private(set) var erasedIdentifiers: Set<Digest> = []
 
   /// How many resources there ever were.
   var count: Int { self.places.count }
@@ -135,7 +154,7 @@ struct ResourceIndex {
   }
 
   /// The patient of this server that a resource is about.
-  private func patient(of json: CanonicalJSON, type: String, id: String) -> String? {
+  func patient(of json: CanonicalJSON, type: String, id: String) -> String? {
     if type == "Patient" { return id }
     for name in ["patient", "subject", "beneficiary"] {
       for node in json.children(name) {

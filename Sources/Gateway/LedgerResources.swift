@@ -13,6 +13,9 @@ public struct LedgerResources: LedgerViews {
   /// Views of the ledger of a node.
   public init(service: any NodeService) { self.service = service }
 
+  /// By what right a record was erased; nil where it is not.
+  public func erasure(of record: Digest) async -> Erasure? { await self.service.record(record)?.erasure }
+
   /// An account's consents.
   public func consents(of account: Digest, patient: String) async -> [CanonicalJSON] {
     await self.service.consents(of: account).map { Self.consent(ConsentView($0.identifier, $0.entry), patient) }

@@ -40,7 +40,7 @@ public struct S3Vault: Vault {
   public enum Unfit: Error, Sendable {
     /// It cannot be asked.
     case failure(VaultFailure)
-    /// The bucket keeps old versions: what is erased would stay.
+    /// The bucket keeps old versions, or did, or locks objects: what is erased would stay.
     case versioned
     /// It gave back something else than it was given.
     case wrong
@@ -59,13 +59,22 @@ public struct S3Vault: Vault {
   /// Nothing of it is on this machine.
   public var sizes: (used: Int, file: Int) { (0, 0) }
 
-  /// Asks whether the bucket is there and deletes for good. ⚑ One that keeps versions gives erased records back.
+  /// Asks whether the bucket is there and deletes for good. ⚑ One that keeps versions, or ever did, or locks objects,
+  /// gives erased records back.
   public func check() async throws(Unfit) {
-    do throws(VaultFailure) {
-      let answer = try await self.client.ask("GET", query: [("versioning", "")])
-      guard answer.texts(of: "Status").first == "Enabled" else { return }
-    } catch { throw .failure(error) }
-    throw .versioned
+    let versioning: S3Client.Answer
+    do throws(VaultFailure) { versioning = try await self.client.ask("GET", query: [("versioning", "")]) } catch {
+      throw .failure(error)
+    }
+    // A store that knows no locks refuses the question, each in its way: that is an answer, too.
+    let lock = try? await self.client.ask("GET", query: [("object-lock", "")])
+    guard Self.deletesForGood(versioning: versioning, lock: lock) else { throw .versioned }
+  }
+
+  /// By what a bucket says of its versions and locks. Where versioning was never on, it has no status at all: one that
+  /// is suspended still has the versions from before.
+  static func deletesForGood(versioning: S3Client.Answer, lock: S3Client.Answer?) -> Bool {
+    versioning.texts(of: "Status").isEmpty && lock?.texts(of: "ObjectLockEnabled").isEmpty ?? true
   }
 
   /// Writes, reads, lists and deletes an object of given content, under a name that its first eight bytes give.

@@ -3,20 +3,28 @@ public import HealthRecords
 public import Primitives
 internal import Wire
 
-/// The default vault: sealed records in an LMDB environment of their own.
+/// The default vault: sealed records in an LMDB environment of their own, each sealed once more with a key of its own,
+/// which is overwritten when it is erased.
 public final class EmbeddedVault: Vault {
+  /// The format that this program writes.
+  private static let format: UInt64 = 1
   private let environment: Environment
   private let chunks: Environment.Table
   private let boxes: Environment.Table
   /// By record and first chunk: the leaf hashes of a part's chunks.
   private let leaves: Environment.Table
+  /// By record: the number of its key.
+  private let slots: Environment.Table
+  let keys: KeySlots
   private let queue = DispatchQueue(label: "vault", attributes: .concurrent)
 
   /// Opens or makes the vault in a folder.
   public init(path: String, mapSizeMax: Int) throws(StorageFailure) {
     self.environment = try Environment(path: path, mapSizeMax: mapSizeMax)
-    let tables = try self.environment.open(["chunks", "boxes", "leaves"])
-    (self.chunks, self.boxes, self.leaves) = (tables[0], tables[1], tables[2])
+    let tables = try self.environment.open(["chunks", "boxes", "leaves", "slots", "meta"])
+    (self.chunks, self.boxes, self.leaves, self.slots) = (tables[0], tables[1], tables[2], tables[3])
+    try self.environment.requireFormat(Self.format, in: tables[4], of: [tables[0], tables[1]])
+    self.keys = try KeySlots(folder: path)
   }
 
   /// Bytes of the file that hold data, and bytes of the file.
@@ -43,23 +51,57 @@ public final class EmbeddedVault: Vault {
   private func write(_ parts: [RecordPart]) throws(StorageFailure) {
     try self.environment.write { transaction throws(StorageFailure) in
       for part in parts {
+        let key = try self.key(of: part.record, transaction)
         for (index, chunk) in part.chunks.enumerated() {
-          try transaction.put(self.chunks, self.key(part.record, part.start + index), chunk)
+          let place = self.key(part.record, part.start + index)
+          try transaction.put(self.chunks, place, KeySlots.seal(chunk, key: key, place: place))
         }
         try transaction.put(self.leaves, self.key(part.record, part.start), part.leaves)
         guard let boxes = part.boxes else { continue }
-        try self.put(boxes, of: part.record, count: part.count, transaction)
+        try self.put(boxes, of: part.record, count: part.count, key: key, transaction)
       }
     }
   }
 
   private func put(
-    _ boxes: RecordPart.Boxes, of record: Digest, count: Int, _ transaction: borrowing WriteTransaction
+    _ boxes: RecordPart.Boxes, of record: Digest, count: Int, key: [UInt8], _ transaction: borrowing WriteTransaction
   ) throws(StorageFailure) {
     var encoder = Encoder()
     encoder.u32(UInt32(count))
     encoder.item(boxes)
-    try transaction.put(self.boxes, record.bytes, encoder.bytes)
+    try transaction.put(
+      self.boxes, record.bytes, KeySlots.seal(encoder.bytes, key: key, place: Self.boxesPlace(record)))
+  }
+
+  /// No chunk's.
+  private static func boxesPlace(_ record: Digest) -> [UInt8] { record.bytes + Array("boxes".utf8) }
+
+  /// A record's key, which is made where it has none.
+  private func key(of record: Digest, _ transaction: borrowing WriteTransaction) throws(StorageFailure) -> [UInt8] {
+    if let slot = transaction.get(self.slots, record.bytes), let key = try self.keys.key(Key.number(from: slot)) {
+      return key
+    }
+    let slot = try self.keys.take()
+    guard let key = try self.keys.key(slot) else {
+      throw .damaged(path: self.environment.path, reason: "key \(slot) is gone before it was used")
+    }
+    try transaction.put(self.slots, record.bytes, Key.number(slot))
+    return key
+  }
+
+  /// A record's key; nil where it is not kept here, or is being erased.
+  private func key(of record: Digest, in snapshot: Snapshot) throws(StorageFailure) -> [UInt8]? {
+    guard let slot = snapshot.get(self.slots, record.bytes) else { return nil }
+    return try self.keys.key(Key.number(from: slot))
+  }
+
+  private func opened(
+    _ sealed: [UInt8], of record: Digest, key: [UInt8], place: [UInt8]
+  ) throws(StorageFailure) -> [UInt8] {
+    guard let bytes = KeySlots.unseal(sealed, key: key, place: place) else {
+      throw .damaged(path: self.environment.path, reason: "record \(record.short) was changed")
+    }
+    return bytes
   }
 
   /// Puts other boxes in the place of a record's, if it is kept here.
@@ -69,7 +111,7 @@ public final class EmbeddedVault: Vault {
       try self.environment.write { transaction throws(StorageFailure) in
         // It may have been erased meanwhile.
         guard transaction.get(self.boxes, record.bytes) != nil else { return }
-        try self.put(boxes, of: record, count: head.count, transaction)
+        try self.put(boxes, of: record, count: head.count, key: self.key(of: record, transaction), transaction)
       }
     }
   }
@@ -106,7 +148,10 @@ public final class EmbeddedVault: Vault {
   }
 
   private func head(of record: Digest, in snapshot: Snapshot) throws(StorageFailure) -> SealedHead? {
-    guard let bytes = snapshot.get(self.boxes, record.bytes) else { return nil }
+    guard let sealed = snapshot.get(self.boxes, record.bytes), let key = try self.key(of: record, in: snapshot) else {
+      return nil
+    }
+    let bytes = try self.opened(sealed, of: record, key: key, place: Self.boxesPlace(record))
     do {
       var decoder = Decoder(bytes)
       let count = Int(try decoder.u32())
@@ -121,14 +166,18 @@ public final class EmbeddedVault: Vault {
 
   private func read(_ record: Digest, from start: Int) throws(StorageFailure) -> RecordPart? {
     let snapshot = try self.environment.snapshot()
-    guard let head = try self.head(of: record, in: snapshot), (0..<head.count).contains(start) else { return nil }
+    guard let head = try self.head(of: record, in: snapshot), (0..<head.count).contains(start),
+      let key = try self.key(of: record, in: snapshot)
+    else { return nil }
     var (chunks, bytes): ([[UInt8]], Int) = ([], 0)
     while start + chunks.count < head.count {
-      guard let chunk = snapshot.get(self.chunks, self.key(record, start + chunks.count)) else {
+      let place = self.key(record, start + chunks.count)
+      guard let sealed = snapshot.get(self.chunks, place) else {
         throw .damaged(
           path: self.environment.path,
           reason: "record \(record.short) lacks chunk \(start + chunks.count) of \(head.count)")
       }
+      let chunk = try self.opened(sealed, of: record, key: key, place: place)
       bytes += chunk.count
       guard chunks.isEmpty || bytes <= RecordPart.messageBytesMax else { break }
       chunks.append(chunk)
@@ -149,10 +198,15 @@ public final class EmbeddedVault: Vault {
     }
   }
 
-  /// Deletes an erased record: ciphertext and all boxes; whatever of it is here.
+  /// Deletes an erased record: ciphertext and all boxes; whatever of it is here. Its key is overwritten first: nothing
+  /// of it that the database leaves in its file can be read when this returns.
   public func erase(_ identifier: Digest) async throws(VaultFailure) {
     try await self.perform { () throws(StorageFailure) in
       try self.environment.write { transaction throws(StorageFailure) in
+        if let slot = transaction.get(self.slots, identifier.bytes) {
+          try self.keys.destroy([Key.number(from: slot)])
+          try transaction.remove(self.slots, identifier.bytes)
+        }
         try transaction.remove(self.boxes, identifier.bytes)
         for table in [self.chunks, self.leaves] {
           try transaction.remove(table, from: identifier.bytes, through: self.key(identifier, .max))

@@ -1,19 +1,47 @@
 public import FHIR
+internal import HealthRecords
 public import Primitives
 internal import Signing
 internal import Wire
 
-/// The resources that this hospital's EHR wrote, every version, encrypted: names are keyed hashes, values are sealed.
+/// The resources that this hospital's EHR wrote, every version, encrypted: names are keyed hashes, and each value is
+/// sealed with the hospital's key and one of its own, which is overwritten when the value is erased.
 public final class EncryptedResources: ResourceStore {
-  private let environment: Environment
+  /// The format that this program writes.
+  private static let format: UInt64 = 1
+
+  let environment: Environment
   private let table: Environment.Table
+  /// By record, name and version: what a record anchors.
+  private let anchored: Environment.Table
+  /// Numbers of keys that are to be overwritten.
+  let dying: Environment.Table
   private let key: [UInt8]
+  let keys: KeySlots
 
   /// Opens or makes the store in a folder; `key` has 32 bytes.
   public init(path: String, mapSizeMax: Int, key: Digest) throws(StorageFailure) {
     self.environment = try Environment(path: path, mapSizeMax: mapSizeMax)
-    self.table = try self.environment.open(["resources"])[0]
+    let tables = try self.environment.open(["resources", "anchored", "dying", "meta"])
+    (self.table, self.anchored, self.dying) = (tables[0], tables[1], tables[2])
+    try self.environment.requireFormat(Self.format, in: tables[3], of: [tables[0]])
+    self.keys = try KeySlots(folder: path)
     self.key = key.bytes
+    try self.overwriteDying()
+  }
+
+  /// ⚑ What was to be overwritten when the process ended is overwritten now.
+  private func overwriteDying() throws(StorageFailure) {
+    var slots: [UInt64] = []
+    try self.environment.snapshot().scan(self.dying, from: []) { key, _ in
+      slots.append(Key.number(from: key))
+      return true
+    }
+    guard !slots.isEmpty else { return }
+    try self.keys.destroy(slots)
+    try self.environment.write { transaction throws(StorageFailure) in
+      for slot in slots { try transaction.remove(self.dying, Key.number(slot)) }
+    }
   }
 
   private func name(_ type: String, _ id: String) -> [UInt8] {
@@ -23,63 +51,133 @@ public final class EncryptedResources: ResourceStore {
   /// The latest version of every resource, one after another.
   public func latest(_ each: (StoredResource) -> Void) throws {
     let snapshot = try self.environment.snapshot()
-    var last: (name: [UInt8], value: [UInt8])?
-    var values: [[UInt8]] = []
+    var last: (key: [UInt8], value: [UInt8])?
+    var rows: [(key: [UInt8], value: [UInt8])] = []
     snapshot.scan(self.table, from: []) { key, value in
-      let name = Array(key.prefix(32))
-      if let last, last.name != name { values.append(last.value) }
-      last = (name, value)
+      if let last, last.key.prefix(32) != key.prefix(32) { rows.append(last) }
+      last = (key, value)
       return true
     }
-    if let last { values.append(last.value) }
-    for value in values { each(try self.open(value)) }
+    if let last { rows.append(last) }
+    for row in rows { each(try self.open(row.value, at: row.key)) }
   }
 
   /// All versions of a resource, in order.
   public func versions(type: String, id: String) throws -> [StoredResource] {
-    let snapshot = try self.environment.snapshot()
-    let name = self.name(type, id)
-    var values: [[UInt8]] = []
+    try self.versions(self.name(type, id), in: self.environment.snapshot())
+  }
+
+  private func versions(_ name: [UInt8], in snapshot: Snapshot) throws -> [StoredResource] {
+    var rows: [(key: [UInt8], value: [UInt8])] = []
     snapshot.scan(self.table, from: name) { key, value in
       guard key.starts(with: name) else { return false }
-      values.append(value)
+      rows.append((key, value))
       return true
     }
-    return try values.map { try self.open($0) }
+    return try rows.map { try self.open($0.value, at: $0.key) }
   }
 
   /// One version of a resource; nil where there is none.
   public func version(_ version: UInt64, type: String, id: String) throws -> StoredResource? {
     let snapshot = try self.environment.snapshot()
-    return try snapshot.get(self.table, self.name(type, id) + Key.number(version)).map { try self.open($0) }
+    let place = self.name(type, id) + Key.number(version)
+    return try snapshot.get(self.table, place).map { try self.open($0, at: place) }
   }
 
   /// Makes versions durable, all or none.
   public func write(_ resources: [StoredResource]) throws {
     try self.environment.write { transaction throws(StorageFailure) in
       for resource in resources {
-        var encoder = Encoder(capacity: resource.body.count + 256)
-        encoder.text(resource.type)
-        encoder.text(resource.id)
-        encoder.u64(resource.version)
-        encoder.u64(resource.ordinal)
-        encoder.item(resource.updated)
-        encoder.digest(resource.record ?? .zero)
-        encoder.blob(resource.body)
-        var sealed = Encoder(capacity: resource.body.count + 512)
-        for chunk in SecretStream.seal(encoder.bytes, key: self.key) { sealed.blob(chunk) }
-        let key = self.name(resource.type, resource.id) + Key.number(resource.version)
-        try transaction.put(self.table, key, sealed.bytes)
+        let place = self.name(resource.type, resource.id) + Key.number(resource.version)
+        // A version that is written again, with its record, keeps its key.
+        let known = transaction.get(self.table, place).map { Key.number(from: $0.prefix(8)) }
+        try self.put(resource, at: place, slot: known, transaction)
+        if let record = resource.record { try transaction.put(self.anchored, record.bytes + place, [1]) }
       }
     }
   }
 
-  private func open(_ value: [UInt8]) throws -> StoredResource {
+  private func put(
+    _ resource: StoredResource, at place: [UInt8], slot known: UInt64?, _ transaction: borrowing WriteTransaction
+  ) throws(StorageFailure) {
+    let slot = if let known { known } else { try self.keys.take() }
+    guard let key = try self.key(slot) else {
+      throw .damaged(path: self.environment.path, reason: "key \(slot) of \(resource.type) is gone")
+    }
+    var encoder = Encoder(capacity: resource.body.count + 256)
+    encoder.text(resource.type)
+    encoder.text(resource.id)
+    encoder.u64(resource.version)
+    encoder.u64(resource.ordinal)
+    encoder.item(resource.updated)
+    encoder.digest(resource.record ?? .zero)
+    encoder.blob(resource.body)
+    if let erased = resource.erased {
+      encoder.u8(erased.right.rawValue)
+      encoder.item(erased.time)
+      encoder.digest(erased.account ?? .zero)
+      for identifier in erased.identifiers { encoder.digest(identifier) }
+    }
+    let sealed = KeySlots.seal(encoder.bytes, key: key, place: place)
+    try transaction.put(self.table, place, Key.number(slot) + sealed)
+  }
+
+  /// The key of a value: the hospital's, and its own.
+  private func key(_ slot: UInt64) throws(StorageFailure) -> [UInt8]? {
+    try self.keys.key(slot).map { Hash.blake2b("consilium/fhir-value/v1", self.key, $0).bytes }
+  }
+
+  /// The records that anchor anything here.
+  public func records() throws -> [Digest] {
+    var out: [Digest] = []
+    try self.environment.snapshot().scan(self.anchored, from: []) { key, _ in
+      if let record = Digest(key.prefix(Digest.lengthBytes)), record != out.last { out.append(record) }
+      return true
+    }
+    return out
+  }
+
+  /// Puts what `remains` of them in the place of the versions that go with a record. When it returns, nothing else of
+  /// them can be read: not in pages that the database uses no more, by whoever has the hospital's secret, either.
+  public func erase(_ record: Digest, remains: (StoredResource) -> StoredResource) throws -> [StoredResource] {
+    let snapshot = try self.environment.snapshot()
+    var places: [[UInt8]] = []
+    snapshot.scan(self.anchored, from: record.bytes) { key, _ in
+      guard key.starts(with: record.bytes) else { return false }
+      places.append(Array(key.dropFirst(Digest.lengthBytes)))
+      return true
+    }
+    var out: [StoredResource] = []
+    for name in Set(places.map { Array($0.prefix(32)) }).sorted(by: { $0.lexicographicallyPrecedes($1) }) {
+      let going = StoredResource.going(with: record, of: try self.versions(name, in: snapshot))
+      out += going.map(remains)
+    }
+    let (remaining, links) = (out, places)
+    guard !links.isEmpty else {
+      // Perhaps the last attempt ended before this.
+      try self.overwriteDying()
+      return []
+    }
+    try self.environment.write { transaction throws(StorageFailure) in
+      for resource in remaining {
+        let place = self.name(resource.type, resource.id) + Key.number(resource.version)
+        if let value = transaction.get(self.table, place) {
+          try transaction.put(self.dying, Array(value.prefix(8)), [1])
+        }
+        try self.put(resource, at: place, slot: nil, transaction)
+      }
+      for link in links { try transaction.remove(self.anchored, record.bytes + link) }
+    }
+    try self.overwriteDying()
+    return out
+  }
+
+  private func open(_ value: [UInt8], at place: [UInt8]) throws -> StoredResource {
     func damaged(_ reason: String) -> StorageFailure { .damaged(path: self.environment.path, reason: reason) }
-    var chunks: [[UInt8]] = []
-    var outer = Decoder(value)
-    while outer.remaining > 0 { chunks.append(try outer.blob(max: outer.remaining, "chunk")) }
-    guard let bytes = SecretStream.open(chunks, key: self.key) else {
+    guard value.count > 8, let key = try self.key(Key.number(from: value.prefix(8))) else {
+      throw damaged("a resource's own key is gone: keys is another store's, or older than data.mdb")
+    }
+    guard let bytes = KeySlots.unseal(Array(value.dropFirst(8)), key: key, place: place) else {
       throw damaged("a resource was not sealed with this hospital's key, or was changed")
     }
     var decoder = Decoder(bytes)
@@ -90,8 +188,17 @@ public final class EncryptedResources: ResourceStore {
     let updated = try Timestamp(from: &decoder)
     let record = try decoder.digest()
     let body = try decoder.blob(max: decoder.remaining, "resource")
-    return StoredResource(
+    var resource = StoredResource(
       type: type, id: id, version: version, ordinal: ordinal, updated: updated, body: body,
       record: record == .zero ? nil : record)
+    guard decoder.remaining > 0 else { return resource }
+    guard let right = Erasure(rawValue: try decoder.u8()) else { throw damaged("an erasure of no known right") }
+    let time = try Timestamp(from: &decoder)
+    let account = try decoder.digest()
+    var identifiers: [Digest] = []
+    while decoder.remaining > 0 { identifiers.append(try decoder.digest()) }
+    resource.erased = StoredResource.Erased(
+      right: right, time: time, account: account == .zero ? nil : account, identifiers: identifiers)
+    return resource
   }
 }

@@ -117,6 +117,19 @@ final class Environment: @unchecked Sendable {
     return tables
   }
 
+  /// Writes a format's number into a store that is empty, and refuses one whose tables have something of another.
+  func requireFormat(_ format: UInt64, in meta: Table, of tables: [Table]) throws(StorageFailure) {
+    let snapshot = try self.snapshot()
+    let found = snapshot.get(meta, Key.format).map { Key.number(from: $0) }
+    if found == format { return }
+    guard found == nil, tables.allSatisfy({ snapshot.key($0, atOrAfter: []) == nil }) else {
+      throw .otherFormat(found: found ?? 0, known: format)
+    }
+    try self.write { transaction throws(StorageFailure) in
+      try transaction.put(meta, Key.format, Key.number(format))
+    }
+  }
+
   /// One durable write: when it returns, all is on the disk; when it throws, nothing changed.
   func write(_ body: (borrowing WriteTransaction) throws(StorageFailure) -> Void) throws(StorageFailure) {
     var begun: OpaquePointer?

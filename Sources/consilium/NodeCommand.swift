@@ -53,7 +53,7 @@ struct NodeCommand: AsyncParsableCommand {
       node: "m\(config.member)", level: config.logLevel, format: config.logFormat, path: config.logFile)
     log.emit(.keyUsed, ["purpose": "member"])
     let (store, snapshots) = try self.open(config, genesis, log)
-    let vault = try await self.openVault(config, log)
+    let vault = LinkedVault(try await self.openVault(config, log))
     // Whoever has the hospital's secret can read what its EHR wrote, and nobody else.
     let resourcesKey = Hash.blake2b("consilium/fhir-store/v1", keys.sealingSecret)
     let loop = EventLoop(workers: config.workers)
@@ -78,7 +78,7 @@ struct NodeCommand: AsyncParsableCommand {
         "the node cannot start", why: "\(error)", remedy: "mend that, then start it again",
         status: error is NetworkFailure ? ExitStatus.unavailable : ExitStatus.failedIO)
     }
-    let service = try self.openFHIR(config, host, key: resourcesKey, log)
+    let service = try await self.openFHIR(config, host, vault, key: resourcesKey, log)
     let now: @Sendable () -> UInt64 = { UInt64(max(0, Date().timeIntervalSince1970 * 1000)) }
     let sessions = ReadingSessions(service: host, now: now)
     let smart = config.smart(now: now)
@@ -95,7 +95,7 @@ struct NodeCommand: AsyncParsableCommand {
       group.addTask { await host.keepSealed() }
       if let fhir { group.addTask { try await Self.serve(fhir, log) } }
       if let port = config.portalPort {
-        let patients = service.map { PatientIndex(service: $0) }
+        let patients = config.fhirPort == nil ? nil : service.map { PatientIndex(service: $0) }
         let portal = PortalServer(
           service: host, host: config.portalHost, port: port, names: config.portalNames, patients: patients,
           smart: smart.map { ($0, sessions) }, now: now)
@@ -145,16 +145,26 @@ struct NodeCommand: AsyncParsableCommand {
     }
   }
 
-  /// The interface for the hospital's EHR; nil where none is asked for.
-  private func openFHIR(_ config: NodeConfig, _ host: NodeHost, key: Digest, _ log: Log) throws -> FHIRService? {
-    guard let port = config.fhirPort else { return nil }
+  /// The interface for the hospital's EHR; nil where none is asked for and there never was one. ⚑ Nothing that was
+  /// erased is there when it serves, and what is erased from then on goes there first.
+  private func openFHIR(
+    _ config: NodeConfig, _ host: NodeHost, _ vault: LinkedVault, key: Digest, _ log: Log
+  ) async throws -> FHIRService? {
+    let folder = config.data + "/fhir"
+    guard config.fhirPort != nil || FileManager.default.fileExists(atPath: folder) else {
+      vault.link { _ in }
+      return nil
+    }
     do {
-      let store = try EncryptedResources(path: config.data + "/fhir", mapSizeMax: config.mapSizeMax, key: key)
-      return try FHIRService(
+      let store = try EncryptedResources(path: folder, mapSizeMax: config.mapSizeMax, key: key)
+      let service = try FHIRService(
         store: store, anchoring: RecordAnchorer(service: host), ledger: LedgerResources(service: host),
-        base: FHIRServer.base(port: port),
+        base: FHIRServer.base(port: config.fhirPort ?? 0),
         now: { Timestamp(milliseconds: UInt64(max(0, Date().timeIntervalSince1970 * 1000))) },
         entropy: { SecureRandom.bytes($0) })
+      try await service.forgetErased()
+      vault.link { try await service.forget($0) }
+      return service
     } catch {
       log.emit(.nodeFailed, ["reason": .text("\(error)")])
       throw Failure(

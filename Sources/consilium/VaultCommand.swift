@@ -72,8 +72,8 @@ extension Failure {
     case .versioned:
       self.init(
         "the vault at \(vault.description) cannot be used",
-        why: "its bucket keeps old versions, so erased records would stay",
-        remedy: "take a bucket without versioning and without object lock", status: ExitStatus.configuration)
+        why: "its bucket keeps old versions, or did once, or locks objects, so erased records would stay",
+        remedy: "take a bucket in which versioning and object lock were never on", status: ExitStatus.configuration)
     case .wrong:
       self.init(
         "the vault at \(vault.description) cannot be used",

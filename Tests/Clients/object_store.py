@@ -44,6 +44,10 @@ class Store:
         self.s3.create_bucket(Bucket="records")
         self.s3.create_bucket(Bucket="versions")
         self.s3.put_bucket_versioning(Bucket="versions", VersioningConfiguration={"Status": "Enabled"})
+        self.s3.create_bucket(Bucket="suspended")
+        for status in ("Enabled", "Suspended"):
+            self.s3.put_bucket_versioning(Bucket="suspended", VersioningConfiguration={"Status": status})
+        self.s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
 
     def wait(self):
         for _ in range(300):
@@ -119,7 +123,9 @@ def checks(program, store, folder, config):
     status, said = check(program, config, **settings("records", good))
     assert status == 0 and "deletes for good" in said, said
     assert store.keys() == [], "the probe is gone"
-    for bucket, file, words in [("versions", good, "keeps old versions"), ("none", good, "make the bucket"),
+    for bucket, file, words in [("versions", good, "keeps old versions"),
+                                ("suspended", good, "keeps old versions"), ("locked", good, "keeps old versions"),
+                                ("none", good, "make the bucket"),
                                 ("records", wrong, "vault_s3_credentials"), ("records", opened, "chmod 600")]:
         status, said = check(program, config, **settings(bucket, file))
         assert status != 0 and words in said, (bucket, said)

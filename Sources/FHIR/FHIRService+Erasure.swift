@@ -1,0 +1,124 @@
+public import HealthRecords
+public import Primitives
+internal import Signing
+
+/// What the ledger erased is forgotten here, too (RECORDS §4): nobody is shown it, and nobody writes it again by the
+/// way.
+extension FHIRService {
+  /// Forgets what a record anchored where the ledger erased it; durable when this returns.
+  public func forget(_ record: Digest) async throws {
+    guard let right = await self.ledger?.erasure(of: record) else { return }
+    try self.forget(record, right)
+  }
+
+  /// Forgets what was erased while this was not running.
+  public func forgetErased() async throws {
+    for record in try self.store.records() { try await self.forget(record) }
+  }
+
+  private func forget(_ record: Digest, _ right: Erasure) throws {
+    let time = self.now()
+    let gone = try self.store.erase(record) { version in
+      var remains = StoredResource(
+        type: version.type, id: version.id, version: version.version, ordinal: version.ordinal,
+        updated: version.updated, body: [], record: record)
+      let account = version.type == "Patient" ? self.account(ofPatient: version.id) : nil
+      let identifiers = version.json.map { Self.identifiers(of: $0, type: version.type) } ?? []
+      remains.erased = StoredResource.Erased(right: right, time: time, account: account, identifiers: identifiers)
+      return remains
+    }
+    for version in gone where version.version == self.index.row(version.name)?.version { self.index.put(version) }
+    guard gone.isEmpty else { return }
+    // It may be on its way back from the ledger.
+    if self.erasedEarly.count >= Self.erasedEarlyMax { self.erasedEarly.removeFirst() }
+    self.erasedEarly.append((record, right))
+  }
+
+  private static let erasedEarlyMax = 1000
+
+  /// Forgets versions that were erased before their record was known here.
+  func forgetEarly(_ anchored: [StoredResource]) throws {
+    guard !self.erasedEarly.isEmpty else { return }
+    for record in anchored.compactMap(\.record) {
+      guard let place = self.erasedEarly.firstIndex(where: { $0.record == record }) else { continue }
+      try self.forget(record, self.erasedEarly.remove(at: place).right)
+    }
+  }
+
+  /// ⚑ An EHR that synchronises sends again what it still has. It is told that it was erased, under the id, and where
+  /// it asks by a condition also under a business identifier; what is sent as new is new.
+  func requireNotErased(
+    _ name: String, _ before: ResourceIndex.Row?, _ json: CanonicalJSON, _ request: FHIRRequest
+  ) throws(FHIRFailure) {
+    let remedy = "it is not written again; take it out of the system that sends it, or send something new by POST"
+    if let before, let erased = before.erased {
+      throw FHIRFailure(410, "deleted", "\(name) was erased \(erased.right.words): \(remedy)")
+    }
+    let isConditional = request.ifNoneExist != nil || (request.method == "PUT" && request.path.count == 1)
+    guard isConditional, before == nil, !self.index.erasedIdentifiers.isEmpty else { return }
+    let type = String(name.prefix { $0 != "/" })
+    guard !self.index.erasedIdentifiers.isDisjoint(with: Self.identifiers(of: json, type: type)) else { return }
+    throw FHIRFailure(410, "deleted", "a \(type) with that identifier was erased: \(remedy)", at: "\(type).identifier")
+  }
+
+  private static func identifiers(of json: CanonicalJSON, type: String) -> [Digest] {
+    json.children("identifier").compactMap { identifier in
+      guard let value = identifier["value"]?.text else { return nil }
+      return Hash.blake2b(
+        "consilium/fhir-identifier/v1", Hash.sha256(Array(type.utf8)).bytes,
+        Hash.sha256(Array((identifier["system"]?.text ?? "").utf8)).bytes, Array(value.utf8))
+    }.prefix(Self.identifiersMax).map(\.self)
+  }
+
+  /// The most business identifiers of a resource that are remembered.
+  private static let identifiersMax = 16
+}
+
+extension StoredResource {
+  /// What is known of a version that the ledger erased.
+  public struct Erased: Sendable, Hashable {
+    /// By what right.
+    public let right: Erasure
+    /// When it was deleted here.
+    public let time: Timestamp
+    /// The account, where it was a patient.
+    public let account: Digest?
+    /// Digests of its business identifiers.
+    public let identifiers: [Digest]
+
+    /// What is known, part by part.
+    public init(right: Erasure, time: Timestamp, account: Digest?, identifiers: [Digest]) {
+      (self.right, self.time, self.account, self.identifiers) = (right, time, account, identifiers)
+    }
+
+    func failure(of version: StoredResource) -> FHIRFailure {
+      let record = version.record.map { " (record \($0))" } ?? ""
+      return FHIRFailure(
+        410, "deleted",
+        "\(version.name), version \(version.version), was erased \(self.right.words)\(record), and deleted here on "
+          + "\(self.time)")
+    }
+  }
+
+  /// Those of a resource's versions, which come in order, that go with a record: what it anchors, and what no record
+  /// anchors, before it back to another record, and after it where none follows.
+  public static func going(with record: Digest, of versions: [StoredResource]) -> [StoredResource] {
+    let anchored = versions.indices.filter { versions[$0].record != nil }
+    return versions.indices.filter { place in
+      guard versions[place].erased == nil else { return false }
+      let owner = anchored.first { $0 >= place } ?? anchored.last
+      return owner.map { versions[$0].record == record } ?? false
+    }.map { versions[$0] }
+  }
+}
+
+extension Erasure {
+  /// By whom, in words.
+  var words: String {
+    switch self {
+    case .patient: "by the patient"
+    case .retention: "by the hospital, after it was kept for as long as it must be"
+    case .order: "by order of a court"
+    }
+  }
+}
