@@ -17,7 +17,13 @@ public enum Quantity {
 
   private static func split(_ text: String) -> (number: Double, unit: String)? {
     let trimmed = text.filter { $0 != " " && $0 != "_" }
-    let digits = trimmed.prefix { $0.isASCII && ($0.isNumber || $0 == "." || $0 == "-") }
+    var digits = trimmed.prefix { $0.isASCII && ($0.isNumber || $0 == "." || $0 == "-") }
+    // An exponent, as in 1e9: no unit begins so.
+    let power = trimmed.dropFirst(digits.count)
+    if power.first == "e" || power.first == "E" {
+      let exponent = power.dropFirst().prefix { $0.isASCII && ($0.isNumber || $0 == "-" || $0 == "+") }
+      if !exponent.isEmpty { digits = trimmed.prefix(digits.count + 1 + exponent.count) }
+    }
     guard let number = Double(digits), number.isFinite else { return nil }
     return (number, String(trimmed.dropFirst(digits.count)))
   }

@@ -200,13 +200,15 @@ public struct Scenario: Sendable {
     return network
   }
 
-  private static func limits(_ file: ScenarioFile) -> LedgerLimits {
+  static func limits(_ file: ScenarioFile) -> LedgerLimits {
     var limits = LedgerLimits()
     func number(_ path: String) -> UInt64 { UInt64(file.integer(path) ?? 1) }
     limits.pipelineMax = number("ledger.pipelineMax")
     limits.checkpointInterval = number("ledger.checkpointInterval")
     limits.cutTransactionsMax = number("ledger.cutTransactionsMax")
     limits.blockBytesMax = UInt32(clamping: file.text("ledger.blockBytesMax").flatMap { Quantity.bytes($0) } ?? 1 << 20)
+    limits.transactionBytesMax = UInt32(
+      clamping: file.text("ledger.transactionBytesMax").flatMap { Quantity.bytes($0) } ?? 64 << 10)
     limits.clockDriftMilliseconds =
       file.text("ledger.clockDriftMax").flatMap { Quantity.span($0) }?.milliseconds ?? 5000
     return limits

@@ -48,6 +48,8 @@ public struct ScenarioFile: Sendable {
   /// How many tables each repeated section has.
   public private(set) var counts: [String: Int] = [:]
   private let lines: [String: Int]
+  /// What settings gave.
+  private var overridden: Set<String> = []
   private var mistakes: [ScenarioMistake] = []
 
   /// Reads a file's text, with further `path=value` settings over it.
@@ -56,23 +58,43 @@ public struct ScenarioFile: Sendable {
   public init(_ text: String, settings: [String] = []) throws(ScenarioMistakes) {
     self.text = text
     self.lines = Self.locate(text)
-    let table: TOMLTable
-    do { table = try TOMLTable(string: text) } catch {
-      let parse = error as? TOMLParseError
-      throw ScenarioMistakes(mistakes: [
-        ScenarioMistake(
-          line: parse.map { Int($0.source.begin.line) } ?? 0, key: "", what: parse?.description ?? "\(error)",
-          remedy: "mend that line: the file is TOML")
-      ])
-    }
-    for key in table.keys.sorted() { self.take(key, table[key]) }
+    let (table, broken) = Self.parse(text)
+    self.mistakes = broken
+    for key in table?.keys.sorted() ?? [] { self.take(key, table?[key]) }
     for setting in settings { self.apply(setting) }
-    self.requireGiven()
-    self.requireFit()
+    if table != nil {
+      self.requireGiven()
+      self.requireFit()
+      self.requireSense()
+    }
     guard self.mistakes.isEmpty else {
       throw ScenarioMistakes(mistakes: self.mistakes.sorted { ($0.line, $0.key) < ($1.line, $1.key) })
     }
   }
+
+  /// The table of a text. A line that is no TOML is told and left out, so that it hides no other mistake.
+  private static func parse(_ text: String) -> (table: TOMLTable?, broken: [ScenarioMistake]) {
+    var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    var broken: [ScenarioMistake] = []
+    while true {
+      do { return (try TOMLTable(string: lines.joined(separator: "\n")), broken) } catch {
+        let parse = error as? TOMLParseError
+        let line = parse.map { Int($0.source.begin.line) } ?? 0
+        broken.append(
+          ScenarioMistake(
+            line: line, key: "", what: parse?.description ?? "\(error)", remedy: "mend that line: the file is TOML"))
+        // Not where leaving the line out would not help, and not for ever.
+        guard lines.indices.contains(line - 1), !lines[line - 1].isEmpty, broken.count < Self.brokenMax else {
+          return (nil, broken)
+        }
+        lines[line - 1] = ""
+      }
+    }
+  }
+
+  private static let noTable = "it is no table"
+  /// So many lines that are no TOML are told.
+  private static let brokenMax = 20
 
   /// The line of every key and section, found by reading the text as it stands.
   private static func locate(_ text: String) -> [String: Int] {
@@ -98,20 +120,34 @@ public struct ScenarioFile: Sendable {
     return lines
   }
 
-  private mutating func fail(_ key: String, _ what: String, _ remedy: String) {
+  /// Notes a mistake, at the key's line: none where a setting gave the value.
+  mutating func fail(_ key: String, _ what: String, _ remedy: String) {
     let section = key.split(separator: ".").first.map(String.init) ?? key
+    let line = self.lines[key] ?? self.lines[section] ?? self.lines[self.pattern(section)] ?? 0
     self.mistakes.append(
-      ScenarioMistake(line: self.lines[key] ?? self.lines[section] ?? 0, key: key, what: what, remedy: remedy))
+      ScenarioMistake(line: self.overridden.contains(key) ? 0 : line, key: key, what: what, remedy: remedy))
   }
+
+  /// Whether a key, or one of a section's, is a mistake already.
+  func isMistaken(_ path: String) -> Bool { self.mistakes.contains { $0.key.hasPrefix(path) } }
+  /// How many tables a repeated section has.
+  func count(of section: String) -> Int { self.counts[section] ?? 0 }
 
   private mutating func take(_ key: String, _ value: (any TOMLValueConvertible)?) {
     guard let value else { return }
     if let inner = value.table {
+      guard !ScenarioKey.repeated.contains(key) else {
+        return self.fail(key, "there may be several", "write [[\(key)]], with two brackets, before each")
+      }
+      if !ScenarioKey.all.contains(where: { $0.path.hasPrefix(key + ".") }) { return self.unknownSection(key) }
       for name in inner.keys.sorted() { self.set("\(key).\(name)", pattern: "\(key).\(name)", inner[name]) }
     } else if let array = value.array, ScenarioKey.repeated.contains(key) {
       self.counts[key] = array.count
       for (place, item) in array.enumerated() {
-        guard let inner = item.table else { continue }
+        guard let inner = item.table else {
+          self.fail("\(key)[\(place)]", Self.noTable, "write [[\(key)]], and its keys below")
+          continue
+        }
         for name in inner.keys.sorted() { self.set("\(key)[\(place)].\(name)", pattern: "\(key).\(name)", inner[name]) }
       }
     } else {
@@ -121,14 +157,23 @@ public struct ScenarioFile: Sendable {
 
   private mutating func set(_ path: String, pattern: String, _ value: (any TOMLValueConvertible)?) {
     guard let key = ScenarioKey.at(pattern) else { return self.unknown(path, pattern) }
-    guard let value, let read = Self.read(value, as: key.kind) else {
-      return self.fail(path, "\(value.map { "\($0)" } ?? "nothing") is not \(key.expectation)", self.remedy(key, value))
+    guard let value, let read = Self.read(value, as: key) else {
+      return self.refuse(path, value.map { "\($0)" } ?? "nothing", key, value?.string)
     }
     self.values[path] = read
   }
 
-  private func remedy(_ key: ScenarioKey, _ value: (any TOMLValueConvertible)?) -> String {
-    if case .word(let words) = key.kind, let text = value?.string,
+  /// Says why a value is none of its key: too little or too much, or not what the key takes.
+  private mutating func refuse(_ path: String, _ shown: String, _ key: ScenarioKey, _ text: String?) {
+    if let text, let bounds = key.bounds, key.isQuantity(text) {
+      self.fail(path, "\(shown) is too little or too much", "write something \(bounds.description)")
+    } else {
+      self.fail(path, "\(shown) is not \(key.expectation)", self.remedy(key, text))
+    }
+  }
+
+  private func remedy(_ key: ScenarioKey, _ text: String?) -> String {
+    if case .word(let words) = key.kind, let text,
       let near = ScenarioKey.nearest(to: text, among: words)
     {
       return "did you mean \"\(near)\"?"
@@ -142,16 +187,20 @@ public struct ScenarioFile: Sendable {
       path, "there is no such key", near.map { "did you mean \($0)?" } ?? "consilium-sim explain lists all keys")
   }
 
-  private static func read(_ value: any TOMLValueConvertible, as kind: ScenarioKey.Kind) -> Value? {
+  private mutating func unknownSection(_ section: String) {
+    let sections = ScenarioKey.all.compactMap { $0.path.contains(".") ? $0.path.split(separator: ".").first : nil }
+    self.fail(
+      section, "there is no such section",
+      ScenarioKey.nearest(to: section, among: Set(sections.map(String.init)).sorted()).map { "did you mean \($0)?" }
+        ?? "consilium-sim explain lists all keys")
+  }
+
+  private static func read(_ value: any TOMLValueConvertible, as key: ScenarioKey) -> Value? {
     func isFine(_ text: String) -> Bool {
-      switch kind {
-      case .text: true
+      switch key.kind {
+      case .text: !text.isEmpty
       case .word(let words): words.contains(text)
-      case .span: Quantity.span(text) != nil
-      case .bytes: Quantity.bytes(text) != nil
-      case .rate: Quantity.rate(text) != nil
-      case .bandwidth: Quantity.bitsPerSecond(text) != nil
-      case .percent: Quantity.percent(text) != nil
+      case .span, .bytes, .rate, .bandwidth, .percent: key.admits(text)
       case .integer, .members, .groups: false
       }
     }
@@ -163,7 +212,7 @@ public struct ScenarioFile: Sendable {
       }
       return out
     }
-    switch kind {
+    switch key.kind {
     case .integer(let range): return value.int.map(Int64.init).flatMap { range.contains($0) ? .integer($0) : nil }
     case .members: return value.array.flatMap { numbers($0) }.map { .members($0) }
     case .groups:
@@ -177,20 +226,41 @@ public struct ScenarioFile: Sendable {
 
   /// Takes a `path=value` from a command line, as if it stood in the file.
   private mutating func apply(_ setting: String) {
-    let parts = setting.split(separator: "=", maxSplits: 1).map(String.init)
+    let parts = setting.split(separator: "=", maxSplits: 1).map { $0.trimmingPrefix { $0 == " " } }.map(String.init)
     guard parts.count == 2 else { return self.fail(setting, "a setting is path=value", "write it so") }
-    let pattern = self.pattern(parts[0])
-    guard let key = ScenarioKey.at(pattern) else { return self.unknown(parts[0], pattern) }
+    let path = String(parts[0].reversed().drop { $0 == " " }.reversed())
+    let pattern = self.pattern(path)
+    guard self.overridden.insert(path).inserted else { return self.fail(path, "it is set twice", "set it once") }
+    guard let key = ScenarioKey.at(pattern) else { return self.unknown(path, pattern) }
+    guard self.isPlace(path, of: pattern) else { return }
     let isBare: Bool =
       switch key.kind {
       case .integer, .members, .groups: true
       case .text, .word, .span, .bytes, .rate, .bandwidth, .percent: false
       }
     let line = isBare ? "value = \(parts[1])" : "value = \"\(parts[1])\""
-    guard let table = try? TOMLTable(string: line), let value = table["value"],
-      let read = Self.read(value, as: key.kind)
-    else { return self.fail(parts[0], "\(parts[1]) is not \(key.expectation)", "write \(key.expectation)") }
-    self.values[parts[0]] = read
+    guard let table = try? TOMLTable(string: line), table.keys == ["value"], let value = table["value"],
+      let read = Self.read(value, as: key)
+    else { return self.refuse(path, parts[1], key, parts[1]) }
+    self.values[path] = read
+  }
+
+  /// Whether a path of a setting names something that there is: an entry of a list by its number, or a plain key.
+  private mutating func isPlace(_ path: String, of pattern: String) -> Bool {
+    let parts = pattern.split(separator: ".").map(String.init)
+    guard parts.count == 2, ScenarioKey.repeated.contains(parts[0]) else {
+      if path == pattern { return true }
+      self.fail(path, "\(pattern) is no list", "write \(pattern)")
+      return false
+    }
+    let (section, count) = (parts[0], self.counts[parts[0]] ?? 0)
+    if (0..<count).contains(where: { "\(section)[\($0)].\(parts[1])" == path }) { return true }
+    let there =
+      count == 0
+      ? "the scenario has no [[\(section)]]"
+      : "the scenario has \(section)[0]\(count > 1 ? " to \(section)[\(count - 1)]" : "")"
+    self.fail(path, "there is no such entry", "\(there); add it to the file")
+    return false
   }
 
   private mutating func requireGiven() {
@@ -202,7 +272,10 @@ public struct ScenarioFile: Sendable {
         continue
       }
       for place in 0..<(self.counts[parts[0]] ?? 0) where self.values["\(parts[0])[\(place)].\(parts[1])"] == nil {
-        let isWrong = self.mistakes.contains { $0.key == "\(parts[0])[\(place)].\(parts[1])" }
+        let entry = "\(parts[0])[\(place)]"
+        let isWrong = self.mistakes.contains {
+          $0.key == "\(entry).\(parts[1])" || $0.what == Self.noTable && $0.key == entry
+        }
         if !isWrong { self.fail("\(parts[0])[\(place)]", "\(parts[1]) is missing", "write \(key.expectation)") }
       }
     }
@@ -210,6 +283,8 @@ public struct ScenarioFile: Sendable {
 
   /// What single keys cannot tell: members and regions that do not exist.
   private mutating func requireFit() {
+    self.requireRegions()
+    guard !self.isMistaken("members.count"), !self.isMistaken("region") else { return }
     // Whoever joins later, and then each twin, has a number of its own, after the members'.
     let twins = (0..<(self.counts["attacker"] ?? 0)).count { self.text("attacker[\($0)].kind") == "twin" }
     let joiners = (0..<(self.counts["fault"] ?? 0)).count { self.text("fault[\($0)].kind") == "join" }
@@ -227,6 +302,9 @@ public struct ScenarioFile: Sendable {
       }
     }
     if count > 256 { self.fail("region", "\(count) members", "at most 256 can be members of one consortium") }
+  }
+
+  private mutating func requireRegions() {
     let regions = (0..<(self.counts["region"] ?? 0)).compactMap { self.text("region[\($0)].name") }
     for place in 0..<(self.counts["link"] ?? 0) {
       for end in ["from", "to"] {

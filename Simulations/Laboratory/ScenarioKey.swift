@@ -40,7 +40,9 @@ public struct ScenarioKey: Sendable {
   }
 
   /// What is expected, in words.
-  public var expectation: String {
+  public var expectation: String { self.form + (self.bounds.map { ", \($0.description)" } ?? "") }
+
+  private var form: String {
     switch self.kind {
     case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
     case .text: "a text"
@@ -69,7 +71,7 @@ public struct ScenarioKey: Sendable {
     .init(
       "cryptography", .word(World.Cryptography.allCases.map(\.rawValue)), "modelled",
       "Whether signatures are computed, or only have their size and cost."),
-    .init("members.count", .integer(1...256), "4", "How many hospitals, where no regions are given."),
+    .init("members.count", .integer(1...256), "4", "How many hospitals; with regions, their members count instead."),
     .init("region.name", .text, nil, "A region's name; with network.table, one of the table's."),
     .init("region.members", .integer(1...256), nil, "How many hospitals it has; they are numbered on from the last."),
     .init("link.from", .text, nil, "A region."),
@@ -98,6 +100,7 @@ public struct ScenarioKey: Sendable {
     .init("ledger.checkpointInterval", .integer(1...1_000_000), "64", "Sequence numbers between signed tree heads."),
     .init("ledger.cutTransactionsMax", .integer(1...1_000_000), "40000", "The most transactions of a fresh cut."),
     .init("ledger.blockBytesMax", .bytes, "1 MiB", "The most bytes of transactions in a block."),
+    .init("ledger.transactionBytesMax", .bytes, "64 KiB", "The most bytes of one transaction."),
     .init("ledger.clockDriftMax", .span, "5 s", "How far a cut's time may be from a backup's clock."),
     .init("node.electionTimeoutMin", .span, "1 s", "Raft: how long without a leader's word before a member stands."),
     .init("node.heartbeatInterval", .span, "150 ms", "Raft: how often a leader speaks."),
@@ -131,11 +134,15 @@ public struct ScenarioKey: Sendable {
         "clock", "join", "leave", "lose-disk",
       ]), nil, "What happens."),
     .init("fault.at", .span, nil, "When."),
-    .init("fault.for", .span, "", "For how long; for ever where not given, 5 s where a disk is lost."),
+    .init("fault.for", .span, "", "For how long; until the end where not given, 5 s where a disk is lost."),
     .init("fault.every", .span, "", "Again and again at this distance, until fault.until or the end."),
     .init("fault.until", .span, "", "When the repetition ends."),
-    .init("fault.members", .members, "", "To whom; the primary of the moment where not given (join: a new hospital)."),
-    .init("fault.groups", .groups, "", "The two sides of a partition, cut or slow link."),
+    .init(
+      "fault.members", .members, "",
+      "To whom; where not given the primary of the moment, all (power), or a new hospital (join)."),
+    .init(
+      "fault.groups", .groups, "",
+      "The two sides of a partition, cut or slow link; where not given, the members and all others."),
     .init("fault.factor", .integer(1...100_000), "10", "How many times slower (slow-link, slow-disk)."),
     .init("fault.loss", .percent, "10 %", "Messages that vanish (loss)."),
     .init("fault.shift", .span, "1 s", "By how much the clocks jump ahead (clock)."),

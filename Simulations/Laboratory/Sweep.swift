@@ -43,19 +43,33 @@ public struct Sweep: Sendable {
   /// - Throws: `ScenarioMistakes` where a value is none.
   public init(scenario: String, grid: [String], seeds: UInt64) throws(ScenarioMistakes) {
     var settings: [[String]] = [[]]
+    var seen: Set<String> = []
     for axis in grid {
       let parts = axis.split(separator: "=", maxSplits: 1).map(String.init)
-      let values = parts.count == 2 ? parts[1].split(separator: ",").map(String.init) : []
-      guard !values.isEmpty else {
-        throw ScenarioMistakes(mistakes: [
-          ScenarioMistake(line: 0, key: axis, what: "an axis is path=value,value", remedy: "write it so")
-        ])
+      let values = parts.count == 2 ? Self.values(parts[1]) : []
+      func refuse(_ what: String, _ remedy: String) -> ScenarioMistakes {
+        ScenarioMistakes(mistakes: [ScenarioMistake(line: 0, key: parts.first ?? axis, what: what, remedy: remedy)])
       }
+      guard !values.isEmpty else { throw refuse("an axis is path=value,value", "write it so") }
+      guard parts[0] != "seed" else { throw refuse("each point has seeds of its own", "say how many by --seeds") }
+      guard seen.insert(parts[0]).inserted else { throw refuse("it is an axis twice", "write all values in one") }
+      guard Set(values).count == values.count else { throw refuse("a value is there twice", "write each once") }
       settings = settings.flatMap { held in values.map { held + ["\(parts[0])=\($0)"] } }
     }
     for setting in settings { _ = try ScenarioFile(scenario, settings: setting) }
     self.scenario = scenario
     self.points = settings.flatMap { held in (1...max(1, seeds)).map { Point(settings: held, seed: $0) } }
+  }
+
+  /// The values of an axis: split at commas, but not inside of a list.
+  private static func values(_ text: String) -> [String] {
+    var (values, depth) = ([""], 0)
+    for character in text {
+      if character == "[" { depth += 1 }
+      if character == "]" { depth -= 1 }
+      if character == ",", depth == 0 { values.append("") } else { values[values.count - 1].append(character) }
+    }
+    return values.map { String($0.trimmingPrefix { $0 == " " }) }.filter { !$0.isEmpty }
   }
 
   /// The points of a folder that have no result there yet.
