@@ -144,7 +144,6 @@ public struct Scenario: Sendable {
       self.oneIn(file.text(path).flatMap { Quantity.percent($0) } ?? 0)
     }
     var world = World()
-    world.cryptography = file.text("cryptography") == "real" ? .real : .modelled
     world.engine = file.text("engine") == "raft" ? .raft : .pbft
     world.network = self.network(file)
     world.network.jitterPerMille = UInt64((file.text("network.jitter").flatMap { Quantity.percent($0) } ?? 0) * 1000)

@@ -68,9 +68,6 @@ public struct ScenarioKey: Sendable {
     .init("seed", .integer(0...Int64.max), "1", "Everything that is drawn follows from it."),
     .init("duration", .span, nil, "How long the network is simulated."),
     .init("engine", .word(["pbft", "raft"]), "pbft", "What orders: PBFT (Byzantine faults) or Raft (crashes)."),
-    .init(
-      "cryptography", .word(World.Cryptography.allCases.map(\.rawValue)), "modelled",
-      "Whether signatures are computed, or only have their size and cost."),
     .init("members.count", .integer(1...256), "4", "How many hospitals; with regions, their members count instead."),
     .init("region.name", .text, nil, "A region's name; with network.table, one of the table's."),
     .init("region.members", .integer(1...256), nil, "How many hospitals it has; they are numbered on from the last."),

@@ -197,10 +197,9 @@ extension Cluster {
 
   private func keepHistory(_ items: [HistoryItem], _ slot: Int, _ inputs: inout [Node.Input]) {
     let machine = self.machines[slot]
-    let isReal = self.world.cryptography == .real
     let known = machine.disk.configurations
-    let (kept, left) = machine.gaps.filled(by: items, tiles: machine.disk) { item in
-      !isReal || item.isAuthentic(self.genesis, among: known)
+    let (kept, left) = machine.gaps.filled(by: items, tiles: machine.disk) {
+      $0.isAuthentic(self.genesis, among: known)
     }
     if !kept.isEmpty {
       machine.gate.persist(.history(kept, left))
@@ -261,16 +260,11 @@ extension Cluster {
     }
   }
 
-  /// What a slot signs, truly or as modelled.
+  /// What a slot signs.
   func sign(_ request: Signable, _ slot: Int) -> OwnItem {
     let machine = self.machines[slot]
     let seconds = self.moment(slot).wall.milliseconds / 1000
-    let (network, index) = (self.genesis.network, machine.member)
-    switch self.world.cryptography {
-    case .real: return machine.keys.sign(request, network: network, as: index, seconds: seconds)
-    case .modelled:
-      return machine.keys.sign(request, network: network, as: index, seconds: seconds) { _ in .unsigned }
-    }
+    return machine.keys.sign(request, network: self.genesis.network, as: machine.member, seconds: seconds)
   }
 
   func settle(_ slot: Int, _ batch: UInt64) {

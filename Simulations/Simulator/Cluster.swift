@@ -359,8 +359,7 @@ public final class Cluster {
     self.charge(slot, Span(nanoseconds: cost.message.nanoseconds + verification + copying))
     self.recorder?.received(packet, at: slot, self.now)
     do throws(PeerFault) {
-      let message = try packet.check(
-        checker, in: configuration, of: self.genesis, self.world.cryptography)
+      let message = try packet.check(checker, in: configuration)
       self.give(.received(message, from: member), to: slot)
     } catch {
       if error != .otherConfiguration { self.give(.refused(from: member), to: slot) }

@@ -41,56 +41,14 @@ public final class Packet {
   /// What it says; nil where the bytes are no message.
   public var message: PeerMessage? { self.decoded }
 
-  /// What the checker of a receiver's configuration says of it.
+  /// What the checker of a receiver's configuration says of it: the same rules as on a real node, every one of them.
   func check(
-    _ checker: MessageChecker, in configuration: ConfigurationNumber, of genesis: Genesis,
-    _ cryptography: World.Cryptography
+    _ checker: MessageChecker, in configuration: ConfigurationNumber
   ) throws(PeerFault) -> CheckedMessage {
     if let checked = self.checked[configuration] { return try checked.get() }
-    let result = Result { () throws(PeerFault) in
-      switch cryptography {
-      case .real: try checker.check(self.bytes, on: self.channel)
-      case .modelled: try self.assumed(in: configuration, of: genesis)
-      }
-    }
+    let result = Result { () throws(PeerFault) in try checker.check(self.bytes, on: self.channel) }
     self.checked[configuration] = result
     return try result.get()
-  }
-}
-
-extension Packet {
-  /// The message with its signatures taken for good: in a world whose cryptography is modelled nobody forges.
-  private func assumed(
-    in configuration: ConfigurationNumber, of genesis: Genesis
-  ) throws(PeerFault) -> CheckedMessage {
-    guard let message = self.decoded, message.channel == self.channel else { throw .channel }
-    switch message {
-    case .block(let block):
-      guard block.header.configuration == configuration else { throw .otherConfiguration }
-      return .gossip(.blocks, block.digest, self.bytes, .block(Verified(checked: block)))
-    case .ordering(let content, let isGossip):
-      guard content.configuration == configuration else { throw .otherConfiguration }
-      let verified = Verified(checked: content)
-      guard isGossip else { return .ordering(verified) }
-      return .gossip(.ordering, MessageChecker.identifier(self.bytes), self.bytes, .ordering(verified))
-    case .cosignature(let cosignature):
-      return .gossip(.checkpoints, MessageChecker.identifier(self.bytes), self.bytes, .cosignature(cosignature))
-    case .evidence(let evidence):
-      guard evidence.first.configuration == configuration else { throw .otherConfiguration }
-      let content = GossipContent.evidence(Verified(checked: evidence))
-      return .gossip(.evidence, MessageChecker.identifier(self.bytes), self.bytes, content)
-    case .blocks(let blocks):
-      return .blocks(blocks.filter { $0.header.configuration == configuration }.map { Verified(checked: $0) })
-    case .decisions(let decisions):
-      return .decisions(decisions.filter { $0.configuration == configuration }.map { Verified(checked: $0) })
-    case .manifest(let bundle):
-      do { return .manifest(Verified(checked: bundle), try bundle.verify(from: genesis) { _, _ in true }) } catch {
-        throw .manifest(error)
-      }
-    case .control, .links, .status, .announcements, .blockRequest, .question, .answer, .raft, .snapshotOffer,
-      .manifestRequest, .chunkRequest, .chunk, .historyRequest, .history:
-      return .plain(message)
-    }
   }
 }
 
@@ -274,7 +232,7 @@ extension ViewChange {
 }
 
 extension Signature {
-  /// What stands for a signature where cryptography is modelled.
+  /// What stands for a signature where nobody verifies it, or nobody should take it.
   static let unsigned: Signature = {
     guard let signature = Signature(Array(repeating: 0, count: Self.lengthBytes)) else {
       preconditionFailure("a signature has \(Self.lengthBytes) bytes")

@@ -1,16 +1,8 @@
 public import Messages
 public import Primitives
 
-/// How the simulated world behaves: network, disks, clocks, processors and cryptography (SIMULATION §1).
+/// How the simulated world behaves: network, disks, clocks and processors (SIMULATION §1).
 public struct World: Sendable {
-  /// Whether signatures are computed.
-  public enum Cryptography: String, Sendable, CaseIterable {
-    /// Every signature is made and verified, once for each message.
-    case real
-    /// Signatures have the right size and cost, and are neither made nor verified: for scale.
-    case modelled
-  }
-
   /// What orders.
   public var engine = OrderingEngine.pbft
   /// Links between members.
@@ -25,8 +17,6 @@ public struct World: Sendable {
   public var clockDriftPartsPerMillion: [Int64] = []
   /// The wall clock at the start.
   public var wallStart = Timestamp(milliseconds: 1_750_000_000_000)
-  /// Whether signatures are computed.
-  public var cryptography = Cryptography.real
   /// A calm local network with honest clocks.
   public init() {}
 

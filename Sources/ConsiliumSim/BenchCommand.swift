@@ -16,7 +16,7 @@ struct BenchCommand: ParsableCommand {
         consilium-sim bench
         consilium-sim bench --nodes 10000 --messages 100 --output json
         consilium-sim bench --curve            the same for 100 to 10,000 nodes
-      Events a second are those of the gossip network on one core with modelled cryptography; committed transactions
+      Events a second are those of the gossip network on one core, which signs nothing; committed transactions
       those of four members of a whole consortium, per second of wall time.
       """)
   @Option(help: "Nodes of the gossip network.") var nodes = 1000

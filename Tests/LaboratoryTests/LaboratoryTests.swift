@@ -143,13 +143,34 @@ struct ScenarioRunTests {
     #expect(first.metric("committed") == first.metric("submitted"))
   }
 
-  @Test("Modelled cryptography gives a run of the same shape as real: as many events, messages and bytes")
-  func cryptography() throws {
-    let modelled = try self.run(["cryptography=modelled"]).result
-    let real = try self.run(["cryptography=real"]).result
-    for name in ["events", "messages", "committed", "bytes per transaction", "commit latency p50"] {
-      #expect(modelled.metric(name) == real.metric(name), "\(name)")
+  @Test("What a liar breaks on the way is refused as by real nodes: with flipped bits, commits take longer")
+  func judged() throws {
+    let honest = try self.run([]).result
+    let text = """
+      title = "liar"
+      duration = "2 s"
+      [workload]
+      rate = "50/s"
+      until = "1 s"
+      [[attacker]]
+      member = 1
+      kind = "corrupting"
+      """
+    let run = ScenarioRun(Scenario(try ScenarioFile(text)))
+    while run.advance() {}
+    let lied = run.result(wallSeconds: 1)
+    #expect(lied.holds)
+    #expect((lied.metric("commit latency p99") ?? 0) > 2 * (honest.metric("commit latency p99") ?? .infinity))
+  }
+
+  @Test("A transaction that no node takes is no scenario, and larger ones are ordered where the ledger allows them")
+  func sizes() throws {
+    #expect(throws: ScenarioMistakes.self) {
+      try ScenarioFile("title = \"a\"\nduration = \"1 s\"\n", settings: ["workload.size=100 KiB"])
     }
+    let result = try self.run(["workload.size=100 KiB", "workload.rate=5/s", "ledger.transactionBytesMax=128 KiB"]).result
+    #expect(result.metric("committed") == result.metric("submitted"))
+    #expect((result.metric("committed") ?? 0) > 0)
   }
 
   @Test("The tables have a row an observation, in both forms, and the page holds every figure")
