@@ -85,7 +85,7 @@ enum Charts {
     let across =
       isLogarithmic ? stride(from: decades.low, through: decades.high, by: 1).map { pow(10, $0) } : ticks(0, high.x)
     for tick in across { svg += label("tick", Quantity.digits(tick), (px(tick), height - bottom + 16)) }
-    for (number, mark) in marks.prefix(60).enumerated() {
+    for (number, mark) in marks.enumerated() {
       svg += segment("mark", (px(mark.x), top), (px(mark.x), height - bottom))
       guard marks.count <= 16 else { continue }
       let above = top + 10 + Double(number % 4) * 11

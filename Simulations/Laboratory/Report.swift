@@ -77,21 +77,26 @@ public enum Report {
       "<div class=\"metric\"><b>\(Quantity.digits(metric.value))</b> \(Charts.escape(metric.unit))"
         + "<span>\(Charts.escape(metric.name))</span></div>"
     }
+    let notes = (result.notes ?? []).map { "<p class=\"fails\"><b>Note:</b> \(Charts.escape($0))</p>" }
     return "<header><h1>\(Charts.escape(result.title))</h1><p>\(Charts.escape(comment))</p>"
       + (result.isPartial
         ? "<p class=\"fails\"><b>Stopped before its end:</b> what follows is what was there.</p>" : "")
+      + notes.joined()
       + "<ul class=\"verdicts\">\(verdicts.joined())</ul></header><div class=\"metrics\">\(metrics.joined())</div>"
   }
 
   private static func distributions(_ result: ScenarioResult) -> [Charts.Line] {
-    func line(_ name: String, _ statistics: Statistics?, _ colour: Int) -> Charts.Line? {
+    func line(_ name: String, _ statistics: Statistics?, _ colour: Int, isStepped: Bool = false) -> Charts.Line? {
       statistics.map {
-        .init(name: name, points: [($0.curve[0][0], 0)] + $0.curve.map { ($0[0], $0[1]) }, colour: colour)
+        .init(
+          name: name, points: [($0.curve[0][0], 0)] + $0.curve.map { ($0[0], $0[1]) }, colour: colour,
+          isStepped: isStepped)
       }
     }
     return [
       line("committed at its hospital", result.latency, 0), line("executed by all", result.everywhere, 1),
-      line("block arrived", result.blocks, 2), line("lower bound by the network", result.lowerBound, -1),
+      line("block arrived", result.blocks, 2),
+      line("lower bound by the network", result.lowerBound, -1, isStepped: true),
     ].compactMap { $0 }
   }
 
@@ -183,7 +188,8 @@ public enum Report {
 
   private static func parameters(_ result: ScenarioResult) -> String {
     let rows = result.parameters.map { [$0.path, $0.value, $0.isStandard ? "default" : ""] }
-    return "<section><h2>Parameters</h2><p>Everything that this run followed from; its trace is "
+    let build = result.build.map { ", made by consilium-sim \(Charts.escape($0.description))" } ?? ""
+    return "<section><h2>Parameters</h2><p>Everything that this run followed from\(build); its trace is "
       + "<code>\(result.trace)</code>.</p>" + self.table(["key", "value", ""], rows)
       + "<details><summary>The scenario file</summary><pre>\(Charts.escape(result.text))</pre></details></section>"
   }

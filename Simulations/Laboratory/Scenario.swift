@@ -25,8 +25,8 @@ public struct Scenario: Sendable {
     public let groups: [[Int]]
     /// How many times slower.
     public let factor: UInt64
-    /// One message in so many is lost.
-    public let lossOneIn: UInt64
+    /// Messages that are lost, in parts per million.
+    public let lossPerMillion: UInt64
     /// By how much clocks jump.
     public let shift: Span
   }
@@ -125,7 +125,7 @@ public struct Scenario: Sendable {
     self.sampling = span("measure.every") ?? Span(nanoseconds: max(1_000_000, duration.nanoseconds / 200))
   }
 
-  private static func oneIn(_ part: Double) -> UInt64 { part > 0 ? max(1, UInt64((1 / part).rounded())) : 0 }
+  private static func perMillion(_ part: Double) -> UInt64 { UInt64((part * 1_000_000).rounded()) }
 
   private static func fault(_ file: ScenarioFile, _ path: String, _ duration: Span) -> Fault {
     func span(_ key: String) -> Span? { file.text(path + key).flatMap { Quantity.span($0) } }
@@ -134,14 +134,14 @@ public struct Scenario: Sendable {
       kind: file.text(path + "kind") ?? "", at: span("at") ?? .zero, lasts: span("for"), every: span("every"),
       until: span("until") ?? duration, members: file.members(path + "members")?.map { $0 - 1 },
       groups: file.groups(path + "groups")?.map { $0.map { $0 - 1 } } ?? [],
-      factor: UInt64(file.integer(path + "factor") ?? 10), lossOneIn: self.oneIn(part),
+      factor: UInt64(file.integer(path + "factor") ?? 10), lossPerMillion: self.perMillion(part),
       shift: span("shift") ?? .milliseconds(1000))
   }
 
   private static func world(_ file: ScenarioFile) -> World {
     func span(_ path: String) -> Span { file.text(path).flatMap { Quantity.span($0) } ?? .zero }
     func part(_ path: String) -> UInt64 {
-      self.oneIn(file.text(path).flatMap { Quantity.percent($0) } ?? 0)
+      self.perMillion(file.text(path).flatMap { Quantity.percent($0) } ?? 0)
     }
     var world = World()
     world.engine = file.text("engine") == "raft" ? .raft : .pbft
@@ -149,9 +149,9 @@ public struct Scenario: Sendable {
     world.network.jitterPerMille = UInt64((file.text("network.jitter").flatMap { Quantity.percent($0) } ?? 0) * 1000)
     world.network.spread = .zero
     world.network.uplinkBitsPerSecond = file.text("network.bandwidth").flatMap { Quantity.bitsPerSecond($0) } ?? 0
-    world.network.lossOneIn = part("network.loss")
-    world.network.duplicationOneIn = part("network.duplication")
-    world.network.reorderingOneIn = part("network.reordering")
+    world.network.lossPerMillion = part("network.loss")
+    world.network.duplicationPerMillion = part("network.duplication")
+    world.network.reorderingPerMillion = part("network.reordering")
     world.disk.syncMin = span("disk.sync")
     world.disk.syncSpread = span("disk.spread")
     world.disk.bytesPerSecond = file.text("disk.throughput").flatMap { Quantity.bytes($0) } ?? 0

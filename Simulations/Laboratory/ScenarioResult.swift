@@ -82,6 +82,10 @@ public struct ScenarioResult: Sendable, Codable {
     public let median, p90: Double
   }
 
+  /// The program that made it; nil of results before programs were recorded.
+  public var build: BuildIdentity?
+  /// What a reader must know: liars that never lied.
+  public var notes: [String]?
   /// The scenario's title.
   public var title: String
   /// The scenario's text.
@@ -112,7 +116,7 @@ public struct ScenarioResult: Sendable, Codable {
   public var everywhere: Statistics?
   /// Until a block reached a member, in milliseconds.
   public var blocks: Statistics?
-  /// The network's lower bound of commit latency by author, in milliseconds.
+  /// The network's lower bound of each committed transaction's latency, in milliseconds; nil where members change.
   public var lowerBound: Statistics?
   /// Between regions.
   public var propagation: [Propagation]
@@ -128,11 +132,11 @@ public struct ScenarioResult: Sendable, Codable {
 }
 
 extension ScenarioRun {
-  /// What the run gave so far; `wall` is how long it took.
-  public func result(wallSeconds: Double) -> ScenarioResult {
+  /// What the run gave so far: a function of scenario, seed and build.
+  public func result() -> ScenarioResult {
     let latencies = self.committed.compactMap { row in row.committed.map { ($0 - row.submitted).inMilliseconds } }
     var result = ScenarioResult(
-      title: self.scenario.title, text: self.scenario.file.text,
+      build: .current, notes: self.notes(), title: self.scenario.title, text: self.scenario.file.text,
       parameters: self.scenario.file.effective.map { .init(path: $0.path, value: $0.value, isStandard: $0.isStandard) },
       trace: self.cluster.trace.description, isPartial: self.progress < 1, metrics: [], verdicts: [],
       occurrences: self.recorder.occurrences.map {
@@ -145,7 +149,7 @@ extension ScenarioRun {
       blocks: Statistics(self.recorder.arrivals.map(\.after.inMilliseconds)),
       lowerBound: Statistics(self.lowerBounds()), propagation: self.propagation(), traffic: self.traffic(), links: [])
     self.addSeries(to: &result)
-    self.addMetrics(to: &result, wallSeconds: wallSeconds)
+    self.addMetrics(to: &result)
     result.verdicts = self.verdicts(result)
     return result
   }
@@ -208,34 +212,40 @@ extension ScenarioRun {
     }
   }
 
-  /// For each author the least time in which messages alone can bring a transaction to its commit, without disks,
-  /// processors and jitter: block, pre-prepare, prepares, commits over the quorum-th fastest links.
+  /// The bound of each committed transaction of the window, by its author.
   private func lowerBounds() -> [Double] {
-    let (network, count) = (self.cluster.world.network, self.scenario.count)
-    let quorum = self.cluster.genesis.configuration.quorum
-    func way(_ a: Int, _ b: Int) -> Double {
-      a == b ? 0 : network.latency[network.region(of: a)][network.region(of: b)].inMilliseconds
-    }
-    return (0..<count).map { author in
-      let proposal = (0..<count).map { max(way(author, 0) + way(0, $0), way(author, $0)) }
-      let prepared = (0..<count).map { j in (0..<count).map { proposal[$0] + way($0, j) }.sorted()[quorum - 1] }
-      return (0..<count).map { prepared[$0] + way($0, author) }.sorted()[quorum - 1]
+    guard !self.scenario.faults.contains(where: { ["join", "leave", "lose-disk"].contains($0.kind) }) else { return [] }
+    let bounds = LowerBound(
+      self.cluster.world.network, count: self.scenario.count, quorum: self.cluster.genesis.configuration.quorum,
+      engine: self.cluster.genesis.engine)
+    let byMember = (0..<self.scenario.count).map { bounds.bound(author: $0) }
+    return self.committed.filter { $0.committed != nil }.map { byMember[self.cluster.member($0.slot)] }
+  }
+
+  private func notes() -> [String] {
+    self.scenario.attackers.compactMap { attacker in
+      guard let kind = attacker.kind, self.recorder.misbehaviours[attacker.member] == 0 else { return nil }
+      return "Member \(attacker.member + 1) is \(kind.rawValue), and everything that it sent left unaltered: "
+        + "there was nothing for it to act on."
     }
   }
 
-  private func addMetrics(to result: inout ScenarioResult, wallSeconds: Double) {
+  private func addMetrics(to result: inout ScenarioResult) {
     func add(_ name: String, _ value: Double, _ unit: String) {
       result.metrics.append(.init(name: name, value: value, unit: unit))
     }
-    let virtual = (self.cluster.now - .zero).inMilliseconds / 1000
     let rows = self.committed
-    let done = rows.count { $0.committed != nil }
-    let seconds =
-      (min(self.scenario.window.until, self.cluster.now - .zero).inMilliseconds
-        - self.scenario.window.from.inMilliseconds) / 1000
+    let (from, until) = self.scenario.loadWindow
+    let end = min(until, self.cluster.now - .zero)
+    let seconds = (Tick.zero + end - (Tick.zero + from)).inMilliseconds / 1000
+    let meanwhile = self.recorder.transactions.count {
+      $0.committed.map { $0 >= Tick.zero + from && $0 <= Tick.zero + end } ?? false
+    }
     add("submitted", Double(rows.count), "transactions")
-    add("committed", Double(done), "transactions")
-    add("throughput", seconds > 0 ? Double(done) / seconds : 0, "transactions/s")
+    add("committed", Double(rows.count { $0.committed != nil }), "transactions")
+    let waiting = self.recorder.transactions.count { $0.committed == nil && !$0.isLost }
+    add("waiting at the end", Double(waiting), "transactions")
+    add("throughput", seconds > 0 ? Double(meanwhile) / seconds : 0, "transactions/s")
     for (name, statistics) in [
       ("commit latency", result.latency), ("executed everywhere", result.everywhere),
       ("block propagation", result.blocks),
@@ -245,22 +255,33 @@ extension ScenarioRun {
       add("\(name) p90", statistics.p90, "ms")
       add("\(name) p99", statistics.p99, "ms")
     }
-    if let bound = result.lowerBound { add("commit latency, network's lower bound p50", bound.median, "ms") }
+    if let bound = result.lowerBound { add("commit latency lower bound p50", bound.median, "ms") }
     add("longest pause between commits", self.longestPause, "ms")
     add("highest view", Double(self.cluster.leader.view.number), "")
-    let messages = result.traffic.reduce(0) { $0 + $1.messages }
-    let bytes = result.traffic.reduce(0) { $0 + $1.bytes }
-    let every = max(1, self.recorder.transactions.count { $0.committed != nil })
-    add("messages", Double(messages), "")
-    add("messages per transaction", Double(messages) / Double(every), "")
-    add("bytes per transaction", Double(bytes) / Double(every), "B")
+    self.addTraffic(to: &result, committed: meanwhile)
+    add("syncs", Double(self.recorder.syncs.reduce(0, +)), "")
+    add("virtual time", (self.cluster.now - .zero).inMilliseconds / 1000, "s")
+    add("events", Double(self.cluster.eventCount), "")
+  }
+
+  /// Messages and bytes: all of them, and for each transaction what left while there was load, over what was committed.
+  private func addTraffic(to result: inout ScenarioResult, committed: Int) {
+    func add(_ name: String, _ value: Double, _ unit: String) {
+      result.metrics.append(.init(name: name, value: value, unit: unit))
+    }
+    let total = self.recorder.total
+    add("messages", Double(total.messages), "")
+    if committed > 0 {
+      let (from, until) = (self.trafficAtEdges.from ?? TrafficTotal(), self.trafficAtEdges.until ?? total)
+      add("messages per transaction", Double(until.messages - from.messages) / Double(committed), "")
+      add("bytes per transaction", Double(until.bytes - from.bytes) / Double(committed), "B")
+    }
+    let held = self.recorder.queuedBytes > total.bytes ? self.recorder.queuedBytes - total.bytes : 0
+    if held > 0 { add("bytes that an uplink held back", Double(held), "B") }
     let copies = Double(self.recorder.gossiped) / Double(max(1, self.recorder.gossiped - self.recorder.duplicates))
     add("copies a gossiped message", copies, "")
-    add("syncs", Double(self.recorder.syncs.reduce(0, +)), "")
-    add("virtual time", virtual, "s")
-    add("events", Double(self.cluster.eventCount), "")
-    add("wall time", wallSeconds, "s")
-    add("events per wall second", Double(self.cluster.eventCount) / max(1e-9, wallSeconds), "/s")
+    let liars = self.scenario.attackers.contains { $0.kind != nil }
+    if liars { add("messages that liars altered", Double(self.recorder.misbehaviours.reduce(0, +)), "") }
   }
 
   /// The longest time during which transactions waited and none was committed anywhere, in milliseconds.

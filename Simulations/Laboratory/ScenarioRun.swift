@@ -19,6 +19,8 @@ public final class ScenarioRun {
   private var lossBefore: UInt64
   /// How many hospitals have joined.
   private var joined = 0
+  /// What had been sent when transactions began to count, and when they no longer did.
+  private(set) var trafficAtEdges: (from: TrafficTotal?, until: TrafficTotal?) = (nil, nil)
 
   /// A run that stands at its beginning.
   public init(_ scenario: Scenario) {
@@ -37,12 +39,18 @@ public final class ScenarioRun {
       world: world, twins: twins)
     self.recorder = Recorder(slots: self.cluster.slotCount)
     self.cluster.recorder = self.recorder
-    self.lossBefore = world.network.lossOneIn
+    self.lossBefore = world.network.lossPerMillion
     // Whoever joins later is not there yet.
     for slot in 0..<joiners { self.cluster.crash(scenario.count + slot, losingWrite: true) }
     self.planAttackers()
     for fault in scenario.faults { self.plan(fault) }
     self.planSamples()
+    self.cluster.plan(at: self.at(scenario.loadWindow.from)) { [unowned self] in
+      self.trafficAtEdges.from = self.recorder.total
+    }
+    self.cluster.plan(at: self.at(scenario.loadWindow.until)) { [unowned self] in
+      self.trafficAtEdges.until = self.recorder.total
+    }
     self.planLoad()
   }
 
@@ -129,11 +137,11 @@ public final class ScenarioRun {
         }
       }
     case "loss":
-      self.note("loses one message in \(fault.lossOneIn)", [])
-      self.cluster.world.network.lossOneIn = fault.lossOneIn
+      self.note("loses \(Quantity.digits(Double(fault.lossPerMillion) / 10_000)) % of all messages", [])
+      self.cluster.world.network.lossPerMillion = fault.lossPerMillion
       self.later(fault) {
         self.note("loses no more than before", [])
-        self.cluster.world.network.lossOneIn = self.lossBefore
+        self.cluster.world.network.lossPerMillion = self.lossBefore
       }
     case "clock":
       self.note("its clock jumps by \(Quantity.describe(fault.shift))", slots)
@@ -305,6 +313,29 @@ public final class ScenarioRun {
     self.number += 1
     return self.cluster.digestTransaction(
       self.number, for: slot, digests: self.scenario.workload.digests, lifeMilliseconds: 500_000)
+  }
+}
+
+/// All that had been sent at a moment.
+struct TrafficTotal {
+  var messages: UInt64 = 0
+  var bytes: UInt64 = 0
+}
+
+extension Recorder {
+  var total: TrafficTotal {
+    self.traffic.values.reduce(into: TrafficTotal()) {
+      $0.messages += $1.messages
+      $0.bytes += $1.bytes
+    }
+  }
+}
+
+extension Scenario {
+  /// The part of the window in which there is load: what counts a second counts in it.
+  var loadWindow: (from: Span, until: Span) {
+    let from = max(self.window.from, self.workload.from)
+    return (from, max(from, min(self.window.until, self.workload.until, self.duration)))
   }
 }
 

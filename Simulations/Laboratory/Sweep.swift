@@ -11,9 +11,10 @@ public struct Sweep: Sendable {
     /// The seed.
     public let seed: UInt64
 
-    /// The name of the file with its result: the digest of scenario and settings.
-    public func name(of scenario: String) -> String {
-      let key = scenario + "\n" + self.settings.joined(separator: "\n") + "\nseed=\(self.seed)"
+    /// The name of the file with its result: the digest of scenario, settings, seed and program. What another program
+    /// made is another result.
+    public func name(of scenario: String, by build: BuildIdentity = .current) -> String {
+      let key = scenario + "\n" + self.settings.joined(separator: "\n") + "\nseed=\(self.seed)\n\(build)"
       return String(Hash.blake2b("consilium/sweep/v1", Array(key.utf8)).description.prefix(24))
     }
   }
@@ -87,9 +88,8 @@ public struct Sweep: Sendable {
   public func run(_ point: Point, in folder: URL) throws {
     let file = try ScenarioFile(self.scenario, settings: point.settings + ["seed=\(point.seed)"])
     let run = ScenarioRun(Scenario(file))
-    let begun = ContinuousClock.now
     while run.advance() {}
-    let result = run.result(wallSeconds: (ContinuousClock.now - begun) / .seconds(1))
+    let result = run.result()
     let row = Row(point: point, metrics: result.metrics, holds: result.holds)
     try FileManager.default.createDirectory(at: folder.appending(path: "points"), withIntermediateDirectories: true)
     try JSONEncoder().encode(row).write(to: self.file(of: point, in: folder), options: .atomic)
@@ -97,8 +97,8 @@ public struct Sweep: Sendable {
 
   /// Writes `sweep.csv` and `sweep.ndjson` of all points that are there: a row a point, a column a key and a metric.
   ///
-  /// Returns how many rows there are.
-  public func collect(in folder: URL) throws -> Int {
+  /// Returns how many rows there are, and of how many what was expected holds.
+  public func collect(in folder: URL) throws -> (rows: Int, holding: Int) {
     let rows = self.points.compactMap { point -> Row? in
       guard let data = try? Data(contentsOf: self.file(of: point, in: folder)) else { return nil }
       return try? JSONDecoder().decode(Row.self, from: data)
@@ -107,15 +107,16 @@ public struct Sweep: Sendable {
     var names: [String] = []
     for metric in rows.flatMap(\.metrics) where !names.contains(metric.name) { names.append(metric.name) }
     try Tables.write(
-      "sweep", axes + ["seed", "holds"] + names.map { $0.replacing(" ", with: "_").replacing(",", with: "") },
+      "sweep",
+      axes + ["seed", "holds", "program"] + names.map { $0.replacing(" ", with: "_").replacing(",", with: "") },
       rows.map { row in
         row.point.settings.map { .text(String($0.drop { $0 != "=" }.dropFirst())) }
-          + [.integer(Int(row.point.seed)), .integer(row.holds ? 1 : 0)]
+          + [.integer(Int(row.point.seed)), .integer(row.holds ? 1 : 0), .text(BuildIdentity.current.description)]
           + names.map { name in row.metrics.first { $0.name == name }.map { .number($0.value) } ?? .none }
       }, to: folder)
     if let page = SweepReport.html(rows, scenario: self.scenario) {
       try Data(page.utf8).write(to: folder.appending(path: "sweep.html"), options: .atomic)
     }
-    return rows.count
+    return (rows.count, rows.count(where: \.holds))
   }
 }

@@ -39,7 +39,7 @@ enum SweepReport {
     let figure = Report.figure(
       "Throughput and latency",
       "Committed transactions a second against how long one takes, along \(Charts.escape(axisName)): the median as a "
-        + "line, the 99th percentile dashed; seeds of a point together.",
+        + "line, the 99th percentile dashed; each the mean of a point's seeds.",
       Charts.lines(
         lines(\.median, dashed: false) + lines(\.tail, dashed: true), x: "transactions/s",
         y: "milliseconds"),

@@ -98,6 +98,26 @@ public enum Tables {
     try Data(Report.html(result).utf8).write(to: folder.appending(path: "report.html"))
   }
 
+  /// Writes `run.json`: what another run of the same scenario and seed has otherwise.
+  public static func write(_ record: RunRecord, to folder: URL) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    try encoder.encode(record).write(to: folder.appending(path: "run.json"))
+  }
+
+  /// Why nothing may be written into a folder, in words; nil where it can be. Makes the folder.
+  public static func obstacle(at folder: URL, isReplacing: Bool) -> String? {
+    let path = folder.path(percentEncoded: false)
+    let files = FileManager.default
+    if !isReplacing, files.fileExists(atPath: folder.appending(path: "result.json").path(percentEncoded: false)) {
+      return "\(path) holds a result already; name another folder, or add --replace to write over it."
+    }
+    do { try files.createDirectory(at: folder, withIntermediateDirectories: true) } catch {
+      return "\(path) cannot be made: \(error.localizedDescription)"
+    }
+    return files.isWritableFile(atPath: path) ? nil : "\(path) cannot be written to; name another folder."
+  }
+
   /// Reads the `result.json` of a folder.
   public static func read(_ folder: URL) throws -> ScenarioResult {
     try JSONDecoder().decode(ScenarioResult.self, from: Data(contentsOf: folder.appending(path: "result.json")))

@@ -325,7 +325,9 @@ extension Cluster {
         self.depart(packet, from: slot, to: to)
         continue
       }
-      for utterance in self.mislead(message, from: slot, to: member) {
+      let utterances = self.mislead(message, from: slot, to: member)
+      if !utterances.isOnly(packet.bytes) { self.recorder?.misbehaved(slot) }
+      for utterance in utterances {
         let made: Packet =
           switch utterance.content {
           case .message(let said): Packet(said.encoded, on: said.channel)
@@ -366,7 +368,7 @@ extension Cluster {
     }
     let ready = max(self.now, machine.busyUntil, machine.uplinkBusyUntil)
     machine.uplinkBusyUntil = ready + self.world.network.occupation(bytes: packet.bytes.count)
-    self.recorder?.sent(packet, from: from, to: to, self.now)
+    self.recorder?.queued(packet, self.now)
     if machine.uplinkBusyUntil > self.now {
       let link = self.links[from * self.slotCount + to]
       self.queue.add(.depart(from: from, to: to, packet, link: link), at: machine.uplinkBusyUntil)
@@ -375,7 +377,12 @@ extension Cluster {
     }
   }
 
+  /// Whether something happens that does in so many of a million cases.
+  private func draws(_ perMillion: UInt64) -> Bool { perMillion > 0 && self.random.below(1_000_000) < perMillion }
+
+  /// A message has left its sender's uplink.
   func travel(_ original: Packet, from: Int, to: Int) {
+    self.recorder?.sent(original, from: from)
     var packet = original
     if let tamper, let message = packet.message {
       guard let changed = tamper(from, to, message) else { return }
@@ -386,13 +393,13 @@ extension Cluster {
     }
     guard !isFiltered else { return }
     let network = self.world.network
-    if network.lossOneIn > 0, self.random.oneIn(network.lossOneIn) { return }
-    let copies = network.duplicationOneIn > 0 && self.random.oneIn(network.duplicationOneIn) ? 2 : 1
+    if self.draws(network.lossPerMillion) { return }
+    let copies = self.draws(network.duplicationPerMillion) ? 2 : 1
     for _ in 0..<copies {
       let pair = from * self.slotCount + to
       let span = network.draw(from: from, to: to, &self.random)
       var arrival = self.now + span * (self.slowness[pair] ?? 1)
-      let overtakes = network.reorderingOneIn > 0 && self.random.oneIn(network.reorderingOneIn)
+      let overtakes = self.draws(network.reorderingPerMillion)
       if !overtakes { arrival = max(arrival, self.linkBusyUntil[pair]) }
       self.linkBusyUntil[pair] = max(arrival, self.linkBusyUntil[pair])
       self.queue.add(.deliver(from: from, to: to, packet, link: self.links[pair]), at: arrival)
@@ -411,6 +418,17 @@ extension StoreWrite {
     case .signedCheckpoint, .stableCheckpoint: 600
     case .snapshot: 0
     case .history(let items, _): UInt64(items.reduce(0) { $0 + $1.blocks.reduce(600) { $0 + $1.body.count + 200 } })
+    }
+  }
+}
+
+extension [Utterance] {
+  /// Whether an adversary let a message pass as it was.
+  fileprivate func isOnly(_ bytes: [UInt8]) -> Bool {
+    guard self.count == 1, let only = self.first, only.delay.nanoseconds == 0 else { return false }
+    return switch only.content {
+    case .message(let said): said.encoded == bytes
+    case .bytes(let said): said == bytes
     }
   }
 }

@@ -40,7 +40,7 @@ public final class Recorder {
 
   /// Messages of one kind.
   public struct Traffic: Sendable {
-    /// How many were sent.
+    /// How many left their senders.
     public var messages: UInt64 = 0
     /// Their bytes.
     public var bytes: UInt64 = 0
@@ -78,8 +78,12 @@ public final class Recorder {
   public private(set) var transactions: [TransactionRow] = []
   /// Arrivals of blocks.
   public private(set) var arrivals: [Arrival] = []
-  /// What was sent, by kind.
+  /// What left its sender, by kind.
   public private(set) var traffic: [MessageKind: Traffic] = [:]
+  /// Bytes that were to be sent: those that left, and those that an uplink held back.
+  public private(set) var queuedBytes: UInt64 = 0
+  /// How many messages of a slot its adversary withheld, changed, delayed or added to.
+  public private(set) var misbehaviours: [UInt64]
   /// Bytes sent by slot.
   public private(set) var bytesBySlot: [UInt64]
   /// Gossiped blocks and votes that a slot received and already had.
@@ -102,6 +106,7 @@ public final class Recorder {
   public init(slots: Int) {
     self.bytesBySlot = Array(repeating: 0, count: slots)
     self.syncs = Array(repeating: 0, count: slots)
+    self.misbehaviours = Array(repeating: 0, count: slots)
     self.seen = Array(repeating: [], count: slots)
     self.waitingBySlot = Array(repeating: 0, count: slots)
   }
@@ -117,13 +122,21 @@ public final class Recorder {
     }
   }
 
-  func sent(_ packet: Packet, from: Int, to: Int, _ now: Tick) {
-    self.traffic[packet.kind, default: Traffic()].messages += 1
-    self.traffic[packet.kind, default: Traffic()].bytes += UInt64(packet.bytes.count)
-    self.bytesBySlot[from] += UInt64(packet.bytes.count)
+  /// A message waits for its sender's uplink.
+  func queued(_ packet: Packet, _ now: Tick) {
+    self.queuedBytes += UInt64(packet.bytes.count)
     guard case .block(let block) = packet.message, self.departures[block.digest] == nil else { return }
     self.departures[block.digest] = now
   }
+
+  /// A message has left.
+  func sent(_ packet: Packet, from: Int) {
+    self.traffic[packet.kind, default: Traffic()].messages += 1
+    self.traffic[packet.kind, default: Traffic()].bytes += UInt64(packet.bytes.count)
+    self.bytesBySlot[from] += UInt64(packet.bytes.count)
+  }
+
+  func misbehaved(_ slot: Int) { self.misbehaviours[slot] += 1 }
 
   func received(_ packet: Packet, at slot: Int, _ now: Tick) {
     guard packet.isGossip else { return }

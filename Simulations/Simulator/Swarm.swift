@@ -161,10 +161,10 @@ public final class SwarmRun {
     world.network.spread = Span(nanoseconds: 100_000 + random.below(random.oneIn(3) ? 40_000_000 : 2_000_000))
     let slowest: UInt64 = plan.faults.contains(.slowDisks) ? 100_000_000 : 3_000_000
     world.disk.syncSpread = Span(nanoseconds: 100_000 + random.below(slowest))
-    if plan.faults.contains(.loss) { world.network.lossOneIn = 3 + random.below(60) }
+    if plan.faults.contains(.loss) { world.network.lossPerMillion = NetworkModel.oneIn(3 + random.below(60)) }
     if plan.faults.contains(.disorder) {
-      world.network.duplicationOneIn = 2 + random.below(20)
-      world.network.reorderingOneIn = 2 + random.below(20)
+      world.network.duplicationPerMillion = NetworkModel.oneIn(2 + random.below(20))
+      world.network.reorderingPerMillion = NetworkModel.oneIn(2 + random.below(20))
     }
     if plan.faults.contains(.clocks) {
       world.clockSkewMilliseconds = (0..<plan.count).map { _ in Int64(random.below(2400)) - 1200 }
@@ -360,7 +360,7 @@ public final class SwarmRun {
   }
 
   private func heal() {
-    self.cluster.world.network.lossOneIn = 0
+    self.cluster.world.network.lossPerMillion = 0
     self.cluster.world.disk.syncSpread = Span.milliseconds(2)
     self.cluster.clearFilters()
     self.cluster.heal()

@@ -42,14 +42,17 @@ public struct NetworkModel: Sendable {
   public var jitterPerMille: UInt64 = 0
   /// What a member can send in a second, in bits; 0 for no limit. What exceeds it queues at the sender.
   public var uplinkBitsPerSecond: UInt64 = 0
-  /// One message in so many is lost, though its connection lives; 0 for none.
-  public var lossOneIn: UInt64 = 0
-  /// One message in so many arrives twice; 0 for none.
-  public var duplicationOneIn: UInt64 = 0
-  /// One message in so many overtakes those before it; 0 for none.
-  public var reorderingOneIn: UInt64 = 0
+  /// Messages that are lost though their connection lives, in parts per million.
+  public var lossPerMillion: UInt64 = 0
+  /// Messages that arrive twice, in parts per million.
+  public var duplicationPerMillion: UInt64 = 0
+  /// Messages that overtake those before them, in parts per million.
+  public var reorderingPerMillion: UInt64 = 0
   /// A calm local network.
   public init() {}
+
+  /// One message in so many, in parts per million; 0 for none.
+  public static func oneIn(_ count: UInt64) -> UInt64 { count > 0 ? 1_000_000 / count : 0 }
 
   /// The region of a slot.
   public func region(of slot: Int) -> Int { slot < self.regions.count ? self.regions[slot] : 0 }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Laboratory
 
 /// The simulator's commands.
 @main
@@ -6,7 +7,11 @@ struct ConsiliumSim: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "consilium-sim",
     abstract: "The same node as in production, in a hostile world of virtual time.",
-    discussion: "Exit codes: 0 all invariants held; 1 one did not; 64 wrong usage; 65 a scenario with mistakes.",
+    discussion: """
+      Exit codes: 0 all invariants held; 1 one did not; 64 wrong usage; 65 a scenario with mistakes; 73 no place for a
+      result.
+      """,
+    version: "consilium-sim \(BuildIdentity.current)",
     subcommands: [
       RunCommand.self, CheckCommand.self, ListCommand.self, ExplainCommand.self, SweepCommand.self, CompareCommand.self,
       ReportCommand.self, SwarmCommand.self, ReplayCommand.self, ExploreCommand.self,

@@ -40,27 +40,37 @@ struct RunCommand: ParsableCommand {
         consilium-sim run Simulations/scenarios/campus.toml
         consilium-sim run Simulations/scenarios/primary-crash.toml --seed 7 --out results/crash
         consilium-sim run FILE --set workload.rate=500/s --set members.count=7
-      --out leaves transactions, blocks, samples, events, traffic and summary as CSV and NDJSON, result.json, the
-      scenario, and report.html, one page that opens without a network. Ctrl-C ends the run early and leaves what there
-      is. Exit code 1 where an invariant or an expectation of the scenario did not hold.
+      --out leaves transactions, blocks, samples, events, traffic and summary as CSV and NDJSON, result.json with the
+      program that made it, run.json (when, where, how long), the scenario, and report.html, one page that opens without
+      a network. A folder that holds a result is written over only with --replace. Ctrl-C ends the run early and leaves
+      what there is. Exit code 1 where an invariant or an expectation of the scenario did not hold.
       """)
   @Argument(help: "The scenario file.") var file: String
   @Option(help: "Another seed than the file's.") var seed: UInt64?
   @Option(name: .customLong("set"), help: "path=value over what the file says; may be repeated.") var settings:
     [String] = []
   @Option(help: "A folder for tables and the report.") var out: String?
+  @Flag(help: "Write over a result that is in the folder.") var replace = false
   @Option(help: "text or json.") var output = "text"
 
   func run() throws {
     let scenario = try ScenarioFolder.read(
       self.file, settings: self.settings + (self.seed.map { ["seed=\($0)"] } ?? []))
+    let folder = self.out.map { URL(filePath: $0) }
+    if let folder, let obstacle = Tables.obstacle(at: folder, isReplacing: self.replace) {
+      tell(obstacle)
+      throw ExitCode(73)
+    }
     let run = ScenarioRun(scenario)
-    let begun = ContinuousClock.now
+    let (begun, date) = (ContinuousClock.now, Date())
     let interrupt = Interrupt()
     while !interrupt.isAsked, run.advance() { Self.progress(run, since: begun) }
-    let result = run.result(wallSeconds: (ContinuousClock.now - begun) / .seconds(1))
-    if let out {
-      try Tables.write(run, result, to: URL(filePath: out))
+    let result = run.result()
+    let record = RunRecord(
+      begun: date, wallSeconds: (ContinuousClock.now - begun) / .seconds(1), events: run.cluster.eventCount)
+    if let folder, let out {
+      try Tables.write(run, result, to: folder)
+      try Tables.write(record, to: folder)
       tell("Tables and the report are in \(out); open \(out)/report.html")
     }
     if self.output == "json" {
@@ -68,7 +78,7 @@ struct RunCommand: ParsableCommand {
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
       say(String(decoding: try encoder.encode(result.metrics), as: UTF8.self))
     } else {
-      say(Summary.text(result))
+      say(Summary.text(result, record))
     }
     guard result.holds else { throw ExitCode(1) }
   }
@@ -114,17 +124,20 @@ final class Interrupt {
 
 /// A result in a few lines.
 enum Summary {
-  static func text(_ result: ScenarioResult) -> String {
+  static func text(_ result: ScenarioResult, _ record: RunRecord) -> String {
     var lines = [result.title + (result.isPartial ? " (stopped before its end)" : "")]
     let width = (result.metrics.map(\.name.count).max() ?? 0) + 2
     for metric in result.metrics {
       let name = metric.name + String(repeating: " ", count: width - metric.name.count)
       lines.append("  \(name)\(Quantity.digits(metric.value)) \(metric.unit)")
     }
+    let rate = Quantity.digits(record.eventsPerWallSecond.rounded())
+    lines.append("  took \(Quantity.digits(record.wallSeconds)) s, \(rate) events/s")
     for occurrence in result.occurrences.filter(\.isFault).prefix(12) {
       let who = occurrence.member.map { "member \($0) " } ?? ""
       lines.append("  at \(Quantity.digits(occurrence.at / 1000)) s: \(who)\(occurrence.what)")
     }
+    for note in result.notes ?? [] { lines.append("  note: \(note)") }
     for verdict in result.verdicts {
       lines.append("  \(verdict.holds ? "holds:        " : "DOES NOT HOLD:") \(verdict.what) (\(verdict.seen))")
     }

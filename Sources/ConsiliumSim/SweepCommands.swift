@@ -14,7 +14,8 @@ struct SweepCommand: ParsableCommand {
           --over "workload.rate=100/s,1000/s" --seeds 3 --out results/size
         consilium-sim sweep FILE --over ... --out DIR --to slurm > sweep.sbatch
       A sweep that was interrupted goes on where it stopped; results of several machines in one folder merge, for each
-      is named after what it ran. --to slurm prints a job array, --to parallel lines for GNU parallel.
+      is named after what it ran: scenario, settings, seed and program. Another program runs its points again.
+      --to slurm prints a job array, --to parallel lines for GNU parallel.
       """)
   @Argument(help: "The scenario file.") var file: String
   @Option(help: "path=value,value,…; may be repeated.") var over: [String] = []
@@ -88,8 +89,11 @@ struct SweepCommand: ParsableCommand {
         throw ExitCode(70)
       }
     }
-    let count = try sweep.collect(in: folder)
+    let (count, holding) = try sweep.collect(in: folder)
     say("\(count) of \(sweep.points.count) points are in \(self.out)/sweep.csv")
+    if holding < count {
+      tell("At \(count - holding) of them something that the scenario expects did not hold: column holds.")
+    }
   }
 }
 
@@ -103,6 +107,10 @@ struct CompareCommand: ParsableCommand {
 
   func run() throws {
     let (one, other) = (try Self.read(self.one), try Self.read(self.other))
+    if one.build != other.build {
+      let (before, after) = (one.build?.description ?? "not recorded", other.build?.description ?? "not recorded")
+      say("program: \(before) → \(after)")
+    }
     let changed = one.parameters.filter { parameter in
       other.parameters.first { $0.path == parameter.path }?.value != parameter.value
     }

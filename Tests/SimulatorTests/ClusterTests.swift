@@ -150,7 +150,7 @@ struct ClusterTests {
   @Test("A network that loses one message in five still executes everything", arguments: 1...6)
   func loss(seed: UInt64) {
     var world = World()
-    world.network.lossOneIn = 5
+    world.network.lossPerMillion = 200_000
     let cluster = Cluster(count: 4, seed: seed, world: world)
     for index in 0..<4 { cluster.submit([cluster.digestTransaction(UInt64(index), for: index)], to: index) }
     #expect(cluster.run(within: .milliseconds(60_000)) { cluster.haveExecuted(4) })
