@@ -33,6 +33,10 @@ let package = Package(
   products: [
     .executable(name: "consilium", targets: ["consilium"]),
     .executable(name: "consilium-sim", targets: ["ConsiliumSim"]),
+    // For researchers: the simulator, scenario files, and the node's words that attackers and measurements speak.
+    .library(
+      name: "ConsiliumSimulator",
+      targets: ["Gossip", "Laboratory", "Messages", "NodeCore", "Ordering", "Primitives", "Simulator"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),

@@ -21,7 +21,7 @@ FLOORS = {
     4: ["EventLoop", "Gateway", "ObjectStore", "Storage", "Telemetry"],
     5: ["Driver", "Simulator"],
     6: ["consilium", "Laboratory"],
-    7: ["ConsiliumSim"],
+    7: ["ConsiliumSim", "Example"],
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}
 SIMULATOR_MAY_REACH = 3

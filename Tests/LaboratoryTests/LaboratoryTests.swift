@@ -238,3 +238,32 @@ struct PublishedResultTests {
     #expect(!result.isReproduced)
   }
 }
+
+@Suite("The example for researchers")
+struct ExampleTests {
+  private static let root = scenarios.deletingLastPathComponent().deletingLastPathComponent()
+
+  private func text(_ path: String) throws -> String {
+    try String(contentsOf: Self.root.appending(path: path), encoding: .utf8)
+  }
+
+  @Test("The README shows the program that Scripts/example builds and runs")
+  func readme() throws {
+    let program = try self.text("Simulations/Example/Sources/Attack/main.swift")
+    #expect(try self.text("Simulations/README.md").contains("```swift\n\(program)```\n"))
+  }
+
+  @Test("Every product that the example names is one, and holds every module that it imports")
+  func products() throws {
+    let manifest = try self.text("Package.swift")
+    let example = try self.text("Simulations/Example/Package.swift")
+    for match in example.matches(of: /\.product\(name: "(\w+)", package: "consilium"\)/) {
+      #expect(manifest.contains("name: \"\(match.1)\""), "no product \(match.1)")
+    }
+    let library = try #require(manifest.firstMatch(of: /name: "ConsiliumSimulator",\s*targets: \[([^\]]*)\]/))
+    let program = try self.text("Simulations/Example/Sources/Attack/main.swift")
+    for match in program.matches(of: /import (\w+)/) {
+      #expect(library.1.contains("\"\(match.1)\""), "\(match.1) is in no product")
+    }
+  }
+}
