@@ -25,7 +25,7 @@ extension FHIRService {
     default:
       let all =
         type == "Consent"
-        ? await ledger.consents(of: account, patient: id) : await ledger.accesses(of: account, patient: id)
+        ? await ledger.consents(of: account, patient: id) : try await ledger.accesses(of: account, patient: id)
       (total, views) = (all.count, Array(all.reversed().dropFirst(page.offset).prefix(page.count)))
     }
     let entries = views.map { view in

@@ -42,6 +42,11 @@ extension FHIRService {
       answers[number] =
         planned[number].map { self.finish($0, prefer: whole.prefer ?? "return=minimal") } ?? self.answered(request)
     }
+    for (number, request) in requests.enumerated() {
+      guard let answer = answers[number] else { continue }
+      // What is written is written: a reading that cannot be noted is refused alone.
+      do { try await self.note(request, answer) } catch { answers[number] = Self.refusal(error) }
+    }
     let anchors = try await self.anchor(writes, before: before)
     return FHIRResponse(
       body: self.bundle(

@@ -71,7 +71,7 @@ public protocol LedgerViews: Sendable {
   /// An account's consents, as `Consent`.
   func consents(of account: Digest, patient: String) async -> [CanonicalJSON]
   /// The access history, as `AuditEvent`.
-  func accesses(of account: Digest, patient: String) async -> [CanonicalJSON]
+  func accesses(of account: Digest, patient: String) async throws -> [CanonicalJSON]
   /// Who anchored what, as `Provenance`, newest first, and how many there are; `names` are the resources of records
   /// that are stored here.
   func provenance(
@@ -92,6 +92,7 @@ public actor FHIRService {
   let store: any ResourceStore
   let anchoring: any RecordAnchoring
   let ledger: (any LedgerViews)?
+  let readings: (any ReadingLog)?
   let now: @Sendable () -> Timestamp
   let entropy: @Sendable (Int) -> [UInt8]
   /// Where clients reach it, for links.
@@ -104,12 +105,13 @@ public actor FHIRService {
 
   /// A service over a store; reads everything that it holds.
   public init(
-    store: any ResourceStore, anchoring: any RecordAnchoring, ledger: (any LedgerViews)? = nil, base: String,
+    store: any ResourceStore, anchoring: any RecordAnchoring, ledger: (any LedgerViews)? = nil,
+    readings: (any ReadingLog)? = nil, base: String,
     now: @escaping @Sendable () -> Timestamp,
     entropy: @escaping @Sendable (Int) -> [UInt8]
   ) throws {
     (self.store, self.anchoring, self.base, self.now, self.entropy) = (store, anchoring, base, now, entropy)
-    self.ledger = ledger
+    (self.ledger, self.readings) = (ledger, readings)
     self.site = Site(base: base)
     self.index = ResourceIndex(site: self.site)
     var held: [StoredResource] = []
@@ -120,7 +122,9 @@ public actor FHIRService {
   /// Answers a request; refusals are answers too.
   public func handle(_ request: FHIRRequest) async -> FHIRResponse {
     do {
-      return try await self.answer(request).unlessNamed(by: request)
+      let response = try await self.answer(request)
+      try await self.note(request, response)
+      return response.unlessNamed(by: request)
     } catch { return Self.refusal(error) }
   }
 

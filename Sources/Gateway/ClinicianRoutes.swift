@@ -30,12 +30,13 @@ public struct PatientIndex: Sendable {
   public init(service: FHIRService) { self.service = service }
 
   /// Patients whose name begins with a text, or whose identifier it is.
-  func patients(matching text: String) async -> [PatientFound] {
+  func patients(matching text: String, by clinician: Digest) async -> [PatientFound] {
     var found: [String: PatientFound] = [:]
     for parameter in ["name", "identifier"] {
       let query = [(name: parameter, value: text), (name: "_count", value: "\(Self.countMax)")]
-      let answer = await self.service.handle(
-        FHIRRequest(method: "GET", path: ["Patient"], query: query, body: []))
+      var request = FHIRRequest(method: "GET", path: ["Patient"], query: query, body: [])
+      request.asker = FHIRAsker(account: clinician, scopes: .everything)
+      let answer = await self.service.handle(request)
       guard answer.status == 200, let bytes = answer.body?.canonicalBytes,
         let bundle = try? JSONDecoder().decode(PatientBundle.self, from: Data(bytes))
       else { continue }
@@ -100,10 +101,10 @@ extension PortalServer {
   func addClinicianRoutes(to router: Router<BasicRequestContext>) {
     let service = self.service
     router.get("/api/clinicians/{account}/patients") { request, context in
-      _ = try await self.clinician(request, context)
+      let clinician = try await self.clinician(request, context).identifier
       let text = request.uri.queryParameters["search"].map { String($0).removingPercentEncoding ?? String($0) } ?? ""
       guard let patients = self.patients, !text.isEmpty else { return try json([PatientFound]()) }
-      return try json(await patients.patients(matching: text))
+      return try json(await patients.patients(matching: text, by: clinician))
     }
     router.post("/api/clinicians/{account}/emergency") { request, context in
       _ = try await self.clinician(request, context)

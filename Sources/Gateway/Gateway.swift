@@ -1,3 +1,4 @@
+public import FHIR
 internal import Foundation
 internal import HTTPTypes
 internal import HealthRecords
@@ -20,15 +21,18 @@ public struct Gateway: Sendable {
 
   let service: any NodeService
   let sessions: ReadingSessions
+  let readings: (any ReadingLog)?
   private let socket: String
   private let doors: Doors
 
-  /// A gateway to `service`, and to what EHRs may ask in practitioners' names, on a socket, which only this user may
-  /// use.
+  /// A gateway to `service`, to what EHRs may ask in practitioners' names, and to who read in the hospital's own store,
+  /// on a socket, which only this user may use.
   public init(
-    service: any NodeService, sessions: ReadingSessions, socket: String, limits: DoorLimits = DoorLimits()
+    service: any NodeService, sessions: ReadingSessions, readings: (any ReadingLog)? = nil, socket: String,
+    limits: DoorLimits = DoorLimits()
   ) {
-    (self.service, self.sessions, self.socket, self.doors) = (service, sessions, socket, Doors(limits))
+    (self.service, self.sessions, self.readings, self.socket) = (service, sessions, readings, socket)
+    self.doors = Doors(limits)
   }
 
   /// Serves until the task is cancelled.
@@ -56,6 +60,7 @@ public struct Gateway: Sendable {
     self.addLogRoutes(to: router)
     self.addVaultRoutes(to: router)
     self.addSessionRoutes(to: router)
+    self.addReadingRoutes(to: router)
     return router
   }
 

@@ -9,9 +9,12 @@ public import Primitives
 /// What the ledger says of a patient, as FHIR resources: consents as `Consent`, every access as `AuditEvent`.
 public struct LedgerResources: LedgerViews {
   private let service: any NodeService
+  private let readings: any ReadingLog
 
-  /// Views of the ledger of a node.
-  public init(service: any NodeService) { self.service = service }
+  /// Views of the ledger of a node, and of who read in the hospital's own store.
+  public init(service: any NodeService, readings: any ReadingLog) {
+    (self.service, self.readings) = (service, readings)
+  }
 
   /// By what right a record was erased; nil where it is not.
   public func erasure(of record: Digest) async -> Erasure? { await self.service.record(record)?.erasure }
@@ -21,10 +24,19 @@ public struct LedgerResources: LedgerViews {
     await self.service.consents(of: account).map { Self.consent(ConsentView($0.identifier, $0.entry), patient) }
   }
 
-  /// Who read of an account, when and why, or was refused.
-  public func accesses(of account: Digest, patient: String) async -> [CanonicalJSON] {
-    await self.service.history(of: account).map { self.audit(AccessView(leaf: $0.leaf, $0.entry), patient) }
+  /// Who read of an account, when and why, or was refused, as the ledger has it, and who was shown anything of it by
+  /// this hospital's own store, in the order of time.
+  public func accesses(of account: Digest, patient: String) async throws -> [CanonicalJSON] {
+    let ledger = await self.service.history(of: account).map { (time: $0.entry.time, leaf: $0.leaf, entry: $0.entry) }
+    let local = try await self.readings.readings(of: account, countMax: Self.readingsMax)
+    let all =
+      ledger.map { ($0.time, self.audit(AccessView(leaf: $0.leaf, $0.entry), patient)) }
+      + local.map { ($0.time, self.audit($0, patient)) }
+    return all.enumerated().sorted { ($0.element.0, $0.offset) < ($1.element.0, $1.offset) }.map(\.element.1)
   }
+
+  /// The most lines of the local log that are shown.
+  private static let readingsMax = 10_000
 
   /// Who anchored what, newest first: the author's own signature where a person signed, and the proof that the anchor
   /// stands in the log under a tree head that a quorum signed.
@@ -201,6 +213,73 @@ public struct LedgerResources: LedgerViews {
                 ]), type: "2", role: "4", "http://terminology.hl7.org/CodeSystem/audit-entity-type")
             })
       ),
+    ])
+  }
+
+  /// IHE Basic Audit Log Patterns, PatientRead or PatientQuery: what this hospital's own store showed, once for all
+  /// such requests of an interval.
+  private func audit(_ reading: LocalReading, _ patient: String) -> CanonicalJSON {
+    let isQuery = reading.interaction == .search || reading.interaction == .everything
+    let site = self.service.member.name
+    let name = Hash.sha256(
+      reading.patient.bytes, (reading.reader ?? .zero).bytes,
+      Array("\(reading.client ?? "") \(reading.interaction.rawValue) \(reading.time.milliseconds)".utf8))
+    let interval = self.readings.intervalMilliseconds
+    let end = Timestamp(milliseconds: (reading.time.milliseconds / interval + 1) * interval)
+    let app = reading.client.map { ", by the app \($0)" } ?? ""
+    let here = "\(self.service.member.id.number)"
+    let who =
+      reading.reader.map {
+        Self.agent("110152", "urn:consilium:account", "\($0)", "at hospital \(here)\(app)", isRequestor: true)
+      } ?? Self.agent("110152", "urn:consilium:member", here, "the hospital's own system", isRequestor: true)
+    let profile = isQuery ? "PatientQuery" : "PatientRead"
+    let system = "http://hl7.org/fhir/restful-interaction"
+    let types = CanonicalJSON.members([("display", .string(reading.types.joined(separator: ", ")))])
+    var shown = Self.entity(types, type: "2", role: isQuery ? "24" : "4", Self.entitySystem)
+    shown = shown.setting("query", isQuery ? .string(Base64.encode(Array(reading.request.utf8))) : nil)
+    return .members([
+      ("resourceType", .string("AuditEvent")), ("id", .string("local-\(name.description.prefix(32))")),
+      (
+        "meta",
+        .members([
+          (
+            "profile",
+            .array([.string("https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.\(profile)")])
+          )
+        ])
+      ),
+      ("type", Self.coding("http://terminology.hl7.org/CodeSystem/audit-event-type", "rest")),
+      (
+        "subtype",
+        .array([Self.coding(system, reading.interaction == .everything ? "operation" : reading.interaction.name)])
+      ),
+      ("action", .string(isQuery ? "E" : "R")),
+      (
+        "period", .members([("start", .string("\(reading.time)")), ("end", .string("\(end)"))])
+      ),
+      ("recorded", .string("\(reading.time)")), ("outcome", .string("0")),
+      ("outcomeDesc", .string("shown by the hospital's own store, once or several times until the period's end")),
+      (
+        "agent",
+        .array([who, Self.agent("110153", "urn:consilium:member", here, site, isRequestor: false)])
+      ),
+      ("source", Self.source(site)),
+      (
+        "entity",
+        .array([
+          Self.entity(
+            .members([("reference", .string("Patient/\(patient)"))]), type: "1", role: "1", Self.entitySystem), shown,
+        ])
+      ),
+    ])
+  }
+
+  private static let entitySystem = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
+
+  private static func source(_ site: String) -> CanonicalJSON {
+    .members([
+      ("site", .string(site)), ("observer", .members([("display", .string(site))])),
+      ("type", .array([self.coding("http://terminology.hl7.org/CodeSystem/security-source-type", "4")])),
     ])
   }
 

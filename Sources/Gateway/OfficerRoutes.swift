@@ -22,13 +22,14 @@ extension PortalServer {
   func addOfficerRoutes(to router: Router<BasicRequestContext>) {
     let service = self.service
     router.get("/api/officers/{account}/cases") { request, context in
-      let asker = try await self.asker(request, context).account
+      let (officer, asker) = try await self.asker(request, context)
       guard asker.isPrivacyOfficer, asker.hospital == service.member.id,
         asker.isActive(at: Timestamp(milliseconds: self.now()))
       else { throw ServiceRefusal.unauthorized("this is for this hospital's privacy officers") }
       var cases: [CaseView] = []
       for view in await service.emergencies() {
-        let found = await self.patients?.patients(matching: view.patient).first { $0.account == view.patient }
+        let found = await self.patients?.patients(matching: view.patient, by: officer)
+          .first { $0.account == view.patient }
         cases.append(CaseView(view: view, name: found?.name))
       }
       return try json(cases)

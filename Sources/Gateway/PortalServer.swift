@@ -1,3 +1,4 @@
+public import FHIR
 internal import Foundation
 internal import HTTPTypes
 internal import HealthRecords
@@ -43,6 +44,8 @@ public struct PortalServer: Sendable {
   let smart: (authorization: SMARTAuthorization, sessions: ReadingSessions)?
   /// Where clinicians look for patients; nil where the hospital's EHR is not connected.
   let patients: PatientIndex?
+  /// Who read in the hospital's own store; nil where its EHR is not connected.
+  let readings: (any ReadingLog)?
   let now: @Sendable () -> UInt64
   private let doors: Doors
   private let names: Set<String>
@@ -52,11 +55,11 @@ public struct PortalServer: Sendable {
   /// milliseconds since 1970.
   public init(
     service: any NodeService, host: String, port: Int, names: [String] = [], patients: PatientIndex?,
-    smart: (authorization: SMARTAuthorization, sessions: ReadingSessions)? = nil, limits: DoorLimits = DoorLimits(),
-    now: @escaping @Sendable () -> UInt64
+    readings: (any ReadingLog)? = nil, smart: (authorization: SMARTAuthorization, sessions: ReadingSessions)? = nil,
+    limits: DoorLimits = DoorLimits(), now: @escaping @Sendable () -> UInt64
   ) {
-    (self.smart, self.doors, self.refused) = (smart, Doors(limits), RefusedCounts(now: now))
-    self.names = Set(names.map { $0.lowercased() })
+    (self.smart, self.readings, self.doors) = (smart, readings, Doors(limits))
+    (self.refused, self.names) = (RefusedCounts(now: now), Set(names.map { $0.lowercased() }))
     (self.service, self.host, self.port, self.patients, self.now) = (service, host, port, patients, now)
   }
 

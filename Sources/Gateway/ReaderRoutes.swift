@@ -41,6 +41,7 @@ extension PortalServer {
 
   func addReaderRoutes(to router: Router<BasicRequestContext>) {
     let service = self.service
+    self.addReadingRoutes(to: router)
     router.get("/api/keys/{key}") { _, context in
       guard let account = await service.account(ofKey: try digest(context, "key")) else {
         throw ServiceRefusal.notFound("account of that key")

@@ -12,7 +12,7 @@ internal import Wire
 struct Access: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Ask to read records, break the glass, review, and see who read what.",
-    subcommands: [Request.self, Cases.self, Review.self, History.self])
+    subcommands: [Request.self, Cases.self, Review.self, History.self, Readings.self])
 
   struct Request: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -147,6 +147,39 @@ struct Access: AsyncParsableCommand {
         let history: [AccessView] = try await self.node.client().all(path)
         if self.output.output == .json { return try Console.json(history) }
         Console.table(AccessTable.heads, history.map(AccessTable.row))
+      }
+    }
+  }
+}
+
+extension Access {
+  struct Readings: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show who was shown a patient's chart in this hospital's own store, by FHIR.",
+      discussion: """
+        What needs a request on the ledger is in consilium access history; this is the hospital's own log, a line for
+        each reader, app and sort of request in a quarter of an hour.
+
+        Example:
+          consilium access readings 5f1c…
+        """)
+    @Argument(help: "The patient's account.") var patient: String
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let path = "/v1/patients/\(try parseDigest(self.patient, "patient"))/readings"
+        let readings: [ReadingView] = try await self.node.client().get(path)
+        if self.output.output == .json { return try Console.json(readings) }
+        Console.table(
+          ["when", "until", "reader", "app", "how", "what"],
+          readings.map {
+            [
+              $0.time, $0.until, $0.reader?.short ?? "the hospital's own system", $0.client ?? "", $0.interaction,
+              $0.types.joined(separator: ", "),
+            ]
+          })
       }
     }
   }

@@ -78,10 +78,9 @@ struct NodeCommand: AsyncParsableCommand {
         "the node cannot start", why: "\(error)", remedy: "mend that, then start it again",
         status: error is NetworkFailure ? ExitStatus.unavailable : ExitStatus.failedIO)
     }
-    let service = try await self.openFHIR(config, host, vault, key: resourcesKey, log)
-    let now: @Sendable () -> UInt64 = { UInt64(max(0, Date().timeIntervalSince1970 * 1000)) }
-    let sessions = ReadingSessions(service: host, now: now)
-    let smart = config.smart(now: now)
+    let readings = try self.openReadings(config, key: resourcesKey, log)
+    let service = try await self.openFHIR(config, host, vault, readings, key: resourcesKey, log)
+    let (sessions, smart) = (ReadingSessions(service: host, now: Self.now), config.smart(now: Self.now))
     let fhir = service.flatMap { service in
       config.fhirPort.map {
         FHIRServer(
@@ -90,15 +89,16 @@ struct NodeCommand: AsyncParsableCommand {
       }
     }
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await Gateway(service: host, sessions: sessions, socket: config.api).run() }
+      let gateway = Gateway(service: host, sessions: sessions, readings: readings, socket: config.api)
+      group.addTask { try await gateway.run() }
       group.addTask { await host.tendVault() }
       group.addTask { await host.keepSealed() }
       if let fhir { group.addTask { try await Self.serve(fhir, log) } }
       if let port = config.portalPort {
-        let patients = config.fhirPort == nil ? nil : service.map { PatientIndex(service: $0) }
+        let patients = fhir == nil ? nil : service.map { PatientIndex(service: $0) }
         let portal = PortalServer(
           service: host, host: config.portalHost, port: port, names: config.portalNames, patients: patients,
-          smart: smart.map { ($0, sessions) }, now: now)
+          readings: readings, smart: smart.map { ($0, sessions) }, now: Self.now)
         group.addTask { try await Self.serve(portal, log) }
       }
       try await group.next()
@@ -106,6 +106,9 @@ struct NodeCommand: AsyncParsableCommand {
     }
     withExtendedLifetime(signals) {}
   }
+
+  /// Milliseconds since 1970.
+  private static let now: @Sendable () -> UInt64 = { UInt64(max(0, Date().timeIntervalSince1970 * 1000)) }
 
   /// The hospital that runs the node: as the genesis names it, or as its own description does where it joined later or
   /// goes on under new keys.
@@ -145,10 +148,17 @@ struct NodeCommand: AsyncParsableCommand {
     }
   }
 
+  /// Who was shown what of the EHR's resources.
+  private func openReadings(_ config: NodeConfig, key: Digest, _ log: Log) throws -> ReadingStore {
+    do throws(StorageFailure) {
+      return try ReadingStore(path: config.data + "/readings", mapSizeMax: config.mapSizeMax, key: key)
+    } catch { throw Self.failure(opening: error, log) }
+  }
+
   /// The interface for the hospital's EHR; nil where none is asked for and there never was one. ⚑ Nothing that was
   /// erased is there when it serves, and what is erased from then on goes there first.
   private func openFHIR(
-    _ config: NodeConfig, _ host: NodeHost, _ vault: LinkedVault, key: Digest, _ log: Log
+    _ config: NodeConfig, _ host: NodeHost, _ vault: LinkedVault, _ readings: ReadingStore, key: Digest, _ log: Log
   ) async throws -> FHIRService? {
     let folder = config.data + "/fhir"
     guard config.fhirPort != nil || FileManager.default.fileExists(atPath: folder) else {
@@ -158,7 +168,9 @@ struct NodeCommand: AsyncParsableCommand {
     do {
       let store = try EncryptedResources(path: folder, mapSizeMax: config.mapSizeMax, key: key)
       let service = try FHIRService(
-        store: store, anchoring: RecordAnchorer(service: host), ledger: LedgerResources(service: host),
+        store: store, anchoring: RecordAnchorer(service: host),
+        ledger: LedgerResources(service: host, readings: readings),
+        readings: readings,
         base: FHIRServer.base(port: config.fhirPort ?? 0),
         now: { Timestamp(milliseconds: UInt64(max(0, Date().timeIntervalSince1970 * 1000))) },
         entropy: { SecureRandom.bytes($0) })

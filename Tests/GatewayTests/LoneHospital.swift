@@ -73,9 +73,11 @@ final class LoneHospital: Sendable {
     let settings = NodeSettings(genesis: genesis, member: member, listen: ("127.0.0.1", UInt16(port + 2)))
     try await self.host.start(settings: settings, keys: keys) { Issue.record("the store failed: \($0)") }
     let now: @Sendable () -> UInt64 = { Self.now.milliseconds }
+    let readings = try ReadingStore(path: self.path + "/readings", mapSizeMax: size, key: .zero)
     let service = try FHIRService(
       store: EncryptedResources(path: self.path + "/fhir", mapSizeMax: size, key: .zero),
-      anchoring: RecordAnchorer(service: self.host), ledger: LedgerResources(service: self.host),
+      anchoring: RecordAnchorer(service: self.host), ledger: LedgerResources(service: self.host, readings: readings),
+      readings: readings,
       base: FHIRServer.base(port: port + 1), now: { Self.now }, entropy: { SecureRandom.bytes($0) })
     let sessions = ReadingSessions(service: self.host, now: now)
     self.api = Gateway(service: self.host, sessions: sessions, socket: self.path + "/api.sock", limits: limits)

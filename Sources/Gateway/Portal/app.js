@@ -141,6 +141,7 @@ const erase = (turn, keys, entry) => (confirm(T.eraseSure) ? act(turn, () => nod
 
 async function history(turn) {
   const list = h("ul", { class: "plain", id: "history" });
+  const local = h("ul", { class: "plain", id: "readings" });
   const old = h("p", { class: "unknown", role: "alert", id: "old" });
   let asOf = null;
   const fill = async () => {
@@ -148,15 +149,23 @@ async function history(turn) {
       if (error.code === "not-found") return [];
       throw error;
     }))))).flat().sort((a, b) => b.time.localeCompare(a.time));
+    const shown = await turn.of(node.readings(own()));
     list.replaceChildren(...(all.length ? all.map(access) : [h("li", {}, T.historyEmpty(ownPlaces()))]));
+    local.replaceChildren(...(shown.length ? shown.map(reading) : [h("li", {}, T.readingsEmpty)]));
     [asOf, old.textContent] = [new Date(), ""];
   };
   await turn.of(fill());
   every(turn, POLL_MILLISECONDS, async () => {
     if (!document.hidden) await turn.of(fill().catch(() => { old.textContent = T.historyOld(moment(asOf)); }));
   });
-  return [h("h1", {}, T.tabs.history), h("p", {}, T.historyText), old, h("div", { class: "card" }, list)];
+  return [h("h1", {}, T.tabs.history), h("p", {}, T.historyText), old, h("div", { class: "card" }, list),
+    h("h2", {}, T.readings), h("p", {}, T.readingsText), h("div", { class: "card" }, local)];
 }
+
+const reading = (one) => h("li", {},
+  h("div", { class: "row" }, h("span", {}, `${T.shown[one.interaction] ?? one.interaction}: ${one.types.join(", ")}`),
+    h("span", { class: "quiet" }, moment(one.time))),
+  h("p", { class: "quiet" }, one.reader ? T.reader(one.reader) : T.ownSystem, one.client ? ` ${T.byApp(one.client)}` : ""));
 
 function access(one) {
   const why = one.purpose.split(",").map((code) => T.purposes[code] ?? code).join(", ");

@@ -68,6 +68,9 @@ export const records = (keys) => pages(keys, `/api/patients/${keys.account}/reco
 export const consents = async (keys) => (await asked(keys, `/api/patients/${keys.account}/consents`)).json();
 export const history = (keys) => pages(keys, `/api/patients/${keys.account}/history?`);
 
+/** Who was shown anything of the patient by the hospital's own store. */
+export const readings = async (keys) => (await asked(keys, `/api/patients/${keys.account}/readings`)).json();
+
 /** The proof that a record's anchor stands in the log, under a tree head that a quorum signed. */
 export const proof = async (keys, record) => (await asked(keys, `/api/patients/${keys.account}/proof?record=${record}`)).json();
 

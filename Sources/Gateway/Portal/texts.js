@@ -123,6 +123,12 @@ export const T = {
   plot: (name, count, first, last) => `${name}: ${count} values, from ${first} to ${last}`,
 
   historyText: "Every time that somebody asked for your records, whether it was allowed or not. This page stays up to date.",
+  readings: "Looked at in this hospital's own records",
+  readingsText: "Your hospital's own staff and systems see what it wrote itself without asking anybody else. The hospital notes who was shown something of you: one line for each person and way in a quarter of an hour.",
+  readingsEmpty: "The hospital's own log has no line about you.",
+  shown: { read: "Opened", "history-instance": "Older versions opened", "search-type": "Listed or found", everything: "The whole chart opened" },
+  ownSystem: "By the hospital's own system.",
+  byApp: (app) => `With the app ${app}.`,
   historyEmpty: (where) => `Nobody has asked for your records of ${where}.`,
   historyOld: (when) => `The hospital's node cannot be reached: this was so at ${when}, and may be so no more.`,
   asked: (hospital, count) => `Somebody at ${hospital} asked for ${count === 1 ? "one record" : `${count} records`}`,

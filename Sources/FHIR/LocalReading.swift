@@ -1,0 +1,113 @@
+import HealthRecords
+public import Primitives
+
+/// That somebody was shown what this hospital's own store has of a linked patient.
+public struct LocalReading: Sendable, Hashable {
+  /// By which sort of request.
+  public enum Interaction: UInt8, Sendable, Hashable {
+    /// One resource, or one version of it.
+    case read = 1
+    /// All versions of a resource.
+    case history = 2
+    /// What a search found, or brought besides.
+    case search = 3
+    /// The whole chart.
+    case everything = 4
+
+    /// Its name as FHIR's interactions and operations have it.
+    public var name: String {
+      switch self {
+      case .read: "read"
+      case .history: "history-instance"
+      case .search: "search-type"
+      case .everything: "everything"
+      }
+    }
+
+    /// What a request reads, where it reads.
+    init?(_ request: FHIRRequest, status: Int) {
+      let last = request.path.last ?? ""
+      switch (request.method, request.path.count) {
+      case (_, 0): return nil
+      // What a condition found is shown in the place of what was sent.
+      case ("POST", 1) where request.ifNoneExist != nil && status == 200: self = .search
+      case ("POST", 2) where last == "_search", ("GET", 1): self = .search
+      case ("GET", _), ("POST", 3): self = last == "$everything" ? .everything : last == "_history" ? .history : .read
+      default: return nil
+      }
+    }
+  }
+
+  /// The patient's account.
+  public let patient: Digest
+  /// The practitioner's account; nil where the hospital's own system asked.
+  public let reader: Digest?
+  /// The app's `client_id`.
+  public let client: String?
+  /// How.
+  public let interaction: Interaction
+  /// The types of what was shown, sorted.
+  public var types: [String]
+  /// What the first such request of the interval asked, below the base, as far as it is kept.
+  public let request: String
+  /// When that was. Others of the same sort may have come until the interval was over.
+  public let time: Timestamp
+
+  /// A reading of given parts.
+  public init(
+    patient: Digest, reader: Digest?, client: String?, interaction: Interaction, types: [String], request: String,
+    time: Timestamp
+  ) {
+    (self.patient, self.reader, self.client, self.interaction) = (patient, reader, client, interaction)
+    (self.types, self.request, self.time) = (types, request, time)
+  }
+}
+
+/// Keeps who was shown what: for each patient, reader, app and sort of request once an interval.
+public protocol ReadingLog: Sendable {
+  /// How long an interval is, in milliseconds.
+  var intervalMilliseconds: UInt64 { get }
+  /// Notes readings; when it returns, they are on the disk.
+  func note(_ readings: [LocalReading]) async throws
+  /// The readings of a patient, the latest intervals first, at most so many.
+  func readings(of patient: Digest, countMax: Int) async throws -> [LocalReading]
+}
+
+extension FHIRService {
+  /// The most characters of a request that are kept.
+  private static let requestCharactersMax = 512
+
+  /// ⚑ Notes of which linked patients an answer shows anything, before it is given: one that cannot be noted is not
+  /// given. Judged by what is in it, so no route is forgotten.
+  func note(_ request: FHIRRequest, _ response: FHIRResponse) async throws {
+    guard let log = self.readings, let body = response.body,
+      let interaction = LocalReading.Interaction(request, status: response.status)
+    else { return }
+    var shown: [Digest: Set<String>] = [:]
+    for resource in Self.resources(in: body) {
+      guard let type = resource["resourceType"]?.text, let id = resource["id"]?.text,
+        let patient = self.index.patient(of: resource, type: type, id: id) ?? self.index.row("\(type)/\(id)")?.patient,
+        let account = self.account(ofPatient: patient)
+      else { continue }
+      shown[account, default: []].insert(type)
+    }
+    guard !shown.isEmpty else { return }
+    let query = request.query.isEmpty ? "" : "?" + FHIRURL.text(request.query.map { ($0.name, $0.value) })
+    let asked = String((request.path.joined(separator: "/") + query).prefix(Self.requestCharactersMax))
+    let time = self.now()
+    let readings = shown.sorted { $0.key < $1.key }.map { account, types in
+      LocalReading(
+        patient: account, reader: request.asker.account, client: request.asker.client, interaction: interaction,
+        types: types.sorted(), request: asked, time: time)
+    }
+    do { try await log.note(readings) } catch {
+      throw FHIRFailure(
+        503, "transient", "nothing is shown, for it cannot be noted who was shown it (\(error)); see the node's log")
+    }
+  }
+
+  private static func resources(in body: CanonicalJSON) -> [CanonicalJSON] {
+    guard body["resourceType"]?.text == "Bundle" else { return [body] }
+    return (body["entry"]?.items ?? []).compactMap { $0["resource"] }
+  }
+}

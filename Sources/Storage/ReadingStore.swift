@@ -1,0 +1,165 @@
+internal import Dispatch
+public import FHIR
+public import Primitives
+internal import Signing
+internal import Synchronization
+internal import Wire
+
+/// Who was shown what of the hospital's own store, encrypted, in an LMDB environment of its own. Writes that come while
+/// one is under way go to the disk together.
+public final class ReadingStore: ReadingLog {
+  /// A quarter of an hour: what is the same within it is one line.
+  public let intervalMilliseconds: UInt64 = 900_000
+  private static let format: UInt64 = 1
+  /// The most lines that are remembered as written; one that is forgotten is written again.
+  private static let knownMax = 100_000
+
+  private struct Pending {
+    let readings: [LocalReading]
+    let done: CheckedContinuation<Result<Void, StorageFailure>, Never>
+  }
+
+  private struct State {
+    var waiting: [Pending] = []
+    var isWriting = false
+    var interval: UInt64 = 0
+    /// The types that lines of this interval have on the disk.
+    var known: [[UInt8]: Set<String>] = [:]
+  }
+
+  private let environment: Environment
+  private let table: Environment.Table
+  private let key: [UInt8]
+  private let state = Mutex(State())
+  private let queue = DispatchQueue(label: "readings")
+
+  /// Opens or makes the store in a folder; `key` has 32 bytes.
+  public init(path: String, mapSizeMax: Int, key: Digest) throws(StorageFailure) {
+    self.environment = try Environment(path: path, mapSizeMax: mapSizeMax)
+    let tables = try self.environment.open(["readings", "meta"])
+    self.table = tables[0]
+    try self.environment.requireFormat(Self.format, in: tables[1], of: [tables[0]])
+    self.key = Hash.blake2b("consilium/readings/v1", key.bytes).bytes
+  }
+
+  /// The latest interval first: its number from the other end.
+  private func place(of reading: LocalReading) -> [UInt8] {
+    let interval = reading.time.milliseconds / self.intervalMilliseconds
+    let who = Hash.blake2b(
+      "consilium/reading/v1", (reading.reader ?? .zero).bytes, [reading.interaction.rawValue],
+      Array((reading.client ?? "").utf8))
+    return reading.patient.bytes + Key.number(.max - interval) + who.bytes.prefix(16)
+  }
+
+  /// Notes readings; when it returns, they are on the disk.
+  public func note(_ readings: [LocalReading]) async throws {
+    let fresh = self.state.withLock { state in
+      readings.filter { reading in
+        let interval = reading.time.milliseconds / self.intervalMilliseconds
+        guard interval == state.interval, let known = state.known[self.place(of: reading)] else { return true }
+        return !known.isSuperset(of: reading.types)
+      }
+    }
+    guard !fresh.isEmpty else { return }
+    let result = await withCheckedContinuation {
+      (continuation: CheckedContinuation<Result<Void, StorageFailure>, Never>) in
+      let mustStart = self.state.withLock { state in
+        state.waiting.append(Pending(readings: fresh, done: continuation))
+        defer { state.isWriting = true }
+        return !state.isWriting
+      }
+      if mustStart { self.queue.async { self.drain() } }
+    }
+    try result.get()
+  }
+
+  private func drain() {
+    while true {
+      let batch = self.state.withLock { state in
+        let batch = state.waiting
+        state.waiting = []
+        state.isWriting = !batch.isEmpty
+        return batch
+      }
+      guard !batch.isEmpty else { return }
+      let result: Result<Void, StorageFailure>
+      do throws(StorageFailure) {
+        try self.write(batch.flatMap(\.readings))
+        result = .success(())
+      } catch { result = .failure(error) }
+      for one in batch { one.done.resume(returning: result) }
+    }
+  }
+
+  private func write(_ readings: [LocalReading]) throws(StorageFailure) {
+    var written: [[UInt8]: Set<String>] = [:]
+    try self.environment.write { transaction throws(StorageFailure) in
+      for reading in readings {
+        let place = self.place(of: reading)
+        var line = reading
+        if let held = transaction.get(self.table, place), let known = try self.open(held, at: place) {
+          line = known
+          line.types = Set(known.types).union(reading.types).sorted()
+          if line.types == known.types {
+            written[place] = Set(line.types)
+            continue
+          }
+        }
+        try transaction.put(self.table, place, KeySlots.seal(Self.encoded(line), key: self.key, place: place))
+        written[place] = Set(line.types)
+      }
+    }
+    let interval = readings.map { $0.time.milliseconds / self.intervalMilliseconds }.max() ?? 0
+    let done = written
+    self.state.withLock { state in
+      if interval > state.interval || state.known.count + done.count > Self.knownMax { state.known = [:] }
+      state.interval = max(interval, state.interval)
+      state.known.merge(done) { $0.union($1) }
+    }
+  }
+
+  private static func encoded(_ reading: LocalReading) -> [UInt8] {
+    var encoder = Encoder()
+    encoder.digest(reading.patient)
+    encoder.digest(reading.reader ?? .zero)
+    encoder.text(reading.client ?? "")
+    encoder.u8(reading.interaction.rawValue)
+    encoder.item(reading.time)
+    encoder.text(reading.request)
+    for type in reading.types { encoder.text(type) }
+    return encoder.bytes
+  }
+
+  private func open(_ value: [UInt8], at place: [UInt8]) throws(StorageFailure) -> LocalReading? {
+    func damaged(_ reason: String) -> StorageFailure { .damaged(path: self.environment.path, reason: reason) }
+    guard let bytes = KeySlots.unseal(value, key: self.key, place: place) else {
+      throw damaged("a line was not sealed with this hospital's key, or was changed")
+    }
+    do {
+      var decoder = Decoder(bytes)
+      let (patient, reader) = (try decoder.digest(), try decoder.digest())
+      let client = try decoder.text(max: 256, "client")
+      guard let interaction = LocalReading.Interaction(rawValue: try decoder.u8()) else {
+        throw damaged("a line of no known interaction")
+      }
+      let time = try Timestamp(from: &decoder)
+      let request = try decoder.text(max: 8192, "request")
+      var types: [String] = []
+      while decoder.remaining > 0 { types.append(try decoder.text(max: 256, "type")) }
+      return LocalReading(
+        patient: patient, reader: reader == .zero ? nil : reader, client: client.isEmpty ? nil : client,
+        interaction: interaction, types: types, request: request, time: time)
+    } catch { throw error as? StorageFailure ?? damaged("\(error)") }
+  }
+
+  /// The readings of a patient, the latest intervals first, at most so many.
+  public func readings(of patient: Digest, countMax: Int) async throws -> [LocalReading] {
+    var rows: [(key: [UInt8], value: [UInt8])] = []
+    try self.environment.snapshot().scan(self.table, from: patient.bytes) { key, value in
+      guard key.starts(with: patient.bytes), rows.count < countMax else { return false }
+      rows.append((key, value))
+      return true
+    }
+    return try rows.compactMap { try self.open($0.value, at: $0.key) }.sorted { $0.time > $1.time }
+  }
+}

@@ -1,0 +1,135 @@
+// Goal: whoever is shown anything of a linked patient by this hospital's own store has left a trace before the answer
+// leaves, by whatever route (RECORDS §7, R5). Method: every route against a log in memory, and against one that fails.
+import FHIR
+import HealthRecords
+import Primitives
+import Synchronization
+import Testing
+
+@Suite("Readings of the hospital's own store")
+struct ReadingTests {
+  private final class MemoryLog: ReadingLog {
+    struct Full: Error {}
+    let kept = Mutex<[LocalReading]>([])
+    let isFull = Atomic<Bool>(false)
+    var intervalMilliseconds: UInt64 { 900_000 }
+    func note(_ readings: [LocalReading]) async throws {
+      guard !self.isFull.load(ordering: .relaxed) else { throw Full() }
+      self.kept.withLock { $0 += readings }
+    }
+    func readings(of patient: Digest, countMax: Int) async -> [LocalReading] {
+      self.kept.withLock { $0.filter { $0.patient == patient } }
+    }
+  }
+
+  private struct Bench {
+    let log = MemoryLog()
+    let service: FHIRService
+    static let doctor = Digest(words: (9, 9, 9, 9))
+
+    init() throws {
+      self.service = try FHIRService(
+        store: MemoryResources(), anchoring: FakeLedger(), readings: self.log, base: "http://h/fhir",
+        now: { Timestamp(milliseconds: 1_750_000_000_000) }, entropy: { Array(repeating: 7, count: $0) })
+    }
+
+    func send(
+      _ method: String, _ url: String, _ body: String = "", ifNoneExist: String? = nil
+    ) async -> FHIRResponse {
+      let halves = url.split(separator: "?", maxSplits: 1).map(String.init)
+      var request = FHIRRequest(
+        method: method, path: (halves.first ?? "").split(separator: "/").map(String.init),
+        query: halves.count == 2 ? FHIRURL.parameters(halves[1]) : [], body: Array(body.utf8))
+      request.ifNoneExist = ifNoneExist
+      request.asker = FHIRAsker(account: Self.doctor, client: "app", scopes: .everything)
+      return await self.service.handle(request)
+    }
+  }
+
+  private static let observation =
+    #"{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/p"},"#
+    + #""identifier":[{"value":"n"}]}"#
+
+  private static func bench() async throws -> Bench {
+    let bench = try Bench()
+    let account = #""identifier":[{"system":"urn:consilium:account","value":"\#(FHIRBench.account)"}]"#
+    _ = await bench.send("PUT", "Patient/p", #"{"resourceType":"Patient","id":"p",\#(account)}"#)
+    _ = await bench.send("PUT", "Observation/o", Self.observation)
+    _ = await bench.send("PUT", "Patient/unlinked", #"{"resourceType":"Patient","id":"unlinked"}"#)
+    _ = await bench.send(
+      "PUT", "Slot/s",
+      #"{"resourceType":"Slot","id":"s","status":"free","#
+        + #""schedule":{"reference":"Schedule/1"},"start":"2025-01-01T00:00:00Z","end":"2025-01-01T01:00:00Z"}"#)
+    #expect(bench.log.kept.withLock { $0.isEmpty }, "who writes is shown nothing")
+    return bench
+  }
+
+  struct Route: Sendable {
+    let method: String
+    let url: String
+    let interaction: LocalReading.Interaction
+    let types: [String]
+    var body = ""
+    var ifNoneExist: String?
+  }
+
+  private static func bundle(_ type: String) -> String {
+    #"{"resourceType":"Bundle","type":"\#(type)","entry":[{"request":{"method":"GET","url":"Observation/o"}}]}"#
+  }
+
+  private static let routes = [
+    Route(method: "GET", url: "Observation/o", interaction: .read, types: ["Observation"]),
+    Route(method: "GET", url: "Patient/p", interaction: .read, types: ["Patient"]),
+    Route(method: "GET", url: "Observation/o/_history/1", interaction: .read, types: ["Observation"]),
+    Route(method: "GET", url: "Observation/o/_history", interaction: .history, types: ["Observation"]),
+    Route(method: "GET", url: "Observation", interaction: .search, types: ["Observation"]),
+    Route(method: "POST", url: "Observation/_search", interaction: .search, types: ["Observation"]),
+    Route(
+      method: "GET", url: "Observation?_include=Observation:patient", interaction: .search,
+      types: ["Observation", "Patient"]),
+    Route(
+      method: "GET", url: "Patient?_id=p&_revinclude=Observation:patient", interaction: .search,
+      types: ["Observation", "Patient"]),
+    Route(method: "GET", url: "Patient/p/$everything", interaction: .everything, types: ["Observation", "Patient"]),
+    Route(method: "POST", url: "", interaction: .read, types: ["Observation"], body: bundle("batch")),
+    Route(method: "POST", url: "", interaction: .read, types: ["Observation"], body: bundle("transaction")),
+    Route(
+      method: "POST", url: "Observation", interaction: .search, types: ["Observation"], body: observation,
+      ifNoneExist: "identifier=n"),
+  ]
+
+  @Test("Every route by which something of a linked patient is shown leaves a line", arguments: routes)
+  func noted(_ route: Route) async throws {
+    let bench = try await Self.bench()
+    let response = await bench.send(route.method, route.url, route.body, ifNoneExist: route.ifNoneExist)
+    #expect(response.status == 200)
+    let line = try #require(bench.log.kept.withLock { $0 }.first)
+    #expect(bench.log.kept.withLock { $0.count } == 1)
+    #expect(line.reader == Bench.doctor && line.client == "app" && line.patient.description == FHIRBench.account)
+    #expect(line.interaction == route.interaction && line.types == route.types)
+    #expect(!line.request.isEmpty && line.time == Timestamp(milliseconds: 1_750_000_000_000))
+  }
+
+  @Test("What cannot be noted is not shown", arguments: routes)
+  func refused(_ route: Route) async throws {
+    let bench = try await Self.bench()
+    bench.log.isFull.store(true, ordering: .relaxed)
+    let response = await bench.send(route.method, route.url, route.body, ifNoneExist: route.ifNoneExist)
+    let inner = (response.body?["entry"]?.items ?? []).first?["response"]?["status"]?.text
+    #expect(response.status == 503 || inner == "503")
+    let text = String(decoding: response.body?.canonicalBytes ?? [], as: UTF8.self)
+    #expect(!text.contains("Patient/p"))
+  }
+
+  @Test(
+    "Whoever is shown nothing of a linked patient leaves no line",
+    arguments: [
+      "Observation/other", "Observation?status=preliminary", "Observation?_summary=count", "Patient/unlinked", "Slot",
+      "metadata", "Patient?_id=unlinked",
+    ])
+  func unnoted(_ url: String) async throws {
+    let bench = try await Self.bench()
+    _ = await bench.send("GET", url)
+    #expect(bench.log.kept.withLock { $0.isEmpty })
+  }
+}
