@@ -3,6 +3,7 @@ not in the record, a signature that nobody meant. The steps are those in which i
 
 import json
 import re
+import time
 import urllib.request
 
 from playwright.sync_api import expect
@@ -18,7 +19,9 @@ class Held:
         page.route(pattern, lambda route: self.routes.append(route))
 
     def wait(self):
+        deadline = time.monotonic() + 30
         while not self.routes:
+            assert time.monotonic() < deadline, f"nobody asked for {self.pattern}"
             self.page.wait_for_timeout(20)
 
     def let_go(self):
