@@ -195,6 +195,11 @@ public struct PortalServer: Sendable {
       body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
   }
 
+  /// Whether a question's time is near enough. ⚑ The clock is read once: it goes on between two looks.
+  static func isFresh(_ time: UInt64, at now: UInt64) -> Bool {
+    (now > time ? now - time : time - now) <= Self.freshMilliseconds
+  }
+
   /// The patient who asks, by a fresh signature of the account's own key over the question.
   ///
   /// - Throws: `ServiceRefusal.notFound` where there is no such account, `.unauthorized` where it did not sign,
@@ -207,8 +212,7 @@ public struct PortalServer: Sendable {
     guard let header = request.headers[.authorization], let proof = PortalProof(header) else {
       throw ServiceRefusal.unauthorized("the question is not signed")
     }
-    let age = self.now() > proof.time ? self.now() - proof.time : proof.time - self.now()
-    guard age <= Self.freshMilliseconds else {
+    guard Self.isFresh(proof.time, at: self.now()) else {
       throw ServiceRefusal.unauthorized("the question's time is not this hospital's: set the device's clock")
     }
     let signed = PortalProof.signedBytes(
