@@ -19,7 +19,7 @@ extension FHIRService {
   /// Anchors what could not be anchored when it was written; how many resources could be now.
   public func anchorPending() async -> Int {
     var pending: [(resource: StoredResource, account: Digest, supersedes: Digest?)] = []
-    for row in self.index.rows["Patient"] ?? [] where !row.isDeleted {
+    for row in self.index.rows["Patient"] ?? [] where !row.isDeleted || row.erased?.account != nil {
       guard let account = self.account(ofPatient: row.id) else { continue }
       pending += (try? self.unanchored(ofPatient: row.id, account, besides: Writes())) ?? []
     }

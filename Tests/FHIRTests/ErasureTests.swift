@@ -213,6 +213,16 @@ struct ErasureTests {
     }
   }
 
+  @Test("What could not be anchored of a patient whose own record is erased is anchored later")
+  func patientLater() async throws {
+    let bench = try await Self.bench()
+    try await bench.erase("Patient/p", version: 1)
+    bench.anchoring.isReachable.store(false, ordering: .relaxed)
+    #expect(await bench.send("PUT", "Observation/x", Self.observation("x", 1)).status == 201)
+    bench.anchoring.isReachable.store(true, ordering: .relaxed)
+    #expect(await bench.service.anchorPending() == 1)
+  }
+
   @Test("What the ledger has not erased stays, and what it erased while nothing ran goes at the start")
   func swept() async throws {
     var bench = try await Self.bench()
