@@ -79,17 +79,14 @@ extension FHIRService {
 
   /// ⚑ Notes of which linked patients an answer shows anything, before it is given: one that cannot be noted is not
   /// given. Judged by what is in it, so no route is forgotten.
-  func note(_ request: FHIRRequest, _ response: FHIRResponse) async throws {
+  public func note(_ request: FHIRRequest, _ response: FHIRResponse) async throws {
     guard let log = self.readings, let body = response.body,
       let interaction = LocalReading.Interaction(request, status: response.status)
     else { return }
     var shown: [Digest: Set<String>] = [:]
     for resource in Self.resources(in: body) {
-      guard let type = resource["resourceType"]?.text, let id = resource["id"]?.text,
-        let patient = self.index.patient(of: resource, type: type, id: id) ?? self.index.row("\(type)/\(id)")?.patient,
-        let account = self.account(ofPatient: patient)
-      else { continue }
-      shown[account, default: []].insert(type)
+      guard let type = resource["resourceType"]?.text else { continue }
+      for account in self.accounts(in: resource, type: type) { shown[account, default: []].insert(type) }
     }
     guard !shown.isEmpty else { return }
     let query = request.query.isEmpty ? "" : "?" + FHIRURL.text(request.query.map { ($0.name, $0.value) })
@@ -104,6 +101,24 @@ extension FHIRService {
       throw FHIRFailure(
         503, "transient", "nothing is shown, for it cannot be noted who was shown it (\(error)); see the node's log")
     }
+  }
+
+  /// The linked patients whom a resource names anywhere.
+  private func accounts(in resource: CanonicalJSON, type: String) -> Set<Digest> {
+    var patients: Set<String> = []
+    if type == "Patient", let id = resource["id"]?.text { patients.insert(id) }
+    resource.forEachReference { text in
+      let name = self.site.local(text).split(separator: "/")
+      if name.count == 2, name[0] == "Patient" { patients.insert(String(name[1])) }
+    }
+    var accounts = Set(patients.compactMap { self.account(ofPatient: $0) })
+    // What the ledger has of a patient names the account.
+    if let identifier = resource["subject"]?["identifier"], identifier["system"]?.text == Self.accountSystem,
+      let account = identifier["value"]?.text.flatMap({ Hex.decode($0) }).flatMap({ Digest($0) })
+    {
+      accounts.insert(account)
+    }
+    return accounts
   }
 
   private static func resources(in body: CanonicalJSON) -> [CanonicalJSON] {

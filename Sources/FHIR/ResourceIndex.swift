@@ -154,7 +154,7 @@ struct ResourceIndex {
   }
 
   /// The patient of this server that a resource is about.
-  func patient(of json: CanonicalJSON, type: String, id: String) -> String? {
+  private func patient(of json: CanonicalJSON, type: String, id: String) -> String? {
     if type == "Patient" { return id }
     for name in ["patient", "subject", "beneficiary"] {
       for node in json.children(name) {

@@ -251,6 +251,13 @@ public struct FHIRServer: Sendable {
     let token = Self.token(request)
     let purpose = HTTPField.Name("X-Consilium-Purpose").flatMap { request.headers[$0] }
     let answer = await self.foreign.answer(asked, token: token, purpose: purpose)
+    // Other records are asked for on the ledger, each by itself; the list of them is not.
+    if let answer, asked.path == ["$records"], answer.status == 200 {
+      do { try await self.service.note(asked, answer) } catch {
+        let failure = error as? FHIRFailure ?? FHIRFailure(503, "transient", "\(error)")
+        return FHIRResponse(status: failure.status, body: failure.outcome)
+      }
+    }
     // What is asked for as Binary may turn out to be a resource of any type.
     if let type = answer?.body?["resourceType"]?.text, asked.path.first == "Binary", type != "OperationOutcome" {
       do throws(FHIRFailure) { try asked.asker.require(.read, type) } catch {

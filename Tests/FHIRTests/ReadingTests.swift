@@ -57,6 +57,10 @@ struct ReadingTests {
     _ = await bench.send("PUT", "Observation/o", Self.observation)
     _ = await bench.send("PUT", "Patient/unlinked", #"{"resourceType":"Patient","id":"unlinked"}"#)
     _ = await bench.send(
+      "PUT", "Appointment/t",
+      #"{"resourceType":"Appointment","id":"t","status":"booked","participant":[{"status":"accepted","#
+        + #""actor":{"reference":"Patient/p"}}]}"#)
+    _ = await bench.send(
       "PUT", "Slot/s",
       #"{"resourceType":"Slot","id":"s","status":"free","#
         + #""schedule":{"reference":"Schedule/1"},"start":"2025-01-01T00:00:00Z","end":"2025-01-01T01:00:00Z"}"#)
@@ -80,6 +84,7 @@ struct ReadingTests {
   private static let routes = [
     Route(method: "GET", url: "Observation/o", interaction: .read, types: ["Observation"]),
     Route(method: "GET", url: "Patient/p", interaction: .read, types: ["Patient"]),
+    Route(method: "GET", url: "Appointment/t", interaction: .read, types: ["Appointment"]),
     Route(method: "GET", url: "Observation/o/_history/1", interaction: .read, types: ["Observation"]),
     Route(method: "GET", url: "Observation/o/_history", interaction: .history, types: ["Observation"]),
     Route(method: "GET", url: "Observation", interaction: .search, types: ["Observation"]),
