@@ -10,6 +10,8 @@ from playwright.sync_api import expect
 
 PENICILLIN = {"resourceType": "AllergyIntolerance", "criticality": "high", "code": {"text": "Penicillin"}}
 
+LATE_MILLISECONDS = 800
+
 
 class Held:
     """Answers that are on their way until the test lets them come."""
@@ -28,7 +30,8 @@ class Held:
         for route in self.routes:
             route.continue_()
         self.page.unroute(self.pattern)
-        self.page.wait_for_load_state("networkidle")
+        # Nothing tells that something does not happen: what would be drawn wrongly has this long to be drawn.
+        self.page.wait_for_timeout(LATE_MILLISECONDS)
 
 
 class Case:
@@ -159,7 +162,7 @@ def others_records(case):
     expect(page.locator("#tab-sharing")).to_have_attribute("aria-current", "page")
     page.evaluate("() => { for (let i = 0; i < 3; i++) document.getElementById('give').click(); }")
     expect(page.locator("#consents li")).to_have_count(1, timeout=15000)
-    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(LATE_MILLISECONDS)
     berta.tab("sharing")
     expect(page.locator("#consents li")).to_have_count(1)
     print("harm: a tab keeps what it shows though another one's records come late; three clicks are one consent")
