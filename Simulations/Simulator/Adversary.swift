@@ -25,6 +25,8 @@ public struct Scene {
   public let to: ReplicaIndex
   /// Virtual time.
   public let now: Tick
+  /// The slot's wall clock.
+  public let wall: Timestamp
   /// The members.
   public let configuration: Configuration
   /// How far the sender itself has executed.
@@ -87,6 +89,13 @@ public enum Misbehaviour: String, Sendable, CaseIterable {
   case forking
   /// Floods the mesh with announcements and requests of what does not exist.
   case flooding
+  /// As primary, states times that run ahead of all clocks.
+  case hurrying
+  /// As primary, proposes cuts in which no lane grows.
+  case idling
+
+  /// Those that came later, drawn apart: the seeds of the others stay what they are.
+  static let later: [Misbehaviour] = [.hurrying, .idling]
 
   /// A fresh adversary that behaves so.
   public func make() -> any Adversary {
@@ -103,6 +112,8 @@ public enum Misbehaviour: String, Sendable, CaseIterable {
     case .replaying: Replaying()
     case .forking: Forking()
     case .flooding: Flooding()
+    case .hurrying: Hurrying()
+    case .idling: Idling()
     }
   }
 }

@@ -17,6 +17,7 @@ extension Cluster {
   func start(_ slot: Int) {
     let machine = self.machines[slot]
     machine.state = machine.disk.state
+    machine.lastCut = nil
     machine.node = Node(
       genesis: self.genesis, key: machine.keys.publicKey, parameters: self.parameters, rules: self.rules,
       restoring: machine.disk.restore(limits: self.genesis.limits), seed: self.random.next(), at: self.now)
@@ -126,7 +127,6 @@ extension Cluster {
 
   private func perform(_ effect: NodeEffect, _ slot: Int, _ inputs: inout [Node.Input]) {
     let machine = self.machines[slot]
-    let incarnation = machine.incarnation
     switch effect {
     case .persist(let write): machine.gate.persist(write)
     case .send(let to, let channel, let bytes):
@@ -166,13 +166,14 @@ extension Cluster {
     case .keepChunk(let digest, let number, let bytes): machine.disk.keep(bytes, as: number, of: digest)
     case .adopt(let bundle):
       // As the production driver: what is under way is written, and the node starts anew.
-      self.plan(at: self.now) { [unowned self] in self.replaceLedger(slot, by: bundle, incarnation: incarnation) }
+      self.plan(at: self.now) { [unowned self, incarnation = machine.incarnation] in
+        self.replaceLedger(slot, by: bundle, incarnation: incarnation)
+      }
     case .executed(let write, let receipts):
+      self.checkTime(of: write, at: slot)
       self.charge(slot, self.world.processor.transaction * UInt64(receipts.count))
       machine.state.apply(write.writes)
-      for receipt in receipts where machine.receipts[receipt.identifier] == nil {
-        machine.receipts[receipt.identifier] = receipt
-      }
+      machine.receipts.merge(receipts.map { ($0.identifier, $0) }) { first, _ in first }
       self.recorder?.executed(write, receipts, at: slot, self.now)
     case .continueExecution:
       self.queue.add(.slice(slot, incarnation: machine.incarnation), at: self.now)
@@ -346,7 +347,8 @@ extension Cluster {
   private func mislead(_ message: PeerMessage, from slot: Int, to member: ReplicaIndex) -> [Utterance] {
     guard let node = self.machines[slot].node else { return [] }
     var scene = Scene(
-      from: self.machines[slot].member, to: member, now: self.now, configuration: node.configuration,
+      from: self.machines[slot].member, to: member, now: self.now, wall: self.moment(slot).wall,
+      configuration: node.configuration,
       executed: node.execution.cut,
       random: SeededGenerator(seed: self.random.next()), sign: { self.sign($0, slot) })
     return self.machines[slot].adversary?.intercept(message, &scene) ?? []

@@ -62,6 +62,8 @@ public final class Cluster {
 
     /// Whether its disk is a copy from before, of a machine whose keys went on signing.
     var isCopy = false
+    /// The last cut that it executed since it started.
+    var lastCut: Cut?
     /// With which it reads its shares; kept with its keys.
     var custodySecrets = CustodianSecrets()
     /// What it goes on as once it has lost its keys, and how often that happened.

@@ -385,7 +385,7 @@ public struct Interleavings {
       (vote, chosen) = (Vote(member: instance, kind: .vote, view: term, sequence: .zero), instance)
     case .append(let term, _, _, _):
       (vote, chosen) = (Vote(member: 0, kind: .append, view: term, sequence: .zero), instance)
-    case .preVoteRequest, .preVote, .vote, .appended, .refused, .timeoutNow: return
+    case .preVoteRequest, .preVote, .vote, .appended, .refused, .timeoutNow, .untimely: return
     }
     if let other = elected.updateValue(chosen, forKey: vote), other != chosen {
       self.failure =

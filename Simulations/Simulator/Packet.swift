@@ -103,6 +103,7 @@ extension Packet {
     case .appended(let term, let match): "appended t\(term) through \(match)"
     case .refused(let term, let end): "refused t\(term) from \(end.next)"
     case .timeoutNow(let term): "stand now t\(term)"
+    case .untimely(let term, let sequence, let wall): "untimely t\(term) \(sequence) at \(wall)"
     }
   }
 }

@@ -58,7 +58,7 @@ struct RaftWatch {
         }
       }
       return nil
-    case .preVoteRequest, .preVote, .vote, .refused, .timeoutNow: return nil
+    case .preVoteRequest, .preVote, .vote, .refused, .timeoutNow, .untimely: return nil
     }
   }
 

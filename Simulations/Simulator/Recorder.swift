@@ -186,6 +186,10 @@ public final class Recorder {
       case .ordering(.viewChangeStarted(let view, let reason)): "asks for view \(view): \(reason.rawValue)"
       case .ordering(.viewEntered(let view)): "enters view \(view)"
       case .ordering(.equivocation(let member, let what)): "has two of one \(what) by member \(member + 1)"
+      case .ordering(.clockRefused(let member, let offset)):
+        "refuses a cut of member \(member + 1), \(offset) ms ahead of its clock"
+      case .ordering(.clockDisowned(let offset)): "leads no more: its clock is \(offset) ms ahead"
+      case .ordering(.notVoting(let view, let others)): "waits alone for view \(view), others go on in \(others)"
       case .laneForked(let member, let position): "has proof that member \(member) forked its lane at \(position)"
       case .diverged(let member, let sequence): "member \(member) signed another history at \(sequence)"
       case .executionFailed(let sequence): "cannot execute \(sequence)"

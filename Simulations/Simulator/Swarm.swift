@@ -128,7 +128,7 @@ public final class SwarmRun {
     if plan.count < 4 { plan.faults.remove(.byzantine) }
     if plan.faults.contains(.byzantine) {
       for _ in 0..<((plan.count - 1) / 3) {
-        let kinds = Misbehaviour.allCases
+        let kinds = Misbehaviour.allCases.filter { !Misbehaviour.later.contains($0) }
         let draw = Int(random.below(UInt64(kinds.count) + 4))
         // Often one that leads early.
         let member = Int(random.below(random.oneIn(2) ? 2 : UInt64(plan.count)))
@@ -146,6 +146,10 @@ public final class SwarmRun {
       plan.engine = .raft
       plan.byzantine = [:]
       plan.faults.remove(.byzantine)
+    }
+    var later = SeededGenerator(seed: seed ^ 0x7137)
+    if let member = plan.byzantine.keys.min(), later.oneIn(3) {
+      plan.byzantine[member] = Misbehaviour.later[Int(later.below(UInt64(Misbehaviour.later.count)))]
     }
     return plan
   }
@@ -251,6 +255,9 @@ public final class SwarmRun {
   }
 
   private func safetyPhase() -> String? {
+    let clocks = self.cluster.world.clockSkewMilliseconds
+    self.setClocks()
+    defer { self.cluster.world.clockSkewMilliseconds = clocks }
     for _ in 0..<self.plan.rounds {
       self.submit()
       // Mostly in the middle of things, for a commit takes some milliseconds; now and then long enough to change views.
@@ -344,7 +351,7 @@ public final class SwarmRun {
       return "I7: not all is executed \(seconds) s after healing; heights \(heights), views \(views)"
     }
     self.cluster.run(for: .milliseconds(2000))
-    return self.checkNow() ?? self.fillHistories()
+    return self.checkNow() ?? self.everybodyVotes() ?? self.fillHistories()
   }
 
   /// Where anybody has the whole history, everybody comes to have it.

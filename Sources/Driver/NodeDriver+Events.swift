@@ -103,6 +103,12 @@ extension NodeDriver {
       self.log.emit(.viewEntered, ["view": .number(view.number), "primary": .text(leader)])
     case .ordering(.equivocation(let signer, let what)):
       self.log.emit(.equivocation, ["member": .text(self.name(signer)), "what": .text(what)])
+    case .ordering(.clockRefused(let signer, let offset)):
+      self.log.emit(.clockRefused, ["member": .text(self.name(signer)), "offset_ms": .text("\(offset)")])
+    case .ordering(.clockDisowned(let offset)):
+      self.log.emit(.clockDisowned, ["offset_ms": .text("\(offset)")])
+    case .ordering(.notVoting(let view, let others)):
+      self.log.emit(.notVoting, ["view": .number(view.number), "others_view": .number(others.number)])
     case .laneForked(let member, let position):
       self.log.emit(.laneForked, ["member": .text("\(member)"), "position": .number(position.number)])
     case .diverged(let member, let sequence):

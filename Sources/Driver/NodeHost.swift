@@ -7,6 +7,7 @@ public import Ledger
 internal import Merkle
 public import Messages
 public import NodeCore
+internal import Ordering
 public import Primitives
 internal import Rules
 public import Signing
@@ -113,6 +114,8 @@ public actor NodeHost: NodeService {
     status.logSize = position.log.size
     status.logRoot = position.log.root.description
     status.ledgerTime = position.time.description
+    status.ledgerAheadMilliseconds = UInt64(max(0, position.time.offset(from: driver.moment.wall)))
+    status.votes = node.replica.isVoting
     status.peers = node.connected.count
     status.stableSize = node.checkpoints.stable?.body.size ?? 0
     status.pendingBytes = node.lanes.pendingBytes

@@ -28,6 +28,10 @@ public struct NodeStatus: Codable, Sendable {
   public var logRoot: String
   /// The cut's time there.
   public var ledgerTime: String
+  /// By how many milliseconds the ledger's time is ahead of this node's clock; 0 where it is not.
+  public var ledgerAheadMilliseconds: UInt64 = 0
+  /// Whether it votes: it is a member, and the view that it is in is open. Others may go on in another one meanwhile.
+  public var votes = false
   /// How many members it is connected to.
   public var peers: Int
   /// The size under the last stable checkpoint.
@@ -141,6 +145,8 @@ public struct PeerStatus: Codable, Sendable {
   public var direction: String?
   /// The last measured round trip.
   public var roundTripMilliseconds: Double?
+  /// By how much its clock was ahead of this node's when it was last compared; behind where it is negative.
+  public var clockOffsetMilliseconds: Int64?
   /// The topics in whose mesh it is.
   public var mesh: [String]
   /// Messages that found no room.

@@ -102,6 +102,11 @@ public struct Execution: Sendable {
     return self.finish(&run)
   }
 
+  /// The earliest deadline that a state keeps: what is read at a start, before anything is executed.
+  public func deadline(in reader: any StateReader & Sendable) -> Timestamp {
+    self.rules.deadline(in: StateEditor(reader: reader))
+  }
+
   private mutating func finish(_ run: inout Run) -> Result {
     self.position.sequence = run.context.sequence
     self.position.time = run.cut.time

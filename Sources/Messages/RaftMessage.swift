@@ -81,19 +81,22 @@ public enum RaftMessage: Sendable, Hashable {
   case refused(term: View, end: SequenceNumber)
   /// Stand for election now.
   case timeoutNow(term: View)
+  /// The entry at `at` is not taken: its time is too far ahead of the sender's clock, which says `wall`.
+  case untimely(term: View, at: SequenceNumber, wall: Timestamp)
 
   /// The sender's term, or the one that it would open.
   public var term: View {
     switch self {
     case .preVoteRequest(let term, _), .preVote(let term, _), .voteRequest(let term, _, _), .vote(let term, _),
-      .append(let term, _, _, _), .appended(let term, _), .refused(let term, _), .timeoutNow(let term):
+      .append(let term, _, _, _), .appended(let term, _), .refused(let term, _), .timeoutNow(let term),
+      .untimely(let term, _, _):
       term
     }
   }
 }
 
 extension RaftMessage: WireCodable {
-  /// A type byte, 1 to 8, and the fields in order.
+  /// A type byte, 1 to 9, and the fields in order.
   public func encode(into encoder: inout Encoder) {
     switch self {
     case .preVoteRequest(let term, let last): encoder.u8(1); encoder.item(term); encoder.item(last)
@@ -113,6 +116,11 @@ extension RaftMessage: WireCodable {
     case .appended(let term, let match): encoder.u8(6); encoder.item(term); encoder.item(match)
     case .refused(let term, let end): encoder.u8(7); encoder.item(term); encoder.item(end)
     case .timeoutNow(let term): encoder.u8(8); encoder.item(term)
+    case .untimely(let term, let sequence, let wall):
+      encoder.u8(9)
+      encoder.item(term)
+      encoder.item(sequence)
+      encoder.item(wall)
     }
   }
 
@@ -136,6 +144,9 @@ extension RaftMessage: WireCodable {
     case 6: self = .appended(term: term, match: try SequenceNumber(from: &decoder))
     case 7: self = .refused(term: term, end: try SequenceNumber(from: &decoder))
     case 8: self = .timeoutNow(term: term)
+    case 9:
+      let sequence = try SequenceNumber(from: &decoder)
+      self = .untimely(term: term, at: sequence, wall: try Timestamp(from: &decoder))
     default: throw .invalid(at: start, field: "raft message type")
     }
   }

@@ -59,6 +59,14 @@ public enum Engine: OrderingMachine, Hashable {
   public var view: View { self.machine.view }
   /// Who leads it, as far as this member knows; nil while nobody does.
   public var leader: ReplicaIndex? { self.machine.leader }
+  /// Whether it votes now: it follows or leads an open view, or a term whose leader it knows.
+  public var isVoting: Bool {
+    switch self {
+    case .pbft(let replica): replica.isVoting
+    case .raft(let replica): replica.leader != nil
+    case .follower: false
+    }
+  }
   /// The last sequence number decided without a gap.
   public var decided: SequenceNumber { self.machine.decided }
   /// The last decided cut.

@@ -216,6 +216,9 @@ public struct Node: Sendable {
       for pair in reader.scan(prefix: StateKey.forks, limit: ReplicaSet.countMax) {
         self.noteFork(key: pair.key, value: pair.value, &run)
       }
+      // ⚑ A deadline that was due before the start is due after it: nobody may call a cut that it asks for idle.
+      let deadline = self.execution.deadline(in: reader)
+      _ = self.step(replica: .executed(self.execution.position.sequence, deadline: deadline), &run)
     }
     if let due = self.custodian?.deadline, due <= now.tick { self.lookAtCustody(&run) }
     let outcome = self.take(input, &run)

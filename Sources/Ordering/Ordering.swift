@@ -113,6 +113,12 @@ public enum OrderingEvent: Sendable, Hashable {
   case viewEntered(View)
   /// Somebody signed two things that contradict.
   case equivocation(ReplicaIndex, what: String)
+  /// It refuses a leader's cut: by so much is the cut's time ahead of this clock.
+  case clockRefused(ReplicaIndex, aheadMilliseconds: Int64)
+  /// Raft: a leader steps down because too few members take its time; by so much it is ahead of theirs.
+  case clockDisowned(aheadMilliseconds: Int64)
+  /// It asks for a view alone, and f + 1 members go on in another: it votes for nothing meanwhile.
+  case notVoting(View, others: View)
 }
 
 /// Why a replica leaves a view.
@@ -127,6 +133,8 @@ public enum ViewChangeReason: String, Sendable, Hashable {
   case newViewLate = "new view late"
   /// The operator asked for it.
   case requested = "requested"
+  /// A member that was away asks for the next view alone, and votes again only there.
+  case memberReturns = "a member returns"
   /// Raft: no leader was heard for an election timeout.
   case leaderSilent = "leader silent"
 }

@@ -46,19 +46,45 @@ extension Replica {
       effects.append(.report(.equivocation(signed.signer, what: "pre-prepare")))
       guard planted(.secondProposalTaken) else { return .rejected(.equivocation) }
     }
-    guard self.isTimely(proposal.cut.time, at: now) else { return .ignored(.badTime) }
-    slot.stage = .waiting(signed, justified: false)
+    guard let basis = self.timeliness(of: proposal, at: now) else {
+      self.reportClock(of: signed.signer, proposal.cut.time, at: now, into: &effects)
+      return .ignored(.badTime)
+    }
+    slot.stage = .waiting(signed, basis)
     self.slots[proposal.sequence] = slot
     return .accepted
   }
 
-  /// ⚑ A fresh cut's time is judged by this clock once, when it first arrives.
-  func isTimely(_ time: Timestamp, at now: Moment) -> Bool {
-    let drift = self.limits.clockDriftMilliseconds
+  /// ⚑ A fresh cut's time is judged by this clock once, when it first arrives: within the drift, or, where the ledger
+  /// itself is ahead of this clock, a millisecond after the cut before it. Anything more would let a primary run the
+  /// ledger's time away from all clocks, anything earlier would let it hold the time back. Nil for neither.
+  func timeliness(of proposal: PrePrepare, at now: Moment) -> Slot.Basis? {
+    let (time, drift) = (proposal.cut.time, self.limits.clockDriftMilliseconds)
     let (low, high) = (min(time, now.wall), max(time, now.wall))
-    // A cut whose last had a later time than this clock can only be a millisecond further on.
-    if time.milliseconds <= self.decidedCut.time.milliseconds + self.limits.pipelineMax * 2 { return true }
-    return high.milliseconds - low.milliseconds <= drift
+    if high.milliseconds - low.milliseconds <= drift { return .timely }
+    if planted(.timeRunsAhead), time <= self.decidedCut.time.adding(milliseconds: drift) {
+      return .timely
+    }
+    guard time > now.wall else { return nil }
+    let before = proposal.sequence == self.decided.next ? self.decidedCut : self.cut(at: proposal.sequence.previous)
+    // Where the cut before it is not here yet, it is compared when it is.
+    return before.map { time == $0.time.adding(milliseconds: 1) } ?? true ? .ahead : nil
+  }
+
+  /// The cut that is proposed or decided at an open sequence number, as far as it is here.
+  private func cut(at sequence: SequenceNumber) -> Cut? {
+    guard let slot = self.slots[sequence] else { return nil }
+    return slot.decision?.cut ?? slot.prePrepare?.content.cut
+  }
+
+  /// Tells the operator, once in a view, that a cut is ahead of this clock. One that is behind tells nothing of clocks:
+  /// it may have been long on its way.
+  private mutating func reportClock(
+    of primary: ReplicaIndex, _ time: Timestamp, at now: Moment, into effects: inout [OrderingEffect]
+  ) {
+    guard self.clockReportedIn != self.view, time > now.wall else { return }
+    self.clockReportedIn = self.view
+    effects.append(.report(.clockRefused(primary, aheadMilliseconds: time.offset(from: now.wall))))
   }
 
   private mutating func takeVote(
@@ -125,9 +151,10 @@ extension Replica {
       case .empty:
         guard planted(.outOfOrder) else { return }
       case .accepted(let signed): previous = signed.content.cut
-      case .waiting(let signed, let justified):
-        // What a quorum prepared was judged by f + 1 correct replicas already; only a fresh cut meets frozen lanes.
-        guard justified || !self.growsFrozenLane(signed.content.cut, after: previous, at: sequence) else { return }
+      case .waiting(let signed, let basis):
+        // What a quorum prepared was judged by f + 1 correct replicas already; only a fresh cut is judged as such.
+        guard basis == .justified || self.mayFollow(signed.content.cut, previous, at: sequence, basis) else { return }
+        let justified = basis == .justified
         switch self.judge(signed.content.cut, after: previous, justified: justified, lanes: lanes) {
         case .missing(let lane, let head):
           effects.append(.fetch(lane: lane, head))
@@ -158,6 +185,19 @@ extension Replica {
     case extends
     case missing(lane: Int, LaneHead)
     case refused
+  }
+
+  /// ⚑ What is asked of a fresh cut besides: no frozen lane grows; it grows a lane, or a deadline of the state is due;
+  /// and ahead of the clock it is the last decided cut's time and a millisecond, so that the ledger's time gains no
+  /// more than that in a round of votes, however many are open. What cannot be told yet waits.
+  private func mayFollow(_ cut: Cut, _ previous: Cut, at sequence: SequenceNumber, _ basis: Slot.Basis) -> Bool {
+    if self.growsFrozenLane(cut, after: previous, at: sequence) { return false }
+    if basis == .ahead {
+      guard sequence == self.decided.next, cut.time == previous.time.adding(milliseconds: 1) else { return false }
+    }
+    guard cut.heads == previous.heads, !planted(.idleCutTaken) else { return true }
+    // The deadline is that of the state right before this cut.
+    return self.executed == sequence.previous && self.stateDeadline <= cut.time && cut.time > previous.time
   }
 
   /// ⚑ Whether a cut at `sequence` grows a lane whose fork is on the ledger: invalid from e + pipelineMax on.
@@ -255,6 +295,7 @@ extension Replica {
     where decision.cut.heads[lane].position > self.decidedCut.heads[lane].position {
       self.laneOmittedSince[lane] = nil
     }
+    let isNull = decision.cut == self.decidedCut
     self.slots[decision.sequence] = nil
     self.ownProposals[decision.sequence] = nil
     self.lastDecision = decision
@@ -263,8 +304,11 @@ extension Replica {
       self.recentCuts[SequenceNumber(decision.sequence.number - 2 * self.limits.pipelineMax)] = nil
     }
     self.proposed = max(self.proposed, decision.sequence)
-    self.progressSince = nil
-    self.fruitlessViews = 0
+    if !isNull {
+      // ⚑ A null cut, as new views repeat, is no progress.
+      self.progressSince = nil
+      self.fruitlessViews = 0
+    }
     self.askedDecisionsAt = nil
     effects.append(.deliver(decision))
   }
@@ -277,7 +321,8 @@ extension Replica {
     while self.proposed.number < self.executed.number + self.limits.pipelineMax, self.isOpen(self.proposed.next) {
       guard let previous = self.lastProposedCut else { return }
       let open = self.proposed.number - self.decided.number
-      let isDue = self.stateDeadline <= now.wall && open == 0
+      // The deadline is that of the state after all that is decided, or the cut would come in vain.
+      let isDue = self.stateDeadline <= now.wall && open == 0 && self.executed == self.decided
       let growth = CutGrowth(limits: self.limits, growthPerOpenCutMin: self.parameters.growthPerOpenCutMin)
       let next = growth.grow(
         previous, at: self.proposed.next, open: open, isDue: isDue, frozen: self.frozenFrom.keys, wall: now.wall,

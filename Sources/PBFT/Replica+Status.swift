@@ -35,6 +35,7 @@ extension Replica {
       self.askForDecisions(at: now, into: &effects)
       return .accepted
     }
+    self.noteView(status, of: peer, at: now, into: &effects)
     if planted(.statusUnanswered) { return .accepted }
     if status.decided > self.decided { self.askForDecisions(at: now, into: &effects) }
     if status.decided < self.decided, !planted(.decisionsNotAsked) {
@@ -183,12 +184,12 @@ extension Replica {
     where signed.content.view == self.view && signed.content.sequence > self.decided {
       self.proposed = max(self.proposed, signed.content.sequence)
       guard signed.content.sequence <= self.windowEnd else { continue }
-      self.slots[signed.content.sequence, default: Slot()].stage = .waiting(signed, justified: true)
+      self.slots[signed.content.sequence, default: Slot()].stage = .waiting(signed, .justified)
     }
     for signed in state.prePrepares
     where signed.content.view == self.view && signed.content.sequence > self.decided {
       // It was judged before it was stored, and must be voted for again, never for another (I3).
-      self.slots[signed.content.sequence, default: Slot()].stage = .waiting(signed, justified: true)
+      self.slots[signed.content.sequence, default: Slot()].stage = .waiting(signed, .justified)
       self.proposed = max(self.proposed, signed.content.sequence)
     }
   }

@@ -16,6 +16,7 @@ extension Replica {
     self.hasCastNewView = false
     self.ownProposals = [:]
     self.progressSince = nil
+    (self.aloneSince, self.askedAt, self.wentOn) = ([:], now.tick, ReplicaSet())
     self.laneOmittedSince = Array(repeating: nil, count: self.configuration.laneCount)
     for sequence in self.slots.keys.sorted() where !planted(.voteAfterLeaving) { self.slots[sequence]?.leaveView() }
     if !planted(.viewNotDurable) {
@@ -227,13 +228,14 @@ extension Replica {
       // I9: what is beyond the window comes again as a decision, or by status.
       guard prePrepare.content.sequence > self.decided,
         prePrepare.content.sequence <= self.windowEnd || planted(.newViewBeyondWindow),
-        !planted(.oldTimeRefused) || self.isTimely(prePrepare.content.cut.time, at: now)
+        !planted(.oldTimeRefused) || self.timeliness(of: prePrepare.content, at: now) != nil
       else { continue }
       var slot = self.slots[prePrepare.content.sequence] ?? Slot()
-      slot.stage = .waiting(prePrepare, justified: true)
+      slot.stage = .waiting(prePrepare, .justified)
       self.slots[prePrepare.content.sequence] = slot
     }
     self.progressSince = nil
+    (self.aloneSince, self.enteredAt, self.askedAt) = ([:], now.tick, nil)
     self.laneOmittedSince = Array(repeating: nil, count: self.configuration.laneCount)
     effects.append(.report(.viewEntered(content.view)))
     effects.append(.sendStatus(to: nil, self.status))

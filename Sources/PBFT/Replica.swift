@@ -15,6 +15,8 @@ public struct Replica: OrderingMachine, Hashable {
     public var viewTimeoutMax = Span.milliseconds(60_000)
     /// How long a lane's orderable blocks may be left out.
     public var laneOmissionMax = Span.milliseconds(8000)
+    /// How long a view is open at least before it is left only because a member asks for the next one alone.
+    public var orderlyChangeIntervalMin = Span.milliseconds(20_000)
     /// How often the replica tells all others where it stands.
     public var statusInterval = Span.milliseconds(500)
     /// The most decisions that one status is answered with.
@@ -80,6 +82,16 @@ public struct Replica: OrderingMachine, Hashable {
   var ownProposals: [SequenceNumber: Cut] = [:]
   /// The last decided cuts: what a NewView may name again, after their blocks have left memory.
   var recentCuts: [SequenceNumber: Cut] = [:]
+  /// Since when members were seen that ask alone for the view after this one, and when each was heard last.
+  var aloneSince: [ReplicaIndex: Tick] = [:]
+  var heardAt: [ReplicaIndex: Tick] = [:]
+  /// When the view was entered; nil where that was before this replica started.
+  var enteredAt: Tick?
+  /// When this replica asked for the view that it waits for, and who went on meanwhile in one below.
+  var askedAt: Tick?
+  var wentOn = ReplicaSet()
+  /// The view in which the operator was told that the primary's clock is not this one's.
+  var clockReportedIn: View?
 
   /// A replica that goes on from what it had stored. Feed it `.timerFired` once to start.
   public init(
@@ -183,6 +195,9 @@ public struct Replica: OrderingMachine, Hashable {
     self.last.map { sequence <= $0 } ?? true
   }
 
+  /// Whether it votes: its view is open. The others may go on in another one meanwhile.
+  public var isVoting: Bool { self.phase == .active }
+
   /// How long the view may go without progress.
   var viewTimeout: Span {
     let doublings = min(self.fruitlessViews, 16)
@@ -200,10 +215,20 @@ struct Slot: Sendable, Hashable {
   enum Stage: Sendable, Hashable {
     /// No proposal of this view.
     case empty
-    /// A proposal that cannot be judged yet; `justified` by a NewView or not.
-    case waiting(Signed<PrePrepare>, justified: Bool)
+    /// A proposal that cannot be judged yet, and what is known of its time.
+    case waiting(Signed<PrePrepare>, Basis)
     /// An accepted proposal.
     case accepted(Signed<PrePrepare>)
+  }
+
+  /// By what right a proposal's time stands.
+  enum Basis: Sendable, Hashable {
+    /// A NewView, or what this replica stored before it stopped, obliges to it.
+    case justified
+    /// It was near this clock when it arrived.
+    case timely
+    /// It was ahead of this clock, as the ledger may be.
+    case ahead
   }
 
   struct Vote: Sendable, Hashable {

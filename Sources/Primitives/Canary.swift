@@ -13,6 +13,7 @@ public enum Canary: String, CaseIterable, Sendable {
   case forgottenReproposal, runawayView, secondProposalTaken, newViewUnjudged, newViewFromFew
   case omissionTolerated, votesForAnyDigest, windowUnbounded, newViewBeyondWindow, cutUnbounded, decisionsNotAsked
   case unsignedVotes, viewChangeForgets
+  case timeRunsAhead, idleCutTaken, aloneLeftAlone
   // Configurations (LEDGER §8).
   case membershipReplayed, membershipUnapproved, copyUnnoticed
   // Snapshots (LEDGER §7).
@@ -20,7 +21,7 @@ public enum Canary: String, CaseIterable, Sendable {
   case historyUnsigned, historyOutsideLog
   // Ordering with Raft (LEDGER §4).
   case raftVotesTwice, raftVoteNotDurable, raftStaleLogLeads, raftEntryNotDurable, raftOldTermCommits
-  case raftBlocksUnheld, raftTailKept, raftLeadsUnheld
+  case raftBlocksUnheld, raftTailKept, raftLeadsUnheld, raftTimeRunsAhead
   // Lanes (LEDGER §2).
   case blockNotDurable, laneRestartsBehind, ancestorNotPulled, unsignedBlocks, frozenLaneGrows, forkUnnoticed
   // Execution and checkpoints (LEDGER §5, §6).

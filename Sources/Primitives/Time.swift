@@ -64,6 +64,13 @@ public struct Timestamp: Sendable, Hashable, Comparable {
     let (sum, overflow) = self.milliseconds.addingReportingOverflow(milliseconds)
     return Timestamp(milliseconds: overflow ? .max : sum)
   }
+  /// By how many milliseconds it is later than another time; negative where it is earlier.
+  public func offset(from other: Timestamp) -> Int64 {
+    let isLater = self > other
+    let span = isLater ? self.milliseconds - other.milliseconds : other.milliseconds - self.milliseconds
+    let bounded = Int64(min(span, UInt64(Int64.max)))
+    return isLater ? bounded : -bounded
+  }
 }
 
 extension Timestamp: CustomStringConvertible {

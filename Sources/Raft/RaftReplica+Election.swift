@@ -32,6 +32,8 @@ extension RaftReplica {
       return .accepted
     case .append(_, let previous, let entries, let committed):
       return self.takeEntries(entries, after: previous, committed: committed, from: peer, at: now, into: &effects)
+    case .untimely(_, let sequence, let wall):
+      return self.takeUntimely(sequence, wall: wall, from: peer, at: now, into: &effects)
     case .appended(_, let match): return self.takeAppended(through: match, from: peer, at: now, into: &effects)
     case .refused(_, let end): return self.takeRefused(end, from: peer, at: now, into: &effects)
     case .timeoutNow:
@@ -64,7 +66,7 @@ extension RaftReplica {
     case .voteRequest: effects.append(.sendRaft(to: peer, .vote(term: self.view, isGranted: false)))
     // A pre-vote of a member that is behind in terms counts: it says what it would do.
     case .preVote: return nil
-    case .preVoteRequest, .vote, .appended, .refused, .timeoutNow: break
+    case .preVoteRequest, .vote, .appended, .refused, .timeoutNow, .untimely: break
     }
     return .ignored(.staleView)
   }

@@ -33,6 +33,11 @@ extension RaftReplica {
         self.wantsMore = true
         break
       }
+      let isKnown = self.log.term(at: sequence) == entry.term
+      guard isKnown || sequence <= committed || self.isTimely(entry, at: sequence, now) else {
+        self.refuseTime(of: entry, at: sequence, to: peer, now, into: &effects)
+        break
+      }
       if let term = self.log.term(at: sequence), term != entry.term {
         guard sequence > self.decided else { return .rejected(.contradictsDecision) }
         self.log.truncate(from: sequence)
@@ -259,6 +264,7 @@ extension RaftReplica {
     guard match <= self.log.end else { return .rejected(.malformed) }
     follower.heardAt = now.tick
     follower.match = max(follower.match, match)
+    if let refused = follower.refusal, match >= refused.sequence { follower.refusal = nil }
     follower.next = max(follower.next, match.next)
     leadership.followers[peer] = follower
     self.role = .leader(leadership)

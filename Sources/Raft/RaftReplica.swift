@@ -24,6 +24,8 @@ public struct RaftReplica: OrderingMachine, Hashable {
 
   /// The most entries beyond the window that add nothing: each is of a leader that could commit none.
   static let emptyEntriesMax: UInt64 = 4096
+  /// So many election timeouts a leader whose time too few take stands for no election.
+  static let disownedTimeouts: UInt64 = 8
 
   /// What a member is in its term.
   public enum Role: Sendable, Hashable {
@@ -62,6 +64,14 @@ public struct RaftReplica: OrderingMachine, Hashable {
     var match: SequenceNumber = .zero
     /// When it last answered.
     var heardAt: Tick?
+    /// Which entry it does not take because of its time, and how far that is ahead of its clock.
+    var refusal: Refusal?
+  }
+
+  /// An entry that a follower does not take because of its time.
+  struct Refusal: Sendable, Hashable {
+    let sequence: SequenceNumber
+    let aheadMilliseconds: Int64
   }
 
   /// What a step came to.
@@ -96,6 +106,8 @@ public struct RaftReplica: OrderingMachine, Hashable {
   var owesAnswer = false
   /// Entries were refused for want of room.
   var wantsMore = false
+  /// The term in which the operator was told that the leader's clock is not this one's.
+  var clockReportedIn: View?
   var heardLeaderAt: Tick?
   /// When it stands for election, if it hears nothing.
   var electionAt: Tick?

@@ -59,6 +59,7 @@ public struct EventKind: Sendable, Hashable {
     .configured,
     .observing,
     .snapshotMade, .snapshotAdopted, .snapshotFailed, .transferBegan, .transferRefused, .historyWhole,
+    .clockRefused, .clockDisowned, .clockApart, .notVoting, .handshakesFull, .requestsRefused,
   ].sorted { $0.name < $1.name }
 
   /// The node runs.
@@ -104,6 +105,43 @@ public struct EventKind: Sendable, Hashable {
     meaning: "Something orderable was not executed in time, or others left the view.",
     remedy: "One is no cause for worry. If views go on changing, see which member is down or slow.",
     fields: ["view", "reason"])
+  /// A leader's clock and this one's are apart.
+  public static let clockRefused = EventKind(
+    "consensus.clock.refused", .warn, "a cut was refused: its time is too far ahead of this clock",
+    meaning: "The clock of the member that leads, or this one's, is wrong by more than the ledger allows "
+      + "(clockDriftMilliseconds in the genesis). offset_ms is how far the cut is ahead of this clock.",
+    remedy: "Compare this clock with the time (timedatectl, chronyc tracking). If it is right, tell that hospital.",
+    fields: ["member", "offset_ms"])
+  /// This leader's clock is not the others'.
+  public static let clockDisowned = EventKind(
+    "consensus.clock.disowned", .warn, "this node leads no more: too few members take its time",
+    meaning: "Its clock is offset_ms ahead of theirs. Another member leads; nothing was ordered with the wrong time.",
+    remedy: "Set this machine's clock right (timedatectl, chronyc tracking).", fields: ["offset_ms"])
+  /// A member's clock and this one's are apart.
+  public static let clockApart = EventKind(
+    "peer.clock-apart", .warn, "a member's clock and this one's are far apart",
+    meaning: "offset_ms is how far the member's clock is ahead of this one; behind where it is negative. Where they "
+      + "are apart by more than clockDriftMilliseconds in the genesis, neither takes what the other proposes.",
+    remedy: "Where most members are apart by the same, set this machine's clock right; else tell that hospital. "
+      + "consilium peers shows all offsets.",
+    fields: ["member", "offset_ms"])
+  /// The others vote in a view that this replica left.
+  public static let notVoting = EventKind(
+    "consensus.not-voting", .warn, "this replica does not vote: the others go on in another view",
+    meaning: "It was cut off and asked for another primary alone. It executes what is decided, and votes again as "
+      + "soon as the others change the view, which they do for its sake within seconds, or a minute after a change.",
+    remedy: "Nothing, unless it lasts for minutes: then see consilium peers for connections that do not come.",
+    fields: ["view", "others_view"])
+  /// Strangers hold the places for handshakes.
+  public static let handshakesFull = EventKind(
+    "peer.handshakes-full", .warn, "too many connections wait for their handshake: the oldest gives way",
+    meaning: "Somebody opens connections and says nothing. Places are kept for the addresses of members.",
+    remedy: "If it lasts, block the addresses in the firewall.", fields: ["address"])
+  /// A peer asks for too much.
+  public static let requestsRefused = EventKind(
+    "peer.requests-refused", .warn, "a peer asks for more than it is given",
+    meaning: "It sends more requests than may wait; what is too much is dropped, and it is served slowly.",
+    remedy: "If it repeats, ask whoever runs that node, or take its key from the observers.", fields: ["member"])
   /// A view opened.
   public static let viewEntered = EventKind(
     "consensus.view.entered", .info, "a view is open", meaning: "Its primary proposes from now on.",

@@ -18,9 +18,12 @@ struct Status: AsyncParsableCommand {
         ["what", "value"],
         [
           ["hospital", "\(status.name) (member \(status.member))"], ["network", status.network],
-          ["engine", status.engine], ["role", status.role], ["view", "\(status.view)"],
+          ["engine", status.engine], ["role", status.role], ["votes", status.votes ? "yes" : "no"],
+          ["view", "\(status.view)"],
           ["custody", status.custody.summary],
-          ["height", "\(status.height)"], ["ledger time", status.ledgerTime], ["log size", "\(status.logSize)"],
+          ["height", "\(status.height)"],
+          ["ledger time", Self.describe(status.ledgerTime, ahead: status.ledgerAheadMilliseconds)],
+          ["log size", "\(status.logSize)"],
           ["log root", status.logRoot], ["state digest", status.stateDigest],
           ["history", Self.describe(historyLeft: status.historyLeft, base: status.baseHeight)],
           ["snapshot", Self.describe(status.transfer, made: status.snapshotHeight)],
@@ -29,6 +32,13 @@ struct Status: AsyncParsableCommand {
           ["memory", "\(status.residentBytes >> 20) MiB"], ["started in", "\(status.startMilliseconds) ms"],
         ])
     }
+  }
+
+  /// The ledger's time in a line: ahead of the clock by more than a second, everybody should know.
+  private static func describe(_ time: String, ahead milliseconds: UInt64) -> String {
+    guard milliseconds > 1000 else { return time }
+    let seconds = milliseconds / 1000
+    return "\(time), \(seconds) s ahead of this clock: what is valid for less has expired; see consilium peers"
   }
 
   /// What the ledger holds in a line.
@@ -60,11 +70,12 @@ struct Peers: AsyncParsableCommand {
       let peers: [PeerStatus] = try await self.node.client().get("/v1/peers")
       if self.output.output == .json { return try Console.json(peers) }
       Console.table(
-        ["member", "name", "connected", "round trip", "copies proven", "kept here", "mesh", "peer"],
+        ["member", "name", "connected", "round trip", "clock", "copies proven", "kept here", "mesh", "peer"],
         peers.map { peer in
           [
             "\(peer.member)", peer.name, peer.connected ? peer.direction ?? "yes" : "no",
             peer.roundTripMilliseconds.map { "\(Int($0 * 1000)) µs" } ?? "",
+            peer.clockOffsetMilliseconds.map { "\($0 > 0 ? "+" : "")\($0) ms" } ?? "",
             "\(peer.copiesProven) of \(peer.copiesProven + peer.copiesFailed)",
             "\(peer.keptBytes >> 10) KiB", peer.mesh.joined(separator: " "),
             peer.peer,

@@ -59,6 +59,15 @@ struct RaftBench {
   /// What is not delivered.
   var isLost: (Letter) -> Bool = { _ in false }
   var said: [Letter] = []
+  /// How far each member's wall clock is ahead, in milliseconds.
+  var clocks: [Int: UInt64] = [:]
+  /// What members reported.
+  var reports: [(member: Int, event: OrderingEvent)] = []
+
+  /// Both clocks of a member.
+  func moment(_ index: Int) -> Moment {
+    Moment(tick: self.now.tick, wall: self.now.wall.adding(milliseconds: self.clocks[index] ?? 0))
+  }
 
   init(_ count: Int = 3, blocks: UInt64 = 0, log: [[(UInt64, UInt64)]] = [], terms: [UInt64] = []) {
     let members = (0..<count).map { index -> Member in
@@ -107,7 +116,7 @@ struct RaftBench {
     while !inputs.isEmpty {
       var effects: [OrderingEffect] = []
       let result = self.members[index].replica.step(
-        inputs.removeFirst(), at: self.now, lanes: self.members[index].lanes, into: &effects)
+        inputs.removeFirst(), at: self.moment(index), lanes: self.members[index].lanes, into: &effects)
       outcome = outcome ?? result
       #expect(self.members[index].replica.invariantBreach == nil)
       for effect in effects {
@@ -123,7 +132,8 @@ struct RaftBench {
         case .sendDecisions(let to, let from, let through):
           let sent = self.members[index].delivered.filter { $0.sequence >= from && $0.sequence <= through }
           if !self.isCut(index, to), self.members[to].isUp { self.give(.leaderDecisions(sent, from: index), to: to) }
-        case .cast, .send, .sendStatus, .fetch, .report: break
+        case .report(let event): self.reports.append((index, event))
+        case .cast, .send, .sendStatus, .fetch: break
         }
       }
     }

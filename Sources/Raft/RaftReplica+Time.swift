@@ -1,0 +1,66 @@
+import Messages
+import Ordering
+import Primitives
+
+/// The ledger's time follows the members' clocks: no leader's clock alone runs it ahead (LEDGER §11.4).
+///
+/// The ledger's time never goes back, so a leader whose clock was a day ahead for a moment would leave behind a ledger
+/// on which every transaction has expired, for a day. A follower therefore takes no entry that is further ahead of its
+/// own clock than the drift, and says so; where so many do that no majority can hold it, the leader steps down.
+extension RaftReplica {
+  /// ⚑ Whether an entry's time is no further ahead of this clock than the drift. An entry that repeats the cut before
+  /// it states no time of its own, and one that is a millisecond after it is what a right clock proposes where the
+  /// ledger is ahead of all clocks already. What a majority holds is taken in any case.
+  func isTimely(_ entry: RaftEntry, at sequence: SequenceNumber, _ now: Moment) -> Bool {
+    if planted(.raftTimeRunsAhead) { return true }
+    let before = sequence.previous == self.decided ? self.decidedCut : self.log[sequence.previous]?.cut
+    if let before, entry.cut == before || entry.cut.time == before.time.adding(milliseconds: 1) { return true }
+    return entry.cut.time <= now.wall.adding(milliseconds: self.limits.clockDriftMilliseconds)
+  }
+
+  /// Tells the leader and, once in a term, the operator. The leader sends the entry again with its next word, when the
+  /// clocks may have come nearer.
+  mutating func refuseTime(
+    of entry: RaftEntry, at sequence: SequenceNumber, to leader: ReplicaIndex, _ now: Moment,
+    into effects: inout [OrderingEffect]
+  ) {
+    effects.append(.sendRaft(to: leader, .untimely(term: self.view, at: sequence, wall: now.wall)))
+    guard self.clockReportedIn != self.view else { return }
+    self.clockReportedIn = self.view
+    effects.append(.report(.clockRefused(leader, aheadMilliseconds: entry.cut.time.offset(from: now.wall))))
+  }
+
+  /// A follower does not take the time of an entry. ⚑ Where with it so many do not that no majority can hold the entry,
+  /// the leader steps down, and its log ends before it.
+  ///
+  /// Letting go of the entry is safe. Each that refuses it lacks it, so fewer than a majority can have acknowledged it:
+  /// it is not committed. It could be only by this leader in this term, which is over for it, or by a later one, who
+  /// counts acknowledgements of its own term and asks this member again. Kept, it would make this log the longest, and
+  /// whoever has to vote for a member with a right clock could not.
+  mutating func takeUntimely(
+    _ sequence: SequenceNumber, wall: Timestamp, from peer: ReplicaIndex, at now: Moment,
+    into effects: inout [OrderingEffect]
+  ) -> Outcome {
+    guard case .leader(var leadership) = self.role, var follower = leadership.followers[peer] else {
+      return .ignored(.notPrimary)
+    }
+    guard sequence > follower.match, let entry = self.log[sequence], sequence > self.decided else {
+      return .ignored(.settled)
+    }
+    follower.heardAt = now.tick
+    follower.refusal = Refusal(sequence: sequence, aheadMilliseconds: entry.cut.time.offset(from: wall))
+    leadership.followers[peer] = follower
+    self.role = .leader(leadership)
+    let refusals = leadership.followers.values.compactMap(\.refusal)
+    let able = self.configuration.voterCount - refusals.count
+    guard able < self.configuration.quorum, let first = refusals.map(\.sequence).max() else { return .accepted }
+    let offset = refusals.map(\.aheadMilliseconds).sorted()[refusals.count / 2]
+    effects.append(.report(.clockDisowned(aheadMilliseconds: offset)))
+    self.log.truncate(from: first)
+    (self.held, self.verified) = (min(self.held, self.log.end), min(self.verified, self.log.end))
+    self.follow(self.view, nil, at: now, into: &effects)
+    self.electionAt =
+      now.tick + Span(nanoseconds: self.parameters.electionTimeoutMin.nanoseconds * Self.disownedTimeouts)
+    return .accepted
+  }
+}
