@@ -4,6 +4,7 @@ internal import Discovery
 internal import EventLoop
 internal import Messages
 internal import NodeCore
+internal import Ordering
 internal import Primitives
 internal import Sessions
 internal import Signing
@@ -12,9 +13,38 @@ internal import Telemetry
 /// One connection with its session, and the messages of it that are being checked.
 final class PeerConnection {
   struct Incoming {
-    var waiting: [[UInt8]] = []
+    private var waiting: [[UInt8]] = []
+    private var first = 0
     var isChecking = false
+
+    var count: Int { self.waiting.count - self.first }
+
+    mutating func append(_ message: [UInt8]) { self.waiting.append(message) }
+
+    /// The next messages, at most so many, and about so many bytes.
+    mutating func take(max count: Int, bytesMax: Int) -> [[UInt8]] {
+      var out: [[UInt8]] = []
+      var bytes = 0
+      while self.first < self.waiting.count, out.count < count, bytes < bytesMax {
+        bytes += self.waiting[self.first].count
+        out.append(self.waiting[self.first])
+        self.waiting[self.first] = []
+        self.first += 1
+      }
+      if self.first == self.waiting.count || self.first > 4096 {
+        self.waiting.removeFirst(self.first)
+        self.first = 0
+      }
+      return out
+    }
   }
+
+  /// Its place among the connections that proved no key yet.
+  let number: HandshakePlaces.Number?
+  /// By how many milliseconds the peer's clock was ahead of this one's when it was last compared.
+  var clockOffset: Int64?
+  /// Whether the operator was told that the clocks are apart.
+  var isClockTold = false
 
   let connection: TCPConnection
   var session: Session
@@ -28,35 +58,50 @@ final class PeerConnection {
   var dropped: UInt64 = 0
   var roundTrip: Span?
 
-  init(_ connection: TCPConnection, _ session: Session, source: String, dialled: ReplicaIndex?) {
+  init(
+    _ connection: TCPConnection, _ session: Session, source: String, dialled: ReplicaIndex?,
+    number: HandshakePlaces.Number?
+  ) {
     (self.connection, self.session) = (connection, session)
-    (self.source, self.dialled) = (source, dialled)
+    (self.source, self.dialled, self.number) = (source, dialled, number)
   }
 }
 
 extension NodeDriver {
-  /// The most handshakes under way from one address, and from all.
-  static let handshakesPerSourceMax = 16
-  static let handshakesMax = 256
+  /// The most bytes that wait on a channel for one that does not vote when it is told more.
+  private static let guestQueueBytesMax = 2 << 20
   /// So many bytes are given to the system before the session is asked for more.
   static let writeAheadBytes = 512 << 10
 
   func listen() throws(NetworkFailure) {
+    self.knowAddresses()
     self.listener = try self.loop.listen(host: self.settings.listen.host, port: self.settings.listen.port) {
       [unowned self] connection, source in self.accept(connection, from: source)
     }
   }
 
   private func accept(_ connection: TCPConnection, from source: String) {
-    let handshakes = self.peers.count { $0.member == nil }
-    guard handshakes < Self.handshakesMax,
-      self.pendingBySource[source, default: 0] < Self.handshakesPerSourceMax
-    else { return connection.close() }
-    self.pendingBySource[source, default: 0] += 1
-    self.open(connection, role: .responder, source: source, dialled: nil)
+    guard let address = SourceAddress(source) else { return connection.close() }
+    let number = self.nextConnection
+    self.nextConnection += 1
+    if let loser = self.places.take(number, from: address), let peer = self.peers.first(where: { $0.number == loser }) {
+      self.log.emit(.handshakesFull, ["address": .text(peer.source)])
+      self.close(peer, reason: "others wait for their handshake")
+    }
+    self.open(connection, role: .responder, source: source, dialled: nil, number: number)
   }
 
-  private func open(_ connection: TCPConnection, role: NoiseHandshake.Role, source: String, dialled: ReplicaIndex?) {
+  /// The addresses for which places are kept: those that the configuration states, and those from which members came.
+  func knowAddresses() {
+    let members = self.node.configuration.voters.map { self.node.configuration.members[$0] }
+    let stated = members.flatMap(\.addresses).compactMap { PeerAddress($0) }.compactMap { SourceAddress($0.host) }
+    self.places.know(stated + self.provenSources.values)
+  }
+
+  private func open(
+    _ connection: TCPConnection, role: NoiseHandshake.Role, source: String, dialled: ReplicaIndex?,
+    number: HandshakePlaces.Number? = nil
+  ) {
     let members = self.node.configuration.members
     // Whoever follows may know keys only that are old: it takes what proves itself, from whoever answers.
     let isFollower = self.node.index == nil && dialled != nil
@@ -65,12 +110,14 @@ extension NodeDriver {
       ephemeral: NoiseHandshake.KeyPair(secret: SecureRandom.bytes(32)), identity: self.keys.publicKey,
       expected: isFollower ? nil : dialled.map { members[$0].key }, admitted: isFollower ? nil : self.admitted,
       at: self.loop.now)
-    let peer = PeerConnection(connection, session, source: source, dialled: dialled)
+    let peer = PeerConnection(connection, session, source: source, dialled: dialled, number: number)
     self.peers.append(peer)
     connection.onEvent = { [unowned self, unowned peer] event in
       switch event {
       case .received(let bytes): self.received(bytes, from: peer)
-      case .drained: self.flush(peer)
+      case .drained:
+        self.flush(peer)
+        if let member = peer.member { self.serveNext(member) }
       case .closed(let failure): self.closed(peer, reason: failure.map { "\($0)" } ?? "closed by the other side")
       }
     }
@@ -101,9 +148,26 @@ extension NodeDriver {
 
   private func received(_ bytes: [UInt8], from peer: PeerConnection) {
     var events: [SessionEvent] = []
+    peer.session.wall = self.moment.wall
     peer.session.take(bytes, at: self.loop.now, into: &events)
     self.handle(events, of: peer)
-    if !peer.isClosed { self.flush(peer) }
+    guard !peer.isClosed else { return }
+    self.flush(peer)
+    // It may have taken what it was sent.
+    if let member = peer.member { self.serveNext(member) }
+  }
+
+  /// Compares a member's clock with this one's, and tells the operator where they are well apart.
+  private func compare(_ wall: Timestamp, of peer: PeerConnection) {
+    let half = (peer.roundTrip?.nanoseconds ?? 0) / 2_000_000
+    let offset = wall.adding(milliseconds: half).offset(from: self.moment.wall)
+    peer.clockOffset = offset
+    let drift = Int64(clamping: self.settings.genesis.limits.clockDriftMilliseconds)
+    let isApart = Int64(clamping: offset.magnitude) > drift / 2 + Int64(clamping: half)
+    if isApart, !peer.isClockTold, let member = peer.member, member < ReplicaSet.countMax {
+      self.log.emit(.clockApart, ["member": .text(self.name(member)), "offset_ms": .text("\(offset)")])
+    }
+    peer.isClockTold = isApart
   }
 
   private func handle(_ events: [SessionEvent], of peer: PeerConnection) {
@@ -117,6 +181,7 @@ extension NodeDriver {
       case .established(let key): self.established(peer, key)
       case .message(let channel, let message): self.queue(message, on: channel, of: peer)
       case .roundTrip(let span): peer.roundTrip = span
+      case .clock(let wall): self.compare(wall, of: peer)
       case .failed(let failure):
         if peer.member == nil {
           self.log.emit(.peerRefused, ["address": .text(peer.source), "reason": .text("\(failure)")])
@@ -131,7 +196,7 @@ extension NodeDriver {
   /// the newer.
   private func established(_ peer: PeerConnection, _ key: PublicKey) {
     guard key != self.settings.member.key else { return self.close(peer, reason: "own key") }
-    self.leaveHandshake(peer)
+    if let number = peer.number { self.places.leave(number) }
     peer.key = key
     guard let member = self.node.configuration.index(of: key) else { return self.admitGuest(peer, key) }
     self.admit(peer, key, as: member)
@@ -139,6 +204,10 @@ extension NodeDriver {
 
   private func admit(_ peer: PeerConnection, _ key: PublicKey, as member: ReplicaIndex) {
     peer.member = member
+    if peer.number != nil, let address = SourceAddress(peer.source), self.provenSources[member] != address {
+      self.provenSources[member] = address
+      self.knowAddresses()
+    }
     if let held = self.byMember[member] {
       let isOwnDialWanted = self.keys.publicKey < key
       let (isNewOwn, isHeldOwn) = (peer.dialled != nil, held.dialled != nil)
@@ -196,6 +265,8 @@ extension NodeDriver {
     self.checker = MessageChecker(self.settings.genesis, in: configuration)
     let others = configuration.voters.filter { configuration.members[$0].key != self.settings.member.key }
     self.stepDialler(.changed(others))
+    self.provenSources = self.provenSources.filter { configuration.isVoter($0.key) }
+    self.knowAddresses()
     for peer in self.peers {
       guard let key = peer.key, let held = peer.member else { continue }
       let place = configuration.index(of: key)
@@ -219,12 +290,6 @@ extension NodeDriver {
     }
   }
 
-  private func leaveHandshake(_ peer: PeerConnection) {
-    guard peer.dialled == nil, peer.member == nil else { return }
-    let left = self.pendingBySource[peer.source, default: 1] - 1
-    self.pendingBySource[peer.source] = left > 0 ? left : nil
-  }
-
   func close(_ peer: PeerConnection, reason: String) {
     guard !peer.isClosed else { return }
     self.forget(peer, reason: reason)
@@ -238,7 +303,11 @@ extension NodeDriver {
 
   private func forget(_ peer: PeerConnection, reason: String) {
     peer.isClosed = true
-    self.leaveHandshake(peer)
+    if let number = peer.number { self.places.leave(number) }
+    if let member = peer.member, self.byMember[member] === peer {
+      self.rations.gone(member)
+      self.answering[member] = nil
+    }
     self.peers.removeAll { $0 === peer }
     if let member = peer.member, member >= ReplicaSet.countMax {
       self.byMember[member] = nil
@@ -258,6 +327,9 @@ extension NodeDriver {
   /// Gives a message to a member's session; what finds no room is dropped, and status exchange repairs it.
   func send(_ bytes: [UInt8], on channel: Channel, to member: ReplicaIndex) {
     guard let peer = self.byMember[member] else { return }
+    // Whoever does not vote and does not read is told less.
+    let isRoom = member < ReplicaSet.countMax || peer.session.queuedBytes(on: channel) <= Self.guestQueueBytesMax
+    guard isRoom else { return peer.dropped += 1 }
     if !peer.session.enqueue(bytes, on: channel) { peer.dropped += 1 }
   }
 
@@ -298,15 +370,29 @@ extension NodeDriver {
       guard !self.node.lanes.holds(header) else { return peer.session.consumed(message.count, on: channel) }
       self.give(.arriving(header))
     }
-    peer.incoming[Int(channel.rawValue)].waiting.append(message)
+    let index = Int(channel.rawValue)
+    let most = peer.member.map { $0 < ReplicaSet.countMax } ?? false ? Self.waitingMax : Self.waitingForGuestsMax
+    guard peer.incoming[index].count < most else {
+      // I9: it sends faster than it is served; what is dropped here is repaired as what a line drops.
+      peer.session.consumed(message.count, on: channel)
+      return peer.member.map { self.refuseRequests(of: $0) } ?? ()
+    }
+    peer.incoming[index].append(message)
     self.check(channel, of: peer)
+  }
+
+  /// Goes on with what was not taken in while too much waited for the disk.
+  func checkAll() {
+    for peer in self.peers { for channel in Channel.allCases { self.check(channel, of: peer) } }
   }
 
   private func check(_ channel: Channel, of peer: PeerConnection) {
     let index = Int(channel.rawValue)
-    guard !peer.isClosed, !peer.incoming[index].isChecking, !peer.incoming[index].waiting.isEmpty else { return }
-    let messages = peer.incoming[index].waiting
-    peer.incoming[index].waiting = []
+    guard !peer.isClosed, !peer.incoming[index].isChecking, peer.incoming[index].count > 0, !self.isHeldUp else {
+      return
+    }
+    // ⚑ A turn takes a bounded number of messages: between them the disk, the timers and other peers have theirs.
+    let messages = peer.incoming[index].take(max: Self.batchMax, bytesMax: Self.batchBytesMax)
     let checker = self.checker
     let isMember = peer.member.map { $0 < ReplicaSet.countMax } ?? false
     guard isMember || self.node.index == nil || messages.allSatisfy(PeerMessage.isForGuests) else {
@@ -316,7 +402,8 @@ extension NodeDriver {
       messages.map { message in Result { () throws(PeerFault) in try checker.check(message, on: channel) } }
     }
     let bytes = messages.reduce(0) { $0 + $1.count }
-    if messages.count == 1, bytes <= Self.inlineBytesMax {
+    if messages.count == 1, bytes <= Self.inlineBytesMax, self.steppedThisTurn < Self.batchMax {
+      self.steppedThisTurn += 1
       return self.take(check(), bytes: bytes, channel, from: peer)
     }
     peer.incoming[index].isChecking = true
@@ -326,6 +413,13 @@ extension NodeDriver {
       self.check(channel, of: peer)
     }
   }
+
+  /// The most messages that are checked and stepped at once, and about the most bytes.
+  private static let batchMax = 64
+  private static let batchBytesMax = 4 << 20
+  /// The most messages of one channel that wait to be checked, of a member, and of one that does not vote.
+  private static let waitingMax = 65_536
+  private static let waitingForGuestsMax = 1_024
 
   /// A lone small message, a vote or a status, costs less to check than to hand to another thread.
   private static let inlineBytesMax = 2048

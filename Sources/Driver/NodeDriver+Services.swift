@@ -25,6 +25,8 @@ extension NodeDriver {
   static let questionsMax = 4096
   /// The most questions of those who do not vote that are being answered.
   private static let guestQuestionsMax = 16
+  /// The most questions of one peer that are being answered.
+  private static let answeringMax = 256
   /// How long a member may take to answer a question.
   static let questionTimeout = Span.milliseconds(10_000)
 
@@ -65,7 +67,12 @@ extension NodeDriver {
   /// Answers a member's question; what is no question is not answered.
   func answer(_ bytes: [UInt8], _ number: UInt64, to peer: ReplicaIndex) {
     guard let question = try? MemberQuestion.decode(bytes) else { return }
+    // I9: whoever asks without waiting for answers is not answered, and asks again.
+    guard self.answering[peer, default: 0] < Self.answeringMax else { return self.refuseRequests(of: peer) }
+    self.answering[peer, default: 0] += 1
     let reply: (Result<[UInt8], ReleaseRefusal>) -> Void = { [unowned self] result in
+      let left = self.answering[peer, default: 1] - 1
+      self.answering[peer] = left > 0 ? left : nil
       switch result {
       case .success(let content): self.give(.said(.answer(number, [0] + content), to: peer))
       case .failure(let refusal): self.give(.said(.answer(number, [refusal.rawValue]), to: peer))
@@ -93,7 +100,9 @@ extension NodeDriver {
   private func answerGuest(
     _ question: MemberQuestion, _ reply: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void
   ) {
-    guard case .proof(let record, let chunk) = question, self.guestQuestions < Self.guestQuestionsMax else { return }
+    guard case .proof(let record, let chunk) = question, self.guestQuestions < Self.guestQuestionsMax else {
+      return reply(.failure(.unreachable))
+    }
     self.guestQuestions += 1
     self.prove(record, chunk: chunk) { [unowned self] result in
       self.guestQuestions -= 1
@@ -117,7 +126,7 @@ extension NodeDriver {
   func peerStatus(_ index: ReplicaIndex, _ member: Member) -> PeerStatus {
     let connection = self.byMember[index]
     let mesh = Topic.allCases.filter { self.node.gossip.meshPeers($0).contains(index) }
-    return PeerStatus(
+    var status = PeerStatus(
       member: member.id.number, name: member.name, peer: member.key.peerIdentifier, addresses: member.addresses,
       connected: connection != nil,
       direction: connection.map { $0.dialled == nil ? "inbound" : "outbound" },
@@ -125,5 +134,7 @@ extension NodeDriver {
       mesh: mesh.map { "\($0)" }, dropped: connection?.dropped ?? 0,
       copiesProven: self.tending.challenges[index].proven, copiesFailed: self.tending.challenges[index].failed,
       keptBytes: self.intake.bytes(of: index).kept + self.intake.bytes(of: index).waiting)
+    status.clockOffsetMilliseconds = connection?.clockOffset
+    return status
   }
 }

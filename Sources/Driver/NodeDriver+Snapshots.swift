@@ -44,26 +44,6 @@ extension NodeDriver {
     self.give(.snapshotMade(manifest))
   }
 
-  func serveManifest(_ digest: Digest, to peer: ReplicaIndex) {
-    guard let manifest = self.snapshots.manifest(digest) else { return }
-    do throws(StorageFailure) {
-      let store = self.state.store
-      guard let decision = try store.decisions(from: manifest.sequence, countMax: 1).first,
-        decision.sequence == manifest.sequence
-      else { return }
-      let links = try store.changeProofs(through: self.node.configuration.number, from: self.settings.genesis)
-      self.give(.said(.manifest(SnapshotBundle(manifest, decision: decision, links: links)), to: peer))
-    } catch { self.log.emit(.snapshotFailed, ["reason": .text("\(error)")]) }
-  }
-
-  func serveChunk(_ number: Int, of digest: Digest, to peer: ReplicaIndex) {
-    let folder = self.snapshots
-    nonisolated(unsafe) let me = self
-    self.loop.work({ folder.chunk(number, of: digest) }) { bytes in
-      if let bytes { unsafe me.give(.said(.chunk(digest, number, bytes), to: peer)) }
-    }
-  }
-
   func openTransfer(_ manifest: SnapshotManifest) {
     let (folder, digest) = (self.snapshots, manifest.digest)
     nonisolated(unsafe) let me = self
@@ -109,16 +89,6 @@ extension NodeDriver {
     do throws(StorageFailure) { try self.restart() } catch { return self.fail(storing: error) }
     self.snapshots.close()
     self.noteSnapshots()
-  }
-
-  /// About so many bytes of history are sent at once.
-  private static let historyBytesMax = 1 << 20
-
-  func serveHistory(from sequence: SequenceNumber, to peer: ReplicaIndex) {
-    do throws(StorageFailure) {
-      let items = try self.state.store.history(from: sequence, bytesMax: Self.historyBytesMax)
-      self.give(.said(.history(items), to: peer))
-    } catch { self.log.emit(.snapshotFailed, ["reason": .text("\(error)")]) }
   }
 
   func keepHistory(_ items: [HistoryItem]) {

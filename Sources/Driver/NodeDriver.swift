@@ -86,7 +86,15 @@ public final class NodeDriver {
   var peers: [PeerConnection] = []
   var byMember: [ReplicaIndex: PeerConnection] = [:]
   let staticKey: NoiseHandshake.KeyPair
-  var pendingBySource: [String: Int] = [:]
+  /// The connections that came in and proved no key yet.
+  var places = HandshakePlaces()
+  var nextConnection: HandshakePlaces.Number = 0
+  /// From where members proved their keys last.
+  var provenSources: [ReplicaIndex: SourceAddress] = [:]
+  /// What each peer is given of what it asks for.
+  var rations = AnswerRations()
+  /// How many lone messages were stepped in this turn.
+  var steppedThisTurn = 0
   // Services.
   var receipts = ReceiptWaiters()
   /// Those who wait until an own transaction is durable in this hospital's lane.
@@ -105,6 +113,8 @@ public final class NodeDriver {
   var replications: [ReplicationRun] = []
   /// What other members' records take in this vault.
   var intake: Intake
+  /// How many questions of each peer are being answered.
+  var answering: [ReplicaIndex: Int] = [:]
   /// Questions of those who do not vote that are being answered.
   var guestQuestions = 0
   /// When the operator was last told that a member's records find no room.
@@ -229,7 +239,7 @@ public final class NodeDriver {
   private func perform(_ effect: NodeEffect) {
     switch effect {
     case .persist(let write): self.persist(write)
-    case .send(let peer, let channel, let bytes): self.pass(.send(peer, channel, bytes))
+    case .send(let peer, let channel, let bytes): self.pass(to: peer, channel, bytes)
     case .handBack(let item): self.pass(.handBack(item))
     case .sign(let request):
       guard let index = self.node.index else { break }
@@ -239,14 +249,15 @@ public final class NodeDriver {
         seconds: now.wall.milliseconds / 1000)
       // After the rest of this step's effects: the order in which they are stored is the order of what happened.
       self.inputs.append(.signed(item))
-    case .serveBlocks(let peer, let request): self.serve(request, to: peer)
-    case .serveDecisions(let peer, let from, let through): self.serveDecisions(to: peer, from, through)
-    case .serveManifest(let peer, let digest): self.serveManifest(digest, to: peer)
-    case .serveChunk(let peer, let digest, let number): self.serveChunk(number, of: digest, to: peer)
+    case .serveBlocks(let peer, let request): self.serve(.blocks(request), to: peer)
+    case .serveDecisions(let peer, let from, let through):
+      self.serve(.decisions(from: from, through: through), to: peer)
+    case .serveManifest(let peer, let digest): self.serve(.manifest(digest), to: peer)
+    case .serveChunk(let peer, let digest, let number): self.serve(.chunk(digest, number), to: peer)
     case .openTransfer(let manifest): self.openTransfer(manifest)
     case .keepChunk(let digest, let number, let bytes): self.keepChunk(bytes, number, of: digest)
     case .adopt(let bundle): self.replaceLedger(by: bundle)
-    case .serveHistory(let peer, let sequence): self.serveHistory(from: sequence, to: peer)
+    case .serveHistory(let peer, let sequence): self.serve(.history(sequence), to: peer)
     case .keepHistory(let items): self.keepHistory(items)
     case .executed(let write, let receipts):
       self.state.apply(write.writes, batch: self.gate.openBatch)
@@ -267,6 +278,17 @@ public final class NodeDriver {
     self.release(item)
   }
 
+  /// Sends when all writes so far are durable.
+  func pass(to peer: ReplicaIndex, _ channel: Channel, _ bytes: [UInt8]) {
+    // What goes to all is held once; only answers are each peer's own.
+    let held = channel == .sync ? bytes.count : 0
+    guard let item = self.gate.pass(.send(peer, channel, bytes), bytes: held) else { return }
+    self.release(item)
+  }
+
+  /// ⚑ Whether so much waits for the disk that nothing is taken in from peers until some of it is done.
+  var isHeldUp: Bool { self.gate.isFull }
+
   private func release(_ item: Waiting) {
     switch item {
     case .send(let peer, let channel, let bytes): self.send(bytes, on: channel, to: peer)
@@ -278,6 +300,7 @@ public final class NodeDriver {
 
   /// The turn's end: what became due goes on, and what it made durable goes to the storage thread as one batch.
   private func endTurn() {
+    self.steppedThisTurn = 0
     if self.executionDue {
       self.executionDue = false
       self.give(.sliceDue)
@@ -318,12 +341,16 @@ public final class NodeDriver {
       try result.get()
       try self.state.settle(through: number)
     } catch { return self.fail(storing: error) }
+    let wasHeldUp = self.isHeldUp
     for item in self.gate.settle(number) { self.release(item) }
+    if wasHeldUp, !self.isHeldUp { self.checkAll() }
   }
 
   private func setTimer() {
     var next = min(self.node.deadline, self.connectionDeadline)
-    for tick in [self.dialler.deadline, self.replicationDeadline] { if let tick { next = min(next, tick) } }
+    for tick in [self.dialler.deadline, self.replicationDeadline, self.rations.deadline] {
+      if let tick { next = min(next, tick) }
+    }
     if self.receipts.count > 0 || !self.questions.isEmpty { next = min(next, self.receipts.nextSweep) }
     self.timer?.set(to: next)
   }
@@ -333,27 +360,10 @@ public final class NodeDriver {
     if self.node.deadline <= now { self.give(.timerFired) }
     self.fireConnectionTimers(at: now)
     self.stepDialler(.timerFired)
+    self.serveWaiting()
     self.receipts.sweep(at: now)
     self.sweepQuestions(at: now)
     self.fireReplicationTimers(at: now)
-  }
-
-  private func serve(_ request: BlockRequest, to peer: ReplicaIndex) {
-    do {
-      let blocks = try self.state.store.blocks(
-        lane: request.lane, from: request.above.next, through: request.head.position, bytesMax: 4 << 20)
-      guard !blocks.isEmpty else { return }
-      self.give(.said(.blocks(Array(blocks.prefix(4096))), to: peer))
-    } catch { self.log.emit(.nodeFailed, ["reason": .text("\(error)")]) }
-  }
-
-  private func serveDecisions(to peer: ReplicaIndex, _ from: SequenceNumber, _ through: SequenceNumber) {
-    do {
-      let count = Int(through.number - from.number) + 1
-      let decisions = try self.state.store.decisions(from: from, countMax: min(count, 64))
-      guard !decisions.isEmpty else { return }
-      self.give(.said(.decisions(decisions), to: peer))
-    } catch { self.log.emit(.nodeFailed, ["reason": .text("\(error)")]) }
   }
 
   /// Ends in order: hands over the view and writes what is under way.

@@ -9,8 +9,15 @@ public struct DurabilityGate<Item> {
   public private(set) var openBatch: UInt64 = 1
   /// The batch that is being written.
   public private(set) var batchInFlight: UInt64?
-  private var waiting: [(item: Item, batch: UInt64)] = []
+  private var waiting: [(item: Item, batch: UInt64, bytes: Int)] = []
   private var first = 0
+  /// The bytes of the items that wait.
+  public private(set) var waitingBytes = 0
+
+  /// The most items that wait before a driver takes in no more from peers, and the most of their bytes.
+  public static var waitingMax: Int { 16_384 }
+  /// See `waitingMax`.
+  public static var waitingBytesMax: Int { 64 << 20 }
 
   /// A gate with nothing under way.
   public init() {}
@@ -18,14 +25,20 @@ public struct DurabilityGate<Item> {
   /// Whether nothing is being written nor waits to be.
   public var isIdle: Bool { self.batch.isEmpty && self.batchInFlight == nil }
 
+  /// How many items wait.
+  public var waitingCount: Int { self.waiting.count - self.first }
+  /// ⚑ Whether so much waits that nothing more may be taken in that could make it grow (I9).
+  public var isFull: Bool { self.waitingCount >= Self.waitingMax || self.waitingBytes >= Self.waitingBytesMax }
+
   /// Adds a write to the open batch.
   public mutating func persist(_ write: StoreWrite) { self.batch.append(write) }
 
-  /// Holds an item back until all writes so far are durable; gives it back at once where they are.
-  public mutating func pass(_ item: Item) -> Item? {
+  /// Holds an item, of so many bytes, back until all writes so far are durable; gives it back at once where they are.
+  public mutating func pass(_ item: Item, bytes: Int = 0) -> Item? {
     if planted(.sentBeforeDurable) { return item }
     guard let required = self.batch.isEmpty ? self.batchInFlight : self.openBatch else { return item }
-    self.waiting.append((item, required))
+    self.waiting.append((item, required, bytes))
+    self.waitingBytes += bytes
     return nil
   }
 
@@ -52,6 +65,7 @@ public struct DurabilityGate<Item> {
     var out: [Item] = []
     while self.first < self.waiting.count, self.waiting[self.first].batch <= number {
       out.append(self.waiting[self.first].item)
+      self.waitingBytes -= self.waiting[self.first].bytes
       self.first += 1
     }
     if self.first == self.waiting.count || self.first > 4096 {

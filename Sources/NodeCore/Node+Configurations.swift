@@ -158,6 +158,12 @@ extension Node {
   /// A status of a member, or of somebody who only follows. Whoever is in an earlier configuration, or does not vote,
   /// is sent decisions, and told how far this node is.
   mutating func take(_ status: Status, from peer: ReplicaIndex, _ run: inout NodeRun) -> Outcome {
+    // ⚑ An answer is thousands of times as long as the question. Who lags asks after each one; nobody needs more.
+    let isMember = self.configuration.isVoter(peer)
+    let interval = Span.microseconds(isMember ? 2_000 : 8_000)
+    guard self.statusRates[peer, default: Rate()].admits(at: run.now.tick, every: interval, burst: 128) else {
+      return .ignored(.replica(.tooOften))
+    }
     self.offerSnapshot(to: peer, decided: status.decided, &run)
     guard !self.sources.contains(peer) else { return self.step(replica: .status(status, from: peer), &run) }
     let isVoter = self.configuration.isVoter(peer)

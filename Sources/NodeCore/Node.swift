@@ -168,6 +168,8 @@ public struct Node: Sendable {
   /// This member's part in making custody keys.
   var custodian: Custodian?
   var announced: [LaneHead]
+  /// How often each peer told where it stands: each time is answered.
+  var statusRates: [ReplicaIndex: Rate] = [:]
   /// The last tree head of which each that follows was told.
   var toldTreeHeads: [ReplicaIndex: SequenceNumber] = [:]
 
@@ -235,6 +237,7 @@ public struct Node: Sendable {
       _ = self.step(transfer: .disconnected(peer), &run)
       self.step(backfill: .disconnected(peer), &run)
       self.toldTreeHeads[peer] = nil
+      self.statusRates[peer] = nil
       guard self.sources.remove(peer) == nil else { return self.step(lanes: .disconnected(peer), &run) }
       self.connected.remove(peer)
       self.greeted.remove(peer)

@@ -64,6 +64,8 @@ public enum OrderingReason: String, Sendable, Hashable {
   case logGap = "log gap"
   /// A leader was heard too lately to vote for another.
   case leaderAlive = "leader alive"
+  /// It was asked too often lately.
+  case tooOften = "too often"
   /// Nothing to do.
   case idle
 }

@@ -64,6 +64,9 @@ extension Session {
     return true
   }
 
+  /// How many bytes of messages wait on a channel.
+  public func queuedBytes(on channel: Channel) -> Int { self.outgoing[Int(channel.rawValue)].queuedBytes }
+
   /// The next bytes for the connection, at most about `max`; control before ordering before blocks before sync.
   public mutating func takeOutput(max: Int) -> [UInt8] {
     if self.isOpen {
@@ -115,11 +118,16 @@ extension Session {
       let credit = self.outgoing[index].credit + Int(amount)
       guard credit <= channel.windowBytes else { return self.fail(.frame, into: &events) }
       self.outgoing[index].credit = credit
-    case .ping: self.emit(.pong, channel: 0, [])
+    case .ping:
+      var encoder = Encoder()
+      if let wall { encoder.item(wall) }
+      self.emit(.pong, channel: 0, encoder.bytes)
     case .pong:
       guard let pinged = self.pingedAt else { return self.fail(.frame, into: &events) }
       self.pingedAt = nil
       events.append(.roundTrip(now - pinged))
+      var decoder = Decoder(Array(frame[2...]))
+      if let wall = try? Timestamp(from: &decoder) { events.append(.clock(wall)) }
     }
   }
 
@@ -160,6 +168,7 @@ extension Session {
     switch self.phase {
     case .closed: nil
     case .open: min(self.nextPing, self.lastHeard + Self.silenceMax)
+    case .preamble where self.role == .responder: self.began + Self.firstBytesTimeout
     case .preamble, .handshake, .proving: self.began + Self.handshakeTimeout
     }
   }
@@ -168,6 +177,9 @@ extension Session {
   public mutating func fireTimer(at now: Tick, into events: inout [SessionEvent]) {
     switch self.phase {
     case .closed: return
+    case .preamble where self.role == .responder:
+      // Whoever dials speaks first: who says nothing has nothing to say.
+      if now >= self.began + Self.firstBytesTimeout { self.fail(.timeout, into: &events) }
     case .preamble, .handshake, .proving:
       if now >= self.began + Self.handshakeTimeout { self.fail(.timeout, into: &events) }
     case .open:

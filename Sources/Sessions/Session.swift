@@ -87,6 +87,8 @@ public enum SessionEvent: Sendable, Hashable {
   case message(Channel, [UInt8])
   /// A round trip was measured.
   case roundTrip(Span)
+  /// The peer's wall clock half a round trip ago.
+  case clock(Timestamp)
   /// It is over: close the connection.
   case failed(SessionFailure)
 }
@@ -99,6 +101,8 @@ public struct Session: Sendable {
   public static let version: UInt16 = 1
   static let preambleLength = 44
   static let frameBytesMax = 32 << 10
+  /// How long whoever dialled may take for its first bytes.
+  static let firstBytesTimeout = Span.milliseconds(1_000)
   static let handshakeTimeout = Span.milliseconds(10_000)
   static let pingInterval = Span.milliseconds(5_000)
   static let silenceMax = Span.milliseconds(20_000)
@@ -129,6 +133,8 @@ public struct Session: Sendable {
   var incoming: [IncomingChannel] = Channel.allCases.map { IncomingChannel(channel: $0) }
   var lastHeard: Tick
   var pingedAt: Tick?
+  /// This node's wall clock, which answers to pings tell; its owner keeps it right. Nil for none.
+  public var wall: Timestamp?
   var nextPing: Tick
 
   /// A session at its start. `expected` is who was dialled; `admitted` whoever may get further than the identity
