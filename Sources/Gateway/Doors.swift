@@ -1,7 +1,7 @@
 internal import Hummingbird
 internal import HummingbirdCore
 internal import Logging
-internal import NIOCore
+package import NIOCore
 internal import NIOHTTPTypes
 internal import Synchronization
 
@@ -14,6 +14,8 @@ public struct DoorLimits: Sendable, Hashable {
   public var connectionsPerSourceMax = 128
   /// The most requests that are handled at once; an executor's queue cannot refuse, so this does.
   public var requestsMax = 512
+  /// The most contents that are sealed while they come: each may take hours, and so none takes a request's place.
+  public var uploadsMax = 64
   /// The most memory for bodies, and for what is made of them, in bytes.
   public var memoryBytesMax = 512 << 20
   /// How long a client may take from the connection, or from the last answer, to the end of the next request's head.
@@ -40,6 +42,7 @@ final class Doors: Sendable {
     var connections: [ObjectIdentifier: Held] = [:]
     var bySource: [String: Int] = [:]
     var requests = 0
+    var uploads = 0
     var memoryBytes = 0
   }
 
@@ -56,8 +59,7 @@ final class Doors: Sendable {
   /// The address of another machine; nil for this one's own.
   private static func source(_ channel: any Channel) -> String? {
     guard let address = channel.remoteAddress?.ipAddress else { return nil }
-    let isOwn = address.hasPrefix("127.") || address == "::1" || address.hasPrefix("::ffff:127.")
-    return isOwn ? nil : address
+    return ["127.0.0.1", "::1", "::ffff:127.0.0.1"].contains(address) ? nil : address
   }
 
   /// Takes a connection in. Where there is no room, the one goes that has kept the server waiting for longest: whoever
@@ -107,6 +109,16 @@ final class Doors: Sendable {
 
   fileprivate func leavePlace() { self.state.withLock { $0.requests -= 1 } }
 
+  fileprivate func takeUpload() -> Bool {
+    self.state.withLock { state in
+      guard state.uploads < self.limits.uploadsMax else { return false }
+      state.uploads += 1
+      return true
+    }
+  }
+
+  fileprivate func leaveUpload() { self.state.withLock { $0.uploads -= 1 } }
+
   fileprivate func takeMemory(_ bytes: Int) -> Bool {
     self.state.withLock { state in
       guard bytes <= self.limits.memoryBytesMax - state.memoryBytes else { return false }
@@ -126,12 +138,13 @@ final class Place: Sendable {
   @TaskLocal static var current: Place?
 
   private let doors: Doors
-  private let state = Mutex((isHeld: false, bytes: 0))
+  private let state = Mutex((isHeld: false, isUpload: false, bytes: 0))
 
   private init(_ doors: Doors) { self.doors = doors }
   deinit {
-    let (isHeld, bytes) = self.state.withLock { $0 }
+    let (isHeld, isUpload, bytes) = self.state.withLock { $0 }
     if isHeld { self.doors.leavePlace() }
+    if isUpload { self.doors.leaveUpload() }
     self.doors.giveBack(bytes)
   }
 
@@ -157,6 +170,15 @@ final class Place: Sendable {
       if state.isHeld { self.doors.leavePlace() }
       state.isHeld = false
     }
+  }
+
+  /// Goes over from a request's place to an upload's, for content that is sealed while it comes.
+  ///
+  /// - Throws: `ServiceRefusal.busy` where as many are under way.
+  func upload() throws(ServiceRefusal) {
+    guard self.doors.takeUpload() else { throw .busy }
+    self.state.withLock { $0.isUpload = true }
+    self.leave()
   }
 
   /// Counts memory that is taken until the request is answered.
@@ -287,7 +309,7 @@ private final class DoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
 }
 
 /// What a server waits for on one connection, and since when.
-struct ClientWait {
+package struct ClientWait {
   private let limits: DoorLimits
   /// Since when the next request's head is awaited; nil while a request is under way.
   private var headSince: NIODeadline?
@@ -298,7 +320,7 @@ struct ClientWait {
   /// What is being written: since when, and how much.
   private var writing: (since: NIODeadline, bytes: Int)?
 
-  init(_ limits: DoorLimits, at now: NIODeadline) { (self.limits, self.headSince) = (limits, now) }
+  package init(_ limits: DoorLimits, at now: NIODeadline) { (self.limits, self.headSince) = (limits, now) }
 
   /// How often it is looked at.
   var interval: TimeAmount {
@@ -307,43 +329,43 @@ struct ClientWait {
   }
 
   /// Since when the server waits for the client; nil while it has something to do itself.
-  var waitsSince: NIODeadline? { self.headSince ?? self.body?.since ?? self.writing?.since }
+  package var waitsSince: NIODeadline? { self.headSince ?? self.body?.since ?? self.writing?.since }
 
-  mutating func connected(at now: NIODeadline) { self.headSince = now }
+  package mutating func connected(at now: NIODeadline) { self.headSince = now }
 
   /// The server is ready to read on.
-  mutating func asked(at now: NIODeadline) {
+  package mutating func asked(at now: NIODeadline) {
     if self.body != nil, self.body?.since == nil { self.body?.since = now }
   }
 
-  mutating func headCame(at now: NIODeadline) {
+  package mutating func headCame(at now: NIODeadline) {
     self.headSince = nil
     self.due += 1
     self.body = (.zero, nil, 0)
   }
 
-  mutating func bodyCame(_ count: Int, at now: NIODeadline) {
+  package mutating func bodyCame(_ count: Int, at now: NIODeadline) {
     guard let body = self.body else { return }
     let waited = body.since.map { now - $0 } ?? .zero
     self.body = (body.waited + waited, nil, body.bytes + count)
   }
 
-  mutating func bodyEnded(at now: NIODeadline) {
+  package mutating func bodyEnded(at now: NIODeadline) {
     self.body = nil
     // The answer may have gone before: what is refused by its head is not waited for.
     if self.due == 0 { self.headSince = now }
   }
 
-  mutating func writes(_ count: Int, at now: NIODeadline) {
+  package mutating func writes(_ count: Int, at now: NIODeadline) {
     self.writing = (self.writing?.since ?? now, (self.writing?.bytes ?? 0) + count)
   }
 
-  mutating func wrote(_ count: Int, at now: NIODeadline) {
+  package mutating func wrote(_ count: Int, at now: NIODeadline) {
     guard let writing = self.writing else { return }
     self.writing = writing.bytes > count ? (now, writing.bytes - count) : nil
   }
 
-  mutating func answered(at now: NIODeadline) {
+  package mutating func answered(at now: NIODeadline) {
     self.due -= 1
     if self.due == 0, self.body == nil { self.headSince = now }
   }
@@ -356,7 +378,7 @@ struct ClientWait {
   }
 
   /// Whether it has waited for too long.
-  func isOver(at now: NIODeadline) -> Bool {
+  package func isOver(at now: NIODeadline) -> Bool {
     if let since = self.headSince, now - since > .milliseconds(Int64(clamping: self.limits.headMillisecondsMax)) {
       return true
     }

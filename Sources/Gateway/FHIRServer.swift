@@ -207,8 +207,10 @@ public struct FHIRServer: Sendable {
     }
     let done: (anchor: RecordAnchor, receipt: Receipt)
     do {
+      try Place.current?.upload()
       done = try await self.node.attach(request.body, of: account, category: .document, supersedes: nil)
     } catch let refusal as ServiceRefusal {
+      if case .busy = refusal { throw Self.busy }
       if case .tooLarge(let max) = refusal {
         throw FHIRFailure(413, "too-costly", "it is over \(max) bytes; send it in parts")
       }

@@ -165,10 +165,14 @@ extension Gateway {
           "category is one of \(RecordCategory.allCases.map(\.name).joined(separator: ", "))")
       }
       let supersedes = query["supersedes"].flatMap { Hex.decode(String($0)) }.flatMap { Digest($0) }
+      try Place.current?.upload()
       return try json(
         SealedView(try await service.attach(request.body, of: patient, category: category, supersedes: supersedes)))
     }
-    router.post("/v1/attachments") { request, _ in try json(SealedView(try await service.takeSealed(request.body))) }
+    router.post("/v1/attachments") { request, _ in
+      try Place.current?.upload()
+      return try json(SealedView(try await service.takeSealed(request.body)))
+    }
   }
 
   /// Anchors and sealed records, one after another.

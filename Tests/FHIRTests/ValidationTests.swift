@@ -83,6 +83,15 @@ import Testing
     ])
   func taken(_ rest: String) throws { #expect(try Self.faults(Self.observation(rest)) == []) }
 
+  @Test("A text has at most 1,048,576 characters, however it looks; base64 is longer (R4, datatypes)")
+  func long() throws {
+    let most = String(repeating: "ä", count: 1 << 20)
+    #expect(try Self.faults(#"{"resourceType":"Patient","name":[{"text":"\#(most)"}]}"#) == [])
+    let letters = String(repeating: "a", count: 1 << 20) + "aaaa"
+    #expect(try Self.faults(#"{"resourceType":"Patient","name":[{"text":"\#(letters)"}]}"#).count == 1)
+    #expect(try Self.faults(#"{"resourceType":"Patient","photo":[{"data":"\#(letters)"}]}"#) == [])
+  }
+
   @Test("A value that is not there is stood for by what is beside it")
   func besides() throws {
     let given = #"{"resourceType":"Patient","name":[{"given":["A",null],"_given":[null,{"id":"x"}]}]}"#

@@ -50,6 +50,26 @@ struct ExhaustionTests {
     #expect(held.count == 40)
   }
 
+  @Test("One address of another machine has a bounded number of connections, and keeps no other out")
+  func source() async throws {
+    var limits = DoorLimits()
+    limits.connectionsPerSourceMax = 3
+    let hospital = try await LoneHospital(port: 5921, limits: limits)
+    let portal = Connection.Place.port(hospital.port)
+    var held: [Connection] = []
+    for _ in 0..<3 { held.append(try #require(Connection(portal, from: "127.0.0.2"))) }
+    // Once all three are in, another is closed without a word.
+    var isClosed = false
+    for _ in 0..<200 where !isClosed {
+      let more = try #require(Connection(portal, from: "127.0.0.2"))
+      await more.send(Connection.head("GET", "/api/words", [:], length: nil))
+      isClosed = Connection.Answer(await more.receive() ?? []) == nil
+    }
+    #expect(isClosed)
+    #expect(await Connection.ask(portal, "GET", "/api/words")?.status == 200)
+    #expect(held.count == 3)
+  }
+
   @Test("Bodies share a bounded memory: one too many is told to wait, and has room once another is gone")
   func memory() async throws {
     var limits = DoorLimits()

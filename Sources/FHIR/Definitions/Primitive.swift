@@ -32,7 +32,7 @@ enum Primitive: String, Sendable {
 
   private var words: String {
     switch self {
-    case .string, .markdown: "text: control characters are not taken"
+    case .string, .markdown: "text: control characters are not taken, nor more than 1,048,576 characters"
     case .code: "code: spaces stand between words only, one at a time"
     case .id: "id: 1 to 64 letters, digits, - and ."
     case .uri, .url, .canonical: "\(self.rawValue): spaces are not taken"
@@ -51,7 +51,11 @@ enum Primitive: String, Sendable {
   private func admits(_ text: [UInt8]) -> Bool {
     var scanner = Scanner(text: text)
     switch self {
-    case .string, .markdown: return text.allSatisfy { $0 >= 0x20 || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D }
+    case .string, .markdown:
+      // Whatever it looks like: only base64 and XHTML are longer (R4, datatypes, `string`).
+      let max = JSONLimits.outside.charactersMax
+      return (text.count <= max || text.count(where: { $0 & 0xC0 != 0x80 }) <= max)
+        && text.allSatisfy { $0 >= 0x20 || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D }
     case .code: return Self.isCode(text)
     case .id:
       return (1...64).contains(text.count) && text.allSatisfy { Self.isWord($0) || $0 == 0x2D || $0 == 0x2E }
