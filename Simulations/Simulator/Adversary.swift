@@ -93,9 +93,12 @@ public enum Misbehaviour: String, Sendable, CaseIterable {
   case hurrying
   /// As primary, proposes cuts in which no lane grows.
   case idling
+  /// Writes its lane wrongly with its own keys: positions left out, blocks in the air, rivals told to one only; and as
+  /// primary proposes heads that nobody has.
+  case miswriting
 
   /// Those that came later, drawn apart: the seeds of the others stay what they are.
-  static let later: [Misbehaviour] = [.hurrying, .idling]
+  static let later: [Misbehaviour] = [.hurrying, .idling, .miswriting]
 
   /// A fresh adversary that behaves so.
   public func make() -> any Adversary {
@@ -114,6 +117,7 @@ public enum Misbehaviour: String, Sendable, CaseIterable {
     case .flooding: Flooding()
     case .hurrying: Hurrying()
     case .idling: Idling()
+    case .miswriting: Miswriting()
     }
   }
 }

@@ -141,8 +141,7 @@ extension Cluster {
       }
       inputs.append(.signed(item))
     case .serveBlocks(let to, let request):
-      let blocks = machine.disk.blocks(
-        lane: request.lane, from: request.above.next, through: request.head.position)
+      let blocks = machine.disk.blocks(for: request)
       if !blocks.isEmpty { inputs.append(.said(.blocks(blocks), to: to)) }
     case .serveDecisions(let to, let from, let through):
       let decisions = (from.number...through.number).prefix(64).compactMap {
@@ -250,11 +249,14 @@ extension Cluster {
       }
     case .laneForked(let accused, _): self.watch.observeAccused(accused, by: machine.member, faulty: self.faulty)
     case .copied(let position):
-      if machine.isCopy {
+      if machine.isCopy || self.faulty.contains(machine.member) {
         self.plan(at: self.now) { [unowned self] in self.crash(slot, losingWrite: true) }
       } else {
         self.breach = "LEDGER §8: member \(machine.member) takes its store for a copy at \(position)"
       }
+    case .ownLaneForked:
+      self.watch.observeAccused(
+        MemberID(UInt32(machine.member + 1)), by: machine.member, faulty: self.faulty)
     case .ordering, .diverged, .checkpointStable, .unheard, .executionFailed, .configured, .transferBegan,
       .transferRefused:
       break

@@ -95,7 +95,7 @@ extension SimulatedDisk {
       let block = self.blocks[lane][next.position]?.first(where: { $0.digest == next.digest })
     {
       out.append(block)
-      next = LaneHead(position: LanePosition(next.position.number - 1), digest: block.header.parent)
+      next = block.header.before
     }
     return out.reversed()
   }

@@ -197,6 +197,7 @@ public final class Recorder {
         "goes over to configuration \(number.number), \(voters) members\(isMember ? "" : ", and does not vote")"
       case .transferBegan(let sequence, let chunks): "fetches a snapshot of \(sequence), \(chunks) chunks"
       case .transferRefused(let peer): "is sent a wrong part of a snapshot by member \(peer + 1)"
+      case .ownLaneForked(let sequence): "finds its own lane called forked since \(sequence)"
       case .copied(let position): "learns of block \(position) of its own, which its disk lacks"
       case .checkpointStable, .unheard: nil
       }

@@ -179,10 +179,23 @@ public struct SimulatedDisk: Sendable {
     return self.baseIdentifiers + recent.flatMap(\.identifiers)
   }
 
-  /// The stored blocks of a lane from one position through another.
-  func blocks(lane: Int, from start: LanePosition, through end: LanePosition) -> [Block] {
-    self.blocks[lane].keys.sorted().filter { $0 >= start && $0 <= end }.prefix(64)
-      .flatMap { self.blocks[lane][$0] ?? [] }
+  /// The stored blocks that answer a request, in its order.
+  func blocks(for request: BlockRequest) -> [Block] {
+    let held = self.blocks[request.lane]
+    switch request.order {
+    case .upwards:
+      return held.keys.sorted().filter { $0 > request.above && $0 <= request.head.position }.prefix(64)
+        .flatMap { held[$0] ?? [] }
+    case .downwards:
+      var (out, at): ([Block], LaneHead) = ([], request.head)
+      while at.position > request.above, out.count < 64,
+        let block = held[at.position]?.first(where: { $0.digest == at.digest })
+      {
+        out.append(block)
+        at = block.header.before
+      }
+      return out
+    }
   }
 }
 

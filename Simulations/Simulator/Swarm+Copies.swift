@@ -4,8 +4,9 @@ internal import NodeCore
 internal import Primitives
 
 extension SwarmRun {
-  /// LEDGER §8: a member is started on a copy of its whole machine, keys and seal included, and clients write to it at
-  /// once; it stops before it seals anything anew, and the others go on. One seed in four tries it.
+  /// LEDGER §8, §11.14: a member is started on a copy of its whole machine, keys and seal included, or on an empty
+  /// store under its key, and clients write to it at once; it stops before it seals anything, and the others go on. One
+  /// seed in four tries it.
   func copyBreach(events: inout Int) -> String? {
     var random = SeededGenerator(seed: self.seed ^ 0xc0b7)
     guard random.oneIn(4) else { return nil }
@@ -26,7 +27,7 @@ extension SwarmRun {
     }
     load([0, 1, 2, 3], 1 + random.below(6))
     // Until now it has signed so much, and from now on more.
-    let copy = cluster.disk(victim)
+    let copy = random.oneIn(2) ? cluster.disk(victim) : cluster.emptyDisk()
     load([0, 1, 2, 3], 2 + random.below(6))
     let others = (0..<4).filter { $0 != victim }
     cluster.run(for: .milliseconds(1000))

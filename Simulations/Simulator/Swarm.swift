@@ -468,6 +468,7 @@ extension Node {
   /// I9: what a node holds that is more than its limits allow; nil where nothing is.
   var boundBreach: String? {
     if self.lanes.pendingBytes > (16 << 20) { return "\(self.lanes.pendingBytes) bytes wait for a block" }
+    if let breach = self.lanes.boundBreach { return breach }
     // A Raft log also holds one entry for each leader that could not commit its first.
     let most = Int(2 * self.genesis.limits.pipelineMax) + (self.replica.raft == nil ? 0 : 256)
     if self.replica.openCount > most {

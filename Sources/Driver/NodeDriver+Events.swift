@@ -111,6 +111,7 @@ extension NodeDriver {
       self.log.emit(.notVoting, ["view": .number(view.number), "others_view": .number(others.number)])
     case .laneForked(let member, let position):
       self.log.emit(.laneForked, ["member": .text("\(member)"), "position": .number(position.number)])
+    case .ownLaneForked(let sequence): self.log.emit(.ownLaneForked, ["height": .number(sequence.number)])
     case .diverged(let member, let sequence):
       self.log.emit(.diverged, ["member": .text("\(member)"), "height": .number(sequence.number)])
     case .checkpointStable(let sequence, let size):

@@ -106,6 +106,7 @@ public actor NodeHost: NodeService {
     status.running = true
     status.engine = "\(self.genesis.engine)"
     status.role = Self.role(of: node)
+    status.lane = node.index == nil ? "" : node.lanes.isFrozen ? "frozen" : node.lanes.isWaiting ? "waiting" : "open"
     status.view = node.replica.view.number
     status.configuration = node.configuration.number.number
     status.members = node.configuration.voterCount
@@ -158,6 +159,7 @@ public actor NodeHost: NodeService {
     guard let driver = self.driver else { throw .failed("the node is not started") }
     guard !transactions.isEmpty else { return [] }
     guard driver.node.index != nil else { throw .noMember }
+    guard !driver.node.lanes.isFrozen else { throw .laneFrozen }
     try self.requireSigners(of: transactions, driver)
     let bytes = transactions.reduce(0) { $0 + $1.bytes.count }
     guard driver.node.lanes.hasRoom(forBytes: bytes) else { throw .full }

@@ -71,6 +71,13 @@ public struct Gateway: Sendable {
     router.get("/v1/configurations") { _, _ in try json(try await service.configurations()) }
     router.get("/v1/peers") { _, _ in try json(await service.peers()) }
     router.get("/livez") { _, _ in Response(status: .ok, body: .init(byteBuffer: ByteBuffer(string: "ok\n"))) }
+    router.get("/readyz") { _, _ in
+      let status = await service.status()
+      let trouble = status.running ? status.laneTrouble : "the node is not started"
+      let text = trouble.map { "not ready: \($0)\n" } ?? "ready\n"
+      return Response(
+        status: trouble == nil ? .ok : .serviceUnavailable, body: .init(byteBuffer: ByteBuffer(string: text)))
+    }
     router.get("/v1/accounts/{id}") { _, context in
       let identifier = try digest(context, "id")
       return try json(try await service.accountView(identifier))
@@ -199,6 +206,12 @@ struct RefusalMiddleware: RouterMiddleware {
       try refusal(
         .serviceUnavailable, "no-member", "this node does not vote, and so writes nothing on the ledger",
         "submit through a member's node; see consilium member list")
+    case .laneFrozen:
+      try refusal(
+        .serviceUnavailable, "lane-frozen",
+        "this hospital's lane is frozen: two nodes signed with its key, and the ledger holds the proof",
+        "nothing that is sent here is ordered until the hospital is readmitted under new keys: "
+          + "consilium member propose replace")
     case .tooFewVaults:
       try refusal(
         .serviceUnavailable, "too-few-vaults", "too few hospitals took an encrypted copy of the record",

@@ -52,6 +52,8 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
   case tooFewVaults
   /// The node does not vote, and writes no lane.
   case noMember
+  /// This hospital's lane is frozen: two nodes wrote it with one key.
+  case laneFrozen
   /// The record's key is not released.
   case release(ReleaseRefusal)
   /// Nothing is ordered, and this hospital may not open what was asked for by itself.

@@ -12,6 +12,9 @@ public struct NodeStatus: Codable, Sendable {
   public var engine: String
   /// `primary`, `backup`, or `changing` while no view is open; `observer` where the node does not vote.
   public var role: String
+  /// Whether what this hospital writes is ordered: `open`, `waiting` until a quorum has said what it holds of it,
+  /// `frozen` where the ledger holds proof that two nodes signed with this hospital's key.
+  public var lane: String
   /// The view.
   public var view: UInt64
   /// The configuration of members: how often they changed.
@@ -116,10 +119,21 @@ public struct CustodyView: Codable, Sendable {
 }
 
 extension NodeStatus {
+  /// Why nothing that is given to this node can be ordered, and what helps; nil where it can.
+  public var laneTrouble: String? {
+    switch self.lane {
+    case "frozen":
+      "this hospital's lane is frozen: two nodes signed with its key; stop the other one, then get new keys: "
+        + "consilium init, consilium member propose replace"
+    case "waiting": "it waits until enough members have said what they hold of this hospital's lane"
+    default: nil
+    }
+  }
+
   /// A node of which nothing is known yet but its name.
   public init(name: String, member: UInt32) {
     (self.name, self.member, self.network, self.running, self.engine) = (name, member, "", false, "")
-    (self.role, self.view, self.height, self.stateDigest) = ("stopped", 0, 0, "")
+    (self.role, self.lane, self.view, self.height, self.stateDigest) = ("stopped", "", 0, 0, "")
     (self.configuration, self.members) = (0, 0)
     (self.logSize, self.logRoot, self.ledgerTime, self.peers) = (0, "", "", 0)
     (self.stableSize, self.pendingBytes, self.diskBytes, self.sentBytes) = (0, 0, 0, 0)

@@ -2,37 +2,51 @@ import Messages
 import Ordering
 import Primitives
 
-/// One lane beyond its executed head.
+/// One lane beyond its executed head: the blocks that are held of it, and how they hang together.
+///
+/// ⚑ Whatever follows the lane does so by `follower(of:)` upwards and `walk(from:to:)` downwards, in which a block's
+/// position is its parent's plus one (LEDGER §11.1); no two of them can judge one block differently.
 struct Lane: Sendable, Equatable {
   struct Entry: Sendable, Equatable {
     let block: Block
-    var isDurable: Bool
-  }
-
-  struct Wanted: Sendable, Equatable {
-    var head: LaneHead
-    var retryAt: Tick
+    var isDurable = false
+    /// Whether it hangs on the executed head, block by block.
+    var isAttached = false
+    /// Whether it lies on the branch from the executed head to `held`.
+    var isMain = false
+    /// Whether it was handed over to be written.
+    var isWritten: Bool
+    /// What it counts in memory, in bytes.
+    let cost: Int
   }
 
   /// What was executed: blocks up to here are in storage only.
-  var executed: LaneHead
+  private(set) var executed: LaneHead
+  /// The executed head's header, where it is known: proof against whoever continues it wrongly.
+  private(set) var executedBlock: SignedHeader?
   /// What was decided.
-  var decided: LaneHead
-  /// The farthest head that is held durably, without a gap from `decided`.
-  var tip: LaneHead
+  private(set) var decided: LaneHead
+  /// The farthest head that is held durably, without a gap.
+  private(set) var tip: LaneHead
+  /// The end of what is held without a gap, durable or not yet.
+  private(set) var held: LaneHead
   /// Blocks beyond `executed`, by digest; an author that forks has several at one position.
-  var entries: [Digest: Entry] = [:]
+  private(set) var entries: [Digest: Entry] = [:]
   /// The digests of entries by their parent, first come first.
-  var children: [Digest: [Digest]] = [:]
-  var heldBytes = 0
-  /// What each other member announced, by its number.
-  private(set) var announced: [LaneHead]
-  /// The farthest position that anybody announced.
-  private(set) var announcedTop = LanePosition.zero
-  /// The position that a quorum announced, this member not counted.
-  private(set) var announcedByQuorum = LanePosition.zero
+  private(set) var children: [Digest: [Digest]] = [:]
+  /// The digests of entries by their position, first come first.
+  private(set) var places: [LanePosition: [Digest]] = [:]
+  /// What all entries count in memory.
+  private(set) var heldBytes = 0
+  /// What those count that are not on the main branch: detached ones, rivals, what hangs on rivals.
+  private(set) var asideBytes = 0
+  /// How many these are.
+  private(set) var asideCount = 0
+  /// What members announced.
+  private(set) var announced: Announced
   var forkedAt: LanePosition?
-  var wanted: Wanted?
+  /// What is to be pulled, by digest (⚑ LEDGER §11.3).
+  var wishes: [Wish] = []
   /// Blocks that are here but not checked yet, and until when that is believed.
   var arriving: [LanePosition: Tick] = [:]
   /// Whose turn it is to be asked. Each lane's own: one for all could ask of the same liar every time round.
@@ -40,26 +54,168 @@ struct Lane: Sendable, Equatable {
   /// Since when a member announces more than is held here; reset at each request.
   var behindSince: Tick?
 
-  init(executed: LaneHead, members: Int) {
-    (self.executed, self.decided, self.tip) = (executed, executed, executed)
-    self.announced = Array(repeating: .empty, count: members)
+  init(executed: LaneHead, members: Int, quorum: Int) {
+    (self.executed, self.decided, self.tip, self.held) = (executed, executed, executed, executed)
+    self.announced = Announced(members: members, quorum: quorum)
   }
 
-  /// Notes what a member holds; false where that is no more than before.
-  mutating func hear(_ head: LaneHead, from peer: ReplicaIndex, quorum: Int) -> Bool {
-    guard head.position > self.announced[peer].position else { return false }
-    self.announced[peer] = head
-    self.announcedTop = max(self.announcedTop, head.position)
-    guard quorum > 1, head.position > self.announcedByQuorum else { return true }
-    self.announcedByQuorum = self.announced.map(\.position).sorted(by: >)[quorum - 2]
-    return true
+  // MARK: Following the lane
+
+  /// Whether a block is the next after a head.
+  static func follows(_ header: BlockHeader, _ head: LaneHead) -> Bool {
+    header.follows(head) || (planted(.positionsUnchecked) && header.parent == head.digest)
   }
 
-  mutating func insert(_ block: Block) {
-    guard self.entries[block.digest] == nil else { return }
-    self.entries[block.digest] = Entry(block: block, isDurable: false)
-    self.children[block.header.parent, default: []].append(block.digest)
-    self.heldBytes += block.body.count
+  /// A block that follows a head, the first that came; durable ones only where that `needsDurable`.
+  private func follower(of head: LaneHead, needsDurable: Bool) -> Entry? {
+    guard let children = self.children[head.digest] else { return nil }
+    for digest in children {
+      guard let entry = self.entries[digest], entry.isDurable || !needsDurable else { continue }
+      if Self.follows(entry.block.header, head) { return entry }
+    }
+    return nil
+  }
+
+  enum Walk: Sendable, Equatable {
+    /// Along parents and positions it came to the base.
+    case reaches
+    /// The block of this head is not here.
+    case missing(LaneHead)
+    /// The base is not on this branch, or a block stands where it may not.
+    case contradicts
+    /// The visitor wanted no more.
+    case stopped
+  }
+
+  /// Goes from a head back to a base; shows each block on the way until `visit` says no.
+  func walk(from head: LaneHead, to base: LaneHead, _ visit: (Entry) -> Bool) -> Walk {
+    var at = head
+    while at.position > base.position {
+      guard let entry = self.entries[at.digest] else { return .missing(at) }
+      guard entry.block.header.position == at.position || planted(.positionsUnchecked) else { return .contradicts }
+      guard visit(entry) else { return .stopped }
+      at = entry.block.header.before
+    }
+    return at.digest == base.digest ? .reaches : .contradicts
+  }
+
+  func extent(from base: LaneHead, to head: LaneHead) -> LaneExtension {
+    guard head != base else { return .extends(transactions: 0, bytes: 0) }
+    guard head.position > base.position else { return .contradicts }
+    var (transactions, bytes): (UInt64, UInt64) = (0, 0)
+    let walk = self.walk(from: head, to: base) { entry in
+      transactions += UInt64(entry.block.header.transactionCount)
+      bytes += UInt64(entry.block.header.transactionBytes)
+      return entry.isDurable
+    }
+    return switch walk {
+    case .reaches: .extends(transactions: transactions, bytes: bytes)
+    case .missing, .stopped: .missing
+    case .contradicts: .contradicts
+    }
+  }
+
+  /// The blocks above `base` through `head`, in order; nil where the chain is broken, or one is not durable.
+  func chain(above base: LaneHead, through head: LaneHead, needsDurable: Bool = true) -> [Block]? {
+    var out: [Block] = []
+    let walk = self.walk(from: head, to: base) { entry in
+      out.append(entry.block)
+      return entry.isDurable || !needsDurable
+    }
+    return walk == .reaches ? out.reversed() : nil
+  }
+
+  enum Gap: Sendable, Equatable {
+    /// All is here.
+    case none
+    /// The highest block that is not.
+    case missing(LaneHead)
+    /// Whatever comes, that head does not follow on what is executed.
+    case never
+  }
+
+  /// Where the gap below `head` ends: the highest missing block, for which to ask.
+  func gap(below head: LaneHead) -> Gap {
+    switch self.walk(from: head, to: self.executed, { !$0.isAttached }) {
+    case .reaches, .stopped: .none
+    case .missing(let head): .missing(head)
+    case .contradicts: .never
+    }
+  }
+
+  /// A position up to which the lane is held for certain, below the gap, durable or not yet.
+  func floor(below gap: LaneHead) -> LanePosition {
+    guard self.forkedAt == nil, self.held.position < gap.position else { return self.executed.position }
+    return self.held.position
+  }
+
+  /// The end of what is held, or is being checked, without a gap.
+  var arrivingTop: LanePosition {
+    var top = self.held.position
+    while self.arriving[top.next] != nil { top = top.next }
+    return top
+  }
+
+  // MARK: What comes
+
+  /// Adds a block. Returns those that now hang on the executed head and are to be written, parents first.
+  mutating func insert(_ block: Block, isWritten: Bool = false) -> [Block] {
+    let (digest, header) = (block.digest, block.header)
+    if self.entries[digest] != nil {
+      if isWritten { self.entries[digest]?.isWritten = true }
+      return []
+    }
+    let cost = Self.cost(of: block)
+    self.entries[digest] = Entry(block: block, isWritten: isWritten, cost: cost)
+    self.children[header.parent, default: []].append(digest)
+    self.places[header.position, default: []].append(digest)
+    (self.heldBytes, self.asideBytes, self.asideCount) =
+      (self.heldBytes + cost, self.asideBytes + cost, self.asideCount + 1)
+    let fresh = self.isOnAttached(header) ? self.attach(digest) : []
+    self.extendHeld()
+    self.fillWishes(with: block)
+    let isRival = (self.places[header.position]?.count ?? 0) > 1
+    if isRival, header.position <= self.decided.position { self.dropRivals() }
+    return fresh
+  }
+
+  private func isOnAttached(_ header: BlockHeader) -> Bool {
+    if Self.follows(header, self.executed) { return true }
+    guard let parent = self.entries[header.parent] else { return false }
+    return parent.isAttached && Self.follows(header, parent.block.head)
+  }
+
+  /// Notes that a block and what hangs on it hang on the executed head.
+  private mutating func attach(_ digest: Digest) -> [Block] {
+    var (queue, fresh): ([Digest], [Block]) = ([digest], [])
+    var next = 0
+    while next < queue.count {
+      let at = queue[next]
+      next += 1
+      guard var entry = self.entries[at], !entry.isAttached else { continue }
+      if !entry.isWritten { fresh.append(entry.block) }
+      (entry.isAttached, entry.isWritten) = (true, true)
+      self.entries[at] = entry
+      queue += (self.children[at] ?? []).filter {
+        self.entries[$0].map { Self.follows($0.block.header, entry.block.head) } ?? false
+      }
+    }
+    return fresh
+  }
+
+  /// Moves the main branch's end along what is here.
+  private mutating func extendHeld() {
+    while let next = self.follower(of: self.held, needsDurable: false) {
+      self.held = next.block.head
+      self.markMain(next.block.digest)
+    }
+  }
+
+  private mutating func markMain(_ digest: Digest) {
+    guard let entry = self.entries[digest], !entry.isMain else { return }
+    self.entries[digest]?.isMain = true
+    self.asideBytes -= entry.cost
+    self.asideCount -= 1
   }
 
   mutating func markDurable(_ digest: Digest) {
@@ -69,12 +225,51 @@ struct Lane: Sendable, Equatable {
 
   /// Moves the tip along durable blocks.
   private mutating func climb() {
-    while let next = self.children[self.tip.digest]?.first(where: { self.entries[$0]?.isDurable == true }),
-      let entry = self.entries[next]
-    {
-      self.tip = entry.block.head
+    let before = self.tip
+    while let next = self.follower(of: self.tip, needsDurable: true) { self.tip = next.block.head }
+    guard self.tip != before else { return }
+    // Of rivals another one was durable first.
+    if self.entries[self.tip.digest]?.isMain == false { self.resetMain() }
+    self.confirmAnnounced()
+  }
+
+  /// Notes the main branch anew, by the tip.
+  private mutating func resetMain() {
+    (self.asideBytes, self.asideCount) = (self.heldBytes, self.entries.count)
+    for digest in self.entries.keys { self.entries[digest]?.isMain = false }
+    var branch: [Digest] = []
+    _ = self.walk(from: self.tip, to: self.executed) { entry in
+      branch.append(entry.block.digest)
+      return true
     }
-    if let wanted, self.chain(above: self.executed, through: wanted.head) != nil { self.wanted = nil }
+    for digest in branch { self.markMain(digest) }
+    self.held = self.tip
+    self.extendHeld()
+  }
+
+  private mutating func remove(_ digest: Digest) {
+    guard let entry = self.entries.removeValue(forKey: digest) else { return }
+    let header = entry.block.header
+    self.heldBytes -= entry.cost
+    if !entry.isMain { (self.asideBytes, self.asideCount) = (self.asideBytes - entry.cost, self.asideCount - 1) }
+    self.children[header.parent]?.removeAll { $0 == digest }
+    if self.children[header.parent]?.isEmpty == true { self.children[header.parent] = nil }
+    self.places[header.position]?.removeAll { $0 == digest }
+    if self.places[header.position]?.isEmpty == true { self.places[header.position] = nil }
+  }
+
+  /// Lets go of blocks that hang in the air and that nothing waits for, the farthest first, until so much is free.
+  mutating func evictDetached(untilAside bytesMax: Int, countMax: Int) {
+    // What is wanted does not count: it can be much, and came last.
+    let bytesMax = bytesMax + self.wishes.reduce(0) { $0 + $1.pathBytes }
+    let countMax = countMax + self.wishes.reduce(0) { $0 + $1.path.count }
+    guard self.asideBytes > bytesMax || self.asideCount > countMax else { return }
+    let wanted = self.wishes.reduce(into: Set<Digest>()) { $0.formUnion($1.path) }
+    let loose = self.entries.values.filter { !$0.isAttached && !wanted.contains($0.block.digest) }
+    for entry in loose.sorted(by: { $0.block.header.position > $1.block.header.position }) {
+      guard self.asideBytes > bytesMax || self.asideCount > countMax else { return }
+      self.remove(entry.block.digest)
+    }
   }
 
   mutating func decide(_ head: LaneHead) {
@@ -88,95 +283,89 @@ struct Lane: Sendable, Equatable {
   /// Forgets the blocks that stand beside the decided branch, and a tip among them.
   private mutating func dropRivals() {
     var branch: [LanePosition: Digest] = [:]
-    var digest = self.decided.digest
-    while let entry = self.entries[digest] {
-      branch[entry.block.header.position] = digest
-      digest = entry.block.header.parent
+    _ = self.walk(from: self.decided, to: self.executed) { entry in
+      branch[entry.block.header.position] = entry.block.digest
+      return true
     }
-    for entry in self.entries.values {
-      let header = entry.block.header
-      guard let chosen = branch[header.position], chosen != entry.block.digest else { continue }
-      self.heldBytes -= entry.block.body.count
-      self.entries[entry.block.digest] = nil
-      self.children[header.parent]?.removeAll { $0 == entry.block.digest }
+    for (position, chosen) in branch {
+      for digest in self.places[position] ?? [] where digest != chosen { self.remove(digest) }
     }
-    let isOnBranch = self.tip == self.executed || self.chain(above: self.executed, through: self.tip) != nil
-    if !isOnBranch { self.tip = self.executed }
+    self.settleTip()
   }
 
-  /// Lets go of the blocks up to an executed head, and of rivals at their positions.
-  mutating func release(through head: LaneHead) {
-    guard head.position > self.executed.position else { return }
-    for entry in self.entries.values where entry.block.header.position <= head.position {
-      self.heldBytes -= entry.block.body.count
-      self.entries[entry.block.digest] = nil
-      self.children[entry.block.header.parent] = nil
+  /// Goes back to the executed head where the tip is not on its branch any more.
+  private mutating func settleTip() {
+    if self.walk(from: self.tip, to: self.executed, { _ in true }) != .reaches { self.tip = self.executed }
+    self.climb()
+    self.resetMain()
+  }
+
+  /// Lets go of the blocks up to an executed head, and of rivals at their positions. Returns what is to be written, as
+  /// it hangs on that head.
+  mutating func release(through head: LaneHead) -> [Block] {
+    guard head.position > self.executed.position else { return [] }
+    self.executedBlock = self.entries[head.digest].map { SignedHeader($0.block) }
+    let span = head.position.number - self.executed.position.number
+    if span > UInt64(self.places.count) {
+      for position in Array(self.places.keys) where position <= head.position { self.clear(position) }
+    } else {
+      var position = self.executed.position
+      while position < head.position {
+        position = position.next
+        self.clear(position)
+      }
     }
     self.executed = head
     if self.tip.position < head.position { self.tip = head }
-    if let wanted, wanted.head.position <= head.position { self.wanted = nil }
-  }
-
-  func extent(from base: LaneHead, to head: LaneHead) -> LaneExtension {
-    if base == head { return .extends(transactions: 0, bytes: 0) }
-    guard head.position > base.position else { return .contradicts }
-    var (transactions, bytes): (UInt64, UInt64) = (0, 0)
-    var digest = head.digest
-    var position = head.position
-    while position > base.position {
-      guard let entry = self.entries[digest], entry.isDurable else { return .missing }
-      guard entry.block.header.position == position else { return .contradicts }
-      transactions += UInt64(entry.block.header.transactionCount)
-      bytes += UInt64(entry.block.header.transactionBytes)
-      digest = entry.block.header.parent
-      position = LanePosition(position.number - 1)
+    if self.held.position < head.position { self.held = head }
+    self.wishes.removeAll { $0.head.position <= head.position }
+    let next = (self.children[head.digest] ?? []).filter {
+      self.entries[$0].map { Self.follows($0.block.header, head) } ?? false
     }
-    return digest == base.digest ? .extends(transactions: transactions, bytes: bytes) : .contradicts
+    let fresh = next.flatMap { self.attach($0) }
+    if self.forkedAt != nil { self.settleTip() } else { self.extendHeld() }
+    return fresh
   }
 
-  /// The blocks above `base` through `head`, in order; nil where the chain is broken, or one is not durable.
-  func chain(above base: LaneHead, through head: LaneHead, needsDurable: Bool = true) -> [Block]? {
-    guard head.position >= base.position else { return nil }
-    var out: [Block] = []
-    var digest = head.digest
-    while digest != base.digest {
-      guard let entry = self.entries[digest], entry.isDurable || !needsDurable,
-        entry.block.header.position > base.position
-      else { return nil }
-      out.append(entry.block)
-      digest = entry.block.header.parent
+  private mutating func clear(_ position: LanePosition) {
+    for digest in self.places[position] ?? [] { self.remove(digest) }
+  }
+
+  // MARK: What members announce
+
+  /// Notes what a member holds; false where that is no more than before.
+  mutating func hear(_ head: LaneHead, from peer: ReplicaIndex) -> Bool {
+    guard self.announced.hear(head, from: peer) else { return false }
+    self.confirmAnnounced(by: peer)
+    return true
+  }
+
+  /// Whether a head lies on what is held durably here, or below it.
+  func includes(_ head: LaneHead) -> Bool {
+    if head.position <= self.executed.position { return true }
+    guard head.position <= self.tip.position else { return false }
+    return self.places[head.position]?.contains(head.digest) ?? false
+  }
+
+  /// Whether somebody announced another block at a position that is held: the author forked its lane.
+  func isRival(_ head: LaneHead) -> Bool {
+    head.position > self.executed.position && head.position <= self.tip.position && self.entries[head.digest] == nil
+  }
+
+  private mutating func confirmAnnounced(by peer: ReplicaIndex? = nil) {
+    let peers = peer.map { $0..<($0 + 1) } ?? 0..<self.announced.count
+    for peer in peers {
+      for head in self.announced.unconfirmed(by: peer) where self.includes(head) {
+        self.announced.confirm(head, by: peer)
+      }
+      self.announced.refill(peer, reached: self.tip.position)
     }
-    return out.reversed()
   }
+}
 
-  /// Where the gap below `head` ends: the highest missing block, for which to ask.
-  func gap(below head: LaneHead) -> LaneHead? {
-    var (digest, position) = (head.digest, head.position)
-    while position > self.executed.position {
-      guard let entry = self.entries[digest] else { return LaneHead(position: position, digest: digest) }
-      digest = entry.block.header.parent
-      position = LanePosition(position.number - 1)
-    }
-    return nil
-  }
+extension Lane {
+  /// What a block counts in memory beside its body: header, signature, and its places in the tables.
+  static let blockOverheadBytes = 512
 
-  /// A position up to which the lane is held for certain, below the gap, durable or not yet.
-  func floor(below gap: LaneHead) -> LanePosition {
-    self.tip.position < gap.position
-      ? min(self.heldTop.position, LanePosition(gap.position.number - 1)) : self.executed.position
-  }
-
-  /// The end of what is held, or is being checked, without a gap.
-  var arrivingTop: LanePosition {
-    var top = self.heldTop.position
-    while self.arriving[top.next] != nil { top = top.next }
-    return top
-  }
-
-  /// The end of what is held without a gap, durable or not yet.
-  var heldTop: LaneHead {
-    var held = self.tip
-    while let next = self.children[held.digest]?.first, let entry = self.entries[next] { held = entry.block.head }
-    return held
-  }
+  static func cost(of block: Block) -> Int { block.body.count + self.blockOverheadBytes }
 }

@@ -3,30 +3,36 @@ import Primitives
 
 /// Pulling blocks that something waits for.
 extension Lanes {
-  mutating func want(
-    _ lane: Int, _ head: LaneHead, at now: Tick, into effects: inout [Effect]
-  ) -> Outcome {
+  mutating func want(_ lane: Int, _ head: LaneHead, for reason: WishReason, at now: Tick) -> Outcome {
     guard lane < self.lanes.count else { return .rejected(.unknownLane) }
     guard head.position > self.lanes[lane].executed.position, !planted(.ancestorNotPulled) else {
       return .ignored(.settled)
     }
-    if let wanted = self.lanes[lane].wanted, wanted.head.position >= head.position {
+    let isForGood = reason == .decision || planted(.wishesByPosition)
+    let until = isForGood ? nil : now + self.parameters.wishLife
+    guard !self.lanes[lane].wishAgain(for: head, reason, until: until) else { return .ignored(.duplicate) }
+    let horizon = self.lanes[lane].horizon(aheadMax: self.parameters.aheadBlocksMax)
+    guard reason == .decision || head.position.number <= horizon || planted(.wishesByPosition) else {
+      return .ignored(.beyondWindow)
+    }
+    if planted(.wishesByPosition), self.lanes[lane].wishes.contains(where: { $0.head.position >= head.position }) {
       return .ignored(.duplicate)
     }
-    guard let gap = self.lanes[lane].gap(below: head) else { return .ignored(.duplicate) }
+    guard case .missing(let gap) = self.lanes[lane].gap(below: head) else { return .ignored(.duplicate) }
     // The author's own push is usually on its way: the first request waits for a fraction of the time-out; what is
     // here already and only being checked is not asked for before that must be over.
     let isArriving = self.lanes[lane].arriving[gap.position] != nil
     let timeout = self.parameters.requestTimeout
     let patience = isArriving ? self.parameters.checkTimeMax : Span(nanoseconds: timeout.nanoseconds / 20)
-    self.lanes[lane].wanted = Lane.Wanted(head: head, retryAt: now + patience)
-    return .accepted
+    let hasRoom = self.lanes[lane].wish(
+      for: head, reason, gap: gap, until: until, retryAt: now + patience, countMax: self.parameters.wishesMax)
+    return hasRoom ? .accepted : .ignored(.full)
   }
 
   /// An answer holds at most a few megabytes: what is still missing is asked for at once.
   mutating func askOn(at now: Tick, into effects: inout [Effect]) -> Outcome {
     for lane in self.lanes.indices {
-      self.lanes[lane].wanted?.retryAt = now
+      for index in self.lanes[lane].wishes.indices { self.lanes[lane].wishes[index].retryAt = now }
       if self.lanes[lane].behindSince != nil { self.lanes[lane].behindSince = .zero }
     }
     return self.retryRequests(at: now, into: &effects)
@@ -38,7 +44,8 @@ extension Lanes {
       if !self.lanes[lane].arriving.isEmpty {
         self.lanes[lane].arriving = self.lanes[lane].arriving.filter { $0.value > now }
       }
-      let isAhead = self.lanes[lane].announcedTop > self.lanes[lane].tip.position
+      self.lanes[lane].endWishes(at: now)
+      let isAhead = self.lanes[lane].announced.top > self.lanes[lane].tip.position
       let isBehind = isAhead && lane != self.index && !self.holders(lane: lane).isEmpty
       if !isBehind {
         self.lanes[lane].behindSince = nil
@@ -51,11 +58,11 @@ extension Lanes {
   /// The connected members that announce more of a lane than is held here, while there is room for it.
   private func holders(lane: Int) -> [ReplicaIndex] {
     guard self.lanes[lane].heldBytes < self.parameters.laneBytesMax / 2, !planted(.ancestorNotPulled) else { return [] }
-    let (heads, tip) = (self.lanes[lane].announced, self.lanes[lane].tip.position)
-    let ahead = heads.indices.filter { heads[$0].position > tip && self.connected.contains($0) }
+    let (announced, tip) = (self.lanes[lane].announced, self.lanes[lane].tip.position)
+    let ahead = self.connected.sorted().filter { $0 < announced.count && announced.latest(by: $0).position > tip }
     guard !ahead.isEmpty else { return [] }
     let top = self.lanes[lane].arrivingTop
-    return ahead.filter { heads[$0].position > top }
+    return ahead.filter { announced.latest(by: $0).position > top }
   }
 
   /// Asks for what was announced and did not come. A liar is only asked again; nothing waits for its word.
@@ -68,8 +75,8 @@ extension Lanes {
       guard !holders.isEmpty else { continue }
       self.lanes[lane].turn += 1
       let peer = holders[self.lanes[lane].turn % holders.count]
-      let head = self.lanes[lane].announced[peer]
-      let request = BlockRequest(lane: lane, above: self.lanes[lane].heldTop.position, head: head)
+      let head = self.lanes[lane].announced.latest(by: peer)
+      let request = BlockRequest(lane: lane, above: self.lanes[lane].held.position, head: head, order: .upwards)
       effects.append(.request(to: peer, request))
       asked = true
     }
@@ -79,16 +86,16 @@ extension Lanes {
   mutating func retryRequests(at now: Tick, into effects: inout [Effect]) -> Outcome {
     var asked = self.askForAnnounced(at: now, into: &effects)
     for lane in self.lanes.indices {
-      guard let wanted = self.lanes[lane].wanted, wanted.retryAt <= now else { continue }
-      guard let gap = self.lanes[lane].gap(below: wanted.head) else {
-        self.lanes[lane].wanted = nil
-        continue
+      // Wishes whose ways meet are one request.
+      var gaps: Set<Digest> = []
+      for index in self.lanes[lane].wishes.indices where self.lanes[lane].wishes[index].retryAt <= now {
+        self.lanes[lane].wishes[index].retryAt = now + self.parameters.requestTimeout
+        let gap = self.lanes[lane].wishes[index].gap
+        guard gaps.insert(gap.digest).inserted, let peer = self.nextHolder(lane: lane, of: gap) else { continue }
+        let above = self.lanes[lane].floor(below: gap)
+        effects.append(.request(to: peer, BlockRequest(lane: lane, above: above, head: gap, order: .downwards)))
+        asked = true
       }
-      self.lanes[lane].wanted?.retryAt = now + self.parameters.requestTimeout
-      guard let peer = self.nextHolder(lane: lane, of: gap) else { continue }
-      let request = BlockRequest(lane: lane, above: self.lanes[lane].floor(below: gap), head: gap)
-      effects.append(.request(to: peer, request))
-      asked = true
     }
     return asked ? .accepted : .ignored(.idle)
   }
@@ -97,8 +104,12 @@ extension Lanes {
   /// somebody's word, and those that are in a later configuration announce nothing of this one.
   private mutating func nextHolder(lane: Int, of head: LaneHead) -> ReplicaIndex? {
     let others = self.connected.sorted().filter { $0 != self.index }
-    let heads = self.lanes[lane].announced
-    let holders = others.filter { heads.indices.contains($0) && heads[$0].position >= head.position }
+    let announced = self.lanes[lane].announced
+    let holders = others.filter { peer in
+      guard peer < announced.count else { return false }
+      let latest = announced.latest(by: peer)
+      return latest.position > head.position || latest == head
+    }
     self.lanes[lane].turn += 1
     let (turn, candidates) = (self.lanes[lane].turn, holders.isEmpty ? others : holders)
     guard !candidates.isEmpty else { return nil }
@@ -122,8 +133,14 @@ extension Lanes {
       let until = self.hearing?.until ?? now + self.parameters.claimPatience
       self.hearing?.claims[peer] = head
       self.hearing?.until = until
+      // ⚑ One of f + 1 tells the truth: this key signed what is not here.
+      let claims = self.hearing?.claims.values.map(\.position) ?? []
+      if claims.count > self.configuration.faultyMax, let position = claims.min() {
+        effects.append(.copied(position))
+        return
+      }
       effects.append(
-        .request(to: peer, BlockRequest(lane: index, above: self.lastSealed.position, head: head)))
+        .request(to: peer, BlockRequest(lane: index, above: self.lastSealed.position, head: head, order: .upwards)))
     }
     self.endHearing(at: now)
     self.sealIfDue(into: &effects)
@@ -133,6 +150,17 @@ extension Lanes {
   func answerGreeting(_ announcements: [LaneAnnouncement], from peer: ReplicaIndex, into effects: inout [Effect]) {
     guard announcements.count == self.lanes.count, peer < self.lanes.count, peer != self.index else { return }
     effects.append(.announce(to: peer, [LaneAnnouncement(lane: peer, head: self.lanes[peer].tip)]))
+  }
+
+  /// Whoever has nothing may be starting for the first time, and is told; others know their lane by themselves.
+  func answerEarlier(
+    _ announcements: [LaneAnnouncement], from peer: ReplicaIndex, into effects: inout [Effect]
+  ) -> Outcome {
+    guard peer < self.lanes.count, announcements.contains(LaneAnnouncement(lane: peer, head: .empty)) else {
+      return .ignored(.otherConfiguration)
+    }
+    effects.append(.announce(to: peer, [LaneAnnouncement(lane: peer, head: self.lanes[peer].tip)]))
+    return .accepted
   }
 
   /// Greets those again that said nothing of the own lane.

@@ -1,17 +1,31 @@
 public import Messages
-public import Ordering
 public import Primitives
 public import Signing
 internal import Wire
 
 /// All lanes as one member sees them: its own, which it writes, and the others', which it checks, stores and announces.
 ///
-/// Source: LEDGER §2. Bounded: a lane is held up to `laneBytesMax` beyond what is executed.
+/// Source: LEDGER §2, §11. Bounded: a lane is held up to `laneBytesMax` beyond what is executed, without a gap, and
+/// little of what hangs in the air.
 public struct Lanes: Sendable, Equatable {
   /// This member's own limits.
   public struct Parameters: Sendable, Hashable {
-    /// The most bytes of a lane's blocks that are held beyond the executed head.
+    /// The most that a lane's blocks beyond the executed head may count in memory, one after another without a gap.
     public var laneBytesMax = 64 << 20
+    /// The most of these blocks.
+    public var laneBlocksMax = 65_536
+    /// The most that blocks of a lane may count that hang in the air or beside the others.
+    public var asideBytesMax = 8 << 20
+    /// The most of those.
+    public var asideBlocksMax = 512
+    /// How many positions ahead of what is held one of those may stand.
+    public var aheadBlocksMax: UInt64 = 256
+    /// The most blocks that are kept of one position while nothing waits for them: two prove a fork.
+    public var rivalsMax = 2
+    /// The most heads of a lane whose blocks are pulled at a time.
+    public var wishesMax = 64
+    /// How long blocks are pulled for a proposal that nobody speaks of any more.
+    public var wishLife = Span.milliseconds(3000)
     /// The most bytes of transactions that wait for a block.
     public var pendingBytesMax = 16 << 20
     /// While this many own blocks are not committed, a further one waits until it is worth while.
@@ -50,6 +64,10 @@ public struct Lanes: Sendable, Equatable {
     case blockDurable(Block)
     /// A member announced what it holds.
     case announced([LaneAnnouncement], from: ReplicaIndex)
+    /// The same, of a member that is in a later configuration: of use only to whoever waits for its word.
+    case announcedLater([LaneAnnouncement], from: ReplicaIndex)
+    /// The same, of a member that is in an earlier configuration: it may wait for this member's word.
+    case announcedEarlier([LaneAnnouncement], from: ReplicaIndex)
     /// A member asks for blocks.
     case requested(BlockRequest, from: ReplicaIndex)
     /// A block arrived and is being checked: it need not be asked for.
@@ -59,7 +77,9 @@ public struct Lanes: Sendable, Equatable {
     /// Proof that an author forked its lane was checked.
     case evidence(Verified<ForkEvidence>)
     /// The ordering engine or execution waits for the blocks up to a head.
-    case wanted(lane: Int, LaneHead)
+    case wanted(lane: Int, LaneHead, for: WishReason)
+    /// The ledger holds proof that an author broke its lane.
+    case frozen(lane: Int)
     /// A cut was decided.
     case decided(Cut)
     /// All up to a cut was executed: its blocks need not stay in memory.
@@ -108,10 +128,12 @@ public struct Lanes: Sendable, Equatable {
     case unknownLane = "unknown lane"
     /// Too many transactions wait.
     case full
-    /// A second block at one position: evidence.
-    case forked
+    /// Its position is not the one after its parent's: evidence.
+    case misplaced
     /// An own block that is not in this store.
     case unknownOwn = "unknown own"
+    /// This member's lane was forked: nothing that it writes is ordered any more.
+    case frozen
     /// Nothing to do.
     case idle
   }
@@ -138,6 +160,11 @@ public struct Lanes: Sendable, Equatable {
   /// The peers that can be asked for blocks: members, and for whom only follows anybody who has them.
   var connected: Set<ReplicaIndex> = []
 
+  /// Whether the store was empty at the start, as a new member's is, or one's whose disk was lost.
+  let wasEmpty: Bool
+  /// Evidence in the store, of which nobody was told since the start.
+  var untold: [ForkEvidence] = []
+
   /// What members hold of this one's lane, as they say after its start.
   struct Hearing: Sendable, Equatable {
     /// Those that hold no more than is here.
@@ -149,31 +176,48 @@ public struct Lanes: Sendable, Equatable {
     var askAt: Tick?
   }
 
-  /// Lanes that go on from executed heads and the blocks that storage holds above them. ⚑ Whoever goes on after a start
-  /// seals nothing but what is urgent until enough others said that they hold no more of its lane: its store could be a
-  /// copy from before (LEDGER §8).
+  /// Lanes that go on from executed heads and the blocks that storage holds above them. ⚑ After a start nothing is
+  /// sealed, but what is urgent, until enough others said that they hold no more of this lane: the store could be a
+  /// copy from before, or empty under a key that was used (LEDGER §8, §11.14).
   public init(
     network: Digest, configuration: Configuration, limits: LedgerLimits, index: ReplicaIndex?,
     parameters: Parameters, executed: Cut, stored: [Block], isStart: Bool
   ) {
     (self.network, self.configuration, self.limits) = (network, configuration, limits)
     (self.index, self.parameters) = (index, parameters)
-    self.lanes = executed.heads.map { Lane(executed: $0, members: configuration.laneCount) }
-    self.lastSealed = .empty
-    for block in stored where block.header.configuration == configuration.number {
-      guard let lane = configuration.index(of: block.header.author) else { continue }
-      self.lanes[lane].insert(block)
-      self.lanes[lane].markDurable(block.digest)
+    self.lanes = executed.heads.map {
+      Lane(executed: $0, members: configuration.laneCount, quorum: configuration.quorum)
     }
+    self.lastSealed = .empty
+    self.wasEmpty = executed.time == .zero && stored.isEmpty
+    for block in stored where block.header.configuration == configuration.number { self.restore(block) }
     guard let index else { return }
     self.lastSealed = planted(.laneRestartsBehind) ? executed.heads[index] : self.lanes[index].tip
-    let isFirst = self.lastSealed == .empty && executed.time == .zero
-    if isStart, !isFirst, configuration.quorum > 1, !planted(.copyUnnoticed) { self.hearing = Hearing() }
+    let waits = isStart && configuration.quorum > 1 && !planted(.copyUnnoticed)
+    if waits, !self.wasEmpty || !planted(.emptyStoreUnheard) { self.hearing = Hearing() }
     // Blocks that were not ordered in the configuration before are void: what they hold is sealed again.
     let own = configuration.members[index].id
     let void = stored.filter { $0.header.configuration < configuration.number && $0.header.author == own }
     self.pending = void.flatMap(\.transactionBytes)
     self.pendingBytes = self.pending.reduce(0) { $0 + $1.count }
+  }
+
+  /// Takes a block back from the store, by the rules by which it would be taken from others: an older store can hold
+  /// what none of them lets in.
+  private mutating func restore(_ block: Block) {
+    guard let lane = self.configuration.index(of: block.header.author),
+      block.header.position > self.lanes[lane].executed.position
+    else { return }
+    if let evidence = self.lanes[lane].evidence(with: block), self.lanes[lane].forkedAt == nil {
+      self.lanes[lane].forkedAt = block.header.position
+      self.untold.append(evidence)
+    }
+    // Of the own lane nothing is left out: the next block would contradict it.
+    guard !self.lanes[lane].isMisplaced(block.header) || planted(.positionsUnchecked),
+      lane == self.index || self.lanes[lane].admission(of: block, within: self.parameters) != .refused
+    else { return }
+    _ = self.lanes[lane].insert(block, isWritten: true)
+    self.lanes[lane].markDurable(block.digest)
   }
 
   /// Takes one input; appends effects in the order in which they must happen.
@@ -203,14 +247,19 @@ public struct Lanes: Sendable, Equatable {
     case .block(let block): return self.take(block.value, into: &effects)
     case .sealed(let block):
       guard let index else { return .rejected(.unknownLane) }
-      self.lanes[index].insert(block)
+      _ = self.lanes[index].insert(block, isWritten: true)
       effects.append(.advanced)
       return .accepted
     case .blockDurable(let block): return self.settle(block, into: &effects)
     case .announced(let announcements, let from):
       self.hearOfOwn(announcements, from: from, at: now, into: &effects)
       self.answerGreeting(announcements, from: from, into: &effects)
-      return self.hear(announcements, from: from, into: &effects)
+      return self.hear(announcements, from: from, at: now, into: &effects)
+    case .announcedLater(let announcements, let from):
+      self.hearOfOwn(announcements, from: from, at: now, into: &effects)
+      return .ignored(.otherConfiguration)
+    case .announcedEarlier(let announcements, let from):
+      return self.answerEarlier(announcements, from: from, into: &effects)
     case .requested(let request, let from):
       guard request.lane < self.lanes.count else { return .rejected(.unknownLane) }
       effects.append(.serve(to: from, request))
@@ -218,10 +267,18 @@ public struct Lanes: Sendable, Equatable {
     case .arriving(let header): return self.expect(header, at: now)
     case .answered: return self.askOn(at: now, into: &effects)
     case .evidence(let evidence): return self.take(evidence.value, into: &effects)
-    case .wanted(let lane, let head): return self.want(lane, head, at: now, into: &effects)
+    case .wanted(let lane, let head, let reason): return self.want(lane, head, for: reason, at: now)
+    case .frozen(let lane):
+      guard lane < self.lanes.count else { return .rejected(.unknownLane) }
+      self.lanes[lane].forkedAt = self.lanes[lane].forkedAt ?? self.lanes[lane].executed.position
+      let author = self.configuration.members[lane].id
+      self.untold.removeAll { $0.first.author == author }
+      return .accepted
     case .decided(let cut): return self.decide(cut, into: &effects)
     case .executed(let cut):
-      for lane in self.lanes.indices { self.lanes[lane].release(through: cut.heads[lane]) }
+      for lane in self.lanes.indices {
+        for block in self.lanes[lane].release(through: cut.heads[lane]) { effects.append(.persist(block)) }
+      }
       return .accepted
     case .connected(let peer):
       self.connected.insert(peer)
@@ -231,6 +288,8 @@ public struct Lanes: Sendable, Equatable {
       self.connected.remove(peer)
       return .accepted
     case .timerFired:
+      for evidence in self.untold { effects.append(.forked(evidence)) }
+      self.untold = []
       self.endHearing(at: now)
       self.sealIfDue(into: &effects)
       self.askForWords(at: now, into: &effects)
@@ -241,40 +300,20 @@ public struct Lanes: Sendable, Equatable {
   /// The next point in time at which it wants `.timerFired`.
   public var deadline: Tick? {
     let patience = self.parameters.announcedPatience
-    let wanted = self.lanes.compactMap { $0.wanted?.retryAt }.min()
+    let wanted = self.lanes.compactMap { $0.wishes.map(\.retryAt).min() }.min()
     let behind = self.lanes.compactMap { $0.behindSince.map { $0 + patience } }.min()
     // What became void before a restart is sealed at once.
-    let void: Tick? = self.pending.isEmpty || self.lastSealed != self.lanes[self.index ?? 0].executed ? nil : .zero
-    guard let hearing else { return [wanted, behind, self.isSealing ? nil : void].compactMap { $0 }.min() }
+    let isVoid = !self.pending.isEmpty && self.lastSealed == self.lanes[self.index ?? 0].executed
+    let void: Tick? = isVoid && !self.isSealing && !self.isFrozen ? .zero : nil
+    let untold: Tick? = self.untold.isEmpty ? nil : .zero
+    guard let hearing else { return [wanted, behind, void, untold].compactMap { $0 }.min() }
     let word = self.hasHeardEnough(hearing) ? hearing.until : hearing.askAt ?? .zero
-    return [wanted, behind, word].compactMap { $0 }.min()
-  }
-
-  /// What this member holds of each lane.
-  public var announcements: [LaneAnnouncement] {
-    self.lanes.enumerated().map { LaneAnnouncement(lane: $0.offset, head: $0.element.tip) }
-  }
-
-  /// The blocks of a lane above `base` up to `head`, in order; nil where one is not in memory.
-  public func blocks(lane: Int, above base: LaneHead, through head: LaneHead) -> [Block]? {
-    self.lanes[lane].chain(above: base, through: head)
-  }
-
-  /// Whether there is room for so many more bytes of transactions.
-  public func hasRoom(forBytes count: Int) -> Bool {
-    self.pendingBytes + count <= self.parameters.pendingBytesMax
-  }
-
-  /// This member's transactions that are in no ordered block: of its blocks above the decided one, then those that
-  /// wait for a block.
-  public var unordered: [[UInt8]] {
-    guard let index else { return [] }
-    let own = self.lanes[index].entries.values.map(\.block).sorted { $0.header.position < $1.header.position }
-    return own.flatMap(\.transactionBytes) + self.pending
+    return [wanted, behind, word, untold].compactMap { $0 }.min()
   }
 
   private mutating func submit(_ transactions: [[UInt8]], into effects: inout [Effect]) -> Outcome {
     guard self.index != nil else { return .rejected(.unknownLane) }
+    guard !self.isFrozen || planted(.frozenLaneGrows) else { return .ignored(.frozen) }
     let bytes = transactions.reduce(0) { $0 + $1.count }
     guard self.hasRoom(forBytes: bytes) else { return .ignored(.full) }
     self.pending += transactions
@@ -291,7 +330,7 @@ public struct Lanes: Sendable, Equatable {
     let sealed = self.lastSealed.position.number
     let open = sealed - min(self.lanes[index].decided.position.number, sealed)
     let isUsual =
-      self.hearing == nil && (open < self.parameters.openBlocksMax || isWorthwhile)
+      self.hearing == nil && !self.isFrozen && (open < self.parameters.openBlocksMax || isWorthwhile)
       && self.lanes[index].heldBytes < self.parameters.laneBytesMax / 2
     // ⚑ In a partition all of that is used up soon: what is urgent is sealed for itself then.
     guard isUsual || self.urgentCount > 0 else { return }
@@ -322,23 +361,27 @@ public struct Lanes: Sendable, Equatable {
     }
     guard block.header.configuration == self.configuration.number else { return .ignored(.otherConfiguration) }
     self.lanes[lane].arriving[block.header.position] = nil
-    let held = self.lanes[lane]
-    guard block.header.position > held.executed.position else { return .ignored(.settled) }
-    guard held.entries[block.digest] == nil else { return .ignored(.duplicate) }
+    guard block.header.position > self.lanes[lane].executed.position else { return .ignored(.settled) }
+    guard self.lanes[lane].entries[block.digest] == nil else { return .ignored(.duplicate) }
     if self.hearing != nil, lane == self.index, block.header.position > self.lastSealed.position {
       effects.append(.copied(block.header.position))
       return .rejected(.unknownOwn)
     }
-    guard held.heldBytes + block.body.count <= self.parameters.laneBytesMax else {
-      return .ignored(.beyondWindow)
-    }
-    let rival = held.entries.values.first { $0.block.header.position == block.header.position }
-    if let rival, self.lanes[lane].forkedAt == nil, !planted(.forkUnnoticed) {
+    if self.lanes[lane].forkedAt == nil, !planted(.forkUnnoticed),
+      let evidence = self.lanes[lane].evidence(with: block)
+    {
       self.lanes[lane].forkedAt = block.header.position
-      effects.append(.forked(ForkEvidence(rival.block, block)))
+      effects.append(.forked(evidence))
     }
-    self.lanes[lane].insert(block)
-    effects.append(.persist(block))
+    let isMisplaced = self.lanes[lane].isMisplaced(block.header) && !planted(.positionsUnchecked)
+    guard !isMisplaced else { return .rejected(.misplaced) }
+    let admission = self.lanes[lane].admission(of: block, within: self.parameters)
+    guard admission != .refused else { return .ignored(.beyondWindow) }
+    for fresh in self.lanes[lane].insert(block) { effects.append(.persist(fresh)) }
+    if admission == .called {
+      self.lanes[lane].evictDetached(
+        untilAside: self.parameters.asideBytesMax, countMax: self.parameters.asideBlocksMax)
+    }
     return .accepted
   }
 
@@ -358,7 +401,7 @@ public struct Lanes: Sendable, Equatable {
     guard block.header.configuration == self.configuration.number else { return .ignored(.otherConfiguration) }
     if lane == self.index {
       if block.digest == self.lastSealed.digest { self.isSealing = false }
-      self.lanes[lane].insert(block)
+      _ = self.lanes[lane].insert(block, isWritten: true)
       effects.append(.publish(block))
     }
     let before = self.lanes[lane].tip
@@ -387,13 +430,20 @@ public struct Lanes: Sendable, Equatable {
   }
 
   private mutating func hear(
-    _ announcements: [LaneAnnouncement], from peer: ReplicaIndex, into effects: inout [Effect]
+    _ announcements: [LaneAnnouncement], from peer: ReplicaIndex, at now: Tick, into effects: inout [Effect]
   ) -> Outcome {
+    guard peer < self.lanes.count else { return .rejected(.unknownLane) }
     var changed = false
     for announcement in announcements {
-      guard announcement.lane < self.lanes.count else { return .rejected(.unknownLane) }
-      let quorum = self.configuration.quorum
-      if self.lanes[announcement.lane].hear(announcement.head, from: peer, quorum: quorum) { changed = true }
+      let (lane, head) = (announcement.lane, announcement.head)
+      guard lane < self.lanes.count else { return .rejected(.unknownLane) }
+      guard self.lanes[lane].hear(head, from: peer) else { continue }
+      changed = true
+      // ⚑ Another block at a position that is held here: it is asked for by its digest, and proves the fork.
+      let isSought = self.lanes[lane].wishes.contains { $0.reason == .rival }
+      if self.lanes[lane].forkedAt == nil, !isSought, self.lanes[lane].isRival(head) {
+        _ = self.want(lane, head, for: .rival, at: now)
+      }
     }
     guard changed else { return .ignored(.duplicate) }
     effects.append(.advanced)
@@ -410,45 +460,5 @@ public struct Lanes: Sendable, Equatable {
     }
     self.sealIfDue(into: &effects)
     return .accepted
-  }
-}
-
-extension Lanes: LaneReader {
-  /// The durable tip, or the decided head of a lane that forked.
-  public func proposable(lane: Int) -> LaneHead {
-    let lane = self.lanes[lane]
-    return lane.forkedAt == nil ? lane.tip : lane.decided
-  }
-
-  /// ⚑ The highest position that Q members, this one included, hold of an unforked lane.
-  public func orderable(lane: Int) -> LanePosition {
-    guard self.lanes[lane].forkedAt == nil else { return self.lanes[lane].decided.position }
-    let (tip, decided) = (self.lanes[lane].tip.position, self.lanes[lane].decided.position)
-    // With this member's own tip among them, the Q-th farthest is the (Q − 1)-th of the others', or the tip.
-    let others = self.configuration.quorum > 1 ? self.lanes[lane].announcedByQuorum : tip
-    return max(min(others, tip), decided)
-  }
-
-  /// Walks back along parent digests.
-  public func extent(lane: Int, from base: LaneHead, to head: LaneHead) -> LaneExtension {
-    self.lanes[lane].extent(from: base, to: head)
-  }
-
-  /// Walks from the base to the tip as far as the room allows.
-  public func growth(
-    lane: Int, from base: LaneHead, transactionsMax: UInt64, bytesMax: UInt64
-  ) -> (head: LaneHead, transactions: UInt64, bytes: UInt64) {
-    var best = (head: base, transactions: UInt64(0), bytes: UInt64(0))
-    // Of the own lane also what is being written: the proposal leaves after that write, as everything does.
-    let isOwn = lane == self.index && self.lanes[lane].forkedAt == nil
-    let end = isOwn ? self.lanes[lane].heldTop : self.proposable(lane: lane)
-    guard let chain = self.lanes[lane].chain(above: base, through: end, needsDurable: !isOwn) else { return best }
-    for block in chain {
-      let transactions = best.transactions + UInt64(block.header.transactionCount)
-      let bytes = best.bytes + UInt64(block.header.transactionBytes)
-      guard transactions <= transactionsMax, bytes <= bytesMax else { break }
-      best = (block.head, transactions, bytes)
-    }
-    return best
   }
 }

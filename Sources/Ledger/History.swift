@@ -94,8 +94,7 @@ public struct HistoryGap: Sendable, Hashable {
       guard heads.indices.contains(place.lane), block.head == place.head, heads[place.lane] == block.head,
         block.header.position > .zero
       else { return nil }
-      heads[place.lane] = LaneHead(
-        position: LanePosition(block.header.position.number - 1), digest: block.header.parent)
+      heads[place.lane] = block.header.before
     }
     return heads
   }

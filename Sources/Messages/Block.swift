@@ -40,6 +40,11 @@ public struct BlockHeader: Sendable, Hashable {
   public var digest: Digest { Hash.blake2b("consilium/block/v1", self.encoded) }
   /// What the author signs.
   public var signedBytes: [UInt8] { Array("consilium/block-signature/v1\0".utf8) + self.encoded }
+  /// The head that the block stands on: its parent, at the position before its own.
+  public var before: LaneHead { LaneHead(position: LanePosition(self.position.number - 1), digest: self.parent) }
+  /// ⚑ Whether it is the next block after a head: by parent and by position, which must agree (LEDGER §11.1). The one
+  /// place where that is judged.
+  public func follows(_ head: LaneHead) -> Bool { self.before == head }
   /// The digest of a body.
   public static func bodyDigest(_ body: [UInt8]) -> Digest { Hash.blake2b("consilium/block-body/v1", body) }
 }
@@ -132,6 +137,16 @@ extension Block: WireCodable {
     self.init(
       header: header, signature: signature, body: try decoder.raw(Int(header.transactionBytes)))
   }
+}
+
+/// A block's header with its author's signature: what proves something of its lane.
+public struct SignedHeader: Sendable, Hashable {
+  /// What is signed.
+  public let header: BlockHeader
+  /// The author's signature.
+  public let signature: Signature
+  /// A block's.
+  public init(_ block: Block) { (self.header, self.signature) = (block.header, block.signature) }
 }
 
 /// Why a block is no block, whoever looks (LEDGER §2: valid by its bytes alone).

@@ -100,6 +100,8 @@ public enum NodeEvent: Sendable, Hashable {
   case ordering(OrderingEvent)
   /// A member forked its lane.
   case laneForked(MemberID, LanePosition)
+  /// The ledger holds, since a sequence number, proof that this member's own lane was forked.
+  case ownLaneForked(SequenceNumber)
   /// A member signed another history: one of the two is wrong.
   case diverged(MemberID, SequenceNumber)
   /// A tree head became stable.

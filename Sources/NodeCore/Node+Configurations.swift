@@ -80,7 +80,7 @@ extension Node {
     self.offerSnapshot(&run)
     self.greeted = ReplicaSet()
     self.sources = []
-    self.hasReadState = false
+    (self.hasReadState, self.ownForkAt) = (false, nil)
     run.effects.append(.configured(next))
     run.effects.append(.report(.configured(next.number, voters: next.voterCount, isMember: self.index != nil)))
     for peer in self.connected.members {

@@ -17,7 +17,16 @@ extension Node {
     var effects: [Lanes.Effect] = []
     let outcome = self.lanes.step(input, at: run.now.tick, into: &effects)
     for effect in effects { self.route(effect, &run) }
+    self.takePartIfHeard(&run)
     return outcome.map(Reason.lanes)
+  }
+
+  /// ⚑ A quorum said that it holds nothing of this member's lane: from now on it votes (LEDGER §11.14).
+  private mutating func takePartIfHeard(_ run: inout NodeRun) {
+    guard self.isHeldBack, !self.lanes.isUnheard else { return }
+    self.isHeldBack = false
+    for peer in self.peers { _ = self.step(replica: .connected(peer), &run) }
+    _ = self.step(replica: .timerFired, &run)
   }
 
   private mutating func route(_ effect: Lanes.Effect, _ run: inout NodeRun) {
@@ -58,6 +67,7 @@ extension Node {
   }
 
   mutating func step(replica input: OrderingInput, _ run: inout NodeRun) -> Outcome {
+    guard !self.isHeldBack else { return .ignored(.replica(.idle)) }
     var effects: [OrderingEffect] = []
     let outcome = self.replica.step(input, at: run.now, lanes: self.lanes, into: &effects)
     for effect in effects { self.route(effect, &run) }
@@ -76,7 +86,7 @@ extension Node {
       for peer in self.peers + self.sources.sorted() { self.send(.status(status), to: peer, &run) }
     case .sendDecisions(let peer, let from, let through):
       run.effects.append(.serveDecisions(to: peer, from: from, through: through))
-    case .fetch(let lane, let head): _ = self.step(lanes: .wanted(lane: lane, head), &run)
+    case .fetch(let lane, let head): _ = self.step(lanes: .wanted(lane: lane, head, for: .proposal), &run)
     case .deliver(let decision):
       self.decisions.append(decision)
       _ = self.step(lanes: .decided(decision.cut), &run)
@@ -243,6 +253,11 @@ extension Node {
     guard let lane = self.configuration.index(of: StateKey.author(ofFork: key)),
       let sequence = try? decoder.bounded("fork")
     else { return }
+    _ = self.step(lanes: .frozen(lane: lane), &run)
+    if lane == self.index, self.ownForkAt == nil {
+      self.ownForkAt = SequenceNumber(sequence)
+      run.effects.append(.report(.ownLaneForked(SequenceNumber(sequence))))
+    }
     _ = self.step(replica: .laneForked(lane: lane, at: SequenceNumber(sequence)), &run)
   }
 
@@ -260,7 +275,7 @@ extension Node {
         isWhole = false
         // What follows will be wanted too: it is asked for in one go.
         let farthest = self.decisions.last?.cut.heads[lane] ?? head
-        _ = self.step(lanes: .wanted(lane: lane, farthest), &run)
+        _ = self.step(lanes: .wanted(lane: lane, farthest, for: .decision), &run)
       }
     }
     return isWhole ? out : nil

@@ -170,6 +170,11 @@ public struct Node: Sendable {
   var announced: [LaneHead]
   /// How often each peer told where it stands: each time is answered.
   var statusRates: [ReplicaIndex: Rate] = [:]
+  /// ⚑ Whether it takes no part in ordering yet: its store was empty, and its key may have been used (LEDGER §11.14).
+  public internal(set) var isHeldBack: Bool
+  /// Since which sequence number the ledger holds proof that this member's lane was forked: nothing that it writes is
+  /// ordered until it is readmitted under a new key. Nil while there is none.
+  public internal(set) var ownForkAt: SequenceNumber?
   /// The last tree head of which each that follows was told.
   var toldTreeHeads: [ReplicaIndex: SequenceNumber] = [:]
 
@@ -186,6 +191,7 @@ public struct Node: Sendable {
     self.lanes = Lanes(
       network: genesis.network, configuration: configuration, limits: genesis.limits, index: index,
       parameters: parameters.lanes, executed: stored.cut, stored: stored.blocks, isStart: true)
+    self.isHeldBack = self.lanes.isUnheard
     self.execution = Execution(
       network: genesis.network, configuration: configuration, limits: genesis.limits, rules: rules,
       position: stored.position, cut: stored.cut, identifiers: stored.identifiers, openTiles: stored.openTiles)
@@ -277,7 +283,8 @@ public struct Node: Sendable {
 
   /// The next point in time at which it wants `.timerFired`.
   public var deadline: Tick {
-    var next = min(self.gossip.deadline, self.replica.deadline ?? self.gossip.deadline)
+    let ordering = self.isHeldBack ? nil : self.replica.deadline
+    var next = min(self.gossip.deadline, ordering ?? self.gossip.deadline)
     for tick in [
       self.lanes.deadline, self.checkpoints.deadline, self.announceAt, self.linksAt, self.custodian?.deadline,
       self.transfer.deadline, self.backfill.deadline,
@@ -422,11 +429,20 @@ public struct Node: Sendable {
       }
       return self.step(replica: .raft(message, from: peer), &run)
     case .announcements(let configuration, let heads):
-      guard configuration == self.configuration.number else { return .ignored(.replica(.otherConfiguration)) }
+      // ⚑ A member that starts for the first time may be needed in a later configuration, and waits for words too.
+      if configuration > self.configuration.number {
+        return self.step(lanes: .announcedLater(heads, from: peer), &run)
+      }
+      if configuration < self.configuration.number {
+        return self.step(lanes: .announcedEarlier(heads, from: peer), &run)
+      }
       self.answerGreeting(of: peer, &run)
       return self.step(lanes: .announced(heads, from: peer), &run)
     case .blockRequest(let request): return self.step(lanes: .requested(request, from: peer), &run)
-    case .snapshotOffer(let offer): return self.step(transfer: .offered(offer, from: peer), &run)
+    case .snapshotOffer(let offer):
+      // What it adopted would hide that its own store lacks what it signed.
+      guard !self.isHeldBack else { return .ignored(.lanes(.unknownOwn)) }
+      return self.step(transfer: .offered(offer, from: peer), &run)
     case .manifestRequest(let digest): run.effects.append(.serveManifest(to: peer, digest))
     case .chunkRequest(let digest, let number): run.effects.append(.serveChunk(to: peer, digest, number))
     case .chunk(let digest, let number, let bytes):

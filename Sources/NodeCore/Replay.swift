@@ -63,7 +63,7 @@ public struct Replay: Sendable {
     for lane in 0..<self.configuration.laneCount {
       var head = self.cut.heads[lane]
       for block in blocks[lane] {
-        let isNext = block.header.parent == head.digest && block.header.position == head.position.next
+        let isNext = block.header.follows(head)
         let verified = try? Block.verify(
           block, network: self.genesis.network, in: self.configuration, limits: self.genesis.limits)
         guard isNext, verified != nil, self.configuration.index(of: block.header.author) == lane else {

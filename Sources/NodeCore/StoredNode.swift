@@ -22,6 +22,10 @@ public struct StoredNode: Sendable {
   /// The last stable checkpoint.
   public var stable: StableCheckpoint?
 
+  /// The most bytes of a lane's blocks beyond the executed cut that are read back: more than the lanes hold (LEDGER
+  /// §11.2). What is decided and lies beyond is pulled again.
+  public static let laneBytesMax = 128 << 20
+
   /// What a node has of a configuration's ledger before it has stored anything: nothing.
   public init(_ configuration: Configuration) {
     (self.configuration, self.cut) = (configuration, .genesis(lanes: configuration.laneCount))

@@ -213,6 +213,10 @@ extension Replica {
     var (transactions, bytes): (UInt64, UInt64) = (0, 0)
     var missing: Judgement?
     for lane in 0..<self.configuration.laneCount {
+      // ⚑ Each block holds a transaction: a fresh cut that goes further is absurd, whatever it names (LEDGER §11.3).
+      let farthest = previous.heads[lane].position.number + self.limits.cutTransactionsMax
+      let isNear = cut.heads[lane].position.number <= farthest || planted(.cutUnbounded)
+      guard justified || isNear || planted(.wishesByPosition) else { return .refused }
       switch lanes.extent(lane: lane, from: previous.heads[lane], to: cut.heads[lane]) {
       case .contradicts: return .refused
       case .missing: missing = missing ?? .missing(lane: lane, cut.heads[lane])

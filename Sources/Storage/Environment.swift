@@ -30,9 +30,9 @@ extension StorageFailure: CustomStringConvertible {
     case .otherFormat(let found, let known):
       "the store has format \(found), this program knows \(known); install the program that wrote it"
     case .copied(let path, let position):
-      "the store in \(path) is a copy: another member holds block \(position) of this hospital's lane, signed with its "
-        + "key, and the store ends before; bring the original back, or join again under a new key (consilium member "
-        + "propose)"
+      "the store in \(path) is a copy, or empty under a key that was used: another member holds block \(position) "
+        + "of this hospital's lane, signed with its key, and the store ends before; bring the original back, or join "
+        + "again under new keys (consilium init, consilium member propose replace)"
     case .foreign(let path, let found, let expected):
       "the store in \(path) belongs to \(found), not to \(expected); give the right folder"
     case .full(let path, let reason):

@@ -56,7 +56,8 @@ public final class StoreReader: LogTiles {
     stored.ordering.last = next?.start.previous
     for lane in 0..<configuration.laneCount {
       let from = stored.cut.heads[lane].position.next
-      stored.blocks += try self.blocks(lane: lane, from: from, through: LanePosition(.max >> 16), bytesMax: .max)
+      stored.blocks += try self.blocks(
+        lane: lane, from: from, through: LanePosition(.max >> 16), bytesMax: StoredNode.laneBytesMax)
     }
     return stored
   }
@@ -216,6 +217,26 @@ public final class StoreReader: LogTiles {
     var out: [Block] = []
     for value in values { out.append(try self.decode(value, "a block")) }
     return out
+  }
+
+  /// The blocks that answer a request, in its order, at most so many; ends after the one that passes `bytesMax`.
+  public func blocks(for request: BlockRequest, countMax: Int, bytesMax: Int) throws(StorageFailure) -> [Block] {
+    switch request.order {
+    case .upwards:
+      let blocks = try self.blocks(
+        lane: request.lane, from: request.above.next, through: request.head.position, bytesMax: bytesMax)
+      return Array(blocks.prefix(countMax))
+    case .downwards:
+      var (out, bytes, at): ([Block], Int, LaneHead) = ([], 0, request.head)
+      while at.position > request.above, out.count < countMax, bytes < bytesMax,
+        let block = try self.block(lane: request.lane, at)
+      {
+        out.append(block)
+        bytes += block.body.count + BlockHeader.lengthBytes
+        at = block.header.before
+      }
+      return out
+    }
   }
 
   /// One block; nil where it is not here.

@@ -50,7 +50,7 @@ public struct EventKind: Sendable, Hashable {
   /// All events, in alphabetical order.
   public static let catalogue: [EventKind] = [
     .nodeStarted, .nodeStopping, .nodeFailed, .peerConnected, .peerDisconnected, .peerRefused, .peerFaulted,
-    .dialFailed, .viewChangeStarted, .viewEntered, .equivocation, .laneForked, .diverged, .progress,
+    .dialFailed, .viewChangeStarted, .viewEntered, .equivocation, .laneForked, .ownLaneForked, .diverged, .progress,
     .checkpointStable, .unheard, .executionFailed, .keyUsed, .logDropped, .recordSealed, .keyReleased,
     .releaseRefused, .crashFaultOnly, .custodyReady, .custodyRetired, .custodyLeft, .custodyUnkept, .openedInPartition,
     .vaultFailed, .vaultRepaired,
@@ -153,10 +153,19 @@ public struct EventKind: Sendable, Hashable {
     remedy: "Tell the other hospitals; that member must find out why, and be re-keyed.", fields: ["member", "what"])
   /// A lane forked.
   public static let laneForked = EventKind(
-    "lane.forked", .error, "a hospital signed two blocks at one position",
-    meaning: "The evidence is kept and goes on the ledger; that lane is frozen.",
+    "lane.forked", .error, "a hospital signed two blocks that contradict",
+    meaning:
+      "Two at one position, or one that leaves positions out. The evidence goes on the ledger; that lane is frozen.",
     remedy: "That hospital must find out why (a restored backup, a copied key) and be re-keyed.",
     fields: ["member", "position"])
+  /// This hospital's own lane is frozen.
+  public static let ownLaneForked = EventKind(
+    "lane.frozen", .error, "this hospital's lane is frozen",
+    meaning:
+      "The ledger holds proof that two nodes signed with this hospital's key. Nothing that it writes is ordered.",
+    remedy:
+      "Find the other node or copy and stop it; then get new keys: consilium init, consilium member propose replace.",
+    fields: ["height"])
   /// Histories differ.
   public static let diverged = EventKind(
     "ledger.diverged", .error, "a member signed another history",

@@ -97,7 +97,7 @@ struct Audit: AsyncParsableCommand {
         var next = head
         while next.position > cut.heads[lane].position, let block = try reader.block(lane: lane, next) {
           chain.append(block)
-          next = LaneHead(position: LanePosition(next.position.number - 1), digest: block.header.parent)
+          next = block.header.before
         }
         return chain.reversed()
       }

@@ -20,6 +20,7 @@ struct Status: AsyncParsableCommand {
           ["hospital", "\(status.name) (member \(status.member))"], ["network", status.network],
           ["engine", status.engine], ["role", status.role], ["votes", status.votes ? "yes" : "no"],
           ["view", "\(status.view)"],
+          ["lane", status.laneTrouble ?? status.lane],
           ["custody", status.custody.summary],
           ["height", "\(status.height)"],
           ["ledger time", Self.describe(status.ledgerTime, ahead: status.ledgerAheadMilliseconds)],

@@ -365,8 +365,15 @@ struct ProcessTests {
     try FileManager.default.moveItem(atPath: kept, toPath: folder)
     let copy = try place.run(["node", "--config", folder + "/node.toml"])
     #expect(copy.status == 74)
-    #expect(copy.errors.contains("is a copy: another member holds block"))
-    #expect(copy.errors.contains("consilium member propose"))
+    #expect(copy.errors.contains("is a copy") && copy.errors.contains("another member holds block"))
+    #expect(copy.errors.contains("consilium member propose replace"))
+    // ⚑ The same where only the keys came back, without store and seal (LEDGER §11.14): no lane is forked.
+    for lost in ["data", "node.key.seal"] { try FileManager.default.removeItem(atPath: "\(folder)/\(lost)") }
+    let empty = try place.run(["node", "--config", folder + "/node.toml"])
+    #expect(empty.status == 74)
+    #expect(empty.errors.contains("empty under a key that was used: another member holds block"))
+    let logs = try (2...4).map { try String(contentsOfFile: place.devnet + "/h\($0)/node.log", encoding: .utf8) }
+    #expect(logs.allSatisfy { !$0.contains("lane.forked") })
     #expect(try place.views().filter(\.running).count == 3)
   }
 

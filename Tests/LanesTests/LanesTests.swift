@@ -8,80 +8,6 @@ import Signing
 import Testing
 import Wire
 
-private struct Bench {
-  let network = Hash.blake2b("network")
-  let configuration: Configuration
-  var lanes: Lanes
-  var effects: [Lanes.Effect] = []
-  var now = Tick.zero
-
-  static func key(_ index: Int) -> SigningKey {
-    guard let key = SigningKey(seed: Hash.blake2b("member", [UInt8(index)]).bytes) else {
-      preconditionFailure("32 bytes")
-    }
-    return key
-  }
-
-  init(stored: [Block] = [], isStart: Bool = false) {
-    let members = (0..<4).map { index -> Member in
-      let key = Bench.key(index).publicKey
-      return Member(
-        id: MemberID(UInt32(index + 1)), name: "", key: key, checkpointKey: key, registrarKey: key, sealingKey: .zero,
-        addresses: [])
-    }
-    self.configuration = Configuration(number: ConfigurationNumber(0), members: members)
-    self.lanes = Lanes(
-      network: self.network, configuration: self.configuration, limits: LedgerLimits(), index: 0,
-      parameters: Lanes.Parameters(), executed: .genesis(lanes: 4), stored: stored,
-      isStart: isStart)
-    for peer in 1..<4 { self.give(.connected(peer)) }
-  }
-
-  @discardableResult
-  mutating func give(_ input: Lanes.Input) -> Lanes.Outcome {
-    self.effects = []
-    return self.lanes.step(input, at: self.now, into: &self.effects)
-  }
-
-  func block(_ lane: Int, after parent: LaneHead, _ content: UInt8 = 0) -> Block {
-    let body = [UInt8](repeating: content, count: 40)
-    let header = BlockHeader(
-      network: self.network, configuration: ConfigurationNumber(0), author: MemberID(UInt32(lane + 1)),
-      position: parent.position.next, parent: parent.digest, transactionCount: 1, transactionBytes: 40,
-      body: BlockHeader.bodyDigest(body))
-    return Block(header: header, signature: Bench.key(lane).sign(header.signedBytes), body: body)
-  }
-
-  /// A chain of blocks of a lane.
-  func chain(_ lane: Int, _ count: Int) -> [Block] {
-    var out: [Block] = []
-    for _ in 0..<count { out.append(self.block(lane, after: out.last?.head ?? .empty)) }
-    return out
-  }
-
-  mutating func take(_ block: Block) {
-    self.give(.block(Verified(checked: block)))
-    self.give(.blockDurable(block))
-  }
-
-  mutating func wait(_ milliseconds: UInt64) {
-    self.now = self.now + .milliseconds(milliseconds)
-    self.give(.timerFired)
-  }
-
-  var requests: [(peer: Int, request: BlockRequest)] {
-    self.effects.compactMap { if case .request(let peer, let request) = $0 { (peer, request) } else { nil } }
-  }
-
-  var sealed: BlockHeader? {
-    self.effects.compactMap { if case .seal(let header, _) = $0 { header } else { nil } }.first
-  }
-
-  func cut(_ heads: [Int: LaneHead], at time: UInt64 = 1) -> Cut {
-    Cut(heads: (0..<4).map { heads[$0] ?? .empty }, time: Timestamp(milliseconds: time))
-  }
-}
-
 @Suite("Lanes")
 struct LanesTests {
   @Test("A member seals the next block only when the last one is durable; blocks then grow by themselves")
@@ -179,7 +105,7 @@ struct LanesTests {
     var bench = Bench()
     let chain = bench.chain(1, 3)
     for peer in [2, 3] { bench.give(.announced([LaneAnnouncement(lane: 1, head: chain[2].head)], from: peer)) }
-    bench.give(.wanted(lane: 1, chain[2].head))
+    bench.give(.wanted(lane: 1, chain[2].head, for: .proposal))
     bench.wait(25)
     #expect(bench.requests.count == 1)
     let first = bench.requests.first?.peer
@@ -196,7 +122,7 @@ struct LanesTests {
     var bench = Bench()
     let chain = bench.chain(1, 5)
     bench.give(.decided(bench.cut([1: chain[1].head])))
-    bench.give(.wanted(lane: 1, chain[1].head))
+    bench.give(.wanted(lane: 1, chain[1].head, for: .decision))
     // The author's newest blocks keep arriving beyond the gap.
     for block in chain[3...] {
       bench.give(.arriving(block.header))
@@ -256,10 +182,12 @@ struct LanesTests {
     bench.take(one)
     #expect(bench.lanes.proposable(lane: 1) == one.head)
     bench.give(.block(Verified(checked: other)))
-    #expect(bench.effects.contains(.forked(ForkEvidence(one, other))))
+    #expect(bench.effects.contains(.forked(ForkEvidence(SignedHeader(one), SignedHeader(other)))))
     #expect(bench.lanes.proposable(lane: 1) == .empty)
-    #expect(ForkEvidence(one, other).isAuthentic(network: bench.network, in: bench.configuration))
-    #expect(!ForkEvidence(one, one).isAuthentic(network: bench.network, in: bench.configuration))
+    #expect(
+      ForkEvidence(SignedHeader(one), SignedHeader(other)).isAuthentic(network: bench.network, in: bench.configuration))
+    #expect(
+      !ForkEvidence(SignedHeader(one), SignedHeader(one)).isAuthentic(network: bench.network, in: bench.configuration))
   }
 
   @Test("Of rivals at one position the one that a cut names counts")

@@ -90,6 +90,8 @@ struct AdversaryTests {
   @Test("A twin's fork is proved and recorded, and honest histories stay one")
   func twins() {
     let cluster = Cluster(count: 4, seed: 9, twins: [0])
+    // Both have heard that nobody holds anything of their lane.
+    cluster.run(for: .milliseconds(100))
     cluster.partition([0], from: [2, 3])
     cluster.partition([4], from: [1])
     for number in 0..<6 as Range<UInt64> {

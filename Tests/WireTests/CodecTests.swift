@@ -144,7 +144,7 @@ enum Samples {
     ("block", .block(block)), ("pre-prepare", .ordering(.prePrepare(prePrepare), isGossip: true)),
     ("decision", .ordering(.decision(decision), isGossip: false)),
     ("view-change", .ordering(.viewChange(viewChange), isGossip: true)), ("cosignature", .cosignature(cosignature)),
-    ("evidence", .evidence(ForkEvidence(block, block))), ("status", .status(status)),
+    ("evidence", .evidence(ForkEvidence(SignedHeader(block), SignedHeader(block)))), ("status", .status(status)),
     (
       "control",
       .control([
@@ -156,7 +156,7 @@ enum Samples {
     (
       "announcements", .announcements(ConfigurationNumber(2), [LaneAnnouncement(lane: 1, head: block.head)])
     ),
-    ("block-request", .blockRequest(BlockRequest(lane: 1, above: .zero, head: block.head))),
+    ("block-request", .blockRequest(BlockRequest(lane: 1, above: .zero, head: block.head, order: .downwards))),
     ("blocks", .blocks([block])), ("decisions", .decisions([decision])), ("question", .question(7, [1, 2])),
     ("answer", .answer(7, [])),
     ("pre-vote-request", .raft(ConfigurationNumber(2), .preVoteRequest(term: View(4), last: position))),
