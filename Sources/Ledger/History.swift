@@ -38,13 +38,13 @@ extension HistoryItem: WireCodable {
   public func encode(into encoder: inout Encoder) {
     encoder.item(self.record)
     encoder.item(self.decision)
-    encoder.list(self.blocks)
+    encoder.longList(self.blocks)
   }
   /// Reads an item.
   public init(from decoder: inout Decoder) throws(WireError) {
     self.record = try ExecutionRecord(from: &decoder)
     self.decision = try Decision(from: &decoder)
-    self.blocks = try decoder.list(max: Int(UInt16.max), "blocks")
+    self.blocks = try decoder.longList(itemBytesMin: BlockHeader.lengthBytes, "blocks")
   }
 }
 

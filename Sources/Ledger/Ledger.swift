@@ -108,12 +108,12 @@ public struct ExecutionRecord: Sendable, Hashable {
 }
 
 extension ExecutionRecord: WireCodable {
-  /// The fields; outcomes as count (u32) and codes.
+  /// The fields; blocks and outcomes each with a count of four bytes: a cut that a view justifies has any number.
   public func encode(into encoder: inout Encoder) {
     encoder.item(self.sequence)
     encoder.item(self.time)
     encoder.u64(self.firstLeaf)
-    encoder.list(self.blocks)
+    encoder.longList(self.blocks)
     encoder.u32(UInt32(self.outcomes.count))
     for outcome in self.outcomes { encoder.u16(outcome) }
   }
@@ -122,7 +122,7 @@ extension ExecutionRecord: WireCodable {
     self.sequence = try SequenceNumber(from: &decoder)
     self.time = try Timestamp(from: &decoder)
     self.firstLeaf = try decoder.u64()
-    self.blocks = try decoder.list(max: Int(UInt16.max), "blocks")
+    self.blocks = try decoder.longList(itemBytesMin: LaneAnnouncement.lengthBytes, "blocks")
     let start = decoder.offset
     let count = Int(try decoder.u32())
     guard count * 2 <= decoder.remaining else {

@@ -126,6 +126,17 @@ public struct Decoder: Sendable {
     return items
   }
 
+  /// Reads a count (4 bytes) and that many items, each of at least `itemBytesMin` bytes: no more than can be there.
+  public mutating func longList<T: WireDecodable>(itemBytesMin: Int, _ field: String) throws(WireError) -> [T] {
+    let start = self.offset
+    let (count, max) = (Int(try self.u32()), self.remaining / itemBytesMin)
+    guard count <= max else { throw .overMax(at: start, field: field, value: UInt64(count), max: UInt64(max)) }
+    var items: [T] = []
+    items.reserveCapacity(count)
+    for _ in 0..<count { items.append(try T(from: &self)) }
+    return items
+  }
+
   /// Reads 0, or 1 and an item.
   public mutating func optional<T: WireDecodable>(_ field: String) throws(WireError) -> T? {
     guard try self.flag(field) else { return nil }

@@ -37,10 +37,17 @@ public struct Encoder: Sendable {
   /// Appends an item.
   public mutating func item(_ value: some WireEncodable) { value.encode(into: &self) }
 
-  /// Appends a count (2 bytes) and the items.
+  /// Appends a count (2 bytes) and the items. For lists whose length their type, or the rules, bound far below: every
+  /// `Decoder.list` names that bound.
   public mutating func list(_ values: some Collection<some WireEncodable>) {
     precondition(values.count <= Int(UInt16.max), "a list of \(values.count) has no encoding")
     self.u16(UInt16(values.count))
+    for value in values { value.encode(into: &self) }
+  }
+
+  /// Appends a count (4 bytes) and the items: for what grows with a cut, which no rule bounds once a view justifies it.
+  public mutating func longList(_ values: some Collection<some WireEncodable>) {
+    self.u32(UInt32(values.count))
     for value in values { value.encode(into: &self) }
   }
 

@@ -283,6 +283,25 @@ struct CodecTests {
     }
   }
 
+  @Test("⚑ H2: what executing a cut of any number of blocks leaves behind has an encoding, to keep and to hand on")
+  func hugeCut() throws {
+    let blocks = 70_000
+    let record = ExecutionRecord(
+      sequence: SequenceNumber(1), time: Samples.record.time, firstLeaf: 0,
+      blocks: Array(repeating: Samples.record.blocks[0], count: blocks), outcomes: Array(repeating: 3, count: blocks))
+    #expect(try ExecutionRecord.decode(record.encoded) == record)
+    let item = HistoryItem(
+      record, decision: Samples.decision, blocks: Array(repeating: Samples.block, count: blocks))
+    #expect(try HistoryItem.decode(item.encoded).blocks.count == blocks)
+    // A count that cannot be there is refused before anything is allocated for it.
+    var encoder = Encoder()
+    encoder.item(record.sequence)
+    encoder.item(record.time)
+    encoder.u64(0)
+    encoder.u32(.max)
+    #expect(throws: WireError.self) { try ExecutionRecord.decode(encoder.bytes) }
+  }
+
   @Test("A huge count is refused before anything is allocated for it")
   func hugeCounts() {
     var encoder = Encoder()
