@@ -68,9 +68,8 @@ extension NodeDriver {
   ) throws(StorageFailure) -> PeerMessage? {
     switch request {
     case .blocks(let request):
-      let blocks = try StoreReader(store).blocks(
-        lane: request.lane, from: request.above.next, through: request.head.position, bytesMax: bytesMax)
-      return blocks.isEmpty ? nil : .blocks(Array(blocks.prefix(Self.blocksMax)))
+      let blocks = try StoreReader(store).blocks(for: request, countMax: Self.blocksMax, bytesMax: bytesMax)
+      return blocks.isEmpty ? nil : .blocks(blocks)
     case .decisions(let from, let through):
       guard through >= from else { return nil }
       let count = Int(clamping: through.number - from.number) &+ 1
