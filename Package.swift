@@ -178,8 +178,7 @@ let package = Package(
       "Storage",
       uses: [
         "FHIR", "HealthRecords", "Ledger", "Merkle", "Messages", "NodeCore", "Primitives", "Signing", "Simulator",
-        "Storage",
-        "Wire",
+        "Storage", "Wire",
       ]),
     .testTarget(name: "ConsiliumTests", dependencies: ["consilium"], swiftSettings: house),
     tests("Lanes", uses: ["Lanes", "Messages", "Ordering", "Primitives", "Signing", "Wire"]),

@@ -3,91 +3,285 @@ public import Primitives
 
 /// What becomes of resources on the ledger.
 extension FHIRService {
-  /// Anchors what was written of linked patients, each over the record `before` it; what became of each.
-  func anchor(_ writes: Writes, before: [Digest?]) async throws -> [String: String] {
-    var pending: [(resource: StoredResource, account: Digest, supersedes: Digest?)] = []
-    for (resource, record) in zip(writes.resources, before) where !resource.isDeleted {
-      guard let patient = self.index.row(resource.name)?.patient, let account = self.account(ofPatient: patient) else {
-        continue
-      }
-      pending.append((resource, account, record))
-      if resource.type == "Patient" { pending += try self.unanchored(ofPatient: patient, account, besides: writes) }
-    }
-    return await self.anchor(pending)
-  }
+  /// The most resources that are anchored in one go.
+  private static let anchorsMax = 200
+  /// The most steps of one resource in one go: a draft is finished, a record withdrawn, a version anchored.
+  private static let stepsMax = 3
 
-  /// Anchors what could not be anchored when it was written; how many resources could be now.
+  /// Anchors what could not be anchored when it was written; how many records that made. What a request is anchoring at
+  /// the time is left to it.
   public func anchorPending() async -> Int {
-    var pending: [(resource: StoredResource, account: Digest, supersedes: Digest?)] = []
-    for row in self.index.rows["Patient"] ?? [] where !row.isDeleted || row.erased?.account != nil {
-      guard let account = self.account(ofPatient: row.id) else { continue }
-      pending += (try? self.unanchored(ofPatient: row.id, account, besides: Writes())) ?? []
+    let names = self.book.unsettled.subtracting(self.book.busy)
+      .map { (account: self.book.next($0, in: self.index)?.account ?? .zero, name: $0) }
+      .sorted { ($0.account.description, $0.name) < ($1.account.description, $1.name) }.map(\.name)
+    var madeCount = 0
+    // Part by part: a request that changes one of them meanwhile does not wait for all.
+    for start in stride(from: 0, to: names.count, by: Self.anchorsMax) {
+      let part = names[start..<min(start + Self.anchorsMax, names.count)].filter { !self.book.busy.contains($0) }
+      self.book.busy.formUnion(part)
+      madeCount += await self.work(part)
+      self.release(part)
     }
-    guard !pending.isEmpty else { return 0 }
-    return await self.anchor(pending).values.count { Hex.decode($0) != nil }
+    return madeCount
   }
 
   /// The account that a patient stored here is linked to; nil where there is none.
-  public func account(ofPatient id: String) -> Digest? {
-    for value in self.index.row("Patient/\(id)")?.values["identifier"] ?? [] {
-      if case .token(Self.accountSystem, let code) = value, let bytes = Hex.decode(code) { return Digest(bytes) }
+  public func account(ofPatient id: String) -> Digest? { self.index.account(ofPatient: id) }
+
+  /// Brings resources to the ledger, once each as it is now, waiting for whoever is at it.
+  func settle(_ names: [String]) async {
+    var left = names.filter { self.book.unsettled.contains($0) }
+    while !left.isEmpty {
+      let free = left.filter { !self.book.busy.contains($0) }
+      if free.isEmpty {
+        await withCheckedContinuation { self.waiters.append($0) }
+      } else {
+        self.book.busy.formUnion(free)
+        _ = await self.work(free)
+        self.release(free)
+      }
+      left = left.filter { self.book.untried.contains($0) || self.book.busy.contains($0) }
     }
-    return nil
   }
 
-  /// What was written of a patient before it was linked.
-  private func unanchored(
-    ofPatient id: String, _ account: Digest, besides writes: Writes
-  ) throws -> [(resource: StoredResource, account: Digest, supersedes: Digest?)] {
-    var out: [(StoredResource, Digest, Digest?)] = []
-    for (type, rows) in self.index.rows.sorted(by: { $0.key < $1.key }) {
-      for row in rows where row.patient == id && row.record == nil && !row.isDeleted {
-        guard writes.latest("\(type)/\(row.id)") == nil, let found = try self.stored(type, row.id, row.version) else {
+  private func release(_ names: [String]) {
+    self.book.busy.subtract(names)
+    let waiting = self.waiters
+    self.waiters = []
+    for one in waiting { one.resume() }
+  }
+
+  /// Does what is next for resources that no other task is at; how many records that made.
+  private func work(_ names: [String]) async -> Int {
+    var left = names
+    var madeCount = 0
+    for _ in 0..<Self.stepsMax {
+      self.book.untried.subtract(left)
+      self.dropOutdated(left)
+      var steps: [Digest: [(name: String, step: AnchorBook.Step)]] = [:]
+      for name in left {
+        if let step = self.book.next(name, in: self.index) { steps[step.account, default: []].append((name, step)) }
+      }
+      left = []
+      for account in steps.keys.sorted(by: { $0.description < $1.description }) {
+        let own = steps[account] ?? []
+        for start in stride(from: 0, to: own.count, by: Self.anchorsMax) {
+          let part = Array(own[start..<min(start + Self.anchorsMax, own.count)])
+          let done = await self.attempt(part, account)
+          madeCount += done.madeCount
+          left += done.goesOn
+        }
+      }
+      if left.isEmpty { break }
+    }
+    for name in names { self.book.settle(name, in: self.index) }
+    return madeCount
+  }
+
+  /// Drafts that never left and say what is no longer so are forgotten, durably.
+  private func dropOutdated(_ names: [String]) {
+    var notes: [AnchorNote] = []
+    for name in names where self.book.isOutdated(name, in: self.index) {
+      guard var note = self.book.notes[name] else { continue }
+      note.draft = nil
+      notes.append(note)
+    }
+    do { if !notes.isEmpty { try self.keep(notes) } } catch {
+      for note in notes { self.book.reasons[note.name] = "\(error)" }
+    }
+  }
+
+  /// One step for each of some resources of one account; the records made, and those for which more can be done.
+  private func attempt(
+    _ steps: [(name: String, step: AnchorBook.Step)], _ account: Digest
+  ) async -> (madeCount: Int, goesOn: [String]) {
+    do {
+      var drafts: [AnchorNote] = []
+      var goesOn: [String] = []
+      var fresh: [(name: String, step: AnchorBook.Step)] = []
+      var changed: [AnchorNote] = []
+      for (name, step) in steps {
+        guard case .resume(let draft) = step else {
+          fresh.append((name, step))
           continue
         }
-        out.append((found, account, nil))
+        // ⚑ It may be there already: nobody makes a second one before that is known.
+        if await self.anchoring.standing(of: draft.goal.record) != nil {
+          try self.note([name: .anchored])
+          goesOn.append(name)
+        } else if let note = try self.store.note(of: name), note.draft != nil {
+          drafts.append(note)
+        }
       }
+      if let reason = await self.anchoring.refusal(of: account) {
+        self.book.closed[account] = reason
+      } else {
+        self.book.closed[account] = nil
+        let prepared = try await self.prepare(fresh, account)
+        drafts += prepared.filter { $0.draft != nil }
+        changed += prepared
+        goesOn += prepared.filter { $0.draft == nil && $0.refused == nil }.map(\.name)
+      }
+      // ⚑ Durable before anything leaves: after a stop the same draft is submitted again, and no other.
+      if !changed.isEmpty { try self.keep(changed) }
+      for note in changed where note.draft != nil { self.book.unsent.insert(note.name) }
+      guard !drafts.isEmpty else { return (0, goesOn) }
+      let outcomes = await self.anchoring.submit(
+        drafts.compactMap { note in note.draft.map { SealedDraft(record: $0.goal.record, bytes: $0.bytes) } })
+      let results = Dictionary(zip(drafts.map(\.name), outcomes)) { first, _ in first }
+      let made = try self.note(results)
+      return (made.count, goesOn + made)
+    } catch {
+      // It is stored; the ledger takes it when it can.
+      for (name, _) in steps { self.book.reasons[name] = "\(error)" }
+      return (0, [])
     }
-    return out
   }
 
-  /// The most resources that are anchored in one go.
-  private static let anchorsMax = 200
+  /// Seals what is to be anchored for the first time, and judges what can be judged here: a note each, with its draft,
+  /// its refusal, or the end of what there is to do.
+  private func prepare(
+    _ steps: [(name: String, step: AnchorBook.Step)], _ account: Digest
+  ) async throws -> [AnchorNote] {
+    var notes: [AnchorNote] = []
+    var ready: [(note: AnchorNote, goal: (Digest) -> AnchorNote.Anchored, body: [UInt8], supersedes: Digest?)] = []
+    for (name, step) in steps {
+      var note = self.book.notes[name] ?? AnchorNote(name: name)
+      (note.draft, note.refused) = (nil, nil)
+      let amended: Digest?
+      let version: UInt64
+      switch step {
+      case .resume: continue
+      case .anchor(_, _, let wanted, let supersedes): (amended, version) = (supersedes, wanted)
+      case .withdraw(let anchored, let wanted): (amended, version) = (anchored.record, wanted)
+      }
+      var standing: RecordStanding?
+      if let amended { standing = await self.anchoring.standing(of: amended) }
+      switch (step, amended, standing) {
+      case (.resume, _, _): continue
+      case (.withdraw(let anchored, _), _, .superseded?), (.withdraw(let anchored, _), _, .erased?):
+        // Nobody takes it for current.
+        note.anchored = AnchorNote.Anchored(
+          record: anchored.record, account: anchored.account, patient: anchored.patient, version: version,
+          isWithdrawal: true)
+        notes.append(note)
+      case (.anchor, .some, .superseded?), (.anchor, .some, .erased?):
+        let reason = standing == .erased ? "is erased" : "was superseded by somebody else's"
+        note.refused = AnchorNote.Refused(
+          account: account, version: version, reason: "the record that it corrects \(reason)")
+        notes.append(note)
+      case (_, .some, nil):
+        self.book.reasons[name] = "this node does not know the record that it corrects yet"
+      case (.withdraw(let anchored, _), .some, .current?):
+        ready.append((note, Self.withdrawn(anchored, version), try self.withdrawal(name, anchored), amended))
+      case (.withdraw, nil, _): continue
+      case (.anchor(_, let patient, _, _), nil, _), (.anchor(_, let patient, _, _), .some, .current?):
+        guard let place = name.firstIndex(of: "/"),
+          let found = try self.stored(String(name[..<place]), String(name[place...].dropFirst()), version),
+          !found.isDeleted
+        else { continue }
+        ready.append((note, Self.anchored(account, patient, version), found.body, amended))
+      }
+    }
+    guard !ready.isEmpty else { return notes }
+    let sealings = try await self.anchoring.seal(ready.map { ($0.body, $0.supersedes) }, of: account)
+    for (one, sealing) in zip(ready, sealings) {
+      var note = one.note
+      switch sealing {
+      case .sealed(let draft): note.draft = AnchorNote.Draft(goal: one.goal(draft.record), bytes: draft.bytes)
+      case .refused(let reason):
+        note.refused = AnchorNote.Refused(
+          account: account, version: one.goal(.zero).version, reason: reason)
+      }
+      notes.append(note)
+    }
+    return notes
+  }
 
-  private func anchor(
-    _ pending: [(resource: StoredResource, account: Digest, supersedes: Digest?)]
-  ) async -> [String: String] {
-    var anchors: [String: String] = [:]
-    for account in Set(pending.map(\.account)).sorted(by: { $0.description < $1.description }) {
-      let own = pending.filter { $0.account == account }
-      for start in stride(from: 0, to: own.count, by: Self.anchorsMax) {
-        let part = own[start..<min(start + Self.anchorsMax, own.count)]
-        let records: [Digest?]
-        do {
-          records = try await self.anchoring.anchor(
-            part.map(\.resource.body), of: account, supersedes: part.map(\.supersedes))
-        } catch {
-          // It is stored; the ledger takes it when it can.
-          for one in part { anchors[one.resource.name] = "pending: \(error)" }
+  private static func anchored(
+    _ account: Digest, _ patient: String, _ version: UInt64
+  ) -> (Digest) -> AnchorNote.Anchored {
+    {
+      AnchorNote.Anchored(record: $0, account: account, patient: patient, version: version, isWithdrawal: false)
+    }
+  }
+
+  private static func withdrawn(_ before: AnchorNote.Anchored, _ version: UInt64) -> (Digest) -> AnchorNote.Anchored {
+    {
+      AnchorNote.Anchored(
+        record: $0, account: before.account, patient: before.patient, version: version, isWithdrawal: true)
+    }
+  }
+
+  private func withdrawal(_ name: String, _ anchored: AnchorNote.Anchored) throws -> [UInt8] {
+    let parts = name.split(separator: "/", maxSplits: 1).map(String.init)
+    let last = try self.stored(parts[0], parts[1], anchored.version)?.json
+    return Withdrawal.of(parts[0], parts[1], last, at: self.now())
+  }
+
+  /// What a client is told of the record of a version.
+  func anchorText(_ found: StoredResource) -> String? {
+    let text = self.book.text(found.name, version: found.version, in: self.index)
+    let isLatest = self.index.row(found.name)?.version == found.version
+    return isLatest ? text : found.record?.description ?? text
+  }
+
+  private func keep(_ notes: [AnchorNote]) throws {
+    try self.store.write([], notes: notes)
+    for note in notes { self.book.keep(note) }
+  }
+
+  /// Notes what became of drafts; those for which more can be done.
+  @discardableResult
+  private func note(_ outcomes: [String: AnchorOutcome]) throws -> [String] {
+    var (notes, resources, goesOn): ([AnchorNote], [StoredResource], [String]) = ([], [], [])
+    for (name, outcome) in outcomes.sorted(by: { $0.key < $1.key }) {
+      guard var note = self.book.notes[name], let draft = note.draft else { continue }
+      switch outcome {
+      case .anchored, .refused, .waiting: self.book.left(name, at: self.now())
+      case .unsent, .stale: break
+      }
+      switch outcome {
+      case .anchored:
+        (note.anchored, note.draft, note.refused) = (draft.goal, nil, nil)
+        notes.append(note)
+        goesOn.append(name)
+        if let changed = try self.recorded(name, draft.goal) { resources.append(changed) }
+      case .refused(let reason):
+        note.draft = nil
+        note.refused = AnchorNote.Refused(account: draft.goal.account, version: draft.goal.version, reason: reason)
+        notes.append(note)
+      case .unsent(let reason):
+        self.book.reasons[name] = reason
+      case .waiting(let reason):
+        self.book.reasons[name] = reason
+      case .stale:
+        let sent = self.book.sentAt[name] ?? self.started
+        guard self.book.unsent.contains(name) || self.now() > sent.adding(milliseconds: self.anchoring.lifeMilliseconds)
+        else {
+          self.book.reasons[name] = "it was sealed to a custody key that went out of use meanwhile"
           continue
         }
-        var changed: [StoredResource] = []
-        for (one, record) in zip(part, records) {
-          anchors[one.resource.name] = record?.description ?? "refused"
-          guard let record else { continue }
-          var resource = one.resource
-          resource.record = record
-          changed.append(resource)
-          self.index.setRecord(record, of: resource.name)
-        }
-        try? self.store.write(changed)
-        try? self.forgetEarly(changed)
+        note.draft = nil
+        notes.append(note)
+        goesOn.append(name)
       }
     }
-    return anchors
+    try self.store.write(resources, notes: notes)
+    for note in notes { self.book.keep(note) }
+    for resource in resources {
+      if let record = resource.record { self.index.setRecord(record, of: resource.name, version: resource.version) }
+    }
+    try self.forgetEarly(resources)
+    return goesOn
   }
 
-  func anchorText(_ record: Digest?, patient: String?) -> String? {
-    record?.description ?? (patient.flatMap { self.account(ofPatient: $0) } == nil ? nil : "pending")
+  /// The version that a record holds, with the record.
+  private func recorded(_ name: String, _ goal: AnchorNote.Anchored) throws -> StoredResource? {
+    let parts = name.split(separator: "/", maxSplits: 1).map(String.init)
+    guard !goal.isWithdrawal, var found = try self.stored(parts[0], parts[1], goal.version), found.erased == nil
+    else { return nil }
+    found.record = goal.record
+    return found
   }
 }

@@ -28,6 +28,7 @@ extension FHIRService {
       return remains
     }
     for version in gone where version.version == self.index.row(version.name)?.version { self.index.put(version) }
+    for version in gone { self.book.erase(version) }
     guard gone.isEmpty else { return }
     // It may be on its way back from the ledger.
     if self.erasedEarly.count >= Self.erasedEarlyMax { self.erasedEarly.removeFirst() }

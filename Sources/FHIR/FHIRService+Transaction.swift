@@ -37,7 +37,7 @@ extension FHIRService {
     for (number, request) in requests.enumerated() where planned[number] == nil && answers[number] == nil {
       try Self.entry(number) { try self.requireReadable(request, after: writes) }
     }
-    let before = try self.commit(writes)
+    let changed = try self.commit(writes)
     for (number, request) in requests.enumerated() where answers[number] == nil {
       answers[number] =
         planned[number].map { self.finish($0, prefer: whole.prefer ?? "return=minimal") } ?? self.answered(request)
@@ -47,15 +47,11 @@ extension FHIRService {
       // What is written is written: a reading that cannot be noted is refused alone.
       do { try await self.note(request, answer) } catch { answers[number] = Self.refusal(error) }
     }
-    let anchors = try await self.anchor(writes, before: before)
+    await self.settle(changed)
     return FHIRResponse(
       body: self.bundle(
         "transaction-response",
-        requests.indices.map { number in
-          var response = answers[number] ?? FHIRResponse()
-          if let plan = planned[number] { response.anchor = anchors[plan.name] }
-          return self.answer(response)
-        }, total: nil, links: []))
+        requests.indices.map { self.answer(answers[$0] ?? FHIRResponse()) }, total: nil, links: []))
   }
 
   /// What fails inside an entry names it.

@@ -56,10 +56,11 @@ extension FHIRService {
     if case .create = target { json = try self.conditioned(json, besides: nothing, for: request.asker) }
     if case .update = target { json = try self.conditioned(json, besides: nothing, for: request.asker) }
     let planned = try self.plan(target, request, type, json, into: &writes)
-    let before = try self.commit(writes)
+    let changed = try self.commit(writes)
     // ⚑ The answer is made before anything is waited for: it tells what this request wrote, whoever writes next.
     var response = self.finish(planned, prefer: request.prefer)
-    response.anchor = try await self.anchor(writes, before: before)[planned.name]
+    await self.settle(changed)
+    response.anchor = try planned.resource.flatMap { try self.recordText($0) }
     return response
   }
 
@@ -209,13 +210,28 @@ extension FHIRService {
     return [0..<8, 8..<12, 12..<16, 16..<20, 20..<32].map { String(hex[$0]) }.joined(separator: "-")
   }
 
-  /// Makes writes durable, without a wait in between; the records of what was there before them.
-  func commit(_ writes: Writes) throws -> [Digest?] {
+  /// Makes writes durable, without a wait in between; what the ledger is to be told of.
+  func commit(_ writes: Writes) throws -> [String] {
     guard !writes.resources.isEmpty else { return [] }
-    let before = writes.resources.map { self.index.row($0.name)?.record }
-    try self.store.write(writes.resources)
+    let patients = writes.resources.filter { $0.type == "Patient" }
+    let links = patients.map { self.index.account(ofPatient: $0.id) }
+    try self.store.write(writes.resources, notes: [])
     for resource in writes.resources { self.index.put(resource) }
-    return before
+    var names = writes.resources.map(\.name)
+    // With a link everything of the patient comes and goes.
+    for (patient, link) in zip(patients, links) where self.index.account(ofPatient: patient.id) != link {
+      let known = Set(names)
+      names += self.index.names(ofPatient: patient.id).filter { !known.contains($0) }
+    }
+    for name in names { self.book.touch(name, in: self.index) }
+    return names
+  }
+
+  /// What the client who wrote a version is told of its record.
+  func recordText(_ written: StoredResource) throws -> String? {
+    let isLatest = self.index.row(written.name)?.version == written.version
+    return self.anchorText(
+      isLatest ? written : try self.stored(written.type, written.id, written.version) ?? written)
   }
 
   /// The answer to a write that is durable, but for its record. ⚑ Nothing may be waited for between the two.

@@ -57,13 +57,6 @@ public struct FHIRResponse: Sendable {
   }
 }
 
-/// Puts resources on the chain.
-public protocol RecordAnchoring: Sendable {
-  /// Seals and anchors resources of a patient's account, all in one go; a record a resource, nil where the ledger
-  /// refused.
-  func anchor(_ resources: [[UInt8]], of account: Digest, supersedes: [Digest?]) async throws -> [Digest?]
-}
-
 /// What the ledger itself says of a patient.
 public protocol LedgerViews: Sendable {
   /// By what right a record was erased; nil where it is not.
@@ -102,6 +95,12 @@ public actor FHIRService {
   var index: ResourceIndex
   /// Records that were erased before it was known here what they anchor, the latest.
   var erasedEarly: [(record: Digest, right: Erasure)] = []
+  /// What the ledger has of what is stored.
+  var book: AnchorBook
+  /// Those who wait until a resource is free.
+  var waiters: [CheckedContinuation<Void, Never>] = []
+  /// When this service began.
+  let started: Timestamp
 
   /// A service over a store; reads everything that it holds.
   public init(
@@ -113,10 +112,15 @@ public actor FHIRService {
     (self.store, self.anchoring, self.base, self.now, self.entropy) = (store, anchoring, base, now, entropy)
     (self.ledger, self.readings) = (ledger, readings)
     self.site = Site(base: base)
-    self.index = ResourceIndex(site: self.site)
+    self.started = now()
+    var index = ResourceIndex(site: self.site)
     var held: [StoredResource] = []
     try store.latest { held.append($0) }
-    for resource in held.sorted(by: { $0.ordinal < $1.ordinal }) { self.index.put(resource) }
+    for resource in held.sorted(by: { $0.ordinal < $1.ordinal }) { index.put(resource) }
+    var notes: [AnchorNote] = []
+    try store.notes { notes.append($0) }
+    self.book = try AnchorBook(notes, in: index, store)
+    self.index = index
   }
 
   /// Answers a request; refusals are answers too.
@@ -227,7 +231,7 @@ public actor FHIRService {
     guard let json = found.json else { throw FHIRFailure(410, "deleted", "\(type)/\(id) was deleted") }
     var response = FHIRResponse(body: json)
     (response.version, response.updated) = (found.version, found.updated)
-    response.anchor = self.anchorText(found.record, patient: row.patient)
+    response.anchor = self.anchorText(found)
     return response
   }
 

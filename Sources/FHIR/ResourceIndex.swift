@@ -44,13 +44,22 @@ public protocol ResourceStore: Sendable {
   func versions(type: String, id: String) throws -> [StoredResource]
   /// One version of a resource; nil where there is none.
   func version(_ version: UInt64, type: String, id: String) throws -> StoredResource?
-  /// Makes versions durable, all or none.
-  func write(_ resources: [StoredResource]) throws
   /// The records that anchor anything here.
   func records() throws -> [Digest]
   /// Puts what `remains` of them in the place of the versions that go with a record (`StoredResource.going(with:of:)`),
   /// and gives that. When it returns, nothing else of them can be read on this disk.
   func erase(_ record: Digest, remains: (StoredResource) -> StoredResource) throws -> [StoredResource]
+  /// What the ledger has of each resource that it has anything of.
+  func notes(_ each: (AnchorNote) -> Void) throws
+  /// What the ledger has of a resource; nil where nothing.
+  func note(of name: String) throws -> AnchorNote?
+  /// Makes versions and notes durable, all or none.
+  func write(_ resources: [StoredResource], notes: [AnchorNote]) throws
+}
+
+extension ResourceStore {
+  /// Makes versions durable, all or none.
+  public func write(_ resources: [StoredResource]) throws { try self.write(resources, notes: []) }
 }
 
 /// What can be searched, in memory: each resource's values, and for codes and references where they occur.
@@ -135,9 +144,25 @@ struct ResourceIndex {
     return self.rows[String(name.prefix { $0 != "/" })]?[place]
   }
 
-  mutating func setRecord(_ record: Digest, of name: String) {
-    guard let place = self.places[name] else { return }
+  /// Notes the record of a version, where no other version has come since.
+  mutating func setRecord(_ record: Digest, of name: String, version: UInt64) {
+    guard let place = self.places[name], self.row(name)?.version == version else { return }
     self.rows[String(name.prefix { $0 != "/" })]?[place].record = record
+  }
+
+  /// The account that a patient stored here is linked to; nil where there is none.
+  func account(ofPatient id: String) -> Digest? {
+    for value in self.row("Patient/\(id)")?.values["identifier"] ?? [] {
+      if case .token(FHIRService.accountSystem, let code) = value, let bytes = Hex.decode(code) { return Digest(bytes) }
+    }
+    return nil
+  }
+
+  /// The resources of a patient, deleted ones not among them.
+  func names(ofPatient id: String) -> [String] {
+    self.rows.keys.sorted().flatMap { type in
+      (self.rows[type] ?? []).filter { $0.patient == id }.map { "\(type)/\($0.id)" }
+    }
   }
 
   /// The places of rows in which a parameter has a code or reference; nil where only looking at each row tells.
@@ -154,7 +179,7 @@ struct ResourceIndex {
   }
 
   /// The patient of this server that a resource is about.
-  private func patient(of json: CanonicalJSON, type: String, id: String) -> String? {
+  func patient(of json: CanonicalJSON, type: String, id: String) -> String? {
     if type == "Patient" { return id }
     for name in ["patient", "subject", "beneficiary"] {
       for node in json.children(name) {

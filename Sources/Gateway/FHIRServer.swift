@@ -8,7 +8,7 @@ internal import Hummingbird
 internal import Logging
 internal import Messages
 internal import NIOCore
-public import Primitives
+internal import Primitives
 internal import Signing
 
 /// The hospital's FHIR R4 interface over HTTP, on this machine only: its EHR is pointed at it.
@@ -360,25 +360,5 @@ public struct FHIRServer: Sendable {
     formatter.timeZone = TimeZone(identifier: "GMT")
     formatter.dateFormat = "EEE, dd MMM yyyy HH:mm:ss 'GMT'"
     return formatter.string(from: Date(timeIntervalSince1970: Double(time.milliseconds) / 1000))
-  }
-}
-
-/// Seals resources for a patient's account and anchors them through the node.
-public struct RecordAnchorer: RecordAnchoring {
-  private let service: any NodeService
-
-  /// An anchorer of a node's hospital.
-  public init(service: any NodeService) { self.service = service }
-
-  /// Seals and anchors resources of a patient's account, all in one go; a record a resource, nil where the ledger
-  /// refused.
-  ///
-  /// - Throws: `ServiceRefusal` where there is no such account or nothing is ordered.
-  public func anchor(_ resources: [[UInt8]], of account: Digest, supersedes: [Digest?]) async throws -> [Digest?] {
-    let read = try resources.flatMap { try FHIRResource.read($0) }
-    let readers = try await self.service.readers(of: account)
-    let records = try self.service.seal(read, of: account, to: readers, supersedes: supersedes)
-    let receipts = try await self.service.anchor(records)
-    return zip(records, receipts).map { $1.outcome == .applied ? $0.anchor.record : nil }
   }
 }

@@ -2,6 +2,7 @@ public import FHIR
 internal import HealthRecords
 public import Primitives
 internal import Signing
+internal import Synchronization
 internal import Wire
 
 /// The resources that this hospital's EHR wrote, every version, encrypted: names are keyed hashes, and each value is
@@ -14,16 +15,22 @@ public final class EncryptedResources: ResourceStore {
   private let table: Environment.Table
   /// By record, name and version: what a record anchors.
   private let anchored: Environment.Table
+  /// By name: what the ledger has of a resource.
+  let anchors: Environment.Table
   /// Numbers of keys that are to be overwritten.
   let dying: Environment.Table
-  private let key: [UInt8]
+  let key: [UInt8]
   let keys: KeySlots
+  /// How many keys began to die since the last were overwritten.
+  private let dyingCount = Mutex(0)
+  /// So many wait at most until they are overwritten.
+  private static let dyingMax = 1024
 
   /// Opens or makes the store in a folder; `key` has 32 bytes.
   public init(path: String, mapSizeMax: Int, key: Digest) throws(StorageFailure) {
     self.environment = try Environment(path: path, mapSizeMax: mapSizeMax)
-    let tables = try self.environment.open(["resources", "anchored", "dying", "meta"])
-    (self.table, self.anchored, self.dying) = (tables[0], tables[1], tables[2])
+    let tables = try self.environment.open(["resources", "anchored", "dying", "meta", "anchors"])
+    (self.table, self.anchored, self.dying, self.anchors) = (tables[0], tables[1], tables[2], tables[4])
     try self.environment.requireFormat(Self.format, in: tables[3], of: [tables[0]])
     self.keys = try KeySlots(folder: path)
     self.key = key.bytes
@@ -44,8 +51,10 @@ public final class EncryptedResources: ResourceStore {
     }
   }
 
-  private func name(_ type: String, _ id: String) -> [UInt8] {
-    Hash.blake2b("consilium/fhir-name/v1", self.key, Array("\(type)/\(id)".utf8)).bytes
+  private func name(_ type: String, _ id: String) -> [UInt8] { self.name("\(type)/\(id)") }
+
+  func name(_ name: String) -> [UInt8] {
+    Hash.blake2b("consilium/fhir-name/v1", self.key, Array(name.utf8)).bytes
   }
 
   /// The latest version of every resource, one after another.
@@ -84,8 +93,13 @@ public final class EncryptedResources: ResourceStore {
     return try snapshot.get(self.table, place).map { try self.open($0, at: place) }
   }
 
-  /// Makes versions durable, all or none.
-  public func write(_ resources: [StoredResource]) throws {
+  /// Makes versions and notes durable, all or none.
+  public func write(_ resources: [StoredResource], notes: [AnchorNote]) throws {
+    let isOver = self.dyingCount.withLock { count in
+      count += notes.count
+      defer { if count > Self.dyingMax { count = 0 } }
+      return count > Self.dyingMax
+    }
     try self.environment.write { transaction throws(StorageFailure) in
       for resource in resources {
         let place = self.name(resource.type, resource.id) + Key.number(resource.version)
@@ -94,7 +108,9 @@ public final class EncryptedResources: ResourceStore {
         try self.put(resource, at: place, slot: known, transaction)
         if let record = resource.record { try transaction.put(self.anchored, record.bytes + place, [1]) }
       }
+      for note in notes { try self.put(note, transaction) }
     }
+    if isOver { try self.overwriteDying() }
   }
 
   private func put(
@@ -123,7 +139,7 @@ public final class EncryptedResources: ResourceStore {
   }
 
   /// The key of a value: the hospital's, and its own.
-  private func key(_ slot: UInt64) throws(StorageFailure) -> [UInt8]? {
+  func key(_ slot: UInt64) throws(StorageFailure) -> [UInt8]? {
     try self.keys.key(slot).map { Hash.blake2b("consilium/fhir-value/v1", self.key, $0).bytes }
   }
 
@@ -148,11 +164,18 @@ public final class EncryptedResources: ResourceStore {
       return true
     }
     var out: [StoredResource] = []
+    var notes: [AnchorNote] = []
     for name in Set(places.map { Array($0.prefix(32)) }).sorted(by: { $0.lexicographicallyPrecedes($1) }) {
       let going = StoredResource.going(with: record, of: try self.versions(name, in: snapshot))
       out += going.map(remains)
+      // A draft of what goes is never submitted, nor kept.
+      guard let value = snapshot.get(self.anchors, name) else { continue }
+      var note = try self.note(value, at: name)
+      guard let version = note.draft?.goal.version, going.contains(where: { $0.version == version }) else { continue }
+      note.draft = nil
+      notes.append(note)
     }
-    let (remaining, links) = (out, places)
+    let (remaining, links, undone) = (out, places, notes)
     guard !links.isEmpty else {
       // Perhaps the last attempt ended before this.
       try self.overwriteDying()
@@ -167,6 +190,7 @@ public final class EncryptedResources: ResourceStore {
         try self.put(resource, at: place, slot: nil, transaction)
       }
       for link in links { try transaction.remove(self.anchored, record.bytes + link) }
+      for note in undone { try self.put(note, transaction) }
     }
     try self.overwriteDying()
     return out

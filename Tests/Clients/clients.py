@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import urllib.error
 import urllib.request
 
@@ -256,6 +257,59 @@ def attachments(devnet, number, account):
     return len(long)
 
 
+def send(path, method="GET", content=None, **headers):
+    """Status, headers and content of any answer."""
+    body = None if content is None else json.dumps(content).encode()
+    request = urllib.request.Request(f"{BASE}/fhir{path}", body, {"Content-Type": "application/fhir+json", **{
+        name.replace("_", "-"): value for name, value in headers.items()}}, method=method)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, refusal.headers, refusal.read()
+
+
+def records(devnet, account):
+    """The current records of an account, and all of them."""
+    said = json.loads(devnet.run("record", "list", account, "--output", "json", "--api", f"{devnet.folder}/h2/api.sock"))
+    return [one for one in said if not one.get("supersededBy")], said
+
+
+def one_current_record(devnet, number, account):
+    """Two writers at once, a deletion and a wrong link, as every other hospital sees them."""
+    before = len(records(devnet, account)[0])
+    for attempt in range(10):
+        gate, answers = threading.Barrier(2), {}
+
+        def put(value, name=f"once-{attempt}"):
+            gate.wait()
+            answers[value] = send(f"/Observation/{name}", "PUT", {
+                "resourceType": "Observation", "id": name, "status": "final", "code": {"text": "dose"},
+                "valueInteger": value, "subject": {"reference": f"Patient/{number}"}})
+        writers = [threading.Thread(target=put, args=(value,)) for value in (1, 2)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        assert sorted(answer[1]["ETag"] for answer in answers.values()) == ['W/"1"', 'W/"2"'], answers
+        assert all(json.loads(answer[2])["valueInteger"] == value for value, answer in answers.items())
+        made = {answer[1]["X-Consilium-Record"] for answer in answers.values()}
+        current = {one["record"] for one in records(devnet, account)[0]}
+        assert len(made) == 2 and len(made & current) == 1, (made, current)
+    assert len(records(devnet, account)[0]) == before + 10
+    status, headers, _ = send("/Observation/once-0", "DELETE")
+    withdrawal = headers["X-Consilium-Record"]
+    current, every = records(devnet, account)
+    assert status == 204 and len(current) == before + 10
+    assert [one["record"] for one in every if one.get("supersededBy") == withdrawal], "what was said is superseded"
+    # An account of another hospital: refused here, with the reason.
+    foreign = devnet.patient(hospital=2)
+    linked = {"resourceType": "Patient", "identifier": [{"system": "urn:consilium:account", "value": foreign}]}
+    status, headers, _ = send("/Patient", "POST", linked)
+    assert status == 201 and headers["X-Consilium-Record"].startswith("refused: the account belongs to hospital 2")
+    return before + 10
+
+
 def with_schemathesis():
     """Whatever is sent, the node answers, as it says that it would."""
     checks = ("not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"
@@ -283,6 +337,7 @@ def main():
             print(f"fhir.resources: parsed everything, {parse_everything(number)} Provenance with their signatures")
             print(f"gzip: {packed(number):.1f} times smaller; broken and swollen streams are refused")
             print(f"attachments: {attachments(devnet, number, account)} bytes went in and came out elsewhere, unchanged")
+            print(f"ledger: {one_current_record(devnet, number, account)} resources, one current record each")
             genesis = json.loads(pathlib.Path(f"{folder}/net/genesis.json").read_text())
             print(f"tlog: {verify_log(genesis)} entries hash to the root that a quorum signed")
             print(f"schemathesis: {with_schemathesis()} requests, each answered as described")

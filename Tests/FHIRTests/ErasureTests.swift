@@ -14,12 +14,12 @@ extension MemoryResources {
     return names.flatMap { self.versions(type: $0.type, id: $0.id) }.filter { $0.erased == nil }.compactMap(\.record)
   }
 
-  func erase(_ record: Digest, remains: (StoredResource) -> StoredResource) -> [StoredResource] {
+  func erase(_ record: Digest, remains: (StoredResource) -> StoredResource) throws -> [StoredResource] {
     var names: [StoredResource] = []
     self.latest { names.append($0) }
     let out = names.flatMap { StoredResource.going(with: record, of: self.versions(type: $0.type, id: $0.id)) }
       .map(remains)
-    self.write(out)
+    try self.write(out, notes: [])
     return out
   }
 }
@@ -142,7 +142,7 @@ struct ErasureTests {
   func again() async throws {
     var bench = try await Self.bench()
     try await bench.erase("Observation/a", version: 1)
-    let anchored = bench.anchoring.anchored.withLock { $0.count }
+    let anchored = bench.anchoring.lines.count
     let nameless = Self.observation("a", 1).replacing(#""id":"a","#, with: "")
     for _ in 0..<2 {
       #expect(await bench.send("PUT", "Observation/a", Self.observation("a", 1)).status == 410)
@@ -154,12 +154,12 @@ struct ErasureTests {
       #expect(await bench.send("POST", "", bundle).status == 410)
       #expect(await bench.send("DELETE", "Observation/a").status == 204)
       #expect(await bench.service.anchorPending() == 0)
-      #expect(bench.anchoring.anchored.withLock { $0.count } == anchored)
+      #expect(bench.anchoring.lines.count == anchored)
       bench.service = try Bench.start(bench.store, bench.anchoring, bench.ledger)
     }
     #expect(await bench.send("POST", "Observation", nameless).status == 201)
     #expect(await bench.send("PUT", "Observation/c", Self.observation("c", 1)).status == 201)
-    #expect(bench.anchoring.anchored.withLock { $0.count } == anchored + 2)
+    #expect(bench.anchoring.lines.count == anchored + 2)
   }
 
   @Test("An older version is erased alone, and what no record anchors goes with the record that it belongs to")
@@ -171,9 +171,9 @@ struct ErasureTests {
     #expect(await bench.send("GET", "Observation/a/_history/1").status == 410)
     #expect(await bench.send("GET", "Observation/a/_history").body?["total"] == .number("1"))
     #expect(await bench.send("PUT", "Observation/a", Self.observation("a", 3)).status == 200)
-    bench.anchoring.isReachable.store(false, ordering: .relaxed)
+    bench.anchoring.be(.unreachable)
     #expect(await bench.send("PUT", "Observation/a", Self.observation("a", 4)).status == 200)
-    bench.anchoring.isReachable.store(true, ordering: .relaxed)
+    bench.anchoring.be(.sound)
     try await bench.erase("Observation/a", version: 3)
     // The fourth was a correction of what is erased; the second is another record.
     #expect(await bench.send("GET", "Observation/a").status == 410)
@@ -206,9 +206,9 @@ struct ErasureTests {
     for id in ["x", "y"] {
       #expect(await bench.send("GET", "Patient/p").status == 410)
       #expect(await bench.send("GET", "AuditEvent?patient=p").status == 200)
-      let count = bench.anchoring.anchored.withLock { $0.count }
+      let count = bench.anchoring.lines.count
       #expect(await bench.send("PUT", "Observation/\(id)", Self.observation(id, 1)).status == 201)
-      #expect(bench.anchoring.anchored.withLock { $0.count } == count + 1)
+      #expect(bench.anchoring.lines.count == count + 1)
       bench.service = try Bench.start(bench.store, bench.anchoring, bench.ledger)
     }
   }
@@ -217,9 +217,9 @@ struct ErasureTests {
   func patientLater() async throws {
     let bench = try await Self.bench()
     try await bench.erase("Patient/p", version: 1)
-    bench.anchoring.isReachable.store(false, ordering: .relaxed)
+    bench.anchoring.be(.unreachable)
     #expect(await bench.send("PUT", "Observation/x", Self.observation("x", 1)).status == 201)
-    bench.anchoring.isReachable.store(true, ordering: .relaxed)
+    bench.anchoring.be(.sound)
     #expect(await bench.service.anchorPending() == 1)
   }
 

@@ -4,86 +4,25 @@ import Primitives
 import Synchronization
 import Testing
 
-/// A store that keeps everything in memory.
-final class MemoryResources: ResourceStore {
-  private let kept = Mutex<[StoredResource]>([])
-
-  func latest(_ each: (StoredResource) -> Void) {
-    var last: [String: StoredResource] = [:]
-    for resource in self.kept.withLock({ $0 }) { last[resource.name] = resource }
-    for name in last.keys.sorted() { if let resource = last[name] { each(resource) } }
-  }
-  func versions(type: String, id: String) -> [StoredResource] {
-    self.kept.withLock { $0.filter { $0.type == type && $0.id == id } }
-  }
-  func version(_ version: UInt64, type: String, id: String) -> StoredResource? {
-    self.versions(type: type, id: id).first { $0.version == version }
-  }
-  func write(_ resources: [StoredResource]) {
-    self.kept.withLock { kept in
-      for resource in resources {
-        kept.removeAll { $0.name == resource.name && $0.version == resource.version }
-        kept.append(resource)
-      }
-    }
-  }
-}
-
-/// A ledger that remembers what it was given, or cannot be reached.
-final class FakeLedger: RecordAnchoring {
-  struct Unreachable: Error {}
-  let anchored = Mutex<[(body: [UInt8], supersedes: Digest?)]>([])
-  let isReachable = Atomic<Bool>(true)
-  private let held = Mutex<(isHolding: Bool, waiting: [CheckedContinuation<Void, Never>])>((false, []))
-
-  /// From now on nothing is answered until `release`.
-  func hold() { self.held.withLock { $0.isHolding = true } }
-  /// Answers what waits, and everything from now on.
-  func release() {
-    let waiting = self.held.withLock { held in
-      defer { held = (false, []) }
-      return held.waiting
-    }
-    for one in waiting { one.resume() }
-  }
-  /// How many questions wait.
-  var waitingCount: Int { self.held.withLock { $0.waiting.count } }
-
-  private func wait() async {
-    await withCheckedContinuation { continuation in
-      let isHeld = self.held.withLock { held in
-        if held.isHolding { held.waiting.append(continuation) }
-        return held.isHolding
-      }
-      if !isHeld { continuation.resume() }
-    }
-  }
-
-  func anchor(_ resources: [[UInt8]], of account: Digest, supersedes: [Digest?]) async throws -> [Digest?] {
-    await self.wait()
-    guard self.isReachable.load(ordering: .relaxed) else { throw Unreachable() }
-    return self.anchored.withLock { anchored in
-      zip(resources, supersedes).map { body, earlier in
-        anchored.append((body, earlier))
-        return Digest(words: (UInt64(anchored.count), 0, 0, 1))
-      }
-    }
-  }
-}
-
 /// A service with what is around it.
 struct FHIRBench {
-  let store = MemoryResources()
-  let ledger = FakeLedger()
+  let store: MemoryResources
+  let ledger: FakeLedger
   let service: FHIRService
   static let account = String(repeating: "ab", count: 32)
 
-  init() throws {
-    let count = Atomic<UInt8>(0)
+  init() throws { try self.init(MemoryResources(), FakeLedger(), firstIdentifier: 0) }
+
+  /// The same hospital after its process ended, whatever it was doing.
+  func restarted() throws -> FHIRBench { try FHIRBench(self.store, self.ledger, firstIdentifier: 128) }
+
+  private init(_ store: MemoryResources, _ ledger: FakeLedger, firstIdentifier: UInt8) throws {
+    (self.store, self.ledger) = (store, ledger)
+    let count = Atomic<UInt8>(firstIdentifier)
     let box = Box(count)
     self.service = try FHIRService(
       store: self.store, anchoring: self.ledger, base: "http://h/fhir",
-      now: { Timestamp(milliseconds: 1_750_000_000_000) },
+      now: { [ledger] in Timestamp(milliseconds: ledger.clock.load(ordering: .relaxed)) },
       entropy: { length in Array(repeating: 0, count: length - 1) + [box.next()] })
   }
 
@@ -275,32 +214,6 @@ struct FHIRTests {
     }
     #expect(seen.count == 25)
     #expect(Set(seen).count == 25)
-  }
-
-  @Test(
-    "What was written of a patient before is anchored when the patient is linked, and again once the ledger answers")
-  func anchoring() async throws {
-    let bench = try FHIRBench()
-    await bench.put(#"{"resourceType":"Patient","id":"p"}"#)
-    await bench.put(FHIRBench.observation("a", #""code":{"text":"x"},"subject":{"reference":"Patient/p"}"#))
-    await bench.put(FHIRBench.observation("z", #""code":{"text":"of nobody"}"#))
-    #expect(bench.ledger.anchored.withLock { $0.count } == 0)
-    let link = #"{"system":"\#(FHIRService.accountSystem)","value":"\#(FHIRBench.account)"}"#
-    await bench.put(#"{"resourceType":"Patient","id":"p","identifier":[\#(link)]}"#)
-    #expect(bench.ledger.anchored.withLock { $0.count } == 2, "the patient and the observation")
-    let first = await bench.send("GET", "Observation/a").anchor
-    await bench.put(FHIRBench.observation("a", #""code":{"text":"y"},"subject":{"reference":"Patient/p"}"#))
-    let superseded = bench.ledger.anchored.withLock { $0.last?.supersedes?.description }
-    #expect(superseded == first, "the amendment names what it supersedes")
-    bench.ledger.isReachable.store(false, ordering: .relaxed)
-    let stored = await bench.send(
-      "PUT", "Observation/b", FHIRBench.observation("b", #""code":{"text":"x"},"subject":{"reference":"Patient/p"}"#))
-    #expect(stored.status == 201)
-    #expect(stored.anchor?.hasPrefix("pending") == true)
-    bench.ledger.isReachable.store(true, ordering: .relaxed)
-    #expect(await bench.service.anchorPending() == 1)
-    #expect(await bench.send("GET", "Observation/b").anchor?.hasPrefix("pending") == false)
-    #expect(await bench.service.anchorPending() == 0)
   }
 
   @Test(

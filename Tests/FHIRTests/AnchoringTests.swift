@@ -1,0 +1,371 @@
+import FHIR
+import HealthRecords
+import Primitives
+import Synchronization
+import Testing
+
+/// What becomes of resources on the ledger. Goal: one resource has one current record, whatever happens, and the ledger
+/// says what the hospital's store says. Method: a ledger that is slow, silent, out of reach or refusing, stops at every
+/// place, and writers at once.
+@Suite("Anchoring")
+struct AnchoringTests {
+  private static let other = String(repeating: "cd", count: 32)
+
+  private static func observation(_ value: Int, of patient: String = "p", id: String = "x") -> String {
+    FHIRBench.observation(
+      id, #""code":{"text":"dose"},"valueInteger":\#(value),"subject":{"reference":"Patient/\#(patient)"}"#)
+  }
+
+  private func put(_ bench: FHIRBench, _ value: Int, of patient: String = "p", id: String = "x") async -> FHIRResponse {
+    await bench.send("PUT", "Observation/\(id)", Self.observation(value, of: patient, id: id))
+  }
+
+  private func values(_ bench: FHIRBench, _ account: String = FHIRBench.account) -> [String] {
+    bench.ledger.current(account).compactMap { line in
+      line.json["resourceType"]?.text == "Observation"
+        ? line.json["valueInteger"].map { String(decoding: $0.canonicalBytes, as: UTF8.self) }
+          ?? line.json["status"]?.text : nil
+    }.sorted()
+  }
+
+  @Test("What was written before is anchored when the patient is linked; an amendment names what it supersedes")
+  func linking() async throws {
+    let bench = try FHIRBench()
+    await bench.put(#"{"resourceType":"Patient","id":"p"}"#)
+    #expect(await self.put(bench, 1).anchor == nil)
+    await bench.put(FHIRBench.observation("z", #""code":{"text":"of nobody"}"#))
+    #expect(bench.ledger.lines.isEmpty)
+    await bench.link("p")
+    #expect(bench.ledger.lines.count == 2, "the patient and the observation")
+    let first = await bench.send("GET", "Observation/x").anchor
+    #expect(await self.put(bench, 2).anchor == bench.ledger.lines.last?.record.description)
+    #expect(bench.ledger.lines.last?.supersedes?.description == first)
+    #expect(await bench.send("GET", "Observation/x/_history/1").anchor == first)
+    #expect(await bench.service.anchorPending() == 0)
+  }
+
+  @Test("Two that write one resource at once: each version has its record, and the second supersedes the first")
+  func twoAtOnce() async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    bench.ledger.hold()
+    async let first = self.put(bench, 1)
+    await bench.until { bench.ledger.waitingCount == 1 }
+    async let second = self.put(bench, 2)
+    await bench.until { await bench.send("GET", "Observation/x").version == 2 }
+    #expect(await bench.service.anchorPending() == 0, "the round leaves alone what requests are at")
+    bench.ledger.release()
+    let answers = await [first.anchor, second.anchor]
+    let lines = bench.ledger.lines.dropFirst()
+    #expect(answers == lines.map(\.record.description))
+    #expect(lines.map(\.supersedes) == [nil, lines.first?.record])
+    #expect(self.values(bench) == ["2"])
+  }
+
+  @Test("The round takes nothing that a request is anchoring, and a request nothing that the round is at")
+  func round() async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    bench.ledger.be(.unreachable)
+    #expect(await self.put(bench, 1).anchor == "pending: too few vaults")
+    bench.ledger.be(.sound)
+    bench.ledger.hold()
+    async let round = bench.service.anchorPending()
+    await bench.until { bench.ledger.waitingCount == 1 }
+    async let second = self.put(bench, 2)
+    await bench.until { await bench.send("GET", "Observation/x").version == 2 }
+    bench.ledger.release()
+    #expect(await second.status == 200)
+    #expect(await round > 0)
+    #expect(self.values(bench) == ["2"])
+    #expect(bench.ledger.current().count == 2)
+  }
+
+  @Test("After a stop in the middle the same draft is finished: before it was executed, and after")
+  func stops() async throws {
+    for isExecuted in [false, true] {
+      let bench = try FHIRBench()
+      await bench.link("p")
+      if isExecuted { bench.ledger.be(.silent) } else { bench.ledger.hold() }
+      let request = Task { await self.put(bench, 1) }
+      await bench.until {
+        isExecuted ? bench.ledger.lines.count == 2 : bench.ledger.waitingCount == 1
+      }
+      let lateRelease = bench.ledger.waitingCount
+      // The process is gone; another one opens the same store.
+      let next = try bench.restarted()
+      if !isExecuted {
+        #expect(lateRelease == 1)
+        async let pending = next.service.anchorPending()
+        await bench.until { bench.ledger.waitingCount == 2 }
+        bench.ledger.release()
+        _ = await pending
+      }
+      bench.ledger.be(.sound)
+      _ = await next.service.anchorPending()
+      _ = await request.value
+      #expect(bench.ledger.lines.count == 2, "the patient, and one record of the observation")
+      #expect(await next.send("GET", "Observation/x").anchor == bench.ledger.lines.last?.record.description)
+      #expect(await self.put(next, 2).anchor == bench.ledger.lines.last?.record.description)
+      #expect(self.values(bench) == ["2"])
+      #expect(await next.service.anchorPending() == 0)
+    }
+  }
+
+  @Test("A correction that was written while the ledger was away supersedes what it corrects")
+  func corrections() async throws {
+    for mode in [FakeLedger.Mode.unreachable, .silent, .losing] {
+      let bench = try FHIRBench()
+      await bench.link("p")
+      _ = await self.put(bench, 500)
+      bench.ledger.be(mode)
+      #expect(await self.put(bench, 50).anchor?.hasPrefix("pending") == true)
+      #expect(await self.put(bench, 5).anchor?.hasPrefix("pending") == true)
+      // What was never on the ledger is corrected too.
+      _ = await self.put(bench, 700, id: "y")
+      _ = await self.put(bench, 70, id: "y")
+      bench.ledger.be(.sound)
+      let next = mode == .losing ? try bench.restarted() : bench
+      _ = await next.service.anchorPending()
+      #expect(self.values(bench) == ["5", "70"], "\(mode)")
+      #expect(bench.ledger.current().count == 3)
+      if mode == .unreachable {
+        let all = bench.ledger.lines.map { String(decoding: $0.body, as: UTF8.self) }
+        #expect(!all.contains { $0.contains("700") }, "what never left and was corrected here stays here")
+      }
+    }
+  }
+
+  @Test("What is deleted is superseded by a record that says so, without what it said; made again, it supersedes that")
+  func deletion() async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    let first = await self.put(bench, 500).anchor
+    let deletion = await bench.send("DELETE", "Observation/x")
+    #expect(deletion.status == 204)
+    let line = try #require(bench.ledger.lines.last)
+    #expect(deletion.anchor == line.record.description)
+    #expect(line.supersedes?.description == first)
+    #expect(line.json["status"]?.text == "entered-in-error")
+    #expect(line.json["resourceType"]?.text == "Observation")
+    #expect(line.json["code"]?["text"]?.text == "dose")
+    #expect(line.json["valueInteger"] == nil)
+    #expect(line.json["meta"]?["tag"]?.items?.first?["code"]?.text == "withdrawn")
+    #expect(await bench.service.anchorPending() == 0)
+    _ = await self.put(bench, 6)
+    #expect(bench.ledger.lines.last?.supersedes == line.record)
+    #expect(self.values(bench) == ["6"])
+  }
+
+  @Test(
+    "Every kind says in its own way that it is no longer so, and stays valid",
+    arguments: [
+      (
+        #"{"resourceType":"AllergyIntolerance","id":"x","clinicalStatus":{"text":"active"},"code":{"text":"a"},"#
+          + #""patient":{"reference":"Patient/p"}}"#, "verificationStatus"
+      ),
+      (
+        #"{"resourceType":"Condition","id":"x","clinicalStatus":{"text":"active"},"note":[{"text":"secret"}],"#
+          + #""subject":{"reference":"Patient/p"}}"#, "verificationStatus"
+      ),
+      (
+        #"{"resourceType":"MedicationRequest","id":"x","status":"active","intent":"order","note":[{"text":"secret"}],"#
+          + #""medicationCodeableConcept":{"text":"m"},"subject":{"reference":"Patient/p"}}"#, "status"
+      ),
+      (
+        #"{"resourceType":"Goal","id":"x","lifecycleStatus":"active","description":{"text":"g"},"#
+          + #""subject":{"reference":"Patient/p"}}"#, "lifecycleStatus"
+      ),
+      (
+        #"{"resourceType":"RelatedPerson","id":"x","name":[{"text":"secret"}],"patient":{"reference":"Patient/p"}}"#,
+        "active"
+      ),
+    ])
+  func kinds(_ resource: String, _ member: String) async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    await bench.put(resource)
+    let type = try #require(try CanonicalJSON(Array(resource.utf8))["resourceType"]?.text)
+    #expect(await bench.send("DELETE", "\(type)/x").status == 204)
+    let line = try #require(bench.ledger.lines.last)
+    #expect(line.json["resourceType"]?.text == type)
+    #expect(line.json[member] != nil)
+    let text = String(decoding: line.body, as: UTF8.self)
+    #expect(!text.contains("secret") && !text.contains("clinicalStatus"))
+    #expect(text.contains("entered-in-error") || text.contains(#""active":false"#))
+    let faults = await bench.send("POST", "\(type)/$validate", text)
+    #expect(faults.body?["issue"]?.items?.first?["severity"]?.text == "information", "\(faults.body as Any)")
+  }
+
+  @Test("What is moved to another patient is withdrawn from the one and anchored for the other")
+  func moved() async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    await bench.link("q", to: Self.other)
+    await bench.put(#"{"resourceType":"Patient","id":"unlinked"}"#)
+    _ = await self.put(bench, 500)
+    let answer = await self.put(bench, 500, of: "q")
+    #expect(self.values(bench) == ["entered-in-error"])
+    #expect(self.values(bench, Self.other) == ["500"])
+    #expect(answer.anchor == bench.ledger.current(Self.other).last?.record.description)
+    _ = await self.put(bench, 500, of: "unlinked")
+    #expect(self.values(bench, Self.other) == ["entered-in-error"])
+    _ = await self.put(bench, 7)
+    #expect(self.values(bench) == ["7", "entered-in-error"])
+    #expect(await bench.service.anchorPending() == 0)
+  }
+
+  @Test("A wrong link that is corrected takes everything along; one that is gone leaves corrections where they belong")
+  func relinked() async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    _ = await self.put(bench, 1)
+    _ = await self.put(bench, 2, id: "y")
+    await bench.link("p", to: Self.other)
+    #expect(self.values(bench) == ["entered-in-error", "entered-in-error"])
+    #expect(self.values(bench, Self.other) == ["1", "2"])
+    #expect(bench.ledger.current(Self.other).count == 3)
+    await bench.put(#"{"resourceType":"Patient","id":"p","active":true}"#)
+    _ = await self.put(bench, 3)
+    #expect(self.values(bench, Self.other) == ["2", "3"])
+    #expect(await bench.send("DELETE", "Patient/p").status == 204)
+    #expect(bench.ledger.current(Self.other).contains { $0.json["active"] == .bool(false) })
+    _ = await self.put(bench, 4)
+    #expect(await bench.send("DELETE", "Observation/y").status == 204)
+    #expect(self.values(bench, Self.other) == ["4", "entered-in-error"])
+  }
+
+  @Test(
+    "An account that is not this hospital's floods nothing: it is judged here, and told why, until the link changes")
+  func wrongLink() async throws {
+    let bench = try FHIRBench()
+    bench.ledger.close(Self.other)
+    await bench.link("p", to: Self.other)
+    for number in 0..<20 {
+      #expect(await self.put(bench, number, id: "o\(number)").anchor == "refused: the account belongs to hospital 2")
+    }
+    for _ in 0..<3 { #expect(await bench.service.anchorPending() == 0) }
+    #expect(bench.ledger.submittedCount == 0)
+    #expect(await bench.send("GET", "Observation/o1").anchor == "refused: the account belongs to hospital 2")
+    await bench.link("p")
+    #expect(bench.ledger.current().count == 21)
+  }
+
+  @Test("What the ledger refused is not tried again until the resource changes, also after a restart")
+  func refused() async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    bench.ledger.be(.refusing)
+    #expect(await self.put(bench, 1).anchor == "refused: it is not taken")
+    let count = bench.ledger.submittedCount
+    bench.ledger.be(.sound)
+    let next = try bench.restarted()
+    for one in [bench, next] { #expect(await one.service.anchorPending() == 0) }
+    #expect(bench.ledger.submittedCount == count)
+    #expect(await next.send("GET", "Observation/x").anchor == "refused: it is not taken")
+    _ = await self.put(next, 2)
+    #expect(self.values(bench) == ["2"])
+  }
+
+  @Test("What its patient erased is not brought back by the EHR's next update or deletion")
+  func erased() async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    _ = await self.put(bench, 1)
+    let record = try #require(bench.ledger.lines.last?.record)
+    bench.ledger.erase(record)
+    let count = bench.ledger.submittedCount
+    #expect(await self.put(bench, 2).anchor == "refused: the record that it corrects is erased")
+    #expect(await bench.send("DELETE", "Observation/x").status == 204)
+    #expect(await bench.service.anchorPending() == 0)
+    #expect(bench.ledger.submittedCount == count)
+    #expect(self.values(bench).isEmpty)
+  }
+
+  @Test("One resource that cannot be sealed holds up no other")
+  func tooLong() async throws {
+    let bench = try FHIRBench()
+    await bench.put(#"{"resourceType":"Patient","id":"p"}"#)
+    let text = String(repeating: "a", count: 200_000)
+    await bench.put(
+      FHIRBench.observation("long", #""code":{"text":"\#(text)"},"subject":{"reference":"Patient/p"}"#))
+    _ = await self.put(bench, 1)
+    await bench.link("p")
+    #expect(self.values(bench) == ["1"])
+    #expect(await bench.send("GET", "Observation/long").anchor == "refused: it is too long")
+  }
+
+  @Test("A draft that was sealed to an older key is sealed again once it can no longer be executed, and not before")
+  func stale() async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    bench.ledger.be(.losing)
+    _ = await self.put(bench, 1)
+    bench.ledger.be(.stale)
+    _ = await bench.service.anchorPending()
+    let text = await bench.send("GET", "Observation/x").anchor
+    #expect(text?.hasPrefix("pending: it was sealed to a custody key") == true)
+    bench.ledger.clock.add(bench.ledger.lifeMilliseconds + 1, ordering: .relaxed)
+    _ = await bench.service.anchorPending()
+    bench.ledger.be(.sound)
+    _ = await bench.service.anchorPending()
+    #expect(self.values(bench) == ["1"])
+  }
+
+  @Test("A store that fails at any write leaves one current record, and the ledger as the store is")
+  func failingStore() async throws {
+    for count in 0..<8 {
+      let bench = try FHIRBench()
+      await bench.link("p")
+      bench.store.fail(after: count)
+      for value in 1...3 where await self.put(bench, value).status >= 400 { _ = await self.put(bench, value) }
+      _ = await bench.service.anchorPending()
+      #expect(self.values(bench) == ["3"], "a write failed after \(count)")
+      let next = try bench.restarted()
+      _ = await next.service.anchorPending()
+      _ = await self.put(next, 4)
+      #expect(self.values(bench) == ["4"], "a write failed after \(count)")
+      #expect(bench.ledger.current().count == 2)
+    }
+  }
+
+  @Test("What was anchored before there were notes is corrected and withdrawn as the rest")
+  func earlierStores() async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    _ = await self.put(bench, 1)
+    _ = await self.put(bench, 2, id: "y")
+    bench.store.forgetNotes()
+    let next = try bench.restarted()
+    #expect(await next.service.anchorPending() == 0)
+    _ = await self.put(next, 3)
+    #expect(await next.send("DELETE", "Observation/y").status == 204)
+    #expect(self.values(bench) == ["3", "entered-in-error"])
+  }
+
+  @Test("Writers and rounds at once, on a ledger in any order: one line of records a resource, the last one current")
+  func manyAtOnce() async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    await withTaskGroup(of: Void.self) { group in
+      for number in 0..<60 {
+        group.addTask {
+          switch number % 10 {
+          case 7: _ = await bench.service.anchorPending()
+          case 8, 9:
+            bench.ledger.hold()
+            for _ in 0..<number { await Task.yield() }
+            bench.ledger.release()
+          default: _ = await self.put(bench, number, id: "o\(number % 3)")
+          }
+        }
+      }
+    }
+    _ = await bench.service.anchorPending()
+    #expect(bench.ledger.current().count == 4)
+    for id in ["o0", "o1", "o2"] {
+      let stored = await bench.send("GET", "Observation/\(id)")
+      #expect(stored.anchor.map { text in bench.ledger.current().contains { "\($0.record)" == text } } == true)
+    }
+  }
+}
