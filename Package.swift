@@ -177,8 +177,8 @@ let package = Package(
     tests(
       "Storage",
       uses: [
-        "FHIR", "HealthRecords", "Ledger", "Merkle", "Messages", "NodeCore", "Primitives", "Signing", "Simulator",
-        "Storage", "Wire",
+        "CLMDB", "FHIR", "HealthRecords", "Ledger", "Merkle", "Messages", "NodeCore", "Primitives", "Rules", "Signing",
+        "Simulator", "Storage", "Wire",
       ]),
     .testTarget(name: "ConsiliumTests", dependencies: ["consilium"], swiftSettings: house),
     tests("Lanes", uses: ["Lanes", "Messages", "Ordering", "Primitives", "Signing", "Wire"]),

@@ -52,9 +52,7 @@ extension NodeDriver {
       }
     }) { [unowned self] result in
       var bytes: [UInt8]?
-      do throws(StorageFailure) { bytes = try result.get() } catch {
-        self.log.emit(.nodeFailed, ["reason": .text("\(error)")])
-      }
+      do throws(StorageFailure) { bytes = try result.get() } catch { self.found(error) }
       self.rations.answered(request, to: peer, bytes: bytes?.count ?? 0)
       if let bytes, self.byMember[peer] === connection { self.pass(to: peer, .sync, bytes) }
       self.serveWaiting()

@@ -22,7 +22,13 @@ extension NodeDriver {
         do throws(StorageFailure) {
           guard let manifest = unsafe try folder.make(point, of: reader, lifeMilliseconds: life) else { return }
           loop.submit { unsafe me.made(manifest) }
-        } catch { log.emit(.snapshotFailed, ["reason": .text("\(error)")]) }
+        } catch {
+          log.emit(.snapshotFailed, ["reason": .text("\(error)")])
+          switch error {
+          case .rotten, .damaged: loop.submit { unsafe me.found(error) }
+          case .folder, .otherFormat, .copied, .foreign, .full, .system, .diverged: break
+          }
+        }
       }
       thread.name = "snapshot"
       thread.start()
@@ -110,7 +116,7 @@ extension NodeDriver {
         self.gaps = left
         if left.isEmpty { self.log.emit(.historyWhole) }
       }
-    } catch { self.log.emit(.snapshotFailed, ["reason": .text("\(error)")]) }
+    } catch { self.found(error) }
     self.give(.historyMissing(self.gaps.last?.next))
   }
 }

@@ -153,6 +153,7 @@ public final class NodeDriver {
     let genesis = settings.genesis
     let reader = try StoreReader(store)
     self.state = StateView(reader)
+    try Self.checkFirst(store, reader)
     self.node = try Self.restore(reader, settings, at: loop.now)
     self.writer = StorageWriter()
     self.checker = MessageChecker(genesis, in: self.node.configuration)
@@ -187,6 +188,7 @@ public final class NodeDriver {
     // A stop can have come between the ledger's word and the file.
     self.forgetCustodySecrets()
     self.prepareSnapshots()
+    self.startChecking()
     self.fireTimers()
   }
 

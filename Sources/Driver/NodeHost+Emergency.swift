@@ -60,7 +60,7 @@ extension NodeHost {
   /// What the ledger said of a request that is in the patient's history.
   private func receipt(of request: Digest, _ driver: NodeDriver) -> Receipt? {
     guard let (leaf, entry) = AccessEntry.find(request: request, in: driver.state),
-      let logged = try? driver.state.store.entries(from: leaf, to: leaf + 1).first
+      let logged = driver.logged(leaf)
     else { return nil }
     return Receipt(
       identifier: request, leaf: leaf, sequence: logged.sequence, time: logged.time, outcome: entry.outcome)

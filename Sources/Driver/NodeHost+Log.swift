@@ -34,7 +34,7 @@ extension NodeHost {
     guard let store = self.running?.state.store else { return [] }
     do throws(StorageFailure) {
       return try store.changeProofs(through: number, from: self.genesis).map { ProofView($0) }
-    } catch { throw .failed("\(error)") }
+    } catch { throw self.refusal(error) }
   }
 
   /// The configuration of a number; nil where there is none.
@@ -43,13 +43,21 @@ extension NodeHost {
     return self.running?.state.item(StateKey.configuration(number), as: ConfigurationRecord.self)?.configuration
   }
 
+  /// What is damaged is not given away; the operator hears of it.
+  private func refusal(_ failure: StorageFailure, of leaf: UInt64? = nil) -> ServiceRefusal {
+    self.running?.found(failure)
+    return leaf.map { ServiceRefusal.notKept($0) } ?? .failed("\(failure)")
+  }
+
   private func proof(_ leaf: UInt64, under stable: StableCheckpoint) throws(ServiceRefusal) -> ProofView {
     guard let store = self.running?.state.store else { throw .failed("the node is not started") }
     guard leaf < stable.body.size, let configuration = self.configuration(stable.body.configuration) else {
       throw .notStableYet
     }
     let entry: LogEntry?
-    do { entry = try store.entries(from: leaf, to: leaf + 1).first } catch { throw .failed("\(error)") }
+    do throws(StorageFailure) { entry = try store.entries(from: leaf, to: leaf + 1).first } catch {
+      throw self.refusal(error, of: leaf)
+    }
     guard let path = MerkleProver(nodes: store).inclusion(index: leaf, size: stable.body.size) else {
       throw .notStableYet
     }
@@ -62,10 +70,10 @@ extension NodeHost {
   public func entries(from start: UInt64, count: Int) throws(ServiceRefusal) -> [LogEntry] {
     guard let store = self.running?.state.store else { throw .failed("the node is not started") }
     let entries: [LogEntry]
-    do {
+    do throws(StorageFailure) {
       let (end, isBeyond) = start.addingReportingOverflow(UInt64(clamping: count))
       entries = try store.entries(from: start, to: isBeyond ? .max : end)
-    } catch { throw .failed("\(error)") }
+    } catch { throw self.refusal(error, of: start) }
     // A whole answer or none: a gap must not look like the log's end.
     let size = self.running?.node.execution.position.log.size ?? 0
     guard !entries.isEmpty || start >= size || count <= 0 else { throw .notKept(start) }

@@ -314,9 +314,7 @@ public actor NodeHost: NodeService {
         let entry = driver.state.item(StateKey.access(patient, leaf: leaf), as: AccessEntry.self)
       else { return nil }
       // The request is the transaction itself, which stands in the log.
-      guard let transaction = try? driver.state.store.entries(from: leaf, to: leaf + 1).first?.transaction else {
-        return nil
-      }
+      guard let transaction = driver.logged(leaf)?.transaction else { return nil }
       return EmergencyView(
         request: transaction.identifier(network: self.genesis.network), leaf: leaf, entry,
         due: entry.time.adding(milliseconds: window))

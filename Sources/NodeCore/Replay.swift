@@ -34,7 +34,8 @@ public struct Replay: Sendable {
   /// The members, as of where it stands.
   public private(set) var configuration: Configuration
   private var execution: Execution
-  private var state = MemoryState()
+  /// The state that the rules gave so far.
+  public private(set) var state = MemoryState()
 
   /// A replay that stands before the first cut.
   public init(genesis: Genesis, rules: any ExecutionRules) {

@@ -14,6 +14,9 @@ public struct Digest: Sendable, Hashable {
     (self.word0, self.word1, self.word2, self.word3) = words
   }
 
+  /// The four words, each of eight bytes, low first.
+  public var words: (UInt64, UInt64, UInt64, UInt64) { (self.word0, self.word1, self.word2, self.word3) }
+
   /// Reads 32 bytes; nil for any other count.
   public init?(_ bytes: [UInt8]) {
     guard bytes.count == Self.lengthBytes else { return nil }

@@ -1,5 +1,6 @@
 internal import CLMDB
 internal import Foundation
+public import Primitives
 
 /// Why the store cannot do what was asked; each case says what to do.
 public enum StorageFailure: Error, Sendable, Hashable {
@@ -7,6 +8,10 @@ public enum StorageFailure: Error, Sendable, Hashable {
   case folder(path: String, reason: String)
   /// The files are no store, or were cut off or changed.
   case damaged(path: String, reason: String)
+  /// What was executed at a sequence number is not what was written; the other members have it too.
+  case rotten(path: String, sequence: SequenceNumber, reason: String)
+  /// The members signed another history than what is kept here.
+  case diverged(sequence: SequenceNumber)
   /// Another version of the program wrote the store.
   case otherFormat(found: UInt64, known: UInt64)
   /// It is older than what this member has signed.
@@ -26,7 +31,12 @@ extension StorageFailure: CustomStringConvertible {
     case .folder(let path, let reason):
       "cannot use the folder \(path): \(reason); create it, or give its owner's rights to this user"
     case .damaged(let path, let reason):
-      "the store in \(path) is damaged: \(reason); restore a backup, or start this member anew under a new key"
+      "the store in \(path) is damaged: \(reason); \(Self.remedy(path))"
+    case .rotten(let path, let sequence, let reason):
+      "what was executed at \(sequence) is damaged in \(path): \(reason); \(Self.remedy(path))"
+    case .diverged(let sequence):
+      "this member's history is not the others': \(sequence) was executed here to another end than f + 1 members "
+        + "signed; " + Self.rejoining
     case .otherFormat(let found, let known):
       "the store has format \(found), this program knows \(known); install the program that wrote it"
     case .copied(let path, let position):
@@ -38,6 +48,18 @@ extension StorageFailure: CustomStringConvertible {
     case .full(let path, let reason):
       "no room in \(path): \(reason); free disk space or raise mapSizeMax, then start again: nothing committed is lost"
     case .system(let action, let reason): "\(action): \(reason)"
+    }
+  }
+
+  private static let rejoining =
+    "keep the folder as evidence and go on under new keys: consilium init, then consilium member propose replace"
+
+  /// What helps against damage depends on what else has the data: the folder's name says which store it is.
+  private static func remedy(_ path: String) -> String {
+    switch path.split(separator: "/").last {
+    case "vault": "move the folder away and start again: the other members' vaults fill it"
+    case "fhir": "bring the folder back from a backup: nobody else has what it holds"
+    default: Self.rejoining
     }
   }
 }
@@ -65,6 +87,7 @@ final class Environment: @unchecked Sendable {
     unsafe mdb_env_set_maxdbs(handle, 32)
     unsafe mdb_env_set_maxreaders(handle, 256)
     unsafe mdb_env_set_mapsize(handle, mapSizeMax)
+    unsafe StoreDamage.watch(handle)
     let status = unsafe mdb_env_open(handle, path, UInt32(MDB_NOTLS), 0o600)
     // From here on a throw runs deinit, which closes the environment.
     guard status == 0 else { throw Self.failure(status, path, "opening \(path)") }
@@ -96,7 +119,8 @@ final class Environment: @unchecked Sendable {
     let reason = unsafe String(cString: mdb_strerror(status))
     switch status {
     case MDB_MAP_FULL, ENOSPC, EDQUOT, EFBIG: return .full(path: path, reason: reason)
-    case MDB_INVALID, MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_VERSION_MISMATCH, MDB_PANIC, MDB_BAD_TXN:
+    case MDB_INVALID, MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_VERSION_MISMATCH, MDB_PANIC, MDB_BAD_TXN, MDB_CURSOR_FULL,
+      MDB_PAGE_FULL, MDB_INCOMPATIBLE:
       return .damaged(path: path, reason: reason)
     case ENOENT, EACCES, ENOTDIR: return .folder(path: path, reason: reason)
     default: return .system(action: action, reason: reason)
@@ -130,14 +154,16 @@ final class Environment: @unchecked Sendable {
     }
   }
 
-  /// One durable write: when it returns, all is on the disk; when it throws, nothing changed.
-  func write(_ body: (borrowing WriteTransaction) throws(StorageFailure) -> Void) throws(StorageFailure) {
+  /// One durable write: when it returns, all is on the disk; when it throws, nothing changed. `sums` follow the rows.
+  func write(
+    sums: ContentSums? = nil, _ body: (borrowing WriteTransaction) throws(StorageFailure) -> Void
+  ) throws(StorageFailure) {
     var begun: OpaquePointer?
     let status = unsafe mdb_txn_begin(self.handle, nil, 0, &begun)
     guard status == 0, let handle = unsafe begun else {
       throw Self.failure(status, self.path, "beginning a write")
     }
-    let transaction = unsafe WriteTransaction(handle: handle, path: self.path)
+    let transaction = unsafe WriteTransaction(handle: handle, path: self.path, sums: sums)
     do { try body(transaction) } catch {
       unsafe mdb_txn_abort(handle)
       throw error
@@ -171,6 +197,7 @@ final class Environment: @unchecked Sendable {
 struct WriteTransaction: ~Copyable {
   let handle: OpaquePointer
   let path: String
+  let sums: ContentSums?
 
   func check(_ status: Int32, _ action: String) throws(StorageFailure) {
     guard status == 0 else { throw Environment.failure(status, self.path, action) }
@@ -199,10 +226,14 @@ struct WriteTransaction: ~Copyable {
   }
 
   /// The value of a key as this write sees it.
-  func get(_ table: Environment.Table, _ key: [UInt8]) -> [UInt8]? { unsafe lookUp(self.handle, table, key) }
+  func get(_ table: Environment.Table, _ key: [UInt8]) -> [UInt8]? {
+    var copied: [UInt8]?
+    unsafe lookUp(self.handle, table, key, self.path) { copied = unsafe Array($0) }
+    return copied
+  }
 }
 
-private func withValue(_ bytes: [UInt8], _ body: (UnsafeMutablePointer<MDB_val>) -> Int32) -> Int32 {
+func withValue(_ bytes: [UInt8], _ body: (UnsafeMutablePointer<MDB_val>) -> Int32) -> Int32 {
   unsafe bytes.withUnsafeBytes { buffer in
     var value = unsafe MDB_val(
       mv_size: buffer.count, mv_data: UnsafeMutableRawPointer(mutating: buffer.baseAddress))
@@ -210,10 +241,27 @@ private func withValue(_ bytes: [UInt8], _ body: (UnsafeMutablePointer<MDB_val>)
   }
 }
 
-private func lookUp(_ transaction: OpaquePointer, _ table: Environment.Table, _ key: [UInt8]) -> [UInt8]? {
+/// Hands a key's value to `body`, and says whether there is one. ⚑ An error is not an absence: it ends the process.
+@discardableResult
+private func lookUp(
+  _ transaction: OpaquePointer, _ table: Environment.Table, _ key: [UInt8], _ path: String,
+  _ body: (UnsafeRawBufferPointer) -> Void
+) -> Bool {
   var found = unsafe MDB_val()
   let status = unsafe withValue(key) { unsafe mdb_get(transaction, table, $0, &found) }
-  return status == 0 ? unsafe copy(found) : nil
+  guard isThere(status, path) else { return false }
+  unsafe body(UnsafeRawBufferPointer(start: found.mv_data, count: found.mv_size))
+  return true
+}
+
+/// Whether something was found.
+private func isThere(_ status: Int32, _ path: String) -> Bool {
+  guard status != 0 else { return true }
+  // A key that no row can have is a question of its own kind, and no damage.
+  guard status == MDB_NOTFOUND || status == MDB_BAD_VALSIZE else {
+    StoreDamage.halt(Environment.failure(status, path, "reading \(path)"))
+  }
+  return false
 }
 
 private func copy(_ value: MDB_val) -> [UInt8] {
@@ -240,64 +288,89 @@ final class Snapshot {
     guard status == 0 else { throw Environment.failure(status, self.environment.path, "renewing a read") }
   }
 
-  func get(_ table: Environment.Table, _ key: [UInt8]) -> [UInt8]? { unsafe lookUp(self.handle, table, key) }
+  var path: String { self.environment.path }
+
+  /// Hands a key's value to `body`, and says whether there is one.
+  func read(_ table: Environment.Table, _ key: [UInt8], _ body: (UnsafeRawBufferPointer) -> Void) -> Bool {
+    unsafe lookUp(self.handle, table, key, self.path, body)
+  }
+
+  func get(_ table: Environment.Table, _ key: [UInt8]) -> [UInt8]? {
+    var copied: [UInt8]?
+    _ = unsafe self.read(table, key) { copied = unsafe Array($0) }
+    return copied
+  }
 
   /// The pairs from `start` on in order, while `body` returns true.
   func scan(_ table: Environment.Table, from start: [UInt8], _ body: ([UInt8], [UInt8]) -> Bool) {
-    self.walk(table, from: start, step: MDB_NEXT, body)
+    unsafe self.walk(table, from: start, step: MDB_NEXT) { key, value in unsafe body(key, Array(value)) }
+  }
+
+  /// The same without a copy of the values.
+  func visit(_ table: Environment.Table, from start: [UInt8], _ body: ([UInt8], UnsafeRawBufferPointer) -> Bool) {
+    unsafe self.walk(table, from: start, step: MDB_NEXT, body)
+  }
+
+  /// The pairs before the end in falling order, while `body` returns true.
+  func visitBackwards(_ table: Environment.Table, _ body: ([UInt8], UnsafeRawBufferPointer) -> Bool) {
+    unsafe self.walk(table, from: nil, step: MDB_PREV, body)
+  }
+
+  private func withCursor(_ table: Environment.Table, _ body: (OpaquePointer) -> Void) {
+    var opened: OpaquePointer?
+    let status = unsafe mdb_cursor_open(self.handle, table, &opened)
+    guard isThere(status, self.path), let cursor = unsafe opened else { return }
+    defer { unsafe mdb_cursor_close(cursor) }
+    unsafe body(cursor)
   }
 
   /// The first key at or after `start`, without its value.
   func key(_ table: Environment.Table, atOrAfter start: [UInt8]) -> [UInt8]? {
-    var opened: OpaquePointer?
-    guard unsafe mdb_cursor_open(self.handle, table, &opened) == 0, let cursor = unsafe opened else { return nil }
-    defer { unsafe mdb_cursor_close(cursor) }
-    var (found, value) = unsafe (MDB_val(), MDB_val())
-    let status = unsafe withValue(start) { wanted in
-      unsafe found = unsafe wanted.pointee
-      return unsafe mdb_cursor_get(cursor, &found, &value, start.isEmpty ? MDB_FIRST : MDB_SET_RANGE)
+    var key: [UInt8]?
+    unsafe self.walk(table, from: start, step: MDB_NEXT) { found, _ in
+      key = found
+      return false
     }
-    return status == 0 ? unsafe copy(found) : nil
+    return key
   }
 
   /// The last pair whose key is at or before `key`.
   func last(_ table: Environment.Table, atOrBefore key: [UInt8]) -> (key: [UInt8], value: [UInt8])? {
-    var opened: OpaquePointer?
-    guard unsafe mdb_cursor_open(self.handle, table, &opened) == 0, let cursor = unsafe opened else { return nil }
-    defer { unsafe mdb_cursor_close(cursor) }
-    var (found, value) = unsafe (MDB_val(), MDB_val())
-    let status = unsafe withValue(key) { wanted in
-      unsafe found = unsafe wanted.pointee
-      return unsafe mdb_cursor_get(cursor, &found, &value, MDB_SET_RANGE)
+    var out: (key: [UInt8], value: [UInt8])?
+    unsafe self.withCursor(table) { cursor in
+      var (found, value) = unsafe (MDB_val(), MDB_val())
+      let status = unsafe withValue(key) { wanted in
+        unsafe found = unsafe wanted.pointee
+        return unsafe mdb_cursor_get(cursor, &found, &value, MDB_SET_RANGE)
+      }
+      let isFound = isThere(status, self.path)
+      if isFound, unsafe copy(found) == key { return out = unsafe (key, copy(value)) }
+      let previous = unsafe mdb_cursor_get(cursor, &found, &value, isFound ? MDB_PREV : MDB_LAST)
+      if isThere(previous, self.path) { out = unsafe (copy(found), copy(value)) }
     }
-    if status == 0, unsafe copy(found) == key { return unsafe (key, copy(value)) }
-    let previous = unsafe mdb_cursor_get(cursor, &found, &value, status == 0 ? MDB_PREV : MDB_LAST)
-    return previous == 0 ? unsafe (copy(found), copy(value)) : nil
-  }
-
-  /// The pairs before the end in falling order, while `body` returns true.
-  func scanBackwards(_ table: Environment.Table, _ body: ([UInt8], [UInt8]) -> Bool) {
-    self.walk(table, from: nil, step: MDB_PREV, body)
+    return out
   }
 
   private func walk(
-    _ table: Environment.Table, from start: [UInt8]?, step: MDB_cursor_op, _ body: ([UInt8], [UInt8]) -> Bool
+    _ table: Environment.Table, from start: [UInt8]?, step: MDB_cursor_op,
+    _ body: ([UInt8], UnsafeRawBufferPointer) -> Bool
   ) {
-    var opened: OpaquePointer?
-    guard unsafe mdb_cursor_open(self.handle, table, &opened) == 0, let cursor = unsafe opened else { return }
-    defer { unsafe mdb_cursor_close(cursor) }
-    var (key, value) = unsafe (MDB_val(), MDB_val())
-    var status: Int32
-    if let start {
-      status = unsafe withValue(start) { wanted in
-        unsafe key = unsafe wanted.pointee
-        return unsafe mdb_cursor_get(cursor, &key, &value, start.isEmpty ? MDB_FIRST : MDB_SET_RANGE)
+    unsafe self.withCursor(table) { cursor in
+      var (key, value) = unsafe (MDB_val(), MDB_val())
+      var status: Int32
+      if let start {
+        status = unsafe withValue(start) { wanted in
+          unsafe key = unsafe wanted.pointee
+          return unsafe mdb_cursor_get(cursor, &key, &value, start.isEmpty ? MDB_FIRST : MDB_SET_RANGE)
+        }
+      } else {
+        status = unsafe mdb_cursor_get(cursor, &key, &value, MDB_LAST)
       }
-    } else {
-      status = unsafe mdb_cursor_get(cursor, &key, &value, MDB_LAST)
-    }
-    while status == 0, unsafe body(copy(key), copy(value)) {
-      status = unsafe mdb_cursor_get(cursor, &key, &value, step)
+      while isThere(status, self.path),
+        unsafe body(copy(key), UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size))
+      {
+        status = unsafe mdb_cursor_get(cursor, &key, &value, step)
+      }
     }
   }
 }
@@ -306,6 +379,14 @@ extension WriteTransaction {
   /// Takes out the pairs from a key, or from the table's start, through another.
   func remove(
     _ table: Environment.Table, from start: [UInt8] = [], through key: [UInt8]
+  ) throws(StorageFailure) {
+    try unsafe self.removeEach(table, from: start, through: key) { (_, _) throws(StorageFailure) in }
+  }
+
+  /// The same; `removing` sees each pair before it goes.
+  func removeEach(
+    _ table: Environment.Table, from start: [UInt8] = [], through key: [UInt8],
+    _ removing: ([UInt8], MDB_val) throws(StorageFailure) -> Void
   ) throws(StorageFailure) {
     var opened: OpaquePointer?
     try self.check(unsafe mdb_cursor_open(self.handle, table, &opened), "opening a cursor")
@@ -317,8 +398,11 @@ extension WriteTransaction {
       return unsafe mdb_cursor_get(cursor, &found, &value, start.isEmpty ? MDB_FIRST : MDB_SET_RANGE)
     }
     while status == 0, unsafe !key.lexicographicallyPrecedes(copy(found)) {
+      try unsafe removing(copy(found), value)
       try self.check(unsafe mdb_cursor_del(cursor, 0), "removing")
       status = unsafe mdb_cursor_get(cursor, &found, &value, MDB_NEXT)
     }
+    guard status != MDB_NOTFOUND else { return }
+    try self.check(status, "removing")
   }
 }

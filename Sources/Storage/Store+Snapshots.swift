@@ -38,7 +38,7 @@ extension StoreReader {
 
   /// What the history lacks, the highest last.
   public func gaps() throws(StorageFailure) -> [HistoryGap] {
-    guard let bytes = self.snapshot.get(self.tables.meta, Key.gaps) else { return [] }
+    guard let bytes = try self.snapshot.get(self.tables.meta, Key.gaps) else { return [] }
     var decoder = Decoder(bytes)
     do { return try decoder.list(max: Int(UInt16.max), "gaps") } catch {
       throw .damaged(path: self.path, reason: "the gaps of the history: \(error)")
@@ -46,24 +46,35 @@ extension StoreReader {
   }
 
   /// What was executed at a sequence number and below, the highest first, in about so many bytes.
+  ///
+  /// - Throws: `StorageFailure.rotten` where the first of it is not what was written.
   public func history(from sequence: SequenceNumber, bytesMax: Int) throws(StorageFailure) -> [HistoryItem] {
     var out: [HistoryItem] = []
     var (next, bytes) = (sequence, 0)
     while next > .zero, bytes < bytesMax, out.count < Self.historyMax {
-      guard let record = try self.execution(next), let decision = try self.decisions(from: next, countMax: 1).first,
-        decision.sequence == next
-      else { break }
-      var blocks: [Block] = []
-      for place in record.blocks {
-        guard let block = try self.block(lane: place.lane, place.head) else { return out }
-        blocks.append(block)
-        bytes += block.body.count + 256
+      let item: HistoryItem?
+      do throws(StorageFailure) { item = try self.historyItem(next) } catch {
+        guard out.isEmpty else { break }
+        throw error
       }
-      bytes += 512
-      out.append(HistoryItem(record, decision: decision, blocks: blocks))
+      guard let item else { break }
+      bytes += item.blocks.reduce(512) { $0 + $1.body.count + 256 }
+      out.append(item)
       next = next.previous
     }
     return out
+  }
+
+  /// What was executed at a sequence number; nil where nothing was, or below where this store began.
+  ///
+  /// - Throws: `StorageFailure.rotten` where a part of it is not what was written, or missing.
+  func historyItem(_ sequence: SequenceNumber) throws(StorageFailure) -> HistoryItem? {
+    try self.refetchable(sequence) { () throws(StorageFailure) in
+      guard let record = try self.execution(sequence), let decision = try self.decision(sequence) else { return nil }
+      var blocks: [Block] = []
+      for place in record.blocks { blocks.append(try self.executedBlock(place)) }
+      return HistoryItem(record, decision: decision, blocks: blocks)
+    }
   }
 
   /// Checks what fills the highest gap; what holds of it, and the gaps that are left.
@@ -79,14 +90,16 @@ extension StoreReader {
 
   /// The snapshot from which the ledger goes on; zero where it began with the genesis.
   public var base: SequenceNumber {
-    SequenceNumber(self.snapshot.get(self.tables.meta, Key.base).map { Key.number(from: $0) } ?? 0)
+    SequenceNumber(
+      self.orHalt { () throws(StorageFailure) in try self.snapshot.get(self.tables.meta, Key.base) }
+        .map { Key.number(from: $0) } ?? 0)
   }
 
   private func pairs(
-    of table: Environment.Table, as part: SnapshotPair.Part, _ body: (SnapshotPair) throws -> Void
+    of table: RowTable, as part: SnapshotPair.Part, _ body: (SnapshotPair) throws -> Void
   ) throws {
     var failure: (any Error)?
-    self.snapshot.scan(table, from: []) { key, value in
+    try self.snapshot.scan(table, from: []) { key, value in
       do { try body(SnapshotPair(part, key: key, value: value)) } catch {
         failure = error
         return false
@@ -129,7 +142,7 @@ extension Store {
     let gap = HistoryGap(above: try reader.position.sequence, below: point)
     let gaps = (try reader.gaps()) + (gap.count > 0 ? [gap] : [])
     let sequence = Key.number(point.position.sequence.number)
-    try self.environment.write { transaction throws(StorageFailure) in
+    try self.change { transaction throws(StorageFailure) in
       for table in [tables.state, tables.identifiers, tables.tiles] { try transaction.clear(table) }
       for number in bundle.manifest.chunks.indices {
         let pairs: [SnapshotPair]
@@ -146,7 +159,7 @@ extension Store {
       try self.put(gaps, transaction)
       try transaction.put(tables.decisions, sequence, bundle.decision.encoded)
       // Raft: what follows on another entry than the decided one is void (Ongaro & Ousterhout §7).
-      let own = transaction.get(tables.entries, sequence).flatMap { try? RaftEntry.decode($0) }
+      let own = try transaction.get(tables.entries, sequence).flatMap { try? RaftEntry.decode($0) }
       if own?.term != bundle.decision.view || own?.configuration != bundle.decision.configuration {
         try transaction.clear(tables.entries)
       }

@@ -32,6 +32,7 @@ enum Key {
   static let startCut = Array("start-cut".utf8)
   static let base = Array("base".utf8)
   static let gaps = Array("gaps".utf8)
+  static let sums = Array("sums".utf8)
 }
 
 /// A member's ledger on disk (ARCHITECTURE §4): one LMDB environment, one durable write a turn.
@@ -41,7 +42,29 @@ public final class Store: @unchecked Sendable {
 
   struct Tables {
     let meta, blocks, prePrepares, prepared, decisions, executions, leaves, identifiers, state, tiles,
-      entries, kept: Environment.Table
+      entries, kept: RowTable
+    /// All of them, by their number.
+    let all: [RowTable]
+
+    private static let names = [
+      "meta", "blocks", "pre-prepares", "prepared", "decisions", "executions", "leaves", "identifiers", "state",
+      "tiles", "entries", "kept",
+    ]
+
+    init(_ environment: Environment) throws(StorageFailure) {
+      let handles = try environment.open(Self.names)
+      // What others have too is fetched again where it is damaged: a sum would not fit any more.
+      let uncounted: Set = ["blocks", "decisions", "executions", "leaves"]
+      let all = zip(Self.names, handles).enumerated().map { number, table in
+        RowTable(
+          handle: table.1, number: UInt8(number), name: table.0, isCounted: !uncounted.contains(table.0),
+          checkedBytesMax: table.0 == "blocks" ? BlockHeader.lengthBytes + Signature.lengthBytes : .max)
+      }
+      self.all = all
+      (self.meta, self.blocks, self.prePrepares, self.prepared) = (all[0], all[1], all[2], all[3])
+      (self.decisions, self.executions, self.leaves, self.identifiers) = (all[4], all[5], all[6], all[7])
+      (self.state, self.tiles, self.entries, self.kept) = (all[8], all[9], all[10], all[11])
+    }
   }
 
   /// Its folder.
@@ -52,6 +75,7 @@ public final class Store: @unchecked Sendable {
   private let lanes: Mutex<[MemberID: Int]>
   private let snapshotHandler = Mutex<(@Sendable (SnapshotPoint, StoreReader) -> Void)?>(nil)
   let genesis: Genesis
+  let member: MemberID
   /// The random number that this store was given when it was last opened (LEDGER §8); an older copy carries another.
   public let incarnation: Digest
   /// Whether it was made just now.
@@ -67,37 +91,58 @@ public final class Store: @unchecked Sendable {
     self.lanes = Mutex(Self.lanes(of: genesis.configuration))
     self.path = path
     self.environment = try Environment(path: path, mapSizeMax: mapSizeMax)
-    let opened = try self.environment.open([
-      "meta", "blocks", "pre-prepares", "prepared", "decisions", "executions", "leaves", "identifiers", "state",
-      "tiles", "entries", "kept",
-    ])
-    self.tables = Tables(
-      meta: opened[0], blocks: opened[1], prePrepares: opened[2], prepared: opened[3], decisions: opened[4],
-      executions: opened[5], leaves: opened[6], identifiers: opened[7], state: opened[8], tiles: opened[9],
-      entries: opened[10], kept: opened[11])
+    self.tables = try Tables(self.environment)
+    self.member = member
     let snapshot = try self.environment.snapshot()
     let identity = Array("member \(member.number) of network \(genesis.network)".utf8)
-    if let format = snapshot.get(self.tables.meta, Key.format) {
+    // As every format has it: without a check.
+    if let format = snapshot.get(self.tables.meta.handle, Key.format) {
       let found = Key.number(from: format)
       guard found == Self.format else { throw .otherFormat(found: found, known: Self.format) }
-      let owner = snapshot.get(self.tables.meta, Key.identity) ?? []
+      let owner = try snapshot.get(self.tables.meta, Key.identity) ?? []
       guard owner == identity else {
         throw .foreign(
           path: path, found: String(decoding: owner, as: UTF8.self),
           expected: String(decoding: identity, as: UTF8.self))
       }
-      guard let incarnation = snapshot.get(self.tables.meta, Key.incarnation).flatMap({ Digest($0) }) else {
+      guard let incarnation = try snapshot.get(self.tables.meta, Key.incarnation).flatMap({ Digest($0) }) else {
         throw .damaged(path: path, reason: "it has no incarnation")
       }
       (self.isNew, self.incarnation) = (false, incarnation)
     } else {
+      guard snapshot.get(self.tables.meta.handle, Key.sums) == nil else {
+        throw .damaged(path: path, reason: "it does not say its format")
+      }
       (self.isNew, self.incarnation) = (true, fresh)
-      let meta = self.tables.meta
-      try self.environment.write { transaction throws(StorageFailure) in
-        try transaction.put(meta, Key.format, Key.number(Self.format))
+      let (meta, tables) = (self.tables.meta, self.tables)
+      try Self.change(self.environment, tables, isNew: true) { transaction throws(StorageFailure) in
+        try transaction.put(meta.handle, Key.format, Key.number(Self.format))
         try transaction.put(meta, Key.identity, identity)
         try transaction.put(meta, Key.incarnation, fresh.bytes)
       }
+    }
+  }
+
+  /// One durable write, as a whole or not at all; the tables' sums follow it.
+  func change(
+    _ body: (borrowing WriteTransaction) throws(StorageFailure) -> Void
+  ) throws(StorageFailure) { try Self.change(self.environment, self.tables, isNew: false, body) }
+
+  private static func change(
+    _ environment: Environment, _ tables: Tables, isNew: Bool,
+    _ body: (borrowing WriteTransaction) throws(StorageFailure) -> Void
+  ) throws(StorageFailure) {
+    let sums = ContentSums(tables: tables.all.count)
+    try environment.write(sums: sums) { transaction throws(StorageFailure) in
+      if !isNew {
+        let stored = transaction.get(tables.meta.handle, Key.sums)
+        guard let stored, let before = ContentSums(stored, tables: tables.all.count) else {
+          throw .damaged(path: transaction.path, reason: "the sums over its tables are missing or changed")
+        }
+        sums.sums = before.sums
+      }
+      try body(transaction)
+      try transaction.put(tables.meta.handle, Key.sums, sums.encoded)
     }
   }
 
@@ -114,7 +159,7 @@ public final class Store: @unchecked Sendable {
   /// Gives the store another number, durably: whatever copy was made before is told from it.
   public func renew(_ incarnation: Digest) throws(StorageFailure) {
     let meta = self.tables.meta
-    try self.environment.write { transaction throws(StorageFailure) in
+    try self.change { transaction throws(StorageFailure) in
       try transaction.put(meta, Key.incarnation, incarnation.bytes)
     }
   }
@@ -138,7 +183,7 @@ public final class Store: @unchecked Sendable {
         return point != nil
       }
       let part = rest[..<(end ?? rest.endIndex)]
-      try self.environment.write { transaction throws(StorageFailure) in
+      try self.change { transaction throws(StorageFailure) in
         for write in part { try self.put(write, transaction) }
       }
       rest = end.map { rest[($0 + 1)...] } ?? []

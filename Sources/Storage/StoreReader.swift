@@ -26,15 +26,30 @@ public final class StoreReader: LogTiles {
   public func renew() throws(StorageFailure) { try self.snapshot.renew() }
 
   func read<T: WireDecodable>(
-    _ table: Environment.Table, _ key: [UInt8], _ name: String, as type: T.Type
+    _ table: RowTable, _ key: [UInt8], _ name: String, as type: T.Type
   ) throws(StorageFailure) -> T? {
-    guard let bytes = self.snapshot.get(table, key) else { return nil }
+    guard let bytes = try self.snapshot.get(table, key) else { return nil }
     return try self.decode(bytes, name)
   }
 
   private func decode<T: WireDecodable>(_ bytes: [UInt8], _ name: String) throws(StorageFailure) -> T {
     do { return try T.decode(bytes) } catch {
       throw .damaged(path: self.path, reason: "\(name): \(error)")
+    }
+  }
+
+  /// What was read; where it is damaged the process ends, for a caller that can be told nothing.
+  func orHalt<T>(_ read: () throws(StorageFailure) -> T) -> T {
+    do throws(StorageFailure) { return try read() } catch { StoreDamage.halt(error) }
+  }
+
+  /// What was read of a cut that was executed; the other members have it too where it is damaged here.
+  func refetchable<T>(
+    _ sequence: SequenceNumber, _ read: () throws(StorageFailure) -> T
+  ) throws(StorageFailure) -> T {
+    do throws(StorageFailure) { return try read() } catch {
+      guard case .damaged(let path, let reason) = error else { throw error }
+      throw .rotten(path: path, sequence: sequence, reason: reason)
     }
   }
 
@@ -56,8 +71,11 @@ public final class StoreReader: LogTiles {
     stored.ordering.last = next?.start.previous
     for lane in 0..<configuration.laneCount {
       let from = stored.cut.heads[lane].position.next
+      // Others' blocks are asked for again; an own one that is gone would be sealed a second time.
+      let isOwn = configuration.members[lane].id == self.store.member
       stored.blocks += try self.blocks(
-        lane: lane, from: from, through: LanePosition(.max >> 16), bytesMax: StoredNode.laneBytesMax)
+        lane: lane, from: from, through: LanePosition(.max >> 16), bytesMax: StoredNode.laneBytesMax,
+        passingOver: !isOwn)
     }
     return stored
   }
@@ -77,7 +95,7 @@ public final class StoreReader: LogTiles {
   /// The configurations that were opened, in order.
   func configurationRecords() throws(StorageFailure) -> [ConfigurationRecord] {
     var values: [[UInt8]] = []
-    self.snapshot.scan(self.tables.state, from: StateKey.configurations) { key, value in
+    try self.snapshot.scan(self.tables.state, from: StateKey.configurations) { key, value in
       guard key.starts(with: StateKey.configurations) else { return false }
       values.append(value)
       return true
@@ -92,12 +110,12 @@ public final class StoreReader: LogTiles {
   ) throws(StorageFailure) -> OrderingState {
     var state = OrderingState()
     var viewOf = ConfigurationNumber(0)
-    if let view = self.snapshot.get(self.tables.meta, Key.view), view.count == 17 {
+    if let view = try self.snapshot.get(self.tables.meta, Key.view), view.count == 17 {
       state.view = View(Key.number(from: view[..<8]))
       state.isChanging = view[8] == 1
       viewOf = ConfigurationNumber(UInt32(truncatingIfNeeded: Key.number(from: view[9...])))
     }
-    if let term = self.snapshot.get(self.tables.meta, Key.term), term.count >= 16 {
+    if let term = try self.snapshot.get(self.tables.meta, Key.term), term.count >= 16 {
       state.view = View(Key.number(from: term[..<8]))
       viewOf = ConfigurationNumber(UInt32(truncatingIfNeeded: Key.number(from: term[8..<16])))
       state.vote = term.count == 24 ? Int(clamping: Key.number(from: term[16...])) : nil
@@ -113,7 +131,7 @@ public final class StoreReader: LogTiles {
     state.prePrepares = try self.all(self.tables.prePrepares, from: start, "a pre-prepare")
     state.prepared = try self.all(self.tables.prepared, from: start, "a prepared certificate")
     var entries: [(SequenceNumber, [UInt8])] = []
-    self.snapshot.scan(self.tables.entries, from: start) { key, value in
+    try self.snapshot.scan(self.tables.entries, from: start) { key, value in
       entries.append((SequenceNumber(Key.number(from: key)), value))
       return true
     }
@@ -124,7 +142,7 @@ public final class StoreReader: LogTiles {
     state.keep(
       only: configuration, viewOf: viewOf, start: before.first { $0.sequence == configuration.start.previous })
     let number = Key.number(UInt64(configuration.number.number))
-    if state.startCut == nil, let stored = self.snapshot.get(self.tables.meta, Key.startCut),
+    if state.startCut == nil, let stored = try self.snapshot.get(self.tables.meta, Key.startCut),
       stored.starts(with: number)
     {
       state.startCut = try self.decode(Array(stored.dropFirst(number.count)), "the configuration's first cut")
@@ -133,10 +151,10 @@ public final class StoreReader: LogTiles {
   }
 
   private func all<T: WireDecodable>(
-    _ table: Environment.Table, from start: [UInt8], _ name: String
+    _ table: RowTable, from start: [UInt8], _ name: String
   ) throws(StorageFailure) -> [T] {
     var values: [[UInt8]] = []
-    self.snapshot.scan(table, from: start) { _, value in
+    try self.snapshot.scan(table, from: start) { _, value in
       values.append(value)
       return true
     }
@@ -168,7 +186,7 @@ public final class StoreReader: LogTiles {
   ) throws(StorageFailure) -> [ExecutedIdentifier] {
     var out: [ExecutedIdentifier] = []
     var failure: StorageFailure?
-    self.snapshot.scanBackwards(self.tables.identifiers) { _, value in
+    try self.snapshot.scanBackwards(self.tables.identifiers) { _, value in
       var decoder = Decoder(value)
       do {
         let time = try Timestamp(from: &decoder)
@@ -191,32 +209,96 @@ public final class StoreReader: LogTiles {
   /// The decisions from a sequence number on, in order, at most so many.
   public func decisions(from start: SequenceNumber, countMax: Int) throws(StorageFailure) -> [Decision] {
     var values: [[UInt8]] = []
-    self.snapshot.scan(self.tables.decisions, from: Key.number(start.number)) { _, value in
-      values.append(value)
-      return values.count < countMax
+    do throws(StorageFailure) {
+      try self.snapshot.scan(self.tables.decisions, from: Key.number(start.number)) { _, value in
+        values.append(value)
+        return values.count < countMax
+      }
+    } catch {
+      guard case .damaged(let path, let reason) = error else { throw error }
+      throw .rotten(path: path, sequence: SequenceNumber(start.number + UInt64(values.count)), reason: reason)
     }
     var out: [Decision] = []
     for value in values { out.append(try self.decode(value, "a decision")) }
     return out
   }
 
+  /// One decision; nil where it is not here.
+  func decision(_ sequence: SequenceNumber) throws(StorageFailure) -> Decision? {
+    let decision = try self.read(
+      self.tables.decisions, Key.number(sequence.number), "a decision", as: Decision.self)
+    guard decision.map({ $0.sequence == sequence }) ?? true else {
+      throw .damaged(path: self.path, reason: "decision \(sequence) is another's")
+    }
+    return decision
+  }
+
   /// The blocks of a lane from one position through another, in order, rivals at one position included; ends after
-  /// the block that passes `bytesMax`.
+  /// the block that passes `bytesMax`. Each is what its header and its key say.
+  ///
+  /// - Throws: `StorageFailure.rotten` where one is not and was executed, `.damaged` where it waits to be; neither
+  ///   where such are to be passed over.
   public func blocks(
-    lane: Int, from start: LanePosition, through end: LanePosition, bytesMax: Int
+    lane: Int, from start: LanePosition, through end: LanePosition, bytesMax: Int, passingOver: Bool = false
   ) throws(StorageFailure) -> [Block] {
     let prefix = Key.lane(lane)
-    var values: [[UInt8]] = []
-    var bytes = 0
-    self.snapshot.scan(self.tables.blocks, from: prefix + Key.number(start.number)) { key, value in
-      guard key.starts(with: prefix), Key.number(from: key[2..<10]) <= end.number else { return false }
-      values.append(value)
-      bytes += value.count
-      return bytes < bytesMax
-    }
     var out: [Block] = []
-    for value in values { out.append(try self.decode(value, "a block")) }
-    return out
+    var bytes = 0
+    var failure: StorageFailure?
+    var next: [UInt8]? = prefix + Key.number(start.number)
+    while let from = next {
+      next = nil
+      do throws(StorageFailure) {
+        try self.snapshot.scan(self.tables.blocks, from: from) { key, value in
+          guard key.starts(with: prefix), Key.number(from: key[2..<10]) <= end.number else { return false }
+          next = key + [0]
+          do throws(StorageFailure) {
+            out.append(try self.sound(value, key))
+            bytes += value.count
+          } catch { failure = error }
+          return bytes < bytesMax && (failure == nil || passingOver)
+        }
+        next = nil
+      } catch {
+        failure = error
+        // The row after the one that the scan stopped at.
+        guard passingOver, let broken = self.snapshot.key(self.tables.blocks.handle, atOrAfter: next ?? from),
+          broken.starts(with: prefix)
+        else {
+          next = nil
+          continue
+        }
+        next = broken + [0]
+      }
+    }
+    guard let failure, !passingOver else { return out }
+    return try self.located(out.last?.header.position.next ?? start, of: lane) { () throws(StorageFailure) in
+      throw failure
+    }
+  }
+
+  /// What was read of a lane; where it is damaged and was executed, the others have it.
+  private func located<T>(
+    _ position: LanePosition, of lane: Int, _ read: () throws(StorageFailure) -> T
+  ) throws(StorageFailure) -> T {
+    do throws(StorageFailure) { return try read() } catch {
+      guard case .damaged(let path, let reason) = error,
+        let sequence = try self.sequence(executing: position, of: lane)
+      else { throw error }
+      throw .rotten(path: path, sequence: sequence, reason: reason)
+    }
+  }
+
+  /// A stored block, if it is what header and key say. The row's check is over what its digest does not cover.
+  private func sound(_ value: [UInt8], _ key: [UInt8]) throws(StorageFailure) -> Block {
+    let block: Block = try self.decode(value, "a block")
+    guard key.count > 2, key.dropFirst(2).elementsEqual(Key.block(0, block.head).dropFirst(2)),
+      BlockHeader.bodyDigest(block.body) == block.header.body
+    else {
+      let (author, position) = (block.header.author, block.header.position)
+      throw .damaged(path: self.path, reason: "block \(position) of \(author) is not what its header says")
+    }
+    return block
   }
 
   /// The blocks that answer a request, in its order, at most so many; ends after the one that passes `bytesMax`.
@@ -229,7 +311,11 @@ public final class StoreReader: LogTiles {
     case .downwards:
       var (out, bytes, at): ([Block], Int, LaneHead) = ([], 0, request.head)
       while at.position > request.above, out.count < countMax, bytes < bytesMax,
-        let block = try self.block(lane: request.lane, at)
+        let block = try self.located(
+          at.position, of: request.lane,
+          { () throws(StorageFailure) in
+            try self.block(lane: request.lane, at)
+          })
       {
         out.append(block)
         bytes += block.body.count + BlockHeader.lengthBytes
@@ -241,7 +327,18 @@ public final class StoreReader: LogTiles {
 
   /// One block; nil where it is not here.
   public func block(lane: Int, _ head: LaneHead) throws(StorageFailure) -> Block? {
-    try self.read(self.tables.blocks, Key.block(lane, head), "a block", as: Block.self)
+    let key = Key.block(lane, head)
+    return try self.snapshot.get(self.tables.blocks, key).map { value throws(StorageFailure) in
+      try self.sound(value, key)
+    }
+  }
+
+  /// A block that was executed, and therefore must be here.
+  func executedBlock(_ place: LaneAnnouncement) throws(StorageFailure) -> Block {
+    guard let block = try self.block(lane: place.lane, place.head) else {
+      throw .damaged(path: self.path, reason: "block \(place.head.position) of lane \(place.lane) is missing")
+    }
+    return block
   }
 
   /// What executing a cut left behind.
@@ -249,25 +346,66 @@ public final class StoreReader: LogTiles {
     try self.read(self.tables.executions, Key.number(sequence.number), "an execution", as: ExecutionRecord.self)
   }
 
-  /// The log's entries from leaf `start` to before `end`, rebuilt from their blocks; at most those that are here.
+  /// The log's entries from leaf `start` to before `end`, rebuilt from their blocks; at most those that are here. Each
+  /// hashes to what the log's tiles have at its place.
+  ///
+  /// - Throws: `StorageFailure.rotten` where the first is here, and is not what was executed.
   public func entries(from start: UInt64, to end: UInt64) throws(StorageFailure) -> [LogEntry] {
     var out: [LogEntry] = []
     while start + UInt64(out.count) < end {
       let leaf = start + UInt64(out.count)
-      if let found = self.snapshot.last(self.tables.leaves, atOrBefore: Key.number(leaf)),
-        let record = try self.execution(SequenceNumber(Key.number(from: found.value)))
-      {
-        let added = try self.entries(of: record, from: leaf, to: end)
+      do throws(StorageFailure) {
+        let added = try self.executedEntries(from: leaf, to: end)
         out += added
         guard added.isEmpty else { continue }
+      } catch {
+        guard !out.isEmpty, case .rotten = error else { throw error }
+        break
       }
       // Below the snapshot from which this store began only a few are here.
       guard let kept = try self.read(self.tables.kept, Key.number(leaf), "a log entry", as: LogEntry.self) else {
         break
       }
+      try self.check([kept], from: leaf)
       out.append(kept)
     }
     return out
+  }
+
+  private func executedEntries(from start: UInt64, to end: UInt64) throws(StorageFailure) -> [LogEntry] {
+    guard let found = try self.snapshot.last(self.tables.leaves, atOrBefore: Key.number(start)) else { return [] }
+    let sequence = SequenceNumber(Key.number(from: found.value))
+    return try self.refetchable(sequence) { () throws(StorageFailure) in
+      guard let record = try self.execution(sequence) else {
+        throw .damaged(path: self.path, reason: "execution \(sequence) is missing")
+      }
+      let entries = try self.entries(of: record, from: start, to: end)
+      try self.check(entries, from: start)
+      return entries
+    }
+  }
+
+  /// ⚑ Nothing is taken for an entry of the log that its tiles do not have (LEDGER §11.12).
+  private func check(_ entries: [LogEntry], from start: UInt64) throws(StorageFailure) {
+    let width = UInt64(LogTile.width)
+    var tile: [Digest] = []
+    for (offset, entry) in entries.enumerated() {
+      let leaf = start + UInt64(offset)
+      if offset == 0 || leaf % width == 0 { tile = self.tile(level: 0, index: leaf / width) ?? [] }
+      guard tile.indices.contains(Int(leaf % width)), tile[Int(leaf % width)] == entry.leaf else {
+        throw .damaged(path: self.path, reason: "log entry \(leaf) does not hash to what the log has there")
+      }
+    }
+  }
+
+  /// What was executed at a cut, held against the log.
+  func checkEntries(of record: ExecutionRecord) throws(StorageFailure) {
+    let end = record.firstLeaf + UInt64(record.outcomes.count)
+    let entries = try self.entries(of: record, from: record.firstLeaf, to: end)
+    guard entries.count == record.outcomes.count else {
+      throw .damaged(path: self.path, reason: "the blocks of \(record.sequence) do not have its transactions")
+    }
+    try self.check(entries, from: record.firstLeaf)
   }
 
   private func entries(
@@ -275,11 +413,13 @@ public final class StoreReader: LogTiles {
   ) throws(StorageFailure) -> [LogEntry] {
     var out: [LogEntry] = []
     var leaf = record.firstLeaf
-    for place in record.blocks {
-      guard let block = try self.block(lane: place.lane, place.head) else { return out }
+    // An honest gap: what follows on this cut is not here.
+    guard start - min(start, record.firstLeaf) < UInt64(record.outcomes.count) else { return [] }
+    for place in record.blocks where leaf < end {
+      let block = try self.executedBlock(place)
       let count = UInt64(block.header.transactionCount)
       defer { leaf += count }
-      guard leaf + count > start, leaf < end else { continue }
+      guard leaf + count > start else { continue }
       let transactions: [Transaction]
       do { transactions = try block.transactions() } catch {
         throw .damaged(path: self.path, reason: "a block's body: \(error)")
@@ -287,6 +427,9 @@ public final class StoreReader: LogTiles {
       for (offset, transaction) in transactions.enumerated() {
         let place = leaf + UInt64(offset)
         guard place >= start, place < end else { continue }
+        guard place - record.firstLeaf < UInt64(record.outcomes.count) else {
+          throw .damaged(path: self.path, reason: "the outcome of log entry \(place) is missing")
+        }
         let outcome = record.outcomes[Int(place - record.firstLeaf)]
         out.append(
           LogEntry(
@@ -296,28 +439,32 @@ public final class StoreReader: LogTiles {
     return out
   }
 
-  /// A tile of the log, whole or open; nil where there is none.
+  /// A tile of the log, whole or open; nil where there is none. One that is not what was written ends the process.
   public func tile(level: Int, index: UInt64) -> [Digest]? {
-    self.snapshot.get(self.tables.tiles, LogTile.key(level: level, index: index)).flatMap {
-      LogTile(level: level, index: index, encoded: $0)?.hashes
-    }
+    self.orHalt { () throws(StorageFailure) in
+      try self.snapshot.get(self.tables.tiles, LogTile.key(level: level, index: index))
+    }.flatMap { LogTile(level: level, index: index, encoded: $0)?.hashes }
   }
 
-  /// The value of a state's key.
-  public func value(_ key: [UInt8]) -> [UInt8]? { self.snapshot.get(self.tables.state, key) }
+  /// The value of a state's key. One that is not what was written ends the process: no rule may see it.
+  public func value(_ key: [UInt8]) -> [UInt8]? {
+    self.orHalt { () throws(StorageFailure) in try self.snapshot.get(self.tables.state, key) }
+  }
 
   /// The first pair of the state at `start` or after it.
   public func pair(from start: [UInt8]) -> (key: [UInt8], value: [UInt8])? {
     var found: (key: [UInt8], value: [UInt8])?
-    self.snapshot.scan(self.tables.state, from: start) { key, value in
-      found = (key, value)
-      return false
+    self.orHalt { () throws(StorageFailure) in
+      try self.snapshot.scan(self.tables.state, from: start) { key, value in
+        found = (key, value)
+        return false
+      }
     }
     return found
   }
 
   /// The last pair of the state at `key` or before it.
   public func pair(atOrBefore key: [UInt8]) -> (key: [UInt8], value: [UInt8])? {
-    self.snapshot.last(self.tables.state, atOrBefore: key)
+    self.orHalt { () throws(StorageFailure) in try self.snapshot.last(self.tables.state, atOrBefore: key) }
   }
 }

@@ -50,7 +50,8 @@ public struct EventKind: Sendable, Hashable {
   /// All events, in alphabetical order.
   public static let catalogue: [EventKind] = [
     .nodeStarted, .nodeStopping, .nodeFailed, .peerConnected, .peerDisconnected, .peerRefused, .peerFaulted,
-    .dialFailed, .viewChangeStarted, .viewEntered, .equivocation, .laneForked, .ownLaneForked, .diverged, .progress,
+    .dialFailed, .lookupFailed, .viewChangeStarted, .viewEntered, .equivocation, .laneForked, .ownLaneForked,
+    .diverged, .progress,
     .checkpointStable, .unheard, .executionFailed, .keyUsed, .logDropped, .recordSealed, .keyReleased,
     .releaseRefused, .crashFaultOnly, .custodyReady, .custodyRetired, .custodyLeft, .custodyUnkept, .openedInPartition,
     .vaultFailed, .vaultRepaired,
@@ -60,6 +61,7 @@ public struct EventKind: Sendable, Hashable {
     .observing,
     .snapshotMade, .snapshotAdopted, .snapshotFailed, .transferBegan, .transferRefused, .historyWhole,
     .clockRefused, .clockDisowned, .clockApart, .notVoting, .handshakesFull, .requestsRefused,
+    .storeRotten, .storeChecked,
   ].sorted { $0.name < $1.name }
 
   /// The node runs.
@@ -73,8 +75,9 @@ public struct EventKind: Sendable, Hashable {
   /// The node cannot go on.
   public static let nodeFailed = EventKind(
     "node.failed", .error, "the node cannot go on and stops",
-    meaning: "A durable write failed. Nothing that was committed is lost; the process ends.",
-    remedy: "Read the reason, mend it (disk space, permissions), and start the node again.", fields: ["reason"])
+    meaning: "A durable write failed, or what is stored is damaged. What the ledger committed is not lost.",
+    remedy: "Do what the reason says; where it is disk space or permissions, mend that and start the node again.",
+    fields: ["reason"])
   /// A member's session opened.
   public static let peerConnected = EventKind(
     "peer.connected", .debug, "a member is connected", meaning: "The session's identity is proved.",
@@ -99,6 +102,14 @@ public struct EventKind: Sendable, Hashable {
   public static let dialFailed = EventKind(
     "peer.dial-failed", .debug, "a member could not be dialled",
     meaning: "Its node is down or the way to it is; the next attempt follows.", fields: ["member", "reason"])
+  /// The name of a member could not be looked up.
+  public static let lookupFailed = EventKind(
+    "peer.lookup-failed", .warn, "a member's name could not be looked up",
+    meaning:
+      "The address that it published is a name, and this machine's resolver gives no address for it. It is looked "
+      + "up again at each attempt.",
+    remedy: "Try getent hosts NAME on this machine; if it gives nothing, mend the resolver or tell that hospital.",
+    fields: ["member", "name", "reason"])
   /// This replica leaves its view.
   public static let viewChangeStarted = EventKind(
     "consensus.view-change.started", .warn, "this replica asks for another primary",
@@ -234,6 +245,18 @@ public struct EventKind: Sendable, Hashable {
   public static let snapshotFailed = EventKind(
     "snapshot.failed", .error, "a snapshot could not be made, read or gone on from",
     meaning: "The ledger is as it was.", remedy: "Free the disk; look at what the reason names.", fields: ["reason"])
+  /// A part of the history is not what was written.
+  public static let storeRotten = EventKind(
+    "store.rotten", .error, "a part of the stored history is damaged",
+    meaning: "A block, a decision or an execution does not hash to what was signed. It is not given to anybody, and is "
+      + "fetched from the other members again.",
+    remedy: "Look at the disk (smartctl, dmesg). If it repeats, move this member to another: consilium member propose.",
+    fields: ["height", "reason"])
+  /// What is stored was compared.
+  public static let storeChecked = EventKind(
+    "store.checked", .info, "what is stored was read through",
+    meaning: "Each row is what was written, none is missing, and the history hashes to the log.",
+    fields: ["rows", "heights", "milliseconds"])
   /// A snapshot is being fetched.
   public static let transferBegan = EventKind(
     "snapshot.fetching", .info, "a snapshot of the ledger is being fetched",

@@ -22,7 +22,8 @@ struct Audit: AsyncParsableCommand {
       discussion: """
         Example:
           consilium audit replay data --member 1 --genesis genesis.json
-        Every certificate, block and signature is checked; log root and state digest must come out the same.
+        Every certificate, block and signature is checked; log root, state digest and every row of the stored state must
+        come out the same. Rows that were deleted, changed or put in by another program are named.
         """)
     @Argument(help: "The node's data folder.") var data: String
     @Option(help: "Whose store it is.") var member: UInt32
@@ -50,9 +51,22 @@ struct Audit: AsyncParsableCommand {
           "stateDigest": "\(position.stateDigest)",
         ]
         if self.output.output == .json { return try Console.json(result) }
-        Console.line("Everything holds: certificates, blocks, signatures, rules.")
+        Console.line("Everything holds: certificates, blocks, signatures, rules, and each row of the stored state.")
         Console.table(["what", "value"], result.keys.sorted().map { [$0, result[$0] ?? ""] })
       }
+    }
+
+    /// The most rows that are named.
+    private static let namedMax = 20
+
+    private static func failure(_ differences: [StoreReader.StateDifference]) -> Failure {
+      let rows = differences.prefix(Self.namedMax - 1).map { "row \($0)" }
+      let more = differences.count < Self.namedMax ? "" : "; and more"
+      return Failure(
+        "the stored state is not what the rules give", why: rows.joined(separator: "; ") + more,
+        remedy:
+          "another program wrote to it, or its disk lost something: go on under new keys (consilium member propose)",
+        status: ExitStatus.refused)
     }
 
     static func replay(_ path: String, _ genesis: Genesis, _ member: MemberID) throws -> (
@@ -80,13 +94,21 @@ struct Audit: AsyncParsableCommand {
               || replay.position.sequence >= stored.position.sequence
           else { throw ReplayFault.decision(replay.position.sequence.next) }
         }
+        let differences = reader.differences(from: replay.state, max: Self.namedMax)
+        // Another end has another state: the caller compares the ends.
+        guard differences.isEmpty || replay.position != stored.position else { throw Self.failure(differences) }
+        // What the rules do not give: votes, identifiers, tiles.
+        _ = try reader.checkContent()
         return (replay.position, stored.position)
       } catch let fault as ReplayFault {
         throw Failure(
-          "the ledger does not hold what it says", why: "\(fault)", remedy: "restore this member from another",
+          "the ledger does not hold what it says", why: "\(fault)",
+          remedy: "let the node run, which fetches what is damaged; or go on under new keys (consilium member propose)",
           status: ExitStatus.refused)
       } catch let failure as StorageFailure {
-        throw Failure("the store cannot be read", why: "\(failure)", remedy: "as it says", status: ExitStatus.failedIO)
+        throw Failure(
+          "the store cannot be read", why: "\(failure)", remedy: "do that, then audit again",
+          status: ExitStatus.failedIO)
       }
     }
 

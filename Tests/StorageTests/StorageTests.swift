@@ -20,7 +20,7 @@ final class Folder {
   deinit { try? FileManager.default.removeItem(atPath: self.path) }
 }
 
-private func open(
+func open(
   _ folder: Folder, _ genesis: Genesis, member: UInt32 = 1, mapSizeMax: Int = 1 << 30
 ) throws(StorageFailure) -> Store {
   try Store(
@@ -28,7 +28,7 @@ private func open(
 }
 
 /// A cluster that executed some transactions, and the writes by which its member 0 stored them.
-private func history() -> Cluster {
+func history() -> Cluster {
   let cluster = Cluster(count: 4, seed: 1)
   for round in 0..<20 {
     for index in 0..<4 {
@@ -49,7 +49,7 @@ private func history() -> Cluster {
   return cluster
 }
 
-private func writes(of cluster: Cluster) -> [StoreWrite] {
+func writes(of cluster: Cluster) -> [StoreWrite] {
   let disk = cluster.disk(0)
   var out: [StoreWrite] = []
   for lane in disk.blocks { for position in lane.keys.sorted() { out += (lane[position] ?? []).map { .block($0) } } }
