@@ -98,7 +98,7 @@ extension NodeDriver {
     self.places.know(stated + self.provenSources.values)
   }
 
-  private func open(
+  func open(
     _ connection: TCPConnection, role: NoiseHandshake.Role, source: String, dialled: ReplicaIndex?,
     number: HandshakePlaces.Number? = nil
   ) {
@@ -128,22 +128,6 @@ extension NodeDriver {
     var effects: [Dialler.Effect] = []
     _ = self.dialler.step(input, at: self.loop.now, into: &effects)
     for case .dial(let peer, let attempt) in effects { self.dial(peer, attempt: attempt) }
-  }
-
-  private func dial(_ index: ReplicaIndex, attempt: Int) {
-    let member = self.node.configuration.members[index]
-    let addresses = member.addresses.compactMap { PeerAddress($0) }
-    guard !addresses.isEmpty else { return self.stepDialler(.failed(index)) }
-    let address = addresses[attempt % addresses.count]
-    self.loop.connect(host: address.host, port: address.port) { [unowned self] result in
-      switch result {
-      case .success(let connection):
-        self.open(connection, role: .initiator, source: "\(address)", dialled: index)
-      case .failure(let failure):
-        self.log.emit(.dialFailed, ["member": .text(self.name(index)), "reason": .text("\(failure)")])
-        self.stepDialler(.failed(index))
-      }
-    }
   }
 
   private func received(_ bytes: [UInt8], from peer: PeerConnection) {

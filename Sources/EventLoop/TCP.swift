@@ -253,12 +253,15 @@ extension EventLoop {
     return listener
   }
 
-  /// Dials an IP address; `then` gets the connection, or why there is none.
+  /// Dials an IP address; `then` gets the connection, or why there is none. Whoever closes what is returned before
+  /// that gives up.
+  @discardableResult
   public func connect(
     host: String, port: UInt16, then: @escaping (Result<TCPConnection, NetworkFailure>) -> Void
-  ) {
+  ) -> TCPConnection? {
     guard var address = SocketAddress.parse(host: host, port: port) else {
-      return then(.failure(NetworkFailure("reading the address \(host)", UV_EINVAL.rawValue)))
+      then(.failure(NetworkFailure("reading the address \(host)", UV_EINVAL.rawValue)))
+      return nil
     }
     let connection = TCPConnection(self)
     let item = ConnectItem(connection, "dialling \(host):\(port)", then)
@@ -274,10 +277,11 @@ extension EventLoop {
         }
       }
     }
-    guard status != 0 else { return }
+    guard status != 0 else { return connection }
     unsafe Unmanaged.passUnretained(item).release()
     unsafe request.deallocate()
     item.finish(status)
+    return nil
   }
 }
 

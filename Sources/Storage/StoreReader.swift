@@ -272,7 +272,7 @@ public final class StoreReader: LogTiles {
       }
     }
     guard let failure, !passingOver else { return out }
-    return try self.located(out.last?.header.position.next ?? start, of: lane) { () throws(StorageFailure) in
+    return try self.located(out.last?.header.position.next ?? start, of: lane) { () throws(StorageFailure) -> [Block] in
       throw failure
     }
   }

@@ -1,3 +1,4 @@
+internal import Discovery
 internal import Wire
 internal import Foundation
 internal import Gateway
@@ -23,6 +24,14 @@ enum Files {
       )
     }
     return Array(data)
+  }
+
+  /// The path as any folder's process finds it.
+  static func absolute(_ path: String) -> String {
+    path.hasPrefix("/")
+      ? path
+      : URL(filePath: FileManager.default.currentDirectoryPath).appending(path: path).standardized.path(
+        percentEncoded: false)
   }
 
   static func write(_ path: String, _ bytes: some Sequence<UInt8>, mode: Int = 0o644) throws {
@@ -110,6 +119,27 @@ enum Files {
 }
 
 extension MemberFile {
+  /// The member, if others can dial what it publishes: what is signed into a genesis or a change stays there.
+  func publishable(in path: String) throws -> Member {
+    let member = try self.member(in: path)
+    try Self.refuseUndiallable(member, in: path)
+    return member
+  }
+
+  static func refuseUndiallable(_ member: Member, in path: String) throws {
+    func bad(_ what: String, _ why: String, _ remedy: String) -> Failure {
+      Failure("\(path): nobody can dial \(what) of \(member.id)", why: why, remedy: remedy)
+    }
+    guard !member.addresses.isEmpty else {
+      throw bad("the node", "it publishes no address", "make it with consilium init --address")
+    }
+    for text in member.addresses {
+      let fault: AddressFault?
+      do throws(AddressFault) { fault = try PeerAddress.read(text).publishingFault } catch { fault = error }
+      if let fault { throw bad(text, fault.why, fault.remedy) }
+    }
+  }
+
   /// The member; nil where something is malformed.
   var member: Member? { try? self.member(in: "") }
 

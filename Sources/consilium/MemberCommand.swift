@@ -90,7 +90,7 @@ struct MemberCommand: AsyncParsableCommand {
         }
         return .remove(MemberID(number))
       }
-      let member = try Files.readJSON(self.subject, as: MemberFile.self, "member's description").member(
+      let member = try Files.readJSON(self.subject, as: MemberFile.self, "member's description").publishable(
         in: self.subject)
       return self.action == .add ? .add(member) : .replace(member)
     }
@@ -201,6 +201,10 @@ struct ChangeFile: Codable {
       let network = Hex.decode(file.networkIdentifier).flatMap({ Digest($0) })
     else {
       throw Failure("\(path) is no change of members", why: "it was altered", remedy: "make it anew")
+    }
+    switch change.action {
+    case .add(let member), .replace(let member): try MemberFile.refuseUndiallable(member, in: path)
+    case .remove: break
     }
     return (change, network)
   }

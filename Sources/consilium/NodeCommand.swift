@@ -39,11 +39,7 @@ struct NodeCommand: AsyncParsableCommand {
   private func serve() async throws {
     let config = try NodeConfig(path: self.config, overrides: self.overrides)
     let genesis = try GenesisFile.read(config.genesis)
-    guard let listen = PeerAddress(config.listen), listen.kind != .dns4 else {
-      throw Failure(
-        "cannot listen on \"\(config.listen)\"", why: "it is not of the form /ip4/ADDRESS/tcp/PORT",
-        remedy: "mend listen in \(self.config)", status: ExitStatus.configuration)
-    }
+    let listen = try self.listening(config)
     umask(0o077)
     signal(SIGXFSZ, SIG_IGN)  // A file-size limit then reads as a full disk, which has its own way to end.
     let passphrase = try config.passphraseFile.map { try PassphraseOptions.read($0) } ?? self.passphrase.read()
@@ -52,7 +48,8 @@ struct NodeCommand: AsyncParsableCommand {
     let log = Log(
       node: "m\(config.member)", level: config.logLevel, format: config.logFormat, path: config.logFile)
     log.emit(.keyUsed, ["purpose": "member"])
-    let (store, snapshots) = try self.open(config, genesis, log)
+    StoreDamage.onDamage { log.emit(.nodeFailed, ["reason": .text("\($0)")]) }
+    let (store, snapshots, lock) = try self.open(config, genesis, log)
     let vault = LinkedVault(try await self.openVault(config, log))
     // Whoever has the hospital's secret can read what its EHR wrote, and nobody else.
     let resourcesKey = Hash.blake2b("consilium/fhir-store/v1", keys.sealingSecret)
@@ -104,7 +101,19 @@ struct NodeCommand: AsyncParsableCommand {
       try await group.next()
       group.cancelAll()
     }
-    withExtendedLifetime(signals) {}
+    withExtendedLifetime((signals, lock)) {}
+  }
+
+  private func listening(_ config: NodeConfig) throws -> PeerAddress {
+    let fault: AddressFault
+    do throws(AddressFault) {
+      let listen = try PeerAddress.read(config.listen)
+      guard let found = listen.listeningFault else { return listen }
+      fault = found
+    } catch { fault = error }
+    throw Failure(
+      "cannot listen on \"\(config.listen)\"", why: fault.why, remedy: "\(fault.remedy), as listen in \(self.config)",
+      status: ExitStatus.configuration)
   }
 
   /// Milliseconds since 1970.
@@ -207,7 +216,7 @@ struct NodeCommand: AsyncParsableCommand {
   /// Opens the stores; refuses an empty or copied one under a key that has voted elsewhere (LEDGER §8).
   private func open(
     _ config: NodeConfig, _ genesis: Genesis, _ log: Log
-  ) throws -> (Store, SnapshotFolder) {
+  ) throws -> (Store, SnapshotFolder, FolderLock) {
     let seal = config.keys + ".seal"
     do {
       let known = (try? String(decoding: Files.read(seal, max: 256), as: UTF8.self))?.split(separator: "\n").map(
@@ -219,6 +228,7 @@ struct NodeCommand: AsyncParsableCommand {
           why: "this member's key has voted, and an empty store has forgotten how",
           remedy: "bring the store back; if it is lost, join again under a new key", status: ExitStatus.configuration)
       }
+      let lock = try FolderLock(config.data)
       let store = try Store(
         path: config.data + "/ledger", genesis: genesis, member: MemberID(config.member),
         mapSizeMax: config.mapSizeMax, fresh: Hash.sha256(SecureRandom.bytes(32)))
@@ -234,7 +244,7 @@ struct NodeCommand: AsyncParsableCommand {
       try Files.replace(seal, Array("\(store.incarnation)\n\(next)\n".utf8), mode: 0o600)
       try store.renew(next)
       try Files.replace(seal, Array("\(next)\n".utf8), mode: 0o600)
-      return (store, try SnapshotFolder(path: config.data + "/snapshots"))
+      return (store, try SnapshotFolder(path: config.data + "/snapshots"), lock)
     } catch let failure as StorageFailure {
       throw Self.failure(opening: failure, log)
     }

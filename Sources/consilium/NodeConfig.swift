@@ -59,7 +59,7 @@ struct NodeConfig {
     # observers = ""
     # The member's encrypted keys, and the file with their passphrase (0600); without it the node asks.
     keys = "node.key"
-    \(passphraseFile.map { "passphrase_file = \"\($0)\"" } ?? "# passphrase_file = \"passphrase\"")
+    \(passphraseFile.map { "passphrase_file = \(Self.quoted($0))" } ?? "# passphrase_file = \"passphrase\"")
     # The ledger and the vault.
     data = "data"
     # A vault in an S3-compatible object store instead of on this machine: the store, a bucket that keeps no versions,
@@ -71,7 +71,8 @@ struct NodeConfig {
     # vault_s3_prefix = ""
     # The most that each other member's records may take in this vault, in GiB; without it there is no bound.
     # vault_share_gib = 500
-    # Where members connect.
+    # Where this node listens: an IP address and a port; /ip4/0.0.0.0 for all of this machine's addresses. Where the
+    # others dial it is what it published in member.json.
     listen = "\(listen)"
     # The API's Unix socket, for this user only.
     api = "api.sock"
@@ -103,6 +104,11 @@ struct NodeConfig {
     """
   }
 
+  /// A text as TOML writes it.
+  private static func quoted(_ text: String) -> String {
+    "\"" + text.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"") + "\""
+  }
+
   /// Reads a configuration; every mistake names its line, and what was meant where it is near.
   init(path: String, overrides: [String]) throws {
     let text = String(decoding: try Files.read(path, max: 1 << 20), as: UTF8.self)
@@ -124,7 +130,8 @@ struct NodeConfig {
       }
       values[parts[0]] = parts[1]
     }
-    let folder = URL(filePath: path).deletingLastPathComponent().path(percentEncoded: false)
+    var folder = URL(filePath: path).deletingLastPathComponent().path(percentEncoded: false)
+    while folder.count > 1, folder.hasSuffix("/") { folder.removeLast() }
     try self.take(values, folder: folder) { key, why in
       Self.bad(path, "line \(Self.line(of: key, in: text)): \(key): \(why)", "mend that line")
     }

@@ -16,6 +16,12 @@ struct Init: AsyncParsableCommand {
       Example:
         consilium init /etc/consilium --member 3 --name "St. Mary" --listen /ip4/10.0.0.3/tcp/4001 \\
           --passphrase-file /root/passphrase
+        consilium init /etc/consilium --member 3 --name "St. Mary" --address /dns4/node.st-mary.example/tcp/4001 \\
+          --listen /ip4/0.0.0.0/tcp/4001 --passphrase-file /root/passphrase
+
+      The other members dial --address, which is published for good: an IP address (/ip4/… or /ip6/…) or a name (/dns4/…
+      or /dns6/…), which they look up each time. The node itself listens on --listen. Either may be left out where the
+      other says it all.
 
       Give member.json to whoever makes the genesis. Keep registrar.key off this machine.
       """)
@@ -23,16 +29,37 @@ struct Init: AsyncParsableCommand {
   @Argument(help: "The folder to make.") var folder: String
   @Option(help: "The member's number, 1 or more, which no other member has.") var member: UInt32
   @Option(help: "The hospital's name.") var name: String
-  @Option(help: "Where members reach this node, as /ip4/ADDRESS/tcp/PORT.") var listen: String
+  @Option(help: "Where this node listens, as /ip4/ADDRESS/tcp/PORT; 0.0.0.0 or :: for all of the machine's addresses.")
+  var listen: String?
+  @Option(help: "Where the other members dial it, as /dns4/NAME/tcp/PORT or /ip4/ADDRESS/tcp/PORT; up to eight.")
+  var address: [String] = []
   @OptionGroup var passphrase: PassphraseOptions
 
   func run() async throws {
     try await reporting {
       try MemberFolder(path: self.folder).make(
-        number: self.member, name: self.name, listen: self.listen, passphrase: try self.passphrase.read(),
-        passphraseFile: self.passphrase.passphraseFile)
+        number: self.member, name: self.name, listen: try self.listening(), addresses: self.address,
+        passphrase: try self.passphrase.read(),
+        // The node may be started from another folder.
+        passphraseFile: self.passphrase.passphraseFile.map { Files.absolute($0) })
       Console.line("Made \(self.folder): node.key, registrar.key, member.json, node.toml.")
       Console.line("Next: give member.json to whoever makes the genesis, and put genesis.json into this folder.")
+    }
+  }
+}
+
+extension Init {
+  private func listening() throws -> String {
+    if let listen { return listen }
+    guard let text = self.address.first else {
+      throw Failure(
+        "no address", why: "neither --listen nor --address is given", remedy: "give --listen /ip4/10.0.0.3/tcp/4001")
+    }
+    let address = try MemberFolder.read(text, as: "--address")
+    switch address.kind {
+    case .ip4, .ip6: return text
+    case .dns4: return "/ip4/0.0.0.0/tcp/\(address.port)"
+    case .dns6: return "/ip6/::/tcp/\(address.port)"
     }
   }
 }
@@ -48,16 +75,52 @@ struct MemberFolder {
   var socket: String { self.path + "/api.sock" }
   var log: String { self.path + "/node.log" }
 
-  func make(number: UInt32, name: String, listen: String, passphrase: String, passphraseFile: String?) throws {
+  static func read(_ text: String, as option: String) throws -> PeerAddress {
+    do throws(AddressFault) { return try PeerAddress.read(text) } catch {
+      throw Failure("cannot take \(option) \(text)", why: error.why, remedy: error.remedy)
+    }
+  }
+
+  /// What others dial: as given, or where it listens.
+  private static func published(_ addresses: [String], listen: PeerAddress) throws -> [PeerAddress] {
+    guard addresses.count <= Member.addressesMax else {
+      throw Failure(
+        "too many addresses", why: "a member publishes at most \(Member.addressesMax)", remedy: "give fewer")
+    }
+    guard !addresses.isEmpty else {
+      guard let fault = listen.publishingFault else { return [listen] }
+      throw Failure(
+        "cannot publish \(listen)", why: fault.why,
+        remedy: "give --address too: the address or the name at which the other hospitals reach this node")
+    }
+    return try addresses.map { text in
+      let address = try self.read(text, as: "--address")
+      if let fault = address.publishingFault {
+        throw Failure("cannot publish \(text)", why: fault.why, remedy: fault.remedy)
+      }
+      return address
+    }
+  }
+
+  func make(
+    number: UInt32, name: String, listen: String, addresses: [String] = [], passphrase: String, passphraseFile: String?
+  ) throws {
     guard number > 0, name.utf8.count <= Member.textBytesMax else {
       throw Failure("no such member", why: "numbers start at 1, names have at most 256 bytes", remedy: "choose others")
     }
-    guard let address = PeerAddress(listen), address.kind != .dns4 else {
-      throw Failure(
-        "cannot listen on \(listen)", why: "it is not of the form /ip4/ADDRESS/tcp/PORT", remedy: "write it so")
+    let own = try Self.read(listen, as: "--listen")
+    if let fault = own.listeningFault {
+      throw Failure("cannot listen on \(listen)", why: fault.why, remedy: fault.remedy)
     }
-    try FileManager.default.createDirectory(
-      atPath: self.path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    let published = try Self.published(addresses, listen: own)
+    do {
+      try FileManager.default.createDirectory(
+        atPath: self.path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    } catch {
+      throw Failure(
+        "cannot make \(self.path)", why: error.localizedDescription, remedy: "choose another folder, or ask its owner",
+        status: ExitStatus.permission)
+    }
     let keys = try KeyFile.fresh(.member, passphrase: passphrase)
     try keys.save(self.keys)
     let registrar = try KeyFile.fresh(.registrar, passphrase: passphrase)
@@ -69,10 +132,10 @@ struct MemberFolder {
       let sealing = keys.publicKeys["sealingKey"].flatMap({ Hex.decode($0) }).flatMap({ Digest($0) }),
       let registrarKey = registrar.publicKeys["registrarKey"].flatMap({ Hex.decode($0) }).flatMap({ PublicKey($0) })
     else { throw Failure("cannot make keys", why: "libsodium gave none", remedy: "report this") }
-    let full = PeerAddress(kind: address.kind, host: address.host, port: address.port, peer: memberKey)
+    let full = published.map { PeerAddress(kind: $0.kind, host: $0.host, port: $0.port, peer: memberKey) }
     let member = Member(
       id: MemberID(number), name: name, key: memberKey, checkpointKey: checkpointKey, registrarKey: registrarKey,
-      sealingKey: sealing, addresses: ["\(full)"])
+      sealingKey: sealing, addresses: full.map { "\($0)" })
     try Files.writeJSON(self.description, MemberFile(member))
     try Files.write(
       self.config, Array(NodeConfig.template(member: number, listen: listen, passphraseFile: passphraseFile).utf8))
@@ -174,8 +237,13 @@ struct GenesisCommand: AsyncParsableCommand {
 
     func run() async throws {
       try await reporting {
+        guard !FileManager.default.fileExists(atPath: self.out) else {
+          throw Failure(
+            "cannot make \(self.out)", why: "there is such a file already, and a consortium may have started from it",
+            remedy: "choose another name, or move it away")
+        }
         let members = try self.members.map { path in
-          try Files.readJSON(path, as: MemberFile.self, "member's description").member(in: path)
+          try Files.readJSON(path, as: MemberFile.self, "member's description").publishable(in: path)
         }
         let engine = try GenesisFile.engine(self.engine)
         guard let genesis = Genesis(name: self.name, engine: engine, limits: LedgerLimits(), members: members) else {
@@ -206,6 +274,7 @@ struct GenesisCommand: AsyncParsableCommand {
     func run() async throws {
       try await reporting {
         let genesis = try GenesisFile.read(self.file)
+        for member in genesis.members { try MemberFile.refuseUndiallable(member, in: self.file) }
         if self.output.output == .json { return try Console.json(GenesisFile(genesis)) }
         Console.line("\(genesis.name): network \(genesis.network), engine \(genesis.engine)")
         Console.table(

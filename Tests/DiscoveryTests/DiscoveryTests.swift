@@ -28,7 +28,11 @@ struct DiscoveryTests {
 
   @Test(
     "Addresses are read and written in libp2p's notation",
-    arguments: ["/ip4/127.0.0.1/tcp/4001", "/ip6/::1/tcp/1", "/dns4/node.example/tcp/65535"])
+    arguments: [
+      "/ip4/127.0.0.1/tcp/4001", "/ip6/::1/tcp/1", "/dns4/node.example/tcp/65535", "/dns6/node-3.example.org/tcp/1",
+      "/ip6/2001:db8::3/tcp/4001", "/ip6/1:2:3:4:5:6:7:8/tcp/1", "/ip6/::ffff:10.0.0.3/tcp/1", "/ip6/1::/tcp/1",
+      "/ip4/0.0.0.0/tcp/0", "/dns4/localhost/tcp/4001",
+    ])
   func addresses(text: String) {
     #expect(PeerAddress(text)?.description == text)
   }
@@ -37,10 +41,46 @@ struct DiscoveryTests {
     "What is no address is none",
     arguments: [
       "", "/ip4/127.0.0.1", "ip4/1.2.3.4/tcp/1", "/ip4/1.2.3.4/udp/1", "/ip4/1.2.3.4/tcp/65536", "/ip4//tcp/1",
-      "/ip4/1.2.3.4/tcp/1/p2p/QmFoo", "/ip4/1.2.3.4/tcp/1/p2p/",
+      "/ip4/1.2.3.4/tcp/1/p2p/QmFoo", "/ip4/1.2.3.4/tcp/1/p2p/", "/ip4/1.2.3/tcp/1", "/ip4/1.2.3.04/tcp/1",
+      "/ip4/1.2.3.256/tcp/1", "/ip4/node.example/tcp/1", "/ip6/1.2.3.4/tcp/1", "/ip6/:::/tcp/1", "/ip6/1::2::3/tcp/1",
+      "/ip6/fe80::1%eth0/tcp/1", "/ip6/1:2:3:4:5:6:7:8:9/tcp/1", "/ip6/1:2:3:4:5:6:7/tcp/1", "/dns4/1.2.3.4/tcp/1",
+      "/dns4/-x.example/tcp/1", "/dns4/a..b/tcp/1", "/dns4/a b/tcp/1", "/dns/node.example/tcp/1",
+      "/ip4/1.2.3.4/tcp/+1", "/ip4/1.2.3.4/tcp/01", "/ip4/1.2.3.4/tcp/99999", "/ip4/1.2.3.4/tcp/1/",
+      "/dns4/" + String(repeating: "a", count: 64) + "/tcp/1",
     ])
   func noAddresses(text: String) {
     #expect(PeerAddress(text) == nil)
+  }
+
+  @Test(
+    "What is refused says what to write instead",
+    arguments: [
+      ("/dns/node.example/tcp/4001", "/dns4/node.example"), ("/ip4/1.2.3.4/udp/4001", "/ip4/1.2.3.4/tcp/PORT"),
+      ("/ip4/1.2.3.4/tcp/99999", "1 to 65535"), ("node.example:4001", "/dns4/node.example.org/tcp/4001"),
+      ("/ip4/node.example/tcp/1", "/dns4/"),
+    ])
+  func remedies(text: String, remedy: String) {
+    let fault = #expect(throws: AddressFault.self) { try PeerAddress.read(text) }
+    #expect(fault?.remedy.contains(remedy) == true, "\(String(describing: fault))")
+  }
+
+  @Test("What nobody else can dial is not published; a machine's own addresses and names are")
+  func published() throws {
+    let undiallable = [
+      "/ip4/0.0.0.0/tcp/1", "/ip4/0.1.2.3/tcp/1", "/ip4/10.0.0.3/tcp/0", "/ip4/169.254.1.1/tcp/1",
+      "/ip4/224.0.0.1/tcp/1",
+      "/ip4/255.255.255.255/tcp/1", "/ip6/::/tcp/1", "/ip6/fe80::1/tcp/1", "/ip6/febf::1/tcp/1", "/ip6/ff02::1/tcp/1",
+      "/ip6/::ffff:0.0.0.0/tcp/1", "/dns4/node.example/tcp/0",
+    ]
+    for text in undiallable { #expect(try PeerAddress.read(text).publishingFault != nil, "\(text)") }
+    for text in [
+      "/ip4/127.0.0.1/tcp/1", "/ip4/10.0.0.3/tcp/1", "/ip6/::1/tcp/1", "/ip6/fec0::1/tcp/1", "/dns6/a/tcp/1",
+    ] {
+      #expect(try PeerAddress.read(text).publishingFault == nil, "\(text)")
+    }
+    #expect(try PeerAddress.read("/ip4/0.0.0.0/tcp/1").listeningFault == nil)
+    #expect(try PeerAddress.read("/ip4/0.0.0.0/tcp/0").listeningFault != nil)
+    #expect(try PeerAddress.read("/dns4/a/tcp/1").listeningFault?.remedy.contains("/ip4/0.0.0.0/tcp/1") == true)
   }
 
   @Test("A member is dialled at once, and after failures less and less often, never more than every 30 s apart")

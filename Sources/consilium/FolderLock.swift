@@ -1,0 +1,41 @@
+internal import Foundation
+
+/// Holds a node's data folder: two nodes on one would vote against one another. The system lets go of it with the
+/// process, however that ends.
+final class FolderLock {
+  private let descriptor: Int32
+
+  /// Takes the folder, which is made where it is missing.
+  ///
+  /// - Throws: `Failure` where another node has it, by that one's process number.
+  init(_ folder: String) throws {
+    try? FileManager.default.createDirectory(
+      atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    // The folder itself is held: a file in it would be copied with a backup.
+    self.descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard self.descriptor >= 0 else {
+      let reason = unsafe String(cString: strerror(errno))
+      throw Failure(
+        "cannot use the folder \(folder)", why: reason, remedy: "check its permissions and the disk",
+        status: ExitStatus.failedIO)
+    }
+    guard flock(self.descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      let holder = Self.holder(of: self.descriptor).map { "the node with process number \($0)" } ?? "another node"
+      throw Failure(
+        "the folder \(folder) is in use", why: "\(holder) runs on it",
+        remedy: "stop that one first, or give this one a folder of its own", status: ExitStatus.unavailable)
+    }
+  }
+
+  /// Who holds the lock, as the system tells it: by the file's number.
+  private static func holder(of descriptor: Int32) -> Int32? {
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0,
+      let locks = try? String(contentsOfFile: "/proc/locks", encoding: .utf8)
+    else { return nil }
+    let line = locks.split(separator: "\n").first { $0.contains("FLOCK") && $0.contains(":\(status.st_ino) ") }
+    return line.flatMap { $0.split(separator: " ").dropFirst(4).first }.flatMap { Int32($0) }
+  }
+
+  deinit { close(self.descriptor) }
+}

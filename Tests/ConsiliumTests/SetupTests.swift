@@ -1,0 +1,169 @@
+// Goal: hospitals that are set up by hand find one another by name, their mistakes are refused with what to write
+// instead, and a store that a disk or another program damaged ends in a sentence. Method: the built `consilium`, run as
+// people do.
+import Foundation
+import Testing
+
+/// Four hospitals whose nodes are started by hand.
+final class Hospitals {
+  let place: Place
+  private var processes: [Process] = []
+
+  /// Makes them and their genesis; `address` gives where the one of a number is dialled.
+  init(port: Int, address: (Int) -> [String]) throws {
+    self.place = try Place(port: port)
+    try "a word".write(toFile: self.place.path + "/word", atomically: true, encoding: .utf8)
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: self.place.path + "/word")
+    for number in 1...4 {
+      // As people type it: relative to where they are.
+      let made = try self.run(
+        "init h\(number) --member \(number) --name H\(number) --passphrase-file word "
+          + address(number).joined(separator: " "))
+      #expect(made.status == 0, "\(made.errors)")
+    }
+    let genesis = try self.run("genesis new --name Four --out genesis.json h1/member.json h[234]/member.json")
+    #expect(genesis.status == 0, "\(genesis.errors)")
+    for number in 1...4 {
+      try FileManager.default.copyItem(
+        atPath: self.place.path + "/genesis.json", toPath: self.place.path + "/h\(number)/genesis.json")
+    }
+  }
+
+  deinit {
+    for process in self.processes { process.terminate() }
+    for process in self.processes { process.waitUntilExit() }
+  }
+
+  /// Runs the program in the folder above the hospitals'.
+  func run(_ line: String) throws -> Place.Result {
+    try self.place.run([], through: "cd \(self.place.path) && exec \"$0\" \(line)")
+  }
+
+  func start(_ number: Int) throws {
+    let process = Process()
+    process.executableURL = URL(filePath: Place.program)
+    process.arguments = ["node", "--config", "h\(number)/node.toml", "--set", "log_level=debug"]
+    process.currentDirectoryURL = URL(filePath: self.place.path)
+    for file in ["out", "err"] { try Data().write(to: URL(filePath: "\(self.place.path)/h\(number)/\(file)")) }
+    process.standardError = FileHandle(forWritingAtPath: self.place.path + "/h\(number)/err")
+    process.standardOutput = FileHandle(forWritingAtPath: self.place.path + "/h\(number)/out")
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    self.processes.append(process)
+  }
+
+  func errors(_ number: Int) -> String {
+    (try? String(contentsOfFile: self.place.path + "/h\(number)/err", encoding: .utf8)) ?? ""
+  }
+
+  func log(_ number: Int) -> String {
+    (try? String(contentsOfFile: self.place.path + "/h\(number)/node.log", encoding: .utf8)) ?? ""
+  }
+
+  /// How many members one's node is connected to, once that is `wanted`; else what it says at last.
+  func peers(of number: Int, until wanted: Int) throws -> Int {
+    struct Status: Decodable { let peers: Int }
+    var peers = -1
+    for _ in 0..<300 where peers != wanted {
+      let said = try self.run("status --api h\(number)/api.sock --output json").output
+      peers = (try? JSONDecoder().decode(Status.self, from: Data(said.utf8)))?.peers ?? peers
+    }
+    return peers
+  }
+}
+
+@Suite("Setup", .serialized)
+struct SetupTests {
+  @Test("Names are looked up at each dial, the passphrase is found from any folder, and a name that is none is told")
+  func names() throws {
+    let hospitals = try Hospitals(port: 5401) { number in
+      let name = number == 4 ? "nobody.invalid" : "localhost"
+      return ["--address /dns4/\(name)/tcp/\(5400 + number) --listen /ip4/127.0.0.1/tcp/\(5400 + number)"]
+    }
+    for number in 1...3 { try hospitals.start(number) }
+    for number in 1...3 {
+      #expect(try hospitals.peers(of: number, until: 2) == 2, "\(hospitals.errors(number))")
+    }
+    var log = ""
+    for _ in 0..<100 where !log.contains("peer.lookup-failed") {
+      _ = try hospitals.peers(of: 1, until: 2)
+      log = hospitals.log(1) + hospitals.log(2) + hospitals.log(3)
+    }
+    #expect(log.contains("peer.lookup-failed") && log.contains("nobody.invalid"))
+    // Its own dials lead to the others all the same.
+    try hospitals.start(4)
+    for number in 1...4 { #expect(try hospitals.peers(of: number, until: 3) == 3, "\(hospitals.errors(number))") }
+    // A second node on one folder.
+    let second = try hospitals.run("node --config h1/node.toml --set listen=/ip4/127.0.0.1/tcp/5409 --set api=x.sock")
+    #expect(second.status == 69 && second.errors.contains("runs on it"), "\(second.errors)")
+  }
+
+  @Test("What cannot be an address for others is refused where it would be published, with what to write instead")
+  func addresses() throws {
+    let hospitals = try Hospitals(port: 5411) { ["--listen /ip4/127.0.0.1/tcp/\(5410 + $0)"] }
+    let refused = [
+      ("--listen /ip4/0.0.0.0/tcp/4001", "--address"), ("--listen /ip6/::/tcp/4001", "--address"),
+      ("--listen /ip4/10.0.0.3/tcp/0", "write the port"),
+      ("--listen /dns4/a.example/tcp/4001", "/ip4/0.0.0.0/tcp/4001"),
+      ("--listen /dns/a.example/tcp/4001", "/dns4/a.example"), ("--listen /ip4/10.0.0.3/udp/4001", "TCP"),
+      ("--listen /ip4/10.0.0.3/tcp/99999", "1 to 65535"), ("--address /ip4/169.254.1.1/tcp/4001", "link-local"),
+      ("--address /ip4/224.0.0.1/tcp/4001", "multicast"), ("", "--listen"),
+    ]
+    for (options, words) in refused {
+      let result = try hospitals.run("init x --member 9 --name X --passphrase-file word \(options)")
+      #expect(result.status == 65 && result.errors.contains(words), "\(options): \(result.errors)")
+      #expect(!FileManager.default.fileExists(atPath: hospitals.place.path + "/x/node.key"))
+    }
+    let behind = try hospitals.run(
+      "init y --member 9 --name Y --passphrase-file word --address /dns4/node.example/tcp/4001")
+    #expect(behind.status == 0)
+    let config = try String(contentsOfFile: hospitals.place.path + "/y/node.toml", encoding: .utf8)
+    #expect(config.contains("listen = \"/ip4/0.0.0.0/tcp/4001\""))
+    #expect(config.contains("passphrase_file = \"\(hospitals.place.path)/word\""))
+    let again = try hospitals.run("genesis new --name Four --out genesis.json h1/member.json")
+    #expect(again.status == 65 && again.errors.contains("there is such a file already"))
+    try hospitals.place.replace(
+      "/ip4/127.0.0.1/tcp/5411", with: "/ip4/0.0.0.0/tcp/5411", in: hospitals.place.path + "/h1/member.json")
+    let published = try hospitals.run("genesis new --name Four --out other.json h1/member.json")
+    #expect(published.status == 65 && published.errors.contains("0.0.0.0"), "\(published.errors)")
+  }
+
+  @Test("Whatever a disk does to a page of the ledger is harmless or told in a sentence: no signal, no wrong answer")
+  func pages() throws {
+    let place = try Place(port: 5421)
+    #expect(try place.run(["devnet", "up"] + place.options).status == 0)
+    #expect(try place.run(["devnet", "down"] + place.options).status == 0)
+    let (good, copy) = (place.devnet + "/h1/data/ledger/data.mdb", place.path + "/copy")
+    let bytes = try Data(contentsOf: URL(filePath: good))
+    try FileManager.default.createDirectory(atPath: copy + "/ledger", withIntermediateDirectories: true)
+    let pages = bytes.count / 4096
+    var random = UInt64(7)
+    func draw(_ below: Int) -> Int {
+      random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return Int((random >> 33) % UInt64(below))
+    }
+    var (noticed, harmless) = (0, 0)
+    for number in 0..<60 {
+      var damaged = bytes
+      let page = draw(pages) * 4096
+      switch number % 5 {
+      case 0: for _ in 0..<4 { damaged[page + draw(4096)] ^= UInt8(1 << draw(8)) }
+      case 1: damaged[page + draw(64)] ^= UInt8(1 << draw(8))
+      case 2: damaged.replaceSubrange(page..<(page + 4096), with: Data(count: 4096))
+      case 3: damaged.replaceSubrange(page..<(page + 4096), with: Data((0..<4096).map { _ in UInt8(draw(256)) }))
+      default:
+        let other = draw(pages) * 4096
+        damaged.replaceSubrange(page..<(page + 4096), with: bytes[other..<(other + 4096)])
+        damaged.replaceSubrange(other..<(other + 4096), with: bytes[page..<(page + 4096)])
+      }
+      try damaged.write(to: URL(filePath: copy + "/ledger/data.mdb"))
+      let result = try place.run(
+        ["audit", "replay", copy, "--member", "1", "--genesis", place.devnet + "/genesis.json"],
+        through: "\"$0\" \"$@\"")
+      #expect([0, 1, 74].contains(result.status), "damage \(number) of page \(page / 4096): \(result.errors)")
+      #expect(result.status == 0 || result.errors.hasPrefix("consilium: "), "damage \(number): \(result.errors)")
+      if result.status == 0 { harmless += 1 } else { noticed += 1 }
+    }
+    #expect(noticed > 10 && harmless > 0, "\(noticed) noticed, \(harmless) harmless")
+  }
+}
