@@ -257,6 +257,8 @@ extension Cluster {
     case .ownLaneForked:
       self.watch.observeAccused(
         MemberID(UInt32(machine.member + 1)), by: machine.member, faulty: self.faulty)
+    case .outvoted(let sequence):
+      self.breach = "LEDGER §5: member \(machine.member) executed \(sequence) to another end than f + 1 members signed"
     case .ordering, .diverged, .checkpointStable, .unheard, .executionFailed, .configured, .transferBegan,
       .transferRefused:
       break

@@ -198,6 +198,7 @@ public final class Recorder {
       case .transferBegan(let sequence, let chunks): "fetches a snapshot of \(sequence), \(chunks) chunks"
       case .transferRefused(let peer): "is sent a wrong part of a snapshot by member \(peer + 1)"
       case .ownLaneForked(let sequence): "finds its own lane called forked since \(sequence)"
+      case .outvoted(let sequence): "learns that its own history at \(sequence) is wrong"
       case .copied(let position): "learns of block \(position) of its own, which its disk lacks"
       case .checkpointStable, .unheard: nil
       }

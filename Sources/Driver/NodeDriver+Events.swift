@@ -114,6 +114,7 @@ extension NodeDriver {
     case .ownLaneForked(let sequence): self.log.emit(.ownLaneForked, ["height": .number(sequence.number)])
     case .diverged(let member, let sequence):
       self.log.emit(.diverged, ["member": .text("\(member)"), "height": .number(sequence.number)])
+    case .outvoted(let sequence): self.fail(storing: .diverged(sequence: sequence))
     case .checkpointStable(let sequence, let size):
       self.log.emit(.checkpointStable, ["height": .number(sequence.number), "log_size": .number(size)])
     case .configured(let number, let voters, let isMember):
@@ -129,7 +130,9 @@ extension NodeDriver {
     case .unheard: self.log.emit(.unheard)
     case .copied(let position):
       self.fail(storing: .copied(path: self.store.path, position: position.number))
-    case .executionFailed(let sequence): self.log.emit(.executionFailed, ["height": .number(sequence.number)])
+    case .executionFailed(let sequence):
+      self.log.emit(.executionFailed, ["height": .number(sequence.number)])
+      self.fail(storing: .damaged(path: self.store.path, reason: "a block decided at \(sequence) cannot be executed"))
     }
   }
 

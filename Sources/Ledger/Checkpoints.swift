@@ -32,6 +32,9 @@ public struct Checkpoints: Sendable {
     case stable(StableCheckpoint)
     /// A member's history differs from this one's at a sequence number: nobody may go on as if nothing were.
     case diverged(ReplicaIndex, SequenceNumber)
+    /// So many members signed one other history that a correct one is among them: this member's is wrong, and it must
+    /// stop (LEDGER §11.12).
+    case outvoted(SequenceNumber)
   }
 
   /// Why an input was of no use, or wrong.
@@ -76,6 +79,8 @@ public struct Checkpoints: Sendable {
   private var collected: [SequenceNumber: [ReplicaIndex: Cosignature]] = [:]
   /// What was signed of sequence numbers that are not executed here yet, and whether the signer itself sent it.
   private var early: [SequenceNumber: [ReplicaIndex: (cosignature: Cosignature, isDirect: Bool)]] = [:]
+  /// What members themselves signed that is not this one's, by sequence number.
+  private var differing: [SequenceNumber: [ReplicaIndex: Digest]] = [:]
   /// How often each member itself sent its signature of what was stable here by then.
   private var late: [ReplicaIndex: (sequence: SequenceNumber, count: UInt64)] = [:]
 
@@ -170,6 +175,8 @@ public struct Checkpoints: Sendable {
       // Of a body that is not this one's no signature can be checked: only the signer's own word counts.
       guard isDirect else { return .rejected(.signature) }
       effects.append(.diverged(cosignature.signer, sequence))
+      self.differing[sequence, default: [:]][cosignature.signer] = cosignature.body
+      if self.isOutvoted(at: sequence, by: cosignature.body) { effects.append(.outvoted(sequence)) }
       return .rejected(.diverged)
     }
     guard cosignature.isAuthentic(for: body, in: self.configuration) || planted(.cosignaturesUnchecked) else {
@@ -184,8 +191,16 @@ public struct Checkpoints: Sendable {
     if sequence >= self.signedSequence { self.again = nil }
     self.bodies = self.bodies.filter { $0.key > sequence }
     self.collected = self.collected.filter { $0.key > sequence }
+    self.differing = self.differing.filter { $0.key > sequence }
     effects.append(.stable(stable))
     return .accepted
+  }
+
+  /// Whether so many signed one other body that one of them is correct. Where none may lie, more than half of all.
+  private func isOutvoted(at sequence: SequenceNumber, by body: Digest) -> Bool {
+    let (f, n) = (self.configuration.faultyMax, self.configuration.voterCount)
+    let count = self.differing[sequence]?.values.count { $0 == body } ?? 0
+    return count >= (f > 0 ? f + 1 : n / 2 + 1)
   }
 
   /// A member's own signature of what is stable here already: the first came late; where it comes again, the member
@@ -221,6 +236,7 @@ public struct Checkpoints: Sendable {
     while self.bodies.count > Self.openMax, let first = self.bodies.keys.min() {
       self.collected[first] = nil
       self.bodies[first] = nil
+      self.differing[first] = nil
     }
   }
 }

@@ -104,6 +104,8 @@ public enum NodeEvent: Sendable, Hashable {
   case ownLaneForked(SequenceNumber)
   /// A member signed another history: one of the two is wrong.
   case diverged(MemberID, SequenceNumber)
+  /// So many members signed another history that this one's is wrong: the node must stop.
+  case outvoted(SequenceNumber)
   /// A tree head became stable.
   case checkpointStable(SequenceNumber, size: UInt64)
   /// The node went over to a configuration, as a member or not.

@@ -138,6 +138,7 @@ extension Node {
         self.openIfDue(&run)
       case .diverged(let signer, let sequence):
         run.effects.append(.report(.diverged(self.configuration.members[signer].id, sequence)))
+      case .outvoted(let sequence): run.effects.append(.report(.outvoted(sequence)))
       }
     }
     return outcome.map(Reason.checkpoints)

@@ -2,6 +2,7 @@
 // go round, comes to a stable one of its own without anything new to order. Method: the machines alone, on a network
 // that drops what the test says, on virtual time.
 import Ledger
+import Merkle
 import Messages
 import NodeCore
 import Primitives
@@ -42,7 +43,7 @@ struct CheckpointTests {
             self.messages += 1
             self.give(.received(cosignature, from: member), to: peer, absent: absent)
           }
-        case .spread, .stable, .diverged: break
+        case .spread, .stable, .diverged, .outvoted: break
         }
       }
     }
@@ -115,5 +116,35 @@ struct CheckpointTests {
     #expect(members.machines[0].stable == nil)
     // At 1, 3, 7, 15 s, and then every 16 s, to three each.
     #expect(members.messages == 3 * (1 + 4 + (3600 - 15) / 16))
+  }
+
+  @Test("A member whose history f + 1 others signed otherwise is told to stop; one liar, or two, stop nobody (§11.12)")
+  func outvoted() {
+    let members = Members()
+    let genesis = members.genesis
+    func body(_ state: UInt8) -> CheckpointBody {
+      CheckpointBody(
+        network: genesis.network, size: 0, root: LedgerPosition().log.root, sequence: Self.position.sequence,
+        stateDigest: Digest([UInt8](repeating: state, count: 32)) ?? .zero, configuration: ConfigurationNumber(0))
+    }
+    func words(_ states: [(signer: ReplicaIndex, state: UInt8)], isDirect: Bool = true) -> [Checkpoints.Effect] {
+      var machine = members.machine(at: LedgerPosition())
+      var effects: [Checkpoints.Effect] = []
+      _ = machine.step(.executed(Self.position), at: .zero, into: &effects)
+      _ = machine.step(.timerFired, at: .zero + Self.idle, into: &effects)
+      effects = []
+      for (signer, state) in states {
+        let word = Cosignature(body(state), signer: signer, seconds: 1, key: Cluster.keys(signer).checkpoint)
+        let sender = isDirect ? signer : (signer + 1) % 4
+        _ = machine.step(.received(word, from: sender), at: .zero + Self.idle, into: &effects)
+      }
+      return effects
+    }
+    let stop = Checkpoints.Effect.outvoted(Self.position.sequence)
+    #expect(words([(1, 7), (2, 7)]).contains(stop))
+    #expect(!words([(1, 7)]).contains(stop))
+    #expect(!words([(1, 7), (1, 7)]).contains(stop), "one member has one word")
+    #expect(!words([(1, 7), (2, 8)]).contains(stop), "two that differ from one another may be two liars")
+    #expect(!words([(1, 7), (2, 7)], isDirect: false).contains(stop), "what others say in their name proves nothing")
   }
 }
