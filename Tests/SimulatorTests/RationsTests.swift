@@ -14,7 +14,9 @@ struct RationsTests {
 
   private func blocks(_ lane: Int, above: UInt64 = 0) -> ServedRequest {
     .blocks(
-      BlockRequest(lane: lane, above: LanePosition(above), head: LaneHead(position: LanePosition(99), digest: .zero)))
+      BlockRequest(
+        lane: lane, above: LanePosition(above), head: LaneHead(position: LanePosition(99), digest: .zero),
+        order: .upwards))
   }
 
   @Test("Of a flood of one question one is answered, and one of the rest waits")
