@@ -20,7 +20,7 @@ final class FolderLock {
         status: ExitStatus.failedIO)
     }
     guard flock(self.descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      let holder = Self.holder(of: self.descriptor).map { "the node with process number \($0)" } ?? "another node"
+      let holder = Self.holder(of: folder).map { "the node with process number \($0)" } ?? "another node"
       throw Failure(
         "the folder \(folder) is in use", why: "\(holder) runs on it",
         remedy: "stop that one first, or give this one a folder of its own", status: ExitStatus.unavailable)
@@ -28,12 +28,11 @@ final class FolderLock {
   }
 
   /// Who holds the lock, as the system tells it: by the file's number.
-  private static func holder(of descriptor: Int32) -> Int32? {
-    var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0,
+  private static func holder(of folder: String) -> Int32? {
+    guard let number = try? FileManager.default.attributesOfItem(atPath: folder)[.systemFileNumber] as? UInt64,
       let locks = try? String(contentsOfFile: "/proc/locks", encoding: .utf8)
     else { return nil }
-    let line = locks.split(separator: "\n").first { $0.contains("FLOCK") && $0.contains(":\(status.st_ino) ") }
+    let line = locks.split(separator: "\n").first { $0.contains("FLOCK") && $0.contains(":\(number) ") }
     return line.flatMap { $0.split(separator: " ").dropFirst(4).first }.flatMap { Int32($0) }
   }
 
