@@ -117,7 +117,8 @@ def erasing(devnet, record):
     for name, before in slots.items():
         after = (keys / name / "keys").read_bytes()
         changed = [place for place in range(32, len(before), 32) if before[place:place + 32] != after[place:place + 32]]
-        assert len(changed) == 1 and not any(after[changed[0]:changed[0] + 32]), (name, changed)
+        # Drafts on their way to the ledger have keys too, which go sooner or later.
+        assert changed and not any(any(after[place:place + 32]) for place in changed), (name, changed)
     devnet.down()
     devnet.up()
     until("the node serves", 60, serves)
