@@ -267,7 +267,9 @@ public struct ScenarioFile: Sendable {
     for key in ScenarioKey.all where key.standard == nil {
       let parts = key.path.split(separator: ".").map(String.init)
       guard parts.count == 2, ScenarioKey.repeated.contains(parts[0]) else {
-        let isWrong = self.mistakes.contains { $0.key == key.path }
+        // A line that is no TOML may have said it.
+        let line = self.lines[key.path]
+        let isWrong = self.mistakes.contains { $0.key == key.path || $0.key.isEmpty && $0.line == line }
         if self.values[key.path] == nil, !isWrong { self.fail(key.path, "it is missing", "write \(key.expectation)") }
         continue
       }

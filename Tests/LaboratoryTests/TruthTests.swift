@@ -159,7 +159,7 @@ struct TruthTests {
 
   @Test("Loss is the part that was asked for, also where it is no one-in-so-many", arguments: [5, 40, 70])
   func loss(percent: Int) throws {
-    let text = "duration = \"2 s\"\n[network]\nloss = \"\(percent) %\"\n[workload]\nrate = \"50/s\"\n"
+    let text = "duration = \"12 s\"\n[network]\nloss = \"\(percent) %\"\n[workload]\nrate = \"50/s\"\n"
     let run = ScenarioRun(Scenario(try ScenarioFile("title = \"t\"\n" + text)))
     var arrived = 0.0
     run.cluster.onArrival = { _, _, _ in arrived += 1 }
