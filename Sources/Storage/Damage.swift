@@ -42,17 +42,70 @@ public enum StoreDamage {
     _ = self.signals
   }
 
-  /// The signal comes from within a read of a mapped page, never from within the allocator or the log.
+  /// A page that the disk does not give is one signal, an address that a broken page leads to is another.
   private static let signals: Void = {
     var action = sigaction()
     unsafe action.__sigaction_handler.sa_handler = { _ in
-      StoreDamage.halt(
-        .system(
-          action: "reading a store's file",
-          reason:
-            "a page of it cannot be read: the disk fails, or the file was cut off while it was in use; look at the "
-            + "disk, then start again"))
+      StoreDamage.end(
+        """
+        consilium: a page of a store's file cannot be read: the disk fails, or the file was cut off while it was in \
+        use; look at the disk, then start again
+
+        """)
     }
     unsafe sigaction(SIGBUS, &action, nil)
+    unsafe Self.lmdb = Self.instructions(of: "/liblmdb")
+    unsafe Self.library = Self.instructions(of: "/libc.so")
+    var strays = sigaction()
+    strays.sa_flags = SA_SIGINFO
+    unsafe strays.__sigaction_handler.sa_sigaction = { _, _, context in
+      guard unsafe StoreDamage.isInRead(context) else {
+        // A fault of the program's own: once more, as it was handled before.
+        unsafe sigaction(SIGSEGV, &StoreDamage.before, nil)
+        return
+      }
+      StoreDamage.end(
+        """
+        consilium: a page of a store's file leads nowhere: the file is damaged; keep the folder, and go on under new \
+        keys: consilium init, then consilium member propose replace
+
+        """)
+    }
+    unsafe sigaction(SIGSEGV, &strays, &StoreDamage.before)
   }()
+
+  /// Ends the process from within a signal: nothing is allocated, nothing locked.
+  private static func end(_ text: StaticString) -> Never {
+    _ = unsafe Foundation.write(2, text.utf8Start, text.utf8CodeUnitCount)
+    _exit(self.exitStatus)
+  }
+
+  /// How the second signal was handled before; written once, before the handler is in place.
+  nonisolated(unsafe) private static var before = sigaction()
+  /// Where the instructions of LMDB are, and those of the C library that copy and compare for it; written once.
+  nonisolated(unsafe) private static var lmdb: Range<UInt> = 0..<0
+  nonisolated(unsafe) private static var library: Range<UInt> = 0..<0
+
+  private static func instructions(of library: String) -> Range<UInt> {
+    let maps = (try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8)) ?? ""
+    for line in maps.split(separator: "\n") where line.contains(library) && line.contains("r-xp") {
+      let ends = line.prefix { $0 != " " }.split(separator: "-").compactMap { UInt($0, radix: 16) }
+      if ends.count == 2, ends[0] < ends[1] { return ends[0]..<ends[1] }
+    }
+    return 0..<0
+  }
+
+  /// Whether a signal met these instructions: the program counter stands in what the system hands over (`ucontext_t`),
+  /// at a place of the processor's.
+  private static func isInRead(_ context: UnsafeMutableRawPointer?) -> Bool {
+    #if arch(x86_64)
+      let offset = 168
+    #elseif arch(arm64)
+      let offset = 440
+    #else
+      return false
+    #endif
+    guard let counter = unsafe context?.load(fromByteOffset: offset, as: UInt.self) else { return false }
+    return unsafe self.lmdb.contains(counter) || self.library.contains(counter)
+  }
 }

@@ -38,7 +38,7 @@ enum Key {
 /// A member's ledger on disk (ARCHITECTURE §4): one LMDB environment, one durable write a turn.
 public final class Store: @unchecked Sendable {
   /// The format that this program writes.
-  public static let format: UInt64 = 4
+  public static let format: UInt64 = 5
 
   struct Tables {
     let meta, blocks, prePrepares, prepared, decisions, executions, leaves, identifiers, state, tiles,
