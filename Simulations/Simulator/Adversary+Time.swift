@@ -6,7 +6,7 @@ internal import Primitives
 
 /// As primary, states a time with each proposal that is well after the last, whatever its clock says (LEDGER §11.4).
 struct Hurrying: Adversary {
-  private static let stepMilliseconds: UInt64 = 200
+  private static let stepMilliseconds: UInt64 = 3000
   private var last = Timestamp.zero
   /// One time for each proposal, or the same would say different things to different members.
   private var stated: [Digest: Timestamp] = [:]

@@ -16,8 +16,17 @@ import Primitives
 /// asked, there are no more such changes than that, and one brings all who wait. Where the next primary is not heard
 /// the change may be in vain for as long as a time-out takes, and the view rests for `viewTimeoutMax`.
 extension Replica {
+  /// A member that waits alone in the next view.
+  struct Alone: Sendable, Hashable {
+    /// When that was seen first.
+    let since: Tick
+    /// What this replica had decided then. Who has come that far is not behind but waits: what is decided between two
+    /// words of a member can be more than any window.
+    let decided: SequenceNumber
+  }
+
   /// Takes note of where a member stands, and leaves the view where it waits alone for the next one: connected (it was
-  /// heard), as far as this replica, and for long enough that whoever else wants to leave would have.
+  /// heard), as far as this replica was, and for long enough that all others that want to leave would have.
   ///
   /// - Complexity: O(1).
   mutating func noteView(
@@ -25,15 +34,15 @@ extension Replica {
   ) {
     self.heardAt[peer] = now.tick
     guard self.phase == .active else { return self.noteOthersGoOn(status, peer, at: now, into: &effects) }
-    let isNear = status.decided.number + 2 * self.limits.pipelineMax >= self.decided.number
-    guard status.isChanging, status.view == self.view.next, isNear else {
+    guard status.isChanging, status.view == self.view.next else {
       self.aloneSince[peer] = nil
       return
     }
-    let since = self.aloneSince[peer] ?? now.tick
-    self.aloneSince[peer] = since
+    let alone = self.aloneSince[peer] ?? Alone(since: now.tick, decided: self.decided)
+    self.aloneSince[peer] = alone
+    guard status.decided >= alone.decided else { return }
     // The primary first: where it leaves, the others follow at once.
-    let first = since + Span(nanoseconds: self.parameters.viewTimeoutMin.nanoseconds / 2)
+    let first = alone.since + Span(nanoseconds: self.parameters.viewTimeoutMin.nanoseconds / 2)
     let due = self.isPrimary ? first : first + self.parameters.viewTimeoutMin
     guard now.tick >= due, self.hasRested(at: now), !planted(.aloneLeftAlone) else { return }
     self.leave(to: self.view.next, reason: .memberReturns, at: now, into: &effects)

@@ -83,7 +83,7 @@ public struct Replica: OrderingMachine, Hashable {
   /// The last decided cuts: what a NewView may name again, after their blocks have left memory.
   var recentCuts: [SequenceNumber: Cut] = [:]
   /// Since when members were seen that ask alone for the view after this one, and when each was heard last.
-  var aloneSince: [ReplicaIndex: Tick] = [:]
+  var aloneSince: [ReplicaIndex: Alone] = [:]
   var heardAt: [ReplicaIndex: Tick] = [:]
   /// When the view was entered; nil where that was before this replica started.
   var enteredAt: Tick?

@@ -178,6 +178,8 @@ struct RationsTests {
     let cluster = Cluster(count: 4, seed: 3)
     cluster.submit([cluster.digestTransaction(1, for: 0)], to: 0)
     #expect(cluster.run(within: .milliseconds(2000)) { cluster.haveExecuted(1) })
+    // What was executed is on the disk a little later, and is served from there.
+    cluster.run(for: .milliseconds(100))
     var answers = 0
     cluster.onArrival = { from, to, packet in
       if from == 0, to == 1, case .decisions = packet.message { answers += 1 }
