@@ -78,6 +78,12 @@ class Case:
         request = urllib.request.Request(base, body, {"Content-Type": "application/fhir+json"}, method="PUT")
         urllib.request.urlopen(request).close()
 
+    def add(self, patient, resource):
+        """One more record of a patient that is there."""
+        subject = {"patient" if resource["resourceType"] == "AllergyIntolerance" else "subject": {"reference": patient}}
+        self.devnet.post(1, {"resourceType": "Bundle", "type": "transaction", "entry": [
+            {"resource": {**resource, **subject}, "request": {"method": "POST", "url": resource["resourceType"]}}]})
+
     def clinician(self, **more):
         one = self.person("/clinic", **more)
         _, code = one.code()
@@ -307,6 +313,52 @@ def none_known(case, doctor):
     print("harm: none known is told with who and when, and what was entered in error clashes with nothing")
 
 
+def outdated(case, doctor):
+    """What was anchored after the chart was opened is seen before a prescription is signed."""
+    _, _, places = case.patient("Olga", "Lately", [{"resourceType": "AllergyIntolerance", "code": {"text": "Dust"}}])
+    case.choose(doctor, "Lately")
+    page = doctor.page
+    page.click("#ask")
+    expect(page.locator("#section-allergy")).to_contain_text("Dust", timeout=30000)
+    page.select_option("#noteKind", "prescription")
+    page.fill("#noteTitle", "Amoxicillin 500 mg")
+    page.fill("#noteText", "3 times a day")
+    expect(page.locator("#warning")).to_contain_text("Compared with one allergy")
+    case.add(places[0], PENICILLIN)
+    page.click("#sign")
+    expect(page.locator("#unsigned")).to_contain_text("NOT signed: meanwhile records came", timeout=15000)
+    expect(page.locator("#unknownAllergies")).to_contain_text("One record is not asked for.")
+    expect(page.locator("#section-allergy")).to_contain_text("There may be more allergies:")
+    assert page.input_value("#noteTitle") == "Amoxicillin 500 mg", "what was typed is gone"
+    expect(page.locator("main")).to_contain_text("There are 3 records.")
+    doctor.look("outdated")
+    page.click("#ask")
+    expect(page.locator("#warning")).to_contain_text("an allergy to Penicillin is recorded", timeout=30000)
+    case.put(places[1], {"code": {"text": "Latex"}})
+    page.fill("#override", "Desensitised")
+    page.click("#sign")
+    expect(page.locator("#unsigned")).to_contain_text("NOT signed", timeout=15000)
+    assert "Desensitised" not in page.locator("#chart").inner_text(), "it was signed"
+    print("harm: a prescription is not signed before what was anchored meanwhile was listed and shown")
+
+    # What is typed while a note is on its way is neither signed nor lost.
+    page.select_option("#noteKind", "note")
+    page.fill("#noteTitle", "Cough")
+    page.fill("#noteText", "Since Monday.")
+    held = Held(page, "**/notes")
+    page.click("#sign")
+    held.wait()
+    page.fill("#noteText", "Since Monday. Fever too.")
+    held.let_go()
+    expect(page.locator("#said")).to_contain_text("What you changed since is NOT signed.", timeout=15000)
+    expect(page.locator("#noteText")).to_have_value("Since Monday. Fever too.")
+    expect(page.locator("#section-result")).to_contain_text("Since Monday.")
+    assert "Fever" not in page.locator("#section-result").inner_text()
+    page.fill("#noteTitle", "")
+    page.fill("#noteText", "")
+    print("harm: what is typed while a note is being signed stays, and is told as not signed")
+
+
 def outcomes(berta):
     """An answer that is lost is no failure: what was sent may be done."""
     page = berta.page
@@ -377,6 +429,7 @@ def harms(tools, browser, devnet, pictures):
     outcomes(berta)
     erased(case, berta, doctor)
     none_known(case, doctor)
+    outdated(case, doctor)
     values(case)
     for one in case.people:
         one.end()

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { arrange, bySection, conflicts, current, grouped, person } from "../../Sources/Gateway/Portal/chart.js";
-import { gaps, statement } from "../../Sources/Gateway/Portal/known.js";
+import { gaps, isOutdated, statement } from "../../Sources/Gateway/Portal/known.js";
 
 const view = (record, category, rest = {}) => ({ record, category, hospital: 1, time: "2026-11-29T10:00:00Z", leaf: Number(record), ...rest });
 const opened = (one, resource) => ({ view: one, text: JSON.stringify(resource) });
@@ -67,6 +67,16 @@ test("files of several records, and what is especially sensitive, tell of allerg
   assert.deepEqual([one.state, one.items.map((each) => each.shown.title), one.gaps], ["recorded", ["Penicillin"], []]);
   assert.deepEqual(conflicts(arrange([opened(file, bundle)])).map((pair) => pair.medicine), ["Ampicillin"]);
   assert.equal(said([file], [opened(file, { resourceType: "Bundle", entry: [] })]).state, "noneRecorded");
+});
+
+test("a list is outdated where what may tell of allergies came, was replaced, or was erased", () => {
+  const [a, b] = [view("1", "allergy"), view("2", "observation")];
+  assert.equal(isOutdated([a, b], [b, a]), false);
+  assert.equal(isOutdated([a], [a, b, view("3", "medication"), view("4", "document")]), false);
+  for (const category of ["allergy", "condition", "bundle", "sensitive"]) assert.equal(isOutdated([a], [a, view("3", category)]), true, category);
+  assert.equal(isOutdated([a], [{ ...a, supersededBy: "3" }]), true);
+  assert.equal(isOutdated([a], [{ ...a, erased: true }]), true);
+  assert.equal(isOutdated([], []), false);
 });
 
 test("erased and replaced records are no gaps; what was erased is said", () => {

@@ -6,7 +6,7 @@ import { lockCard, open } from "./entrance.js";
 import { conflictsOf, current, isMedicineKnown, person, sentence } from "./chart.js";
 import { day } from "./dates.js";
 import * as keyring from "./keys.js";
-import { CATEGORY as KNOWN, gaps } from "./known.js";
+import { CATEGORY as KNOWN, gaps, isOutdated } from "./known.js";
 import * as node from "./node.js";
 import { readAll } from "./reading.js";
 import { faults, isUnknown, knowledge, othersOf, reasons, sections, warnings } from "./sections.js";
@@ -25,8 +25,10 @@ const VIEWS = {
 const go = (name) => (turn) => tabs(turn, name, VIEWS, C.tabs);
 
 /** A patient's chart: `listed` are the records that there are, `outcomes` what came of reading each, `draft` what is
- * written and not signed. */
-const chartOf = (patient) => ({ patient, listed: [], outcomes: new Map(), written: new Map(), waiting: new Set(), draft: emptyDraft() });
+ * written and not signed, `unsigned` why it was not signed when somebody wanted that. */
+const chartOf = (patient) => ({
+  patient, listed: [], outcomes: new Map(), written: new Map(), waiting: new Set(), draft: emptyDraft(), unsigned: "",
+});
 const emptyDraft = () => ({ kind: "note", title: "", text: "", reason: "" });
 const isDirty = ({ draft }) => Boolean(draft.title.trim() || draft.text.trim());
 
@@ -216,14 +218,16 @@ function writing(turn, chart) {
   const text = h("textarea", { id: "noteText", oninput: keep("text") }, draft.text);
   const why = h("textarea", { id: "override", oninput: keep("reason") }, draft.reason);
   const override = h("div", { hidden: true }, h("label", { for: "override" }, C.override), why);
-  const [warning, fault] = [h("div", { id: "warning", role: "alert" }), h("div", { role: "alert" })];
+  const warning = h("div", { id: "warning", role: "alert" });
+  const fault = h("div", { id: "unsigned", role: "alert" }, chart.unsigned ? h("p", { class: "card alert" }, h("strong", {}, chart.unsigned)) : null);
+  chart.unsigned = "";
   const heading = h("h2", {});
-  const button = deed({ id: "sign" }, C.sign, () => sign(turn, chart, known, fault));
+  const button = deed({ id: "sign" }, C.sign, () => sign(turn, chart, () => known, fault));
   const warn = () => {
     heading.textContent = C.writeFor(called(chart, known.items));
     titleLabel.textContent = C.titleLabel[draft.kind];
     textLabel.textContent = C.textLabel[draft.kind];
-    const { lines, isForbidding } = judgement(chart, known);
+    const { lines, isForbidding } = judgement(draft, known);
     // A screen reader says it again only where it is something else.
     const words = lines.map((line) => line.textContent).join("\n");
     if (words !== warned) warning.replaceChildren(...lines);
@@ -238,7 +242,7 @@ function writing(turn, chart) {
 }
 
 /** What a prescription is held against: {lines, pairs, isForbidding, isUnknown}. */
-function judgement({ draft }, known) {
+function judgement(draft, known) {
   const nothing = { lines: [], pairs: [], isForbidding: false, isUnknown: false };
   if (draft.kind !== "prescription") return nothing;
   const said = known.statements.allergy;
@@ -256,9 +260,31 @@ function judgement({ draft }, known) {
   };
 }
 
-async function sign(turn, chart, known, fault) {
-  const { draft } = chart;
-  const said = judgement(chart, known);
+/** Lists the records again: what was anchored since the chart was opened may tell of an allergy. Where something did come,
+ * the chart is drawn anew, and whoever signs sees it first. */
+async function isNewsFirst(turn, chart) {
+  const listed = await turn.of(node.patientRecords(state.keys, chart.patient.account));
+  if (!isOutdated(chart.listed, listed)) return false;
+  chart.unsigned = C.outdated;
+  await view(go("patient"));
+  return true;
+}
+
+async function sign(turn, chart, now, fault) {
+  // What is signed is what stood there when somebody wanted it signed.
+  const draft = { ...chart.draft };
+  try {
+    if (draft.kind === "prescription" && await isNewsFirst(turn, chart)) return;
+  } catch (error) {
+    if (turn.isOver) say(C.leftUnsigned(called(chart, now().items)));
+    else fault.replaceChildren(problem(error));
+    return;
+  }
+  await signDraft(turn, chart, { draft, known: now(), fault });
+}
+
+async function signDraft(turn, chart, { draft, known, fault }) {
+  const said = judgement(draft, known);
   const needed = !draft.title.trim() || !draft.text.trim() ? C.empty : said.isForbidding && !draft.reason.trim() ? C.overrideNeeded : "";
   fault.replaceChildren(needed ? h("p", { class: "card warn" }, needed) : "");
   if (needed) return;
@@ -274,8 +300,10 @@ async function sign(turn, chart, known, fault) {
     else fault.replaceChildren(problem(error));
     return;
   }
-  chart.draft = emptyDraft();
-  say(C.signedFor(name));
+  // What was typed meanwhile is not signed, and stays.
+  const isSame = Object.keys(draft).every((field) => chart.draft[field] === draft[field]);
+  if (isSame) chart.draft = emptyDraft();
+  say(isSame ? C.signedFor(name) : C.signedBefore(name));
   if (!turn.isOver) await view(go("patient"));
 }
 

@@ -60,5 +60,15 @@ export function statement(kind, { listed, outcomes, current, asked, all, waiting
   };
 }
 
+/** Records in which somebody may tell of an allergy. */
+const TELLS_OF_ALLERGIES = new Set([CATEGORY.allergy, CATEGORY.problem, ...MAY_TELL]);
+
+/** Whether what may tell of allergies is another in a newer list: something came, was replaced, or was erased. */
+export function isOutdated(before, now) {
+  const states = (listed) => listed.filter((one) => TELLS_OF_ALLERGIES.has(one.category))
+    .map((one) => `${one.record} ${one.supersededBy ?? ""} ${Boolean(one.erased)}`).sort().join("\n");
+  return states(before) !== states(now);
+}
+
 /** Whether every record that tells of a kind was read. */
 export const isComplete = (said) => said.gaps.length === 0;
