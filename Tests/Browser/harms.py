@@ -323,7 +323,8 @@ def outdated(case, doctor):
     page.select_option("#noteKind", "prescription")
     page.fill("#noteTitle", "Amoxicillin 500 mg")
     page.fill("#noteText", "3 times a day")
-    expect(page.locator("#warning")).to_contain_text("Compared with one allergy")
+    expect(page.locator("#notComparable")).to_contain_text("NOT compared, because this page does not know what they are: Dust.")
+    assert "nothing was found" not in page.locator("#warning").inner_text()
     case.add(places[0], PENICILLIN)
     page.click("#sign")
     expect(page.locator("#unsigned")).to_contain_text("NOT signed: meanwhile records came", timeout=15000)
@@ -339,6 +340,14 @@ def outdated(case, doctor):
     page.click("#sign")
     expect(page.locator("#unsigned")).to_contain_text("NOT signed", timeout=15000)
     assert "Desensitised" not in page.locator("#chart").inner_text(), "it was signed"
+    page.fill("#noteTitle", "Simvastatin 20 mg")
+    page.click("#ask")
+    expect(page.locator("#warning")).to_contain_text("Compared with the other allergy: nothing was found.", timeout=30000)
+    assert re.search("NOT compared.*nothing was found", page.locator("#warning").inner_text(), re.S), "the caveat does not come first"
+    doctor.look("not-comparable")
+    page.fill("#noteTitle", "Zaltofin")
+    expect(page.locator("#medicineUnknown")).to_contain_text("does not know the medicine")
+    print("harm: allergies and medicines that the page does not know are named before what the comparison found")
     print("harm: a prescription is not signed before what was anchored meanwhile was listed and shown")
 
     # What is typed while a note is on its way is neither signed nor lost.

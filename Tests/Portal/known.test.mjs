@@ -1,7 +1,7 @@
 // What may be said of allergies: recorded, none known, none recorded, not known; and what stands in lists, plots and checks.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { arrange, bySection, conflicts, current, grouped, person } from "../../Sources/Gateway/Portal/chart.js";
+import { arrange, bySection, comparable, conflicts, current, grouped, person } from "../../Sources/Gateway/Portal/chart.js";
 import { gaps, isOutdated, statement } from "../../Sources/Gateway/Portal/known.js";
 
 const view = (record, category, rest = {}) => ({ record, category, hospital: 1, time: "2026-11-29T10:00:00Z", leaf: Number(record), ...rest });
@@ -135,6 +135,15 @@ test("conflicts: only what stands on both sides", () => {
   assert.deepEqual(found(allergy("No known allergies"), medicine("Penicillin V")), []);
   const inside = { contained: [{ resourceType: "Medication", id: "m", ingredient: [{ itemCodeableConcept: { text: "Ampicillin" } }] }], medicationReference: { reference: "#m" } };
   assert.deepEqual(found(allergy("Penicillin"), { resourceType: "MedicationRequest", status: "active", ...inside }), ["Ampicillin × Penicillin"]);
+});
+
+test("allergies that the table does not know are named", () => {
+  const items = arrange([allergy("Dust"), allergy("PCN"), allergy("Xylofantine"), allergy("Latex", { verificationStatus: coded("refuted") }), allergy("No known allergies")]
+    .map((one, index) => opened(view(String(index + 1), "allergy"), one)));
+  const { count, unknown } = comparable(items);
+  assert.deepEqual([count, unknown.sort()], [3, ["Dust", "Xylofantine"]]);
+  const byCode = { resourceType: "AllergyIntolerance", code: { coding: [{ system: "http://snomed.info/sct", code: "294505008" }] } };
+  assert.deepEqual(comparable(arrange([opened(view("1", "allergy"), byCode)])).unknown, []);
 });
 
 test("the person: the newest record that stands", () => {

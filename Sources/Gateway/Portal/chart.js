@@ -100,5 +100,11 @@ export const conflicts = (items) => unique(against(medicines(items), allergies(i
 export const conflictsOf = (words, items) => unique(against([{ title: words, named: typed(words) }], allergies(items)));
 export const isMedicineKnown = (words) => isKnown(typed(words));
 
+/** Allergies that stand, and those of them that the table does not know: {count, unknown}, by their names. */
+export function comparable(items) {
+  const all = allergies(items);
+  return { count: new Set(all.map((one) => one.title)).size, unknown: [...new Set(all.filter((one) => !isKnown(one.named)).map((one) => one.title))] };
+}
+
 /** A medicine against an allergy, said in a sentence. */
 export const sentence = (pair) => D.clash[pair.level](pair.medicine, pair.allergy, pair.kind);

@@ -1,6 +1,6 @@
 // Medicines against allergies: by their codes first, then by what their names mean, then by the words alone. A reminder,
 // not a decision: it knows a small table, and says which allergies it compared.
-import { CLASSES, SUBSTANCES } from "./drugs.js";
+import { CLASSES, PHRASES, SUBSTANCES } from "./drugs.js";
 import { concept, list, text } from "./values.js";
 
 const RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm";
@@ -32,7 +32,8 @@ const UNPARTED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script
 const plain = (words) => words.normalize("NFKD").replace(/\p{M}/gu, "").normalize("NFKC").toLowerCase();
 const plural = (word) => (/^[a-z]{5,}s$/.test(word) ? word.slice(0, -1) : word);
 
-const parted = (words) => plain(words).replace(UNPARTED, " ").match(/\p{L}[\p{L}\p{M}]*/gu) ?? [];
+const phrased = (words) => PHRASES.reduce((said, [phrase, name]) => said.replace(phrase, name), plain(words));
+const parted = (words) => phrased(words).replace(UNPARTED, " ").match(/\p{L}[\p{L}\p{M}]*/gu) ?? [];
 const unparted = (words) => (plain(words).match(UNPARTED) ?? []);
 
 /** The words that name something. Where salts and stop words are all there is, the salts count. */
@@ -106,6 +107,13 @@ const STEM_MIN = 6;
 const isSameWord = (a, b) => a === b || (Math.min(a.length, b.length) >= STEM_MIN && Math.abs(a.length - b.length) <= 3
   && (a.startsWith(b.slice(0, -1)) || b.startsWith(a.slice(0, -1))));
 
+const holds = (one, other) => Boolean(CLASSES[one].contains?.includes(other));
+/** The class that two have in common, or that names one where the other is of it; undefined where there is none. */
+function common(medicine, allergy) {
+  if (medicine.kind === allergy.kind || (allergy.isClass && holds(allergy.kind, medicine.kind))) return allergy.kind;
+  return medicine.isClass && holds(medicine.kind, allergy.kind) ? medicine.kind : undefined;
+}
+
 /** How a medicine clashes with an allergy: {level: "same" | "class" | "near", kind}; null where nothing says so. */
 export function clash(medicine, allergy) {
   const [m, a] = [meant(medicine), meant(allergy)];
@@ -114,7 +122,8 @@ export function clash(medicine, allergy) {
   for (const one of m.known) {
     for (const other of a.known) {
       if (one.name === other.name) return { level: "same" };
-      if (one.kind === other.kind) return { level: "class", kind: one.kind };
+      const kind = common(one, other);
+      if (kind) return { level: "class", kind };
       if (CLASSES[other.kind].near.includes(one.kind)) near = { level: "near", kind: other.kind };
     }
   }

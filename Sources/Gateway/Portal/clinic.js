@@ -3,7 +3,7 @@
 import { canonical } from "./canonical.js";
 import { concat, digest, hex, sha256, unhex, utf8 } from "./crypto.js";
 import { lockCard, open } from "./entrance.js";
-import { conflictsOf, current, isMedicineKnown, person, sentence } from "./chart.js";
+import { comparable, conflictsOf, isMedicineKnown, person, sentence } from "./chart.js";
 import { day } from "./dates.js";
 import * as keyring from "./keys.js";
 import { CATEGORY as KNOWN, gaps, isOutdated } from "./known.js";
@@ -248,16 +248,29 @@ function judgement(draft, known) {
   const said = known.statements.allergy;
   const pairs = conflictsOf(draft.title, known.items);
   const isUnknownNow = isUnknown(said);
-  const count = current(known.items, "allergy").filter((one) => !one.shown.absence).length;
   return {
     pairs, isForbidding: pairs.some((pair) => pair.level !== "near"), isUnknown: isUnknownNow,
     lines: [
       ...pairs.map((pair) => h("p", { class: pair.level === "near" ? "card warn" : "card alert" }, h("strong", {}, sentence(pair)))),
       isUnknownNow ? h("div", { class: "card alert", id: "unknownAllergies" }, h("strong", {}, C.unknownAllergies), reasons(said.gaps)) : null,
-      !pairs.length && !isUnknownNow ? h("p", { class: "quiet" }, C.compared(count), " ", othersOf(said)) : null,
-      !pairs.length && count && draft.title.trim() && !isMedicineKnown(draft.title) ? h("p", { class: "quiet" }, C.comparedWords) : null,
+      ...compared(draft.title.trim(), pairs, known, isUnknownNow),
     ].filter(Boolean),
   };
+}
+
+/** What the comparison is worth: what could not be compared comes before that nothing was found. */
+function compared(medicine, pairs, { items, statements }, isUnknownNow) {
+  const { count, unknown } = comparable(items);
+  // An allergy that clashes by its words alone was compared.
+  const left = unknown.filter((name) => !pairs.some((pair) => pair.allergy === name));
+  const rest = count - left.length;
+  const isWorthLess = medicine && count > 0;
+  const nothing = count === 0 ? C.compared(0) : !medicine || rest === 0 ? "" : left.length ? C.comparedRest(rest) : C.compared(count);
+  return [
+    isWorthLess && left.length ? h("p", { class: "card warn", id: "notComparable" }, h("strong", {}, C.notComparable(left.join(", ")))) : null,
+    isWorthLess && !pairs.length && !isMedicineKnown(medicine) ? h("p", { class: "card warn", id: "medicineUnknown" }, h("strong", {}, C.comparedWords)) : null,
+    !pairs.length && !isUnknownNow ? h("p", { class: "quiet" }, nothing, " ", othersOf(statements.allergy)) : null,
+  ];
 }
 
 /** Lists the records again: what was anchored since the chart was opened may tell of an allergy. Where something did come,
