@@ -313,6 +313,20 @@ def none_known(case, doctor):
     print("harm: none known is told with who and when, and what was entered in error clashes with nothing")
 
 
+def as_problem(case):
+    """An allergy that a hospital wrote down as a problem is no problem only."""
+    petra, _, _ = case.patient("Petra", "Problem", [
+        {"resourceType": "Condition", "code": {"text": "Allergy to penicillin"}, "clinicalStatus": coded("active")},
+        {"resourceType": "MedicationRequest", "status": "active", "intent": "order", "medicationCodeableConcept": {"text": "Co-amoxiclav 625 mg"}}])
+    card = petra.page.locator("#section-allergy")
+    expect(card).to_contain_text("Allergy to penicillin", timeout=15000)
+    expect(card).to_contain_text("recorded as a problem")
+    assert "No allergy" not in card.inner_text()
+    expect(petra.page.locator(".conflict")).to_contain_text("Co-amoxiclav 625 mg")
+    petra.look("allergy-as-problem")
+    print("harm: an allergy that is written down as a problem stands among the allergies and clashes")
+
+
 def outdated(case, doctor):
     """What was anchored after the chart was opened is seen before a prescription is signed."""
     _, _, places = case.patient("Olga", "Lately", [{"resourceType": "AllergyIntolerance", "code": {"text": "Dust"}}])
@@ -438,6 +452,7 @@ def harms(tools, browser, devnet, pictures):
     outcomes(berta)
     erased(case, berta, doctor)
     none_known(case, doctor)
+    as_problem(case)
     outdated(case, doctor)
     values(case)
     for one in case.people:

@@ -1,7 +1,7 @@
 // What may be said of allergies: recorded, none known, none recorded, not known; and what stands in lists, plots and checks.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { arrange, bySection, comparable, conflicts, current, grouped, person } from "../../Sources/Gateway/Portal/chart.js";
+import { arrange, bySection, comparable, conflicts, current, grouped, ofKind, person } from "../../Sources/Gateway/Portal/chart.js";
 import { gaps, isOutdated, statement } from "../../Sources/Gateway/Portal/known.js";
 
 const view = (record, category, rest = {}) => ({ record, category, hospital: 1, time: "2026-11-29T10:00:00Z", leaf: Number(record), ...rest });
@@ -12,7 +12,7 @@ const coded = (code) => ({ coding: [{ code }] });
 /** What is said of allergies where some records are listed and some were read. */
 function said(listed, read, rest = {}) {
   const outcomes = new Map(read.map((one) => [one.view.record, one]));
-  return statement("allergy", { listed, outcomes, current: current(arrange(read), "allergy"), asked: [1], all: [1, 2], ...rest });
+  return statement("allergy", { listed, outcomes, current: ofKind(arrange(read), "allergy"), asked: [1], all: [1, 2], ...rest });
 }
 const reasons = (one) => one.gaps.map((gap) => `${gap.reason} ${gap.count}`);
 
@@ -79,6 +79,24 @@ test("a list is outdated where what may tell of allergies came, was replaced, or
   assert.equal(isOutdated([], []), false);
 });
 
+const problem = (code, rest = {}) => ({ resourceType: "Condition", clinicalStatus: coded("active"), code: typeof code === "string" ? { text: code } : code, ...rest });
+
+test("an allergy that is written down as a problem is an allergy", () => {
+  const a = view("1", "condition");
+  const [snomed, icd] = ["http://snomed.info/sct", "http://hl7.org/fhir/sid/icd-10-cm"];
+  const states = (resource) => said([a], [opened(a, resource)]).state;
+  for (const one of ["Allergy to penicillin", "Penicillin allergy", "Allergic to PCN", "Anaphylaxis after amoxicillin", "Penicillinallergie", "Alergia a la penicilina", "青霉素过敏",
+    { coding: [{ system: snomed, code: "91936005" }] }, { coding: [{ system: icd, code: "Z88.0" }] }]) assert.equal(states(problem(one)), "recorded", JSON.stringify(one));
+  for (const one of ["Asthma", "Synergy", "No penicillin allergy", "Family history of allergy", { coding: [{ system: icd, code: "E11.9" }] }]) assert.equal(states(problem(one)), "noneRecorded", JSON.stringify(one));
+  for (const rest of [{ clinicalStatus: coded("resolved") }, { verificationStatus: coded("refuted") }]) assert.equal(states(problem("Allergy to penicillin", rest)), "noneRecorded");
+  assert.equal(said([view("2", "allergy"), a], [opened(view("2", "allergy"), allergy("No known allergies")), opened(a, problem("Allergy to penicillin"))]).state, "recorded");
+  assert.deepEqual(reasons(said([a], [])), ["mayTell 1"]);
+  const items = arrange([opened(a, problem("Allergy to penicillin")), opened(view("2", "medication"), {
+    resourceType: "MedicationRequest", status: "active", medicationCodeableConcept: { text: "Amoxicillin" } })]);
+  assert.deepEqual(conflicts(items).map((pair) => pair.medicine), ["Amoxicillin"]);
+  assert.deepEqual(current(items, "problem").map((one) => one.shown.title), ["Allergy to penicillin"], "it stays a problem too");
+});
+
 test("erased and replaced records are no gaps; what was erased is said", () => {
   const listed = [view("1", "allergy", { erased: true }), view("2", "allergy", { supersededBy: "3" }), view("3", "observation")];
   assert.deepEqual([said(listed, []).state, said(listed, []).erased], ["noneRecorded", 1]);
@@ -122,6 +140,9 @@ test("a medicine's name by a record that was opened too, of the same hospital", 
     opened(view("2", "medication"), { resourceType: "MedicationRequest", status: "active", medicationReference: { reference: "Medication/7" } }),
     opened(view("3", "medication", { hospital: 2 }), { resourceType: "MedicationRequest", status: "active", medicationReference: { reference: "Medication/7" } })]);
   assert.deepEqual(current(items, "medicine").map((one) => one.shown.title).sort(), ["A medicine without a name", "Digoxin"]);
+  // Nobody takes it for one that was compared.
+  assert.deepEqual(current(items, "medicine").map((one) => [one.shown.title, one.shown.marks.map((each) => each.text).join()]).sort(), [
+    ["A medicine without a name", "Its name is not in this record, so it is NOT compared with the allergies."], ["Digoxin", ""]]);
 });
 
 test("conflicts: only what stands on both sides", () => {

@@ -154,7 +154,7 @@ test("\"no known allergy\" is no allergy", () => {
 test("what changes a record's meaning unknown to the page is never overlooked", () => {
   const modifier = { modifierExtension: [{ url: "urn:negated", valueBoolean: true }] };
   assert.equal(loud({ resourceType: "Condition", code: { text: "X" }, ...modifier }).length, 1);
-  assert.equal(loud({ resourceType: "MedicationRequest", status: "active", dosageInstruction: [{ text: "1", ...modifier }] }).length, 1);
+  assert.equal(loud({ resourceType: "MedicationRequest", status: "active", medicationCodeableConcept: { text: "X" }, dosageInstruction: [{ text: "1", ...modifier }] }).length, 1);
   assert.equal(shown({ resourceType: "AllergyIntolerance", code: coded("716186003"), ...modifier }).absence, undefined);
   assert.deepEqual(loud({ resourceType: "Condition", code: { text: "X" }, modifierExtension: [] }), []);
 });

@@ -1,6 +1,6 @@
 // Opened records in their order: by section, what stands apart from what is over, not valid, or replaced; results of one
 // kind together, plotted unit by unit; and medicines held against allergies.
-import { clash, isKnown, ofAllergy, ofMedicine, typed } from "./clash.js";
+import { clash, isAllergy, isKnown, ofAllergy, ofMedicine, typed } from "./clash.js";
 import { isComplete as hasDay } from "./dates.js";
 import { describe, ORDER, parsed } from "./fhir.js";
 import { D, T } from "./texts.js";
@@ -57,6 +57,11 @@ export const bySection = (items) => ORDER.map((name) => {
 /** What stands in a section. */
 export const current = (items, section) => items.filter((one) => one.shown.section === section && one.stands === "current");
 
+/** What stands of a kind. Allergies are written down as problems too: those tell of both. */
+export const ofKind = (items, kind) => [...current(items, kind), ...(kind === "allergy" ? asProblems(items) : [])];
+const asProblems = (items) => current(items, "problem").filter((one) => !one.shown.absence && isAllergy(one.resource))
+  .map((one) => ({ ...one, shown: { ...one.shown, marks: [...one.shown.marks, { tone: "quiet", text: D.asProblem }] } }));
+
 /** Results of one kind together: [{items, plots: [{unit, points}]}], the newest first. A plot has one unit, exact numbers, and days. */
 export function grouped(results) {
   const kinds = new Map();
@@ -77,7 +82,7 @@ export const person = (items) => items.filter((one) => one.shown.type === "Patie
 
 // ---- Medicines against allergies
 
-const allergies = (items) => current(items, "allergy").filter((one) => !one.shown.absence)
+const allergies = (items) => ofKind(items, "allergy").filter((one) => !one.shown.absence)
   .map((one) => ({ title: one.shown.title, named: one.resource ? ofAllergy(one.resource) : typed(one.shown.title) }));
 const medicines = (items) => current(items, "medicine").filter((one) => !one.shown.absence && !one.shown.isForbidden)
   .map((one) => ({ title: one.shown.title, named: one.resource ? withContained(one) : typed(one.shown.title) }));

@@ -17,7 +17,7 @@ in to by or as is on at no not than each all from und mit ohne oder der die das 
 y o e il lo di da allergy allergies allergic allergen allergie allergique allergisch alergia alergias alergico allergia intolerance intolerant intolerancia intolleranza
 unvertraglichkeit adverse reaction reactions hypersensitivity sensitivity propensity disposition substance substances product products preparation medicament
 medication medicine medicines drug drugs agent agents class antibiotic antibiotics containing specific known severe mild moderate high low risk finding situation disorder
-history entered error suspected confirmed unknown other type form pack vial ampoule bottle new gloves glove med meds аллергия на таблетки непереносимость حساسية من دواء
+history anaphylaxis anaphylactic anaphylaxie anafilaxia shock due status entered error suspected confirmed unknown other type form pack vial ampoule bottle new gloves glove med meds аллергия на таблетки непереносимость حساسية من دواء
 `.split(/\s+/).filter(Boolean));
 /** Salts and the like: they tell substances apart only where nothing else does. */
 const SALTS = new Set(`
@@ -153,6 +153,21 @@ export function ofMedicine(resource, find = () => undefined) {
   const inside = list(found?.ingredient).map((one) => one.itemCodeableConcept);
   return named([resource.medicationCodeableConcept, found?.code, ...inside],
     [text(resource.medicationReference?.display), ...list(found?.ingredient).map((one) => text(one.itemReference?.display))]);
+}
+
+/** How people write in a problem that it is an allergy, in small letters without accents; and how, that it is none. */
+const ALLERGY_WORDS = /all?erg|anaph?[yi]la[kcx]|anafila[kcx]|аллерги|анафила|过敏|過敏|アレルギー|アナフィラキシー|알레르기|حساسية/u;
+const NO_ALLERGY = /^(?:no|not|keine?|sin|pas d|family history)\b/u;
+/** The groups of ICD-10 that are allergies, anaphylaxis, and a history of either. */
+const ICD10 = /icd-?10/i;
+const ICD10_ALLERGY = /^(?:Z88|Z91\.0|T78\.[024]|T88\.6)/;
+
+/** Whether a problem is an allergy: by a code of one, or by its words. */
+export function isAllergy(resource) {
+  const { codings: all, texts: said } = named([resource?.code]);
+  const isCoded = all.some(({ system, code }) => (system === SNOMED && byCode.has(`${SNOMED}|${code}`))
+    || (ICD10.test(text(system) ?? "") && ICD10_ALLERGY.test(text(code) ?? "")));
+  return isCoded || said.map(plain).some((words) => ALLERGY_WORDS.test(words) && !NO_ALLERGY.test(words));
 }
 
 /** A word for an allergy that somebody can read. */

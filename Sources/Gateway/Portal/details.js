@@ -48,15 +48,16 @@ export function medicineName(resource, find) {
     concept(one.itemCodeableConcept) ?? text(one.itemReference?.display), ratio(one.strength)].filter(Boolean).join(" ")).filter(Boolean) : [];
   const name = concept(resource.medicationCodeableConcept) ?? concept(found?.code) ?? text(resource.medicationReference?.display)
     ?? (inside.join(", ") || undefined);
-  return { name: name ?? D.unnamedMedicine, inside: name && !inside.some((one) => one === name) ? inside : [], form: concept(found?.form) };
+  return { name: name ?? D.unnamedMedicine, isNamed: Boolean(name), inside: name && !inside.some((one) => one === name) ? inside : [], form: concept(found?.form) };
 }
 
 function medicine(resource, find) {
-  const { name, inside, form } = medicineName(resource, find);
+  const { name, isNamed, inside, form } = medicineName(resource, find);
   const how = dosages(resource);
   const amount = quantity(resource.quantity)?.text;
   return {
     title: name, rank: resource.doNotPerform === true ? -1 : 0,
+    isNameless: !isNamed,
     lines: [
       joined(inside, form), ...how, how.length || resource.doNotPerform ? "" : D.noDosage, whyNot(resource), reasons(resource, find), labelled(D.amount, amount),
       resource.dispenseRequest?.validityPeriod ? labelled(D.valid, period(resource.dispenseRequest.validityPeriod)) : "",

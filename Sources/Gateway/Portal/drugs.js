@@ -158,6 +158,7 @@ export const PHRASES = [
   [/\bpen[\s-]?g\b/gu, " benzylpenicillin "],
   [/\bpip(?:eracillin)?[\s/-]?taz(?:o|obactam)?\b/gu, " piperacillin "],
   [/\blocal\s+an(?:a?e)sthetics?\b/gu, " localanaesthetic "],
+  [/(?<=[a-z]{4})allergien?\b/gu, " "],
   [/\blokalan(?:a|ae)sthetik(?:um|a)\b/gu, " localanaesthetic "],
 ];
 

@@ -178,7 +178,7 @@ function read(resource, find) {
     type, section: SECTIONS[type] ?? "other", title: words, when, order: place(when?.at), standing: standing(resource),
     absence: absence(resource), isForbidden: resource.doNotPerform === true, kind: kindOf(resource, words),
     value: details.value ?? found?.text, number: found?.number, unit: found?.unit,
-    marks: [...marks(resource), ...meaning(resource), ...(details.marks ?? [])], status: plainStatus(resource), rank: details.rank ?? 0,
+    marks: [...marks(resource), ...(details.isNameless && standing(resource) === "current" ? [mark("alert", D.notNamed)] : []), ...meaning(resource), ...(details.marks ?? [])], status: plainStatus(resource), rank: details.rank ?? 0,
     lines: [...(details.lines ?? []), ...notes(resource)].filter(Boolean), parts: details.parts ?? [], attachments: details.attachments ?? [],
     person: details.person,
   };

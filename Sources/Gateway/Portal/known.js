@@ -6,8 +6,10 @@
 export const CATEGORY = { allergy: "allergy", problem: "condition", medicine: "medication" };
 export const KINDS = Object.keys(CATEGORY);
 
-/** Records of other categories that tell of a kind too: files of several records, and what is especially sensitive. */
-const MAY_TELL = ["bundle", "sensitive"];
+/** Records of other categories that tell of a kind too: files of several records, what is especially sensitive, and, of
+ * allergies, problems. */
+const MAY_TELL_OF_ALL = ["bundle", "sensitive"];
+const MAY_TELL = { allergy: [CATEGORY.problem, ...MAY_TELL_OF_ALL], problem: MAY_TELL_OF_ALL, medicine: MAY_TELL_OF_ALL };
 /** Records in which more may be written than anybody searches here. */
 const MAY_HOLD_MORE = new Set(["document", "other"]);
 
@@ -44,7 +46,7 @@ export function gaps(listed, outcomes, { category, waiting } = {}) {
 export function statement(kind, { listed, outcomes, current, asked, all, waiting }) {
   const category = CATEGORY[kind];
   const missing = listed ? gaps(listed, outcomes, { category, waiting }) : [{ reason: "notListed", count: 0 }];
-  const others = MAY_TELL.flatMap((each) => gaps(listed ?? [], outcomes, { category: each, waiting })).reduce((sum, gap) => sum + gap.count, 0);
+  const others = MAY_TELL[kind].flatMap((each) => gaps(listed ?? [], outcomes, { category: each, waiting })).reduce((sum, gap) => sum + gap.count, 0);
   if (others) missing.push({ reason: "mayTell", count: others });
   const items = current.filter((one) => !one.shown.absence);
   const none = current.filter((one) => one.shown.absence && one.shown.absence !== "unknown");
@@ -61,7 +63,7 @@ export function statement(kind, { listed, outcomes, current, asked, all, waiting
 }
 
 /** Records in which somebody may tell of an allergy. */
-const TELLS_OF_ALLERGIES = new Set([CATEGORY.allergy, CATEGORY.problem, ...MAY_TELL]);
+const TELLS_OF_ALLERGIES = new Set([CATEGORY.allergy, ...MAY_TELL.allergy]);
 
 /** Whether what may tell of allergies is another in a newer list: something came, was replaced, or was erased. */
 export function isOutdated(before, now) {

@@ -1,5 +1,5 @@
 // Opened records as people read them: by section, allergies first, results with small plots; and what is not known.
-import { arrange, bySection, conflicts, current, grouped, sentence } from "./chart.js";
+import { arrange, bySection, conflicts, grouped, ofKind, sentence } from "./chart.js";
 import { kindOf } from "./content.js";
 import { KINDS, statement } from "./known.js";
 import { C, date, K, moment, T } from "./texts.js";
@@ -16,7 +16,7 @@ export function knowledge({ listed, outcomes, asked, waiting }) {
   const items = arrange([...outcomes.values()].map((one) => ({ ...one, view: listed?.find((view) => view.record === one.view.record) ?? one.view })));
   const all = place.consortium.hospitals.map((one) => one.number);
   const statements = Object.fromEntries(KINDS.map((kind) =>
-    [kind, statement(kind, { listed, outcomes, current: current(items, kind), asked, all, waiting })]));
+    [kind, statement(kind, { listed, outcomes, current: ofKind(items, kind), asked, all, waiting })]));
   return { items, statements };
 }
 
