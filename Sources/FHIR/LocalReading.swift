@@ -111,7 +111,8 @@ extension FHIRService {
       let name = self.site.local(text).split(separator: "/")
       if name.count == 2, name[0] == "Patient" { patients.insert(String(name[1])) }
     }
-    var accounts = Set(patients.compactMap { self.account(ofPatient: $0) })
+    var accounts = Set(patients.flatMap { self.accounts(ofPatient: $0) })
+    if let id = resource["id"]?.text { accounts.formUnion(self.anchoredAccounts("\(type)/\(id)")) }
     // What the ledger has of a patient names the account.
     if let identifier = resource["subject"]?["identifier"], identifier["system"]?.text == Self.accountSystem,
       let account = identifier["value"]?.text.flatMap({ Hex.decode($0) }).flatMap({ Digest($0) })
@@ -119,6 +120,18 @@ extension FHIRService {
       accounts.insert(account)
     }
     return accounts
+  }
+
+  /// The accounts of a patient here: of its link, and of what the ledger has of it. ⚑ A link that is taken away and put
+  /// back, or a patient who is deleted, hides nobody's reading.
+  private func accounts(ofPatient id: String) -> Set<Digest> {
+    self.anchoredAccounts("Patient/\(id)").union(self.account(ofPatient: id).map { [$0] } ?? [])
+  }
+
+  /// The accounts under which a resource is on the ledger, or on its way there.
+  private func anchoredAccounts(_ name: String) -> Set<Digest> {
+    let note = self.book.notes[name]
+    return Set([note?.anchored?.account, note?.draft?.goal.account].compactMap { $0 })
   }
 
   private static func resources(in body: CanonicalJSON) -> [CanonicalJSON] {

@@ -153,7 +153,11 @@ struct ResourceIndex {
   /// The account that a patient stored here is linked to; nil where there is none.
   func account(ofPatient id: String) -> Digest? {
     for value in self.row("Patient/\(id)")?.values["identifier"] ?? [] {
-      if case .token(FHIRService.accountSystem, let code) = value, let bytes = Hex.decode(code) { return Digest(bytes) }
+      // What is no account stands for none: it does not hide the one that follows.
+      guard case .token(FHIRService.accountSystem, let code) = value, let bytes = Hex.decode(code),
+        let account = Digest(bytes)
+      else { continue }
+      return account
     }
     return nil
   }

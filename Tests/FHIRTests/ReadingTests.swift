@@ -137,4 +137,20 @@ struct ReadingTests {
     _ = await bench.send("GET", url)
     #expect(bench.log.kept.withLock { $0.isEmpty })
   }
+
+  private static let real = #"{"system":"urn:consilium:account","value":"\#(FHIRBench.account)"}"#
+  private static let masked =
+    #"{"resourceType":"Patient","id":"p","identifier":[{"system":"urn:consilium:account","value":"ab"},\#(real)]}"#
+
+  @Test(
+    "⚑ A link that is taken away, a patient who is deleted, a value that hides the link: the reading leaves its line",
+    arguments: [
+      ("PUT", #"{"resourceType":"Patient","id":"p"}"#), ("DELETE", ""), ("PUT", masked),
+    ], ["Observation/o", "Appointment/t", "Observation?_id=o", "Observation/o/_history"])
+  func unlinked(_ change: (method: String, body: String), _ url: String) async throws {
+    let bench = try await Self.bench()
+    #expect(await bench.send(change.method, "Patient/p", change.body).status < 300)
+    #expect(await bench.send("GET", url).status == 200)
+    #expect(bench.log.kept.withLock { $0.map(\.patient.description) } == [FHIRBench.account])
+  }
 }
