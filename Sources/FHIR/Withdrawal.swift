@@ -42,8 +42,8 @@ enum Withdrawal {
   }
 
   private static func isKept(_ name: String, of definition: Definitions.Definition) -> Bool {
-    // What it was about is told by its code, where it has one.
-    if name == "code" || definition.required.contains(name) { return true }
+    // Not its code either, where it can be without: a diagnosis would outlive its erasure.
+    if definition.required.contains(name) { return true }
     return definition.elements[name]?.choice.map { definition.required.contains("\($0)[x]") } ?? false
   }
 }

@@ -161,12 +161,12 @@ struct AnchoringTests {
     "Every kind says in its own way that it is no longer so, and stays valid",
     arguments: [
       (
-        #"{"resourceType":"AllergyIntolerance","id":"x","clinicalStatus":{"text":"active"},"code":{"text":"a"},"#
+        #"{"resourceType":"AllergyIntolerance","id":"x","clinicalStatus":{"text":"active"},"code":{"text":"secret"},"#
           + #""patient":{"reference":"Patient/p"}}"#, "verificationStatus"
       ),
       (
         #"{"resourceType":"Condition","id":"x","clinicalStatus":{"text":"active"},"note":[{"text":"secret"}],"#
-          + #""subject":{"reference":"Patient/p"}}"#, "verificationStatus"
+          + #""code":{"text":"secret"},"subject":{"reference":"Patient/p"}}"#, "verificationStatus"
       ),
       (
         #"{"resourceType":"MedicationRequest","id":"x","status":"active","intent":"order","note":[{"text":"secret"}],"#
