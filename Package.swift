@@ -118,8 +118,8 @@ let package = Package(
       name: "consilium",
       dependencies: [
         "Custody", "Discovery", "Driver", "EventLoop", "FHIR", "Gateway", "HealthRecords", "Ledger", "Merkle",
-        "Messages", "NodeCore", "ObjectStore", "Primitives", "Rules", "Signing", "Storage", "Telemetry", "Threshold",
-        "Vaults", "Wire",
+        "Messages", "NodeCore", "ObjectStore", "Ordering", "Primitives", "Rules", "Signing", "Storage", "Telemetry",
+        "Threshold", "Vaults", "Wire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "TOMLKit", package: "TOMLKit"),

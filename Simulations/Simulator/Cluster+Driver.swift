@@ -20,7 +20,8 @@ extension Cluster {
     machine.lastCut = nil
     machine.node = Node(
       genesis: self.genesis, key: machine.keys.publicKey, parameters: self.parameters, rules: self.rules,
-      restoring: machine.disk.restore(limits: self.genesis.limits), seed: self.random.next(), at: self.now)
+      restoring: machine.disk.restore(limits: self.genesis.limits), seed: self.random.next(),
+      wasUnheard: machine.node?.hasTakenNoPart ?? false, at: self.now)
     self.give(.timerFired, to: slot)
     if let newest = machine.disk.snapshots.last { self.give(.snapshotMade(newest.manifest), to: slot) }
     machine.gaps = machine.disk.gaps

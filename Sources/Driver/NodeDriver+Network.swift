@@ -229,7 +229,16 @@ extension NodeDriver {
   /// The most connections of peers that do not vote.
   static let guestsMax = 64
 
+  /// The most connections under one key of those: it could keep everybody else out, hospitals that join among them.
+  static let sessionsOfGuestMax = 2
+
   private func admitGuest(_ peer: PeerConnection, _ key: PublicKey) {
+    let own = self.peers.filter {
+      $0 !== peer && $0.key == key && ($0.member.map { $0 >= ReplicaSet.countMax } ?? false)
+    }
+    if own.count >= Self.sessionsOfGuestMax, let oldest = own.min(by: { ($0.member ?? 0) < ($1.member ?? 0) }) {
+      self.close(oldest, reason: "a newer connection under the same key")
+    }
     guard self.peers.count(where: { $0.member.map { $0 >= ReplicaSet.countMax } ?? false }) < Self.guestsMax else {
       return self.close(peer, reason: "too many that do not vote")
     }

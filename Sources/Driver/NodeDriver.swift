@@ -169,11 +169,12 @@ public final class NodeDriver {
   }
 
   private static func restore(
-    _ reader: StoreReader, _ settings: NodeSettings, at now: Tick
+    _ reader: StoreReader, _ settings: NodeSettings, wasUnheard: Bool = false, at now: Tick
   ) throws(StorageFailure) -> Node {
     Node(
       genesis: settings.genesis, key: settings.member.key, parameters: settings.parameters, rules: HealthRules(),
-      restoring: try reader.restore(limits: settings.genesis.limits), seed: SecureRandom.seed(), at: now)
+      restoring: try reader.restore(limits: settings.genesis.limits), seed: SecureRandom.seed(),
+      wasUnheard: wasUnheard, at: now)
   }
 
   /// Starts listening, dialling and stepping.
@@ -403,7 +404,8 @@ public final class NodeDriver {
   /// Starts the node anew on what the store holds.
   func restart() throws(StorageFailure) {
     try self.state.restart()
-    self.node = try Self.restore(self.state.store, self.settings, at: self.loop.now)
+    let wasUnheard = self.node.hasTakenNoPart
+    self.node = try Self.restore(self.state.store, self.settings, wasUnheard: wasUnheard, at: self.loop.now)
     self.isAway = false
     self.configured(self.node.configuration)
     self.give(.timerFired)

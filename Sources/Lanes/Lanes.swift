@@ -178,10 +178,11 @@ public struct Lanes: Sendable, Equatable {
 
   /// Lanes that go on from executed heads and the blocks that storage holds above them. ⚑ After a start nothing is
   /// sealed, but what is urgent, until enough others said that they hold no more of this lane: the store could be a
-  /// copy from before, or empty under a key that was used (LEDGER §8, §11.14).
+  /// copy from before, or empty under a key that was used (LEDGER §8, §11.14). It `wasEmpty` too where this member only
+  /// followed until now: what it executed meanwhile does not tell what its key voted for.
   public init(
     network: Digest, configuration: Configuration, limits: LedgerLimits, index: ReplicaIndex?,
-    parameters: Parameters, executed: Cut, stored: [Block], isStart: Bool
+    parameters: Parameters, executed: Cut, stored: [Block], isStart: Bool, wasEmpty: Bool = false
   ) {
     (self.network, self.configuration, self.limits) = (network, configuration, limits)
     (self.index, self.parameters) = (index, parameters)
@@ -189,7 +190,7 @@ public struct Lanes: Sendable, Equatable {
       Lane(executed: $0, members: configuration.laneCount, quorum: configuration.quorum)
     }
     self.lastSealed = .empty
-    self.wasEmpty = executed.time == .zero && stored.isEmpty
+    self.wasEmpty = wasEmpty || (executed.time == .zero && stored.isEmpty)
     for block in stored where block.header.configuration == configuration.number { self.restore(block) }
     guard let index else { return }
     self.lastSealed = planted(.laneRestartsBehind) ? executed.heads[index] : self.lanes[index].tip

@@ -66,7 +66,11 @@ extension Node {
     self.execution.enter(next)
     self.lanes = Lanes(
       network: self.genesis.network, configuration: next, limits: self.genesis.limits, index: self.index,
-      parameters: self.parameters.lanes, executed: self.execution.cut, stored: [], isStart: false)
+      parameters: self.parameters.lanes, executed: self.execution.cut, stored: [], isStart: !wasMember,
+      wasEmpty: !wasMember)
+    // ⚑ Who only followed until here may have been this member before its store was lost: the ledger that it read again
+    // has its blocks, not its votes (LEDGER §11.14).
+    self.isHeldBack = self.lanes.isUnheard
     self.checkpoints = Checkpoints(
       network: self.genesis.network, configuration: next, interval: self.genesis.limits.checkpointInterval,
       idle: self.parameters.checkpointIdle, position: position, stable: self.checkpoints.stable, at: run.now.tick)

@@ -21,6 +21,10 @@ extension Node {
     return outcome.map(Reason.lanes)
   }
 
+  /// Whether it only followed so far, or waits for a quorum's word: whoever goes on in its place, on a snapshot that it
+  /// fetched, has not taken part either.
+  public var hasTakenNoPart: Bool { self.isHeldBack || self.index == nil }
+
   /// ⚑ A quorum said that it holds nothing of this member's lane: from now on it votes (LEDGER §11.14).
   private mutating func takePartIfHeard(_ run: inout NodeRun) {
     guard self.isHeldBack, !self.lanes.isUnheard else { return }

@@ -178,10 +178,11 @@ public struct Node: Sendable {
   /// The last tree head of which each that follows was told.
   var toldTreeHeads: [ReplicaIndex: SequenceNumber] = [:]
 
-  /// A node that goes on from what it had stored. Feed it `.timerFired` once to start.
+  /// A node that goes on from what it had stored. Feed it `.timerFired` once to start. One that goes on from a snapshot
+  /// is another node than the one that fetched it, which says by `wasUnheard` whether it took part yet.
   public init(
     genesis: Genesis, key: PublicKey, parameters: Parameters, rules: any ExecutionRules,
-    restoring stored: StoredNode, seed: UInt64, at now: Tick
+    restoring stored: StoredNode, seed: UInt64, wasUnheard: Bool = false, at now: Tick
   ) {
     let configuration = stored.configuration
     let index = configuration.index(of: key)
@@ -190,7 +191,7 @@ public struct Node: Sendable {
     self.lastDecision = stored.ordering.lastDecision
     self.lanes = Lanes(
       network: genesis.network, configuration: configuration, limits: genesis.limits, index: index,
-      parameters: parameters.lanes, executed: stored.cut, stored: stored.blocks, isStart: true)
+      parameters: parameters.lanes, executed: stored.cut, stored: stored.blocks, isStart: true, wasEmpty: wasUnheard)
     self.isHeldBack = self.lanes.isUnheard
     self.execution = Execution(
       network: genesis.network, configuration: configuration, limits: genesis.limits, rules: rules,

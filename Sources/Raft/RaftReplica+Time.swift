@@ -30,13 +30,14 @@ extension RaftReplica {
     effects.append(.report(.clockRefused(leader, aheadMilliseconds: entry.cut.time.offset(from: now.wall))))
   }
 
-  /// A follower does not take the time of an entry. ⚑ Where with it so many do not that no majority can hold the entry,
-  /// the leader steps down, and its log ends before it.
+  /// A follower does not take the time of an entry. ⚑ Where without it no majority is there that could, the leader
+  /// steps down, and its log ends before the entry. Who is not heard counts as little as who refuses: with one of three
+  /// down, one that refuses stops the ledger.
   ///
-  /// Letting go of the entry is safe. Each that refuses it lacks it, so fewer than a majority can have acknowledged it:
-  /// it is not committed. It could be only by this leader in this term, which is over for it, or by a later one, who
-  /// counts acknowledgements of its own term and asks this member again. Kept, it would make this log the longest, and
-  /// whoever has to vote for a member with a right clock could not.
+  /// Letting go of the entry is safe. It is of this leader's own term, and this leader has not counted a majority for
+  /// it (it is above what is decided), so nobody has committed it: a later leader commits by acknowledgements of its
+  /// own term only (Raft §5.4.2), asks this member again, and may have the entry or not. Kept, it would make this log
+  /// the longest, and a member with a right clock could not be elected.
   mutating func takeUntimely(
     _ sequence: SequenceNumber, wall: Timestamp, from peer: ReplicaIndex, at now: Moment,
     into effects: inout [OrderingEffect]
@@ -52,7 +53,12 @@ extension RaftReplica {
     leadership.followers[peer] = follower
     self.role = .leader(leadership)
     let refusals = leadership.followers.values.compactMap(\.refusal)
-    let able = self.configuration.voterCount - refusals.count
+    let span = self.parameters.electionTimeoutMin * 2
+    let able =
+      1
+      + leadership.followers.values.count { other in
+        other.refusal == nil && (other.heardAt.map { now.tick < $0 + span } ?? false)
+      }
     guard able < self.configuration.quorum, let first = refusals.map(\.sequence).max() else { return .accepted }
     let offset = refusals.map(\.aheadMilliseconds).sorted()[refusals.count / 2]
     effects.append(.report(.clockDisowned(aheadMilliseconds: offset)))

@@ -7,9 +7,11 @@ internal import FHIR
 internal import Foundation
 internal import Gateway
 internal import HealthRecords
+internal import Ledger
 internal import Messages
 internal import NodeCore
 internal import ObjectStore
+internal import Ordering
 internal import Primitives
 internal import Signing
 internal import Storage
@@ -232,6 +234,13 @@ struct NodeCommand: AsyncParsableCommand {
       let store = try Store(
         path: config.data + "/ledger", genesis: genesis, member: MemberID(config.member),
         mapSizeMax: config.mapSizeMax, fresh: Hash.sha256(SecureRandom.bytes(32)))
+      if known == nil, !isNew, try !Self.isUnused(store, genesis) {
+        throw Failure(
+          "the seal of the store in \(config.data) is gone",
+          why: "without \(seal) nobody can tell whether the store is older than the votes that this key has cast",
+          remedy: "bring the seal back; if it is lost, come back under a new key: consilium member propose replace",
+          status: ExitStatus.configuration)
+      }
       if let known, !known.contains(store.incarnation.description) {
         throw Failure(
           "the store in \(config.data) is a copy", why: "it is older than the votes that this key has cast",
@@ -248,6 +257,12 @@ struct NodeCommand: AsyncParsableCommand {
     } catch let failure as StorageFailure {
       throw Self.failure(opening: failure, log)
     }
+  }
+
+  /// Whether nothing was done with a store yet: its first start can have ended before the seal was written.
+  private static func isUnused(_ store: Store, _ genesis: Genesis) throws(StorageFailure) -> Bool {
+    let stored = try StoreReader(store).restore(limits: genesis.limits)
+    return stored.position.sequence == .zero && stored.blocks.isEmpty && stored.ordering == OrderingState()
   }
 
   private static func handleSignals(_ host: NodeHost, _ log: Log) -> [any DispatchSourceSignal] {

@@ -339,6 +339,11 @@ struct ProcessTests {
     let copy = try place.run(["node", "--config", config])
     #expect(copy.status == 78)
     #expect(copy.errors.contains("is a copy"))
+    // ⚑ And where the seal did not come back with it: nobody can tell how old it is (LEDGER §11.14).
+    try FileManager.default.removeItem(atPath: seal)
+    let unsealed = try place.run(["node", "--config", config])
+    #expect(unsealed.status == 78)
+    #expect(unsealed.errors.contains("the seal of the store") && unsealed.errors.contains("propose replace"))
   }
 
   @Test("A copy of a whole machine, its key's seal included, stops before it writes: another has what it signed since")

@@ -36,6 +36,26 @@ struct RaftTimeTests {
     #expect(self.ahead(bench) <= Int64(LedgerLimits().clockDriftMilliseconds))
   }
 
+  @Test("So it is with one of three down: who is not heard could not take it either")
+  func oneDown() {
+    var bench = RaftBench(3)
+    bench.stand(0)
+    bench.isCut = { $0 == 2 || $1 == 2 }
+    bench.run(5000)
+    #expect(bench.leaders == [0])
+    bench.clocks[0] = Self.day
+    bench.seal(1)
+    bench.run(1000)
+    bench.clocks[0] = 0
+    bench.run(30_000)
+    #expect(
+      bench.reports.contains { report in
+        if case .clockDisowned = report.event { report.member == 0 } else { false }
+      })
+    #expect([0, 1].allSatisfy { bench.positions($0).last == 1 })
+    #expect(self.ahead(bench) <= Int64(LedgerLimits().clockDriftMilliseconds))
+  }
+
   @Test("So it is where two of four clocks are ahead, and the second leads next", arguments: [UInt64(1), 2, 3, 4])
   func twoOfFour(_ first: UInt64) {
     var bench = RaftBench(4)

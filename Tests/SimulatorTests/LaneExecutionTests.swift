@@ -162,6 +162,31 @@ struct LaneExecutionTests {
     #expect(cluster.checkAgreement() == nil && cluster.watch.breach == nil)
   }
 
+  @Test("⚑ 14: so does one that joined later: it follows the ledger again to where it became a member, and stops there")
+  func emptyJoiner() {
+    let cluster = Cluster(count: 4, joiners: 1, seed: 26)
+    let empty = cluster.disk(4)
+    cluster.run(for: .milliseconds(100))
+    cluster.change(.add(cluster.describe(slot: 4)), through: 1, nonce: 1)
+    let isMember = cluster.run(within: .milliseconds(20_000), asking: 16) {
+      (0..<5).allSatisfy { slot in cluster.node(slot)?.index == cluster.member(slot) }
+    }
+    #expect(isMember)
+    #expect(goesOn(cluster, [0, 1, 2, 3, 4], from: 0, within: .milliseconds(5000)))
+    cluster.run(for: .milliseconds(1000))
+    cluster.restore(4, from: empty)
+    for number in 0..<5 {
+      cluster.submit([cluster.digestTransaction(UInt64(100 + number), for: 4)], to: 4)
+      cluster.run(for: .milliseconds(20))
+    }
+    cluster.run(for: .milliseconds(20_000))
+    #expect(cluster.reports.contains { if case .copied = $0.event { $0.slot == 4 } else { false } })
+    #expect(cluster.node(4) == nil)
+    #expect(!cluster.reports.contains { if case .laneForked = $0.event { true } else { false } })
+    #expect(goesOn(cluster, [0, 1, 2, 3], from: 50, within: .milliseconds(20_000)))
+    #expect(cluster.checkAgreement() == nil && cluster.watch.breach == nil)
+  }
+
   @Test("⚑ 14: two live nodes with one key: the lane is frozen, and its own node says so, also after a restart")
   func twoNodes() {
     let cluster = Cluster(count: 4, seed: 25)
