@@ -41,10 +41,11 @@ struct Devnet: AsyncParsableCommand {
         }
         try await devnet.up()
         Console.line("\(devnet.count) hospitals run in \(devnet.folder). Try:")
-        Console.line("  consilium devnet status")
+        let place = self.options.place
+        Console.line("  consilium devnet status\(place)")
         Console.line("  curl --unix-socket \(devnet.member(0).socket) http://node/v1/status")
         if devnet.fhirPort > 0 { Console.line("  curl \(devnet.fhir(0))/metadata") }
-        Console.line("  consilium devnet down")
+        Console.line("  consilium devnet down\(place)")
         let patients = DevnetPatients(devnet: devnet)
         devnet.showDoors(self.files.isEmpty ? try patients.known() : try await patients.make(self.files))
       }
@@ -148,6 +149,11 @@ struct DevnetOptions: ParsableArguments {
   var portalPort: UInt16 = 0
   @Option(help: "What orders, where the devnet is made: pbft or raft.") var engine = "pbft"
   @Option(help: "A setting of every node, key=value as in node.toml; may be repeated.") var set: [String] = []
+
+  /// What another command needs to find the same devnet; nothing where it is the usual one.
+  var place: String {
+    (self.folder == ".devnet" ? "" : " --folder \(self.folder)") + (self.port == 4101 ? "" : " --port \(self.port)")
+  }
 
   func devnet() throws -> DevnetFolder {
     guard (1...64).contains(self.hospitals), Int(self.port) + self.hospitals < 65_536,

@@ -12,7 +12,7 @@ struct Consilium: AsyncParsableCommand {
 
       Try it:    consilium devnet up && consilium devnet status
       Run it:    consilium init, consilium genesis new, consilium node --config FILE
-      Watch it:  consilium status, consilium log --follow
+      Watch it:  consilium status, consilium log node.log --follow
 
       Exit codes: 0 done; 1 refused by the ledger, or a check failed; 64 wrong usage; 65 bad input; 66 input
       missing; 69 a node or a port is not available; 74 reading or writing failed; 77 wrong permissions;
