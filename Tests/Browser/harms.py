@@ -185,6 +185,7 @@ def claims(case, berta, doctor):
     card = page.locator("#section-allergy")
     expect(card).to_contain_text("Allergies are NOT known.", timeout=30000)
     expect(card).to_contain_text("One record is not asked for.")
+    expect(page.locator("#more-person")).to_have_count(0)
     page.select_option("#noteKind", "prescription")
     page.fill("#noteTitle", "Amoxicillin 500 mg")
     expect(page.locator("#unknownAllergies")).to_contain_text("cannot be checked")
@@ -247,6 +248,9 @@ CRAFTED = [
     observation("Blood pressure", "2026-11-02", component=[
         {"code": {"coding": [{"system": "http://loinc.org", "code": "8462-4"}], "text": "Diastolic"}, "valueQuantity": {"value": 95, "unit": "mm[Hg]"}},
         {"code": {"coding": [{"system": "http://loinc.org", "code": "8480-6"}], "text": "Systolic"}, "valueQuantity": {"value": 180, "unit": "mm[Hg]"}}]),
+    observation("Sodium", "2026-11-01", valueQuantity={"value": 139, "unit": "mmol/L"}),
+    observation("Sodium", "2026-11-02", valueQuantity={"value": 121, "unit": "mmol/L"}, note=[{"text": "Haemolysed: repeat"}],
+                referenceRange=[{"low": {"value": 135, "unit": "mmol/L"}, "high": {"value": 145, "unit": "mmol/L"}}]),
     observation("Pregnancy test", "2026-11-02", valueBoolean=True),
     observation("Glucose", "2026-11-01", valueQuantity={"value": 5.2, "unit": "mmol/L"}),
     observation("Glucose", "2026-11-02", valueQuantity={"value": 94, "unit": "mg/dL"}),
@@ -313,6 +317,35 @@ def none_known(case, doctor):
     print("harm: none known is told with who and when, and what was entered in error clashes with nothing")
 
 
+def came_later(case):
+    """What was anchored after the last visit of the records is authentic too, and among what is saved."""
+    lena, _, places = case.patient("Lena", "Later", [{"resourceType": "AllergyIntolerance", "code": {"text": "Dust"}}])
+    page = lena.page
+    lena.tab("check")
+    page.set_input_files("#file", {"name": "one.json", "mimeType": "application/json", "buffer": b"{}"})
+    expect(page.locator("#verdict h2")).to_have_text("Not authentic", timeout=15000)
+    case.add(places[0], PENICILLIN)
+
+    def entries():
+        lena.tab("leave")
+        with page.expect_download() as saved:
+            page.click("#export")
+        with open(saved.value.path()) as file:
+            return [one["resource"] for one in json.load(file)["entry"]]
+
+    lena.tab("check")
+    allergies = [one for one in entries() if one["resourceType"] == "AllergyIntolerance"]
+    assert len(allergies) == 2, f"{len(allergies)} of 2 allergies were saved"
+    lena.tab("check")
+    case.put(places[1], {"code": {"text": "Latex"}})
+    base = f"http://127.0.0.1:{case.tools.FHIR_PORT}/fhir/{places[1]}"
+    with urllib.request.urlopen(base) as answer:
+        newest = answer.read()
+    page.set_input_files("#file", {"name": "one.json", "mimeType": "application/json", "buffer": newest})
+    expect(page.locator("#verdict h2")).to_have_text("Authentic", timeout=15000)
+    print("harm: what came after the last visit of the records is authentic, and is saved with the others")
+
+
 def as_problem(case):
     """An allergy that a hospital wrote down as a problem is no problem only."""
     petra, _, _ = case.patient("Petra", "Problem", [
@@ -368,6 +401,7 @@ def outdated(case, doctor):
     page.select_option("#noteKind", "note")
     page.fill("#noteTitle", "Cough")
     page.fill("#noteText", "Since Monday.")
+    case.add(places[0], observation("Sodium", "2026-11-02", valueQuantity={"value": 121, "unit": "mmol/L"}))
     held = Held(page, "**/notes")
     page.click("#sign")
     held.wait()
@@ -376,9 +410,12 @@ def outdated(case, doctor):
     expect(page.locator("#said")).to_contain_text("What you changed since is NOT signed.", timeout=15000)
     expect(page.locator("#noteText")).to_have_value("Since Monday. Fever too.")
     expect(page.locator("#section-result")).to_contain_text("Since Monday.")
+    expect(page.locator("#more-result")).to_contain_text("There may be more:")
+    expect(page.locator("#more-result")).to_contain_text("One record is not asked for.")
     assert "Fever" not in page.locator("#section-result").inner_text()
     page.fill("#noteTitle", "")
     page.fill("#noteText", "")
+    print("harm: results say that there may be more where one was not read")
     print("harm: what is typed while a note is being signed stays, and is told as not signed")
 
 
@@ -415,7 +452,10 @@ def values(case):
     assert re.search(r"Systolic\s+180 mmHg\s+Diastolic\s+95 mmHg", page.locator("#section-result dl.parts").inner_text())
     assert "9.9" not in results.inner_text()
     expect(page.locator("#section-result .apart.invalid")).to_contain_text("9.9")
-    assert "5.2 mmol/L to 5.4 mmol/L" in page.locator("#section-result svg").get_attribute("aria-label")
+    assert "5.2 mmol/L to 5.4 mmol/L" in page.locator("#section-result > ul > li", has_text="Glucose").locator("svg").get_attribute("aria-label")
+    sodium = page.locator("#section-result > ul > li", has_text="Sodium").inner_text()
+    for text in ["121 mmol/L", "Haemolysed: repeat", "usual: 135–145 mmol/L", "below the usual range"]:
+        assert text in sodium, f"{text} is not beside the newest value: {sodium}"
     medicine = page.locator("#section-medicine > ul")
     for text in ["Must NOT be taken", "GI bleed", "6 tablets ONCE A WEEK. Never daily.", "Warfarin 5 mg"]:
         expect(medicine).to_contain_text(text)
@@ -452,6 +492,7 @@ def harms(tools, browser, devnet, pictures):
     outcomes(berta)
     erased(case, berta, doctor)
     none_known(case, doctor)
+    came_later(case)
     as_problem(case)
     outdated(case, doctor)
     values(case)

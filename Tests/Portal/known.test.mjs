@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { arrange, bySection, comparable, conflicts, current, grouped, ofKind, person } from "../../Sources/Gateway/Portal/chart.js";
-import { gaps, isOutdated, statement } from "../../Sources/Gateway/Portal/known.js";
+import { gaps, isOutdated, missingIn, statement } from "../../Sources/Gateway/Portal/known.js";
 
 const view = (record, category, rest = {}) => ({ record, category, hospital: 1, time: "2026-11-29T10:00:00Z", leaf: Number(record), ...rest });
 const opened = (one, resource) => ({ view: one, text: JSON.stringify(resource) });
@@ -69,6 +69,14 @@ test("files of several records, and what is especially sensitive, tell of allerg
   assert.equal(said([file], [opened(file, { resourceType: "Bundle", entry: [] })]).state, "noneRecorded");
 });
 
+test("what was not read may stand in any section, and is told there", () => {
+  const listed = [view("1", "observation"), view("2", "observation"), view("3", "bundle"), view("4", "encounter")];
+  const outcomes = new Map([["1", opened(listed[0], { resourceType: "Observation" })]]);
+  const told = (section) => missingIn(section, { listed, outcomes }).map((gap) => `${gap.reason} ${gap.count}`);
+  assert.deepEqual([told("result"), told("visit"), told("person")], [["notAsked 1", "mayTell 1"], ["notAsked 1", "mayTell 1"], ["mayTell 1"]]);
+  assert.deepEqual(missingIn("result", { listed: [listed[0]], outcomes }), []);
+});
+
 test("a list is outdated where what may tell of allergies came, was replaced, or was erased", () => {
   const [a, b] = [view("1", "allergy"), view("2", "observation")];
   assert.equal(isOutdated([a, b], [b, a]), false);
@@ -90,7 +98,7 @@ test("an allergy that is written down as a problem is an allergy", () => {
   for (const one of ["Asthma", "Synergy", "No penicillin allergy", "Family history of allergy", { coding: [{ system: icd, code: "E11.9" }] }]) assert.equal(states(problem(one)), "noneRecorded", JSON.stringify(one));
   for (const rest of [{ clinicalStatus: coded("resolved") }, { verificationStatus: coded("refuted") }]) assert.equal(states(problem("Allergy to penicillin", rest)), "noneRecorded");
   assert.equal(said([view("2", "allergy"), a], [opened(view("2", "allergy"), allergy("No known allergies")), opened(a, problem("Allergy to penicillin"))]).state, "recorded");
-  assert.deepEqual(reasons(said([a], [])), ["mayTell 1"]);
+  assert.deepEqual(reasons(said([a], [])), ["problems 1"]);
   const items = arrange([opened(a, problem("Allergy to penicillin")), opened(view("2", "medication"), {
     resourceType: "MedicationRequest", status: "active", medicationCodeableConcept: { text: "Amoxicillin" } })]);
   assert.deepEqual(conflicts(items).map((pair) => pair.medicine), ["Amoxicillin"]);

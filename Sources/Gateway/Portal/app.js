@@ -20,8 +20,8 @@ const CHECKED_MAX = 32 << 20;
 /** How much longer than a file its sealed form may be, as a part of it: seals and salt are a few bytes a chunk. */
 const LENGTH_DIFFERENCE_MAX = 0.02;
 
-/** The keys of each pseudonym that the page shows, and what was opened. */
-const state = { all: [], isKept: false, opened: null, reopened: new Map(), ward: "" };
+/** The keys of each pseudonym that the page shows, and what custodians helped to open. */
+const state = { all: [], isKept: false, reopened: new Map(), ward: "" };
 const own = () => state.all[0];
 /** The hospitals whose records this page shows. */
 const ownPlaces = () => state.all.map((keys) => hospitalName(keys.hospital)).join(", ");
@@ -45,7 +45,6 @@ async function openAll(turn) {
       else found.push({ keys, view: one, ...(state.reopened.get(one.record) ?? await turn.of(node.open(keys, one, sealed.get(one.record)))) });
     }
   }
-  state.opened = found;
   return found;
 }
 
@@ -289,15 +288,16 @@ async function others(turn) {
 // ---- Checking a file
 
 async function check(turn) {
-  const all = state.opened ?? (await turn.of(openAll(turn)));
   const answer = h("div", { role: "status", id: "verdict" });
   const judge = (file) => run(() => compare(turn.inner(), file), (error) => answer.replaceChildren(problem(error)));
   const compare = async (inner, file) => {
     const tell = (kind, title, ...texts) => answer.replaceChildren(
       h("div", { class: `card ${kind}` }, h("h2", {}, title), texts.map((text) => h("p", {}, text))));
     if (file.size > CHECKED_MAX) return tell("warn", T.tooLong, T.tooLongText);
-    const locks = await inner.of(locksOf(file));
     tell("waiting", T.loading);
+    const locks = await inner.of(locksOf(file));
+    // What came since the records were shown is authentic too.
+    const all = await inner.of(openAll(inner));
     // A record that is told by parts has its salt once it is opened; one of another length is not opened for that.
     const salts = [];
     for (const one of all.filter((item) => !item.view.erased)) {
@@ -331,11 +331,12 @@ async function check(turn) {
 async function leave(turn) {
   const answer = h("div", { role: "status" });
   const save = async () => {
-    const all = (state.opened ?? (await turn.of(openAll(turn)))).filter((one) => one.text);
+    const opened = await turn.of(openAll(turn));
+    const all = opened.filter((one) => one.text);
     const entries = all.map((one) => `{"resource":${one.text}}`).join(",\n");
     const file = new Blob([`{"resourceType":"Bundle","type":"collection","entry":[\n${entries}\n]}\n`], { type: "application/fhir+json" });
     download(file, "my-records.json");
-    say(T.exported(all.length, state.opened.filter((one) => !one.view.erased).length - all.length));
+    say(T.exported(all.length, opened.filter((one) => !one.view.erased).length - all.length));
   };
   return [h("h1", {}, T.tabs.leave), lockCard(state.isKept),
     h("div", { class: "card" }, h("p", {}, T.exportText), deed({ class: "second", id: "export" }, T.export, () => run(save, (error) => answer.replaceChildren(problem(error)))), answer)];

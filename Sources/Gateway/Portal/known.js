@@ -6,10 +6,8 @@
 export const CATEGORY = { allergy: "allergy", problem: "condition", medicine: "medication" };
 export const KINDS = Object.keys(CATEGORY);
 
-/** Records of other categories that tell of a kind too: files of several records, what is especially sensitive, and, of
- * allergies, problems. */
-const MAY_TELL_OF_ALL = ["bundle", "sensitive"];
-const MAY_TELL = { allergy: [CATEGORY.problem, ...MAY_TELL_OF_ALL], problem: MAY_TELL_OF_ALL, medicine: MAY_TELL_OF_ALL };
+/** Records of other categories that tell of every kind: files of several records, and what is especially sensitive. */
+const MAY_TELL = ["bundle", "sensitive"];
 /** Records in which more may be written than anybody searches here. */
 const MAY_HOLD_MORE = new Set(["document", "other"]);
 
@@ -40,14 +38,34 @@ export function gaps(listed, outcomes, { category, waiting } = {}) {
   return [...found.values()];
 }
 
+/** The ledger's categories of the records that stand in a section. Node: FHIRResource.categories. */
+const IN_SECTION = {
+  result: ["observation"], immunisation: ["immunization"], visit: ["encounter"], procedure: ["procedure"], plan: ["encounter", "other"],
+  document: ["document", "observation", "other"], family: ["other"], person: ["demographics"], bill: ["financial", "other"], other: ["other"],
+};
+
+/** What was not read and may stand in a section that is none of the kinds: gaps, as above. */
+export function missingIn(section, { listed, outcomes, waiting }) {
+  const own = (listed ?? []).filter((view) => IN_SECTION[section]?.includes(view.category));
+  return [...gaps(own, outcomes, { waiting }), ...counted("mayTell", MAY_TELL, { listed, outcomes, waiting })];
+}
+
+/** Records of some categories that were not read, as one gap or none. */
+function counted(reason, categories, { listed, outcomes, waiting }) {
+  const own = (listed ?? []).filter((view) => categories.includes(view.category));
+  const count = gaps(own, outcomes, { waiting }).reduce((sum, gap) => sum + gap.count, 0);
+  return count ? [{ reason, count }] : [];
+}
+
 /** What is known of a kind. `listed` is null where it is not known what records there are; `current` are the items that
  * stand; `asked` are the hospitals whose records are listed, `all` those of the consortium.
  * Gives {state: "recorded" | "noneKnown" | "noneRecorded" | "unknown", gaps, items, none, erased, others, isMoreInside}. */
 export function statement(kind, { listed, outcomes, current, asked, all, waiting }) {
   const category = CATEGORY[kind];
   const missing = listed ? gaps(listed, outcomes, { category, waiting }) : [{ reason: "notListed", count: 0 }];
-  const others = MAY_TELL[kind].flatMap((each) => gaps(listed ?? [], outcomes, { category: each, waiting })).reduce((sum, gap) => sum + gap.count, 0);
-  if (others) missing.push({ reason: "mayTell", count: others });
+  // Allergies are written down as problems too.
+  if (kind === "allergy") missing.push(...counted("problems", [CATEGORY.problem], { listed, outcomes, waiting }));
+  missing.push(...counted("mayTell", MAY_TELL, { listed, outcomes, waiting }));
   const items = current.filter((one) => !one.shown.absence);
   const none = current.filter((one) => one.shown.absence && one.shown.absence !== "unknown");
   const saidUnknown = current.filter((one) => one.shown.absence === "unknown");
@@ -63,7 +81,7 @@ export function statement(kind, { listed, outcomes, current, asked, all, waiting
 }
 
 /** Records in which somebody may tell of an allergy. */
-const TELLS_OF_ALLERGIES = new Set([CATEGORY.allergy, ...MAY_TELL.allergy]);
+const TELLS_OF_ALLERGIES = new Set([CATEGORY.allergy, CATEGORY.problem, ...MAY_TELL]);
 
 /** Whether what may tell of allergies is another in a newer list: something came, was replaced, or was erased. */
 export function isOutdated(before, now) {

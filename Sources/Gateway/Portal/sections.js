@@ -1,7 +1,7 @@
 // Opened records as people read them: by section, allergies first, results with small plots; and what is not known.
 import { arrange, bySection, conflicts, grouped, ofKind, sentence } from "./chart.js";
 import { kindOf } from "./content.js";
-import { KINDS, statement } from "./known.js";
+import { KINDS, missingIn, statement } from "./known.js";
 import { C, date, K, moment, T } from "./texts.js";
 import { pretty } from "./values.js";
 import { busy, download, draw, h, hospitalName, place } from "./ui.js";
@@ -17,12 +17,12 @@ export function knowledge({ listed, outcomes, asked, waiting }) {
   const all = place.consortium.hospitals.map((one) => one.number);
   const statements = Object.fromEntries(KINDS.map((kind) =>
     [kind, statement(kind, { listed, outcomes, current: ofKind(items, kind), asked, all, waiting })]));
-  return { items, statements };
+  return { items, statements, missing: (section) => missingIn(section, { listed, outcomes, waiting }) };
 }
 
 /** Sections of what is known; `actions` gives what can be done with a record. */
-export function sections({ items, statements }, actions = () => null, words = T.sections) {
-  return bySection(items).map((one) => section(one, statements[one.name], actions, words[one.name])).filter(Boolean);
+export function sections({ items, statements, missing }, actions = () => null, words = T.sections) {
+  return bySection(items).map((one) => section(one, { said: statements[one.name], missing: missing(one.name) }, actions, words[one.name])).filter(Boolean);
 }
 
 /** Medicines that clash with allergies, both standing. */
@@ -67,6 +67,10 @@ export function known(said, hasApart = false) {
   return out;
 }
 
+/** That what a section shows may not be all. */
+const more = (name, missing) => (missing.length
+  ? h("div", { id: `more-${name}` }, h("p", { class: "unknown" }, h("strong", {}, K.more)), reasons(missing)) : null);
+
 /** One line of what is known of allergies, for where it must not be overlooked. */
 export const isUnknown = (said) => said.state === "unknown" || said.gaps.length > 0;
 
@@ -84,14 +88,14 @@ function shortened(rows, isWhole = false) {
   return [list, rest];
 }
 
-function section({ name, ...items }, said, actions, title) {
+function section({ name, ...items }, { said, missing }, actions, title) {
   const stands = said ? [...said.items, ...(said.state === "recorded" ? said.none : [])] : items.current;
   const apart = ["past", "invalid", "replaced"].filter((state) => items[state].length);
   const shown = said?.state === "noneKnown" || said?.state === "unknown" ? [...stands, ...items.current.filter((one) => one.shown.absence)] : stands;
   if (!said && shown.length === 0 && apart.length === 0) return null;
   const tone = name !== "allergy" ? "" : said.items.length ? " alert" : said.state === "unknown" ? " warn" : "";
   return h("section", { class: `card${tone}`, id: `section-${name}` }, h("h2", {}, title),
-    shown.length ? shortened(rowsOf(name, [...new Set(shown)], actions), name === "allergy" || name === "medicine") : null, said ? known(said, apart.length > 0) : null,
+    shown.length ? shortened(rowsOf(name, [...new Set(shown)], actions), name === "allergy" || name === "medicine") : null, said ? known(said, apart.length > 0) : more(name, missing),
     apart.map((state) => h("details", { class: `apart ${state}` }, h("summary", {}, T.standing[state](items[state].length)),
       shortened(items[state].map((one) => row(one, actions))))));
 }
@@ -114,12 +118,15 @@ function row(one, actions) {
   return h("li", { class: isForbidden ? "forbidden" : one.stands, dir: "auto" },
     h("div", { class: "row" }, h("strong", {}, shown.title), h("span", { class: "quiet" }, dateOf(one, shown.section === "result"))),
     marks([...replaced, ...shown.marks]),
-    shown.value ? h("div", { class: "value" }, shown.value) : null,
-    shown.parts.length ? h("dl", { class: "parts" }, shown.parts.flatMap((part) => [h("dt", {}, part.name),
-      h("dd", {}, part.value, " ", marks(part.marks), part.notes.length ? h("span", { class: "quiet" }, ` ${part.notes.join("; ")}`) : null)])) : null,
-    shown.lines.map((line) => h("div", { dir: "auto" }, line)), shown.status ? h("div", { class: "quiet" }, shown.status) : null,
-    shown.attachments.map(attachment), details(one, actions));
+    shown.value ? h("div", { class: "value" }, shown.value) : null, facts(shown), shown.attachments.map(attachment), details(one, actions));
 }
+
+/** What belongs to a value: its parts, and what was noted of it. */
+const facts = (shown) => [
+  shown.parts.length ? h("dl", { class: "parts" }, shown.parts.flatMap((part) => [h("dt", {}, part.name),
+    h("dd", {}, part.value, " ", marks(part.marks), part.notes.length ? h("span", { class: "quiet" }, ` ${part.notes.join("; ")}`) : null)])) : null,
+  shown.lines.map((line) => h("div", { dir: "auto" }, line)), shown.status ? h("div", { class: "quiet" }, shown.status) : null,
+].flat();
 
 function details(one, actions) {
   const { view: entry } = one;
@@ -183,9 +190,8 @@ function many(group, pictures, actions) {
   const [last] = group;
   const { shown } = last;
   return h("li", { dir: "auto" }, h("div", { class: "row" }, h("strong", {}, shown.title), pictures,
-    h("span", {}, `${shown.value ?? shown.parts.map((part) => `${part.name} ${part.value}`).join(", ")} `,
-      h("span", { class: "quiet" }, dateOf(last, true)))),
-  marks([...shown.marks, ...shown.parts.flatMap((part) => part.marks.map((one) => ({ ...one, text: `${part.name}: ${one.text}` })))]),
+    h("span", {}, shown.value ? `${shown.value} ` : "", h("span", { class: "quiet" }, dateOf(last, true)))),
+  marks(shown.marks), facts(shown),
   h("details", {}, h("summary", {}, T.values(group.length)),
     h("ul", { class: "plain" }, group.map((one) => row(one, actions)))));
 }
