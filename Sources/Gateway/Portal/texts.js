@@ -400,7 +400,7 @@ export const C = {
   comparedRest: (count) => `Compared with ${count === 1 ? "the other allergy" : `the other ${count} allergies`}: nothing was found.`,
   notComparable: (names) => `NOT compared, because this page does not know what they are: ${names}. Make sure yourself.`,
   comparedWords: "This page does not know the medicine: it was compared by its words alone. Make sure yourself.",
-  outdated: "NOT signed: meanwhile records came, or were replaced, that may tell of allergies. The list above is up to date now: read it before you sign.",
+  outdated: "NOT signed: meanwhile records came, or were replaced, that may tell of allergies. The chart is up to date now: ask for what is new, and read it before you sign.",
   unsigned: "What you wrote is not signed yet. Leave it?",
   nameUnknown: "Name not known",
   bornUnknown: "birth date not known",
