@@ -44,8 +44,10 @@ extension FHIRService {
           ("resource", FHIRFailure.outcome(issues)), ("search", .members([("mode", .string("outcome"))])),
         ]))
     }
-    return FHIRResponse(
+    var response = FHIRResponse(
       body: self.bundle("searchset", entries, total: places.count, links: self.links(query, places.count)))
+    if !query.filters.isEmpty { response.counted = self.accounts(of: places.map { rows[$0] }) }
+    return response
   }
 
   private func links(_ query: SearchQuery, _ total: Int) -> [(String, String)] {

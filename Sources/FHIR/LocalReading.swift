@@ -88,6 +88,8 @@ extension FHIRService {
       guard let type = resource["resourceType"]?.text else { continue }
       for account in self.accounts(in: resource, type: type) { shown[account, default: []].insert(type) }
     }
+    // ⚑ How many meet a condition tells whether a patient has what it asks for, whatever the page shows.
+    for account in response.counted { shown[account, default: []].insert(request.path.first ?? "") }
     guard !shown.isEmpty else { return }
     let query = request.query.isEmpty ? "" : "?" + FHIRURL.text(request.query.map { ($0.name, $0.value) })
     let asked = String((request.path.joined(separator: "/") + query).prefix(Self.requestCharactersMax))
@@ -120,6 +122,21 @@ extension FHIRService {
       accounts.insert(account)
     }
     return accounts
+  }
+
+  /// The linked patients whom rows are about or name.
+  func accounts(of rows: [ResourceIndex.Row]) -> Set<Digest> {
+    guard self.readings != nil else { return [] }
+    var patients: Set<String> = []
+    for row in rows {
+      if let patient = row.patient { patients.insert(patient) }
+      for values in row.values.values {
+        for case .reference(let reference) in values where reference.hasPrefix("Patient/") {
+          patients.insert(String(reference.dropFirst("Patient/".count)))
+        }
+      }
+    }
+    return Set(patients.flatMap { self.accounts(ofPatient: $0) })
   }
 
   /// The accounts of a patient here: of its link, and of what the ledger has of it. ⚑ A link that is taken away and put

@@ -138,6 +138,22 @@ struct ReadingTests {
     #expect(bench.log.kept.withLock { $0.isEmpty })
   }
 
+  @Test(
+    "⚑ A count of what meets a condition tells the chart: it leaves a line, whatever its page shows",
+    arguments: [
+      "Observation?patient=p&status=final&_summary=count", "Observation?patient=p&_count=0",
+      "Observation?_id=o&_offset=50", "Appointment?actor=Patient/p&_count=0", "Patient?_id=p&_summary=count",
+      "Observation?patient._id=p&_summary=count", "Observation/_search?patient=p&_summary=count",
+    ])
+  func counted(_ url: String) async throws {
+    let bench = try await Self.bench()
+    let response = await bench.send(url.contains("_search") ? "POST" : "GET", url)
+    #expect(response.body?["total"] == .number("1") && response.body?["entry"] == nil)
+    let lines = bench.log.kept.withLock { $0 }
+    let type = String(url.prefix { $0 != "/" && $0 != "?" })
+    #expect(lines.map(\.patient.description) == [FHIRBench.account] && lines.first?.types == [type])
+  }
+
   private static let real = #"{"system":"urn:consilium:account","value":"\#(FHIRBench.account)"}"#
   private static let masked =
     #"{"resourceType":"Patient","id":"p","identifier":[{"system":"urn:consilium:account","value":"ab"},\#(real)]}"#
