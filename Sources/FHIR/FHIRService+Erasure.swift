@@ -23,7 +23,7 @@ extension FHIRService {
         type: version.type, id: version.id, version: version.version, ordinal: version.ordinal,
         updated: version.updated, body: [], record: record)
       let account = version.type == "Patient" ? self.account(ofPatient: version.id) : nil
-      let identifiers = version.json.map { Self.identifiers(of: $0, type: version.type) } ?? []
+      let identifiers = version.json.map { self.identifiers(of: $0, type: version.type, isErased: true) } ?? []
       remains.erased = StoredResource.Erased(right: right, time: time, account: account, identifiers: identifiers)
       return remains
     }
@@ -56,19 +56,47 @@ extension FHIRService {
       throw FHIRFailure(410, "deleted", "\(name) was erased \(erased.right.words): \(remedy)")
     }
     let isConditional = request.ifNoneExist != nil || (request.method == "PUT" && request.path.count == 1)
-    guard isConditional, before == nil, !self.index.erasedIdentifiers.isEmpty else { return }
+    guard isConditional, before?.isDeleted ?? true, !self.index.erasedIdentifiers.isEmpty else { return }
     let type = String(name.prefix { $0 != "/" })
-    guard !self.index.erasedIdentifiers.isDisjoint(with: Self.identifiers(of: json, type: type)) else { return }
+    var said = try self.identifiers(asked: request, type: type)
+    said += self.identifiers(of: json, type: type, isErased: false)
+    guard !self.index.erasedIdentifiers.isDisjoint(with: said) else { return }
     throw FHIRFailure(410, "deleted", "a \(type) with that identifier was erased: \(remedy)", at: "\(type).identifier")
   }
 
-  private static func identifiers(of json: CanonicalJSON, type: String) -> [Digest] {
-    json.children("identifier").compactMap { identifier in
-      guard let value = identifier["value"]?.text else { return nil }
-      return Hash.blake2b(
-        "consilium/fhir-identifier/v1", Hash.sha256(Array(type.utf8)).bytes,
-        Hash.sha256(Array((identifier["system"]?.text ?? "").utf8)).bytes, Array(value.utf8))
-    }.prefix(Self.identifiersMax).map(\.self)
+  /// Its business identifiers: in whatever member they stand by which a search finds them. Where one `isErased`, so are
+  /// the values by themselves, for a condition may name no system.
+  private func identifiers(of json: CanonicalJSON, type: String, isErased: Bool) -> [Digest] {
+    guard let parameter = SearchParameter.of(type)?["identifier"] else { return [] }
+    let found = SearchValue.values(of: parameter, in: json, at: self.site).prefix(Self.identifiersMax)
+    return found.flatMap { identifier -> [Digest] in
+      guard case .token(let system, let value) = identifier else { return [] }
+      let own = Self.digest(of: value, in: system ?? "", type)
+      return isErased ? [own, Self.digest(of: value, in: Self.anySystem, type)] : [own]
+    }
+  }
+
+  /// The business identifiers that a condition asks for.
+  private func identifiers(asked request: FHIRRequest, type: String) throws(FHIRFailure) -> [Digest] {
+    var asked = request.query
+    if let condition = request.ifNoneExist {
+      let isWhole = condition.hasPrefix("\(type)?")
+      asked = FHIRURL.parameters(isWhole ? String(condition.dropFirst(type.count + 1)) : condition)
+    }
+    let query = try SearchQuery(type: type, asked, at: self.site)
+    return query.filters.filter { $0.code == "identifier" && $0.chain == nil }.flatMap(\.alternatives).map { text in
+      let parts = text.split(separator: "|", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+      return Self.digest(of: parts.last ?? "", in: parts.count == 2 ? parts[0] : Self.anySystem, type)
+    }
+  }
+
+  /// Stands for every system; no URI begins so.
+  private static let anySystem = "*"
+
+  private static func digest(of value: String, in system: String, _ type: String) -> Digest {
+    Hash.blake2b(
+      "consilium/fhir-identifier/v1", Hash.sha256(Array(type.utf8)).bytes, Hash.sha256(Array(system.utf8)).bytes,
+      Array(value.utf8))
   }
 
   /// The most business identifiers of a resource that are remembered.

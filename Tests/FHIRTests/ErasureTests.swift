@@ -162,6 +162,32 @@ struct ErasureTests {
     #expect(bench.anchoring.lines.count == anchored + 2)
   }
 
+  @Test(
+    "⚑ A condition by an identifier that is another member, or is only in the query, brings nothing erased back",
+    arguments: ["identifier=urn:d|m-1", "identifier=m-1", "identifier=other,m-1"])
+  func otherIdentifiers(_ condition: String) async throws {
+    func document(_ identifier: String, id: String = "") -> String {
+      #"{"resourceType":"DocumentReference",\#(id)"status":"current",\#(identifier)"#
+        + #""content":[{"attachment":{"title":"x"}}],"subject":{"reference":"Patient/p"}}"#
+    }
+    let own = #""masterIdentifier":{"system":"urn:d","value":"m-1"},"#
+    var bench = try await Self.bench()
+    #expect(await bench.send("PUT", "DocumentReference/d", document(own, id: #""id":"d","#)).status == 201)
+    _ = await bench.send("PUT", "DocumentReference/gone", document("", id: #""id":"gone","#))
+    _ = await bench.send("DELETE", "DocumentReference/gone")
+    try await bench.erase("DocumentReference/d", version: 1)
+    for _ in 0..<2 {
+      for body in [document(own), document(""), document("", id: #""id":"gone","#)] {
+        #expect(await bench.send("PUT", "DocumentReference?\(condition)", body).status == 410)
+      }
+      #expect(await bench.send("POST", "DocumentReference", document(""), ifNoneExist: condition).status == 410)
+      bench.service = try Bench.start(bench.store, bench.anchoring, bench.ledger)
+    }
+    // Another's of the same value is another.
+    let other = document(#""identifier":[{"system":"urn:e","value":"m-1"}],"#)
+    #expect(await bench.send("PUT", "DocumentReference?identifier=urn:e|m-1", other).status == 201)
+  }
+
   @Test("An older version is erased alone, and what no record anchors goes with the record that it belongs to")
   func versions() async throws {
     let bench = try await Self.bench()
