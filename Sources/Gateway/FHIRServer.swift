@@ -205,6 +205,10 @@ public struct FHIRServer: Sendable {
         422, "business-rule",
         "Patient/\(patient) is not stored here, or has no identifier of \(FHIRService.accountSystem)")
     }
+    // ⚑ Before anything is sealed or copied: what the ledger would refuse leaves no line for each try.
+    if let reason = await RecordAnchorer(service: self.node).refusal(of: account) {
+      throw FHIRFailure(422, "business-rule", "nothing is kept for Patient/\(patient): \(reason)")
+    }
     let done: (anchor: RecordAnchor, receipt: Receipt)
     do {
       try Place.current?.upload()

@@ -102,6 +102,29 @@ struct SubmissionTests {
     #expect(statuses.prefix(60).allSatisfy { $0 == 200 } && statuses.dropFirst(60).allSatisfy { $0 == 429 })
   }
 
+  @Test("⚑ Content for an account that takes none from here is refused before it is sealed, with the reason")
+  func attachments() async throws {
+    let hospital = try await LoneHospital(port: 5981)
+    let fhir = Connection.Place.port(hospital.port + 1)
+    let accounts = [
+      try await hospital.register(.practitioner, seed: [UInt8](repeating: 53, count: 32)),
+      Digest(words: (7, 7, 7, 7)),
+    ]
+    for (number, account) in accounts.enumerated() {
+      let patient =
+        #"{"resourceType":"Patient","id":"p\#(number)","identifier":"#
+        + #"[{"system":"urn:consilium:account","value":"\#(account)"}]}"#
+      let json = ["Content-Type": "application/fhir+json"]
+      let made = await Connection.ask(fhir, "PUT", "/fhir/Patient/p\(number)", json, body: Array(patient.utf8))
+      #expect(made?.status == 201, "\(made?.text ?? "")")
+      let headers = ["Content-Type": "text/plain", "X-Security-Context": "Patient/p\(number)"]
+      for _ in 0..<3 {
+        let answer = await Connection.ask(fhir, "POST", "/fhir/Binary", headers, body: Array("secret".utf8))
+        #expect(answer?.status == 422 && answer?.text.contains("nothing is kept for") == true, "\(answer?.text ?? "")")
+      }
+    }
+  }
+
   @Test("⚑ The key of a suspended account fetches nothing: no records, no consents, no history, no ciphertext")
   func suspended() async throws {
     let hospital = try await LoneHospital(port: 5841)
