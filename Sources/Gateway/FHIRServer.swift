@@ -284,12 +284,21 @@ public struct FHIRServer: Sendable {
     case "gzip": packing = .gzip
     case let other?: throw FHIRFailure(415, "not-supported", "bodies are taken plain or as gzip, not as \(other)")
     }
+    // What is made of a body takes more than it does itself; what never fits need not come again.
+    var never: Int?
     do throws(ServiceRefusal) {
       let bytes = try await body(request, max: FHIRService.bodyBytesMax, packing: packing)
-      // What is made of it takes more than it does itself.
-      try Place.current?.take(bytes: JSONLimits.outside.treeBytes(of: bytes))
+      let tree = JSONLimits.outside.treeBytes(of: bytes)
+      if tree > self.doors.limits.memoryBytesMax - bytes.count { never = tree }
+      try Place.current?.take(bytes: tree)
       return bytes
     } catch {
+      if let never {
+        throw FHIRFailure(
+          413, "too-costly",
+          "it has so many values that it takes \(never) bytes of memory, and there are "
+            + "\(self.doors.limits.memoryBytesMax) for all: send it in parts")
+      }
       switch error {
       case .tooLarge(let max): throw FHIRFailure(413, "too-costly", "the body is over \(max) bytes; send it in parts")
       case .busy: throw Self.busy

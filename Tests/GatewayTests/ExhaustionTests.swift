@@ -80,6 +80,10 @@ struct ExhaustionTests {
     let large = patient + [UInt8](repeating: 0x20, count: 1 << 20)
     #expect(await Connection.ask(fhir, "POST", "/fhir/Patient", body: large)?.status == 503)
     #expect(await Connection.ask(fhir, "POST", "/fhir/Patient", body: patient)?.status == 201)
+    // What can never fit is not told to come again.
+    let dense = Array((#"{"resourceType":"Patient","x":[0"# + String(repeating: ",0", count: 50_000) + "]}").utf8)
+    #expect(await Connection.ask(fhir, "POST", "/fhir/Patient", body: dense)?.status == 413)
+    #expect(await Connection.ask(fhir, "POST", "/fhir/Patient", body: patient)?.status == 201)
   }
 
   @Test("Who may not ask is refused before the body comes")
