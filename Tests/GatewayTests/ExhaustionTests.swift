@@ -46,7 +46,12 @@ struct ExhaustionTests {
     let hospital = try await LoneHospital(port: 5871, limits: limits)
     var held: [Connection] = []
     for _ in 0..<40 { if let connection = Connection(.port(hospital.port)) { held.append(connection) } }
-    #expect(await Connection.ask(.port(hospital.port), "GET", "/api/words")?.status == 200)
+    // Those that are still being taken in can be younger than the one that asks: it may have to ask again.
+    var status: Int?
+    for _ in 0..<20 where status != 200 {
+      status = await Connection.ask(.port(hospital.port), "GET", "/api/words")?.status
+    }
+    #expect(status == 200)
     #expect(held.count == 40)
   }
 

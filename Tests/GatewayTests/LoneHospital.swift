@@ -12,7 +12,6 @@ import Primitives
 import Rules
 import Signing
 import Storage
-import Synchronization
 import Telemetry
 import Testing
 import Wire
@@ -26,7 +25,6 @@ final class LoneHospital: Sendable {
   let api: Gateway
   let port: Int
   private let path: String
-  private let tasks = Mutex<[Task<Void, Never>]>([])
 
   static let registrarSeed = [UInt8](repeating: 7, count: 32)
   static let id = MemberID(1)
@@ -89,11 +87,7 @@ final class LoneHospital: Sendable {
       service: self.host, host: "127.0.0.1", port: port, patients: PatientIndex(service: service), limits: limits,
       now: now)
     let (api, fhir, portal) = (self.api, self.fhir, self.portal)
-    self.tasks.withLock {
-      $0 = [
-        Task { _ = try? await api.run() }, Task { _ = try? await fhir.run() }, Task { _ = try? await portal.run() },
-      ]
-    }
+    for run in [api.run, fhir.run, portal.run] as [@Sendable () async throws -> Void] { Task { try? await run() } }
     for door in self.doors {
       // Until it listens; a connection that is refused is an answer at once.
       while await Connection.ask(door.place, "GET", "/livez") == nil { await Task.yield() }
@@ -101,8 +95,8 @@ final class LoneHospital: Sendable {
   }
 
   deinit {
+    // The servers are left to the process's end: one that is cancelled while it takes a connection in traps.
     let (path, host) = (self.path, self.host)
-    self.tasks.withLock { tasks in for task in tasks { task.cancel() } }
     Task {
       await host.stop()
       try? FileManager.default.removeItem(atPath: path)
@@ -152,6 +146,9 @@ final class LoneHospital: Sendable {
     let signature = Self.key(seed).sign(encoder.bytes)
     return "Consilium time=\(time), signature=\(Hex.encode(signature.bytes))"
   }
+
+  /// The most transactions that the node itself makes for its custody key, at any time after its start.
+  static let ownTransactionsMax: UInt64 = 3
 
   var logSize: UInt64 { get async { await self.host.status().logSize } }
 }

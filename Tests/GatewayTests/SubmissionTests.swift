@@ -50,7 +50,7 @@ struct SubmissionTests {
       let answer = await Connection.ask(portal, "POST", "/api/transactions", body: unsigned.encoded)
       #expect(answer?.status == 403, "\(kind)")
     }
-    #expect(await hospital.logSize == size)
+    #expect(await hospital.logSize <= size + LoneHospital.ownTransactionsMax)
     let own = hospital.transaction(.grantConsent, Self.consent(patient), by: Self.patient)
     let answer = await Connection.ask(portal, "POST", "/api/transactions", body: own.encoded)
     #expect(answer?.status == 200 && answer?.text.contains("\"applied\":true") == true, "\(answer?.text ?? "")")
@@ -78,7 +78,7 @@ struct SubmissionTests {
         [400, 403].contains(await Connection.ask(portal, "GET", "/api/consortium", headers)?.status), "\(headers)")
     }
     #expect(await Connection.ask(fhir, "GET", "/log/checkpoint", ["Host": "evil.example"])?.status == 403)
-    #expect(await hospital.logSize == size)
+    #expect(await hospital.logSize <= size + LoneHospital.ownTransactionsMax)
     for headers in [["Host": own, "Origin": "http://\(own)", "Sec-Fetch-Site": "same-origin"], ["Host": "localhost"]] {
       #expect(await Connection.ask(portal, "GET", "/api/consortium", headers)?.status == 200, "\(headers)")
     }
