@@ -3,7 +3,7 @@ internal import Primitives
 internal import Simulator
 
 /// The least time in which messages alone can bring a transaction to its commit at its own hospital, without disks,
-/// processors, queues and jitter, whoever leads.
+/// processors, queues and jitter, for any leader.
 ///
 /// It is a bound and not an estimate: every way is the shortest, over any members, and the leader is the one that suits
 /// the author best. It holds while nobody joins or leaves; where somebody does there is none.
@@ -13,11 +13,11 @@ struct LowerBound {
   private let quorum: Int
   private let engine: OrderingEngine
 
-  /// The bounds of a network of so many members.
+  /// The bounds of a network of a given number of members.
   init(_ network: NetworkModel, count: Int, quorum: Int, engine: OrderingEngine) {
     let used = Set((0..<count).map { network.region(of: $0) }).sorted()
     var between = used.map { a in used.map { b in network.latency[a][b].inMilliseconds } }
-    // A message may go over others: gossip carries it on, and so does whoever answers.
+    // A message may go over others: gossip carries it on, and so does a member that answers.
     for via in used.indices {
       for a in used.indices {
         for b in used.indices { between[a][b] = min(between[a][b], between[a][via] + between[via][b]) }
@@ -28,7 +28,7 @@ struct LowerBound {
     (self.quorum, self.engine) = (quorum, engine)
   }
 
-  /// The bound for an author's transactions in milliseconds, whoever leads.
+  /// The bound for an author's transactions in milliseconds, for any leader.
   func bound(author: Int) -> Double {
     self.ways.indices.map { leader in
       switch self.engine {

@@ -143,7 +143,7 @@ extension PublishedResult {
       /// The mean number of peers in a mesh.
       public let mesh: Double
 
-      /// The part of deliveries within so many milliseconds, in percent.
+      /// The part of deliveries within a given number of milliseconds, in percent.
       public func within(_ milliseconds: Double) -> Double {
         100 * Double(self.delays.count { $0 < milliseconds }) / Double(max(1, self.delays.count))
       }

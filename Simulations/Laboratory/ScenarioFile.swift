@@ -82,7 +82,7 @@ public struct ScenarioFile: Sendable {
         let line = parse.map { Int($0.source.begin.line) } ?? 0
         broken.append(
           ScenarioMistake(
-            line: line, key: "", what: parse?.description ?? "\(error)", remedy: "mend that line: the file is TOML"))
+            line: line, key: "", what: parse?.description ?? "\(error)", remedy: "correct that line: the file is TOML"))
         // Not where leaving the line out would not help, and not for ever.
         guard lines.indices.contains(line - 1), !lines[line - 1].isEmpty, broken.count < Self.brokenMax else {
           return (nil, broken)

@@ -339,7 +339,7 @@ struct AccessRun {
     return nil
   }
 
-  /// A refusal is in the patient's history, the first of a reader's so many a day: nobody buries it under them.
+  /// A reader's refusals are in the patient's history up to a number a day: they bury nothing.
   private mutating func checkDenied(_ reader: Int, _ record: Kept, _ request: Digest, isJudged: Bool) -> String? {
     guard isJudged else { return nil }
     let key = [reader, record.patient, Int(self.bench.time.milliseconds / 86_400_000)]
