@@ -87,7 +87,9 @@ public enum StoreDamage {
   nonisolated(unsafe) private static var library: Range<UInt> = 0..<0
 
   private static func instructions(of library: String) -> Range<UInt> {
-    let maps = (try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8)) ?? ""
+    // ⚑ To the end: what reads a file as a whole stops after the first page of one that has no length.
+    let read = try? FileHandle(forReadingAtPath: "/proc/self/maps")?.readToEnd()
+    let maps = String(decoding: read ?? Data(), as: UTF8.self)
     for line in maps.split(separator: "\n") where line.contains(library) && line.contains("r-xp") {
       let ends = line.prefix { $0 != " " }.split(separator: "-").compactMap { UInt($0, radix: 16) }
       if ends.count == 2, ends[0] < ends[1] { return ends[0]..<ends[1] }

@@ -71,15 +71,20 @@ final class Environment: @unchecked Sendable {
 
   let path: String
   private let handle: OpaquePointer
+  private let isReadOnly: Bool
 
-  /// Opens or creates the environment in a folder; `mapSizeMax` is address space, not disk.
-  init(path: String, mapSizeMax: Int) throws(StorageFailure) {
-    self.path = path
-    do {
-      try FileManager.default.createDirectory(
-        atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    } catch { throw .folder(path: path, reason: error.localizedDescription) }
+  /// Opens the environment in a folder, or creates it where it is not for reading only; `mapSizeMax` is address space,
+  /// not disk. Each page that is there is checked before it is believed.
+  init(path: String, mapSizeMax: Int, isReadOnly: Bool = false) throws(StorageFailure) {
+    (self.path, self.isReadOnly) = (path, isReadOnly)
+    if !isReadOnly {
+      do {
+        try FileManager.default.createDirectory(
+          atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+      } catch { throw .folder(path: path, reason: error.localizedDescription) }
+    }
     try Self.checkLength(path)
+    try PageWalk.checkMeta(path)
     var created: OpaquePointer?
     unsafe mdb_env_create(&created)
     guard let handle = unsafe created else { throw .system(action: "opening \(path)", reason: "no memory") }
@@ -88,18 +93,30 @@ final class Environment: @unchecked Sendable {
     unsafe mdb_env_set_maxreaders(handle, 256)
     unsafe mdb_env_set_mapsize(handle, mapSizeMax)
     unsafe StoreDamage.watch(handle)
-    let status = unsafe mdb_env_open(handle, path, UInt32(MDB_NOTLS), 0o600)
+    let flags = UInt32(MDB_NOTLS) | (isReadOnly ? UInt32(MDB_RDONLY) : 0)
+    let status = unsafe mdb_env_open(handle, path, flags, 0o600)
     // From here on a throw runs deinit, which closes the environment.
     guard status == 0 else { throw Self.failure(status, path, "opening \(path)") }
-    var info = unsafe MDB_envinfo()
-    var statistics = MDB_stat()
-    unsafe mdb_env_info(handle, &info)
-    unsafe mdb_env_stat(handle, &statistics)
-    let needed = unsafe (info.me_last_pgno + 1) * Int(statistics.ms_psize)
-    let have = Self.length(path) ?? 0
-    guard needed <= have else {
-      throw .damaged(path: path, reason: "data.mdb has \(have) bytes, its last page ends at \(needed)")
+    try self.checkPages()
+  }
+
+  /// So often a writer may commit while the first pages are read.
+  private static let checksMax = 16
+
+  /// Walks all pages of what is committed, which a read holds meanwhile.
+  private func checkPages() throws(StorageFailure) {
+    for _ in 0..<Self.checksMax {
+      let held = try self.snapshot()
+      if try PageWalk.check(self.path, transaction: held.number) != nil { return }
     }
+    throw .system(action: "checking \(self.path)", reason: "another program writes to it all the time")
+  }
+
+  private func begin(_ flags: UInt32, _ action: String) throws(StorageFailure) -> OpaquePointer {
+    var begun: OpaquePointer?
+    let status = unsafe mdb_txn_begin(self.handle, nil, flags, &begun)
+    guard status == 0, let begun = unsafe begun else { throw Self.failure(status, self.path, action) }
+    return unsafe begun
   }
 
   deinit { unsafe mdb_env_close(self.handle) }
@@ -127,17 +144,24 @@ final class Environment: @unchecked Sendable {
     }
   }
 
-  /// Makes the tables that are missing and opens them all.
+  /// Opens all tables; makes those that are missing, where it is not for reading only.
   func open(_ names: [String]) throws(StorageFailure) -> [Table] {
+    let transaction = try unsafe self.begin(self.isReadOnly ? UInt32(MDB_RDONLY) : 0, "opening \(self.path)")
     var tables: [Table] = []
-    try self.write { transaction throws(StorageFailure) in
-      for name in names {
-        var table: Table = 0
-        try transaction.check(
-          unsafe mdb_dbi_open(transaction.handle, name, UInt32(MDB_CREATE), &table), "opening \(name)")
-        tables.append(table)
+    for name in names {
+      var table: Table = 0
+      let flags = self.isReadOnly ? 0 : UInt32(MDB_CREATE)
+      let status = unsafe mdb_dbi_open(transaction, name, flags, &table)
+      guard status == 0 else {
+        unsafe mdb_txn_abort(transaction)
+        guard status != MDB_NOTFOUND else { throw .damaged(path: self.path, reason: "the table \(name) is missing") }
+        throw Self.failure(status, self.path, "opening \(name)")
       }
+      tables.append(table)
     }
+    // The tables stay open beyond the transaction only where it is committed.
+    let committed = unsafe mdb_txn_commit(transaction)
+    guard committed == 0 else { throw Self.failure(committed, self.path, "opening \(self.path)") }
     return tables
   }
 
@@ -158,11 +182,7 @@ final class Environment: @unchecked Sendable {
   func write(
     sums: ContentSums? = nil, _ body: (borrowing WriteTransaction) throws(StorageFailure) -> Void
   ) throws(StorageFailure) {
-    var begun: OpaquePointer?
-    let status = unsafe mdb_txn_begin(self.handle, nil, 0, &begun)
-    guard status == 0, let handle = unsafe begun else {
-      throw Self.failure(status, self.path, "beginning a write")
-    }
+    let handle = try unsafe self.begin(0, "beginning a write")
     let transaction = unsafe WriteTransaction(handle: handle, path: self.path, sums: sums)
     do { try body(transaction) } catch {
       unsafe mdb_txn_abort(handle)
@@ -174,12 +194,7 @@ final class Environment: @unchecked Sendable {
 
   /// A snapshot for one thread; `renew` moves it on.
   func snapshot() throws(StorageFailure) -> Snapshot {
-    var begun: OpaquePointer?
-    let status = unsafe mdb_txn_begin(self.handle, nil, UInt32(MDB_RDONLY), &begun)
-    guard status == 0, let handle = unsafe begun else {
-      throw Self.failure(status, self.path, "beginning a read")
-    }
-    return unsafe Snapshot(handle, self)
+    try unsafe Snapshot(self.begin(UInt32(MDB_RDONLY), "beginning a read"), self)
   }
 
   /// Bytes of the file that hold data, and bytes of the file.
@@ -289,6 +304,8 @@ final class Snapshot {
   }
 
   var path: String { self.environment.path }
+  /// The last transaction that it shows.
+  var number: UInt64 { UInt64(unsafe mdb_txn_id(self.handle)) }
 
   /// Hands a key's value to `body`, and says whether there is one.
   func read(_ table: Environment.Table, _ key: [UInt8], _ body: (UnsafeRawBufferPointer) -> Void) -> Bool {

@@ -81,16 +81,17 @@ public final class Store: @unchecked Sendable {
   /// Whether it was made just now.
   public let isNew: Bool
 
-  /// Opens the store of a member, or makes it; `fresh` gives a new store its incarnation.
+  /// Opens the store of a member, or makes it; `fresh` gives a new store its incarnation. Without it the store is for
+  /// reading only: it must be there, and stays as it is.
   ///
   /// - Throws: `StorageFailure` where the folder, the files or their owner are wrong.
   public init(
-    path: String, genesis: Genesis, member: MemberID, mapSizeMax: Int, fresh: Digest
+    path: String, genesis: Genesis, member: MemberID, mapSizeMax: Int, fresh: Digest?
   ) throws(StorageFailure) {
     self.genesis = genesis
     self.lanes = Mutex(Self.lanes(of: genesis.configuration))
     self.path = path
-    self.environment = try Environment(path: path, mapSizeMax: mapSizeMax)
+    self.environment = try Environment(path: path, mapSizeMax: mapSizeMax, isReadOnly: fresh == nil)
     self.tables = try Tables(self.environment)
     self.member = member
     let snapshot = try self.environment.snapshot()
@@ -110,7 +111,7 @@ public final class Store: @unchecked Sendable {
       }
       (self.isNew, self.incarnation) = (false, incarnation)
     } else {
-      guard snapshot.get(self.tables.meta.handle, Key.sums) == nil else {
+      guard let fresh, snapshot.get(self.tables.meta.handle, Key.sums) == nil else {
         throw .damaged(path: path, reason: "it does not say its format")
       }
       (self.isNew, self.incarnation) = (true, fresh)

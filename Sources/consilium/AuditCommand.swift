@@ -73,7 +73,7 @@ struct Audit: AsyncParsableCommand {
       LedgerPosition, LedgerPosition
     ) {
       do {
-        let store = try Store(path: path, genesis: genesis, member: member, mapSizeMax: 1 << 40, fresh: .zero)
+        let store = try Store(path: path, genesis: genesis, member: member, mapSizeMax: 1 << 40, fresh: nil)
         let reader = try StoreReader(store)
         let stored = try reader.restore(limits: genesis.limits)
         if let gap = try reader.gaps().last {

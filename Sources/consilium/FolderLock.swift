@@ -30,9 +30,11 @@ final class FolderLock {
   /// Who holds the lock, as the system tells it: by the file's number.
   private static func holder(of folder: String) -> Int32? {
     guard let number = try? FileManager.default.attributesOfItem(atPath: folder)[.systemFileNumber] as? UInt64,
-      let locks = try? String(contentsOfFile: "/proc/locks", encoding: .utf8)
+      // To the end: what reads a file as a whole stops after the first page of one that has no length.
+      let locks = try? FileHandle(forReadingAtPath: "/proc/locks")?.readToEnd()
     else { return nil }
-    let line = locks.split(separator: "\n").first { $0.contains("FLOCK") && $0.contains(":\(number) ") }
+    let lines = String(decoding: locks, as: UTF8.self).split(separator: "\n")
+    let line = lines.first { $0.contains("FLOCK") && $0.contains(":\(number) ") }
     return line.flatMap { $0.split(separator: " ").dropFirst(4).first }.flatMap { Int32($0) }
   }
 
