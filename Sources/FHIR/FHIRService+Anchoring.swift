@@ -4,7 +4,7 @@ public import Primitives
 /// What becomes of resources on the ledger.
 extension FHIRService {
   /// The most resources that are anchored in one go.
-  private static let anchorsMax = 200
+  private static let anchorsMax = 500
   /// The most steps of one resource in one go: a draft is finished, a record withdrawn, a version anchored.
   private static let stepsMax = 3
 
