@@ -105,6 +105,31 @@ test("an allergy that is written down as a problem is an allergy", () => {
   assert.deepEqual(current(items, "problem").map((one) => one.shown.title), ["Allergy to penicillin"], "it stays a problem too");
 });
 
+test("none known is said of what the sentence names, in the record of that kind, and of nothing else", () => {
+  const [a, b] = [view("1", "condition"), view("2", "medication")];
+  const of = (kind, category, resource) => {
+    const read = [opened(view("1", category), resource)];
+    const items = arrange(read);
+    const { state, none } = statement(kind, { listed: [read[0].view], outcomes: new Map([["1", read[0]]]), current: ofKind(items, kind), asked: [1], all: [1, 2] });
+    return [state, none.length, items[0].shown.title];
+  };
+  for (const words of ["No known problems", "No known conditions (situation)", { coding: [{ code: "no-known-problems", display: "none" }] }])
+    assert.deepEqual(of("problem", "condition", problem(words)).slice(0, 2), ["noneKnown", 1], JSON.stringify(words));
+  for (const words of ["No known allergies", "NKA", "NKDA", "No known drug allergies", "No known medications", { text: "No known allergy", coding: [{ code: "716186003" }] }]) {
+    const title = words.text ?? words;
+    assert.deepEqual(of("problem", "condition", problem(words)), ["noneRecorded", 0, title], title);
+    assert.deepEqual(of("allergy", "condition", problem(words)), ["noneRecorded", 0, title], title);
+  }
+  assert.deepEqual(of("allergy", "allergy", allergy("No known problems")), ["noneRecorded", 0, "No known problems"]);
+  const medicine = { resourceType: "MedicationStatement", status: "active", medicationCodeableConcept: { text: "No known allergies" } };
+  assert.deepEqual(of("medicine", "medication", medicine), ["noneRecorded", 0, "No known allergies"]);
+  assert.equal(of("medicine", "medication", { ...medicine, medicationCodeableConcept: { text: "No known medications" } })[0], "noneKnown");
+  // Beside a problem it is no second one, and takes nothing away.
+  const items = arrange([opened(a, problem("Asthma")), opened(view("3", "condition"), problem("No known allergies")), opened(b, medicine)]);
+  assert.deepEqual(statement("problem", { listed: [a], outcomes: new Map([["1", opened(a, problem("Asthma"))]]), current: ofKind(items, "problem"), asked: [1], all: [1] })
+    .items.map((one) => one.shown.title), ["Asthma"]);
+});
+
 test("erased and replaced records are no gaps; what was erased is said", () => {
   const listed = [view("1", "allergy", { erased: true }), view("2", "allergy", { supersededBy: "3" }), view("3", "observation")];
   assert.deepEqual([said(listed, []).state, said(listed, []).erased], ["noneRecorded", 1]);

@@ -128,25 +128,40 @@ function plainStatus(resource) {
 
 // ---- "None known"
 
-/** Codes that say that there is none, or that nothing is known, and of what: SNOMED CT; HL7's International Patient Summary. */
+/** Codes that say that there is none of a kind, or that nothing is known, and of what: SNOMED CT; HL7's International Patient
+ * Summary. */
 const ABSENCES = {
-  716186003: "all", 409137002: "drug", 429625007: "food", 428607008: "environmental", 716184000: "latex", 716220001: "animal",
-  428197003: "insect", "no-known-allergies": "all", "no-known-medication-allergies": "drug", "no-known-food-allergies": "food",
-  "no-known-environmental-allergies": "environmental", "no-known-problems": "all", "no-known-medications": "all",
-  "no-allergy-info": "unknown", "no-problem-info": "unknown", "no-medication-info": "unknown",
+  allergy: {
+    716186003: "all", 409137002: "drug", 429625007: "food", 428607008: "environmental", 716184000: "latex", 716220001: "animal",
+    428197003: "insect", "no-known-allergies": "all", "no-known-medication-allergies": "drug", "no-known-food-allergies": "food",
+    "no-known-environmental-allergies": "environmental", "no-allergy-info": "unknown",
+  },
+  problem: { "no-known-problems": "all", "no-problem-info": "unknown" },
+  medicine: { "no-known-medications": "all", "no-medication-info": "unknown" },
 };
-const NONE = /^(?:nka|no known (?:allerg(?:y|ies)|problems?|conditions?|medications?|medicines?))(?: \(situation\))?\.?$/i;
-const NONE_OF = /^(?:nk[dmf]a|no known ([a-z]+) (?:allerg(?:y|ies)))(?: \(situation\))?\.?$/i;
+const sentence = (words) => new RegExp(`^(?:${words})(?: \\(situation\\))?\\.?$`, "i");
+const NONE = {
+  allergy: sentence("nka|no known allerg(?:y|ies)"), problem: sentence("no known (?:problem|condition)s?"),
+  medicine: sentence("no known (?:medication|medicine)s?"),
+};
+const NONE_OF = sentence("nk[dmf]a|no known ([a-z]+) (?:allerg(?:y|ies))");
 
-/** Where a record says that there is none: "all", of what, or that it is "unknown"; undefined where it names something. */
-function absence(resource) {
-  if (!["allergy", "problem", "medicine"].includes(SECTIONS[resource.resourceType]) || hasModifier(resource)) return undefined;
-  const value = resource.code ?? resource.medicationCodeableConcept;
-  const found = list(value?.coding).map((one) => ABSENCES[one.code]).find(Boolean);
+/** Where a concept says that there is none of a kind: "all", of what, or that it is "unknown". */
+function absenceOf(kind, value) {
+  const found = list(value?.coding).map((one) => ABSENCES[kind][one.code]).find(Boolean);
   if (found) return found;
   const words = (concept(value) ?? "").trim();
-  if (NONE.test(words)) return "all";
-  return NONE_OF.test(words) ? NONE_OF.exec(words)[1]?.toLowerCase() ?? "drug" : undefined;
+  if (NONE[kind].test(words)) return "all";
+  return kind === "allergy" && NONE_OF.test(words) ? NONE_OF.exec(words)[1]?.toLowerCase() ?? "drug" : undefined;
+}
+
+/** Where a record says that there is none of what it is a record of, as above; "elsewhere" where that is of another kind:
+ * nobody looks for it there, and nobody goes by it. Undefined where it names something. */
+function absence(resource) {
+  const kind = SECTIONS[resource.resourceType];
+  if (!ABSENCES[kind] || hasModifier(resource)) return undefined;
+  const value = resource.code ?? resource.medicationCodeableConcept;
+  return absenceOf(kind, value) ?? (Object.keys(ABSENCES).some((other) => absenceOf(other, value)) ? "elsewhere" : undefined);
 }
 
 // ---- All of it

@@ -67,7 +67,7 @@ export function statement(kind, { listed, outcomes, current, asked, all, waiting
   if (kind === "allergy") missing.push(...counted("problems", [CATEGORY.problem], { listed, outcomes, waiting }));
   missing.push(...counted("mayTell", MAY_TELL, { listed, outcomes, waiting }));
   const items = current.filter((one) => !one.shown.absence);
-  const none = current.filter((one) => one.shown.absence && one.shown.absence !== "unknown");
+  const none = current.filter((one) => one.shown.absence && !["unknown", "elsewhere"].includes(one.shown.absence));
   const saidUnknown = current.filter((one) => one.shown.absence === "unknown");
   const isAll = none.some((one) => one.shown.absence === "all");
   const state = items.length ? "recorded" : missing.length ? "unknown" : isAll ? "noneKnown"

@@ -91,7 +91,9 @@ function shortened(rows, isWhole = false) {
 function section({ name, ...items }, { said, missing }, actions, title) {
   const stands = said ? [...said.items, ...(said.state === "recorded" ? said.none : [])] : items.current;
   const apart = ["past", "invalid", "replaced"].filter((state) => items[state].length);
-  const shown = said?.state === "noneKnown" || said?.state === "unknown" ? [...stands, ...items.current.filter((one) => one.shown.absence)] : stands;
+  // What is said of another kind is shown, and says nothing of this one.
+  const isAside = ["noneKnown", "unknown"].includes(said?.state) ? () => true : (one) => one.shown.absence === "elsewhere";
+  const shown = [...stands, ...items.current.filter((one) => one.shown.absence && isAside(one))];
   if (!said && shown.length === 0 && apart.length === 0) return null;
   const tone = name !== "allergy" ? "" : said.items.length ? " alert" : said.state === "unknown" ? " warn" : "";
   return h("section", { class: `card${tone}`, id: `section-${name}` }, h("h2", {}, title),
