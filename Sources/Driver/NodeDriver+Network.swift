@@ -226,23 +226,15 @@ extension NodeDriver {
     return keys
   }
 
-  /// The most connections of peers that do not vote.
-  static let guestsMax = 64
-
-  /// The most connections under one key of those: it could keep everybody else out, hospitals that join among them.
-  static let sessionsOfGuestMax = 2
-
   private func admitGuest(_ peer: PeerConnection, _ key: PublicKey) {
-    let own = self.peers.filter {
-      $0 !== peer && $0.key == key && ($0.member.map { $0 >= ReplicaSet.countMax } ?? false)
-    }
-    if own.count >= Self.sessionsOfGuestMax, let oldest = own.min(by: { ($0.member ?? 0) < ($1.member ?? 0) }) {
-      self.close(oldest, reason: "a newer connection under the same key")
-    }
-    guard self.peers.count(where: { $0.member.map { $0 >= ReplicaSet.countMax } ?? false }) < Self.guestsMax else {
-      return self.close(peer, reason: "too many that do not vote")
-    }
     let guest = self.nextGuest
+    switch self.guests.take(guest, key: key) {
+    case .full: return self.close(peer, reason: "too many that do not vote")
+    case .taken(let loser):
+      if let oldest = loser.flatMap({ self.byMember[$0] }) {
+        self.close(oldest, reason: "a newer connection under the same key")
+      }
+    }
     peer.member = guest
     self.byMember[guest] = peer
     self.nextGuest += 1
@@ -275,6 +267,7 @@ extension NodeDriver {
           continue
         }
         self.byMember[held] = nil
+        self.guests.leave(held)
         self.give(.disconnected(held))
         self.admit(peer, key, as: place)
       } else {
@@ -304,6 +297,7 @@ extension NodeDriver {
     self.peers.removeAll { $0 === peer }
     if let member = peer.member, member >= ReplicaSet.countMax {
       self.byMember[member] = nil
+      self.guests.leave(member)
       self.give(.disconnected(member))
       if let dialled = peer.dialled { self.stepDialler(.disconnected(dialled)) }
       self.log.emit(.peerDisconnected, ["member": "observer", "reason": .text(reason)])

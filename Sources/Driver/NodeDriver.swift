@@ -103,6 +103,8 @@ public final class NodeDriver {
   var nextQuestion: UInt64 = 0
   /// The number that the next peer gets that does not vote.
   var nextGuest = ReplicaSet.countMax
+  /// Who of those has a place.
+  var guests = GuestPlaces()
   /// Requests for which a release was stated since the start.
   var stated: Set<Digest> = []
   /// This member's share of the custody key, by its epoch.
