@@ -4,10 +4,10 @@ internal import EventLoop
 internal import Foundation
 public import Gateway
 internal import HealthRecords
-internal import Ledger
+public import Ledger
 internal import Messages
 internal import NodeCore
-internal import Primitives
+public import Primitives
 internal import Rules
 internal import Signing
 internal import Storage
@@ -57,7 +57,26 @@ extension NodeHost {
     return .opened(opened)
   }
 
-  /// What the ledger said of a request that is in the patient's history.
+  /// Whether the ledger would take a transaction when it is ordered, judged by its own rules on the state that is here.
+  ///
+  /// ⚑ Not what it has already, and not near the ends of its life: its order takes time, and cuts have a clock of their
+  /// own.
+  public func wouldApply(_ transaction: CheckedTransaction) async -> Bool {
+    guard let driver = self.running, let request = try? Transaction.decode(transaction.bytes),
+      driver.node.execution.leaf(of: transaction.identifier) == nil
+    else { return false }
+    let (life, now) = (self.genesis.limits.transactionLifeMilliseconds, driver.moment.wall)
+    let (earliest, latest) = (now.adding(milliseconds: life / 8), now.adding(milliseconds: life - life / 8))
+    guard (earliest...latest).contains(request.validUntil) else { return false }
+    do throws(ServiceRefusal) { try self.rehearse(request, driver) } catch { return false }
+    return true
+  }
+
+  /// What the ledger said of a request that is in a patient's history; nil where none of that identifier is.
+  public func receipt(ofRequest identifier: Digest) async -> Receipt? {
+    self.running.flatMap { self.receipt(of: identifier, $0) }
+  }
+
   private func receipt(of request: Digest, _ driver: NodeDriver) -> Receipt? {
     guard let (leaf, entry) = AccessEntry.find(request: request, in: driver.state),
       let logged = driver.logged(leaf)

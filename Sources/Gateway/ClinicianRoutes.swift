@@ -110,12 +110,24 @@ extension PortalServer {
       _ = try await self.clinician(request, context)
       let bytes = try await body(request, max: Int(service.genesis.limits.transactionBytesMax))
       let checked = try CheckedTransaction(bytes, index: 0, genesis: service.genesis, hospital: service.member.id)
-      return try json(BrokenGlassView(try await service.breakGlass(checked)))
+      guard let signer = checked.signer else { throw ServiceRefusal.unauthorized("nobody signed the transaction") }
+      // Sent again, it is answered again; nothing is written.
+      if let receipt = await service.receipt(ofRequest: checked.identifier) {
+        return try json(BrokenGlassView(.ordered(receipt)))
+      }
+      let glass = try await self.refused.submitting(checked, of: signer, to: service) {
+        try await service.breakGlass(checked)
+      }
+      return try json(BrokenGlassView(glass))
     }
     router.post("/api/clinicians/{account}/notes") { request, context in
-      let author = try await self.clinician(request, context).identifier
+      let author = try await self.clinician(request, context)
       let bytes = try await body(request, max: Self.noteBytesMax)
-      return try json(ReceiptView(try await self.anchor(bytes, by: author)))
+      let receipt = try await self.refused.submitting(for: author.account.key) {
+        try await self.anchor(bytes, by: author.identifier)
+      }
+      guard receipt.isApplied else { throw ServiceRefusal.badRequest(receipt.outcome.explanation) }
+      return try json(ReceiptView(receipt))
     }
   }
 
@@ -142,7 +154,6 @@ extension PortalServer {
     }
     let receipts = try await self.service.anchor([AnchoredRecord(anchor: record.anchor, sealed: record.sealed)])
     guard let receipt = receipts.first else { throw ServiceRefusal.notOrderedYet }
-    guard receipt.outcome == .applied else { throw ServiceRefusal.badRequest(receipt.outcome.explanation) }
     return receipt
   }
 }

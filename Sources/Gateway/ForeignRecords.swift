@@ -138,6 +138,11 @@ struct ForeignRecords: Sendable {
     } catch {
       switch error {
       case .denied(let outcome): throw self.denial(outcome, record, session)
+      case .tooManyRefused:
+        throw FHIRFailure(
+          429, "throttled",
+          "the ledger refused too much that this practitioner asked in the last minutes: see why, and try again in ten "
+            + "minutes")
       case .failed(let reason): throw FHIRFailure(503, "transient", "granted, but it does not open now: \(reason)")
       }
     }

@@ -111,6 +111,10 @@ public protocol NodeService: Sendable {
   func history(of patient: Digest, below leaf: UInt64?, countMax: Int) async -> Page<AccessLine>
   /// What broke the glass at this hospital, the newest first.
   func emergencies() async -> [EmergencyView]
+  /// What the ledger said of a request that is in a patient's history; nil where none of that identifier is.
+  func receipt(ofRequest identifier: Digest) async -> Receipt?
+  /// Whether the ledger would take a transaction when it is ordered, judged by its own rules on the state that is here.
+  func wouldApply(_ transaction: CheckedTransaction) async -> Bool
   /// Submits what breaks the glass; opens this hospital's own records where nothing is ordered.
   func breakGlass(_ transaction: CheckedTransaction) async throws(ServiceRefusal) -> BrokenGlass
   /// Stores sealed records in the vault and copies them to others, and then anchors them.

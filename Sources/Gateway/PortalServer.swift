@@ -49,17 +49,17 @@ public struct PortalServer: Sendable {
   let now: @Sendable () -> UInt64
   private let doors: Doors
   private let names: Set<String>
-  private let refused: RefusedCounts
+  let refused: RefusedCounts
 
   /// A server for a node on an address and port, which is reached by other `names` through a proxy; `now` gives
   /// milliseconds since 1970.
   public init(
     service: any NodeService, host: String, port: Int, names: [String] = [], patients: PatientIndex?,
     readings: (any ReadingLog)? = nil, smart: (authorization: SMARTAuthorization, sessions: ReadingSessions)? = nil,
-    limits: DoorLimits = DoorLimits(), now: @escaping @Sendable () -> UInt64
+    refused: RefusedCounts? = nil, limits: DoorLimits = DoorLimits(), now: @escaping @Sendable () -> UInt64
   ) {
     (self.smart, self.readings, self.doors) = (smart, readings, Doors(limits))
-    (self.refused, self.names) = (RefusedCounts(now: now), Set(names.map { $0.lowercased() }))
+    (self.refused, self.names) = (refused ?? RefusedCounts(now: now), Set(names.map { $0.lowercased() }))
     (self.service, self.host, self.port, self.patients, self.now) = (service, host, port, patients, now)
   }
 
@@ -164,7 +164,7 @@ public struct PortalServer: Sendable {
 
   private func submit(_ transaction: CheckedTransaction) async throws -> Receipt {
     guard let signer = transaction.signer else { throw ServiceRefusal.unauthorized("nobody signed the transaction") }
-    return try await self.refused.submitting(signer) {
+    return try await self.refused.submitting(transaction, of: signer, to: self.service) {
       guard let receipt = try await self.service.submit([transaction]).first else { throw ServiceRefusal.notOrderedYet }
       return receipt
     }

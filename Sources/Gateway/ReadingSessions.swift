@@ -59,14 +59,17 @@ public actor ReadingSessions {
 
   private let service: any NodeService
   private let now: @Sendable () -> UInt64
+  private let refused: RefusedCounts
   private var prepared: [Prepared] = []
   /// By the digest of the token: the token itself is kept by whom it was given.
   private var open: [Digest: Held] = [:]
   private var givenCount: UInt64 = 0
 
   /// The sessions of a node; `now` gives milliseconds since 1970.
-  public init(service: any NodeService, now: @escaping @Sendable () -> UInt64) {
-    (self.service, self.now) = (service, now)
+  public init(
+    service: any NodeService, refused: RefusedCounts? = nil, now: @escaping @Sendable () -> UInt64
+  ) {
+    (self.service, self.refused, self.now) = (service, refused ?? RefusedCounts(now: now), now)
   }
 
   /// A fresh key that waits for a practitioner's word; `account` asks for it, or the hospital's own system where it is
@@ -100,7 +103,8 @@ public actor ReadingSessions {
     guard let waiting = self.prepared.first(where: { $0.key == opening.key }) else {
       throw ServiceRefusal.badRequest("its key was not made here, or too long ago: ask for a key again")
     }
-    guard let receipt = try await self.service.submit([checked]).first else { throw ServiceRefusal.notOrderedYet }
+    guard let key = checked.signer else { throw ServiceRefusal.unauthorized("nobody signed the transaction") }
+    let receipt = try await self.submit(checked, of: key)
     guard receipt.outcome == .applied else { throw ServiceRefusal.badRequest(receipt.outcome.explanation) }
     self.prepared.removeAll { $0.key == opening.key }
     guard case .person(let signer, _) = transaction.authorization, let signed = Digest(signer.bytes),
@@ -182,8 +186,9 @@ public actor ReadingSessions {
       ephemeralKey: ephemeral)
     let transaction = self.signed(.requestAccess, request, by: key)
     let identifier = transaction.identifier(network: genesis.network)
+    guard let person = await self.service.account(session.account)?.key else { throw .failed("the account is gone") }
     do {
-      let receipt = try await self.submit(transaction)
+      let receipt = try await self.submit(transaction, of: person)
       guard receipt.outcome == .applied else { throw ReadingRefusal.denied(receipt.outcome) }
       let question = ReleaseQuestion(request: identifier, record: record.anchor.record)
       let number = ConfigurationNumber(await self.service.membership().configuration)
@@ -193,10 +198,13 @@ public actor ReadingSessions {
       ).key(
         members: members.map(\.key),
         ask: { try await self.ask(question, without: $0) },
-        accuse: { _ = try await self.submit(self.signed(.accuseCustodian, $0, by: key)) })
+        accuse: { _ = try await self.submit(self.signed(.accuseCustodian, $0, by: key), of: person) })
     } catch let refusal as ReadingRefusal {
       throw refusal
-    } catch { throw .failed("\(error)") }
+    } catch {
+      if case ServiceRefusal.tooManyRefused? = error as? ServiceRefusal { throw .tooManyRefused }
+      throw .failed("\(error)")
+    }
   }
 
   private nonisolated func ask(
@@ -222,11 +230,18 @@ public actor ReadingSessions {
       signedBy: key)
   }
 
-  private nonisolated func submit(_ transaction: Transaction) async throws -> Receipt {
-    let checked = try CheckedTransaction(
-      transaction.encoded, index: 0, genesis: self.service.genesis, hospital: self.service.member.id)
-    guard let receipt = try await self.service.submit([checked]).first else { throw ServiceRefusal.notOrderedYet }
-    return receipt
+  /// Submits within what may be refused of a person's: ⚑ each session has a key of its own, and so that is not counted.
+  private nonisolated func submit(_ transaction: Transaction, of person: PublicKey) async throws -> Receipt {
+    try await self.submit(
+      try CheckedTransaction(
+        transaction.encoded, index: 0, genesis: self.service.genesis, hospital: self.service.member.id), of: person)
+  }
+
+  private nonisolated func submit(_ checked: CheckedTransaction, of person: PublicKey) async throws -> Receipt {
+    try await self.refused.submitting(checked, of: person, to: self.service) {
+      guard let receipt = try await self.service.submit([checked]).first else { throw ServiceRefusal.notOrderedYet }
+      return receipt
+    }
   }
 }
 
@@ -234,6 +249,8 @@ public actor ReadingSessions {
 public enum ReadingRefusal: Error, Sendable, Hashable {
   /// The ledger refused the request.
   case denied(OutcomeCode)
+  /// The ledger refused too much of the same practitioner lately: it was not asked.
+  case tooManyRefused
   /// It was granted, and yet does not open; or nothing is ordered.
   case failed(String)
 }

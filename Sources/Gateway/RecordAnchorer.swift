@@ -91,12 +91,6 @@ public struct RecordAnchorer: RecordAnchoring {
 
   /// Whether a refusal of the node means that nothing left this hospital.
   private static func outcome(of refusal: ServiceRefusal) -> AnchorOutcome {
-    switch refusal {
-    case .badTransaction, .badRequest, .busy, .full, .inactive, .laneFrozen, .noMember, .notFound, .stranger,
-      .tooFewVaults, .tooLarge, .tooManyRefused, .unknownSigner:
-      .unsent("\(refusal)")
-    case .failed, .noProxy, .notKept, .notOpened, .notOrderedYet, .notStableYet, .release, .unauthorized:
-      .waiting("\(refusal)")
-    }
+    refusal.isUnsent ? .unsent("\(refusal)") : .waiting("\(refusal)")
   }
 }

@@ -60,4 +60,13 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
   case notOpened(OutcomeCode)
   /// The node itself failed.
   case failed(String)
+
+  /// Whether nothing of what was asked is on its way into the ledger.
+  var isUnsent: Bool {
+    switch self {
+    case .badTransaction, .badRequest, .busy, .full, .inactive, .laneFrozen, .noMember, .notFound, .stranger, .tooFewVaults, .tooLarge, .tooManyRefused, .unknownSigner:
+      true
+    case .failed, .noProxy, .notKept, .notOpened, .notOrderedYet, .notStableYet, .release, .unauthorized: false
+    }
+  }
 }

@@ -79,7 +79,9 @@ struct NodeCommand: AsyncParsableCommand {
     }
     let readings = try self.openReadings(config, key: resourcesKey, log)
     let service = try await self.openFHIR(config, host, vault, readings, key: resourcesKey, log)
-    let (sessions, smart) = (ReadingSessions(service: host, now: Self.now), config.smart(now: Self.now))
+    let refused = RefusedCounts(now: Self.now)
+    let sessions = ReadingSessions(service: host, refused: refused, now: Self.now)
+    let smart = config.smart(now: Self.now)
     let fhir = service.flatMap { service in
       config.fhirPort.map {
         FHIRServer(
@@ -97,7 +99,7 @@ struct NodeCommand: AsyncParsableCommand {
         let patients = fhir == nil ? nil : service.map { PatientIndex(service: $0) }
         let portal = PortalServer(
           service: host, host: config.portalHost, port: port, names: config.portalNames, patients: patients,
-          readings: readings, smart: smart.map { ($0, sessions) }, now: Self.now)
+          readings: readings, smart: smart.map { ($0, sessions) }, refused: refused, now: Self.now)
         group.addTask { try await Self.serve(portal, log) }
       }
       try await group.next()

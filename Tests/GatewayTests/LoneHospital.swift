@@ -77,15 +77,22 @@ final class LoneHospital: Sendable {
       anchoring: RecordAnchorer(service: self.host), ledger: LedgerResources(service: self.host, readings: readings),
       readings: readings,
       base: FHIRServer.base(port: port + 1), now: { Self.now }, entropy: { SecureRandom.bytes($0) })
-    let sessions = ReadingSessions(service: self.host, now: now)
-    self.api = Gateway(service: self.host, sessions: sessions, socket: self.path + "/api.sock", limits: limits)
-    self.fhir = FHIRServer(
-      service: service, node: self.host, sessions: sessions, smart: nil, isTokenRequired: isTokenRequired,
-      port: port + 1,
-      limits: limits)
-    self.portal = PortalServer(
-      service: self.host, host: "127.0.0.1", port: port, patients: PatientIndex(service: service), limits: limits,
+    let refused = RefusedCounts(now: now)
+    let sessions = ReadingSessions(service: self.host, refused: refused, now: now)
+    let base = FHIRServer.base(port: port + 1)
+    let smart = SMARTAuthorization(
+      clients: [try #require(SMARTClient("viewer=http://127.0.0.1:1/back"))],
+      places: SMARTAuthorization.Places(
+        fhir: base, authorize: "http://127.0.0.1:\(port)/authorize", token: "http://127.0.0.1:\(port + 1)/auth/token"),
       now: now)
+    self.api = Gateway(
+      service: self.host, sessions: sessions, readings: readings, socket: self.path + "/api.sock", limits: limits)
+    self.fhir = FHIRServer(
+      service: service, node: self.host, sessions: sessions, smart: smart, isTokenRequired: isTokenRequired,
+      port: port + 1, limits: limits)
+    self.portal = PortalServer(
+      service: self.host, host: "127.0.0.1", port: port, patients: PatientIndex(service: service), readings: readings,
+      smart: (smart, sessions), refused: refused, limits: limits, now: now)
     let (api, fhir, portal) = (self.api, self.fhir, self.portal)
     for run in [api.run, fhir.run, portal.run] as [@Sendable () async throws -> Void] { Task { try? await run() } }
     for door in self.doors {

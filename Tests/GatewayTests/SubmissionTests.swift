@@ -2,7 +2,6 @@
 // in a patient's browser; what is refused is bounded; suspended keys learn nothing. Method: a whole hospital, sockets.
 import Driver
 import Foundation
-import Gateway
 import HealthRecords
 import Ledger
 import Messages
@@ -11,6 +10,8 @@ import Rules
 import Signing
 import Testing
 import Wire
+
+@testable import Gateway
 
 @Suite("Who submits", .serialized)
 struct SubmissionTests {
@@ -102,6 +103,85 @@ struct SubmissionTests {
     #expect(statuses.prefix(60).allSatisfy { $0 == 200 } && statuses.dropFirst(60).allSatisfy { $0 == 429 })
   }
 
+  private struct Judged: LedgerAnswer { let isApplied: Bool }
+
+  @Test("⚑ Glasses, sessions, notes and readings share what may be refused of one key; no granted glass is limited")
+  func sharedRefusals() async throws {
+    let hospital = try await LoneHospital(port: 5991)
+    let patient = try await hospital.register(.patient, seed: Self.patient)
+    let (doctor, other) = (try await Practitioner(54, at: hospital), try await Practitioner(55, at: hospital))
+    let record = try await hospital.anchor(patient, .observation)
+    let sensitive = try await hospital.anchor(patient, .sensitive)
+    let (token, others) = (try await doctor.token(), try await other.token())
+    let portal = Connection.Place.port(hospital.port)
+    // Each door takes from the same allowance.
+    #expect(await doctor.read(sensitive, token) == 403)
+    let salt = String(repeating: "00", count: HashLock.saltLengthBytes)
+    let signature = String(repeating: "00", count: 64)
+    let wrong =
+      #"{"patient":"\#(patient)","resource":"{\"resourceType\":\"Observation\",\"status\":\"final\","#
+      + #"\"code\":{\"text\":\"a\"}}","salt":"\#(salt)","signature":"\#(signature)"}"#
+    let note = await doctor.post("notes", Array(wrong.utf8))
+    #expect(note?.status == 400 && note?.text.contains("signature is wrong") == true, "\(note?.text ?? "")")
+    for _ in 2..<60 { #expect(await doctor.post("emergency", doctor.glass(patient, .zero))?.status == 200) }
+
+    let size = await hospital.logSize
+    #expect(await doctor.read(sensitive, token) == 429)
+    #expect(await doctor.post("emergency", doctor.glass(patient, .zero))?.status == 429)
+    #expect(await doctor.post("notes", Array(wrong.utf8))?.status == 429)
+    #expect(try await doctor.open()?.status == 429)
+    // What the ledger would grant, were it not too late or too early when it is ordered.
+    for valid: UInt64 in [0, 5, 100, 1000, 599_999, 10_000_000] {
+      let answer = await doctor.post("emergency", doctor.glass(patient, record, valid: valid))
+      #expect(answer?.status == 429, "\(valid): \(answer?.text ?? "")")
+    }
+    for _ in 0..<10 {
+      let glass = await Connection.ask(portal, "POST", "/api/transactions", body: doctor.glass(patient, .zero))
+      #expect(glass?.status == 429)
+    }
+    #expect(await hospital.logSize <= size + LoneHospital.ownTransactionsMax)
+
+    // Nobody else is refused for it.
+    #expect(await other.read(sensitive, others) == 403)
+    #expect(await other.post("emergency", other.glass(patient, .zero))?.status == 200)
+    #expect(try await other.open()?.status == 200)
+
+    for _ in 0..<2 {
+      let glass = doctor.glass(patient, record)
+      for _ in 0..<2 {
+        let granted = await doctor.post("emergency", glass)
+        #expect(granted?.status == 200 && granted?.text.contains("\"applied\":true") == true, "\(granted?.text ?? "")")
+      }
+      // At a door that would write it again, it is not.
+      #expect(await Connection.ask(portal, "POST", "/api/transactions", body: glass)?.status == 429)
+    }
+    let glass = await Connection.ask(portal, "POST", "/api/transactions", body: doctor.glass(patient, record))
+    #expect(glass?.text.contains("\"applied\":true") == true, "\(glass?.text ?? "")")
+    let lines = await hospital.host.history(of: patient, below: nil, countMax: 100).items
+    #expect(lines.filter { $0.entry.outcome == .applied }.count == 3)
+    #expect(lines.count == 5, "\(lines.count)")
+  }
+
+  @Test("Keys that belong to nobody push no count out")
+  func countsStay() async throws {
+    let counts = RefusedCounts(now: { 1000 })
+    func key(_ number: Int) throws -> PublicKey {
+      try #require(PublicKey(Hash.sha256(Array("\(number)".utf8)).bytes))
+    }
+    let own = try key(0)
+    for _ in 0..<60 { _ = try await counts.submitting(for: own) { Judged(isApplied: false) } }
+    for number in 1...10_001 {
+      await #expect(throws: ServiceRefusal.unknownSigner(index: 0)) {
+        try await counts.submitting(for: try key(number)) { () async throws -> Judged in
+          throw ServiceRefusal.unknownSigner(index: 0)
+        }
+      }
+    }
+    await #expect(throws: ServiceRefusal.tooManyRefused) {
+      try await counts.submitting(for: own) { Judged(isApplied: true) }
+    }
+  }
+
   @Test("⚑ Content for an account that takes none from here is refused before it is sealed, with the reason")
   func attachments() async throws {
     let hospital = try await LoneHospital(port: 5981)
@@ -174,19 +254,19 @@ struct SubmissionTests {
       }
       #expect(try await hospital.submit(anchors).allSatisfy { $0.outcome == .applied })
       let asked = (0..<1005).map { _ in
-        hospital.transaction(.requestAccess, Self.request(patient, last), by: doctor)
+        hospital.transaction(.requestAccess, Practitioner.request(patient, last), by: doctor)
       }
       #expect(try await hospital.submit(asked).allSatisfy { $0.outcome == .applied })
     }
     // A stranger's refusals are in it, the first of them.
     let denied = (0..<200).map { _ in
-      hospital.transaction(.requestAccess, Self.request(patient, last), by: stranger)
+      hospital.transaction(.requestAccess, Practitioner.request(patient, last), by: stranger)
     }
     let outcomes = try await hospital.submit(denied).map(\.outcome)
     #expect(outcomes.filter { $0 == Refusal.noConsent.code }.count == 50)
     #expect(outcomes.filter { $0 == Refusal.tooManyRequests.code }.count == 150)
     let glass = hospital.transaction(
-      .breakGlass, Self.request(patient, last, purpose: .emergency, reason: 1), by: doctor)
+      .breakGlass, Practitioner.request(patient, last, purpose: .emergency, reason: 1), by: doctor)
     #expect(try await hospital.submit([glass]).first?.outcome == .applied)
 
     let page = await hospital.host.history(of: patient, below: nil, countMax: 10)
@@ -205,11 +285,5 @@ struct SubmissionTests {
       ["Authorization": hospital.proof(patient, seed: Self.patient, path: path)])
     let shown = try JSONDecoder().decode(Page<AccessView>.self, from: Data(answer?.body ?? []))
     #expect(shown.items.count == 5 && shown.items.first?.emergency == "reviewDue" && shown.total == UInt64(rows + 51))
-  }
-
-  private static func request(
-    _ patient: Digest, _ record: Digest, purpose: Purposes = .treatment, reason: UInt16 = 0
-  ) -> AccessRequest {
-    AccessRequest(patient: patient, records: [record], purpose: purpose, reason: reason, ephemeralKey: .zero)
   }
 }
