@@ -43,7 +43,7 @@ public struct FHIRResponse: Sendable {
   /// The record that anchors it, or `pending`.
   public var anchor: String?
   /// The accounts of the patients whom a search with a condition counts: its total tells of them without a resource.
-  var counted: Set<Digest> = []
+  public var counted: Set<Digest> = []
 
   /// An answer with a status and a body.
   public init(status: Int = 200, body: CanonicalJSON? = nil) { (self.status, self.body) = (status, body) }

@@ -89,7 +89,8 @@ extension FHIRService {
       for account in self.accounts(in: resource, type: type) { shown[account, default: []].insert(type) }
     }
     // ⚑ How many meet a condition tells whether a patient has what it asks for, whatever the page shows.
-    for account in response.counted { shown[account, default: []].insert(request.path.first ?? "") }
+    let type = request.path.first == "$records" ? "DocumentReference" : request.path.first ?? ""
+    for account in response.counted { shown[account, default: []].insert(type) }
     guard !shown.isEmpty else { return }
     let query = request.query.isEmpty ? "" : "?" + FHIRURL.text(request.query.map { ($0.name, $0.value) })
     let asked = String((request.path.joined(separator: "/") + query).prefix(Self.requestCharactersMax))

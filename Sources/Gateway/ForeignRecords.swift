@@ -202,7 +202,7 @@ struct ForeignRecords: Sendable {
       let patient = Hex.decode(String(account)).flatMap({ Digest($0) })
     else { throw FHIRFailure(400, "required", "say of whom: $records?account=ACCOUNT, 64 hexadecimal digits") }
     let records = await self.service.records(of: patient).reversed().map { self.document($0) }
-    return FHIRResponse(
+    var response = FHIRResponse(
       body: .members([
         ("resourceType", .string("Bundle")), ("type", .string("searchset")),
         ("total", .number("\(records.count)")),
@@ -214,6 +214,9 @@ struct ForeignRecords: Sendable {
         ),
         ("entry", records.isEmpty ? nil : .array(records)),
       ]))
+    // ⚑ That there is none is shown too.
+    if await self.service.account(patient)?.kind == .patient { response.counted = [patient] }
+    return response
   }
 
   private func document(_ entry: RecordEntry) -> CanonicalJSON {

@@ -157,6 +157,29 @@ struct RefusalMiddleware: RouterMiddleware {
     }
   }
 
+  /// The answer to somebody who may not ask that here.
+  private static func answer(ofAsker reason: ServiceRefusal) throws -> Response {
+    switch reason {
+    case .stranger(let name):
+      try refusal(
+        .forbidden, "stranger", "pages of \(name) may not use this server",
+        "open the page from this server; if it stands behind a proxy, its name belongs into portal_names")
+    case .inactive:
+      try refusal(
+        .forbidden, "account-inactive", "the account is suspended, revoked or over, and so nothing is shown by its key",
+        "ask at the desk of the hospital that registered it")
+    case .noProxy:
+      try refusal(
+        .forbidden, "no-proxy", "nobody has said that you may act for that account, or it is over",
+        "the person can say so on the page Sharing, or the hospital's desk, which knows guardians")
+    case .notNoted(let reason):
+      try refusal(
+        .serviceUnavailable, "not-noted", "nothing is shown, for it cannot be noted who was shown it (\(reason))",
+        "see the node's log")
+    default: try refusal(.internalServerError, "failed", "\(reason)", "see the node's log")
+    }
+  }
+
   private static func answer(_ reason: ServiceRefusal) throws -> Response {
     switch reason {
     case .badTransaction(let index, let reason):
@@ -190,18 +213,7 @@ struct RefusalMiddleware: RouterMiddleware {
       try refusal(
         .tooManyRequests, "too-many-refused", "the ledger refused too much that this key signed in the last minutes",
         "see why it was refused, and try again in ten minutes")
-    case .stranger(let name):
-      try refusal(
-        .forbidden, "stranger", "pages of \(name) may not use this server",
-        "open the page from this server; if it stands behind a proxy, its name belongs into portal_names")
-    case .inactive:
-      try refusal(
-        .forbidden, "account-inactive", "the account is suspended, revoked or over, and so nothing is shown by its key",
-        "ask at the desk of the hospital that registered it")
-    case .noProxy:
-      try refusal(
-        .forbidden, "no-proxy", "nobody has said that you may act for that account, or it is over",
-        "the person can say so on the page Sharing, or the hospital's desk, which knows guardians")
+    case .stranger, .inactive, .noProxy, .notNoted: try Self.answer(ofAsker: reason)
     case .noMember:
       try refusal(
         .serviceUnavailable, "no-member", "this node does not vote, and so writes nothing on the ledger",

@@ -1,3 +1,4 @@
+internal import FHIR
 internal import HealthRecords
 internal import Hummingbird
 internal import Messages
@@ -57,13 +58,15 @@ extension PortalServer {
         }
       }
       let page = try askedPage(of: request)
+      try await self.note(asker.identifier, .search, of: patient, request)
       return try json(await service.recordViews(of: patient, below: page.below, countMax: page.countMax))
     }
     router.get("/api/readers/{account}/anchor") { request, context in
-      _ = try await self.reader(request, context)
+      let asker = try await self.reader(request, context).identifier
       guard let entry = await service.record(try self.queryDigest("record", of: request)) else {
         throw ServiceRefusal.notFound("record")
       }
+      try await self.note(asker, .read, of: entry.anchor.patient, request)
       return binary(entry.anchor.encoded)
     }
     router.get("/api/readers/{account}/release") { request, context in

@@ -48,6 +48,26 @@ extension Gateway {
 }
 
 extension PortalServer {
+  /// The most characters of a question that are kept.
+  private static let questionCharactersMax = 512
+
+  /// ⚑ Notes that somebody is shown which records there are of another, before it is given: what cannot be noted is not
+  /// given. Of an account that there is not, there is nothing to show.
+  func note(
+    _ reader: Digest, _ interaction: LocalReading.Interaction, of patient: Digest, _ request: Request
+  ) async throws {
+    guard let readings = self.readings, reader != patient, await self.service.account(patient)?.kind == .patient else {
+      return
+    }
+    let reading = LocalReading(
+      patient: patient, reader: reader, client: nil, interaction: interaction, types: ["DocumentReference"],
+      request: String(request.uri.string.dropFirst().prefix(Self.questionCharactersMax)),
+      time: Timestamp(milliseconds: self.now()))
+    do { try await readings.note([reading]) } catch {
+      throw ServiceRefusal.notNoted("\(error)")
+    }
+  }
+
   func addReadingRoutes(to router: Router<BasicRequestContext>) {
     router.get("/api/patients/{account}/readings") { [readings = self.readings] request, context in
       let patient = try await self.asker(request, context).identifier

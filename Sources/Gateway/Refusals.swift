@@ -58,13 +58,16 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
   case release(ReleaseRefusal)
   /// Nothing is ordered, and this hospital may not open what was asked for by itself.
   case notOpened(OutcomeCode)
+  /// It cannot be noted who is shown something, and so nothing is.
+  case notNoted(String)
   /// The node itself failed.
   case failed(String)
 
   /// Whether nothing of what was asked is on its way into the ledger.
   var isUnsent: Bool {
     switch self {
-    case .badTransaction, .badRequest, .busy, .full, .inactive, .laneFrozen, .noMember, .notFound, .stranger, .tooFewVaults, .tooLarge, .tooManyRefused, .unknownSigner:
+    case .badTransaction, .badRequest, .busy, .full, .inactive, .laneFrozen, .noMember, .notFound, .notNoted,
+      .stranger, .tooFewVaults, .tooLarge, .tooManyRefused, .unknownSigner:
       true
     case .failed, .noProxy, .notKept, .notOpened, .notOrderedYet, .notStableYet, .release, .unauthorized: false
     }
