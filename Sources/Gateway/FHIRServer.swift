@@ -144,7 +144,8 @@ public struct FHIRServer: Sendable {
   private func answerAttachment(_ request: Request) async -> Response? {
     let path = request.uri.path.split(separator: "/").dropFirst().map { String($0) }
     guard path.first == "Binary" else { return nil }
-    let isRead = request.method == .get && path.count == 2
+    let isVersion = path.count == 4 && path[2] == "_history"
+    let isRead = request.method == .get && (path.count == 2 || isVersion)
     // Without a word of what it wants, a client gets the resource, as of every other type.
     let accept = request.headers[.accept] ?? "application/fhir+json"
     let type = request.headers[.contentType] ?? "application/fhir+json"
@@ -160,6 +161,7 @@ public struct FHIRServer: Sendable {
       try asked.authorize()
       guard isRead else { return try await self.attach(request) }
       guard let identifier = Hex.decode(path[1]).flatMap({ Digest($0) }) else { return nil }
+      if isVersion { try ForeignRecords.requireVersion(path[3], of: "Binary/\(path[1])") }
       let purpose = HTTPField.Name("X-Consilium-Purpose").flatMap { request.headers[$0] }
       let found = try await self.foreign.content(identifier, token: Self.token(request), purpose: purpose)
       switch found {
@@ -224,7 +226,7 @@ public struct FHIRServer: Sendable {
       throw FHIRFailure(422, "business-rule", "the ledger refused it: \(done.receipt.outcome.explanation)")
     }
     var response = FHIRResponse(status: 201)
-    response.location = "Binary/\(done.anchor.record)/_history/1"
+    response.location = "Binary/\(done.anchor.record)/_history/\(ForeignRecords.version)"
     (response.anchor, response.version) = ("\(done.anchor.record)", 1)
     return Self.response(response, base: self.base)
   }

@@ -27,6 +27,9 @@ struct ForeignRecords: Sendable {
           asked.path[0] == "Practitioner" ? try await self.practitioner(asked.path[1], token) : nil
         response =
           if let account { account } else { try await self.read(asked.path[0], asked.path[1], token, purpose) }
+      case 4 where asked.path[2] == "_history":
+        response = try await self.read(
+          asked.path[0], asked.path[1], version: asked.path[3], token, purpose)
       default: response = nil
       }
     } catch { return FHIRResponse(status: error.status, body: error.outcome) }
@@ -87,11 +90,21 @@ struct ForeignRecords: Sendable {
       ]))
   }
 
+  /// The only version that a record has: what changes it is a record of its own.
+  static let version = "1"
+
+  static func requireVersion(_ version: String, of name: String) throws(FHIRFailure) {
+    guard version == Self.version else {
+      throw FHIRFailure(404, "not-found", "there is no version \(version) of \(name): a record has one, version 1")
+    }
+  }
+
   private func read(
-    _ type: String, _ id: String, _ token: String?, _ purpose: String?
+    _ type: String, _ id: String, version: String = Self.version, _ token: String?, _ purpose: String?
   ) async throws(FHIRFailure) -> FHIRResponse? {
     guard let identifier = Hex.decode(id).flatMap({ Digest($0) }), let record = await self.service.record(identifier)
     else { return nil }
+    try Self.requireVersion(version, of: "\(type)/\(id)")
     _ = try await self.session(token)
     guard record.anchor.chunkCount <= SealedRecord.chunksMax else {
       throw FHIRFailure(406, "too-costly", "it is \(record.anchor.sizeBytes) bytes long: take it with Accept: */*")

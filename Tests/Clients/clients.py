@@ -238,8 +238,11 @@ def attachments(devnet, number, account):
     devnet.run("consent", "grant", f"{devnet.folder}/patient-1.key", "--to-account", doctor, "--category", "document",
                "--api", f"{devnet.folder}/h1/api.sock")
     for record, content in zip(records, (short, long)):
-        status, headers, got = ask(f"/fhir/Binary/{record}", base=there, Accept="application/pdf", **bearer)
-        assert status == 200 and headers["Content-Type"] == "application/pdf" and got == content, (status, len(got))
+        # What Location named answers too: it is the only version.
+        for path in (f"/fhir/Binary/{record}", f"/fhir/Binary/{record}/_history/1"):
+            status, headers, got = ask(path, base=there, Accept="application/pdf", **bearer)
+            assert status == 200 and headers["Content-Type"] == "application/pdf" and got == content, (status, len(got))
+    assert ask(f"/fhir/Binary/{records[0]}/_history/2", base=there, Accept="application/pdf", **bearer)[0] == 404
     status, _, got = ask(f"/fhir/Binary/{records[0]}", base=there, Accept="application/fhir+json", **bearer)
     assert status == 200 and base64.b64decode(json.loads(got)["data"]) == short
     parse(json.loads(got))

@@ -54,4 +54,59 @@ struct ReadingTests {
     #expect(await doctor.get("/api/readers/\(doctor.account)/records?patient=\(nobody)")?.status == 200)
     #expect(try await Self.readings(of: nobody, at: hospital).isEmpty)
   }
+
+  /// Links a patient of the hospital's own store, and waits until there is a custody key.
+  private static func link(_ patient: Digest, at hospital: LoneHospital) async throws {
+    while await hospital.host.custody() == nil { _ = await hospital.logSize }
+    let json =
+      #"{"resourceType":"Patient","id":"p","identifier":"#
+      + #"[{"system":"urn:consilium:account","value":"\#(patient)"}]}"#
+    let made = await Connection.ask(
+      .port(hospital.port + 1), "PUT", "/fhir/Patient/p", ["Content-Type": "application/fhir+json"],
+      body: Array(json.utf8))
+    #expect(made?.status == 201, "\(made?.text ?? "")")
+  }
+
+  @Test("What Location names of an attachment answers, and the only version of every record")
+  func versions() async throws {
+    let hospital = try await LoneHospital(port: 5781)
+    let patient = try await hospital.register(.patient, seed: Self.patient)
+    let token = try await Practitioner(63, at: hospital).token()
+    try await Self.link(patient, at: hospital)
+    let fhir = Connection.Place.port(hospital.port + 1)
+    let kept = await Connection.ask(
+      fhir, "POST", "/fhir/Binary", ["Content-Type": "text/plain", "X-Security-Context": "Patient/p"],
+      body: Array("secret".utf8))
+    #expect(kept?.status == 201, "\(kept?.text ?? "")")
+    let line = try #require(kept?.head.split(separator: "\r\n").first { $0.lowercased().hasPrefix("location:") })
+    let location = try #require(line.split(separator: ":\(hospital.port + 1)").last.map(String.init))
+    #expect(location.hasPrefix("/fhir/Binary/") && location.hasSuffix("/_history/1"), "\(location)")
+    func ask(_ path: String, _ accept: String, _ method: String = "GET") async -> Connection.Answer? {
+      await Connection.ask(fhir, method, path, ["Authorization": "Bearer \(token)", "Accept": accept])
+    }
+    let bytes = await ask(location, "*/*")
+    #expect(bytes?.status == 200 && bytes?.text == "secret", "\(bytes?.text ?? "")")
+    let resource = await ask(location, "application/fhir+json")
+    #expect(resource?.status == 200 && resource?.text.contains("c2VjcmV0") == true, "\(resource?.text ?? "")")
+    #expect(await ask(location, "application/fhir+json", "HEAD")?.status == 200)
+    #expect(await Connection.ask(fhir, "GET", location)?.status == 401)
+    for wrong in ["2", "0", "x", "01"] {
+      let path = location.dropLast() + wrong
+      for accept in ["*/*", "application/fhir+json"] {
+        let answer = await ask(String(path), accept)
+        #expect(answer?.status == 404 && answer?.text.contains("version") == true, "\(path): \(answer?.text ?? "")")
+      }
+    }
+
+    let observation =
+      #"{"resourceType":"Observation","id":"o","status":"final","code":{"text":"a"},"#
+      + #""subject":{"reference":"Patient/p"}}"#
+    let made = await Connection.ask(
+      fhir, "PUT", "/fhir/Observation/o", ["Content-Type": "application/fhir+json"], body: Array(observation.utf8))
+    let named = try #require(
+      made?.head.split(separator: "\r\n").first { $0.lowercased().hasPrefix("x-consilium-record:") }?.suffix(64))
+    let read = await ask("/fhir/Observation/\(named)/_history/1", "application/fhir+json")
+    #expect(read?.status == 200 && read?.text.contains("Observation") == true, "\(read?.text ?? "")")
+    #expect(await ask("/fhir/Observation/\(named)/_history/2", "application/fhir+json")?.status == 404)
+  }
 }
