@@ -67,7 +67,7 @@ public struct FHIRServer: Sendable {
         router.on("/fhir", method: method) { request, _ in try await self.answerInPlace(request) }
         router.on("/fhir/**", method: method) { request, _ in try await self.answerInPlace(request) }
       }
-      await self.smart?.addRoutes(to: router, sessions: self.sessions)
+      await self.smart?.addRoutes(to: router, sessions: self.sessions, doors: self.doors)
       let log = router.group("log").add(middleware: RefusalMiddleware(doors: self.doors))
       log.get("**") { [log = self.log] request, _ in
         if let stranger = Self.stranger(request) { throw ServiceRefusal.stranger(stranger) }

@@ -60,7 +60,9 @@ extension SMARTAuthorization {
   static let hours: UInt64 = 8
 
   /// The routes that apps use, on the FHIR interface's port.
-  nonisolated func addRoutes(to router: Router<BasicRequestContext>, sessions: ReadingSessions) async {
+  nonisolated func addRoutes(
+    to router: Router<BasicRequestContext>, sessions: ReadingSessions, doors: Doors
+  ) async {
     let (places, identity) = (self.places, await IdentityTokens(issuer: self.places.fhir))
     // By OpenID Connect Discovery the same, beside the issuer.
     for name in ["smart-configuration", "openid-configuration"] {
@@ -74,14 +76,35 @@ extension SMARTAuthorization {
     }
     router.get("/auth/keys") { _, _ in try json(identity.published) }
     router.post("/auth/token") { request, _ in
-      let bytes = try await body(request, max: 16_384)
-      let form = Self.dictionary(FHIRURL.parameters(String(decoding: bytes, as: UTF8.self)))
       var answer: Response
       do {
-        answer = try json(try await self.answer(form, sessions, identity), inSnakeCase: true)
-      } catch let fault as Fault { answer = try json(["error": fault.rawValue], status: .badRequest) }
+        answer = try await Place.with(doors) {
+          let bytes = try await body(request, max: Self.formBytesMax)
+          let form = Self.dictionary(FHIRURL.parameters(String(decoding: bytes, as: UTF8.self)))
+          return try json(try await self.answer(form, sessions, identity), inSnakeCase: true)
+        }
+      } catch let fault as Fault {
+        answer = try json(["error": fault.rawValue], status: .badRequest)
+      } catch let refusal as ServiceRefusal { answer = try Self.answer(refusal) }
       answer.headers[.cacheControl] = "no-store"
       return answer
+    }
+  }
+
+  /// The most bytes of what an app sends for a token.
+  static let formBytesMax = 16_384
+
+  /// A refusal as apps read it (RFC 6749 §5.2).
+  private static func answer(_ refusal: ServiceRefusal) throws -> Response {
+    func answer(_ status: HTTPResponse.Status, _ error: String, _ words: String) throws -> Response {
+      try json(["error": error, "error_description": words], status: status)
+    }
+    return switch refusal {
+    case .tooLarge(let max):
+      try answer(.contentTooLarge, Fault.invalidRequest.rawValue, "the body is over \(max) bytes")
+    case .badRequest(let reason): try answer(.badRequest, Fault.invalidRequest.rawValue, reason)
+    default:
+      try answer(.serviceUnavailable, "temporarily_unavailable", "too much is under way; try again in a moment")
     }
   }
 

@@ -107,6 +107,90 @@ struct DoorTests {
     #expect(await hospital.host.status().running)
   }
 
+  /// A request that brings a body: what is said of it, how long it is said to be, and what comes.
+  private struct Body {
+    let name: String
+    var headers: [String: String] = [:]
+    var length: Int?
+    var bytes: [UInt8] = []
+  }
+
+  private static let bodies: [Body] = {
+    let invalid: [UInt8] = [0xff, 0xfe, 0x00, 0xc3, 0x28, 0x80]
+    var out = [Body(name: "none"), Body(name: "empty", length: 0)]
+    out.append(Body(name: "broken off", length: 1000, bytes: [0x7b]))
+    for type in ["text/html", "application/x-www-form-urlencoded", "application/json", "image/png; charset=x", "/"] {
+      let headers = ["Content-Type": type]
+      out.append(Body(name: "empty \(type)", headers: headers, length: 0))
+      out.append(Body(name: "not UTF-8 \(type)", headers: headers, length: invalid.count, bytes: invalid))
+      out.append(Body(name: "half \(type)", headers: headers, length: 2, bytes: [0x7b, 0x22]))
+    }
+    for packing in ["gzip", "br"] {
+      let headers = ["Content-Encoding": packing]
+      out.append(Body(name: packing, headers: headers, length: invalid.count, bytes: invalid))
+    }
+    for length in [1 << 33, Int.max] { out.append(Body(name: "\(length) bytes", length: length, bytes: [0x7b])) }
+    out.append(Body(name: "chunks", headers: ["Transfer-Encoding": "chunked"], bytes: Self.chunks(100_000)))
+    return out
+  }()
+
+  /// A body in chunks, of so many bytes.
+  private static func chunks(_ count: Int) -> [UInt8] {
+    let (head, end) = ("\(String(count, radix: 16))\r\n", "\r\n0\r\n\r\n")
+    return Array(head.utf8) + [UInt8](repeating: 0x61, count: count) + Array(end.utf8)
+  }
+
+  @Test("Every route that takes a body answers one that is too long, empty, of another kind or broken, never by 5xx")
+  func bodies() async throws {
+    let hospital = try await LoneHospital(port: 5761)
+    let (seed, doctorSeed) = ([UInt8](repeating: 42, count: 32), [UInt8](repeating: 43, count: 32))
+    let patient = try await hospital.register(.patient, seed: seed)
+    let doctor = try await hospital.register(.practitioner, seed: doctorSeed)
+    var (asked, longAnswers) = (0, Set<String>())
+    for (name, place) in hospital.doors {
+      let routes =
+        switch name {
+        case "api": hospital.api.routes
+        case "portal": hospital.portal.routes
+        default: await hospital.fhir.routes
+        }
+      for route in routes {
+        let words = route.split(separator: " ", maxSplits: 1).map(String.init)
+        guard ["POST", "PUT", "PATCH"].contains(words[0]) else { continue }
+        var paths = ["", "/Patient", "/Patient/a", "/Patient/_search", "/Observation/$validate", "/Binary"]
+        paths = paths.map { "/fhir\($0)" }
+        if !words[1].contains("**") {
+          let known = ["patient": ["\(patient)"], "account": ["\(doctor)"]]
+          paths = Array(Self.paths(words[1], known: known)[..<1])
+        }
+        for path in paths {
+          for body in Self.bodies {
+            var headers = body.headers
+            if path.hasPrefix("/api/clinicians/") {
+              headers["Authorization"] = hospital.proof(doctor, seed: doctorSeed, path: path)
+            }
+            let connection = try #require(Connection(place))
+            let head = Connection.head(words[0], path, headers, length: body.length)
+            await connection.send(Array(head.utf8) + body.bytes)
+            connection.finish()
+            let answer = Connection.Answer(await connection.receive() ?? [])
+            let status = try #require(answer?.status, "\(name): \(words[0]) \(path), \(body.name): not answered")
+            let text = answer?.text.prefix(300) ?? ""
+            #expect(status < 500, "\(name): \(words[0]) \(path), \(body.name): \(status) \(text)")
+            if body.length ?? 0 > 1 << 32, status == 413 { longAnswers.insert("\(name) \(path)") }
+            asked += 1
+          }
+        }
+      }
+    }
+    #expect(asked > 400 && longAnswers.contains("fhir /auth/token") && longAnswers.contains("api /v1/transactions"))
+    #expect(longAnswers.contains("portal /api/transactions") && longAnswers.contains("fhir /fhir/Patient"))
+    #expect(await hospital.host.status().running)
+    let token = await Connection.ask(
+      .port(hospital.port + 1), "POST", "/auth/token", body: [UInt8](repeating: 0x61, count: 20_000))
+    #expect(token?.status == 413 && token?.text.contains(#""error":"invalid_request""#) == true, "\(token?.text ?? "")")
+  }
+
   private static func queries(_ names: [String], _ record: Digest) -> [String] {
     var out = [""]
     for name in names { out += self.extremes.map { "?\(name)=\($0)" } }
