@@ -106,12 +106,15 @@ extension FHIRService {
           continue
         }
         // ⚑ It may be there already: nobody makes a second one before that is known.
-        if await self.anchoring.standing(of: draft.goal.record) != nil {
-          try self.note([name: .anchored])
-          goesOn.append(name)
-        } else if let note = try self.store.note(of: name), note.draft != nil {
-          drafts.append(note)
-        }
+        let isThere = await self.anchoring.standing(of: draft.goal.record) != nil
+        do {
+          if isThere {
+            try self.note([name: .anchored])
+            goesOn.append(name)
+          } else if let note = try self.store.note(of: name), note.draft != nil {
+            drafts.append(note)
+          }
+        } catch { self.book.reasons[name] = "\(error)" }
       }
       if let reason = await self.anchoring.refusal(of: account) {
         self.book.closed[account] = reason
@@ -173,11 +176,13 @@ extension FHIRService {
       case (_, .some, nil):
         self.book.reasons[name] = "this node does not know the record that it corrects yet"
       case (.withdraw(let anchored, _), .some, .current?):
-        ready.append((note, Self.withdrawn(anchored, version), try self.withdrawal(name, anchored), amended))
+        guard let body = self.kept(name, { try self.withdrawal(name, anchored) }) else { continue }
+        ready.append((note, Self.withdrawn(anchored, version), body, amended))
       case (.withdraw, nil, _): continue
       case (.anchor(_, let patient, _, _), nil, _), (.anchor(_, let patient, _, _), .some, .current?):
         guard let place = name.firstIndex(of: "/"),
-          let found = try self.stored(String(name[..<place]), String(name[place...].dropFirst()), version),
+          let found = self.kept(
+            name, { try self.stored(String(name[..<place]), String(name[place...].dropFirst()), version) }) ?? nil,
           !found.isDeleted
         else { continue }
         ready.append((note, Self.anchored(account, patient, version), found.body, amended))
@@ -196,6 +201,14 @@ extension FHIRService {
       notes.append(note)
     }
     return notes
+  }
+
+  /// What the store has of a resource; nil, and the reason noted, where it cannot be read. ⚑ It holds up no other.
+  private func kept<Value>(_ name: String, _ read: () throws -> Value) -> Value? {
+    do { return try read() } catch {
+      self.book.reasons[name] = "\(error)"
+      return nil
+    }
   }
 
   private static func anchored(

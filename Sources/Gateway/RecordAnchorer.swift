@@ -68,15 +68,26 @@ public struct RecordAnchorer: RecordAnchoring {
         outcomes.append(.stale)
         continue
       }
+      guard record.anchor.names(record.sealed) else {
+        outcomes.append(.refused("what was sealed is not what its anchor names"))
+        continue
+      }
       records.append((place, record))
       outcomes.append(.waiting("it is not ordered yet"))
     }
-    guard !records.isEmpty else { return outcomes }
-    do throws(ServiceRefusal) {
-      let receipts = try await self.service.anchor(records.map(\.record))
-      for (one, receipt) in zip(records, receipts) { outcomes[one.place] = Self.outcome(of: receipt.outcome) }
-    } catch {
-      for one in records { outcomes[one.place] = Self.outcome(of: error) }
+    while !records.isEmpty {
+      do throws(ServiceRefusal) {
+        let receipts = try await self.service.anchor(records.map(\.record))
+        for (one, receipt) in zip(records, receipts) { outcomes[one.place] = Self.outcome(of: receipt.outcome) }
+        return outcomes
+      } catch {
+        // One that is refused by itself holds up no other.
+        guard case .badTransaction(let index, let reason) = error, records.indices.contains(index) else {
+          for one in records { outcomes[one.place] = Self.outcome(of: error) }
+          return outcomes
+        }
+        outcomes[records.remove(at: index).place] = .refused(reason)
+      }
     }
     return outcomes
   }

@@ -295,6 +295,17 @@ struct AnchoringTests {
     #expect(await bench.send("GET", "Observation/long").anchor == "refused: it is too long")
   }
 
+  @Test("One resource that the store cannot read any more holds up no other")
+  func damaged() async throws {
+    let bench = try FHIRBench()
+    await bench.put(#"{"resourceType":"Patient","id":"p"}"#)
+    await bench.put(FHIRBench.observation("bad", #""code":{"text":"a"},"subject":{"reference":"Patient/p"}"#))
+    _ = await self.put(bench, 1)
+    bench.store.damage("Observation/bad")
+    await bench.link("p")
+    #expect(self.values(bench) == ["1"])
+  }
+
   @Test("A draft that was sealed to an older key is sealed again once it can no longer be executed, and not before")
   func stale() async throws {
     let bench = try FHIRBench()

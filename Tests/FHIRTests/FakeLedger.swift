@@ -10,8 +10,12 @@ final class MemoryResources: ResourceStore {
     var resources: [StoredResource] = []
     var notes: [String: AnchorNote] = [:]
     var writesUntilFailure: Int?
+    var damaged: Set<String> = []
   }
   private let kept = Mutex(Kept())
+
+  /// What is kept of a resource cannot be read any more.
+  func damage(_ name: String) { self.kept.withLock { _ = $0.damaged.insert(name) } }
 
   /// After so many writes one fails.
   func fail(after count: Int?) { self.kept.withLock { $0.writesUntilFailure = count } }
@@ -24,8 +28,9 @@ final class MemoryResources: ResourceStore {
   func versions(type: String, id: String) -> [StoredResource] {
     self.kept.withLock { $0.resources.filter { $0.type == type && $0.id == id } }
   }
-  func version(_ version: UInt64, type: String, id: String) -> StoredResource? {
-    self.versions(type: type, id: id).first { $0.version == version }
+  func version(_ version: UInt64, type: String, id: String) throws -> StoredResource? {
+    if self.kept.withLock({ $0.damaged.contains("\(type)/\(id)") }) { throw Full() }
+    return self.versions(type: type, id: id).first { $0.version == version }
   }
   func notes(_ each: (AnchorNote) -> Void) {
     let notes = self.kept.withLock { $0.notes }

@@ -109,4 +109,35 @@ struct ReadingTests {
     #expect(read?.status == 200 && read?.text.contains("Observation") == true, "\(read?.text ?? "")")
     #expect(await ask("/fhir/Observation/\(named)/_history/2", "application/fhir+json")?.status == 404)
   }
+
+  @Test("One draft that is not what its anchor names is refused, and the others of its batch are anchored")
+  func batch() async throws {
+    let hospital = try await LoneHospital(port: 5791)
+    let patient = try await hospital.register(.patient, seed: Self.patient)
+    while await hospital.host.custody() == nil { _ = await hospital.logSize }
+    let anchorer = RecordAnchorer(service: hospital.host)
+    let bodies = (0..<3).map {
+      (
+        body: Array(#"{"resourceType":"Observation","status":"final","code":{"text":"\#($0)"}}"#.utf8),
+        supersedes: Digest?.none
+      )
+    }
+    var drafts = try await anchorer.seal(bodies, of: patient).compactMap { sealing -> SealedDraft? in
+      if case .sealed(let draft) = sealing { draft } else { nil }
+    }
+    #expect(drafts.count == 3)
+    var (second, third) = (Decoder(drafts[1].bytes), Decoder(drafts[2].bytes))
+    let anchor = try RecordAnchor(from: &second)
+    _ = try RecordAnchor(from: &third)
+    var wrong = Encoder()
+    wrong.item(anchor)
+    wrong.item(try SealedRecord(from: &third))
+    drafts[1] = SealedDraft(record: drafts[1].record, bytes: wrong.bytes)
+    let outcomes = await anchorer.submit(drafts)
+    #expect(outcomes[0] == .anchored && outcomes[2] == .anchored, "\(outcomes)")
+    guard case .refused = outcomes[1] else {
+      Issue.record("\(outcomes[1])")
+      return
+    }
+  }
 }
