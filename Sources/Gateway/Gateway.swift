@@ -176,6 +176,7 @@ struct RefusalMiddleware: RouterMiddleware {
       try refusal(
         .serviceUnavailable, "not-noted", "nothing is shown, for it cannot be noted who was shown it (\(reason))",
         "see the node's log")
+    case .otherHospital(let reason, let remedy): try refusal(.forbidden, "other-hospital", reason, remedy)
     default: try refusal(.internalServerError, "failed", "\(reason)", "see the node's log")
     }
   }
@@ -213,7 +214,7 @@ struct RefusalMiddleware: RouterMiddleware {
       try refusal(
         .tooManyRequests, "too-many-refused", "the ledger refused too much that this key signed in the last minutes",
         "see why it was refused, and try again in ten minutes")
-    case .stranger, .inactive, .noProxy, .notNoted: try Self.answer(ofAsker: reason)
+    case .stranger, .inactive, .noProxy, .notNoted, .otherHospital: try Self.answer(ofAsker: reason)
     case .noMember:
       try refusal(
         .serviceUnavailable, "no-member", "this node does not vote, and so writes nothing on the ledger",

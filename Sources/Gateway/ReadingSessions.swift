@@ -104,6 +104,7 @@ public actor ReadingSessions {
       throw ServiceRefusal.badRequest("its key was not made here, or too long ago: ask for a key again")
     }
     guard let key = checked.signer else { throw ServiceRefusal.unauthorized("nobody signed the transaction") }
+    try await self.requireOwn(key)
     let receipt = try await self.submit(checked, of: key)
     guard receipt.outcome == .applied else { throw ServiceRefusal.badRequest(receipt.outcome.explanation) }
     self.prepared.removeAll { $0.key == opening.key }
@@ -114,6 +115,19 @@ public actor ReadingSessions {
     let session = Session(
       account: account, until: opening.until, key: opening.key, client: client, scopes: scopes, seed: waiting.seed)
     return (self.token(for: session, isRenewable: scopes.wantsRefresh), opening.until)
+  }
+
+  /// Refuses what another hospital's practitioner signed, before the ledger does, and says whose that one is.
+  private func requireOwn(_ key: PublicKey) async throws {
+    let own = self.service.member
+    guard let signed = Digest(key.bytes), let identifier = await self.service.account(ofKey: signed),
+      let account = await self.service.account(identifier), account.hospital != own.id
+    else { return }
+    let name = await self.service.membership().members.first { $0.number == account.hospital.number }?.name
+    let home = "hospital \(account.hospital.number)" + (name.map { " (\($0))" } ?? "")
+    throw ServiceRefusal.otherHospital(
+      "the practitioner belongs to \(home), and this node is hospital \(own.id.number)'s (\(own.name))",
+      remedy: "open the session at a node of \(home), with --api of that one")
   }
 
   private func makeRoom(for account: Digest) throws(ServiceRefusal) {

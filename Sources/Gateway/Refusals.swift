@@ -60,6 +60,8 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
   case notOpened(OutcomeCode)
   /// It cannot be noted who is shown something, and so nothing is.
   case notNoted(String)
+  /// The account belongs to another hospital than this node's: who and where, in words, and the hospital in words.
+  case otherHospital(String, remedy: String)
   /// The node itself failed.
   case failed(String)
 
@@ -67,7 +69,7 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
   var isUnsent: Bool {
     switch self {
     case .badTransaction, .badRequest, .busy, .full, .inactive, .laneFrozen, .noMember, .notFound, .notNoted,
-      .stranger, .tooFewVaults, .tooLarge, .tooManyRefused, .unknownSigner:
+      .otherHospital, .stranger, .tooFewVaults, .tooLarge, .tooManyRefused, .unknownSigner:
       true
     case .failed, .noProxy, .notKept, .notOpened, .notOrderedYet, .notStableYet, .release, .unauthorized: false
     }

@@ -94,7 +94,7 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
   case accountInactive = 20
   /// The account is of a kind that may not do this.
   case wrongRole = 21
-  /// The pseudonym belongs to another hospital than the lane's.
+  /// The account or the access belongs to another hospital than the lane's.
   case otherHospital = 22
   /// The record is anchored already.
   case recordExists = 23
@@ -183,16 +183,18 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
   /// What happened, and what to do.
   public var explanation: String {
     switch self {
-    case .unknownSigner: "the signing key belongs to no account here; register it, or use the account's current key"
+    case .unknownSigner:
+      "the key that signed may not do this: it is no account's, or not that of the account which may; use the current "
+        + "key of that one"
     case .wrongAuthorization: "this kind of transaction needs another signer"
     case .accountExists: "the account is registered already"
-    case .unknownAccount: "there is no such account; register it first"
+    case .unknownAccount: "there is no such account, or it is of another kind than is needed; check its identifier"
     case .accountInactive: "the account is suspended, revoked or outside its validity; ask its registrar"
     case .wrongRole: "an account of this kind may not do that"
-    case .otherHospital: "the pseudonym belongs to another hospital; submit through that one"
+    case .otherHospital: "it belongs to another hospital than this node's: do it at a node of that hospital"
     case .recordExists: "the record is anchored already"
-    case .unknownRecord: "there is no such record"
-    case .wrongRecordIdentifier: "the record identifier does not follow from network, hospital, pseudonym and hash-lock"
+    case .unknownRecord: "there is no such record, or it is another patient's"
+    case .wrongRecordIdentifier: "the record identifier does not follow from network, hospital, account and hash-lock"
     case .wrongAuthorSignature: "the author's signature is wrong"
     case .wrongAmendment: "the superseded record is another patient's or was superseded before"
     case .erased: "the record is erased"
@@ -202,7 +204,7 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
     case .usesSpent: "the consent's uses are spent; ask the patient for another"
     case .unknownConsent: "there is no such consent of this patient"
     case .alreadyRevoked: "the consent was revoked before"
-    case .badWindow: "the window ends before it starts"
+    case .badWindow: "the time is over already, ends before it begins, or is longer than it may be"
     case .breakGlassLimit: "the limit for breaking the glass is reached; ask the privacy officer"
     case .accountTooYoung: "the account is too young to break the glass"
     case .unknownAccess: "there is no such access to review"
@@ -228,7 +230,7 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
     case .ownKeyNeeded: "a sensitive record is read with the practitioner's own key, not by an EHR's session"
     case .toBeKept: "the record is to be kept longer: see consilium record retention"
     case .noAuthor: "the hospital's system wrote that record: feedback is about what a practitioner wrote"
-    case .changeExpired: "the change was valid until earlier; propose it anew and have it approved again"
+    case .changeExpired: "the change was valid until earlier; propose it again and have it approved again"
     case .nothingPending: "no change of members waits for a tree head"
     case .notAwaited: "the making of the custody key does not await that of this member now"
     case .notErased: "the record is not erased"
@@ -245,7 +247,7 @@ extension OutcomeCode {
     switch self {
     case .applied: "applied"
     case .duplicate: "it was executed before"
-    case .expired: "its validUntil is past; sign it anew"
+    case .expired: "its validUntil is past; sign it again"
     case .tooFar: "its validUntil is too far ahead; choose an earlier one"
     case .unknownKind: "no rule knows its kind"
     case .malformed: "its payload is not what its kind needs"

@@ -67,12 +67,15 @@ struct SessionCommand: AsyncParsableCommand {
 
     func run() async throws {
       try await reporting {
+        guard (1...16).contains(self.hours) else {
+          throw Failure("no session of \(self.hours) hours", why: "it is one of 1 to 16", remedy: "give --hours 8")
+        }
         let person = try await Patient(self.practitioner, self.passphrase, self.node)
         let prepared: SessionView = try await person.client.post("/v1/sessions/keys", [])
         guard let key = prepared.key.flatMap({ Hex.decode($0) }).flatMap({ PublicKey($0) }) else {
           throw Failure("the node's answer is not understood", why: "it gave no key", remedy: "report this")
         }
-        let until = Drafts.now.adding(milliseconds: min(self.hours, 48) * 3_600_000)
+        let until = Drafts.now.adding(milliseconds: self.hours * 3_600_000)
         let opening = SessionOpening(key: key, until: until)
         let transaction = try Drafts.transaction(
           .openSession, opening, genesis: person.genesis, hospital: person.hospital, signedBy: person.keys.signingSeed)
@@ -168,7 +171,7 @@ extension Account {
         Examples:
           consilium account recover 5f1c… new.key --registrar registrar.key
           consilium account recover 5f1c… 3f9a…:77c0… --registrar registrar.key     the code that the portal shows
-        Tell the person by another way too. For three days whoever holds the old key can object with account
+        Tell the person by another way too. For three days the holder of the old key can object with account
         end-recovery; of a stolen key's account set the status to suspended first. Afterwards records that were sealed
         to the old key are read by consilium access request --purpose PATRQT.
         """)

@@ -156,6 +156,18 @@ struct ProcessTests {
       ["access", "request", second + "/clinician.key", "--patient", String(account), "--record", record, "--purpose"]
         + ["TREAT", "--passphrase-file", place.devnet + "/passphrase"] + node)
     #expect(asked.status == 1 && (asked.output + asked.errors).contains("no consent covers this"))
+    // At another hospital's node the practitioner is told whose they are, and of nothing else.
+    let passphrase = ["--passphrase-file", place.devnet + "/passphrase"]
+    let elsewhere = ["--api", place.devnet + "/h1/api.sock", "--genesis", place.devnet + "/genesis.json"]
+    let open = ["session", "open", second + "/clinician.key"] + passphrase
+    let wrong = try place.run(open + elsewhere)
+    #expect(wrong.status == 1, "\(wrong.errors)")
+    for words in ["belongs to hospital 2 (", "this node is hospital 1's (", "at a node of hospital 2"] {
+      #expect(wrong.errors.contains(words), "\(wrong.errors)")
+    }
+    let long = try place.run(open + ["--hours", "17"] + node)
+    #expect(long.status == 65 && long.errors.contains("1 to 16"), "\(long.errors)")
+    #expect(try place.run(open + ["--hours", "16"] + node).status == 0)
     let again = try place.run(["devnet", "up"] + place.options + ports + [file])
     #expect(again.status == 0 && again.output.contains(account))
     #expect(try place.run(["devnet", "reset"] + place.options).status == 0)

@@ -376,6 +376,13 @@ struct RecoveryTests {
     var (world, _) = World.furnished()
     #expect(world.run(.beginRecovery, Self.request(world), by: "registrar 2") == code(.unknownSigner))
     #expect(world.run(.beginRecovery, Self.request(world), at: 2, by: "registrar 2") == code(.otherHospital))
+    // No hospital knows a third party by itself: it is not told that another one should.
+    for hospital: UInt32 in [1, 2, 3] {
+      _ = world.run(.approveThirdParty, world.registration("insurer", .thirdParty), at: hospital)
+    }
+    let insurer = RecoveryRequest(
+      account: world.account("insurer", at: 3), key: World.key("new").publicKey, sealingKey: Hash.sha256([5]))
+    #expect(world.run(.beginRecovery, insurer, at: 3, by: "registrar 3") == code(.wrongRole))
     #expect(world.run(.beginRecovery, Self.request(world), by: "patient") == code(.unknownSigner))
     #expect(world.run(.beginRecovery, Self.request(world, key: "doctor"), by: "registrar 1") == code(.keyInUse))
     #expect(world.run(.beginRecovery, Self.request(world), by: "registrar 1") == .applied)

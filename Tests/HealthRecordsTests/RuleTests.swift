@@ -132,6 +132,14 @@ private func code(_ refusal: Refusal) -> OutcomeCode { refusal.code }
 
 @Suite("Rules: users")
 struct UserRuleTests {
+  @Test("What a refusal is told as holds of everything that is refused by it", arguments: Refusal.allCases)
+  func words(_ refusal: Refusal) {
+    for word in ["pseudonym", "anew", "register it first", "starts"] {
+      #expect(!refusal.explanation.contains(word), "\(refusal): \(refusal.explanation)")
+    }
+    #expect(!refusal.explanation.isEmpty && refusal.explanation.first?.isUppercase == false)
+  }
+
   @Test("Only the hospital's own registrar registers, and each key once")
   func registration() {
     var world = World()

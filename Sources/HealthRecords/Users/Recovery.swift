@@ -65,7 +65,8 @@ extension RuleContext {
     guard let account = state.item(StateKey.account(request.account), as: Account.self) else {
       throw Refusal.unknownAccount
     }
-    guard account.hospital == self.hospital, account.kind != .thirdParty else { throw Refusal.otherHospital }
+    guard account.kind != .thirdParty else { throw Refusal.wrongRole }
+    guard account.hospital == self.hospital else { throw Refusal.otherHospital }
     guard account.status != .revoked else { throw Refusal.accountInactive }
     guard state.value(StateKey.recovery(of: request.account)) == nil else { throw Refusal.recoveryUnderWay }
     guard state.value(StateKey.key(request.key.bytes)) == nil else { throw Refusal.keyInUse }
