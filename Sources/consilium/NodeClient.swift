@@ -68,6 +68,7 @@ struct NodeClient: Sendable {
     _ method: HTTPMethod, _ path: String, _ body: HTTPClientRequest.Body?, accept: String, timeout: TimeAmount,
     bytesMax: Int = 1 << 20
   ) async throws -> [UInt8] {
+    try Unreachable.check(self.socket)
     guard let url = URL(httpURLWithSocketPath: self.socket, uri: path) else {
       throw Failure("cannot reach the node", why: "\(self.socket) is no path", remedy: "check --api")
     }
@@ -81,9 +82,7 @@ struct NodeClient: Sendable {
       response = try await Self.http.execute(request, timeout: timeout)
       bytes = Array(try await response.body.collect(upTo: bytesMax).readableBytesView)
     } catch {
-      throw Failure(
-        "cannot reach the node at \(self.socket)", why: "\(error)",
-        remedy: "start it with consilium node, or check --api", status: ExitStatus.unavailable)
+      throw Unreachable.failure(self.socket, error)
     }
     guard response.status == .ok else { throw Self.refusal(response.status, bytes) }
     return bytes

@@ -1,6 +1,7 @@
 // Goal: the programs do what their help says on real processes, sockets and files, and end with a sentence where they
 // cannot. Method: the built `consilium` run in temporary folders; assertions on what it prints and its exit code.
 import Foundation
+import Glibc
 import Testing
 
 #if canImport(FoundationNetworking)
@@ -106,8 +107,58 @@ final class Place {
   }
 }
 
+/// A socket at a path to which nobody listens any more.
+private func leaveSocket(at path: String) {
+  let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+  var address = sockaddr_un()
+  address.sun_family = sa_family_t(AF_UNIX)
+  unsafe withUnsafeMutableBytes(of: &address.sun_path) { target in
+    for (place, byte) in path.utf8.prefix(target.count - 1).enumerated() { unsafe target[place] = byte }
+  }
+  let bound = unsafe withUnsafePointer(to: &address) { pointer in
+    unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+      unsafe bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+    }
+  }
+  #expect(bound == 0)
+  close(descriptor)
+}
+
 @Suite("Programs", .serialized)
 struct ProcessTests {
+  @Test("A node that cannot be reached: what stands in its way, what to do, and the exit code")
+  func unreachable() throws {
+    let place = try Place(port: 5251)
+    let (gone, file) = (place.path + "/gone.sock", place.path + "/notes.txt")
+    leaveSocket(at: gone)
+    try "notes".write(toFile: file, atomically: true, encoding: .utf8)
+    let long = place.path + "/" + String(repeating: "a", count: 120) + ".sock"
+    let closed = place.path + "/closed"
+    try FileManager.default.createDirectory(atPath: closed, withIntermediateDirectories: true)
+    leaveSocket(at: closed + "/api.sock")
+    try FileManager.default.setAttributes([.posixPermissions: 0], ofItemAtPath: closed)
+    defer { try? FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: closed) }
+    var cases: [(path: String, why: String, status: Int32)] = [
+      (place.path + "/nosuch.sock", "there is no such file", 69), ("nosuch.sock", "there is no such file", 69),
+      (file + "/api.sock", "there is no such file", 69), (gone, "no node listens to it", 69),
+      (file, "it is no socket", 65), (place.path, "it is a folder", 65), (long, "at most 107", 65), ("", "empty", 65),
+    ]
+    // Nothing is forbidden to root.
+    if geteuid() != 0 { cases.append((closed + "/api.sock", "this user may not", 77)) }
+    for one in cases {
+      let commands: [[String]] = [["status"], ["peers"], ["member", "list"], ["access", "cases"]]
+      for command in one.path == gone || one.path == file ? commands : [commands[0]] {
+        let result = try place.run(command + ["--api", one.path])
+        #expect(result.status == one.status, "\(command) \(one.path): \(result.status) \(result.errors)")
+        #expect(result.errors.contains(one.why), "\(command) \(one.path): \(result.errors)")
+        #expect(result.errors.contains("What to do:") && result.output.isEmpty)
+        for raw in ["NIO", "errno", "HTTPClientError", "connect(", "Optional"] {
+          #expect(!result.errors.contains(raw), "\(result.errors)")
+        }
+      }
+    }
+  }
+
   @Test("The whole story holds, with hospitals killed at random instants besides")
   func story() throws {
     let place = try Place(port: 5101)
