@@ -133,7 +133,11 @@ struct Record: AsyncParsableCommand {
   struct Erase: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Erase a record, as the patient: custodians refuse it from then on.",
-      discussion: "Example:\n  consilium record erase patient.key 88aa…")
+      discussion: """
+        Example:
+          consilium record erase patient.key 88aa…
+        A record that it superseded is another one, and stays until it is erased too: see consilium record list.
+        """)
     @Argument(help: "The patient's key file.") var patient: String
     @Argument(help: "The record.") var record: String
     @OptionGroup var passphrase: PassphraseOptions

@@ -117,7 +117,7 @@ export const T = {
   ratings: ["1 – poor", "2 – fair", "3 – good", "4 – very good", "5 – excellent"],
   thanks: "Thank you. Your feedback is on the ledger, without a word about your health.",
   erase: "Erase this record",
-  eraseSure: "Erase this record for good? No hospital will be able to open or give it out any more. This cannot be undone.",
+  eraseSure: "Erase this record for good? No hospital will be able to open or give it out any more. This cannot be undone. Older versions of it are records of their own: they stay until you erase them too.",
   erased: "Erased.",
   values: (count) => `${count} values`,
   plot: (name, count, first, last) => `${name}: ${count} values, from ${first} to ${last}`,
