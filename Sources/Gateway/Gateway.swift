@@ -184,7 +184,7 @@ struct RefusalMiddleware: RouterMiddleware {
   private static func answer(_ reason: ServiceRefusal) throws -> Response {
     switch reason {
     case .badTransaction(let index, let reason):
-      try refusal(.badRequest, "bad-transaction", "transaction \(index): \(reason)", "mend it and send it again")
+      try refusal(.badRequest, "bad-transaction", "transaction \(index): \(reason)", "correct it and send it again")
     case .busy:
       try refusal(.serviceUnavailable, "busy", "too many requests are under way", "try again in a moment")
     case .full: try refusal(.serviceUnavailable, "full", "too many transactions wait", "send it again in a moment")
@@ -201,7 +201,7 @@ struct RefusalMiddleware: RouterMiddleware {
         .gone, "not-kept",
         "log entry \(leaf) is older than the snapshot from which this node's ledger began, and has not come yet",
         "wait until consilium status says that the history is whole, or ask another member")
-    case .badRequest(let reason): try refusal(.badRequest, "bad-request", reason, "mend it and send it again")
+    case .badRequest(let reason): try refusal(.badRequest, "bad-request", reason, "correct it and send it again")
     case .tooLarge(let max):
       try refusal(.contentTooLarge, "too-large", "the body is over \(max) bytes", "send it in parts")
     case .unauthorized(let reason): try refusal(.forbidden, "unauthorized", reason, "sign it with the account's key")

@@ -14,7 +14,7 @@ internal import Storage
 /// `consilium audit`
 struct Audit: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Verify a ledger without trusting whoever keeps it.", subcommands: [ReplayCommand.self, Follow.self])
+    abstract: "Verify a ledger without trusting those who keep it.", subcommands: [ReplayCommand.self, Follow.self])
 
   struct ReplayCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -133,13 +133,13 @@ struct Audit: AsyncParsableCommand {
         Example:
           consilium audit follow --api api.sock --genesis genesis.json --state seen.txt
         Each tree head must be a quorum's and extend the last, and the entries must hash to it. Vaults are asked for
-        chunks that the tree heads draw by lot; one that does not give them twice in a row has lost what it should keep.
+        chunks that the tree heads choose; one that does not give them twice in a row has lost what it should keep.
         Whatever does not add up ends it with a status that is not 0 and the evidence in STATE.evidence. --once checks
         once. What was read is kept in STATE and STATE.log.
         """)
     @Option(help: "The file with the last tree head that was seen.") var state: String
     @Flag(help: "Check once and end.") var once = false
-    @Option(help: "Challenges to vaults: so many with --once, else one each ten seconds; 0 for none.") var challenges =
+    @Option(help: "Challenges to vaults: how many with --once, else one in ten seconds; 0 for none.") var challenges =
       4
     @OptionGroup var node: NodeOptions
 

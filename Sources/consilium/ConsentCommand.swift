@@ -144,7 +144,7 @@ struct Consent: AsyncParsableCommand {
           consilium consent revoke patient.key 9ab0…
           consilium consent revoke parent.key 9ab0… --for 5f1c…     as the proxy who gave it
           consilium consent revoke registrar.key 9ab0… --for 5f1c… --registrar     a guardianship, as the registrar
-        The patient takes back any consent, whoever gave it; what a proxy gave ends with the proxy's power.
+        The patient takes back any consent, no matter who gave it; what a proxy gave ends with the proxy's power.
         """)
     @Argument(help: "The key file of who takes it back.") var patient: String
     @Argument(help: "The consent.") var consent: String

@@ -12,7 +12,7 @@ internal import Telemetry
 struct CustodyCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "custody",
-    abstract: "The key in whose custody records are: who has shares, dealing them anew, another key.",
+    abstract: "The key in whose custody records are: who has shares, dealing them again, another key.",
     subcommands: [Show.self, Refresh.self, Rotate.self])
 
   struct Show: AsyncParsableCommand {
@@ -32,7 +32,7 @@ struct CustodyCommand: AsyncParsableCommand {
         }
         Console.line(
           "key \(custody.generation), epoch \(custody.epoch)"
-            + (custody.until.map { "; shares are dealt anew at \($0)" } ?? ""))
+            + (custody.until.map { "; shares are dealt again at \($0)" } ?? ""))
         func list(_ hospitals: [UInt32]) -> String { hospitals.map { "\($0)" }.joined(separator: ", ") }
         if let old = custody.retiring {
           Console.line(
@@ -48,7 +48,7 @@ struct CustodyCommand: AsyncParsableCommand {
 
   struct Refresh: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Have the shares of the custody key dealt anew, as a member's registrar.",
+      abstract: "Have the shares of the custody key dealt again, as a member's registrar.",
       discussion: """
         Example:
           consilium custody refresh --registrar registrar.key --api api.sock --genesis genesis.json
@@ -64,7 +64,7 @@ struct CustodyCommand: AsyncParsableCommand {
         let status: NodeStatus = try await desk.client.get("/v1/status")
         guard status.custody.phase == "active" else {
           throw Failure(
-            "shares cannot be dealt anew now", why: status.custody.summary,
+            "shares cannot be dealt again now", why: status.custody.summary,
             remedy: "wait until that is over: consilium custody show", status: ExitStatus.refused)
         }
         let refresh = CustodyRefresh(epoch: status.custody.epoch)

@@ -113,7 +113,7 @@ struct Devnet: AsyncParsableCommand {
     @OptionGroup var options: DevnetOptions
     @Argument(help: "FHIR R4 bundles, one a patient.") var files: [String] = []
     @Flag(help: "Leave the hospitals running.") var keep = false
-    @Option(help: "Besides, kill a hospital drawn by lot so many times under load.") var kills = 0
+    @Option(help: "How many times to kill a hospital, chosen at random, under load.") var kills = 0
 
     func run() async throws {
       try await reporting {
@@ -252,7 +252,7 @@ struct DevnetFolder: Sendable {
         let said = (try? String(contentsOfFile: errors, encoding: .utf8)) ?? ""
         throw Failure(
           "hospital \(index + 1) did not start", why: said.trimmingCharacters(in: .whitespacesAndNewlines),
-          remedy: "mend that; see \(self.member(index).log)", status: ExitStatus.unavailable)
+          remedy: "put that right; see \(self.member(index).log)", status: ExitStatus.unavailable)
       }
       if FileManager.default.fileExists(atPath: self.member(index).socket),
         let status: NodeStatus = try? await self.client(index).get("/v1/status"), status.running

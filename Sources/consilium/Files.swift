@@ -103,7 +103,7 @@ enum Files {
   static func readJSON<T: Decodable>(_ path: String, as type: T.Type, _ what: String) throws -> T {
     let bytes = try self.read(path)
     do { return try JSONDecoder().decode(type, from: Data(bytes)) } catch {
-      throw Failure("\(path) is no \(what)", why: Self.explain(error), remedy: "make it anew, or check what changed it")
+      throw Failure("\(path) is no \(what)", why: Self.explain(error), remedy: "make it again, or see what changed it")
     }
   }
 
@@ -145,7 +145,7 @@ extension MemberFile {
 
   func member(in path: String) throws -> Member {
     func bad(_ field: String) -> Failure {
-      Failure("\(path) describes no member", why: "\(field) is wrong", remedy: "make it anew with consilium init")
+      Failure("\(path) describes no member", why: "\(field) is wrong", remedy: "make it again with consilium init")
     }
     guard self.number > 0 else { throw bad("number") }
     guard self.name.utf8.count <= Member.textBytesMax else { throw bad("name") }
@@ -194,7 +194,7 @@ extension GenesisFile {
     let members = try file.members.map { try $0.member(in: path) }
     guard let genesis = Genesis(name: file.name, engine: engine, limits: limits, members: members),
       (try? Genesis.decode(genesis.encoded)) != nil
-    else { throw bad("members or limits do not fit together", "make it anew with consilium genesis new") }
+    else { throw bad("members or limits do not fit together", "make it again with consilium genesis new") }
     guard genesis.network.description == file.network else {
       throw bad(
         "its content gives network \(genesis.network.short)…, the file says \(file.network.short)…",

@@ -16,7 +16,7 @@ struct MemberCommand: AsyncParsableCommand {
         consilium member propose add h5/member.json --api api.sock --genesis genesis.json --out change.json
         consilium member approve change.json --registrar registrar.key --out h1.approval.json      at each hospital
         consilium member submit change.json *.approval.json --api api.sock --genesis genesis.json
-      Registrars' keys are not on the nodes, so whoever breaks into nodes changes no members. Of a new member: make its
+      Registrars' keys are not on the nodes, so who breaks into nodes changes no members. Of a new member: make its
       folder with consilium init, put genesis.json into it, and start its node once the change is submitted; it
       fetches and checks the whole ledger, and votes when its configuration begins. A member whose disk is lost, or
       whose store is an old copy, comes back with "propose replace": new keys, the same number.
@@ -125,7 +125,7 @@ struct MemberCommand: AsyncParsableCommand {
           signature: Hex.encode(key.sign(file.change.signedBytes(network: file.network)).bytes))
         try Files.writeJSON(self.out, approval)
         Console.line("Approved until \(file.change.validUntil): \(file.change.action).")
-        Console.line("Made \(self.out). Give it to whoever submits the change.")
+        Console.line("Made \(self.out). Give it to the hospital that submits the change.")
       }
     }
   }
@@ -200,7 +200,7 @@ struct ChangeFile: Codable {
     guard let change = Base64.decode(file.content).flatMap({ try? MembershipChange.decode($0) }),
       let network = Hex.decode(file.networkIdentifier).flatMap({ Digest($0) })
     else {
-      throw Failure("\(path) is no change of members", why: "it was altered", remedy: "make it anew")
+      throw Failure("\(path) is no change of members", why: "it was altered", remedy: "make it again")
     }
     switch change.action {
     case .add(let member), .replace(let member): try MemberFile.refuseUndiallable(member, in: path)
@@ -219,7 +219,7 @@ struct ApprovalFile: Codable {
     let file = try Files.readJSON(path, as: ApprovalFile.self, "approval")
     guard let key = Hex.decode(file.registrarKey).flatMap({ PublicKey($0) }),
       let signature = Hex.decode(file.signature).flatMap({ Signature($0) })
-    else { throw Failure("\(path) is no approval", why: "it was altered", remedy: "make it anew") }
+    else { throw Failure("\(path) is no approval", why: "it was altered", remedy: "make it again") }
     return (key, signature)
   }
 }

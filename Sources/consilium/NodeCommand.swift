@@ -27,7 +27,7 @@ struct NodeCommand: AsyncParsableCommand {
         consilium node --config /etc/consilium/node.toml
         consilium node --config node.toml --set log_level=debug --set log_format=text
 
-      SIGTERM stops it in order; SIGHUP opens the log file anew. It may be killed at any instant.
+      SIGTERM stops it in order; SIGHUP opens the log file again. It may be killed at any instant.
       """)
 
   @Option(help: "The configuration file.") var config: String
@@ -74,7 +74,7 @@ struct NodeCommand: AsyncParsableCommand {
     } catch {
       log.emit(.nodeFailed, ["reason": .text("\(error)")])
       throw Failure(
-        "the node cannot start", why: "\(error)", remedy: "mend that, then start it again",
+        "the node cannot start", why: "\(error)", remedy: "put that right, then start it again",
         status: error is NetworkFailure ? ExitStatus.unavailable : ExitStatus.failedIO)
     }
     let readings = try self.openReadings(config, key: resourcesKey, log)
@@ -193,7 +193,8 @@ struct NodeCommand: AsyncParsableCommand {
     } catch {
       log.emit(.nodeFailed, ["reason": .text("\(error)")])
       throw Failure(
-        "the FHIR store cannot be opened", why: "\(error)", remedy: "as it says", status: ExitStatus.failedIO)
+        "the FHIR store cannot be opened", why: "\(error)", remedy: "do what the reason says, then start it again",
+        status: ExitStatus.failedIO)
     }
   }
 
@@ -214,7 +215,9 @@ struct NodeCommand: AsyncParsableCommand {
 
   private static func failure(opening failure: StorageFailure, _ log: Log) -> Failure {
     log.emit(.nodeFailed, ["reason": .text("\(failure)")])
-    return Failure("the store cannot be opened", why: "\(failure)", remedy: "as it says", status: ExitStatus.failedIO)
+    return Failure(
+      "the store cannot be opened", why: "\(failure)", remedy: "do what the reason says, then start it again",
+      status: ExitStatus.failedIO)
   }
 
   /// Opens the stores; refuses an empty or copied one under a key that has voted elsewhere (LEDGER §8).

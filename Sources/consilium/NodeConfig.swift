@@ -81,7 +81,7 @@ struct NodeConfig {
     # fhir_port = 8080
     # Apps that practitioners may let in by SMART App Launch, as ID=RETURN-URL, apart by spaces; it needs both ports.
     # smart_clients = "growth-chart=http://127.0.0.1:9000/callback"
-    # Whether FHIR is for whoever has a practitioner's token only.
+    # Whether FHIR is only for those who have a practitioner's token.
     # fhir_token_required = false
     # The patients' pages, at http://HOST:PORT/; off where there is no port. Browsers make keys only for pages from this
     # machine or over HTTPS: for others put a TLS proxy before it.
@@ -96,7 +96,7 @@ struct NodeConfig {
     # Address space for each store, in GiB; files grow as needed.
     map_size_max_gib = 1024
     # A snapshot of the ledger is made each time the height is a multiple of this; 0 for never. It should be the same at
-    # all members: whoever joins goes on from a snapshot that several of them made.
+    # all members: a hospital that joins goes on from a snapshot that several of them made.
     snapshot_interval = 65536
     # Threads that check signatures.
     workers = 4
@@ -114,7 +114,7 @@ struct NodeConfig {
     let text = String(decoding: try Files.read(path, max: 1 << 20), as: UTF8.self)
     let table: TOMLTable
     do { table = try TOMLTable(string: text) } catch let error as TOMLParseError {
-      throw Self.bad(path, "line \(error.source.begin.line): \(error.description)", "mend that line")
+      throw Self.bad(path, "line \(error.source.begin.line): \(error.description)", "correct that line")
     }
     var values: [String: String] = [:]
     for key in table.keys {
@@ -133,7 +133,7 @@ struct NodeConfig {
     var folder = URL(filePath: path).deletingLastPathComponent().path(percentEncoded: false)
     while folder.count > 1, folder.hasSuffix("/") { folder.removeLast() }
     try self.take(values, folder: folder) { key, why in
-      Self.bad(path, "line \(Self.line(of: key, in: text)): \(key): \(why)", "mend that line")
+      Self.bad(path, "line \(Self.line(of: key, in: text)): \(key): \(why)", "correct that line")
     }
   }
 

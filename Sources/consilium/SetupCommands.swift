@@ -23,7 +23,7 @@ struct Init: AsyncParsableCommand {
       or /dns6/…), which they look up each time. The node itself listens on --listen. Either may be left out where the
       other says it all.
 
-      Give member.json to whoever makes the genesis. Keep registrar.key off this machine.
+      Give member.json to those who make the genesis. Keep registrar.key off this machine.
       """)
 
   @Argument(help: "The folder to make.") var folder: String
@@ -43,7 +43,7 @@ struct Init: AsyncParsableCommand {
         // The node may be started from another folder.
         passphraseFile: self.passphrase.passphraseFile.map { Files.absolute($0) })
       Console.line("Made \(self.folder): node.key, registrar.key, member.json, node.toml.")
-      Console.line("Next: give member.json to whoever makes the genesis, and put genesis.json into this folder.")
+      Console.line("Next: give member.json to those who make the genesis, and put genesis.json into this folder.")
     }
   }
 }

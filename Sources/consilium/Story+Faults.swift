@@ -107,7 +107,7 @@ extension Story {
   }
 
   private mutating func killAtRandom(_ load: BackgroundLoad) async throws {
-    try await self.step("\(self.kills) times a hospital drawn by lot is killed at a random instant and started again") {
+    try await self.step("\(self.kills) times some hospital is killed at a random instant and started again") {
       story in
       let before = load.acknowledged.count
       var victims: [Int] = []

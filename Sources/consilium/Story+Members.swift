@@ -17,7 +17,7 @@ extension Story {
   }
 
   private mutating func refreshCustody() async throws {
-    try await self.step("The shares of the custody key are dealt anew: what was stolen before opens nothing any more") {
+    try await self.step("The shares of the custody key are dealt again: what was stolen before opens nothing now") {
       story in
       let before = await story.devnet.status(0).custody
       let files = (0..<4).map { story.devnet.member($0).path + "/node.key.custody" }
@@ -125,7 +125,7 @@ extension Story {
 
   private mutating func leave() async throws {
     try await self.step(
-      "The fifth hospital leaves; whoever has the genesis alone still follows every change of members"
+      "The fifth hospital leaves; with the genesis alone one still follows every change of members"
     ) {
       story in
       let receipt = try await story.change(.remove(MemberID(5)), approvedBy: [0, 1, 2, 3])

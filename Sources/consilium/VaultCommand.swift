@@ -67,8 +67,8 @@ extension Failure {
     switch unfit {
     case .failure(let failure):
       self.init(
-        "the vault at \(vault.description) cannot be used", why: "\(failure)", remedy: "as it says",
-        status: ExitStatus.unavailable)
+        "the vault at \(vault.description) cannot be used", why: "\(failure)",
+        remedy: "do what the reason says, then try again", status: ExitStatus.unavailable)
     case .versioned:
       self.init(
         "the vault at \(vault.description) cannot be used",
