@@ -126,7 +126,11 @@ test("what was entered in error, refuted, over, or not done is told apart", () =
   assert.equal(stands(allergy({ verificationStatus: coded("entered-in-error") })), "invalid");
   assert.equal(stands(allergy({ clinicalStatus: { text: "Resolved" } })), "past");
   assert.equal(stands(condition({ verificationStatus: coded("entered-in-error") })), "invalid");
-  assert.equal(stands(condition({ clinicalStatus: coded("remission") })), "past");
+  // What may come back is not over.
+  const remission = condition({ clinicalStatus: coded("remission") });
+  assert.deepEqual([stands(remission), describe(remission).marks.map((one) => one.text), describe(remission).status],
+    ["current", ["in remission: not active now"], undefined]);
+  assert.equal(stands(condition({ clinicalStatus: coded("remission"), verificationStatus: coded("refuted") })), "invalid");
   assert.equal(stands(condition({ abatementDateTime: "2020" })), "past");
   assert.equal(stands({ resourceType: "Observation", status: "entered-in-error", valueQuantity: { value: 9.9 } }), "invalid");
   for (const status of ["stopped", "completed", "cancelled"]) assert.equal(stands({ resourceType: "MedicationRequest", status }), "past");

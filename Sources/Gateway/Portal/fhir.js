@@ -63,7 +63,7 @@ function dated(resource) {
 // ---- What still stands
 
 const OVER = {
-  AllergyIntolerance: ["inactive", "resolved"], Condition: ["inactive", "remission", "resolved"],
+  AllergyIntolerance: ["inactive", "resolved"], Condition: ["inactive", "resolved"],
   MedicationRequest: ["completed", "stopped", "cancelled", "ended"], MedicationStatement: ["completed", "stopped", "not-taken"],
   MedicationDispense: ["completed", "stopped", "cancelled", "declined"], MedicationAdministration: ["completed", "stopped", "not-done"],
   Observation: ["cancelled"], DiagnosticReport: ["cancelled"], Encounter: ["cancelled"], Appointment: ["cancelled", "noshow"],
@@ -96,6 +96,9 @@ export function standing(resource) {
   return isOver ? "past" : "current";
 }
 
+/** A problem that is not active and may come back: it is not over (FHIR's clinicalStatus). */
+const isInRemission = (resource) => resource.resourceType === "Condition" && coded(resource.clinicalStatus) === "remission" && standing(resource) === "current";
+
 const mark = (tone, words) => ({ tone, text: words });
 
 /** Whether anything in it has an extension that changes its meaning (FHIR's modifierExtension): nobody may overlook that. */
@@ -116,6 +119,7 @@ function marks(resource) {
     ONLY_PROPOSED.has(resource.intent) ? mark("warn", D.onlyProposed) : null,
     resource.criticality === "high" ? mark("alert", D.highRisk) : null,
     standing(resource) === "past" && clinical ? mark("quiet", said(clinical)) : null,
+    isInRemission(resource) ? mark("warn", D.inRemission) : null,
   ].filter(Boolean);
 }
 
@@ -123,7 +127,7 @@ function marks(resource) {
 function plainStatus(resource) {
   const state = coded(resource.clinicalStatus) ?? coded(resource.status) ?? coded(resource.lifecycleStatus);
   if (!state || NOT_VALID.has(state) || WORTH_A_MARK.has(state) || resource.resourceType === "Observation" && state === "final") return undefined;
-  return standing(resource) === "past" && resource.clinicalStatus ? undefined : T.statuses[state] ?? state;
+  return (standing(resource) === "past" && resource.clinicalStatus) || isInRemission(resource) ? undefined : T.statuses[state] ?? state;
 }
 
 // ---- "None known"
