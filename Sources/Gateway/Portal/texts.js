@@ -402,13 +402,15 @@ export const moment = (text) => formatted(MOMENT, text);
 /** The page on which anybody checks a record that they were given. */
 export const V = {
   title: "Check a record",
+  authentic: "Authentic when the proof was made",
   text: "You were given a record and its proof. This page checks both in your browser and sends nothing. The genesis says which hospitals' signatures count: get it from somebody whom you trust.",
   document: "The record, as it was saved",
   proof: "Its proof",
   genesis: "The consortium's genesis (without it, this hospital's word counts)",
   check: "Check",
   both: "Choose the record and its proof.",
-  says: (hospital, when, name) => `${hospital} put this record on the ledger of ${name} at ${when}. Not a letter was changed since.`,
+  says: (hospital, when, name) => `${hospital} put this record on the ledger of ${name}, ${when}, and what you hold is that record to the letter.`,
+  moment: "A proof is of the moment when it was made. It does not show whether the record was corrected, withdrawn or erased since: that is not known here. Ask the hospital.",
   holds: "holds",
   unknown: "This cannot be checked",
   content: "The record's content is the one that was locked.",

@@ -44,8 +44,8 @@ async function check(turn, answer) {
       V.content, V.inLog(found.leaf, found.size), V.signed(found.signers.join(", "), found.needed),
       found.changes ? V.changes(found.changes) : null, from.isOwn ? V.ownGenesis : V.theirGenesis,
     ];
-    return answer.replaceChildren(h("section", { class: "card good" }, h("h2", {}, T.authentic),
-      h("p", {}, V.says(found.hospital, moment(found.time), from.name)),
+    return answer.replaceChildren(h("section", { class: "card good" }, h("h2", {}, V.authentic),
+      h("p", {}, V.says(found.hospital, moment(found.time), from.name)), h("p", { class: "unknown", id: "moment" }, V.moment),
       h("ul", { class: "plain", id: "steps" }, steps.filter(Boolean).map((text) => h("li", {}, h("span", { class: "mark good" }, V.holds), " ", text))),
       h("dl", {}, [[T.fields.record, found.record], [V.author, found.author ?? T.system], [V.network, from.network]]
         .flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))));
