@@ -41,8 +41,8 @@ class Case:
         self.tools, self.browser, self.devnet, self.pictures = tools, browser, devnet, pictures
         self.people = []
 
-    def person(self, path="/", size=1000, scheme="light", **more):
-        one = self.tools.Person(self.browser, 1, path, size, scheme, self.pictures, **more)
+    def person(self, path="/", size=1000, scheme="light", hospital=1, **more):
+        one = self.tools.Person(self.browser, hospital, path, size, scheme, self.pictures, **more)
         self.people.append(one)
         return one
 
@@ -84,10 +84,11 @@ class Case:
         self.devnet.post(1, {"resourceType": "Bundle", "type": "transaction", "entry": [
             {"resource": {**resource, **subject}, "request": {"method": "POST", "url": resource["resourceType"]}}]})
 
-    def clinician(self, **more):
-        one = self.person("/clinic", **more)
+    def clinician(self, hospital=1, **more):
+        one = self.person("/clinic", hospital=hospital, **more)
+        assert "only way" not in one.page.locator("main").inner_text()
         _, code = one.code()
-        self.devnet.register(1, code, "--role", "207")
+        self.devnet.register(hospital, code, "--role", "207")
         expect(one.page.locator("#search")).to_be_visible(timeout=15000)
         return one
 
@@ -97,7 +98,7 @@ class Case:
             page.click("#another")
         page.fill("#search", name)
         page.click("#find")
-        page.locator("#found li", has_text=name).get_by_role("button").click()
+        page.locator("#found li", has_text=name).get_by_role("button", name="Open the chart").click()
         expect(page.locator("#banner h1")).to_contain_text(name)
 
 
@@ -108,6 +109,7 @@ def others_records(case):
     doctor = case.clinician()
     page = doctor.page
     case.choose(doctor, "Slowly")
+    expect(page.locator("#banner")).to_contain_text("born 3 Feb 1961 · sex not read yet")
     held = Held(page, "**/release?*")
     page.click("#ask")
     held.wait()
@@ -212,6 +214,9 @@ def claims(case, berta, doctor):
     page.click("#ask")
     expect(card).to_contain_text("No allergy is recorded at Northside General.", timeout=30000)
     expect(card).to_contain_text("Other hospitals were not asked: St. Mary")
+    expect(card).to_contain_text(re.compile(r"Northside General\.\s+As of \d\d:\d\d\."))
+    expect(page.locator("#section-problem")).to_contain_text("Asthma")
+    expect(page.locator("#section-problem")).to_contain_text("Other hospitals were not asked: St. Mary")
     doctor.look("no-allergy")
     print("harm: allergies that were not asked for are not known; a clash by class needs a reason, which is signed and shown")
 
@@ -315,6 +320,7 @@ def none_known(case, doctor):
     assert page.locator("#warning .alert").count() == 0, "what was entered in error clashes"
     page.fill("#noteTitle", "")
     print("harm: none known is told with who and when, and what was entered in error clashes with nothing")
+    return nora
 
 
 def came_later(case):
@@ -382,6 +388,7 @@ def outdated(case, doctor):
     doctor.look("outdated")
     page.click("#ask")
     expect(page.locator("#warning")).to_contain_text("an allergy to Penicillin is recorded", timeout=30000)
+    expect(page.locator("#unsigned")).to_have_text("", timeout=15000)
     case.put(places[1], {"code": {"text": "Latex"}})
     page.fill("#override", "Desensitised")
     page.click("#sign")
@@ -485,16 +492,157 @@ def values(case):
     print("harm: a corrected value is the headline, the wrong one is set apart")
 
 
+def permitted_in_part(case):
+    """What the patient permits is read though more was asked for; after a refusal it is told that a permission does not help."""
+    pia, account, _ = case.patient("Pia", "Partly", [
+        dict(PENICILLIN, reaction=[{"severity": "severe", "manifestation": [{"text": "Anaphylaxis"}]}]),
+        {"resourceType": "Condition", "code": {"text": "Asthma"}}, observation("Sodium", "2026-11-02", valueQuantity={"value": 139}),
+        {"resourceType": "MedicationRequest", "status": "active", "intent": "order", "medicationCodeableConcept": {"text": "Digoxin"}}])
+    page = pia.page
+
+    def give(kind, *categories):
+        pia.tab("sharing")
+        expect(page.locator("main")).to_contain_text("In an emergency a clinician can read without your permission")
+        before = page.locator("#consents li").count()
+        page.select_option("#who", "2")
+        page.select_option("#kind", kind)
+        ticked = page.locator("fieldset").nth(1).locator("input").evaluate_all("(all) => all.map((one) => one.checked)")
+        assert ticked == [True] + [kind == "denial"] * 3, f"{kind or 'a permission'} is for {ticked}"
+        if categories:
+            for box in page.locator("fieldset").first.locator("input").all():
+                box.set_checked(box.get_attribute("value") in categories)
+        page.click("#give")
+        expect(page.locator("#consents li")).to_have_count(before + 1, timeout=15000)
+
+    give("", "allergy", "medication")
+    doctor = case.clinician(hospital=2)
+    here = doctor.page
+    here.fill("#search", account)
+    here.click("#find")
+    expect(here.locator("#banner")).to_contain_text("Name not read yet")
+    here.click("#ask")
+    expect(here.locator("#section-allergy")).to_contain_text("Anaphylaxis, SEVERE", timeout=30000)
+    expect(here.locator("#section-medicine")).to_contain_text("Digoxin", timeout=30000)
+    refused = here.locator("#refused")
+    expect(refused).to_contain_text("3 records were refused", timeout=15000)
+    expect(refused).to_contain_text("problems (1), name and address (1), results (1): no consent covers this.")
+    expect(refused).to_contain_text("The patient can give you permission")
+    expect(here.locator("#section-problem")).to_contain_text("Problems are NOT known.")
+    doctor.look("permitted-in-part")
+    pia.tab("history")
+    expect(page.locator("#history > li")).to_have_count(1)
+    expect(page.locator("#history > li")).to_contain_text("asked for 5 records to treat you: 2 allowed 3 refused")
+    assert "ask the patient" not in page.locator("#history").inner_text()
+    page.locator("#history summary").click()
+    expect(page.locator("#history details li")).to_have_count(6)
+    pia.look("one-act")
+    print("harm: what the patient permits is read though more was asked for, and is one line for the patient")
+
+    give("denial")
+    here.click("#ask")
+    expect(refused).to_contain_text("the patient denied this", timeout=30000)
+    expect(refused).to_contain_text("the patient must first take that refusal back")
+    assert "can give you permission" not in refused.inner_text(), "a permission is told to help against a refusal"
+    doctor.look("denied")
+    print("harm: after a refusal the clinician is told that it must be taken back")
+
+
+def newer(case, doctor):
+    """An open chart tells what is newer by itself, and as of when nothing is recorded."""
+    _, _, places = case.patient("Nadia", "Newer", [{"resourceType": "Condition", "code": {"text": "Asthma"}}])
+    case.choose(doctor, "Newer")
+    page = doctor.page
+    page.click("#ask")
+    card = page.locator("#section-allergy")
+    expect(card).to_contain_text("No allergy is recorded at Northside General.", timeout=30000)
+    page.locator("input[value=condition]").uncheck()
+    page.select_option("#purpose", "HPAYMT")
+    case.add(places[0], PENICILLIN)
+    expect(page.locator("#news")).to_contain_text("Newer records came, which are not read yet: allergies (1).", timeout=30000)
+    expect(card).to_contain_text("Allergies are NOT known.")
+    assert "No allergy is recorded" not in card.inner_text()
+    expect(page.locator("#count")).to_contain_text("There are 3 records.")
+    assert page.locator("input[value=allergy]").is_checked() and not page.locator("input[value=condition]").is_checked(), "ticks were lost"
+    expect(page.locator("#purpose")).to_have_value("HPAYMT")
+    doctor.look("newer")
+    page.select_option("#purpose", "TREAT")
+    page.click("#ask")
+    expect(card).to_contain_text("Penicillin", timeout=30000)
+    expect(page.locator("#news")).to_have_count(0)
+    page.route("**/records?*", lambda route: route.abort())
+    expect(page.locator("#stale")).to_contain_text("It is not known whether there is something newer: this was so at", timeout=30000)
+    page.unroute("**/records?*")
+    expect(page.locator("#stale")).to_have_count(0, timeout=30000)
+    doctor.faults = [one for one in doctor.faults if "ERR_FAILED" not in one]
+    print("harm: an open chart tells what is newer, and whether that can be known")
+
+
+def many(case, doctor):
+    """An emergency over more records than a request may name is one line and one case; it is named where no answer comes."""
+    maria, _, _ = case.patient("Maria", "Many", [PENICILLIN, *(
+        observation(f"Result {number}", "2026-11-02", valueQuantity={"value": number}) for number in range(65))])
+    case.choose(doctor, "Many")
+    page = doctor.page
+    held = Held(page, "**/api/transactions")
+    page.click("#ask")
+    held.wait()
+    expect(page.locator("#slow")).to_contain_text("No answer yet. In an emergency do not wait", timeout=30000)
+    doctor.look("no-answer")
+    page.click("#glass summary")
+    page.click("#break")
+    expect(page.locator("#section-result")).to_contain_text("Result 64", timeout=120000)
+    held.let_go()
+    expect(page.locator("#section-allergy")).to_contain_text("Penicillin")
+    maria.tab("history")
+    emergency = maria.page.locator("#history > li", has_text="Emergency access")
+    expect(emergency).to_have_count(1, timeout=15000)
+    expect(emergency).to_contain_text("asked for 67 records in an emergency: allowed")
+    expect(emergency).to_contain_text("Asked for in 2 requests")
+    maria.look("one-emergency")
+    officer = case.person("/officer", size=360)
+    assert "only way" not in officer.page.locator("main").inner_text()
+    _, code = officer.code()
+    case.devnet.register(1, code)
+    cases = officer.page.locator("#cases section")
+    expect(cases).to_have_count(1, timeout=15000)
+    expect(cases).to_contain_text("67, in 2 requests")
+    expect(cases).to_contain_text("Maria Many, account")
+    expect(cases).to_contain_text("A clinician of Northside General, account")
+    officer.look("one-case")
+    officer.page.locator("button.justified").click()
+    expect(officer.page.locator("#none")).to_contain_text("nothing to review", timeout=30000)
+    print("harm: one emergency is one line for the patient and one case for the officer; the page names it where no answer comes")
+
+
+def elsewhere(case, one):
+    """A hospital at which the words have no account is not among those where nothing is recorded."""
+    page = one.page
+    one.tab("leave")
+    page.click("#lock")
+    page.fill("#words", " ".join(one.words))
+    page.check("#others")
+    page.click("#open")
+    card = page.locator("#section-problem")
+    expect(card).to_contain_text("No problem is recorded at Northside General.", timeout=30000)
+    expect(card).to_contain_text("Your words have no account at St. Mary")
+    one.look("elsewhere")
+    print("harm: hospitals that know no account of these words are not told as asked")
+
+
 def harms(tools, browser, devnet, pictures):
     case = Case(tools, browser, devnet, pictures)
     berta, _, doctor = others_records(case)
     claims(case, berta, doctor)
     outcomes(berta)
     erased(case, berta, doctor)
-    none_known(case, doctor)
+    nora = none_known(case, doctor)
     came_later(case)
     as_problem(case)
     outdated(case, doctor)
+    permitted_in_part(case)
+    newer(case, doctor)
+    many(case, doctor)
+    elsewhere(case, nora)
     values(case)
     for one in case.people:
         one.end()

@@ -417,7 +417,7 @@ def story(browser, devnet, pictures):
     print("clinician of another hospital: registered, asks, refused with a reason and what to do")
 
     patient.tab("history")
-    expect(page.locator("#history li")).to_have_count(1)
+    expect(page.locator("#history > li")).to_have_count(1)
     expect(page.locator("#history")).to_contain_text("refused")
     patient.look("history")
     patient.tab("sharing")

@@ -37,7 +37,7 @@ test("a turn within ends with the outer one, and when the next one begins", () =
 const FREE = [
   "await act(", "await view(", "await record(", "await signDraft(", "await isNewsFirst(", "await work(", // They say themselves what comes of what counts, and draw nothing afterwards.
   "await navigator.clipboard", "await keyring.forget()", "await review(", "await file.text()", "await read(file", "await node.genesis()", // Nothing of a patient's is drawn after them.
-  "await node.write(", "await sha256(", "await keyring.sign(", // Inside of what is signed: it is bound to the chart that it was given.
+  "await submit(", "await node.submit(", "await node.write(", "await sha256(", "await keyring.sign(", // Inside of what is signed: it is bound to the chart that it was given.
   "await endingOf(", "await one.file.open(", "await blob.slice", // A file is saved where somebody asked for it.
 ];
 test("no view waits outside of its turn", () => {

@@ -7,8 +7,9 @@ import { lockCard, open } from "./entrance.js";
 import * as keyring from "./keys.js";
 import * as node from "./node.js";
 import { picture } from "./qr.js";
-import { readAll } from "./reading.js";
-import { endingOf, faults, knowledge, sections, warnings } from "./sections.js";
+import { acts, said } from "./looked.js";
+import { readAll, refusedCount } from "./reading.js";
+import { endingOf, faults, knowledge, refusalsOf, sections, warnings } from "./sections.js";
 import { C, date, K, moment, T, V } from "./texts.js";
 import { run } from "./turns.js";
 import { act, busy, choices, deed, download, every, h, hospitalName, place, problem, say, tabs, view } from "./ui.js";
@@ -23,8 +24,18 @@ const LENGTH_DIFFERENCE_MAX = 0.02;
 /** The keys of each pseudonym that the page shows, and what custodians helped to open. */
 const state = { all: [], isKept: false, reopened: new Map(), ward: "" };
 const own = () => state.all[0];
+/** What a hospital answers about a pseudonym; nothing where it knows none by these words, which is kept in mind. */
+const ofAccount = (keys, answer) => answer.then((rows) => {
+  keys.isWithout = false;
+  return rows;
+}, (error) => {
+  if (error.code !== "not-found") throw error;
+  keys.isWithout = true;
+  return [];
+});
+const places = (isWithout) => state.all.filter((keys) => Boolean(keys.isWithout) === isWithout).map((keys) => keys.hospital);
 /** The hospitals whose records this page shows. */
-const ownPlaces = () => state.all.map((keys) => hospitalName(keys.hospital)).join(", ");
+const ownPlaces = () => places(false).map(hospitalName).join(", ") || K.here;
 const VIEWS = { records, history, sharing, others, check, leave };
 /** Makes a view, in a turn. */
 const go = (name) => (turn) => tabs(turn, name, VIEWS, T.tabs);
@@ -35,10 +46,7 @@ const go = (name) => (turn) => tabs(turn, name, VIEWS, T.tabs);
 async function openAll(turn) {
   const found = [];
   for (const keys of state.all) {
-    const views = await turn.of(node.records(keys).catch((error) => {
-      if (error.code === "not-found") return [];
-      throw error;
-    }));
+    const views = await turn.of(ofAccount(keys, node.records(keys)));
     const sealed = await turn.of(node.sealed(keys, views.length));
     for (const one of views) {
       if (one.erased) found.push({ keys, view: one });
@@ -49,6 +57,7 @@ async function openAll(turn) {
 }
 
 async function records(turn) {
+  const asOf = new Date();
   const all = await turn.of(openAll(turn));
   const erased = all.filter((one) => one.view.erased);
   const actions = ({ keys, view: entry, ...one }) => (keys.hospital === place.consortium.own
@@ -57,7 +66,7 @@ async function records(turn) {
   const locked = all.filter((one) => one.fault === "key" && one.keys.hospital === place.consortium.own);
   const known = knowledge({
     listed: all.map((one) => one.view), outcomes: new Map(all.filter((one) => !one.view.erased).map((one) => [one.view.record, one])),
-    asked: state.all.map((keys) => keys.hospital),
+    asked: places(false), without: places(true), asOf,
   });
   const whose = person(known.items);
   return [
@@ -89,7 +98,7 @@ function askAgain(turn, locked) {
     const told = (count) => answer.replaceChildren(h("p", { class: "waiting" }, C.working(count, locked.length)));
     const done = await turn.of(readAll(turn, own(), own().account, locked.map((one) => one.view), { purpose: "PATRQT", told }));
     if (done.failure) throw done.failure;
-    if (done.refused) throw new Error(done.why);
+    if (done.refusals.length) throw new Error(done.refusals[0].why);
     for (const [record, { view: _, ...one }] of done.outcomes) if (!one.fault) state.reopened.set(record, one);
     return view(go("records"));
   };
@@ -144,13 +153,14 @@ async function history(turn) {
   const old = h("p", { class: "unknown", role: "alert", id: "old" });
   let asOf = null;
   const fill = async () => {
-    const all = (await turn.of(Promise.all(state.all.map((keys) => node.history(keys).catch((error) => {
-      if (error.code === "not-found") return [];
-      throw error;
-    }))))).flat().sort((a, b) => b.time.localeCompare(a.time));
+    const rows = await turn.of(Promise.all(state.all.map((keys) => ofAccount(keys, node.history(keys)))));
+    const all = acts(rows.flatMap((own, index) => own.map((one) => ({ ...one, patient: state.all[index].account }))));
     const shown = await turn.of(node.readings(own()));
+    // What somebody has opened to read stays open.
+    const isOpen = new Set([...list.querySelectorAll("details[open]")].map((one) => one.dataset.act));
     list.replaceChildren(...(all.length ? all.map(access) : [h("li", {}, T.historyEmpty(ownPlaces()))]));
     local.replaceChildren(...(shown.length ? shown.map(reading) : [h("li", {}, T.readingsEmpty)]));
+    for (const one of list.querySelectorAll("details")) one.open = isOpen.has(one.dataset.act);
     [asOf, old.textContent] = [new Date(), ""];
   };
   await turn.of(fill());
@@ -166,23 +176,44 @@ const reading = (one) => h("li", {},
     h("span", { class: "quiet" }, moment(one.time))),
   h("p", { class: "quiet" }, one.reader ? T.reader(one.reader) : T.ownSystem, one.client ? ` ${T.byApp(one.client)}` : ""));
 
-function access(one) {
-  const why = one.purpose.split(",").map((code) => T.purposes[code] ?? code).join(", ");
+/** One reading act, in a line; its requests one by one where there were several. */
+function access(act) {
+  const [first] = act.entries;
+  const why = first.purpose.split(",").map((code) => T.purposes[code] ?? code).join(", ");
+  const released = said(act, (one) => one.releasedBy);
+  const words = [
+    state.all.some((keys) => keys.account === first.reader) ? T.yourself : T.reader(first.reader),
+    released.length ? T.released(released.map(hospitalName).join(", ")) : "",
+    ...said(act, (one) => (one.granted || act.records.size === act.allowed.size ? [] : [refusal(one)])),
+  ];
   return h("li", {},
-    h("div", { class: "row" }, h("span", {}, `${T.asked(hospitalName(one.hospital), one.records.length)} ${why}: `,
-      h("span", { class: `mark ${one.granted ? "good" : "alert"}` }, one.granted ? T.allowed : T.refused)),
-    h("span", { class: "quiet" }, moment(one.time))),
-    one.emergency !== "none" ? h("p", { class: "card warn" }, T.emergency[one.emergency]) : null,
-    one.openedInPartition ? h("p", { class: "card warn" }, T.inPartition(moment(one.openedInPartition))) : null,
-    h("p", { class: "quiet" }, state.all.some((keys) => keys.account === one.reader) ? T.yourself : T.reader(one.reader),
-      one.granted ? (one.releasedBy.length ? ` ${T.released(one.releasedBy.map(hospitalName).join(", "))}` : "") : ` ${one.outcome}`));
+    h("div", { class: "row" }, h("span", {}, `${T.asked(hospitalName(first.hospital), act.records.size)} ${why}: `, verdicts(act)),
+      h("span", { class: "quiet" }, moment(act.time))),
+    said(act, (one) => (one.emergency === "none" ? [] : [one.emergency])).map((state) => h("p", { class: "card warn" }, T.emergency[state])),
+    said(act, (one) => (one.openedInPartition ? [one.openedInPartition] : [])).map((when) => h("p", { class: "card warn" }, T.inPartition(moment(when)))),
+    h("p", { class: "quiet" }, words.filter(Boolean).join(" ")),
+    act.entries.length > 1 ? h("details", { "data-act": `${first.patient} ${first.leaf}` }, h("summary", {}, T.requests(act.entries.length)),
+      h("ul", {}, act.entries.map((one) => h("li", { class: "quiet" }, `${moment(one.time)}, ${T.request(one.records.length, one.granted)}`)))) : null);
 }
+
+/** What was allowed of an act, and what was not. */
+function verdicts(act) {
+  const refused = act.records.size - act.allowed.size;
+  const isBoth = act.allowed.size > 0 && refused > 0;
+  return [
+    act.allowed.size ? h("span", { class: "mark good" }, isBoth ? T.allowedSome(act.allowed.size) : T.allowed) : null, isBoth ? " " : null,
+    refused ? h("span", { class: "mark alert" }, isBoth ? T.refusedSome(refused) : T.refused) : null,
+  ];
+}
+
+/** Why the ledger refused, as the patient is told: without what its words advise the reader to do. */
+const refusal = (one) => T.refusals[one.code] ?? T.refusedBecause(one.outcome.replace(/^denied: /, "").replace(/;.*$/, ""));
 
 // ---- Sharing
 
 async function sharing(turn) {
   const all = await turn.of(node.consents(own()));
-  return [h("h1", {}, T.tabs.sharing), h("p", {}, T.sharingText),
+  return [h("h1", {}, T.tabs.sharing), h("p", {}, T.sharingText), h("p", {}, T.sharingEmergency),
     h("div", { class: "card" }, all.length ? h("ul", { class: "plain", id: "consents" }, all.reverse().map((one) => consent(turn, one)))
       : h("p", {}, T.sharingEmpty)), h("p", { class: "quiet" }, T.ownAccount, picture(own().account, T.qrAccount), h("code", { class: "code" }, own().account)),
     form(turn, own().account, go("sharing"))];
@@ -222,7 +253,7 @@ function form(turn, patient, after) {
     actsLine.hidden = who.value !== "" || !isOwn;
   } }, place.consortium.hospitals.map((one) => h("option", { value: one.number }, T.hospitalChoice(one.name))),
   h("option", { value: "" }, T.accountChoice), h("option", { value: "team" }, T.teamChoice));
-  const kind = h("select", { id: "kind", "aria-label": T.newConsent }, h("option", { value: "" }, T.allowLabel),
+  const kind = h("select", { id: "kind", "aria-label": T.newConsent, onchange: () => why.tick((code) => kind.value === "denial" || code === "TREAT") }, h("option", { value: "" }, T.allowLabel),
     h("option", { value: "denial" }, T.denyLabel));
   const what = choices(T.what, Object.fromEntries(CATEGORIES.map((name) => [name, T.categories[name]])), () => true);
   const why = choices(T.why, Object.fromEntries(["TREAT", "HPAYMT", "HRESCH", "PUBHLTH"].map((code) => [code, T.purposes[code]])),
@@ -264,15 +295,16 @@ async function others(turn) {
     state.ward = ward;
     if (!/^[0-9a-f]{64}$/.test(ward)) return found.replaceChildren(h("p", { class: "card warn" }, T.accountWrong));
     found.replaceChildren(h("p", { class: "card waiting" }, T.loading));
+    const asOf = new Date();
     const listed = await inner.of(node.patientRecords(own(), ward));
     const all = listed.filter((one) => !one.erased);
     const told = (count) => found.replaceChildren(h("p", { class: "card waiting" }, C.working(count, all.length)));
     const done = await inner.of(readAll(inner, own(), ward, all, { purpose: "PATRQT", told }));
-    const known = knowledge({ listed, outcomes: done.outcomes, asked: [...new Set(listed.map((one) => one.hospital))] });
+    const known = knowledge({ listed, outcomes: done.outcomes, asked: [...new Set(listed.map((one) => one.hospital))], asOf });
     return found.replaceChildren(...[
       h("p", { class: "quiet" }, T.wardOf(ward)),
       done.failure ? problem(done.failure) : null,
-      done.refused ? h("p", { class: "card alert", role: "alert" }, T.wardRefused(done.refused, done.why)) : null,
+      done.refusals.length ? h("section", { class: "card alert", role: "alert" }, h("p", {}, T.wardRefused(refusedCount(done))), refusalsOf(done)) : null,
       all.length === 0 ? h("p", { class: "card" }, T.noRecords(K.here)) : null,
       faults([...done.outcomes.values()]), warnings(known, C.conflictAdvice), ...sections(known, () => null, { ...T.sections, person: T.wardPerson }),
       form(turn, ward, go("others"))].flat().filter(Boolean));
@@ -344,7 +376,7 @@ async function leave(turn) {
 
 open({
   name: "all", offered: true, code: keyring.registrationCode,
-  texts: { title: T.title, welcome: T.welcome, welcomeText: T.welcomeText, open: T.openRecords, unregistered: T.unregisteredText },
+  texts: { title: T.title, welcome: T.welcome, welcomeText: T.welcomeText, newText: T.newText, open: T.openRecords, unregistered: T.unregisteredText },
   entered: (turn, all, isKept) => {
     [state.all, state.isKept] = [all, isKept];
     return go("records")(turn);

@@ -32,6 +32,6 @@ async function ask(turn, keys, isKept) {
 
 open({
   name: "clinician", offered: false, code: keyring.clinicianCode,
-  texts: { title: C.title, welcome: C.welcome, welcomeText: C.welcomeText, open: C.open, unregistered: C.unregistered },
+  texts: { title: C.title, welcome: C.welcome, welcomeText: C.welcomeText, newText: C.newText, open: C.open, unregistered: C.unregistered },
   entered: (turn, all, isKept) => ask(turn, all[0], isKept),
 }).then(() => main().focus());

@@ -1,18 +1,19 @@
 // The clinician's page: finds a patient, asks to read with a purpose, breaks the glass, writes and signs. Records are opened
 // here, of shares that custodians gave for one request; the node never has their keys.
+import { REFUSALS } from "./asking.js";
 import { canonical } from "./canonical.js";
 import { concat, digest, hex, sha256, unhex, utf8 } from "./crypto.js";
 import { lockCard, open } from "./entrance.js";
 import { comparable, conflictsOf, isMedicineKnown, person, sentence } from "./chart.js";
 import { day } from "./dates.js";
 import * as keyring from "./keys.js";
-import { CATEGORY as KNOWN, gaps, isOutdated } from "./known.js";
+import { CATEGORY as KNOWN, gaps, isChanged, isOutdated, news } from "./known.js";
 import * as node from "./node.js";
-import { readAll } from "./reading.js";
-import { faults, isUnknown, knowledge, othersOf, reasons, sections, warnings } from "./sections.js";
-import { C, D, K, T } from "./texts.js";
+import { readAll, refusedCount } from "./reading.js";
+import { asOf, faults, isUnknown, knowledge, othersOf, reasons, refusalsOf, restamp, sections, warnings } from "./sections.js";
+import { C, clock, D, K, moment, T } from "./texts.js";
 import { run } from "./turns.js";
-import { choices, deed, failed, h, hospitalName, main, problem, say, tabs, view } from "./ui.js";
+import { choices, deed, every, failed, h, hospitalName, main, problem, say, tabs, view } from "./ui.js";
 import { CATEGORIES, Encoder } from "./wire.js";
 
 /** `chart` is all that belongs to the patient who is open; null where none is. Nothing reads another patient's. */
@@ -24,10 +25,17 @@ const VIEWS = {
 /** Makes a view, in a turn. */
 const go = (name) => (turn) => tabs(turn, name, VIEWS, C.tabs);
 
-/** A patient's chart: `listed` are the records that there are, `outcomes` what came of reading each, `draft` what is
- * written and not signed, `unsigned` why it was not signed when somebody wanted that. */
+/** How often an open chart asks whether there is something newer. */
+const NEWS_MILLISECONDS = 5000;
+/** How long a clinician waits for the ledger before the page says what to do in an emergency. */
+const SLOW_MILLISECONDS = 7000;
+
+/** A patient's chart: `listed` are the records that there are, as of `asOf`; `first` those that were there when it was opened,
+ * null before; `seen` the list that whoever signs has seen and read from; `outcomes` what came of reading each record, `draft`
+ * what is written and not signed, `unsigned` why it was not signed when somebody wanted that. */
 const chartOf = (patient) => ({
-  patient, listed: [], outcomes: new Map(), written: new Map(), waiting: new Set(), draft: emptyDraft(), unsigned: "",
+  patient, listed: [], asOf: null, first: null, seen: [], outcomes: new Map(), written: new Map(), waiting: new Set(),
+  draft: emptyDraft(), unsigned: "",
 });
 const emptyDraft = () => ({ kind: "note", title: "", text: "", reason: "" });
 const isDirty = ({ draft }) => Boolean(draft.title.trim() || draft.text.trim());
@@ -59,7 +67,7 @@ function finder(turn) {
     return found.replaceChildren(list.length ? h("ul", { class: "plain card" }, list.map((one) =>
       h("li", {}, h("div", { class: "row" }, h("span", {}, h("strong", {}, one.name), " ",
         h("span", { class: "quiet" }, one.birthDate ? D.born(day(one.birthDate)) : "")),
-      one.account ? h("button", { class: "second", onclick: () => choose(one) }, C.tabs.patient)
+      one.account ? h("button", { class: "second", onclick: () => choose(one) }, C.choose)
         : h("span", { class: "quiet" }, C.noAccount))))) : h("p", { class: "card" }, C.nobody),
     list.length >= PATIENTS_MAX ? h("p", { class: "unknown" }, C.onlyFirst(list.length)) : "");
   };
@@ -73,48 +81,80 @@ function finder(turn) {
 
 // ---- A patient's chart
 
-async function chartView(turn, chart) {
-  const listed = await turn.of(node.patientRecords(state.keys, chart.patient.account));
-  chart.listed = listed;
+/** Takes over a list of the records that there are. */
+function take(chart, listed, time) {
+  Object.assign(chart, { listed, asOf: time });
+  chart.first ??= new Set(listed.map((one) => one.record));
   for (const one of listed) if (chart.written.has(one.record)) chart.outcomes.set(one.record, { view: one, ...chart.written.get(one.record) });
   // What was erased since it was read is shown no more.
   for (const one of listed) if (one.erased) chart.outcomes.delete(one.record);
-  const all = listed.filter((one) => !one.erased);
+}
+
+const live = (chart) => chart.listed.filter((one) => !one.erased);
+const told = (chart) => knowledge({ ...chart, asked: [...new Set(chart.listed.map((one) => one.hospital))] });
+
+async function chartView(turn, chart) {
+  const time = new Date();
+  take(chart, await turn.of(node.patientRecords(state.keys, chart.patient.account)), time);
+  chart.seen = chart.listed;
   const answer = h("div", { id: "answer", "aria-live": "polite" });
-  const [top, body] = [h("div", { id: "banner", class: "card" }), h("div", { id: "chart" })];
+  const [top, count, body] = [h("div", { id: "banner", class: "card" }), h("p", { class: "quiet", id: "count" }), h("div", { id: "chart" })];
   const writer = writing(turn, chart);
+  const ask = (wanted, purpose, reason) => run(() => read(turn.inner(), chart, wanted, { purpose, reason, answer, draw, writer }),
+    (error) => answer.replaceChildren(problem(error)));
+  const [asks, breaks] = [asking(chart, answer, ask), glass(chart, ask)];
   const draw = () => {
-    const known = knowledge({ ...chart, asked: [...new Set(listed.map((one) => one.hospital))] });
+    const known = told(chart);
     top.replaceChildren(...banner(chart, known));
+    count.replaceChildren(live(chart).length ? C.whatThereIs(live(chart).length) : C.nothing, ...asOf(chart));
     body.replaceChildren(...shown(chart, known));
+    asks.offer();
+    breaks.hidden = live(chart).length === 0;
     writer.check(known);
   };
   draw();
-  const ask = (wanted, purpose, reason) => run(() => read(turn, chart, wanted, { purpose, reason, answer, draw }),
-    (error) => answer.replaceChildren(problem(error)));
-  return [
-    top, h("p", { class: "quiet" }, all.length ? C.whatThereIs(all.length) : C.nothing), answer, body,
-    all.length ? asking(all, answer, ask) : null, all.length ? glass(all, ask) : null, writer.card,
-  ].filter(Boolean);
+  every(turn, NEWS_MILLISECONDS, () => refresh(turn, chart, { top, draw }));
+  return [top, count, answer, body, asks.card, breaks, writer.card];
+}
+
+/** Lists the records of a chart that somebody sees again: what is newer is told, and until when the rest is known. */
+async function refresh(turn, chart, { top, draw }) {
+  if (document.hidden) return;
+  const time = new Date();
+  const listed = await turn.of(node.patientRecords(state.keys, chart.patient.account).catch(() => null));
+  const old = top.querySelector("#stale");
+  if (!listed) {
+    if (!old) top.append(h("p", { class: "unknown", id: "stale", role: "alert" }, C.stale(moment(chart.asOf))));
+    return;
+  }
+  const before = chart.listed;
+  take(chart, listed, time);
+  old?.remove();
+  restamp(time);
+  if (isChanged(before, listed)) draw();
 }
 
 /** Who this is, always in sight: by the record that was opened, else by the hospital's list. */
 function banner(chart, { items }) {
   const { patient } = chart;
   const read = person(items);
-  const name = nameOf(chart, items) ?? C.nameUnknown;
+  // Before a record of the person was read, nobody can say that it does not tell.
+  const isUnread = !read && chart.listed.some((one) => one.category === "demographics" && !one.erased && !one.supersededBy && !chart.outcomes.has(one.record));
+  const name = nameOf(chart, items) ?? (isUnread ? C.nameUnread : C.nameUnknown);
   const birthDate = read?.birthDate ?? patient.birthDate;
   const again = h("button", { class: "second", id: "another", onclick: () => {
     if (isDirty(chart) && !confirm(C.unsigned)) return;
     state.chart = null;
     view(go("patient"));
   } }, C.another);
+  const newer = news(chart.first, chart.listed, chart.outcomes).map((one) => K.countOf(T.categories[one.category] ?? one.category, one.count));
   const isOther = read?.name && patient.name && read.name !== patient.name;
   return [
     h("div", { class: "row" }, h("h1", {}, name), again),
-    h("p", {}, [birthDate ? D.born(day(birthDate)) : C.bornUnknown, read?.sex ?? C.sexUnknown, C.account(patient.account)].join(" · "),
+    h("p", {}, [birthDate ? D.born(day(birthDate)) : isUnread ? C.bornUnread : C.bornUnknown, read?.sex ?? (isUnread ? C.sexUnread : C.sexUnknown), C.account(patient.account)].join(" · "),
       read?.isDead ? [" ", h("span", { class: "mark alert" }, D.dead)] : null),
     isOther ? h("p", { class: "unknown", role: "alert" }, C.otherName(patient.name)) : null,
+    newer.length ? h("p", { class: "unknown", role: "status", id: "news" }, C.news(newer.join(", "))) : null,
   ].filter(Boolean);
 }
 
@@ -137,32 +177,45 @@ function notRead({ listed, outcomes, waiting }) {
     rest.map(([category, found]) => h("div", {}, h("strong", {}, T.categories[category]), reasons(found)))) : null;
 }
 
-function asking(all, answer, read) {
-  const kinds = CATEGORIES.filter((name) => all.some((one) => one.category === name));
-  const which = choices(C.which, Object.fromEntries(kinds.map((name) =>
-    [name, `${T.categories[name]} (${all.filter((one) => one.category === name).length})`])), () => true);
+/** Where somebody asks to read: {card, offer}. `offer` draws the kinds of records that there are by now. */
+function asking(chart, answer, read) {
   const why = h("select", { id: "purpose" }, Object.entries(C.purposes).map(([code, text]) => h("option", { value: code }, text)));
+  const frame = h("div", {});
+  let [which, words, known] = [null, "", new Set()];
+  const offer = () => {
+    const all = live(chart);
+    const kinds = CATEGORIES.filter((name) => all.some((one) => one.category === name));
+    const names = Object.fromEntries(kinds.map((name) => [name, K.countOf(T.categories[name], all.filter((one) => one.category === name).length)]));
+    card.hidden = all.length === 0;
+    // What somebody unticked stays so.
+    if (words === JSON.stringify(names)) return;
+    words = JSON.stringify(names);
+    const chosen = which?.values() ?? [];
+    which = choices(C.which, names, (name) => !known.has(name) || chosen.includes(name));
+    known = new Set(kinds);
+    frame.replaceChildren(which.frame);
+  };
   const ask = () => {
     const chosen = which.values();
-    const wanted = all.filter((one) => chosen.includes(one.category));
+    const wanted = live(chart).filter((one) => chosen.includes(one.category));
     if (wanted.length === 0) return answer.replaceChildren(h("p", { class: "card warn" }, C.none));
     return read(wanted, why.value, 0);
   };
-  return h("section", { class: "card" }, which.frame, h("label", { for: "purpose" }, C.purpose), why,
-    h("p", {}, deed({ id: "ask" }, C.ask, ask)));
+  const card = h("section", { class: "card" }, frame, h("label", { for: "purpose" }, C.purpose), why, h("p", {}, deed({ id: "ask" }, C.ask, ask)));
+  return { card, offer };
 }
 
-function glass(all, read) {
+function glass(chart, read) {
   const reason = h("select", { id: "reason" }, Object.entries(C.reasons).map(([code, text]) => h("option", { value: code }, text)));
   return h("details", { class: "card warn", id: "glass" }, h("summary", {}, C.glass), h("p", {}, C.glassText),
     h("label", { for: "reason" }, C.reason), reason, h("p", {}, deed({ class: "danger", id: "break" }, C.glass,
-      () => (confirm(C.sure) ? read(all, "ETREAT", Number(reason.value)) : undefined))));
+      () => (confirm(C.sure) ? read(live(chart), "ETREAT", Number(reason.value)) : undefined))));
 }
 
 /** Asks for records of the chart's patient and shows what is granted, while the chart is shown. What was read stays. */
-async function read(turn, chart, wanted, { purpose, reason, answer, draw }) {
+async function read(turn, chart, wanted, { purpose, reason, answer, draw, writer }) {
   let category = "";
-  const take = (outcomes) => {
+  const keep = (outcomes) => {
     for (const [record, one] of outcomes) {
       const before = chart.outcomes.get(record);
       if (!(before?.text || before?.file) || one.text || one.file) chart.outcomes.set(record, one);
@@ -170,40 +223,66 @@ async function read(turn, chart, wanted, { purpose, reason, answer, draw }) {
     draw();
   };
   // What must be known first is shown first: the chart is drawn when allergies, problems and medicines are read, and at the end.
-  const told = (count, outcomes) => {
+  const tell = (count, outcomes) => {
     turn.check();
+    clearTimeout(slow);
     answer.replaceChildren(h("p", { class: "card waiting" }, C.working(count, wanted.length)));
     const last = [...outcomes.values()].at(-1).view.category;
-    if (last !== category && Object.values(KNOWN).includes(category)) take(outcomes);
+    if (last !== category && Object.values(KNOWN).includes(category)) keep(outcomes);
     category = last;
   };
   answer.replaceChildren(h("p", { class: "card waiting" }, C.working(0, wanted.length)));
-  chart.waiting = new Set(wanted.map((one) => one.record));
+  const [listed, waiting] = [chart.listed, new Set(wanted.map((one) => one.record))];
+  chart.waiting = waiting;
+  const slow = hintLater(turn, chart, reason, answer);
   let done;
   try {
-    done = await turn.of(readAll(turn, state.keys, chart.patient.account, wanted, { purpose, reason, told }));
+    done = await turn.of(readAll(turn, state.keys, chart.patient.account, wanted, { purpose, reason, told: tell }));
   } finally {
-    chart.waiting = new Set();
+    clearTimeout(slow);
+    if (chart.waiting === waiting) chart.waiting = new Set();
   }
-  take(done.outcomes);
+  if (!done.failure) {
+    chart.seen = listed;
+    writer.forget();
+  }
+  keep(done.outcomes);
+  answer.replaceChildren(...outcomeOf(done, chart, wanted, reason));
+}
+
+/** Whether the hospital can open something by itself where too few can be reached. */
+const hasOwn = (chart) => live(chart).some((one) => one.hospital === state.keys.hospital);
+
+/** Whoever waits for a ledger that does not answer is told what to do in an emergency. */
+const hintLater = (turn, chart, reason, answer) => setTimeout(() => {
+  if (!turn.isOver && !reason && hasOwn(chart) && answer.querySelector(".waiting")) answer.append(h("p", { class: "unknown", id: "slow" }, C.slow, " ", C.noQuorum));
+}, SLOW_MILLISECONDS);
+
+/** What is said above the chart of what came of a reading, where that was not all of it. */
+function outcomeOf(done, chart, wanted, reason) {
   const count = [...done.outcomes.values()].filter((one) => one.text || one.file).length;
-  answer.replaceChildren(...[
+  const numbers = new Set(done.refusals.map((one) => one.number));
+  const isPermitted = [REFUSALS.noConsent, REFUSALS.outsideWindow, REFUSALS.usesSpent].some((number) => numbers.has(number));
+  return [
     done.isInPartition ? h("p", { class: "card warn", role: "alert", id: "partition" }, C.inPartition) : null,
-    done.failure ? h("div", { id: "failed" }, h("p", { class: "unknown" }, C.failed(done.outcomes.size, wanted.length)), problem(done.failure)) : null,
-    done.refused ? h("section", { class: "card alert", role: "alert", id: "refused" },
-      h("h2", {}, count ? C.partly(done.refused) : C.refusedTitle), h("p", {}, C.refusedText(done.why)),
-      h("code", { class: "code" }, state.keys.account)) : null].filter(Boolean));
+    done.failure ? h("div", { id: "failed" }, h("p", { class: "unknown" }, C.failed(done.outcomes.size, wanted.length)), problem(done.failure),
+      done.failure.isUnknown && !reason && hasOwn(chart) ? h("p", { class: "unknown", id: "slow" }, C.noQuorum) : null) : null,
+    done.refusals.length ? h("section", { class: "card alert", role: "alert", id: "refused" },
+      h("h2", {}, count ? C.partly(refusedCount(done)) : C.refusedTitle), refusalsOf(done),
+      numbers.has(REFUSALS.denied) ? h("p", {}, C.takeBack) : null,
+      isPermitted ? [h("p", {}, C.permit), h("code", { class: "code" }, state.keys.account)] : null) : null,
+  ].filter(Boolean);
 }
 
 // ---- Writing
 
-/** What is written for the chart's patient, and signed for no other: {card, check}. `check` holds what is typed against
- * what is known by now. */
+/** What is written for the chart's patient, and signed for no other: {card, check, forget}. `check` holds what is typed
+ * against what is known by now, `forget` takes away why it was not signed. */
 function writing(turn, chart) {
   const homes = [...new Set(chart.listed.map((one) => one.hospital))];
   // A hospital writes for its own accounts only: whoever cannot sign is not asked to type.
   if (homes.length && !homes.includes(state.keys.hospital)) {
-    return { card: h("p", { class: "card", id: "foreign" }, C.foreign(homes.map(hospitalName).join(", "))), check: () => {} };
+    return { card: h("p", { class: "card", id: "foreign" }, C.foreign(homes.map(hospitalName).join(", "))), check: () => {}, forget: () => {} };
   }
   const { draft } = chart;
   let [known, warned] = [null, ""];
@@ -238,7 +317,7 @@ function writing(turn, chart) {
   };
   const card = h("section", { class: "card", id: "write" }, heading, kind, titleLabel, title, textLabel, text, warning, override, fault,
     h("p", {}, button));
-  return { card, check: (now) => { known = now; warn(); } };
+  return { card, check: (now) => { known = now; warn(); }, forget: () => fault.replaceChildren() };
 }
 
 /** What a prescription is held against: {lines, pairs, isForbidding, isUnknown}. */
@@ -269,7 +348,7 @@ function compared(medicine, pairs, { items, statements }, isUnknownNow) {
   return [
     isWorthLess && left.length ? h("p", { class: "card warn", id: "notComparable" }, h("strong", {}, C.notComparable(left.join(", ")))) : null,
     isWorthLess && !pairs.length && !isMedicineKnown(medicine) ? h("p", { class: "card warn", id: "medicineUnknown" }, h("strong", {}, C.comparedWords)) : null,
-    !pairs.length && !isUnknownNow ? h("p", { class: "quiet" }, nothing, " ", othersOf(statements.allergy)) : null,
+    !pairs.length && !isUnknownNow ? h("p", { class: "quiet" }, nothing, " ", K.asOf(clock(statements.allergy.asOf)), " ", othersOf(statements.allergy)) : null,
   ];
 }
 
@@ -277,7 +356,7 @@ function compared(medicine, pairs, { items, statements }, isUnknownNow) {
  * the chart is drawn anew, and whoever signs sees it first. */
 async function isNewsFirst(turn, chart) {
   const listed = await turn.of(node.patientRecords(state.keys, chart.patient.account));
-  if (!isOutdated(chart.listed, listed)) return false;
+  if (!isOutdated(chart.seen, listed)) return false;
   chart.unsigned = C.outdated;
   await view(go("patient"));
   return true;
@@ -353,7 +432,7 @@ async function record(chart, resource) {
 
 open({
   name: "clinician", offered: false, code: keyring.clinicianCode,
-  texts: { title: C.title, welcome: C.welcome, welcomeText: C.welcomeText, open: C.open, unregistered: C.unregistered },
+  texts: { title: C.title, welcome: C.welcome, welcomeText: C.welcomeText, newText: C.newText, open: C.open, unregistered: C.unregistered },
   entered: async (turn, all, isKept) => {
     [state.keys, state.isKept] = [all[0], isKept];
     const account = await turn.of(node.account(state.keys));

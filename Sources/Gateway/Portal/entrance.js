@@ -46,7 +46,7 @@ function welcome(turn, role) {
       h("label", { class: "check" }, keep, T.keepHere),
       role.offered ? h("label", { class: "check" }, others, T.alsoOthers) : null, fault,
       deed({ id: "open" }, role.texts.open, () => run(come, (error) => show(problem(error, () => open(role)))))),
-    h("section", { class: "card" }, h("h2", {}, T.newHere), h("p", {}, T.newText),
+    h("section", { class: "card" }, h("h2", {}, T.newHere), h("p", {}, role.texts.newText),
       h("button", { class: "second", id: "new", onclick: () => view((next) => newWords(next, role)) }, T.makeWords)),
   ];
 }
@@ -57,7 +57,7 @@ async function newWords(turn, role) {
   const button = deed({ disabled: true, id: "goOn" }, T.goOn, () => run(() => take(turn, role, entropy, false, false),
     (error) => show(problem(error, () => open(role)))));
   const written = h("input", { type: "checkbox", id: "written", onchange: () => { button.disabled = !written.checked; } });
-  return [h("h1", {}, T.yourWords), h("div", { class: "card" }, h("p", {}, T.newText),
+  return [h("h1", {}, T.yourWords), h("div", { class: "card" }, h("p", {}, role.texts.newText),
     h("ol", { class: "words" }, words.map((word) => h("li", {}, word))),
     h("label", { class: "check" }, written, T.writtenDown), button)];
 }

@@ -2,6 +2,8 @@
 // nothing is recorded, or that it is not known, and why. "Nothing is recorded" is said only where every record that could
 // say otherwise was read, and it is said of the hospitals whose records those are.
 
+import { isKnown, ofAllergy } from "./clash.js";
+
 /** The ledger's category of the records that tell of a kind. Node: FHIRResource.categories. */
 export const CATEGORY = { allergy: "allergy", problem: "condition", medicine: "medication" };
 export const KINDS = Object.keys(CATEGORY);
@@ -57,10 +59,23 @@ function counted(reason, categories, { listed, outcomes, waiting }) {
   return count ? [{ reason, count }] : [];
 }
 
+/** FHIR's categories of an allergy, by what there is said to be none of. */
+const OF_ABSENCE = { drug: "medication", food: "food", environmental: "environment" };
+
+/** Whether a record that there is none, of all or of a part, contradicts another one. */
+function contradicts({ shown: { absence } }, { resource }) {
+  if (absence === "all") return true;
+  if (resource?.resourceType !== "AllergyIntolerance") return absence === "drug" && isDrug(resource);
+  const categories = Array.isArray(resource.category) ? resource.category : [];
+  return categories.includes(OF_ABSENCE[absence]) || (absence === "drug" && categories.length === 0 && isDrug(resource));
+}
+const isDrug = (resource) => Boolean(resource) && isKnown(ofAllergy(resource));
+
 /** What is known of a kind. `listed` is null where it is not known what records there are; `current` are the items that
- * stand; `asked` are the hospitals whose records are listed, `all` those of the consortium.
- * Gives {state: "recorded" | "noneKnown" | "noneRecorded" | "unknown", gaps, items, none, erased, others, isMoreInside}. */
-export function statement(kind, { listed, outcomes, current, asked, all, waiting }) {
+ * stand; `asked` are the hospitals whose records are listed, `without` those at which the person has no account, `all` those
+ * of the consortium; `asOf` is when the records were listed. Gives {state: "recorded" | "noneKnown" | "noneRecorded" |
+ * "unknown", gaps, items, none, contradicting, erased, others, isMoreInside}. */
+export function statement(kind, { listed, outcomes, current, asked, all, waiting, without = [], asOf = null }) {
   const category = CATEGORY[kind];
   const missing = listed ? gaps(listed, outcomes, { category, waiting }) : [{ reason: "notListed", count: 0 }];
   // Allergies are written down as problems too.
@@ -73,9 +88,9 @@ export function statement(kind, { listed, outcomes, current, asked, all, waiting
   const state = items.length ? "recorded" : missing.length ? "unknown" : isAll ? "noneKnown"
     : saidUnknown.length ? "unknown" : none.length ? "noneKnown" : "noneRecorded";
   return {
-    kind, state, items, none, gaps: saidUnknown.length ? [...missing, { reason: "saidUnknown", count: saidUnknown.length }] : missing, isAll,
+    kind, state, items, none, asOf, without, contradicting: none.filter((one) => items.some((other) => contradicts(one, other))), gaps: saidUnknown.length ? [...missing, { reason: "saidUnknown", count: saidUnknown.length }] : missing, isAll,
     erased: (listed ?? []).filter((view) => view.erased && view.category === category).length,
-    others: all.filter((number) => !asked.includes(number)), asked,
+    others: all.filter((number) => !asked.includes(number) && !without.includes(number)), asked,
     isMoreInside: (listed ?? []).some((view) => !view.erased && MAY_HOLD_MORE.has(view.category)),
   };
 }
@@ -83,11 +98,24 @@ export function statement(kind, { listed, outcomes, current, asked, all, waiting
 /** Records in which somebody may tell of an allergy. */
 const TELLS_OF_ALLERGIES = new Set([CATEGORY.allergy, CATEGORY.problem, ...MAY_TELL]);
 
-/** Whether what may tell of allergies is another in a newer list: something came, was replaced, or was erased. */
+const states = (listed) => listed.map((one) => `${one.record} ${one.supersededBy ?? ""} ${Boolean(one.erased)}`).sort().join("\n");
+/** Whether a newer list is another one: something came, was replaced, or was erased. */
+export const isChanged = (before, now) => states(before) !== states(now);
+
+/** Whether what may tell of allergies is another in a newer list. */
 export function isOutdated(before, now) {
-  const states = (listed) => listed.filter((one) => TELLS_OF_ALLERGIES.has(one.category))
-    .map((one) => `${one.record} ${one.supersededBy ?? ""} ${Boolean(one.erased)}`).sort().join("\n");
-  return states(before) !== states(now);
+  const ofAllergies = (listed) => listed.filter((one) => TELLS_OF_ALLERGIES.has(one.category));
+  return isChanged(ofAllergies(before), ofAllergies(now));
+}
+
+/** Records that came after those that were there `first` and stand unread: [{category, count}]. */
+export function news(first, listed, outcomes) {
+  const counts = new Map();
+  for (const one of listed) {
+    if (first.has(one.record) || outcomes.has(one.record) || one.erased || one.supersededBy) continue;
+    counts.set(one.category, (counts.get(one.category) ?? 0) + 1);
+  }
+  return [...counts].map(([category, count]) => ({ category, count }));
 }
 
 /** Whether every record that tells of a kind was read. */

@@ -8,11 +8,11 @@ import { Decoder, Encoder, KIND, readHead, readPart, readRelease, readSealed, tr
 /** Longer records do not come with the others. Node: PortalServer.sealedBytesMax. */
 const SEALED_MAX = 4 << 20;
 
-/** A refusal in the node's own words, or that it cannot be reached. */
+/** A refusal in the node's own words, or that it cannot be reached; the ledger's own has its `number`. */
 export class Refusal extends Error {
-  constructor(code, message, remedy) {
+  constructor(code, message, remedy, number) {
     super(message);
-    [this.code, this.remedy] = [code, remedy];
+    [this.code, this.remedy, this.number] = [code, remedy, number];
   }
 }
 
@@ -138,7 +138,7 @@ async function signed(keys, consortium, kind, payload) {
 }
 
 const applied = (receipt) => {
-  if (!receipt.applied) throw new Refusal("refused", receipt.outcome, "");
+  if (!receipt.applied) throw new Refusal("refused", receipt.outcome, "", receipt.code);
   return receipt;
 };
 

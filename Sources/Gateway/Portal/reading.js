@@ -1,4 +1,5 @@
 // Reading by request: asks the ledger, gathers custodians' shares until enough are right, and opens the records here.
+import { askFor, isRefusal } from "./asking.js";
 import { longFile, openChunks } from "./content.js";
 import { hex, openBox, unhex } from "./crypto.js";
 import { ephemeral, Opening, readCustodyKey } from "./custody.js";
@@ -7,24 +8,26 @@ import { C } from "./texts.js";
 import { place, say } from "./ui.js";
 import { accessRequest, KIND } from "./wire.js";
 
-const RECORDS_MAX = 64;
 const ATTEMPTS = 20;
 const PAUSE_MILLISECONDS = 100;
 
-/** What somebody needs to know first is opened first. */
-const FIRST = ["allergy", "condition", "medication"];
-const rank = (view) => (FIRST.includes(view.category) ? FIRST.indexOf(view.category) : FIRST.length);
-
-/** Asks in a turn for records of a patient, as many as one request may name at once, and opens what is granted. A `reason`
- * other than 0 breaks the glass. `told(count, outcomes)` hears of each. Gives {outcomes, refused, why, isInPartition, failure}:
- * by record {view, text or file, salt}, {view, fault} or {view, refused: why}; a record without an outcome was not read. */
+/** Asks in a turn for records of a patient, together or category by category (asking.js), and opens what is granted. A
+ * `reason` other than 0 breaks the glass. `told(count, outcomes)` hears of each. Gives {outcomes, refusals, isInPartition,
+ * failure}: by record {view, text or file, salt}, {view, fault} or {view, refused: why}; a record without an outcome was not
+ * read. `refusals` are [{category, count, why, number}]. */
 export async function readAll(turn, keys, patient, wanted, { purpose, reason = 0, told = () => {} }) {
-  const done = { outcomes: new Map(), refused: 0, why: "", isInPartition: false, failure: null };
-  const ordered = [...wanted].sort((a, b) => rank(a) - rank(b));
-  try {
-    for (let at = 0; at < ordered.length; at += RECORDS_MAX) {
-      await readSome(turn, keys, patient, ordered.slice(at, at + RECORDS_MAX), { purpose, reason, told, done });
+  const done = { outcomes: new Map(), refusals: [], isInPartition: false, failure: null };
+  const refused = (some, error) => {
+    const why = C.whys[error.number] ?? error.message;
+    for (const one of some) {
+      done.outcomes.set(one.record, { view: one, refused: why });
+      const known = done.refusals.find((each) => each.category === one.category && each.why === why);
+      if (known) known.count += 1;
+      else done.refusals.push({ category: one.category, count: 1, why, number: error.number });
     }
+  };
+  try {
+    await askFor(wanted, (some) => readSome(turn, keys, patient, some, { purpose, reason, told, done }), refused);
   } catch (error) {
     turn.check();
     done.failure = error;
@@ -32,6 +35,10 @@ export async function readAll(turn, keys, patient, wanted, { purpose, reason = 0
   return done;
 }
 
+/** How many records were refused. */
+export const refusedCount = (done) => done.refusals.reduce((sum, one) => sum + one.count, 0);
+
+/** One request: null where it was granted, and what it names was opened; else the refusal. */
 async function readSome(turn, keys, patient, some, { purpose, reason, told, done }) {
   const once = await turn.of(ephemeral());
   const payload = accessRequest({
@@ -42,10 +49,8 @@ async function readSome(turn, keys, patient, some, { purpose, reason, told, done
     glass = await turn.of(reason ? node.breakGlass(keys, place.consortium, payload)
       : node.submit(keys, place.consortium, KIND.requestAccess, payload).then((receipt) => ({ receipt })));
   } catch (error) {
-    if (error.code !== "refused") throw error;
-    [done.refused, done.why] = [done.refused + some.length, error.message];
-    for (const one of some) done.outcomes.set(one.record, { view: one, refused: error.message });
-    return;
+    if (!isRefusal(error)) throw error;
+    return error;
   }
   done.isInPartition ||= Boolean(glass.opened);
   for (const one of some) {
@@ -59,6 +64,7 @@ async function readSome(turn, keys, patient, some, { purpose, reason, told, done
     done.outcomes.set(one.record, { view: one, ...found });
     told(done.outcomes.size, done.outcomes);
   }
+  return null;
 }
 
 /** A record's anchor, which must be this patient's: what is another's is not shown here. */

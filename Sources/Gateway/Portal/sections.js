@@ -2,7 +2,7 @@
 import { arrange, bySection, conflicts, grouped, ofKind, sentence } from "./chart.js";
 import { kindOf } from "./content.js";
 import { KINDS, missingIn, statement } from "./known.js";
-import { C, date, K, moment, T } from "./texts.js";
+import { C, clock, date, K, moment, T } from "./texts.js";
 import { pretty } from "./values.js";
 import { busy, download, draw, h, hospitalName, place } from "./ui.js";
 
@@ -11,18 +11,19 @@ const JSON_SHOWN = 4000;
 const ENDINGS = { pdf: "pdf", dicom: "dcm", png: "png", jpeg: "jpg", mp4: "mp4", file: "bin" };
 
 /** What is known of one patient, for a page to show: `listed` are all the records that there are (null: not known),
- * `outcomes` what came of reading each, `asked` the hospitals whose records are listed. */
-export function knowledge({ listed, outcomes, asked, waiting }) {
+ * `outcomes` what came of reading each, `asked` the hospitals whose records are listed, `without` those at which the person
+ * has no account, `asOf` when the records were listed. */
+export function knowledge({ listed, outcomes, asked, waiting, without, asOf }) {
   const items = arrange([...outcomes.values()].map((one) => ({ ...one, view: listed?.find((view) => view.record === one.view.record) ?? one.view })));
   const all = place.consortium.hospitals.map((one) => one.number);
   const statements = Object.fromEntries(KINDS.map((kind) =>
-    [kind, statement(kind, { listed, outcomes, current: ofKind(items, kind), asked, all, waiting })]));
-  return { items, statements, missing: (section) => missingIn(section, { listed, outcomes, waiting }) };
+    [kind, statement(kind, { listed, outcomes, current: ofKind(items, kind), asked, all, waiting, without, asOf })]));
+  return { items, statements, asOf, missing: (section) => missingIn(section, { listed, outcomes, waiting }) };
 }
 
 /** Sections of what is known; `actions` gives what can be done with a record. */
-export function sections({ items, statements, missing }, actions = () => null, words = T.sections) {
-  return bySection(items).map((one) => section(one, { said: statements[one.name], missing: missing(one.name) }, actions, words[one.name])).filter(Boolean);
+export function sections({ items, statements, missing, ...told }, actions = () => null, words = T.sections) {
+  return bySection(items).map((one) => section(one, { said: statements[one.name], missing: missing(one.name), ...told }, actions, words[one.name])).filter(Boolean);
 }
 
 /** Medicines that clash with allergies, both standing. */
@@ -41,26 +42,41 @@ export function faults(opened) {
 
 const names = (numbers) => numbers.map(hospitalName).join(", ");
 
+const writerOf = (one) => (one.view.author ? T.clinician(one.view.author) : hospitalName(one.view.hospital));
+
 /** Why something is not known, as a list. */
 export const reasons = (gaps) => h("ul", {}, gaps.map((gap) => h("li", {}, K.reasons[gap.reason](gap.count, gap.why))));
 
-/** The hospitals that were not asked, in a sentence; empty where all were. */
-export const othersOf = (said) => (said.asked.length === 0 ? K.othersUnknown : said.others.length ? K.others(names(said.others)) : "");
+/** What was refused, by reason, as a list: which categories, how many records of each, and why. */
+export function refusalsOf({ refusals }) {
+  const whys = [...new Set(refusals.map((one) => one.why))];
+  const of = (why) => refusals.filter((one) => one.why === why).map((one) => K.countOf(T.categories[one.category] ?? one.category, one.count)).join(", ");
+  return h("ul", {}, whys.map((why) => h("li", {}, K.refusedOf(of(why), why))));
+}
+
+/** The hospitals that were not asked, and those that could not be, in a sentence; empty where all were asked. */
+export const othersOf = (said) => (said.asked.length === 0 && said.without.length === 0 ? K.othersUnknown
+  : [said.others.length ? K.others(names(said.others)) : "", said.without.length ? K.noAccount(names(said.without)) : ""].filter(Boolean).join(" "));
+
+/** When what there is was listed. A page that lists it again says so in the same place (`restamp`). */
+export const asOf = (said) => (said.asOf ? [" ", h("span", { class: "quiet asOf" }, K.asOf(clock(said.asOf)))] : []);
+export const restamp = (time) => {
+  for (const one of document.querySelectorAll(".asOf")) one.textContent = K.asOf(clock(time));
+};
 
 /** What a section says before its records: what is not known, and why; that there are none, and who said so. */
 export function known(said, hasApart = false) {
   const words = K.kinds[said.kind];
-  // Said of allergies always, of the others where somebody could take "none" for the whole.
-  const others = said.kind === "allergy" || said.state !== "recorded" ? othersOf(said) : "";
-  const out = [];
-  if (said.state === "unknown") out.push(h("p", { class: "unknown" }, h("strong", {}, words.unknown)), reasons(said.gaps));
+  // One record that is shown must not look like all that there are.
+  const others = othersOf(said);
+  const out = said.contradicting.map((one) => h("p", { class: "unknown contradiction" }, K.contradicts(one.shown.title, writerOf(one), dateOf(one))));
+  if (said.state === "unknown") out.push(h("p", { class: "unknown" }, h("strong", {}, words.unknown), asOf(said)), reasons(said.gaps));
   if (said.state === "noneKnown") {
-    out.push(...said.none.map((one) => h("p", { class: "quiet" },
-      K.saidBy(one.shown.title, one.view.author ? T.clinician(one.view.author) : hospitalName(one.view.hospital), dateOf(one)))));
-    if (!said.isAll) out.push(h("p", {}, words.otherwise(names(said.asked))));
+    out.push(...said.none.map((one) => h("p", { class: "quiet" }, K.saidBy(one.shown.title, writerOf(one), dateOf(one)), asOf(said))));
+    if (!said.isAll) out.push(h("p", {}, words.otherwise(names(said.asked)), asOf(said)));
   }
-  if (said.state === "noneRecorded") out.push(h("p", {}, (hasApart ? words.noneNow : words.none)(names(said.asked) || K.here)));
-  if (said.state === "recorded" && said.gaps.length) out.push(h("p", { class: "unknown" }, h("strong", {}, words.more)), reasons(said.gaps));
+  if (said.state === "noneRecorded") out.push(h("p", {}, (hasApart ? words.noneNow : words.none)(names(said.asked) || K.here), asOf(said)));
+  if (said.state === "recorded" && said.gaps.length) out.push(h("p", { class: "unknown" }, h("strong", {}, words.more), asOf(said)), reasons(said.gaps));
   if (said.erased) out.push(h("p", { class: "quiet" }, K.erased(said.erased)));
   if (said.state !== "unknown" && said.isMoreInside && said.state !== "recorded") out.push(h("p", { class: "quiet" }, K.inside));
   if (others) out.push(h("p", { class: "quiet" }, others));
@@ -68,8 +84,8 @@ export function known(said, hasApart = false) {
 }
 
 /** That what a section shows may not be all. */
-const more = (name, missing) => (missing.length
-  ? h("div", { id: `more-${name}` }, h("p", { class: "unknown" }, h("strong", {}, K.more)), reasons(missing)) : null);
+const more = (name, missing, told) => (missing.length
+  ? h("div", { id: `more-${name}` }, h("p", { class: "unknown" }, h("strong", {}, K.more), asOf(told)), reasons(missing)) : null);
 
 /** One line of what is known of allergies, for where it must not be overlooked. */
 export const isUnknown = (said) => said.state === "unknown" || said.gaps.length > 0;
@@ -88,7 +104,7 @@ function shortened(rows, isWhole = false) {
   return [list, rest];
 }
 
-function section({ name, ...items }, { said, missing }, actions, title) {
+function section({ name, ...items }, { said, missing, ...told }, actions, title) {
   const stands = said ? [...said.items, ...(said.state === "recorded" ? said.none : [])] : items.current;
   const apart = ["past", "invalid", "replaced"].filter((state) => items[state].length);
   // What is said of another kind is shown, and says nothing of this one.
@@ -97,7 +113,7 @@ function section({ name, ...items }, { said, missing }, actions, title) {
   if (!said && shown.length === 0 && apart.length === 0) return null;
   const tone = name !== "allergy" ? "" : said.items.length ? " alert" : said.state === "unknown" ? " warn" : "";
   return h("section", { class: `card${tone}`, id: `section-${name}` }, h("h2", {}, title),
-    shown.length ? shortened(rowsOf(name, [...new Set(shown)], actions), name === "allergy" || name === "medicine") : null, said ? known(said, apart.length > 0) : more(name, missing),
+    shown.length ? shortened(rowsOf(name, [...new Set(shown)], actions), name === "allergy" || name === "medicine") : null, said ? known(said, apart.length > 0) : more(name, missing, told),
     apart.map((state) => h("details", { class: `apart ${state}` }, h("summary", {}, T.standing[state](items[state].length)),
       shortened(items[state].map((one) => row(one, actions))))));
 }

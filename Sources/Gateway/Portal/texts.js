@@ -24,7 +24,7 @@ export const T = {
   keepHere: "Keep my keys on this device (only if nobody else uses it)",
   alsoOthers: "Also show my records of the other hospitals. This hospital then learns that they are yours.",
   newHere: "I am new here",
-  newText: "You get 24 words. Write them on paper and keep them safe: they are the only way to your records, and nobody can give them to you again.",
+  newText: "You get 24 words. Write them on paper and keep them safe: nobody can give them to you again. Where they are lost, your hospital's desk can give your account another key, which takes three days.",
   makeWords: "Make my 24 words",
   yourWords: "Your 24 words",
   writtenDown: "I have written them down",
@@ -124,7 +124,7 @@ export const T = {
   values: (count) => `${count} values`,
   plot: (name, count, first, last) => `${name}: ${count} values, from ${first} to ${last}`,
 
-  historyText: "Every time that somebody asked for your records, whether it was allowed or not. This page stays up to date.",
+  historyText: "Who asked for your records, whether it was allowed or not. Of the requests of one person that were refused the first 50 of each day are shown. This page stays up to date.",
   readings: "Looked at in this hospital's own records",
   readingsText: "Your hospital's own staff and systems see what it wrote itself without asking anybody else. The hospital notes who was shown something of you: one line for each person and way in a quarter of an hour.",
   readingsEmpty: "The hospital's own log has no line about you.",
@@ -140,6 +140,15 @@ export const T = {
   },
   allowed: "allowed",
   refused: "refused",
+  allowedSome: (count) => `${count} allowed`,
+  refusedSome: (count) => `${count} refused`,
+  requests: (count) => `Asked for in ${count} requests`,
+  request: (count, isAllowed) => `${count === 1 ? "one record" : `${count} records`}: ${isAllowed ? "allowed" : "refused"}`,
+  refusals: {
+    28: "A record was erased.", 29: "You had not permitted it.", 30: "You had refused it.", 31: "Your permission did not count at that time.",
+    32: "Your permission was used up.", 36: "The limit for emergency access was reached.", 37: "The account was too new for emergency access.",
+  },
+  refusedBecause: (why) => `The ledger said: ${why}.`,
   emergency: {
     reviewDue: "Emergency access without consent; the privacy officer has to review it.",
     justified: "Emergency access without consent; the privacy officer found it right.",
@@ -151,7 +160,8 @@ export const T = {
   yourself: "You yourself.",
   reader: (account) => `Account ${account.slice(0, 8)}…`,
 
-  sharingText: "Who may read your records. A refusal is stronger than a permission. Your own hospital may read what it wrote itself, unless you refuse it.",
+  sharingText: "Who may read your records. A refusal is stronger than a permission. Your own hospital may ask to treat you for what it wrote itself without your permission, unless you refuse it. What it keeps in its own system its staff and systems see there without asking, and a refusal here does not change that: see the page Who looked.",
+  sharingEmergency: "In an emergency a clinician can read without your permission, and in spite of a refusal. You see it on the page Who looked, and a privacy officer has to review it.",
   sharingEmpty: "You have given no permission and no refusal.",
   may: (who, what, why, until) => `${who} may read ${what} ${why}, until ${until}.`,
   mayAct: (who, what, why, until) => `${who} may act for you: read ${what} ${why}, and permit others to, until ${until}.`,
@@ -211,7 +221,7 @@ export const T = {
   wardOpen: "Open their records",
   wardOf: (account) => `Records of account ${account.slice(0, 8)}…`,
   wardPerson: "About them",
-  wardRefused: (count, why) => `${count === 1 ? "One record was" : `${count} records were`} refused: ${why}.`,
+  wardRefused: (count) => `${count === 1 ? "One record was" : `${count} records were`} refused:`,
 
   checkText: "Drop a file that somebody gave you. You learn whether it is one of your records, unchanged. The file stays in this browser.",
   checkOthers: "A record that is not yours, with its proof, is checked on the page",
@@ -245,12 +255,12 @@ export const K = {
     },
     problem: {
       unknown: "Problems are NOT known.", more: "There may be more problems:", none: (where) => `No problem is recorded at ${where}.`,
-      noneNow: (where) => `No problem that goes on is recorded at ${where}.`,
+      noneNow: (where) => `No current problem is recorded at ${where}.`,
       otherwise: (where) => `Of other problems nothing is recorded at ${where}.`,
     },
     medicine: {
       unknown: "Medicines are NOT known.", more: "There may be more medicines:", none: (where) => `No medicine is recorded at ${where}.`,
-      noneNow: (where) => `No medicine that goes on is recorded at ${where}.`,
+      noneNow: (where) => `No current medicine is recorded at ${where}.`,
       otherwise: (where) => `Of other medicines nothing is recorded at ${where}.`,
     },
   },
@@ -272,11 +282,16 @@ export const K = {
   },
   more: "There may be more:",
   others: (names) => `Other hospitals were not asked: ${names}.`,
+  noAccount: (names) => `Your words have no account at ${names}: what is recorded there is not known.`,
   othersUnknown: "It is not known whether other hospitals have records.",
   here: "the hospital of this account",
   erased: (count) => (count === 1 ? "One record of this kind was erased." : `${count} records of this kind were erased.`),
   inside: "Documents were not searched.",
   saidBy: (what, who, when) => `"${what}" is what ${who} wrote, ${when}.`,
+  contradicts: (what, who, when) => `Take care: "${what}" (${who}, ${when}) contradicts what else is recorded here. Make sure which is right.`,
+  asOf: (time) => `As of ${time}.`,
+  countOf: (category, count) => `${category} (${count})`,
+  refusedOf: (categories, why) => `${categories}: ${why}.`,
   notRead: "Not everything was read",
   gap: (name, words) => `${name}: ${words}`,
 };
@@ -285,6 +300,7 @@ const counted = (count) => (count === 1 ? "One record is" : `${count} records ar
 /** The words of the clinician's page. */
 export const C = {
   tabs: { patient: "Patient", leave: "My keys" },
+  newText: "You get 24 words. Write them on paper and keep them safe: nobody can give them to you again. They make your key, with which you ask and sign. Where they are lost, the registrar can give your account another key.",
   title: (hospital) => `${hospital}: clinicians`,
   welcome: "For clinicians",
   welcomeText: "Your 24 words make your keys. What you read, when and why stands on the ledger, where the patient sees it.",
@@ -297,6 +313,7 @@ export const C = {
   onlyFirst: (count) => `Only the first ${count} are shown: type more of the name.`,
   nobody: "Nobody was found. A patient of another hospital shows you an account: paste it here.",
   noAccount: "no account on the ledger yet",
+  choose: "Open the chart",
   another: "Another patient",
   whatThereIs: (count) => (count === 1 ? "There is one record." : `There are ${count} records.`),
   nothing: "Nothing is recorded for this account.",
@@ -307,13 +324,17 @@ export const C = {
   none: "Choose at least one kind of record.",
   working: (done, all) => `Opened ${done} of ${all} …`,
   refusedTitle: "The ledger refused",
-  refusedText: (why) => `${why}. The patient can give you permission on the page "Sharing"; your account is:`,
+  whys: {
+    29: "no consent covers this", 30: "the patient denied this", 31: "the patient's permission does not count at this time", 32: "the patient's permission is used up",
+  },
+  permit: "The patient can give you permission on the page Sharing; your account is:",
+  takeBack: "What the patient denied no permission opens: the patient must first take that refusal back on the page Sharing.",
   partly: (count) => (count === 1 ? "One record was refused" : `${count} records were refused`),
   glass: "Break the glass",
   glassText: "Only in an emergency. You read at once; the privacy officer reviews it within 72 hours, and the patient sees it.",
   reason: "Why",
   reasons: { 1: "The patient cannot consent, and life or health is at risk", 2: "The patient asks for help and cannot use the keys", 3: "An outbreak or disaster" },
-  sure: "Break the glass now? It stands on the ledger under your name for good.",
+  sure: "Break the glass now? It stands on the ledger under your account for good.",
   person: "The patient",
   conflict: "Take care",
   conflictAdvice: "Ask a doctor or a pharmacist before the next dose.",
@@ -345,11 +366,18 @@ export const C = {
   nameUnknown: "Name not known",
   bornUnknown: "birth date not known",
   sexUnknown: "sex not known",
+  nameUnread: "Name not read yet",
+  bornUnread: "birth date not read yet",
+  sexUnread: "sex not read yet",
+  news: (what) => `Newer records came, which are not read yet: ${what}. Ask to read them.`,
+  stale: (time) => `It is not known whether there is something newer: this was so at ${time}.`,
+  slow: "No answer yet.",
+  noQuorum: "In an emergency do not wait: \"Break the glass\" opens what your own hospital wrote itself, though too few hospitals can be reached.",
   account: (account) => `account ${account.slice(0, 8)}`,
   otherName: (name) => `The EHR's list says ${name}. Make sure that this is the right person.`,
   failed: (done, all) => `${done} of ${all} records were read; then it failed.`,
   app: (name) => `${name} asks to be let in`,
-  appText: (name, hospital, hours) => `With your permission ${name} uses the records at ${hospital} in your name for ${hours} hours. Of other hospitals it asks as you would: each request stands on the ledger under your name. It breaks no glass, and reads nothing that is especially sensitive.`,
+  appText: (name, hospital, hours) => `With your permission ${name} uses the records at ${hospital} in your name for ${hours} hours. Of other hospitals it asks as you would: each request stands on the ledger under your account. It gets no emergency access, and reads nothing that is especially sensitive.`,
   scope: (scope) => {
     const said = {
       openid: "learn that it was you who let it in", fhirUser: "learn your account's number", profile: "learn your account's number",
@@ -373,12 +401,17 @@ export const O = {
   tabs: { cases: "To review", done: "Reviewed", leave: "My keys" },
   title: (hospital) => `${hospital}: privacy office`,
   welcome: "For the privacy office",
-  welcomeText: "Your 24 words make your keys. What you find of a broken glass stands on the ledger, where the patient sees it.",
-  cases: "Broken glass to review",
+  welcomeText: "Your 24 words make your keys. What you find of an emergency access stands on the ledger, where the patient sees it.",
+  newText: "You get 24 words. Write them on paper and keep them safe: nobody can give them to you again. They make your key, with which you sign what you find. Where they are lost, the registrar can give your account another key.",
+  cases: "Emergency access to review",
   done: "Reviewed",
   noCases: "There is nothing to review.",
   nothingDone: "Nothing was reviewed yet.",
   when: "When", reader: "Who read", patient: "Patient", reason: "Why", records: "Records",
+  named: (name, account) => `${name}, account ${account}`,
+  readerOf: (account, hospital) => `A clinician of ${hospital}, account ${account}: the registrar knows whose it is`,
+  noName: (account) => `Account ${account}: this hospital's records have no name for it`,
+  inRequests: (records, requests) => `${records}, in ${requests} requests: your finding counts for all of them`,
   otherReason: (number) => `Reason ${number}`,
   left: (hours, until) => (hours < 1 ? `Less than an hour left, until ${until}` : `${hours} hours left, until ${until}`),
   late: (until) => `Overdue since ${until}`,
@@ -390,7 +423,8 @@ export const O = {
 };
 
 const DAY = new Intl.DateTimeFormat(LANGUAGE, { day: "numeric", month: "short", year: "numeric" });
-const MOMENT = new Intl.DateTimeFormat(LANGUAGE, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+const MOMENT = new Intl.DateTimeFormat(LANGUAGE, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
+const CLOCK = new Intl.DateTimeFormat(LANGUAGE, { hour: "2-digit", minute: "2-digit" });
 const formatted = (format, text) => {
   const time = new Date(text);
   return Number.isNaN(time.getTime()) ? "" : format.format(time);
@@ -398,6 +432,8 @@ const formatted = (format, text) => {
 /** When something came to pass on the ledger, on this device's clock. A record's own dates: dates.js. */
 export const date = (text) => formatted(DAY, text);
 export const moment = (text) => formatted(MOMENT, text);
+/** A time of today by its clock alone; else with its day. */
+export const clock = (text, now = new Date()) => (date(text) === date(now) ? formatted(CLOCK, text) : moment(text));
 
 /** The page on which anybody checks a record that they were given. */
 export const V = {

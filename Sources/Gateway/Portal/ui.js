@@ -127,10 +127,13 @@ export function tabs(turn, current, views, words) {
   return views[current](turn);
 }
 
-/** Checkboxes in a frame; `values` gives the ones that are ticked. */
+/** Checkboxes in a frame; `values` gives the ones that are ticked, `tick` ticks those that are wanted and no others. */
 export function choices(legend, names, ticked) {
   const boxes = Object.entries(names).map(([value, label]) => [
     h("input", { type: "checkbox", value, checked: ticked(value) }), label]);
   const frame = h("fieldset", {}, h("legend", {}, legend), boxes.map(([box, label]) => h("label", { class: "check" }, box, label)));
-  return { frame, values: () => boxes.filter(([box]) => box.checked).map(([box]) => box.value) };
+  return {
+    frame, values: () => boxes.filter(([box]) => box.checked).map(([box]) => box.value),
+    tick: (wanted) => { for (const [box] of boxes) box.checked = wanted(box.value); },
+  };
 }
