@@ -202,6 +202,8 @@ public struct AccessView: Codable, Sendable {
   public var granted: Bool
   /// In words.
   public var outcome: String
+  /// The outcome's code; nil where an older node answered.
+  public var code: UInt16?
   /// The consent that granted it.
   public var consent: String?
   /// `none`, `reviewDue`, `justified`, `unjustified`, `overdue`.
@@ -221,6 +223,7 @@ public struct AccessView: Codable, Sendable {
     self.records = entry.request.records.map(\.description)
     self.granted = entry.outcome == .applied
     self.outcome = entry.outcome == .applied ? "granted" : "denied: \(entry.outcome.explanation)"
+    self.code = entry.outcome.number
     self.consent = entry.consent?.description
     self.emergency = "\(entry.emergency)"
     self.releasedBy = entry.releases.map(\.number)

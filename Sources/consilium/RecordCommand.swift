@@ -183,7 +183,8 @@ struct Verify: AsyncParsableCommand {
       let view = try Files.readJSON(self.proof, as: ProofView.self, "proof")
       let result = try DocumentCheck.verify(self.document, view, genesis)
       if self.output.output == .json { return try Console.json(result) }
-      Console.line("Authentic: every step holds.")
+      Console.line("Authentic when the proof was made: every step holds.")
+      Console.line("Whether the record was corrected, withdrawn or erased since is not known here: ask the hospital.")
       Console.table(["what", "value"], result.keys.sorted().map { [$0, result[$0] ?? ""] })
     }
   }

@@ -657,6 +657,10 @@ def anybody(browser, devnet, pictures, record, proof):
     said = check(record, proof, genesis)
     assert "Authentic when the proof was made" in said and "Northside General put this record on the ledger" in said, said
     assert "corrected, withdrawn or erased since: that is not known here" in said and "changed since" not in said, said
+    for name, content in [("given.json", record), ("given.proof", json.dumps(proof))]:
+        pathlib.Path(f"{devnet.folder}/{name}").write_text(content)
+    told = devnet.run("verify", f"{devnet.folder}/given.json", "--proof", f"{devnet.folder}/given.proof", "--genesis", f"{devnet.folder}/genesis.json")
+    assert "Authentic when the proof was made" in told and "corrected, withdrawn or erased since is not known here" in told, told
     assert "The members changed once" in said, said
     assert "All this follows from the genesis that you gave" in said and page.locator("#steps li").count() == 5, said
     person.look("verified")
