@@ -532,6 +532,7 @@ def permitted_in_part(case):
     pia.tab("history")
     expect(page.locator("#history > li")).to_have_count(1)
     expect(page.locator("#history > li")).to_contain_text("asked for 5 records to treat you: 2 allowed 3 refused")
+    expect(page.locator("#history > li")).to_contain_text("You had not permitted it.")
     assert "ask the patient" not in page.locator("#history").inner_text()
     page.locator("#history summary").click()
     expect(page.locator("#history details li")).to_have_count(6)
@@ -557,6 +558,7 @@ def newer(case, doctor):
     expect(card).to_contain_text("No allergy is recorded at Northside General.", timeout=30000)
     page.locator("input[value=condition]").uncheck()
     page.select_option("#purpose", "HPAYMT")
+    page.locator("#section-problem summary").click()
     case.add(places[0], PENICILLIN)
     expect(page.locator("#news")).to_contain_text("Newer records came, which are not read yet: allergies (1).", timeout=30000)
     expect(card).to_contain_text("Allergies are NOT known.")
@@ -564,6 +566,7 @@ def newer(case, doctor):
     expect(page.locator("#count")).to_contain_text("There are 3 records.")
     assert page.locator("input[value=allergy]").is_checked() and not page.locator("input[value=condition]").is_checked(), "ticks were lost"
     expect(page.locator("#purpose")).to_have_value("HPAYMT")
+    assert page.locator("#section-problem details").evaluate("(one) => one.open"), "what was opened to read was closed"
     doctor.look("newer")
     page.select_option("#purpose", "TREAT")
     page.click("#ask")

@@ -9,10 +9,10 @@ import * as node from "./node.js";
 import { picture } from "./qr.js";
 import { acts, said } from "./looked.js";
 import { readAll, refusedCount } from "./reading.js";
-import { endingOf, faults, knowledge, refusalsOf, sections, warnings } from "./sections.js";
+import { asOf as timed, endingOf, faults, knowledge, refusalsOf, sections, warnings } from "./sections.js";
 import { C, date, K, moment, T, V } from "./texts.js";
 import { run } from "./turns.js";
-import { act, busy, choices, deed, download, every, h, hospitalName, place, problem, say, tabs, view } from "./ui.js";
+import { act, busy, choices, deed, download, every, h, hospitalName, place, problem, redraw, say, tabs, view } from "./ui.js";
 import { CATEGORIES, consentGrant, consentRevocation, KIND, PURPOSES, recordRating, unhexDigest } from "./wire.js";
 
 const POLL_MILLISECONDS = 4000;
@@ -71,7 +71,7 @@ async function records(turn) {
   const whose = person(known.items);
   return [
     h("h1", {}, T.tabs.records), whose ? h("p", { id: "whose" }, T.whose(whose.name, day(whose.birthDate))) : null, await turn.of(recovery(turn)),
-    all.length === 0 ? h("p", { class: "card" }, T.noRecords(ownPlaces())) : null,
+    all.length === 0 ? h("p", { class: "card" }, T.noRecords(ownPlaces()), ...timed({ asOf })) : null,
     locked.length ? askAgain(turn, locked) : null,
     faults(all.filter((one) => !locked.includes(one))), warnings(known, C.conflictAdvice), ...sections(known, actions),
     erased.length ? h("details", { class: "card", id: "erased" }, h("summary", {}, T.erasedCount(erased.length)),
@@ -156,11 +156,8 @@ async function history(turn) {
     const rows = await turn.of(Promise.all(state.all.map((keys) => ofAccount(keys, node.history(keys)))));
     const all = acts(rows.flatMap((own, index) => own.map((one) => ({ ...one, patient: state.all[index].account }))));
     const shown = await turn.of(node.readings(own()));
-    // What somebody has opened to read stays open.
-    const isOpen = new Set([...list.querySelectorAll("details[open]")].map((one) => one.dataset.act));
-    list.replaceChildren(...(all.length ? all.map(access) : [h("li", {}, T.historyEmpty(ownPlaces()))]));
+    redraw(list, ...(all.length ? all.map(access) : [h("li", {}, T.historyEmpty(ownPlaces()))]));
     local.replaceChildren(...(shown.length ? shown.map(reading) : [h("li", {}, T.readingsEmpty)]));
-    for (const one of list.querySelectorAll("details")) one.open = isOpen.has(one.dataset.act);
     [asOf, old.textContent] = [new Date(), ""];
   };
   await turn.of(fill());
@@ -192,7 +189,7 @@ function access(act) {
     said(act, (one) => (one.emergency === "none" ? [] : [one.emergency])).map((state) => h("p", { class: "card warn" }, T.emergency[state])),
     said(act, (one) => (one.openedInPartition ? [one.openedInPartition] : [])).map((when) => h("p", { class: "card warn" }, T.inPartition(moment(when)))),
     h("p", { class: "quiet" }, words.filter(Boolean).join(" ")),
-    act.entries.length > 1 ? h("details", { "data-act": `${first.patient} ${first.leaf}` }, h("summary", {}, T.requests(act.entries.length)),
+    act.entries.length > 1 ? h("details", { "data-of": `${first.patient} ${first.leaf}` }, h("summary", {}, T.requests(act.entries.length)),
       h("ul", {}, act.entries.map((one) => h("li", { class: "quiet" }, `${moment(one.time)}, ${T.request(one.records.length, one.granted)}`)))) : null);
 }
 
@@ -305,7 +302,7 @@ async function others(turn) {
       h("p", { class: "quiet" }, T.wardOf(ward)),
       done.failure ? problem(done.failure) : null,
       done.refusals.length ? h("section", { class: "card alert", role: "alert" }, h("p", {}, T.wardRefused(refusedCount(done))), refusalsOf(done)) : null,
-      all.length === 0 ? h("p", { class: "card" }, T.noRecords(K.here)) : null,
+      all.length === 0 ? h("p", { class: "card" }, T.noRecords(K.here), ...timed({ asOf })) : null,
       faults([...done.outcomes.values()]), warnings(known, C.conflictAdvice), ...sections(known, () => null, { ...T.sections, person: T.wardPerson }),
       form(turn, ward, go("others"))].flat().filter(Boolean));
   };

@@ -13,7 +13,7 @@ import { readAll, refusedCount } from "./reading.js";
 import { asOf, faults, isUnknown, knowledge, othersOf, reasons, refusalsOf, restamp, sections, warnings } from "./sections.js";
 import { C, clock, D, K, moment, T } from "./texts.js";
 import { run } from "./turns.js";
-import { choices, deed, every, failed, h, hospitalName, main, problem, say, tabs, view } from "./ui.js";
+import { choices, deed, every, failed, h, hospitalName, main, problem, redraw, say, tabs, view } from "./ui.js";
 import { CATEGORIES, Encoder } from "./wire.js";
 
 /** `chart` is all that belongs to the patient who is open; null where none is. Nothing reads another patient's. */
@@ -107,7 +107,7 @@ async function chartView(turn, chart) {
     const known = told(chart);
     top.replaceChildren(...banner(chart, known));
     count.replaceChildren(live(chart).length ? C.whatThereIs(live(chart).length) : C.nothing, ...asOf(chart));
-    body.replaceChildren(...shown(chart, known));
+    redraw(body, ...shown(chart, known));
     asks.offer();
     breaks.hidden = live(chart).length === 0;
     writer.check(known);
@@ -173,7 +173,7 @@ function shown(chart, known) {
 function notRead({ listed, outcomes, waiting }) {
   const rest = CATEGORIES.filter((category) => !Object.values(KNOWN).includes(category))
     .map((category) => [category, gaps(listed, outcomes, { category, waiting })]).filter(([, found]) => found.length);
-  return rest.length ? h("details", { class: "card warn", id: "notRead" }, h("summary", {}, K.notRead),
+  return rest.length ? h("details", { class: "card warn", id: "notRead", "data-of": "notRead" }, h("summary", {}, K.notRead),
     rest.map(([category, found]) => h("div", {}, h("strong", {}, T.categories[category]), reasons(found)))) : null;
 }
 

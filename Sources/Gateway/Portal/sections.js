@@ -114,7 +114,7 @@ function section({ name, ...items }, { said, missing, ...told }, actions, title)
   const tone = name !== "allergy" ? "" : said.items.length ? " alert" : said.state === "unknown" ? " warn" : "";
   return h("section", { class: `card${tone}`, id: `section-${name}` }, h("h2", {}, title),
     shown.length ? shortened(rowsOf(name, [...new Set(shown)], actions), name === "allergy" || name === "medicine") : null, said ? known(said, apart.length > 0) : more(name, missing, told),
-    apart.map((state) => h("details", { class: `apart ${state}` }, h("summary", {}, T.standing[state](items[state].length)),
+    apart.map((state) => h("details", { class: `apart ${state}`, "data-of": `${name} ${state}` }, h("summary", {}, T.standing[state](items[state].length)),
       shortened(items[state].map((one) => row(one, actions))))));
 }
 
@@ -149,7 +149,7 @@ const facts = (shown) => [
 function details(one, actions) {
   const { view: entry } = one;
   const json = one.isInside ? "" : one.text && one.resource ? pretty(one.text) : one.text ?? "";
-  return h("details", {}, h("summary", {}, T.details),
+  return h("details", { "data-of": entry.record }, h("summary", {}, T.details),
     one.file ? saving(one) : h("p", {}, h("span", { class: "mark good" }, T.verified), " ", T.verifiedText),
     h("dl", {}, Object.entries({
       [T.fields.hospital]: hospitalName(entry.hospital),
@@ -210,7 +210,7 @@ function many(group, pictures, actions) {
   return h("li", { dir: "auto" }, h("div", { class: "row" }, h("strong", {}, shown.title), pictures,
     h("span", {}, shown.value ? `${shown.value} ` : "", h("span", { class: "quiet" }, dateOf(last, true)))),
   marks(shown.marks), facts(shown),
-  h("details", {}, h("summary", {}, T.values(group.length)),
+  h("details", { "data-of": `${shown.kind} values` }, h("summary", {}, T.values(group.length)),
     h("ul", { class: "plain" }, group.map((one) => row(one, actions)))));
 }
 

@@ -23,6 +23,13 @@ export function draw(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Replaces what an element holds; what somebody has opened in it stays open, by its `data-of`. */
+export function redraw(element, ...children) {
+  const opened = new Set([...element.querySelectorAll("details[open]")].map((one) => one.dataset.of));
+  element.replaceChildren(...children);
+  for (const one of element.querySelectorAll("details[data-of]")) if (opened.has(one.dataset.of)) one.open = true;
+}
+
 export const main = () => document.getElementById("main");
 export const show = (...children) => main().replaceChildren(...children);
 
