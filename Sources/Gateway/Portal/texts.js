@@ -155,7 +155,7 @@ export const T = {
     unjustified: "Emergency access without consent; the privacy officer found it WRONG.",
     overdue: "Emergency access without consent; its review is OVERDUE.",
   },
-  released: (names) => `Keys were given out by a quorum: ${names}`,
+  released: (names) => `Keys were given out by a quorum: ${names}.`,
   inPartition: (when) => `Opened by its own hospital on ${when}, because too few hospitals could be reached to ask the ledger.`,
   yourself: "You yourself.",
   reader: (account) => `Account ${account.slice(0, 8)}…`,
