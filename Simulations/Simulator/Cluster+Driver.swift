@@ -20,8 +20,7 @@ extension Cluster {
     machine.lastCut = nil
     machine.node = Node(
       genesis: self.genesis, key: machine.keys.publicKey, parameters: self.parameters, rules: self.rules,
-      restoring: machine.disk.restore(limits: self.genesis.limits), seed: self.random.next(),
-      wasUnheard: machine.node?.hasTakenNoPart ?? false, at: self.now)
+      restoring: machine.disk.restore(limits: self.genesis.limits), seed: self.random.next(), at: self.now)
     self.give(.timerFired, to: slot)
     if let newest = machine.disk.snapshots.last { self.give(.snapshotMade(newest.manifest), to: slot) }
     machine.gaps = machine.disk.gaps
@@ -423,7 +422,7 @@ extension StoreWrite {
     case .execution(let write):
       UInt64(write.identifiers.count) * 48 + write.writes.reduce(200) { $0 + UInt64($1.value?.count ?? 0) + 40 }
     case .signedCheckpoint, .stableCheckpoint: 600
-    case .snapshot: 0
+    case .snapshot, .heard: 0
     case .history(let items, _): UInt64(items.reduce(0) { $0 + $1.blocks.reduce(600) { $0 + $1.body.count + 200 } })
     }
   }

@@ -6,6 +6,7 @@ internal import NodeCore
 internal import Ordering
 public import Primitives
 public import Rules
+public import Signing
 internal import Wire
 
 /// What a simulated member has durably: a model of the store, which keeps whole batches or nothing of them.
@@ -36,6 +37,8 @@ public struct SimulatedDisk: Sendable {
   private var baseEntries: [UInt64: [UInt8]] = [:]
   /// The last stable checkpoint.
   public private(set) var stable: StableCheckpoint?
+  /// The key of which a quorum said that nothing it signed is missing here.
+  public private(set) var heard: PublicKey?
   /// What was stored out of order, in words.
   public private(set) var breach: String?
   /// The view, or the term.
@@ -98,6 +101,7 @@ public struct SimulatedDisk: Sendable {
       case .stableCheckpoint(let checkpoint): self.stable = checkpoint
       case .snapshot(let point): self.takeSnapshot(point)
       case .history(let items, let gaps): self.keep(items, gaps)
+      case .heard(let key): self.heard = key
       }
     }
   }
@@ -125,7 +129,7 @@ public struct SimulatedDisk: Sendable {
     stored.cut = (self.cut ?? stored.cut).among(lanes: configuration.laneCount)
     stored.position = self.position
     stored.identifiers = self.identifiers
-    stored.stable = self.stable
+    (stored.stable, stored.heard) = (self.stable, self.heard)
     stored.openTiles = self.openTiles
     stored.ordering.view = self.view
     stored.ordering.isChanging = self.isChanging

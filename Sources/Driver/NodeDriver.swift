@@ -171,12 +171,11 @@ public final class NodeDriver {
   }
 
   private static func restore(
-    _ reader: StoreReader, _ settings: NodeSettings, wasUnheard: Bool = false, at now: Tick
+    _ reader: StoreReader, _ settings: NodeSettings, at now: Tick
   ) throws(StorageFailure) -> Node {
     Node(
       genesis: settings.genesis, key: settings.member.key, parameters: settings.parameters, rules: HealthRules(),
-      restoring: try reader.restore(limits: settings.genesis.limits), seed: SecureRandom.seed(),
-      wasUnheard: wasUnheard, at: now)
+      restoring: try reader.restore(limits: settings.genesis.limits), seed: SecureRandom.seed(), at: now)
   }
 
   /// Starts listening, dialling and stepping.
@@ -406,8 +405,7 @@ public final class NodeDriver {
   /// Starts the node anew on what the store holds.
   func restart() throws(StorageFailure) {
     try self.state.restart()
-    let wasUnheard = self.node.hasTakenNoPart
-    self.node = try Self.restore(self.state.store, self.settings, wasUnheard: wasUnheard, at: self.loop.now)
+    self.node = try Self.restore(self.state.store, self.settings, at: self.loop.now)
     self.isAway = false
     self.configured(self.node.configuration)
     self.give(.timerFired)

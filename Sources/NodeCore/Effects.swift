@@ -4,6 +4,7 @@ public import Messages
 public import Ordering
 public import Primitives
 public import Sessions
+public import Signing
 
 /// What a node stores, each under a key of its own kind.
 public enum StoreWrite: Sendable {
@@ -19,6 +20,9 @@ public enum StoreWrite: Sendable {
   case stableCheckpoint(StableCheckpoint)
   /// What was executed below the snapshot that the ledger began with, and the gaps that are left, the highest last.
   case history([HistoryItem], [HistoryGap])
+  /// ⚑ A quorum said that it holds nothing of this key's lane that is not here: from now on the key takes part, after a
+  /// restart too (LEDGER §11.14).
+  case heard(PublicKey)
   /// Take a snapshot of the ledger as it is after everything before this; the manifest comes back as `.snapshotMade`.
   case snapshot(SnapshotPoint)
 }

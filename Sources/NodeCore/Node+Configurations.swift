@@ -67,7 +67,7 @@ extension Node {
     self.lanes = Lanes(
       network: self.genesis.network, configuration: next, limits: self.genesis.limits, index: self.index,
       parameters: self.parameters.lanes, executed: self.execution.cut, stored: [], isStart: !wasMember,
-      wasEmpty: !wasMember)
+      wasEmpty: !wasMember && !self.hasKeptWord)
     // ⚑ Who only followed until here may have been this member before its store was lost: the ledger that it read again
     // has its blocks, not its votes (LEDGER §11.14).
     self.isHeldBack = self.lanes.isUnheard

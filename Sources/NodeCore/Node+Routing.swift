@@ -21,16 +21,22 @@ extension Node {
     return outcome.map(Reason.lanes)
   }
 
-  /// Whether it only followed so far, or waits for a quorum's word: whoever goes on in its place, on a snapshot that it
-  /// fetched, has not taken part either.
-  public var hasTakenNoPart: Bool { self.isHeldBack || self.index == nil }
-
   /// ⚑ A quorum said that it holds nothing of this member's lane: from now on it votes (LEDGER §11.14).
   private mutating func takePartIfHeard(_ run: inout NodeRun) {
     guard self.isHeldBack, !self.lanes.isUnheard else { return }
     self.isHeldBack = false
     for peer in self.peers { _ = self.step(replica: .connected(peer), &run) }
     _ = self.step(replica: .timerFired, &run)
+  }
+
+  /// ⚑ Has it stored that this key takes part, with the first write after that became known: a vote or a block that
+  /// leaves waits for a write. Until then a restart makes it ask again, whatever it fetched meanwhile.
+  mutating func keepWord(_ run: inout NodeRun) {
+    guard !self.hasKeptWord, self.index != nil, !self.isHeldBack else { return }
+    let first = run.effects.firstIndex { if case .persist = $0 { true } else { false } }
+    guard let first else { return }
+    run.effects.insert(.persist(.heard(self.key)), at: first)
+    self.hasKeptWord = true
   }
 
   private mutating func route(_ effect: Lanes.Effect, _ run: inout NodeRun) {

@@ -172,26 +172,30 @@ public struct Node: Sendable {
   var statusRates: [ReplicaIndex: Rate] = [:]
   /// ⚑ Whether it takes no part in ordering yet: its store was empty, and its key may have been used (LEDGER §11.14).
   public internal(set) var isHeldBack: Bool
+  /// ⚑ Whether it is on the disk, or on its way there, that this key takes part. It goes with the first write after the
+  /// quorum's word; all that is signed leaves after one.
+  var hasKeptWord: Bool
   /// Since which sequence number the ledger holds proof that this member's lane was forked: nothing that it writes is
   /// ordered until it is readmitted under a new key. Nil while there is none.
   public internal(set) var ownForkAt: SequenceNumber?
   /// The last tree head of which each that follows was told.
   var toldTreeHeads: [ReplicaIndex: SequenceNumber] = [:]
 
-  /// A node that goes on from what it had stored. Feed it `.timerFired` once to start. One that goes on from a snapshot
-  /// is another node than the one that fetched it, which says by `wasUnheard` whether it took part yet.
+  /// A node that goes on from what it had stored. Feed it `.timerFired` once to start.
   public init(
     genesis: Genesis, key: PublicKey, parameters: Parameters, rules: any ExecutionRules,
-    restoring stored: StoredNode, seed: UInt64, wasUnheard: Bool = false, at now: Tick
+    restoring stored: StoredNode, seed: UInt64, at now: Tick
   ) {
     let configuration = stored.configuration
     let index = configuration.index(of: key)
     (self.genesis, self.configuration, self.key, self.parameters) = (genesis, configuration, key, parameters)
     self.index = index
     self.lastDecision = stored.ordering.lastDecision
+    self.hasKeptWord = stored.heard == key
+    let mayBeUsed = !self.hasKeptWord && !planted(.unheardForgotten)
     self.lanes = Lanes(
       network: genesis.network, configuration: configuration, limits: genesis.limits, index: index,
-      parameters: parameters.lanes, executed: stored.cut, stored: stored.blocks, isStart: true, wasEmpty: wasUnheard)
+      parameters: parameters.lanes, executed: stored.cut, stored: stored.blocks, isStart: true, wasEmpty: mayBeUsed)
     self.isHeldBack = self.lanes.isUnheard
     self.execution = Execution(
       network: genesis.network, configuration: configuration, limits: genesis.limits, rules: rules,
@@ -233,6 +237,7 @@ public struct Node: Sendable {
     let outcome = self.take(input, &run)
     // Only now: what the engine wanted in this step was still of its configuration.
     self.enterNext(&run)
+    self.keepWord(&run)
     effects += run.effects
     return outcome
   }

@@ -2,6 +2,7 @@ public import Ledger
 public import Messages
 public import Ordering
 public import Primitives
+public import Signing
 
 /// What a node had stored before it stopped: enough to go on and contradict nothing.
 public struct StoredNode: Sendable {
@@ -21,6 +22,8 @@ public struct StoredNode: Sendable {
   public var blocks: [Block] = []
   /// The last stable checkpoint.
   public var stable: StableCheckpoint?
+  /// The key of which a quorum said that nothing it signed is missing here; nil where none did yet.
+  public var heard: PublicKey?
 
   /// The most bytes of a lane's blocks beyond the executed cut that are read back: more than the lanes hold (LEDGER
   /// §11.2). What is decided and lies beyond is pulled again.

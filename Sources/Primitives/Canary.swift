@@ -25,7 +25,7 @@ public enum Canary: String, CaseIterable, Sendable {
   // Lanes (LEDGER §2).
   case blockNotDurable, laneRestartsBehind, ancestorNotPulled, unsignedBlocks, frozenLaneGrows, forkUnnoticed
   // Lanes against those who write them wrongly (LEDGER §11).
-  case positionsUnchecked, detachedKept, wishesByPosition, emptyStoreUnheard
+  case positionsUnchecked, detachedKept, wishesByPosition, emptyStoreUnheard, unheardForgotten
   // Execution and checkpoints (LEDGER §5, §6).
   case staleReader, executedTwice, expiredExecuted, tooFarExecuted, identifiersForgotten, tilesForgotten
   case cosignaturesUnchecked

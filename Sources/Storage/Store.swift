@@ -32,6 +32,7 @@ enum Key {
   static let startCut = Array("start-cut".utf8)
   static let base = Array("base".utf8)
   static let gaps = Array("gaps".utf8)
+  static let heard = Array("heard".utf8)
   static let sums = Array("sums".utf8)
 }
 
@@ -205,6 +206,7 @@ public final class Store: @unchecked Sendable {
       // What led to decisions below need not be kept: the decisions themselves are.
       try self.forget(through: checkpoint.body.sequence, transaction)
     case .snapshot: break
+    case .heard(let key): try transaction.put(self.tables.meta, Key.heard, key.bytes)
     case .history(let items, let gaps):
       for item in items { try self.put(item, transaction) }
       try self.put(gaps, transaction)

@@ -64,6 +64,7 @@ public final class StoreReader: LogTiles {
     }
     stored.position = position
     stored.stable = try self.read(self.tables.meta, Key.stable, "the checkpoint", as: StableCheckpoint.self)
+    stored.heard = try self.snapshot.get(self.tables.meta, Key.heard).flatMap { PublicKey($0) }
     stored.identifiers = try self.identifiers(
       lifeMilliseconds: limits.transactionLifeMilliseconds, now: stored.position.time)
     stored.openTiles = try self.openTiles(size: stored.position.log.size)

@@ -187,6 +187,75 @@ struct LaneExecutionTests {
     #expect(cluster.checkAgreement() == nil && cluster.watch.breach == nil)
   }
 
+  @Test("⚑ 14: stopped after any step while it catches up, it still writes and votes nothing: its store says so")
+  func emptyStoreStopped() {
+    let cluster = Cluster(count: 4, seed: 27)
+    let empty = cluster.disk(0)
+    cluster.run(for: .milliseconds(50))
+    for round in 0..<3 {
+      #expect(goesOn(cluster, [0, 1, 2, 3], from: UInt64(round * 10), within: .milliseconds(5000)))
+    }
+    cluster.run(for: .milliseconds(1000))
+    // For a while nobody tells it of its own lane, so that it comes to hold the others' first.
+    var signed = 0
+    cluster.tamper = { from, to, message in
+      switch message {
+      case .announcements(let number, let heads) where to == 0:
+        return .announcements(number, heads.filter { $0.lane != 0 })
+      case .ordering(let content, _) where from == 0 && content.signer == 0:
+        signed += 1
+        return message
+      case .block(let block) where from == 0 && block.header.author == MemberID(1):
+        signed += 1
+        return message
+      default: return message
+      }
+    }
+    cluster.restore(0, from: empty)
+    cluster.run(for: .milliseconds(1500))
+    for step in 1...40 {
+      cluster.crash(0, afterEffects: step, losingWrite: step.isMultiple(of: 2))
+      cluster.submit([cluster.digestTransaction(UInt64(100 + step), for: 1)], to: 1)
+      _ = cluster.run(within: .milliseconds(100)) { cluster.node(0) == nil }
+      cluster.crash(0, losingWrite: false)
+      cluster.restart(0)
+      #expect(cluster.node(0)?.isHeldBack == true)
+    }
+    cluster.run(for: .milliseconds(500))
+    #expect(cluster.node(0)?.isHeldBack == true && signed == 0)
+    #expect(!cluster.disk(0).blocks[1].isEmpty)
+    cluster.tamper = nil
+    cluster.run(for: .milliseconds(5000))
+    #expect(cluster.reports.contains { if case .copied = $0.event { $0.slot == 0 } else { false } })
+    #expect(cluster.node(0) == nil)
+    #expect(goesOn(cluster, [1, 2, 3], from: 50, within: .milliseconds(30_000)))
+    #expect(cluster.checkAgreement() == nil && cluster.watch.breach == nil)
+  }
+
+  @Test("⚑ 14: a new member that stops before a quorum was heard waits again, and once it was heard never again")
+  func heardOnce() {
+    let cluster = Cluster(count: 4, seed: 28)
+    for peer in [1, 2] { cluster.cut(3, peer) }
+    cluster.run(for: .milliseconds(50))
+    #expect(goesOn(cluster, [0, 1, 2], from: 0, within: .milliseconds(5000)))
+    cluster.run(for: .milliseconds(1000))
+    #expect(!cluster.disk(3).blocks[0].isEmpty && cluster.node(3)?.isHeldBack == true)
+    cluster.crash(3, losingWrite: false)
+    cluster.restart(3)
+    cluster.run(for: .milliseconds(1000))
+    #expect(cluster.node(3)?.isHeldBack == true && cluster.disk(3).heard == nil)
+    cluster.heal()
+    #expect(goesOn(cluster, [0, 1, 2, 3], from: 10, within: .milliseconds(20_000)))
+    #expect(cluster.node(3)?.isHeldBack == false && cluster.disk(3).heard != nil)
+    for peer in 0..<3 { cluster.cut(3, peer) }
+    cluster.crash(3, losingWrite: false)
+    cluster.restart(3)
+    #expect(cluster.node(3)?.isHeldBack == false)
+    cluster.heal()
+    #expect(goesOn(cluster, [0, 1, 2, 3], from: 20, within: .milliseconds(20_000)))
+    #expect(cluster.checkAgreement() == nil && cluster.breach == nil && cluster.watch.breach == nil)
+  }
+
   @Test("⚑ 14: two live nodes with one key: the lane is frozen, and its own node says so, also after a restart")
   func twoNodes() {
     let cluster = Cluster(count: 4, seed: 25)

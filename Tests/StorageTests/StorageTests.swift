@@ -69,6 +69,8 @@ struct StorageTests {
       let store = try open(folder, cluster.genesis)
       #expect(store.isNew)
       for write in writes(of: cluster) { try store.write([write]) }
+      #expect(try StoreReader(store).restore(limits: cluster.genesis.limits).heard == nil)
+      try store.write([.heard(cluster.genesis.members[0].key)])
     }
     let store = try open(folder, cluster.genesis)
     #expect(!store.isNew)
@@ -78,6 +80,7 @@ struct StorageTests {
     let position = cluster.disk(0).position
     #expect(position.log.size == 3200)
     #expect(stored.position == position)
+    #expect(stored.heard == cluster.genesis.members[0].key)
     #expect(stored.identifiers.count == 3200)
     #expect(stored.ordering.lastDecision?.sequence == position.sequence)
     for leaf in [UInt64(0), 1, 255, 256, 1000, 3199] {
@@ -158,6 +161,8 @@ struct StorageTests {
     #expect(other.position == one.position && other.cut == one.cut && other.openTiles == one.openTiles)
     #expect(Set(other.identifiers.map(\.identifier)) == Set(one.identifiers.map(\.identifier)))
     #expect(other.ordering.lastDecision == decision)
+    // ⚑ What it adopted is no word of a quorum: its own store says no more of its key than before.
+    #expect(other.heard == nil)
     // Then what was below it, from the top.
     #expect(try StoreReader(joined).entries(from: 0, to: 1).isEmpty)
     var gaps = try StoreReader(joined).gaps()
