@@ -227,7 +227,7 @@ public final class SwarmRun {
   }
 
   /// The access rules alone, custody alone, the overlay alone, state transfer alone, the vaults alone, a copied
-  /// machine, then the whole network in both phases; the first invariant that does not hold ends it.
+  /// machine, a rare situation, then the whole network in both phases; the first invariant that does not hold ends it.
   public func run() -> Report {
     var access = AccessRun(seed: self.seed)
     var custody = CustodyRun(seed: self.seed)
@@ -238,7 +238,7 @@ public final class SwarmRun {
     let failure =
       access.run(events: &events) ?? custody.run(events: &events) ?? overlay.run(events: &events)
       ?? transfer.run(events: &events) ?? vaults.run(events: &events) ?? self.copyBreach(events: &events)
-      ?? self.safetyPhase() ?? self.livenessPhase()
+      ?? self.situationBreach(events: &events) ?? self.safetyPhase() ?? self.livenessPhase()
       ?? self.checkHistories()
     let correct = self.cluster.votingSlots.first ?? 0
     var faults = self.plan.faults.map(\.rawValue).sorted() + self.plan.changes.map(\.rawValue)

@@ -268,8 +268,15 @@ struct NaiveLedger {
       return "LEDGER §3: cut \(at) grew by \(write.record.outcomes.count) transactions"
     }
     var outcomes: [UInt16] = []
+    var heads = previous.heads
     for block in blocks {
       let author = members.first { $0.id == block.header.author }
+      guard let lane = members.firstIndex(where: { $0.id == block.header.author }),
+        block.header.position.number == heads[lane].position.number + 1, block.header.parent == heads[lane].digest
+      else {
+        return "LEDGER §11.1: block \(block.header.position) of \(block.header.author) does not follow on its lane"
+      }
+      heads[lane] = block.head
       guard block.header.configuration == self.configuration.number else {
         return "LEDGER §8: block \(block.header.position) of \(block.header.author) is of another configuration"
       }
@@ -293,6 +300,7 @@ struct NaiveLedger {
             ).encoded))
       }
     }
+    guard heads == write.cut.heads else { return "LEDGER §11.1: cut \(at) names heads to which no blocks lead" }
     guard outcomes.count == write.record.outcomes.count else { return "LEDGER §5: outcomes too many at \(at)" }
     for change in write.writes where change.key.starts(with: StateKey.forks) {
       let author = StateKey.author(ofFork: change.key)
