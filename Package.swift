@@ -150,8 +150,22 @@ let package = Package(
     tests(
       "Simulator",
       uses: [
-        "Gossip", "HealthRecords", "Lanes", "Ledger", "Messages", "NodeCore", "Ordering", "PBFT", "Primitives", "Rules",
-        "Sessions", "Signing", "Simulator", "Wire",
+        "Gossip", "HealthRecords", "Ledger", "Messages", "NodeCore", "PBFT", "Primitives", "Signing", "Simulator",
+        "Wire",
+      ]),
+    tests("Primitives", uses: ["Primitives"]),
+    tests("EventLoop", uses: ["EventLoop", "Primitives"]),
+    tests(
+      "Ledger",
+      uses: [
+        "HealthRecords", "Ledger", "Merkle", "Messages", "NodeCore", "Ordering", "PBFT", "Primitives", "Rules",
+        "Signing", "Simulator", "Wire",
+      ]),
+    tests(
+      "NodeCore",
+      uses: [
+        "HealthRecords", "Lanes", "Ledger", "Merkle", "Messages", "NodeCore", "Ordering", "PBFT", "Primitives",
+        "Rules", "Signing", "Simulator", "Wire",
       ]),
     tests("Laboratory", uses: ["Laboratory", "Primitives", "Simulator"]),
     tests("Sessions", uses: ["Messages", "Primitives", "Sessions", "Signing", "Wire"]),

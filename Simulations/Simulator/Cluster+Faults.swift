@@ -1,3 +1,4 @@
+internal import Merkle
 internal import HealthRecords
 internal import Signing
 internal import Wire
@@ -168,6 +169,13 @@ extension Cluster {
   public func receipt(_ identifier: Digest, at slot: Int) -> Receipt? { self.machines[slot].receipts[identifier] }
   /// All receipts at a slot since it started.
   public func receipts(at slot: Int) -> [Digest: Receipt] { self.machines[slot].receipts }
+
+  /// Whether all running members executed `count` transactions or more.
+  public func haveExecuted(_ count: UInt64, except: Set<Int> = []) -> Bool {
+    (0..<self.genesis.members.count).allSatisfy { index in
+      except.contains(index) || (self.node(index)?.execution.position.log.size ?? 0) >= count
+    }
+  }
   /// The state of a slot, for reading.
   public func state(_ slot: Int) -> MemoryState { self.machines[slot].state }
   /// The highest view of a running slot, and who leads it.

@@ -141,11 +141,12 @@ public final class LoopTimer {
     unsafe self.handle.pointee.data = unsafe Unmanaged.passUnretained(self).toOpaque()
   }
 
-  /// Fires once at `tick`, or at once where that is past. Replaces what was set before.
+  /// Fires once at `tick`, or at once where that is past. Replaces what was set before. libuv counts whole
+  /// milliseconds, so it may be up to one early: what is due is asked of the clock.
   public func set(to tick: Tick) {
     let wait = tick - self.loop.now
     unsafe uv_update_time(self.loop.loop)
-    let milliseconds = (wait.nanoseconds + 999_999) / 1_000_000
+    let milliseconds = wait.milliseconds + (wait.nanoseconds.isMultiple(of: 1_000_000) ? 0 : 1)
     unsafe uv_timer_start(
       self.handle,
       { handle in

@@ -187,6 +187,13 @@ public final class TCPListener {
     unsafe self.handle.pointee.data = unsafe Unmanaged.passUnretained(self).toOpaque()
   }
 
+  deinit {
+    unsafe uv_close(UnsafeMutableRawPointer(self.handle).assumingMemoryBound(to: uv_handle_t.self)) { handle in
+      guard let handle = unsafe handle else { return }
+      unsafe UnsafeMutableRawPointer(handle).deallocate()
+    }
+  }
+
   func listen(_ address: inout sockaddr_storage, _ text: String) throws(NetworkFailure) {
     let bound = unsafe withUnsafePointer(to: &address) { pointer in
       unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe uv_tcp_bind(self.handle, $0, 0) }

@@ -11,9 +11,10 @@ public struct Tick: Sendable, Hashable, Comparable {
 
   /// Earlier before later.
   public static func < (left: Tick, right: Tick) -> Bool { left.nanoseconds < right.nanoseconds }
-  /// The point a span later.
+  /// The point a span later, never beyond the largest.
   public static func + (left: Tick, right: Span) -> Tick {
-    Tick(nanoseconds: left.nanoseconds &+ right.nanoseconds)
+    let (sum, overflow) = left.nanoseconds.addingReportingOverflow(right.nanoseconds)
+    return Tick(nanoseconds: overflow ? .max : sum)
   }
   /// The span from `right` to `left`; zero where `right` is later.
   public static func - (left: Tick, right: Tick) -> Span {
@@ -28,10 +29,10 @@ public struct Span: Sendable, Hashable, Comparable {
 
   /// A span of `nanoseconds`.
   public init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
-  /// A span of whole milliseconds.
-  public static func milliseconds(_ count: UInt64) -> Span { Span(nanoseconds: count * 1_000_000) }
-  /// A span of whole microseconds.
-  public static func microseconds(_ count: UInt64) -> Span { Span(nanoseconds: count * 1000) }
+  /// A span of whole milliseconds, never beyond the largest.
+  public static func milliseconds(_ count: UInt64) -> Span { Span(nanoseconds: 1_000_000) * count }
+  /// A span of whole microseconds, never beyond the largest.
+  public static func microseconds(_ count: UInt64) -> Span { Span(nanoseconds: 1000) * count }
 
   /// Whole milliseconds, rounded down.
   public var milliseconds: UInt64 { self.nanoseconds / 1_000_000 }

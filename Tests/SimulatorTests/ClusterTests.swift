@@ -15,15 +15,6 @@ import Simulator
 import Testing
 import Wire
 
-extension Cluster {
-  /// Whether all running members executed `count` transactions or more.
-  func haveExecuted(_ count: UInt64, except: Set<Int> = []) -> Bool {
-    (0..<self.genesis.members.count).allSatisfy { index in
-      except.contains(index) || (self.node(index)?.execution.position.log.size ?? 0) >= count
-    }
-  }
-}
-
 @Suite("Cluster")
 struct ClusterTests {
   @Test("A lone transaction reaches the log of all four members, and the tree head becomes stable", arguments: 1...4)
