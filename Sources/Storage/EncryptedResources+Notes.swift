@@ -50,7 +50,8 @@ extension EncryptedResources {
     return try AnchorNote(from: &decoder)
   }
 
-  private func noteKey(_ slot: UInt64) throws(StorageFailure) -> [UInt8]? {
+  /// The key of a value or, where it has none of its own, of a note.
+  func noteKey(_ slot: UInt64) throws(StorageFailure) -> [UInt8]? {
     guard slot == Self.withoutKey else { return try self.key(slot) }
     return Hash.blake2b("consilium/fhir-note/v1", self.key).bytes
   }

@@ -26,16 +26,37 @@ public final class EncryptedResources: ResourceStore {
   /// So many wait at most until they are overwritten.
   private static let dyingMax = 1024
 
-  /// Opens or makes the store in a folder; `key` has 32 bytes.
+  /// Opens or makes the store in a folder, for a node whose keys give `key`.
   public init(path: String, mapSizeMax: Int, key: Digest) throws(StorageFailure) {
     self.environment = try Environment(path: path, mapSizeMax: mapSizeMax)
     let tables = try self.environment.open(["resources", "anchored", "dying", "meta", "anchors"])
     (self.table, self.anchored, self.dying, self.anchors) = (tables[0], tables[1], tables[2], tables[4])
     try self.environment.requireFormat(Self.format, in: tables[3], of: [tables[0]])
     self.keys = try KeySlots(folder: path)
-    self.key = key.bytes
+    self.key = try HospitalKey.read(path, own: key).bytes
+    try self.environment.requireKey(self.key, in: tables[3]) { snapshot throws(StorageFailure) in
+      try self.opensFirst(in: snapshot)
+    }
     try self.overwriteDying()
   }
+
+  /// Whether the first row opens with the key; nil where there is none.
+  private func opensFirst(in snapshot: Snapshot) throws(StorageFailure) -> Bool? {
+    var first: (key: [UInt8], value: [UInt8])?
+    for table in [self.table, self.anchors] where first == nil {
+      snapshot.scan(table, from: []) { key, value in
+        first = (key, value)
+        return false
+      }
+    }
+    guard let first else { return nil }
+    guard first.value.count > 8, let key = try self.noteKey(Key.number(from: first.value.prefix(8))) else {
+      throw .damaged(path: self.environment.path, reason: Self.withoutItsKey)
+    }
+    return KeySlots.unseal(Array(first.value.dropFirst(8)), key: key, place: first.key) != nil
+  }
+
+  private static let withoutItsKey = "a resource's own key is gone: keys is another store's, or older than data.mdb"
 
   /// ⚑ What was to be overwritten when the process ended is overwritten now.
   private func overwriteDying() throws(StorageFailure) {
@@ -199,7 +220,7 @@ public final class EncryptedResources: ResourceStore {
   private func open(_ value: [UInt8], at place: [UInt8]) throws -> StoredResource {
     func damaged(_ reason: String) -> StorageFailure { .damaged(path: self.environment.path, reason: reason) }
     guard value.count > 8, let key = try self.key(Key.number(from: value.prefix(8))) else {
-      throw damaged("a resource's own key is gone: keys is another store's, or older than data.mdb")
+      throw damaged(Self.withoutItsKey)
     }
     guard let bytes = KeySlots.unseal(Array(value.dropFirst(8)), key: key, place: place) else {
       throw damaged("a resource was not sealed with this hospital's key, or was changed")

@@ -18,6 +18,8 @@ public enum StorageFailure: Error, Sendable, Hashable {
   case copied(path: String, position: UInt64)
   /// It belongs to another network or member.
   case foreign(path: String, found: String, expected: String)
+  /// Other keys of a node sealed it.
+  case otherKey(path: String)
   /// The disk, or the address space that the store may use, is full.
   case full(path: String, reason: String)
   /// The system failed to read or write.
@@ -26,28 +28,45 @@ public enum StorageFailure: Error, Sendable, Hashable {
 
 extension StorageFailure: CustomStringConvertible {
   /// What happened, why, and what to do.
-  public var description: String {
+  public var description: String { "\(self.parts.what); \(self.parts.remedy)" }
+
+  /// What happened and why, and what to do.
+  public var parts: (what: String, remedy: String) {
     switch self {
     case .folder(let path, let reason):
-      "cannot use the folder \(path): \(reason); create it, or give its owner's rights to this user"
-    case .damaged(let path, let reason):
-      "the store in \(path) is damaged: \(reason); \(Self.remedy(path))"
+      ("cannot use the folder \(path): \(reason)", "create it, or give its owner's rights to this user")
+    case .damaged(let path, let reason): ("the store in \(path) is damaged: \(reason)", Self.remedy(path))
     case .rotten(let path, let sequence, let reason):
-      "what was executed at \(sequence) is damaged in \(path): \(reason); \(Self.remedy(path))"
+      ("what was executed at \(sequence) is damaged in \(path): \(reason)", Self.remedy(path))
     case .diverged(let sequence):
-      "this member's history is not the others': \(sequence) was executed here to another end than f + 1 members "
-        + "signed; " + Self.rejoining
+      (
+        "this member's history is not the others': \(sequence) was executed here to another end than f + 1 members "
+          + "signed", Self.rejoining
+      )
     case .otherFormat(let found, let known):
-      "the store has format \(found), this program knows \(known); install the program that wrote it"
+      ("the store has format \(found), this program knows \(known)", "install the program that wrote it")
     case .copied(let path, let position):
-      "the store in \(path) is a copy, or empty under a key that was used: another member holds block \(position) "
-        + "of this hospital's lane, signed with its key, and the store ends before; bring the original back, or join "
-        + "again under new keys (consilium init, consilium member propose replace)"
+      (
+        "the store in \(path) is a copy, or empty under a key that was used: another member holds block \(position) "
+          + "of this hospital's lane, signed with its key, and the store ends before",
+        "bring the original back, or join again under new keys (consilium init, consilium member propose replace)"
+      )
     case .foreign(let path, let found, let expected):
-      "the store in \(path) belongs to \(found), not to \(expected); give the right folder"
+      ("the store in \(path) belongs to \(found), not to \(expected)", "give the right folder")
+    case .otherKey(let path):
+      (
+        "the store in \(path) was sealed under another node.key",
+        "if you have that one, take the store over with it (consilium fhir rekey --old-key FILE); if not, move the "
+          + "folder away: nothing else opens it"
+      )
     case .full(let path, let reason):
-      "no room in \(path): \(reason); free disk space or raise mapSizeMax, then start again: nothing committed is lost"
-    case .system(let action, let reason): "\(action): \(reason)"
+      (
+        "no room in \(path): \(reason)",
+        "free disk space, or raise map_size_max_gib in node.toml where it is the map that is full; then start again: "
+          + "nothing committed is lost"
+      )
+    case .system(let action, let reason):
+      ("\(action): \(reason)", "look at the disk and the system's log (dmesg), then start again")
     }
   }
 
@@ -81,7 +100,7 @@ final class Environment: @unchecked Sendable {
       do {
         try FileManager.default.createDirectory(
           atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-      } catch { throw .folder(path: path, reason: error.localizedDescription) }
+      } catch { throw .making(path, error) }
     }
     try Self.checkLength(path)
     try PageWalk.checkMeta(path)
@@ -136,6 +155,7 @@ final class Environment: @unchecked Sendable {
     let reason = unsafe String(cString: mdb_strerror(status))
     switch status {
     case MDB_MAP_FULL, ENOSPC, EDQUOT, EFBIG: return .full(path: path, reason: reason)
+    case EIO where DiskRoom.isGone(for: path + "/data.mdb"): return .full(path: path, reason: "the disk is full")
     case MDB_INVALID, MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_VERSION_MISMATCH, MDB_PANIC, MDB_BAD_TXN, MDB_CURSOR_FULL,
       MDB_PAGE_FULL, MDB_INCOMPATIBLE:
       return .damaged(path: path, reason: reason)

@@ -15,17 +15,15 @@ public final class FileSpool: ChunkSpool {
     do {
       try FileManager.default.createDirectory(
         atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    } catch { throw .folder(path: folder, reason: error.localizedDescription) }
+    } catch { throw .making(folder, error) }
     var name = Array("\(folder)/spool-XXXXXX".utf8CString)
     self.descriptor = unsafe mkstemp(&name)
-    guard self.descriptor >= 0 else { throw .folder(path: folder, reason: Self.reason) }
+    guard self.descriptor >= 0 else { throw .opening("\(folder)/spool", errno) }
     self.folder = folder
     unsafe unlink(name)
   }
 
   deinit { close(self.descriptor) }
-
-  private static var reason: String { unsafe String(cString: strerror(errno)) }
 
   /// How many chunks are in it.
   public var count: Int { self.offsets.withLock { $0.count - 1 } }
@@ -35,7 +33,7 @@ public final class FileSpool: ChunkSpool {
     try self.offsets.withLock { offsets throws(VaultFailure) in
       for chunk in chunks {
         let start = offsets[offsets.count - 1]
-        try self.transfer(chunk.count) { done in
+        try self.transfer(chunk.count, orElse: { "\(StorageFailure.writing("\(self.folder)/spool", $0))" }) { done in
           unsafe chunk.withUnsafeBytes { bytes in
             unsafe pwrite(self.descriptor, bytes.baseAddress.map { unsafe $0 + done }, chunk.count - done, start + done)
           }
@@ -54,7 +52,8 @@ public final class FileSpool: ChunkSpool {
       guard out.isEmpty || offsets[index + 1] - offsets[start] <= bytesMax else { break }
       let (offset, count) = (offsets[index], offsets[index + 1] - offsets[index])
       var chunk = [UInt8](repeating: 0, count: count)
-      try self.transfer(count) { done in
+      try self.transfer(count, orElse: { "reading in \(self.folder): \(unsafe String(cString: strerror($0)))" }) {
+        done in
         unsafe chunk.withUnsafeMutableBytes { bytes in
           unsafe pread(self.descriptor, bytes.baseAddress.map { unsafe $0 + done }, count - done, offset + done)
         }
@@ -66,14 +65,14 @@ public final class FileSpool: ChunkSpool {
   }
 
   /// Moves bytes until all are moved: the system may do less than it was asked.
-  private func transfer(_ count: Int, _ step: (_ done: Int) -> Int) throws(VaultFailure) {
+  private func transfer(
+    _ count: Int, orElse fail: (_ code: Int32) -> String, _ step: (_ done: Int) -> Int
+  ) throws(VaultFailure) {
     var done = 0
     while done < count {
       let moved = step(done)
       if moved < 0, errno == EINTR { continue }
-      guard moved > 0 else {
-        throw VaultFailure("no room, or no reading, in \(self.folder): \(Self.reason); free disk space and try again")
-      }
+      guard moved > 0 else { throw VaultFailure(fail(moved < 0 ? errno : EIO)) }
       done += moved
     }
   }

@@ -22,7 +22,7 @@ final class KeySlots: Sendable {
   init(folder: String) throws(StorageFailure) {
     self.path = folder + "/keys"
     self.descriptor = unsafe open(self.path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard self.descriptor >= 0 else { throw .folder(path: folder, reason: Self.reason) }
+    guard self.descriptor >= 0 else { throw .opening(self.path, errno) }
     self.ready = Mutex(0..<0)
     let size = Int(lseek(self.descriptor, 0, SEEK_END))
     if size == 0 {
@@ -116,23 +116,20 @@ final class KeySlots: Sendable {
         unsafe pwrite(self.descriptor, buffer.baseAddress.map { unsafe $0 + done }, bytes.count - done, offset + done)
       }
       if moved < 0, errno == EINTR { continue }
-      guard moved > 0 else {
-        guard ![ENOSPC, EDQUOT, EFBIG].contains(errno) else { throw .full(path: self.path, reason: Self.reason) }
-        throw .system(action: "writing \(self.path)", reason: Self.reason)
-      }
+      guard moved > 0 else { throw .writing(self.path, moved < 0 ? errno : EIO) }
       done += moved
     }
   }
 
   private func sync() throws(StorageFailure) {
-    guard fsync(self.descriptor) == 0 else { throw .system(action: "writing \(self.path)", reason: Self.reason) }
+    guard fsync(self.descriptor) == 0 else { throw .writing(self.path, errno) }
   }
 
   /// The file's name is on the disk too.
-  private static func sync(folder: String) throws(StorageFailure) {
+  static func sync(folder: String) throws(StorageFailure) {
     let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .folder(path: folder, reason: self.reason) }
     defer { close(descriptor) }
-    guard fsync(descriptor) == 0 else { throw .system(action: "writing \(folder)", reason: self.reason) }
+    guard fsync(descriptor) == 0 else { throw .writing(folder, errno) }
   }
 }

@@ -33,13 +33,22 @@ public final class ReadingStore: ReadingLog {
   private let state = Mutex(State())
   private let queue = DispatchQueue(label: "readings")
 
-  /// Opens or makes the store in a folder; `key` has 32 bytes.
+  /// Opens or makes the store in a folder, for a node whose keys give `key`.
   public init(path: String, mapSizeMax: Int, key: Digest) throws(StorageFailure) {
     self.environment = try Environment(path: path, mapSizeMax: mapSizeMax)
     let tables = try self.environment.open(["readings", "meta"])
     self.table = tables[0]
     try self.environment.requireFormat(Self.format, in: tables[1], of: [tables[0]])
-    self.key = Hash.blake2b("consilium/readings/v1", key.bytes).bytes
+    self.key = Hash.blake2b("consilium/readings/v1", try HospitalKey.read(path, own: key).bytes).bytes
+    let (table, sealing) = (self.table, self.key)
+    try self.environment.requireKey(self.key, in: tables[1]) { snapshot in
+      var opens: Bool?
+      snapshot.scan(table, from: []) { place, value in
+        opens = KeySlots.unseal(value, key: sealing, place: place) != nil
+        return false
+      }
+      return opens
+    }
   }
 
   /// The latest interval first: its number from the other end.

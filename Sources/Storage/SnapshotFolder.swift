@@ -32,7 +32,7 @@ public final class SnapshotFolder: Sendable {
     do {
       try FileManager.default.createDirectory(
         atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    } catch { throw .folder(path: path, reason: error.localizedDescription) }
+    } catch { throw .making(path, error) }
   }
 
   private func remove(_ name: String) { try? FileManager.default.removeItem(atPath: "\(self.path)/\(name)") }
@@ -45,16 +45,13 @@ public final class SnapshotFolder: Sendable {
   private static func chunk(_ number: Int) -> String { "chunk-\(number)" }
 
   private func write(_ bytes: [UInt8], to name: String) throws(StorageFailure) {
-    do { try Data(bytes).write(to: URL(filePath: "\(self.path)/\(name)"), options: .atomic) } catch {
-      throw Self.failure(error, "writing \(self.path)/\(name)")
-    }
+    let file = "\(self.path)/\(name)"
+    do { try Data(bytes).write(to: URL(filePath: file), options: .atomic) } catch { throw Self.failure(error, file) }
   }
 
-  private static func failure(_ error: any Error, _ action: String) -> StorageFailure {
-    let code = (error as NSError).code
-    return code == CocoaError.Code.fileWriteOutOfSpace.rawValue
-      ? .full(path: action, reason: error.localizedDescription)
-      : .system(action: action, reason: error.localizedDescription)
+  private static func failure(_ error: any Error, _ file: String) -> StorageFailure {
+    StorageFailure.code(of: error).map { .writing(file, $0) }
+      ?? .system(action: "writing \(file)", reason: error.localizedDescription)
   }
 
   private func read(_ name: String) -> [UInt8]? {
@@ -93,7 +90,7 @@ public final class SnapshotFolder: Sendable {
       return manifest
     } catch {
       self.remove(making)
-      throw error as? StorageFailure ?? Self.failure(error, "making a snapshot in \(self.path)")
+      throw error as? StorageFailure ?? Self.failure(error, "\(self.path)/\(making)")
     }
   }
 

@@ -107,7 +107,7 @@ struct Audit: AsyncParsableCommand {
           status: ExitStatus.refused)
       } catch let failure as StorageFailure {
         throw Failure(
-          "the store cannot be read", why: "\(failure)", remedy: "do that, then audit again",
+          "the store cannot be read", why: failure.parts.what, remedy: "\(failure.parts.remedy); then audit again",
           status: ExitStatus.failedIO)
       }
     }

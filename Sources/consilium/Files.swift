@@ -5,6 +5,7 @@ internal import Gateway
 internal import Messages
 internal import Primitives
 internal import Signing
+internal import Storage
 
 /// Reads and writes files with errors that say what to do.
 enum Files {
@@ -40,8 +41,10 @@ enum Files {
     let made = FileManager.default.createFile(
       atPath: path, contents: Data(bytes), attributes: [.posixPermissions: mode])
     guard made else {
+      let isFull = DiskRoom.isGone(for: path)
       throw Failure(
-        "cannot write \(path)", why: "the system refused", remedy: "check the folder's permissions and the disk",
+        "cannot write \(path)", why: isFull ? "the disk is full" : "the system refused",
+        remedy: isFull ? "free disk space, then try again" : "check the folder's permissions and the disk",
         status: ExitStatus.failedIO)
     }
   }

@@ -44,6 +44,8 @@ struct NodeCommand: AsyncParsableCommand {
     let listen = try self.listening(config)
     umask(0o077)
     signal(SIGXFSZ, SIG_IGN)  // A file-size limit then reads as a full disk, which has its own way to end.
+    // ⚑ Before anything is written: another node may run on it. A folder that is not there is nobody's yet.
+    let held = FileManager.default.fileExists(atPath: config.data) ? try FolderLock(config.data) : nil
     let passphrase = try config.passphraseFile.map { try PassphraseOptions.read($0) } ?? self.passphrase.read()
     let keys = try KeyFile.member(config.keys, passphrase: passphrase)
     let member = try self.member(config, genesis, key: keys.publicKey)
@@ -51,10 +53,10 @@ struct NodeCommand: AsyncParsableCommand {
       node: "m\(config.member)", level: config.logLevel, format: config.logFormat, path: config.logFile)
     log.emit(.keyUsed, ["purpose": "member"])
     StoreDamage.onDamage { log.emit(.nodeFailed, ["reason": .text("\($0)")]) }
-    let (store, snapshots, lock) = try self.open(config, genesis, log)
+    let (store, snapshots, lock) = try self.open(config, genesis, held, log)
     let vault = LinkedVault(try await self.openVault(config, log))
-    // Whoever has the hospital's secret can read what its EHR wrote, and nobody else.
-    let resourcesKey = Hash.blake2b("consilium/fhir-store/v1", keys.sealingSecret)
+    let resources = try self.openResources(config, key: HospitalStore.key(keys), log)
+    let readings = try self.openReadings(config, key: HospitalStore.key(keys), log)
     let loop = EventLoop(workers: config.workers)
     loop.start()
     let host = NodeHost(
@@ -74,11 +76,10 @@ struct NodeCommand: AsyncParsableCommand {
     } catch {
       log.emit(.nodeFailed, ["reason": .text("\(error)")])
       throw Failure(
-        "the node cannot start", why: "\(error)", remedy: "put that right, then start it again",
+        "the node cannot start", error,
         status: error is NetworkFailure ? ExitStatus.unavailable : ExitStatus.failedIO)
     }
-    let readings = try self.openReadings(config, key: resourcesKey, log)
-    let service = try await self.openFHIR(config, host, vault, readings, key: resourcesKey, log)
+    let service = try await self.openFHIR(config, host, vault, resources, readings, log)
     let refused = RefusedCounts(now: Self.now)
     let sessions = ReadingSessions(service: host, refused: refused, now: Self.now)
     let smart = config.smart(now: Self.now)
@@ -163,23 +164,31 @@ struct NodeCommand: AsyncParsableCommand {
 
   /// Who was shown what of the EHR's resources.
   private func openReadings(_ config: NodeConfig, key: Digest, _ log: Log) throws -> ReadingStore {
-    do throws(StorageFailure) {
-      return try ReadingStore(path: config.data + "/readings", mapSizeMax: config.mapSizeMax, key: key)
-    } catch { throw Self.failure(opening: error, log) }
+    do throws(StorageFailure) { return try HospitalStore.readings.readings(config, key: key) } catch {
+      throw Self.failure(opening: error, log)
+    }
   }
 
-  /// The interface for the hospital's EHR; nil where none is asked for and there never was one. ⚑ Nothing that was
-  /// erased is there when it serves, and what is erased from then on goes there first.
+  /// What the EHR wrote; nil where no interface is asked for and there never was one.
+  private func openResources(_ config: NodeConfig, key: Digest, _ log: Log) throws -> EncryptedResources? {
+    let isThere = FileManager.default.fileExists(atPath: HospitalStore.fhir.folder(in: config))
+    guard config.fhirPort != nil || isThere else { return nil }
+    do throws(StorageFailure) { return try HospitalStore.fhir.resources(config, key: key) } catch {
+      throw Self.failure(opening: error, log)
+    }
+  }
+
+  /// The interface for the hospital's EHR. ⚑ Nothing that was erased is there when it serves, and what is erased from
+  /// then on goes there first.
   private func openFHIR(
-    _ config: NodeConfig, _ host: NodeHost, _ vault: LinkedVault, _ readings: ReadingStore, key: Digest, _ log: Log
+    _ config: NodeConfig, _ host: NodeHost, _ vault: LinkedVault, _ store: EncryptedResources?,
+    _ readings: ReadingStore, _ log: Log
   ) async throws -> FHIRService? {
-    let folder = config.data + "/fhir"
-    guard config.fhirPort != nil || FileManager.default.fileExists(atPath: folder) else {
+    guard let store else {
       vault.link { _ in }
       return nil
     }
     do {
-      let store = try EncryptedResources(path: folder, mapSizeMax: config.mapSizeMax, key: key)
       let service = try FHIRService(
         store: store, anchoring: RecordAnchorer(service: host),
         ledger: LedgerResources(service: host, readings: readings),
@@ -192,9 +201,7 @@ struct NodeCommand: AsyncParsableCommand {
       return service
     } catch {
       log.emit(.nodeFailed, ["reason": .text("\(error)")])
-      throw Failure(
-        "the FHIR store cannot be opened", why: "\(error)", remedy: "do what the reason says, then start it again",
-        status: ExitStatus.failedIO)
+      throw Failure("the FHIR store cannot be opened", error, status: ExitStatus.failedIO)
     }
   }
 
@@ -215,14 +222,12 @@ struct NodeCommand: AsyncParsableCommand {
 
   private static func failure(opening failure: StorageFailure, _ log: Log) -> Failure {
     log.emit(.nodeFailed, ["reason": .text("\(failure)")])
-    return Failure(
-      "the store cannot be opened", why: "\(failure)", remedy: "do what the reason says, then start it again",
-      status: ExitStatus.failedIO)
+    return Failure(opening: failure, "the store cannot be opened")
   }
 
   /// Opens the stores; refuses an empty or copied one under a key that has voted elsewhere (LEDGER §8).
   private func open(
-    _ config: NodeConfig, _ genesis: Genesis, _ log: Log
+    _ config: NodeConfig, _ genesis: Genesis, _ held: FolderLock?, _ log: Log
   ) throws -> (Store, SnapshotFolder, FolderLock) {
     let seal = config.keys + ".seal"
     do {
@@ -235,7 +240,7 @@ struct NodeCommand: AsyncParsableCommand {
           why: "this member's key has voted, and an empty store has forgotten how",
           remedy: "bring the store back; if it is lost, join again under a new key", status: ExitStatus.configuration)
       }
-      let lock = try FolderLock(config.data)
+      let lock = try held ?? FolderLock(config.data)
       let store = try Store(
         path: config.data + "/ledger", genesis: genesis, member: MemberID(config.member),
         mapSizeMax: config.mapSizeMax, fresh: Hash.sha256(SecureRandom.bytes(32)))

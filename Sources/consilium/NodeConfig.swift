@@ -133,7 +133,9 @@ struct NodeConfig {
     var folder = URL(filePath: path).deletingLastPathComponent().path(percentEncoded: false)
     while folder.count > 1, folder.hasSuffix("/") { folder.removeLast() }
     try self.take(values, folder: folder) { key, why in
-      Self.bad(path, "line \(Self.line(of: key, in: text)): \(key): \(why)", "correct that line")
+      let given = overrides.last { $0.hasPrefix(key + "=") }
+      return given.map { Self.bad("--set \($0)", "\(key): \(why)", "give it another value") }
+        ?? Self.bad(path, "line \(Self.line(of: key, in: text)): \(key): \(why)", "correct that line")
     }
   }
 

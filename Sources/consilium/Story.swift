@@ -14,7 +14,7 @@ struct Story {
   private let clock = ContinuousClock()
   private var stepNumber = 0
   let genesis: Genesis
-  /// How often a node drawn by lot is killed.
+  /// How often a node drawn at random is killed.
   var kills = 0
   var registrars: [[UInt8]] = []
   var doctors: [Person] = []
