@@ -14,16 +14,42 @@ struct PassphraseOptions: ParsableArguments {
       valueName: "file"))
   var passphraseFile: String?
 
-  func read() throws -> String {
+  /// The passphrase of keys that there are.
+  func read() throws -> String { try self.given() ?? Self.ask("Passphrase: ") }
+
+  /// The passphrase for fresh keys: not empty, and typed twice where it is typed.
+  func readNew() throws -> String {
+    if let given = try self.given() { return try Self.refuseEmpty(given) }
+    let first = try Self.refuseEmpty(Self.ask("Passphrase for the new keys: "))
+    guard try Self.ask("The same once more: ") == first else {
+      throw Failure(
+        "no keys were made", why: "the two passphrases differ", remedy: "try again", status: ExitStatus.badInput)
+    }
+    return first
+  }
+
+  private func given() throws -> String? {
     let environment = ProcessInfo.processInfo.environment
     if let path = self.passphraseFile ?? environment["CONSILIUM_PASSPHRASE_FILE"] { return try Self.read(path) }
-    if let text = environment["CONSILIUM_PASSPHRASE"] { return text }
-    guard isatty(0) == 1, let typed = unsafe getpass("Passphrase: ") else {
+    return environment["CONSILIUM_PASSPHRASE"]
+  }
+
+  private static func ask(_ prompt: String) throws -> String {
+    guard isatty(0) == 1, let typed = unsafe getpass(prompt) else {
       throw Failure(
         "no passphrase", why: "the keys are encrypted and nobody is here to ask",
         remedy: "give --passphrase-file FILE", status: ExitStatus.configuration)
     }
     return unsafe String(cString: typed)
+  }
+
+  private static func refuseEmpty(_ passphrase: String) throws -> String {
+    guard passphrase.contains(where: { !$0.isWhitespace }) else {
+      throw Failure(
+        "no keys were made", why: "the passphrase is empty, so anybody with the file would have the keys",
+        remedy: "choose a passphrase of several words", status: ExitStatus.badInput)
+    }
+    return passphrase
   }
 
   static func read(_ path: String) throws -> String {

@@ -23,7 +23,9 @@ struct Init: AsyncParsableCommand {
       or /dns6/…), which they look up each time. The node itself listens on --listen. Either may be left out where the
       other says it all.
 
-      Give member.json to those who make the genesis. Keep registrar.key off this machine.
+      Give member.json to the hospital that makes the genesis; of a hospital that joins, comes back under new keys or
+      has a new address, to one that proposes the change (consilium member propose). Keep registrar.key off this
+      machine.
       """)
 
   @Argument(help: "The folder to make.") var folder: String
@@ -39,11 +41,13 @@ struct Init: AsyncParsableCommand {
     try await reporting {
       try MemberFolder(path: self.folder).make(
         number: self.member, name: self.name, listen: try self.listening(), addresses: self.address,
-        passphrase: try self.passphrase.read(),
+        passphrase: try self.passphrase.readNew(),
         // The node may be started from another folder.
         passphraseFile: self.passphrase.passphraseFile.map { Files.absolute($0) })
       Console.line("Made \(self.folder): node.key, registrar.key, member.json, node.toml.")
-      Console.line("Next: give member.json to those who make the genesis, and put genesis.json into this folder.")
+      Console.line("Next: put genesis.json into this folder. Where there is none yet, give member.json to the hospital")
+      Console.line(
+        "that makes it; else to a member that proposes the change (consilium member propose add or replace).")
     }
   }
 }
@@ -162,7 +166,7 @@ struct Keys: AsyncParsableCommand {
 
     func run() async throws {
       try await reporting {
-        let passphrase = try self.passphrase.read()
+        let passphrase = try self.passphrase.readNew()
         let secrets = SecureRandom.bytes(self.kind == .patient || self.kind == .registrar ? 32 : 64)
         guard self.kind != .member else {
           throw Failure("no member's keys are made here", why: "they belong to a folder", remedy: "use consilium init")
@@ -191,7 +195,7 @@ struct Keys: AsyncParsableCommand {
         do throws(PhraseFault) { phrase = try RecoveryPhrase(words: text) } catch {
           throw Failure("\(self.words) is no recovery phrase", why: "\(error)", remedy: "compare it with the paper")
         }
-        try KeyFile(kind: .patient, secrets: phrase.entropy, passphrase: try self.passphrase.read()).save(self.out)
+        try KeyFile(kind: .patient, secrets: phrase.entropy, passphrase: try self.passphrase.readNew()).save(self.out)
         Console.line("Made \(self.out).")
       }
     }
@@ -256,9 +260,11 @@ struct GenesisCommand: AsyncParsableCommand {
         let quorum = genesis.configuration.quorum
         let f = genesis.configuration.faultyMax
         switch engine {
+        case .pbft where f == 0: Console.line("A quorum is \(quorum), and none may fail: keep at least four members.")
         case .pbft: Console.line("A quorum is \(quorum); up to \(f) faulty member\(f == 1 ? "" : "s") do no harm.")
         case .raft:
-          Console.line("A quorum is \(quorum); up to \(members.count - quorum) may stop, and none may lie.")
+          let spare = members.count - quorum
+          Console.line("A quorum is \(quorum); \(spare == 0 ? "none" : "up to \(spare)") may stop, and none may lie.")
           Console.line("Hospitals under different administrations should choose pbft.")
         }
       }
