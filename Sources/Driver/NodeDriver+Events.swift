@@ -17,6 +17,19 @@ struct Progress {
   var transactions: UInt64 = 0
   var total: UInt64 = 0
   var since: Tick = .zero
+  /// Since when something waits and nothing was executed; nil where nothing waits.
+  private var pausedSince: Tick?
+
+  /// Something that was submitted waits.
+  mutating func waits(at now: Tick) { self.pausedSince = self.pausedSince ?? now }
+
+  /// Something was executed; others may wait still.
+  mutating func wentOn(at now: Tick, stillWaiting: Bool) { self.pausedSince = stillWaiting ? now : nil }
+
+  /// For how long something has waited while nothing was executed.
+  func pausedMilliseconds(at now: Tick) -> UInt64 {
+    self.pausedSince.map { now > $0 ? (now - $0).milliseconds : 0 } ?? 0
+  }
 }
 
 /// Those who wait for the outcome of transactions.
@@ -83,6 +96,7 @@ extension NodeDriver {
     self.progress.transactions += UInt64(receipts.count)
     self.progress.total += UInt64(receipts.count)
     let now = self.loop.now
+    self.progress.wentOn(at: now, stillWaiting: self.receipts.count > 0)
     guard now >= self.progress.since + Span.milliseconds(10_000) || self.progress.since == .zero else { return }
     self.log.emit(
       .progress,

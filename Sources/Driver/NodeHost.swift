@@ -118,6 +118,9 @@ public actor NodeHost: NodeService {
     status.ledgerAheadMilliseconds = UInt64(max(0, position.time.offset(from: driver.moment.wall)))
     status.votes = node.replica.isVoting
     status.peers = node.connected.count
+    status.quorum = node.configuration.quorum
+    status.reachable = node.configuration.voters.count { $0 == node.index || node.connected.contains($0) }
+    status.pausedMilliseconds = driver.progress.pausedMilliseconds(at: self.loop.now)
     status.stableSize = node.checkpoints.stable?.body.size ?? 0
     status.pendingBytes = node.lanes.pendingBytes
     status.diskBytes = self.store.sizes.used + self.vault.sizes.used
@@ -168,6 +171,7 @@ public actor NodeHost: NodeService {
       let batch = ReceiptWaiters.Batch(
         count: identifiers.count, deadline: self.loop.now + Self.submitTimeout, continuation)
       driver.receipts.add(identifiers, batch)
+      driver.progress.waits(at: self.loop.now)
       driver.give(.submitted(transactions.map(\.bytes)))
     }
     let known = receipts.compactMap { $0 }

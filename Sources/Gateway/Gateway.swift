@@ -73,7 +73,7 @@ public struct Gateway: Sendable {
     router.get("/livez") { _, _ in Response(status: .ok, body: .init(byteBuffer: ByteBuffer(string: "ok\n"))) }
     router.get("/readyz") { _, _ in
       let status = await service.status()
-      let trouble = status.running ? status.laneTrouble : "the node is not started"
+      let trouble = status.running ? status.laneTrouble ?? status.orderingTrouble : "the node is not started"
       let text = trouble.map { "not ready: \($0)\n" } ?? "ready\n"
       return Response(
         status: trouble == nil ? .ok : .serviceUnavailable, body: .init(byteBuffer: ByteBuffer(string: text)))
@@ -191,7 +191,7 @@ struct RefusalMiddleware: RouterMiddleware {
     case .notOrderedYet:
       try refusal(
         .gatewayTimeout, "not-ordered-yet", "it is not ordered yet: too few members are connected, or the load is high",
-        "it may still be; sending the same bytes again is safe, it is executed once")
+        "it may still be: look before you repeat the command, which makes another; the same bytes are executed once")
     case .notFound(let what):
       try refusal(.notFound, "not-found", "there is no such \(what) here", "check the identifier")
     case .notStableYet:

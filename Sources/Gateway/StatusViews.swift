@@ -37,6 +37,12 @@ public struct NodeStatus: Codable, Sendable {
   public var votes = false
   /// How many members it is connected to.
   public var peers: Int
+  /// How many members must agree.
+  public var quorum = 0
+  /// How many voters can be reached from here, this one among them.
+  public var reachable = 0
+  /// For how many milliseconds transactions of this node have waited while nothing was ordered.
+  public var pausedMilliseconds: UInt64 = 0
   /// The size under the last stable checkpoint.
   public var stableSize: UInt64
   /// Bytes of transactions that wait for a block.
@@ -128,6 +134,22 @@ extension NodeStatus {
     case "waiting": "it waits until enough members have said what they hold of this hospital's lane"
     default: nil
     }
+  }
+
+  /// While transactions wait, nothing ordered for this long is trouble.
+  public static let pauseMillisecondsMax: UInt64 = 30_000
+
+  /// Why the members order nothing, and what helps; nil where they do, or where this node does not vote and cannot
+  /// know.
+  public var orderingTrouble: String? {
+    guard self.running, !self.lane.isEmpty else { return nil }
+    if self.reachable < self.quorum {
+      return "nothing can be ordered: \(self.reachable) of \(self.members) members are connected, this one among "
+        + "them, and \(self.quorum) are needed; see consilium peers, and call the hospitals that are missing"
+    }
+    guard self.pausedMilliseconds >= Self.pauseMillisecondsMax else { return nil }
+    return "nothing was ordered for \(self.pausedMilliseconds / 1000) s while transactions wait; see consilium peers "
+      + "and the log's warnings"
   }
 
   /// A node of which nothing is known yet but its name.

@@ -64,6 +64,15 @@ public struct EventKind: Sendable, Hashable {
     .storeRotten, .storeChecked,
   ].sorted { $0.name < $1.name }
 
+  /// The event of that name; else those with these words in their line or their name; all for no words.
+  public static func matching(_ words: String) -> [EventKind] {
+    if let exact = self.catalogue.first(where: { $0.name == words }) { return [exact] }
+    let wanted = words.lowercased()
+    let same = self.catalogue.filter { $0.message.lowercased() == wanted }
+    guard same.isEmpty, !wanted.isEmpty else { return same.isEmpty ? self.catalogue : same }
+    return self.catalogue.filter { $0.message.lowercased().contains(wanted) || $0.name.contains(wanted) }
+  }
+
   /// The node runs.
   public static let nodeStarted = EventKind(
     "node.started", .info, "the node runs",
@@ -76,15 +85,15 @@ public struct EventKind: Sendable, Hashable {
   public static let nodeFailed = EventKind(
     "node.failed", .error, "the node cannot go on and stops",
     meaning: "A durable write failed, or what is stored is damaged. What the ledger committed is not lost.",
-    remedy: "Do what the reason says; where it is disk space or permissions, mend that and start the node again.",
+    remedy: "Do what the reason says; where it names disk space or permissions, see to them and start the node again.",
     fields: ["reason"])
   /// A member's session opened.
   public static let peerConnected = EventKind(
-    "peer.connected", .debug, "a member is connected", meaning: "The session's identity is proved.",
+    "peer.connected", .info, "a member is connected", meaning: "The session's identity is proved.",
     fields: ["member", "address", "direction"])
   /// A member's session closed.
   public static let peerDisconnected = EventKind(
-    "peer.disconnected", .debug, "a member is disconnected",
+    "peer.disconnected", .info, "a member is disconnected",
     meaning: "The connection ended; it is dialled again with a back-off.", fields: ["member", "reason"])
   /// Somebody was not let in.
   public static let peerRefused = EventKind(
@@ -108,7 +117,7 @@ public struct EventKind: Sendable, Hashable {
     meaning:
       "The address that it published is a name, and this machine's resolver gives no address for it. It is looked "
       + "up again at each attempt.",
-    remedy: "Try getent hosts NAME on this machine; if it gives nothing, mend the resolver or tell that hospital.",
+    remedy: "Try getent hosts NAME on this machine; if it gives nothing, repair the resolver or tell that hospital.",
     fields: ["member", "name", "reason"])
   /// This replica leaves its view.
   public static let viewChangeStarted = EventKind(

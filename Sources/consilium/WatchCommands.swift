@@ -20,6 +20,7 @@ struct Status: AsyncParsableCommand {
           ["hospital", "\(status.name) (member \(status.member))"], ["network", status.network],
           ["engine", status.engine], ["role", status.role], ["votes", status.votes ? "yes" : "no"],
           ["view", "\(status.view)"],
+          ["ordering", status.orderingTrouble ?? "goes on"],
           ["lane", status.laneTrouble ?? status.lane],
           ["custody", status.custody.summary],
           ["height", "\(status.height)"],
@@ -90,22 +91,30 @@ struct Peers: AsyncParsableCommand {
 struct Explain: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Tell what a logged event means and what to do.",
-    discussion: "Examples:\n  consilium explain consensus.view-change.started\n  consilium explain")
-  @Argument(help: "The event's name; without it, all are listed.") var event: String?
+    discussion: """
+      Examples:
+        consilium explain consensus.view-change.started
+        consilium explain the ledger went on
+        consilium explain
+      """)
+  @Argument(help: "The event's name, or words of its line; without it, all are listed.") var event: [String] = []
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
     try await reporting {
-      guard let event else {
-        let rows = EventKind.catalogue.map { [$0.name, $0.level.name, $0.message] }
+      let wanted = self.event.joined(separator: " ")
+      let found = EventKind.matching(wanted)
+      guard let kind = found.first else {
+        throw Failure(
+          "there is no event \"\(wanted)\"", why: "no event has that name, nor those words in its line",
+          remedy: "consilium explain lists all")
+      }
+      guard found.count == 1 else {
+        let rows = found.map { [$0.name, $0.level.name, $0.message] }
         if self.output.output == .json {
           return try Console.json(rows.map { ["event": $0[0], "level": $0[1], "message": $0[2]] })
         }
         return Console.table(["event", "level", "message"], rows)
-      }
-      guard let kind = EventKind.catalogue.first(where: { $0.name == event }) else {
-        throw Failure(
-          "there is no event \(event)", why: "the catalogue has others", remedy: "consilium explain lists all")
       }
       if self.output.output == .json {
         return try Console.json([
@@ -128,6 +137,8 @@ struct LogCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "log", abstract: "Show, filter and follow nodes' logs, merged in time.",
     discussion: """
+      A line has time, node, level, the event's name, its sentence and its fields. consilium explain NAME tells more.
+
       Examples:
         consilium log node.log --level warn
         consilium log .devnet/h*/node.log --follow
@@ -167,7 +178,7 @@ struct LogCommand: AsyncParsableCommand {
     let text =
       [
         String(line.time.dropFirst(11).prefix(12)), line.node,
-        line.level.name.padding(toLength: 5, withPad: " ", startingAt: 0), line.message, line.fields,
+        line.level.name.padding(toLength: 5, withPad: " ", startingAt: 0), line.event, line.message, line.fields,
       ].joined(separator: "  ")
     let color = Console.isTerminal ? colors[line.level] : nil
     Console.line(color.map { "\u{1b}[\($0)m\(text)\u{1b}[0m" } ?? text)

@@ -14,4 +14,24 @@ struct LaneStatusTests {
     status.lane = "waiting"
     #expect(status.laneTrouble?.isEmpty == false)
   }
+
+  @Test("Fewer than a quorum within reach, or a long pause while transactions wait, is told; a short one is no trouble")
+  func ordering() {
+    var status = NodeStatus(name: "One", member: 1)
+    status.running = true
+    status.lane = "open"
+    (status.members, status.quorum, status.reachable) = (4, 3, 3)
+    #expect(status.orderingTrouble == nil)
+    status.reachable = 2
+    #expect(status.orderingTrouble?.contains("2 of 4 members are connected") == true)
+    status.reachable = 3
+    status.pausedMilliseconds = NodeStatus.pauseMillisecondsMax - 1
+    #expect(status.orderingTrouble == nil)
+    status.pausedMilliseconds = NodeStatus.pauseMillisecondsMax
+    #expect(status.orderingTrouble?.contains("for 30 s while transactions wait") == true)
+    // Who does not vote orders nothing, and cannot know.
+    status.lane = ""
+    status.reachable = 0
+    #expect(status.orderingTrouble == nil)
+  }
 }

@@ -56,6 +56,18 @@ struct LogTests {
     #expect(lines.count { $0.contains("consensus.view.entered") } == 1)
   }
 
+  @Test("An event is found by its name or by words of its line, in any case; a whole line before parts of others")
+  func matching() {
+    #expect(EventKind.matching("peer.connected").map(\.name) == ["peer.connected"])
+    #expect(EventKind.matching("The ledger went on") == [.progress])
+    #expect(EventKind.matching("a member is connected") == [.peerConnected])
+    #expect(EventKind.matching("vault.").count > 1)
+    #expect(EventKind.matching("no such words").isEmpty)
+    #expect(EventKind.matching("") == EventKind.catalogue)
+    // An operator reads at info, and must see who left.
+    #expect(EventKind.peerDisconnected.level == .info && EventKind.peerConnected.level == .info)
+  }
+
   @Test("Every event of the catalogue has a name of its own, a meaning and a remedy")
   func catalogue() {
     let names = EventKind.catalogue.map(\.name)
