@@ -20,14 +20,18 @@ struct Access: AsyncParsableCommand {
       discussion: """
         Examples:
           consilium access request dr-lee.key --patient 5f1c… --record 88aa… --out visit.json --proof visit.proof
-          consilium access request dr-lee.key --patient 5f1c… --record 88aa… --break-glass 1
+          consilium access request dr-lee.key --patient 5f1c… --record 88aa… --break-glass life-at-risk
           consilium access request parent.key --patient 5f1c… --record 88aa… --purpose PATRQT     as a proxy
+
+        Reasons to break the glass:
+        \(GlassReason.help)
         """)
     @Argument(help: "The reader's key file.") var reader: String
     @Option(help: "The patient's account.") var patient: String
     @Option(help: "A record; may be repeated.") var record: [String]
     @Option(help: "What for (HL7 v3 PurposeOfUse).") var purpose = "TREAT"
-    @Option(help: "In an emergency: the reason's code, 1 or more. It is reviewed afterwards.") var breakGlass: UInt16?
+    @Option(help: "In an emergency: the reason, by its word or number. It is reviewed afterwards.")
+    var breakGlass: GlassReason?
     @Option(help: "Where to write the first record.") var out: String?
     @Option(help: "Where to write its proof, for consilium verify.") var proof: String?
     @OptionGroup var passphrase: PassphraseOptions
@@ -43,7 +47,7 @@ struct Access: AsyncParsableCommand {
           patient: try parseDigest(self.patient, "patient"),
           records: try self.record.map { try parseDigest($0, "record") },
           purpose: self.breakGlass == nil ? try parsePurpose(self.purpose) : .emergency,
-          reason: self.breakGlass ?? 0, ephemeralKey: ephemeral)
+          reason: self.breakGlass.map { UInt16($0.number) } ?? 0, ephemeralKey: ephemeral)
         let (receipt, fetched) = try await self.fetch(request, secret, reader)
         if let receipt, !receipt.applied { return try show(receipt, self.output.output) }
         for (index, record) in fetched.enumerated() {
@@ -105,7 +109,7 @@ struct Access: AsyncParsableCommand {
           cases.map {
             [
               $0.request, $0.access.time, $0.access.reader.short, $0.patient.short, "\($0.access.records.count)",
-              "\($0.reason)", $0.access.emergency, $0.due,
+              GlassReason(number: UInt32($0.reason))?.word ?? "none", ReviewWords.of($0.access.emergency), $0.due,
             ]
           })
         if cases.isEmpty { Console.line("Nothing.") }
@@ -191,7 +195,7 @@ enum AccessTable {
 
   static func row(_ access: AccessView) -> [String] {
     let emergency =
-      (access.emergency == "none" ? "" : " (glass broken: \(access.emergency))")
+      (access.emergency == "none" ? "" : " (glass broken: \(ReviewWords.of(access.emergency)))")
       + (access.openedInPartition.map { " (opened in partition at \($0))" } ?? "")
     return [
       access.time, access.reader.short, "\(access.hospital)", access.purpose, "\(access.records.count)",

@@ -31,7 +31,7 @@ struct Consent: AsyncParsableCommand {
     @Option(name: .customLong("for"), help: "As a proxy: the account of the patient.") var behalf: String?
     @Option(help: "The account that it speaks to.") var toAccount: String?
     @Option(help: "All practitioners of this hospital.") var toHospital: UInt32?
-    @Option(help: "With --to-hospital: only practitioners of this role.") var toRole: UInt32?
+    @Option(help: "With --to-hospital: only practitioners of this role, such as nurse.") var toRole: Role?
     @Option(help: "A care team.") var toTeam: String?
     @Option(help: "What it allows, read or share; may be repeated.") var allow: [String] = ["read"]
     @OptionGroup var terms: ConsentTerms
@@ -57,7 +57,7 @@ struct Consent: AsyncParsableCommand {
       case (let account?, nil, nil): return .account(try parseDigest(account, "account"))
       case (nil, nil, let team?): return .careTeam(try parseDigest(team, "care team"))
       case (nil, let hospital?, nil) where hospital > 0:
-        return self.toRole.map { .role($0, at: MemberID(hospital)) } ?? .hospital(MemberID(hospital))
+        return self.toRole.map { .role($0.number, at: MemberID(hospital)) } ?? .hospital(MemberID(hospital))
       default:
         throw Failure(
           "to whom?", why: "one of --to-account, --to-hospital and --to-team is needed", remedy: "give one")

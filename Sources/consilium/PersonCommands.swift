@@ -33,14 +33,17 @@ struct Account: AsyncParsableCommand {
       abstract: "Register a practitioner or a patient at this hospital, as its registrar.",
       discussion: """
         Example:
-          consilium account register dr-lee.key --registrar registrar.key --role 207
+          consilium account register dr-lee.key --registrar registrar.key --role physician
           consilium account register 3f9a…:77c0… --registrar registrar.key     the code that the portal shows a patient
-          consilium account register clinician:3f9a…:77c0… --registrar registrar.key --role 207     or a clinician
+          consilium account register clinician:3f9a…:77c0… --registrar registrar.key --role nurse     or a clinician
           consilium account register officer:3f9a…:77c0… --registrar registrar.key     or the privacy officer
         A patient is registered under a pseudonym of this hospital's own; no name goes on the chain.
+
+        Roles, by word or number (NUCC taxonomy, first three digits; others are taken by number):
+        \(Role.help)
         """)
     @Argument(help: "The person's key file, or the registration code of a browser.") var person: String
-    @Option(help: "A practitioner's role: a number of the NUCC taxonomy's table.") var role: UInt32 = 0
+    @Option(help: "A practitioner's role, by its word or number: consents may speak of it.") var role: Role?
     @Option(help: "For how many days it may act.") var days: UInt64 = 365
     @OptionGroup var options: DeskOptions
 
@@ -58,6 +61,13 @@ struct Account: AsyncParsableCommand {
 
     private static let prefixes = ["clinician:", "officer:"]
 
+    private func givenRole() throws -> UInt32 {
+      if let role { return role.number }
+      throw Failure(
+        "a practitioner needs a role", why: "consents to a role at a hospital count for those who have it",
+        remedy: "give --role, as --role physician; account register --help lists the words")
+    }
+
     private func registration(_ desk: Desk) throws -> AccountRegistration {
       // A browser's code: a patient's two keys, or somebody else's, which says so; in capitals from a scanner.
       let prefix = Self.prefixes.first { self.person.lowercased().hasPrefix($0) }
@@ -65,7 +75,7 @@ struct Account: AsyncParsableCommand {
       let keys = try Actors.publicKeys(code, desk)
       let isFile = Actors.browserCode(code) == nil
       let isPatient = isFile ? try KeyFile.load(code).kind == .patient : prefix == nil
-      let role = prefix == "officer:" ? HealthRecords.Account.privacyOfficer : isPatient && !isFile ? 0 : self.role
+      let role = try isPatient ? 0 : prefix == "officer:" ? HealthRecords.Account.privacyOfficer : self.givenRole()
       return Actors.registration(
         keys.key, keys.sealing, kind: isPatient ? .patient : .practitioner, role: role, days: self.days)
     }
@@ -119,7 +129,8 @@ struct Account: AsyncParsableCommand {
           ["what", "value"],
           [
             ["account", account.account], ["kind", account.kind], ["hospital", "\(account.hospital)"],
-            ["role", "\(account.role)"], ["status", account.status], ["valid until", account.validUntil],
+            ["role", account.kind == "practitioner" ? Role(number: account.role)?.word ?? "none" : "\(account.role)"],
+            ["status", account.status], ["valid until", account.validUntil],
             ["key", account.key], ["since", account.since],
           ]
             + (account.recovery.map { [["recovery", "the key \($0.key.short)… takes over at \($0.due)"]] } ?? [])

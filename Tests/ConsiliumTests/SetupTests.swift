@@ -29,20 +29,25 @@ final class Hospitals {
     }
   }
 
-  deinit {
-    for process in self.processes { process.terminate() }
-    for process in self.processes { process.waitUntilExit() }
-  }
+  deinit { self.stop() }
 
   /// Runs the program in the folder above the hospitals'.
   func run(_ line: String) throws -> Place.Result {
     try self.place.run([], through: "cd \(self.place.path) && exec \"$0\" \(line)")
   }
 
-  func start(_ number: Int) throws {
+  /// Ends all nodes in order.
+  func stop() {
+    for process in self.processes { process.terminate() }
+    for process in self.processes { process.waitUntilExit() }
+    self.processes = []
+  }
+
+  func start(_ number: Int, _ settings: [String] = []) throws {
     let process = Process()
     process.executableURL = URL(filePath: Place.program)
-    process.arguments = ["node", "--config", "h\(number)/node.toml", "--set", "log_level=debug"]
+    process.arguments =
+      ["node", "--config", "h\(number)/node.toml", "--set", "log_level=debug"] + settings.flatMap { ["--set", $0] }
     process.currentDirectoryURL = URL(filePath: self.place.path)
     for file in ["out", "err"] { try Data().write(to: URL(filePath: "\(self.place.path)/h\(number)/\(file)")) }
     process.standardError = FileHandle(forWritingAtPath: self.place.path + "/h\(number)/err")

@@ -1,0 +1,103 @@
+// Goal: an operator's first mistakes are refused with what to do, what is logged can be looked up, and a node that can
+// order nothing says so. Method: the built `consilium`, run as people do.
+import Foundation
+import Testing
+
+@Suite("Operator", .serialized)
+struct OperatorTests {
+  @Test("No key is made under an empty passphrase; a practitioner without a role and a wrong setting are refused")
+  func refusals() throws {
+    let place = try Place(port: 5421)
+    func run(_ line: String) throws -> Place.Result {
+      try place.run([], through: "cd \(place.path) && umask 077 && exec \"$0\" \(line)")
+    }
+    for (name, word) in [("empty", "\n"), ("blank", "   \n"), ("word", "some words\n")] {
+      try word.write(toFile: "\(place.path)/\(name)", atomically: true, encoding: .utf8)
+      try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: "\(place.path)/\(name)")
+    }
+    for name in ["empty", "blank"] {
+      let keys = try run("keys new practitioner --out e.key --passphrase-file \(name)")
+      #expect(keys.status == 65 && keys.errors.contains("the passphrase is empty"), "\(keys.errors)")
+      let made = try run("init h9 --member 1 --name H --listen /ip4/127.0.0.1/tcp/5421 --passphrase-file \(name)")
+      #expect(made.status == 65 && made.errors.contains("the passphrase is empty"), "\(made.errors)")
+    }
+    for number in 1...2 {
+      let made = try run(
+        "init h\(number) --member \(number) --name H --listen /ip4/127.0.0.1/tcp/542\(number) --passphrase-file word")
+      #expect(made.status == 0 && made.output.contains("propose add or replace"), "\(made.errors)")
+    }
+    let two = try run("genesis new --name Two --out h1/genesis.json h1/member.json h2/member.json")
+    #expect(two.status == 0 && two.output.contains("none may fail"), "\(two.output)")
+    let setting = try run("node --config h1/node.toml --set workers=0")
+    #expect(setting.status == 78 && setting.errors.contains("--set workers=0"), "\(setting.errors)")
+    #expect(!setting.errors.contains("line "), "\(setting.errors)")
+  }
+
+  @Test("What is logged can be looked up by its name and by its words")
+  func explained() throws {
+    let place = try Place(port: 5431)
+    let found = try place.run(["explain", "the", "ledger", "went", "on"])
+    #expect(found.status == 0 && found.output.contains("what to do"), "\(found.errors)")
+    let quoted = try place.run(["explain", "the ledger went on"])
+    #expect(quoted.output == found.output)
+    let several = try place.run(["explain", "vault"])
+    #expect(several.status == 0 && several.output.contains("vault.unproven"))
+    let none = try place.run(["explain", "no such thing"])
+    #expect(none.status == 65 && none.errors.contains("no such thing"))
+    let line =
+      #"{"ts":"2026-01-01T00:00:00.000Z","level":"info","event":"node.started","node":"m1","msg":"the node runs"}"#
+    try (line + "\n").write(toFile: place.path + "/node.log", atomically: true, encoding: .utf8)
+    let shown = try place.run(["log", place.path + "/node.log"])
+    #expect(shown.output.contains("node.started  the node runs"), "\(shown.output)")
+    for command in ["access request", "account register"] {
+      let help = try place.run(command.split(separator: " ").map(String.init) + ["--help"]).output
+      #expect(help.contains(command == "access request" ? "life-at-risk (1)" : "physician (207)"), "\(help)")
+    }
+  }
+
+  @Test("A lone hospital of four says that nothing can be ordered; a second node on its folder writes nothing there")
+  func alone() throws {
+    let hospitals = try Hospitals(port: 5441) { ["--listen /ip4/127.0.0.1/tcp/\(5440 + $0)"] }
+    try hospitals.start(1, ["fhir_port=5448"])
+    #expect(try hospitals.peers(of: 1, until: 0) == 0, "\(hospitals.errors(1))")
+    let status = try hospitals.run("status --api h1/api.sock")
+    #expect(status.output.contains("nothing can be ordered: 1 of 4 members are connected"), "\(status.output)")
+    let ready = try hospitals.place.run(
+      [], through: "curl -s -w ' %{http_code}' --unix-socket \(hospitals.place.path)/h1/api.sock http://n/readyz")
+    #expect(ready.output.hasSuffix("503") && ready.output.contains("3 are needed"), "\(ready.output)")
+
+    let second = try hospitals.run("node --config h1/node.toml --set listen=/ip4/127.0.0.1/tcp/5449 --set api=x.sock")
+    #expect(second.status == 69 && second.errors.contains("runs on it"), "\(second.errors)")
+    #expect(hospitals.log(1).components(separatedBy: "a private key was unlocked").count == 2)
+
+    let made = try hospitals.run("keys new practitioner --out dr.key --passphrase-file word")
+    #expect(made.status == 0)
+    let desk = "--api h1/api.sock --genesis genesis.json --registrar h1/registrar.key --passphrase-file word"
+    let roleless = try hospitals.run("account register dr.key \(desk)")
+    #expect(roleless.status == 65 && roleless.errors.contains("--role physician"), "\(roleless.errors)")
+    try self.rekey(hospitals)
+  }
+
+  /// The EHR's store of the first hospital goes over to the second's keys, which stand for its new ones.
+  private func rekey(_ hospitals: Hospitals) throws {
+    let patient = #"{"resourceType":"Patient","id":"p","name":[{"family":"Doe"}]}"#
+    try patient.write(toFile: hospitals.place.path + "/patient.json", atomically: true, encoding: .utf8)
+    let written = try hospitals.place.run(
+      [],
+      through: "cd \(hospitals.place.path) && curl -s -o out.json -w '%{http_code}' -X PUT --data-binary @patient.json "
+        + "-H 'Content-Type: application/fhir+json' http://127.0.0.1:5448/fhir/Patient/p")
+    #expect(written.output == "201", "\(written.output)")
+    let line = "fhir rekey --config h1/node.toml --set keys=../h2/node.key"
+    let running = try hospitals.run("\(line) --old-key h1/node.key")
+    #expect(running.status == 69, "\(running.errors)")
+    hospitals.stop()
+    let stranger = try hospitals.run("\(line) --old-key h3/node.key")
+    #expect(stranger.status == 77 && stranger.errors.contains("did not seal it"), "\(stranger.errors)")
+    let taken = try hospitals.run("\(line) --old-key h1/node.key")
+    #expect(taken.status == 0 && taken.output.contains("fhir goes on under"), "\(taken.output) \(taken.errors)")
+    let again = try hospitals.run("\(line) --old-key h1/node.key")
+    #expect(again.status == 0 && again.output.contains("as it is"), "\(again.output) \(again.errors)")
+    let old = try hospitals.run("node --config h1/node.toml")
+    #expect(old.status == 78 && old.errors.contains("consilium fhir rekey"), "\(old.errors)")
+  }
+}
