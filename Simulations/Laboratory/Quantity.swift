@@ -79,6 +79,13 @@ public enum Quantity {
     return "\(span.nanoseconds) ns"
   }
 
+  /// A part of one in percent, rounded down: what is not whole is never 100 %.
+  public static func share(_ part: Double) -> String {
+    let percent = ((part * 1_000_000).rounded() / 100).rounded(.down) / 100
+    let shown = part < 1 ? min(percent, 99.99) : percent
+    return "\(shown == shown.rounded() ? "\(Int(shown))" : "\(shown)") %"
+  }
+
   /// A number with about three digits.
   public static func digits(_ value: Double) -> String {
     guard value.isFinite else { return "–" }

@@ -123,7 +123,8 @@ public struct ScenarioFile: Sendable {
   /// Notes a mistake, at the key's line: none where a setting gave the value.
   mutating func fail(_ key: String, _ what: String, _ remedy: String) {
     let section = key.split(separator: ".").first.map(String.init) ?? key
-    let line = self.lines[key] ?? self.lines[section] ?? self.lines[self.pattern(section)] ?? 0
+    let line =
+      self.lines[key] ?? self.lines[section] ?? self.lines[self.pattern(section)] ?? self.lines["\(section)[0]"] ?? 0
     self.mistakes.append(
       ScenarioMistake(line: self.overridden.contains(key) ? 0 : line, key: key, what: what, remedy: remedy))
   }
@@ -141,6 +142,10 @@ public struct ScenarioFile: Sendable {
       }
       if !ScenarioKey.all.contains(where: { $0.path.hasPrefix(key + ".") }) { return self.unknownSection(key) }
       for name in inner.keys.sorted() { self.set("\(key).\(name)", pattern: "\(key).\(name)", inner[name]) }
+    } else if let array = value.array, self.lines["\(key)[0]"] != nil, !ScenarioKey.repeated.contains(key) {
+      // Tables of a section that is not repeated, or is none.
+      guard !array.isEmpty, ScenarioKey.isSection(key) else { return self.unknownSection(key) }
+      self.fail(key, "there is only one", "write [\(key)], with one bracket")
     } else if let array = value.array, ScenarioKey.repeated.contains(key) {
       self.counts[key] = array.count
       for (place, item) in array.enumerated() {
@@ -182,6 +187,14 @@ public struct ScenarioFile: Sendable {
   }
 
   private mutating func unknown(_ path: String, _ pattern: String) {
+    if ScenarioKey.isSection(pattern) {
+      let keys = ScenarioKey.all.filter { $0.path.hasPrefix(pattern + ".") }.map(\.path)
+      let isRepeated = ScenarioKey.repeated.contains(pattern)
+      return self.fail(
+        path, "it is a section, not a key",
+        isRepeated
+          ? "write [[\(pattern)]], and its keys below" : "its keys are \(keys.joined(separator: ", "))")
+    }
     let near = ScenarioKey.nearest(to: pattern, among: ScenarioKey.all.map(\.path))
     self.fail(
       path, "there is no such key", near.map { "did you mean \($0)?" } ?? "consilium-sim explain lists all keys")

@@ -57,6 +57,9 @@ public struct ScenarioKey: Sendable {
     }
   }
 
+  /// Whether a name is a section's.
+  static func isSection(_ name: String) -> Bool { self.all.contains { $0.path.hasPrefix(name + ".") } }
+
   /// The sections that may occur several times.
   public static let repeated: Set<String> = ["region", "link", "fault", "attacker"]
 

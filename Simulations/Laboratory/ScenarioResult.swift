@@ -245,6 +245,8 @@ extension ScenarioRun {
     add("committed", Double(rows.count { $0.committed != nil }), "transactions")
     let waiting = self.recorder.transactions.count { $0.committed == nil && !$0.isLost }
     add("waiting at the end", Double(waiting), "transactions")
+    let lost = self.recorder.transactions.count { $0.committed == nil && $0.isLost }
+    if lost > 0 { add("lost with a hospital that stopped", Double(lost), "transactions") }
     add("throughput", seconds > 0 ? Double(meanwhile) / seconds : 0, "transactions/s")
     for (name, statistics) in [
       ("commit latency", result.latency), ("executed everywhere", result.everywhere),
@@ -317,7 +319,7 @@ extension ScenarioRun {
     func limit(_ path: String) -> Double? { file.text(path).flatMap { Quantity.span($0) }?.inMilliseconds }
     if let part = file.text("expect.committedMin").flatMap({ Quantity.percent($0) }) {
       let seen = number("committed") / max(1, number("submitted"))
-      add("at least \(Quantity.digits(part * 100)) % are committed", "\(Quantity.digits(seen * 100)) %", seen >= part)
+      add("at least \(Quantity.digits(part * 100)) % are committed", Quantity.share(seen), seen >= part)
     }
     let pause = number("longest pause between commits")
     if let most = limit("expect.pauseMax") {

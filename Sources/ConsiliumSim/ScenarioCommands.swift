@@ -6,7 +6,19 @@ internal import Synchronization
 
 /// Where the project keeps its scenarios.
 enum ScenarioFolder {
-  static let path = "Simulations/scenarios"
+  static let path = Self.find("Simulations/scenarios")
+
+  /// A folder of the project: from here, or else as seen from where the program was built.
+  private static func find(_ folder: String) -> String {
+    func isThere(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+    if isThere(folder) { return folder }
+    var place = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+    while place.count > 1 {
+      place = (place as NSString).deletingLastPathComponent
+      if isThere("\(place)/\(folder)") { return "\(place)/\(folder)" }
+    }
+    return folder
+  }
 
   /// A file's text; where there is none, words that say so.
   static func text(_ path: String) throws -> String {
@@ -180,7 +192,7 @@ struct ListCommand: ParsableCommand {
     let names = (try? FileManager.default.subpathsOfDirectory(atPath: self.folder)) ?? []
     let files = names.filter { $0.hasSuffix(".toml") }.sorted()
     guard !files.isEmpty else {
-      tell("There are no scenarios in \(self.folder); run this in the project's folder, or name another.")
+      tell("There are no scenarios in \(self.folder); name another folder.")
       throw ExitCode(66)
     }
     for file in files {

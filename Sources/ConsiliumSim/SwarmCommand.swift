@@ -103,12 +103,18 @@ struct SwarmCommand: ParsableCommand {
     say(
       "\(held.seeds) seeds, \(held.failures) failed; \(held.events) events, \(held.executed) transactions, "
         + "\(held.configurations) changes of members, \(held.transfers) snapshots gone on from, "
-        + "\(held.virtual / 1000) s of virtual time (\(held.nodes / 3_600_000) node-hours) in \(Int(seconds)) s")
+        + "\(held.virtual / 1000) s of virtual time (\(Self.nodeTime(held.nodes))) in \(Int(seconds)) s")
     if let traces {
       let lines = held.traces.keys.sorted().map { "\($0) \(held.traces[$0] ?? "")" }
       try (lines.joined(separator: "\n") + "\n").write(toFile: traces, atomically: true, encoding: .utf8)
     }
     guard held.failures == 0 else { throw ExitCode(1) }
+  }
+
+  /// Milliseconds that nodes lived together, in the unit that suits it.
+  private static func nodeTime(_ milliseconds: UInt64) -> String {
+    milliseconds < 2 * 3_600_000
+      ? "\(milliseconds / 60_000) node-minutes" : "\(milliseconds / 3_600_000) node-hours"
   }
 
   private static func line(_ report: SwarmRun.Report, isSame: Bool) -> String {

@@ -7,7 +7,7 @@ import Testing
 struct OperatorTests {
   @Test("No key is made under an empty passphrase; a practitioner without a role and a wrong setting are refused")
   func refusals() throws {
-    let place = try Place(port: 5421)
+    let place = try Place(port: 5435)
     func run(_ line: String) throws -> Place.Result {
       try place.run([], through: "cd \(place.path) && umask 077 && exec \"$0\" \(line)")
     }
@@ -18,12 +18,12 @@ struct OperatorTests {
     for name in ["empty", "blank"] {
       let keys = try run("keys new practitioner --out e.key --passphrase-file \(name)")
       #expect(keys.status == 65 && keys.errors.contains("the passphrase is empty"), "\(keys.errors)")
-      let made = try run("init h9 --member 1 --name H --listen /ip4/127.0.0.1/tcp/5421 --passphrase-file \(name)")
+      let made = try run("init h9 --member 1 --name H --listen /ip4/127.0.0.1/tcp/5435 --passphrase-file \(name)")
       #expect(made.status == 65 && made.errors.contains("the passphrase is empty"), "\(made.errors)")
     }
     for number in 1...2 {
       let made = try run(
-        "init h\(number) --member \(number) --name H --listen /ip4/127.0.0.1/tcp/542\(number) --passphrase-file word")
+        "init h\(number) --member \(number) --name H --listen /ip4/127.0.0.1/tcp/543\(number) --passphrase-file word")
       #expect(made.status == 0 && made.output.contains("propose add or replace"), "\(made.errors)")
     }
     let two = try run("genesis new --name Two --out h1/genesis.json h1/member.json h2/member.json")
@@ -84,8 +84,9 @@ struct OperatorTests {
     try patient.write(toFile: hospitals.place.path + "/patient.json", atomically: true, encoding: .utf8)
     let written = try hospitals.place.run(
       [],
-      through: "cd \(hospitals.place.path) && curl -s -o out.json -w '%{http_code}' -X PUT --data-binary @patient.json "
-        + "-H 'Content-Type: application/fhir+json' http://127.0.0.1:5448/fhir/Patient/p")
+      through: "cd \(hospitals.place.path) && curl -s --retry 30 --retry-connrefused -o out.json -w '%{http_code}' "
+        + "-X PUT --data-binary @patient.json -H 'Content-Type: application/fhir+json' "
+        + "http://127.0.0.1:5448/fhir/Patient/p")
     #expect(written.output == "201", "\(written.output)")
     let line = "fhir rekey --config h1/node.toml --set keys=../h2/node.key"
     let running = try hospitals.run("\(line) --old-key h1/node.key")

@@ -66,6 +66,34 @@ struct ScenarioFileTests {
     #expect(told[4].contains("members 1 to 4"))
   }
 
+  @Test("A section that there is not has its line, and a section that is written as a key its keys")
+  func sections() {
+    let found = mistakes(
+      """
+      title = "Mine"
+      duration = "1 s"
+      members = 4
+
+      [[adversary]]
+      member = 2
+
+      [[network]]
+      loss = "1 %"
+      """)
+    #expect(found.map(\.line) == [3, 5, 8], "\(found)")
+    #expect(found.map(\.key) == ["members", "adversary", "network"])
+    #expect(found.first?.remedy.contains("members.count") == true)
+    #expect(found.last?.remedy.contains("[network]") == true)
+  }
+
+  @Test("A part is rounded down: what is not whole is never 100 %")
+  func share() {
+    #expect(Quantity.share(1) == "100 %")
+    #expect(Quantity.share(6205.0 / 6206) == "99.98 %")
+    #expect(Quantity.share(999_999_999.0 / 1_000_000_000) == "99.99 %")
+    #expect(Quantity.share(0.57) == "57 %" && Quantity.share(0.29) == "29 %" && Quantity.share(0) == "0 %")
+  }
+
   @Test("What must be given and is not, is told")
   func missing() {
     let keys = mistakes("[[fault]]\nkind = \"crash\"\n").map(\.description)
