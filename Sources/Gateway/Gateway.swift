@@ -73,10 +73,12 @@ public struct Gateway: Sendable {
     router.get("/livez") { _, _ in Response(status: .ok, body: .init(byteBuffer: ByteBuffer(string: "ok\n"))) }
     router.get("/readyz") { _, _ in
       let status = await service.status()
-      let trouble = status.running ? status.laneTrouble ?? status.orderingTrouble : "the node is not started"
-      let text = trouble.map { "not ready: \($0)\n" } ?? "ready\n"
+      let troubles =
+        status.running
+        ? [status.laneTrouble, status.orderingTrouble].compactMap { $0 } : ["the node is not started"]
+      let text = troubles.isEmpty ? "ready\n" : "not ready: \(troubles.joined(separator: "; "))\n"
       return Response(
-        status: trouble == nil ? .ok : .serviceUnavailable, body: .init(byteBuffer: ByteBuffer(string: text)))
+        status: troubles.isEmpty ? .ok : .serviceUnavailable, body: .init(byteBuffer: ByteBuffer(string: text)))
     }
     router.get("/v1/accounts/{id}") { _, context in
       let identifier = try digest(context, "id")

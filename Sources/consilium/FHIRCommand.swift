@@ -53,10 +53,13 @@ struct FHIRCommand: AsyncParsableCommand {
       }
     }
 
-    private func handOver(_ store: HospitalStore, _ config: NodeConfig, from old: NodeKeys, to new: NodeKeys) throws {
+    private func handOver(
+      _ store: HospitalStore, _ config: NodeConfig, from old: borrowing NodeKeys, to new: borrowing NodeKeys
+    ) throws {
+      let (before, after) = (HospitalStore.key(old), HospitalStore.key(new))
       let folder = store.folder(in: config)
       do throws(StorageFailure) {
-        let isTaken = try HospitalKey.handOver(folder, from: HospitalStore.key(old), to: HospitalStore.key(new)) {
+        let isTaken = try HospitalKey.handOver(folder, from: before, to: after) {
           (key: Digest) throws(StorageFailure) in try store.check(config, key: key)
         }
         Console.line(
@@ -80,7 +83,7 @@ enum HospitalStore: String, CaseIterable {
   func folder(in config: NodeConfig) -> String { "\(config.data)/\(self.rawValue)" }
 
   /// What seals it: whoever has the hospital's secret can read what its EHR wrote, and nobody else.
-  static func key(_ keys: NodeKeys) -> Digest { Hash.blake2b("consilium/fhir-store/v1", keys.sealingSecret) }
+  static func key(_ keys: borrowing NodeKeys) -> Digest { Hash.blake2b("consilium/fhir-store/v1", keys.sealingSecret) }
 
   /// Opens it and lets it go.
   func check(_ config: NodeConfig, key: Digest) throws(StorageFailure) {

@@ -52,7 +52,7 @@ struct EventLoopTests {
   }
 
   @Test(
-    "A timer fires once, at most a millisecond early; set again it fires at the later time only; one that is off does not fire"
+    "A timer fires once, at most a millisecond early; set again at the later time only; one that is off never"
   )
   func timers() async {
     let heard = Heard<(name: String, isDue: Bool)>()
