@@ -7,11 +7,12 @@ internal import Synchronization
 
 /// How much each key may sign through a hospital's doors that the ledger refuses: every refusal is a line for ever.
 ///
-/// A submission takes one from its key's allowance before, and gives it back where the ledger applied it, or never had
-/// it.
+/// What is under way counts once it is refused, or nobody can tell; until then it is bounded by itself.
 public final class RefusedCounts: Sendable {
   /// How many refusals a key has in a window.
   static let refusedMax = 60
+  /// How much of a key may be under way at once.
+  static let underWayMax = 64
   private static let windowMilliseconds: UInt64 = 10 * 60 * 1000
   /// How many keys are remembered; beyond, those of the oldest windows are forgotten.
   private static let keysMax = 10_000
@@ -19,10 +20,14 @@ public final class RefusedCounts: Sendable {
   private struct Window {
     let since: UInt64
     var count = 0
+
+    func isOver(at now: UInt64) -> Bool { self.since &+ RefusedCounts.windowMilliseconds <= now || self.since > now }
   }
 
   private struct State {
     var windows: [PublicKey: Window] = [:]
+    /// How much of each key is under way.
+    var underWay: [PublicKey: Int] = [:]
     /// What is submitted beyond an allowance just now.
     var beyond: Set<Digest> = []
   }
@@ -43,7 +48,7 @@ public final class RefusedCounts: Sendable {
     _ transaction: CheckedTransaction, of key: PublicKey, to service: any NodeService,
     _ body: () async throws -> Answer
   ) async throws -> Answer {
-    guard !self.take(key) else { return try await self.counted(key, body) }
+    guard !(try self.take(key)) else { return try await self.counted(key, body) }
     let reads = [TransactionKind.breakGlass, .requestAccess].map(\.rawValue).contains(transaction.kind)
     guard reads, self.state.withLock({ $0.beyond.insert(transaction.identifier).inserted }) else {
       throw ServiceRefusal.tooManyRefused
@@ -59,45 +64,54 @@ public final class RefusedCounts: Sendable {
   func submitting<Answer: LedgerAnswer>(
     for key: PublicKey, _ body: () async throws -> Answer
   ) async throws -> Answer {
-    guard self.take(key) else { throw ServiceRefusal.tooManyRefused }
+    guard try self.take(key) else { throw ServiceRefusal.tooManyRefused }
     return try await self.counted(key, body)
   }
 
   private func counted<Answer: LedgerAnswer>(
     _ key: PublicKey, _ body: () async throws -> Answer
   ) async throws -> Answer {
+    var isRefused = true
+    defer { self.settle(key, isRefused: isRefused) }
     do {
       let answer = try await body()
-      if answer.isApplied { self.giveBack(key) }
+      isRefused = !answer.isApplied
       return answer
     } catch {
-      if (error as? ServiceRefusal)?.isUnsent == true { self.giveBack(key) }
+      isRefused = (error as? ServiceRefusal)?.isUnsent != true
       throw error
     }
   }
 
-  private func take(_ key: PublicKey) -> Bool {
+  /// Begins a submission; false where the key's allowance is used up.
+  ///
+  /// - Throws: `ServiceRefusal.busy` where too much of the key is under way.
+  private func take(_ key: PublicKey) throws(ServiceRefusal) -> Bool {
     let now = self.now()
-    return self.state.withLock { state in
-      var window = state.windows[key] ?? Window(since: now)
-      if window.since &+ Self.windowMilliseconds <= now || window.since > now { window = Window(since: now) }
-      guard window.count < Self.refusedMax else { return false }
-      window.count += 1
-      if state.windows[key] == nil, state.windows.count >= Self.keysMax {
-        state.windows = state.windows.filter { $0.value.since &+ Self.windowMilliseconds > now }
-        let oldest = state.windows.min { $0.value.since < $1.value.since }?.key
-        if state.windows.count >= Self.keysMax, let oldest { state.windows[oldest] = nil }
-      }
-      state.windows[key] = window
+    return try self.state.withLock { state throws(ServiceRefusal) in
+      guard (state.windows[key].map { $0.isOver(at: now) ? 0 : $0.count } ?? 0) < Self.refusedMax else { return false }
+      guard state.underWay[key, default: 0] < Self.underWayMax else { throw .busy }
+      state.underWay[key, default: 0] += 1
       return true
     }
   }
 
-  private func giveBack(_ key: PublicKey) {
+  /// Ends a submission. ⚑ Keys of which nothing was refused take no place: nobody pushes out others' counts by them.
+  private func settle(_ key: PublicKey, isRefused: Bool) {
+    let now = self.now()
     self.state.withLock { state in
-      guard let count = state.windows[key]?.count, count > 0 else { return }
-      // ⚑ Keys of which nothing was refused take no place: nobody pushes out others' counts by them.
-      if count == 1 { state.windows[key] = nil } else { state.windows[key]?.count = count - 1 }
+      let left = state.underWay[key, default: 1] - 1
+      state.underWay[key] = left > 0 ? left : nil
+      guard isRefused else { return }
+      var window = state.windows[key] ?? Window(since: now)
+      if window.isOver(at: now) { window = Window(since: now) }
+      window.count += 1
+      if state.windows[key] == nil, state.windows.count >= Self.keysMax {
+        state.windows = state.windows.filter { !$0.value.isOver(at: now) }
+        let oldest = state.windows.min { $0.value.since < $1.value.since }?.key
+        if state.windows.count >= Self.keysMax, let oldest { state.windows[oldest] = nil }
+      }
+      state.windows[key] = window
     }
   }
 }

@@ -162,6 +162,44 @@ struct SubmissionTests {
     #expect(lines.count == 5, "\(lines.count)")
   }
 
+  @Test("⚑ What is under way counts once it is refused, not before: none of many at once is refused for the others")
+  func underWay() async throws {
+    let counts = RefusedCounts(now: { 1000 })
+    let own = try #require(PublicKey(Hash.sha256(Array("own".utf8)).bytes))
+    for _ in 0..<50 { _ = try await counts.submitting(for: own) { Judged(isApplied: false) } }
+    let (all, started) = (32, AsyncStream<Void>.makeStream())
+    let gates = (0..<all).map { _ in AsyncStream<Void>.makeStream() }
+    let results = await withTaskGroup(of: Bool.self) { group in
+      for gate in gates {
+        group.addTask {
+          do {
+            _ = try await counts.submitting(for: own) { () async throws -> Judged in
+              started.continuation.yield()
+              for await _ in gate.stream {}
+              return Judged(isApplied: true)
+            }
+            return true
+          } catch {
+            started.continuation.yield()
+            return false
+          }
+        }
+      }
+      var begun = 0
+      for await _ in started.stream {
+        begun += 1
+        if begun == all { break }
+      }
+      for gate in gates { gate.continuation.finish() }
+      return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+    }
+    #expect(results == all)
+    for _ in 0..<10 { _ = try await counts.submitting(for: own) { Judged(isApplied: false) } }
+    await #expect(throws: ServiceRefusal.tooManyRefused) {
+      try await counts.submitting(for: own) { Judged(isApplied: true) }
+    }
+  }
+
   @Test("Keys that belong to nobody push no count out")
   func countsStay() async throws {
     let counts = RefusedCounts(now: { 1000 })
