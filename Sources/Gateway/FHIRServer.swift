@@ -81,7 +81,7 @@ public struct FHIRServer: Sendable {
   private static let pendingInterval = Duration.seconds(15)
 
   private func answerInPlace(_ request: Request) async throws -> Response {
-    do { return try await Place.with(self.doors) { try await self.answer(request) } } catch let error as ServiceRefusal
+    do { return try await Place.with(self.doors, Errand(request)) { try await self.answer(request) } } catch let error as ServiceRefusal
     {
       guard case .busy = error else { throw error }
       return Self.response(Self.busy)

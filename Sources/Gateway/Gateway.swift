@@ -147,7 +147,7 @@ struct RefusalMiddleware: RouterMiddleware {
     _ request: Request, context: Context, next: (Request, Context) async throws -> Response
   ) async throws -> Response {
     do {
-      return try await Place.with(self.doors) { try await next(request, context) }
+      return try await Place.with(self.doors, Errand(request)) { try await next(request, context) }
     } catch let error as ServiceRefusal {
       return try Self.answer(error)
     } catch let error as HTTPError {

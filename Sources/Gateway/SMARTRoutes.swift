@@ -78,7 +78,7 @@ extension SMARTAuthorization {
     router.post("/auth/token") { request, _ in
       var answer: Response
       do {
-        answer = try await Place.with(doors) {
+        answer = try await Place.with(doors, .prompt) {
           let bytes = try await body(request, max: Self.formBytesMax)
           let form = Self.dictionary(FHIRURL.parameters(String(decoding: bytes, as: UTF8.self)))
           return try json(try await self.answer(form, sessions, identity), inSnakeCase: true)

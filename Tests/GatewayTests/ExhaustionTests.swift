@@ -55,6 +55,49 @@ struct ExhaustionTests {
     #expect(held.count == 40)
   }
 
+  /// Connections that keep a server waiting, each at another place of the protocol.
+  private static let waits: [(name: String, text: @Sendable (_ get: String, _ post: String) -> String)] = [
+    ("half head", { get, _ in "GET \(get) HTT" }),
+    (
+      "half body",
+      { _, post in
+        "POST \(post) HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/fhir+json\r\n"
+          + "Content-Length: 100\r\n\r\n{"
+      }
+    ),
+    ("answered, body owed", { get, _ in "GET \(get) HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n" }),
+    (
+      "chunk owed",
+      { _, post in
+        "POST \(post) HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/fhir+json\r\n"
+          + "Transfer-Encoding: chunked\r\n\r\n5\r\nab"
+      }
+    ),
+  ]
+
+  @Test("⚑ Wherever a client stops in the middle of a request, it gives way to somebody who asks")
+  func stopped() async throws {
+    var limits = DoorLimits()
+    limits.connectionsMax = 8
+    let hospital = try await LoneHospital(port: 6081, limits: limits)
+    for (name, place) in hospital.doors {
+      let get = ["api": "/v1/status", "portal": "/api/words", "fhir": "/fhir/metadata"][name] ?? "/"
+      let post = ["api": "/v1/transactions", "portal": "/api/transactions", "fhir": "/fhir/Patient"][name] ?? "/"
+      for wait in Self.waits {
+        var held: [Connection] = []
+        for _ in 0..<20 {
+          guard let connection = Connection(place) else { continue }
+          await connection.send(wait.text(get, post))
+          held.append(connection)
+        }
+        var status: Int?
+        for _ in 0..<20 where status != 200 { status = await Connection.ask(place, "GET", get)?.status }
+        #expect(status == 200, "\(name): \(wait.name)")
+        #expect(held.count == 20)
+      }
+    }
+  }
+
   @Test("One address of another machine has a bounded number of connections, and keeps no other out")
   func source() async throws {
     var limits = DoorLimits()
