@@ -15,18 +15,21 @@ extension FHIRService {
       throw FHIRFailure(413, "too-costly", "\(entries.count) entries, at most \(Self.entriesMax); send it in parts")
     }
     switch json["type"]?.text {
-    case "batch": return try await self.batch(entries, for: whole.asker)
+    case "batch": return try await self.batch(entries, whole)
     case "transaction": return try await self.transaction(entries, whole)
     default: throw FHIRFailure(400, "value", "the type must be batch or transaction", at: "Bundle.type")
     }
   }
 
-  private func batch(_ entries: [CanonicalJSON], for asker: FHIRAsker) async throws -> FHIRResponse {
+  private func batch(_ entries: [CanonicalJSON], _ whole: FHIRRequest) async throws -> FHIRResponse {
     var answers: [CanonicalJSON] = []
     for (number, entry) in entries.enumerated() {
+      // ⚑ Others are answered between its entries, and nothing is done for a client who has left.
+      try Task.checkCancellation()
+      await Task.yield()
       let response: FHIRResponse
       do {
-        var request = try Self.request(of: entry, number, for: asker)
+        var request = try Self.request(of: entry, number, for: whole.asker, whole.meter)
         // Entries of a batch do not know of one another; a relative reference is still one below the entry's own base.
         if let resource = entry["resource"], let fullUrl = entry["fullUrl"]?.text {
           request.body = BundleReferences(site: self.site).resolved(resource, in: fullUrl).canonicalBytes
@@ -41,7 +44,7 @@ extension FHIRService {
   }
 
   static func request(
-    of entry: CanonicalJSON, _ number: Int, for asker: FHIRAsker
+    of entry: CanonicalJSON, _ number: Int, for asker: FHIRAsker, _ meter: AnswerMeter
   ) throws(FHIRFailure) -> FHIRRequest {
     guard let request = entry["request"], let method = request["method"]?.text, let url = request["url"]?.text else {
       throw FHIRFailure(400, "required", "it has no request with method and url").inEntry(number)
@@ -50,7 +53,7 @@ extension FHIRService {
     var asked = FHIRRequest(
       method: method, path: (halves.first ?? "").split(separator: "/").map(String.init),
       query: halves.count == 2 ? FHIRURL.parameters(halves[1]) : [], body: entry["resource"]?.canonicalBytes ?? [])
-    asked.asker = asker
+    (asked.asker, asked.meter) = (asker, meter)
     asked.ifMatch = request["ifMatch"]?.text
     asked.ifNoneMatch = request["ifNoneMatch"]?.text
     asked.ifNoneExist = request["ifNoneExist"]?.text

@@ -15,17 +15,32 @@ extension FHIRService {
       query.isCountOnly ? [] : Array(self.sorted(places, rows, query).dropFirst(query.offset).prefix(query.count))
     var entries: [CanonicalJSON] = []
     var seen: Set<String> = []
-    var matched: [(name: String, json: CanonicalJSON)] = []
+    // How much of the page the answer has room for: the rest is the next page's.
+    var taken = 0
     for place in page {
+      try Task.checkCancellation()
       let row = rows[place]
-      guard let json = try self.stored(type, row.id, row.version)?.json else { continue }
-      matched.append(("\(type)/\(row.id)", json))
-      seen.insert("\(type)/\(row.id)")
-      entries.append(self.entry("\(type)/\(row.id)", json, mode: "match"))
+      if let found = try self.stored(type, row.id, row.version) {
+        guard try request.meter.admits(found) else { break }
+        if let json = found.json {
+          seen.insert("\(type)/\(row.id)")
+          entries.append(self.entry("\(type)/\(row.id)", json, mode: "match"))
+        }
+      }
+      taken += 1
     }
-    for name in self.included(query, page.map { rows[$0] }) where seen.insert(name).inserted {
-      guard request.asker.maySee(String(name.prefix { $0 != "/" })), let json = try self.current(name) else { continue }
-      entries.append(self.entry(name, json, mode: "include"))
+    guard taken > 0 || page.isEmpty else { throw request.meter.failure }
+    var isFull = false
+    for name in self.included(query, page.prefix(taken).map { rows[$0] }) where seen.insert(name).inserted {
+      try Task.checkCancellation()
+      guard request.asker.maySee(String(name.prefix { $0 != "/" })), let found = try self.current(name) else {
+        continue
+      }
+      guard try request.meter.admits(found) else {
+        isFull = true
+        break
+      }
+      if let json = found.json { entries.append(self.entry(name, json, mode: "include")) }
     }
     var issues = query.unknown.map {
       (
@@ -38,6 +53,11 @@ extension FHIRService {
       let message = "resources of types other than those of \(request.asker.scopes.text) are left out of _include"
       issues.append((severity: "information", code: "suppressed", message: message, expression: nil))
     }
+    if isFull {
+      let message =
+        "the answer is full: some of what _include and _revinclude name is left out; ask for fewer by _count"
+      issues.append((severity: "warning", code: "too-costly", message: message, expression: nil))
+    }
     if !issues.isEmpty {
       entries.append(
         .members([
@@ -45,12 +65,13 @@ extension FHIRService {
         ]))
     }
     var response = FHIRResponse(
-      body: self.bundle("searchset", entries, total: places.count, links: self.links(query, places.count)))
+      body: self.bundle("searchset", entries, total: places.count, links: self.links(query, places.count, taken: taken))
+    )
     if !query.filters.isEmpty { response.counted = self.accounts(of: places.map { rows[$0] }) }
     return response
   }
 
-  private func links(_ query: SearchQuery, _ total: Int) -> [(String, String)] {
+  private func links(_ query: SearchQuery, _ total: Int, taken: Int) -> [(String, String)] {
     let kept = query.understood.filter { $0.0 != "_offset" && $0.0 != "_count" }
     func link(_ offset: Int) -> String {
       let paging = [("_count", "\(query.count)")] + (offset > 0 ? [("_offset", "\(offset)")] : [])
@@ -62,7 +83,7 @@ extension FHIRService {
       links.append(("first", link(0)))
       links.append(("previous", link(max(0, query.offset - query.count))))
     }
-    if query.offset + query.count < total { links.append(("next", link(query.offset + query.count))) }
+    if query.offset + taken < total, taken > 0 { links.append(("next", link(query.offset + taken))) }
     return links
   }
 
@@ -87,53 +108,56 @@ extension FHIRService {
     ])
   }
 
-  private func current(_ name: String) throws -> CanonicalJSON? {
+  private func current(_ name: String) throws -> StoredResource? {
     guard let row = self.index.row(name), !row.isDeleted else { return nil }
-    return try self.stored(String(name.prefix { $0 != "/" }), row.id, row.version)?.json
+    return try self.stored(String(name.prefix { $0 != "/" }), row.id, row.version)
   }
 
-  /// The identifiers of the resources that a query matches: for conditional writes and references. What is `pending` is
+  /// The identifiers of the resources that a query matches: for conditional writes and references. What is pending is
   /// found as if it were written.
   func find(
-    _ type: String, _ parameters: [(name: String, value: String)], besides pending: ResourceIndex,
-    for asker: FHIRAsker
+    _ type: String, _ parameters: [(name: String, value: String)], by judging: Judging, for asker: FHIRAsker
   ) throws -> [String] {
+    try judging.begin()
     let query = try SearchQuery(type: type, parameters, at: self.site)
     try query.authorize(for: asker, at: self.site)
     if let unknown = query.unknown.first {
       throw FHIRFailure(412, "not-supported", "\(type) has no search parameter \(unknown)")
     }
     guard !query.filters.isEmpty else { throw FHIRFailure(412, "required", "a condition is expected") }
-    return try self.identifiers(query, besides: pending)
+    return try self.identifiers(query, by: judging)
   }
 
-  private func identifiers(_ query: SearchQuery, besides pending: ResourceIndex) throws -> [String] {
+  private func identifiers(_ query: SearchQuery, by judging: Judging) throws -> [String] {
     let rows = self.index.rows[query.type] ?? []
-    let stored = try self.matches(query, in: self.index, besides: pending).map { rows[$0].id }
-    guard pending.count > 0 else { return stored }
-    let fresh = pending.rows[query.type] ?? []
-    return stored.filter { pending.row("\(query.type)/\($0)") == nil }
-      + (try self.matches(query, in: pending, besides: pending).map { fresh[$0].id })
+    let stored = try self.matches(query, in: self.index, by: judging).map { rows[$0].id }
+    guard judging.pending.count > 0 else { return stored }
+    let fresh = judging.pending.rows[query.type] ?? []
+    return stored.filter { judging.pending.place("\(query.type)/\($0)") == nil }
+      + (try self.matches(query, in: judging.pending, by: judging).map { fresh[$0].id })
   }
 
   /// The places of the rows that meet all conditions, in the order in which they were first written.
   func matches(_ query: SearchQuery) throws -> [Int] {
-    try self.matches(query, in: self.index, besides: ResourceIndex(site: self.site))
+    try self.matches(query, in: self.index, by: Judging(at: self.site))
   }
 
-  private func matches(
-    _ query: SearchQuery, in index: ResourceIndex, besides pending: ResourceIndex
-  ) throws -> [Int] {
+  private func matches(_ query: SearchQuery, in index: ResourceIndex, by judging: Judging) throws -> [Int] {
     guard let rows = index.rows[query.type] else { return [] }
     var checks: [(ResourceIndex.Row) -> Bool] = []
     var fewest: (count: Int, code: String, keys: [String])?
+    var named: Set<Int>?
     for filter in query.filters {
       let keys: [String]?
-      if filter.chain == nil {
+      if filter.code == "_id", filter.modifier == nil {
+        keys = nil
+        let places = Set(filter.alternatives.compactMap { index.place("\(query.type)/\($0)") })
+        named = named?.intersection(places) ?? places
+      } else if filter.chain == nil {
         keys = filter.keys
         checks.append { filter.holds(for: $0) }
       } else {
-        let targets = try self.targets(of: filter, besides: pending)
+        let targets = try self.targets(of: filter, by: judging)
         let wanted = Set(targets)
         keys = targets
         checks.append { row in
@@ -147,23 +171,31 @@ extension FHIRService {
       if fewest.map({ count < $0.count }) ?? true { fewest = (count, filter.code, keys) }
     }
     // What is looked up is looked at again, and only where it is rarest: codes have systems, and rows change.
-    let places = fewest.map { few in
-      Set(few.keys.flatMap { index.candidates(query.type, few.code, $0) }).sorted()
+    let places =
+      named?.sorted()
+      ?? fewest.map { few in Set(few.keys.flatMap { index.candidates(query.type, few.code, $0) }).sorted() }
+    let compared = max(1, query.filters.reduce(0) { $0 + $1.comparedCount })
+    try judging.look((places?.count ?? rows.count) * compared)
+    var found: [Int] = []
+    for (number, place) in (places ?? Array(rows.indices)).enumerated() {
+      if number % Self.looksBetweenChecks == 0 { try Task.checkCancellation() }
+      if !rows[place].isDeleted, checks.allSatisfy({ $0(rows[place]) }) { found.append(place) }
     }
-    return (places ?? Array(rows.indices)).filter { place in
-      !rows[place].isDeleted && checks.allSatisfy { $0(rows[place]) }
-    }
+    return found
   }
 
+  /// After how many rows it is seen whether the client is still there.
+  private static let looksBetweenChecks = 256
+
   /// The references that a chained condition allows.
-  private func targets(of filter: SearchQuery.Filter, besides pending: ResourceIndex) throws -> [String] {
+  private func targets(of filter: SearchQuery.Filter, by judging: Judging) throws -> [String] {
     guard let chain = filter.chain else { return [] }
     let inner = try SearchQuery(
       type: try Self.known(chain.type), [(chain.parameter, filter.alternatives.joined(separator: ","))], at: self.site)
     if let unknown = inner.unknown.first {
       throw FHIRFailure(400, "not-supported", "\(chain.type) has no search parameter \(unknown)")
     }
-    return try self.identifiers(inner, besides: pending).map { "\(chain.type)/\($0)" }
+    return try self.identifiers(inner, by: judging).map { "\(chain.type)/\($0)" }
   }
 
   private func sorted(_ places: [Int], _ rows: [ResourceIndex.Row], _ query: SearchQuery) -> [Int] {
@@ -228,9 +260,9 @@ extension FHIRService {
 
   /// Everything that is kept of a patient, as far as the asker may see it (FHIR R4, Patient-operation-everything).
   func everything(
-    of id: String, _ parameters: [(name: String, value: String)], for asker: FHIRAsker
+    of id: String, _ parameters: [(name: String, value: String)], for asker: FHIRAsker, _ meter: AnswerMeter
   ) throws -> FHIRResponse {
-    guard let patient = try self.current("Patient/\(id)") else {
+    guard let found = try self.current("Patient/\(id)"), let patient = found.json else {
       throw FHIRFailure(404, "not-found", "there is no Patient/\(id)")
     }
     let types = parameters.first { $0.name == "_type" }.map { Set($0.value.split(separator: ",").map(String.init)) }
@@ -242,14 +274,28 @@ extension FHIRService {
     let query = try SearchQuery(
       type: "Patient", parameters.filter { $0.name == "_count" || $0.name == "_offset" }, at: self.site)
     let isPaged = parameters.contains { $0.name == "_count" }
-    let page = isPaged ? Array(names.dropFirst(query.offset).prefix(query.count)) : names
-    var entries = query.offset == 0 ? [self.entry("Patient/\(id)", patient, mode: "match")] : []
-    for name in page {
-      if let json = try self.current(name) { entries.append(self.entry(name, json, mode: "match")) }
+    let start = isPaged ? query.offset : 0
+    let page = isPaged ? Array(names.dropFirst(start).prefix(query.count)) : names
+    var entries: [CanonicalJSON] = []
+    if query.offset == 0 {
+      try meter.require(found)
+      entries.append(self.entry("Patient/\(id)", patient, mode: "match"))
     }
+    var taken = 0
+    for name in page {
+      try Task.checkCancellation()
+      if let found = try self.current(name) {
+        guard try meter.admits(found) else { break }
+        if let json = found.json { entries.append(self.entry(name, json, mode: "match")) }
+      }
+      taken += 1
+    }
+    guard taken > 0 || page.isEmpty else { throw meter.failure }
     var links: [(String, String)] = []
-    if isPaged, query.offset + query.count < names.count {
-      let rest = [("_count", "\(query.count)"), ("_offset", "\(query.offset + query.count)")]
+    if isPaged && query.count > 0 || taken < page.count, start + taken < names.count {
+      let count = isPaged ? query.count : SearchQuery.countMax
+      let types = parameters.filter { $0.name == "_type" }.map { ($0.name, $0.value) }
+      let rest = types + [("_count", "\(count)"), ("_offset", "\(start + taken)")]
       links = [("next", "\(self.base)/Patient/\(id)/$everything?" + FHIRURL.text(rest))]
     }
     return FHIRResponse(body: self.bundle("searchset", entries, total: names.count + 1, links: links))

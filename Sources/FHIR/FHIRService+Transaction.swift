@@ -6,7 +6,7 @@ extension FHIRService {
   func transaction(_ entries: [CanonicalJSON], _ whole: FHIRRequest) async throws -> FHIRResponse {
     var requests: [FHIRRequest] = []
     for (number, entry) in entries.enumerated() {
-      let request = try Self.request(of: entry, number, for: whole.asker)
+      let request = try Self.request(of: entry, number, for: whole.asker, whole.meter)
       try Self.entry(number) {
         try self.judge(request)
         guard !request.path.isEmpty else {
@@ -23,11 +23,13 @@ extension FHIRService {
       }
     }
     // ⚑ From here to the commit nothing is waited for: what was judged is what is written.
-    let targets = try self.targets(entries, requests)
-    let resources = try self.resources(entries, requests, targets)
+    let judging = Judging(at: self.site, looksMax: Judging.looksMax)
+    let targets = try self.targets(entries, requests, judging)
+    let resources = try self.resources(entries, requests, targets, judging)
     var writes = Writes()
     var planned: [Int: Planned] = [:]
     for number in Self.order(requests) {
+      try Task.checkCancellation()
       guard let target = targets[number] else { continue }
       planned[number] = try Self.entry(number) {
         try self.plan(
@@ -40,7 +42,8 @@ extension FHIRService {
     let changed = try self.commit(writes)
     for (number, request) in requests.enumerated() where answers[number] == nil {
       answers[number] =
-        planned[number].map { self.finish($0, prefer: whole.prefer ?? "return=minimal") } ?? self.answered(request)
+        planned[number].map { self.finish($0, prefer: whole.prefer ?? "return=minimal", whole.meter) }
+        ?? self.answered(request)
     }
     for (number, request) in requests.enumerated() {
       guard let answer = answers[number] else { continue }
@@ -76,20 +79,22 @@ extension FHIRService {
 
   /// What each write is about. Conditions hold or do not as if the writes before had been done: what one entry makes
   /// under a condition, another of the same condition finds.
-  private func targets(_ entries: [CanonicalJSON], _ requests: [FHIRRequest]) throws -> [Int: Target] {
+  private func targets(
+    _ entries: [CanonicalJSON], _ requests: [FHIRRequest], _ judging: Judging
+  ) throws -> [Int: Target] {
     let isConditional = requests.contains { request in
       request.ifNoneExist != nil || (request.path.count == 1 && ["DELETE", "PUT"].contains(request.method))
     }
-    var pending = ResourceIndex(site: self.site)
     var targets: [Int: Target] = [:]
     for number in Self.order(requests) {
+      try Task.checkCancellation()
       let request = requests[number]
       try Self.entry(number) {
         let type = try Self.known(request.path[0])
         let json = request.method == "DELETE" ? CanonicalJSON.null : try Self.read(request.body)
-        let target = try self.target(of: request, type, json, besides: pending)
+        let target = try self.target(of: request, type, json, by: judging)
         targets[number] = target
-        if isConditional { self.expect(json, target, type, in: &pending) }
+        if isConditional { self.expect(json, target, type, in: &judging.pending) }
       }
     }
     return targets
@@ -110,7 +115,7 @@ extension FHIRService {
 
   /// The resources of all writes, with references to one another and conditions as what they mean.
   private func resources(
-    _ entries: [CanonicalJSON], _ requests: [FHIRRequest], _ targets: [Int: Target]
+    _ entries: [CanonicalJSON], _ requests: [FHIRRequest], _ targets: [Int: Target], _ judging: Judging
   ) throws -> [Int: CanonicalJSON] {
     var references = BundleReferences(site: self.site)
     for number in entries.indices where requests[number].method != "DELETE" {
@@ -136,14 +141,14 @@ extension FHIRService {
     }
     guard isConditional else { return resources }
     // What conditions name may be what this transaction makes.
-    var pending = ResourceIndex(site: self.site)
+    judging.pending = ResourceIndex(site: self.site)
     for number in Self.order(requests) {
       guard let target = targets[number] else { continue }
-      self.expect(resources[number] ?? .null, target, requests[number].path[0], in: &pending)
+      self.expect(resources[number] ?? .null, target, requests[number].path[0], in: &judging.pending)
     }
-    for (number, resource) in resources {
+    for (number, resource) in resources.sorted(by: { $0.key < $1.key }) {
       resources[number] = try Self.entry(number) {
-        try self.conditioned(resource, besides: pending, for: requests[number].asker)
+        try self.conditioned(resource, by: judging, for: requests[number].asker)
       }
     }
     return resources
@@ -151,7 +156,7 @@ extension FHIRService {
 
   /// A resource in which each reference that is a condition names the one resource that meets it.
   func conditioned(
-    _ resource: CanonicalJSON, besides pending: ResourceIndex, for asker: FHIRAsker
+    _ resource: CanonicalJSON, by judging: Judging, for asker: FHIRAsker
   ) throws -> CanonicalJSON {
     var isConditional = false
     resource.forEachReference { isConditional = isConditional || self.site.condition($0) != nil }
@@ -159,17 +164,25 @@ extension FHIRService {
     return try resource.replacing { name, text in
       guard name == "reference", let condition = self.site.condition(text) else { return text }
       let isKnown = SearchParameter.of(condition.type) != nil
-      let found =
-        isKnown ? try self.find(condition.type, FHIRURL.parameters(condition.query), besides: pending, for: asker) : []
-      guard let one = found.first, found.count == 1 else {
-        throw FHIRFailure(412, "not-found", "\(text) names \(found.count) resources, one is expected")
+      var found = judging.references[text]
+      if found == nil, isKnown {
+        found = try self.find(condition.type, FHIRURL.parameters(condition.query), by: judging, for: asker)
+        judging.references[text] = found
+      }
+      let names = found ?? []
+      guard let one = names.first, names.count == 1 else {
+        throw FHIRFailure(412, "not-found", "\(text) names \(names.count) resources, one is expected")
       }
       return "\(condition.type)/\(one)"
     }
   }
 
   /// Whether a read will be answered once the transaction's writes are done.
-  private func requireReadable(_ request: FHIRRequest, after writes: Writes) throws {
+  private func requireReadable(_ asked: FHIRRequest, after writes: Writes) throws {
+    try Task.checkCancellation()
+    var request = asked
+    // What is only looked at takes no room of the answer.
+    request.meter = AnswerMeter()
     let path = request.path
     guard request.method == "GET", path.count > 1, let written = writes.latest("\(path[0])/\(path[1])") else {
       _ = try self.reading(request)

@@ -48,28 +48,28 @@ extension FHIRService {
 
   /// A write by itself.
   func write(_ request: FHIRRequest) async throws -> FHIRResponse {
-    let nothing = ResourceIndex(site: self.site)
+    let judging = Judging(at: self.site)
     let type = try Self.known(request.path.first ?? "")
     var json = request.method == "DELETE" ? CanonicalJSON.null : try Self.read(request.body)
-    let target = try self.target(of: request, type, json, besides: nothing)
+    let target = try self.target(of: request, type, json, by: judging)
     var writes = Writes()
-    if case .create = target { json = try self.conditioned(json, besides: nothing, for: request.asker) }
-    if case .update = target { json = try self.conditioned(json, besides: nothing, for: request.asker) }
+    if case .create = target { json = try self.conditioned(json, by: judging, for: request.asker) }
+    if case .update = target { json = try self.conditioned(json, by: judging, for: request.asker) }
     let planned = try self.plan(target, request, type, json, into: &writes)
     let changed = try self.commit(writes)
     // ⚑ The answer is made before anything is waited for: it tells what this request wrote, whoever writes next.
-    var response = self.finish(planned, prefer: request.prefer)
+    var response = self.finish(planned, prefer: request.prefer, request.meter)
     await self.settle(changed)
     response.anchor = try planned.resource.flatMap { try self.recordText($0) }
     return response
   }
 
-  /// Judges a write's condition. What is `pending` counts as if it were written.
+  /// Judges a write's condition. What is pending counts as if it were written.
   func target(
-    of request: FHIRRequest, _ type: String, _ json: CanonicalJSON, besides pending: ResourceIndex
+    of request: FHIRRequest, _ type: String, _ json: CanonicalJSON, by judging: Judging
   ) throws -> Target {
     func one(_ query: [(name: String, value: String)]) throws -> String? {
-      let found = try self.find(type, query, besides: pending, for: request.asker)
+      let found = try self.find(type, query, by: judging, for: request.asker)
       guard found.count <= 1 else {
         throw FHIRFailure(412, "multiple-matches", "\(found.count) \(type) match \(FHIRURL.text(query))")
       }
@@ -98,7 +98,7 @@ extension FHIRService {
       }
       guard let given else { return .create(id: self.freshIdentifier()) }
       // ⚑ Who has that id is not the one who was asked for.
-      let holder = pending.row("\(type)/\(given)") ?? self.index.row("\(type)/\(given)")
+      let holder = judging.pending.row("\(type)/\(given)") ?? self.index.row("\(type)/\(given)")
       guard holder?.isDeleted ?? true else {
         throw FHIRFailure(
           409, "conflict",
@@ -235,7 +235,7 @@ extension FHIRService {
   }
 
   /// The answer to a write that is durable, but for its record. ⚑ Nothing may be waited for between the two.
-  func finish(_ planned: Planned, prefer: String?) -> FHIRResponse {
+  func finish(_ planned: Planned, prefer: String?, _ meter: AnswerMeter) -> FHIRResponse {
     var response = FHIRResponse(status: planned.status)
     let row = self.index.row(planned.name)
     (response.version, response.updated) = (row?.version, row?.updated)
@@ -247,7 +247,13 @@ extension FHIRService {
       case "OperationOutcome":
         response.body = FHIRFailure.outcome([("information", "informational", "written as version \(row.version)", nil)]
         )
-      default: response.body = planned.resource?.json ?? (try? self.stored(type, row.id, row.version)?.json)
+      default:
+        // What is written is written: where the answer is full, it names the resource and leaves it out.
+        if let resource = planned.resource ?? (try? self.stored(type, row.id, row.version)),
+          (try? meter.admits(resource)) == true
+        {
+          response.body = resource.json
+        }
       }
     }
     return response

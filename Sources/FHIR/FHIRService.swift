@@ -21,6 +21,8 @@ public struct FHIRRequest: Sendable {
   public var body: [UInt8]
   /// In whose name it is made.
   public var asker = FHIRAsker.system
+  /// What its answer may take.
+  public var meter = AnswerMeter()
 
   /// A request of given parts.
   public init(method: String, path: [String], query: [(name: String, value: String)] = [], body: [UInt8] = []) {
@@ -128,6 +130,7 @@ public actor FHIRService {
   /// Answers a request; refusals are answers too.
   public func handle(_ request: FHIRRequest) async -> FHIRResponse {
     do {
+      try Task.checkCancellation()
       let response = try await self.answer(request)
       try await self.note(request, response)
       return response.unlessNamed(by: request)
@@ -135,7 +138,8 @@ public actor FHIRService {
   }
 
   static func refusal(_ error: any Error) -> FHIRResponse {
-    let failure = error as? FHIRFailure ?? FHIRFailure(500, "exception", "\(error)")
+    let left = error is CancellationError ? FHIRFailure(503, "transient", "the client left: send it again") : nil
+    let failure = error as? FHIRFailure ?? left ?? FHIRFailure(500, "exception", "\(error)")
     return FHIRResponse(status: failure.status, body: failure.outcome)
   }
 
@@ -143,7 +147,7 @@ public actor FHIRService {
     let path = request.path
     try self.judge(request)
     switch (request.method, path.count) {
-    case ("POST", 0): return try await self.bundle(try Self.read(request.body), request)
+    case ("POST", 0): return try await self.bundle(try await Self.parsed(request.body), request)
     case ("GET", 1) where CapabilityStatement.views.contains(path[0]):
       return try await self.ledgerView(path[0], request.query)
     case ("POST", 1), ("PUT", 1), ("PUT", 2), ("DELETE", 1), ("DELETE", 2): return try await self.write(request)
@@ -174,11 +178,12 @@ public actor FHIRService {
     case ("POST", 2) where path[1] == "$validate":
       let faults = Validation.faults(of: try Self.read(request.body), type: try Self.known(path[0]))
       return FHIRResponse(body: Self.outcome(ofValidation: faults))
-    case ("GET", 3) where path[2] == "_history": return try self.history(try Self.known(path[0]), path[1])
+    case ("GET", 3) where path[2] == "_history": return try self.history(try Self.known(path[0]), path[1], request)
     case ("GET", 3) where path[0] == "Patient" && path[2] == "$everything":
-      return try self.everything(of: path[1], request.query, for: request.asker)
-    case ("GET", 4) where path[2] == "_history": return try self.read(try Self.known(path[0]), path[1], path[3])
-    case ("GET", 2): return try self.read(try Self.known(path[0]), path[1], nil)
+      return try self.everything(of: path[1], request.query, for: request.asker, request.meter)
+    case ("GET", 4) where path[2] == "_history":
+      return try self.read(try Self.known(path[0]), path[1], path[3], request.meter)
+    case ("GET", 2): return try self.read(try Self.known(path[0]), path[1], nil, request.meter)
     default: throw FHIRFailure(404, "not-supported", "there is nothing at \(path.joined(separator: "/"))")
     }
   }
@@ -204,8 +209,30 @@ public actor FHIRService {
     return type
   }
 
+  /// The most values of a resource; a bundle of many may have more.
+  static let resourceValuesMax = 200_000
+  /// Longer bodies are parsed beside the service, which goes on for others meanwhile.
+  private static let parsedHereBytesMax = 64 << 10
+
+  /// A resource of a request.
   static func read(_ body: [UInt8]) throws(FHIRFailure) -> CanonicalJSON {
-    do { return try CanonicalJSON(body, limits: .outside) } catch { throw FHIRFailure(400, "structure", "\(error)") }
+    var limits = JSONLimits.outside
+    limits.valuesMax = Self.resourceValuesMax
+    return try Self.read(body, limits)
+  }
+
+  private static func read(_ body: [UInt8], _ limits: JSONLimits) throws(FHIRFailure) -> CanonicalJSON {
+    do { return try CanonicalJSON(body, limits: limits) } catch { throw FHIRFailure(400, "structure", "\(error)") }
+  }
+
+  /// A bundle of a request.
+  private static func parsed(_ body: [UInt8]) async throws(FHIRFailure) -> CanonicalJSON {
+    guard body.count > Self.parsedHereBytesMax else { return try Self.read(body, .outside) }
+    return try await Self.parsedAside(body)
+  }
+
+  @concurrent private static func parsedAside(_ body: [UInt8]) async throws(FHIRFailure) -> CanonicalJSON {
+    try Self.read(body, .outside)
   }
 
   private static func outcome(ofValidation faults: [String]) -> CanonicalJSON {
@@ -218,7 +245,9 @@ public actor FHIRService {
 
   // MARK: Reading
 
-  private func read(_ type: String, _ id: String, _ version: String?) throws -> FHIRResponse {
+  private func read(
+    _ type: String, _ id: String, _ version: String?, _ meter: AnswerMeter
+  ) throws -> FHIRResponse {
     guard let row = self.index.row("\(type)/\(id)") else {
       throw FHIRFailure(404, "not-found", "there is no \(type)/\(id)")
     }
@@ -230,6 +259,7 @@ public actor FHIRService {
       throw FHIRFailure(404, "not-found", "there is no version \(number ?? 0) of \(type)/\(id)")
     }
     if let erased = found.erased { throw erased.failure(of: found) }
+    try meter.require(found)
     guard let json = found.json else { throw FHIRFailure(410, "deleted", "\(type)/\(id) was deleted") }
     var response = FHIRResponse(body: json)
     (response.version, response.updated) = (found.version, found.updated)
@@ -242,32 +272,56 @@ public actor FHIRService {
     try self.store.version(version, type: type, id: id)
   }
 
-  private func history(_ type: String, _ id: String) throws -> FHIRResponse {
-    let all = try self.store.versions(type: type, id: id)
-    let versions = all.filter { $0.erased == nil }
-    if versions.isEmpty, let last = all.last, let erased = last.erased { throw erased.failure(of: last) }
-    guard !versions.isEmpty else { throw FHIRFailure(404, "not-found", "there never was a \(type)/\(id)") }
-    let entries = versions.reversed().map { version -> CanonicalJSON in
-      let isFirst = version.version == 1
-      return .members([
-        ("fullUrl", .string("\(self.base)/\(version.name)")), ("resource", version.json),
-        (
-          "request",
-          .members([
-            ("method", .string(version.isDeleted ? "DELETE" : isFirst ? "POST" : "PUT")),
-            ("url", .string(isFirst ? type : version.name)),
-          ])
-        ),
-        (
-          "response",
-          .members([
-            ("status", .string(version.isDeleted ? "204" : isFirst ? "201" : "200")),
-            ("etag", .string("W/\"\(version.version)\"")),
-            ("lastModified", .string(version.updated.description)),
-          ])
-        ),
-      ])
+  /// Versions, the latest first, one after another: all of them together may be longer than the memory.
+  private func history(_ type: String, _ id: String, _ request: FHIRRequest) throws -> FHIRResponse {
+    guard let row = self.index.row("\(type)/\(id)") else {
+      throw FHIRFailure(404, "not-found", "there never was a \(type)/\(id)")
     }
-    return FHIRResponse(body: self.bundle("history", entries, total: versions.count, links: []))
+    let paging = try SearchQuery(
+      type: type, request.query.filter { $0.name == "_count" || $0.name == "_offset" }, at: self.site)
+    let countMax = request.query.contains { $0.name == "_count" } ? paging.count : Int.max
+    var (total, entries, isFull, latest) = (0, [CanonicalJSON](), false, StoredResource?.none)
+    for number in (1...max(1, row.version)).reversed() {
+      try Task.checkCancellation()
+      guard let version = try self.stored(type, id, number) else { continue }
+      if latest == nil { latest = version }
+      guard version.erased == nil else { continue }
+      total += 1
+      guard total > paging.offset, entries.count < countMax, !isFull else { continue }
+      if try request.meter.admits(version) { entries.append(self.entry(version)) } else { isFull = true }
+    }
+    if total == 0, let latest, let erased = latest.erased { throw erased.failure(of: latest) }
+    guard total > 0 else { throw FHIRFailure(404, "not-found", "there never was a \(type)/\(id)") }
+    guard !entries.isEmpty || !isFull else { throw request.meter.failure }
+    var links: [(String, String)] = []
+    let next = paging.offset + entries.count
+    if !entries.isEmpty, next < total {
+      let rest = [("_count", "\(paging.count)"), ("_offset", "\(next)")]
+      links = [("next", "\(self.base)/\(type)/\(id)/_history?" + FHIRURL.text(rest))]
+    }
+    return FHIRResponse(body: self.bundle("history", entries, total: total, links: links))
+  }
+
+  /// A version in a history.
+  private func entry(_ version: StoredResource) -> CanonicalJSON {
+    let isFirst = version.version == 1
+    return .members([
+      ("fullUrl", .string("\(self.base)/\(version.name)")), ("resource", version.json),
+      (
+        "request",
+        .members([
+          ("method", .string(version.isDeleted ? "DELETE" : isFirst ? "POST" : "PUT")),
+          ("url", .string(isFirst ? version.type : version.name)),
+        ])
+      ),
+      (
+        "response",
+        .members([
+          ("status", .string(version.isDeleted ? "204" : isFirst ? "201" : "200")),
+          ("etag", .string("W/\"\(version.version)\"")),
+          ("lastModified", .string(version.updated.description)),
+        ])
+      ),
+    ])
   }
 }

@@ -34,6 +34,8 @@ public struct StoredResource: Sendable, Hashable {
   public var isDeleted: Bool { self.body.isEmpty }
   /// The resource.
   var json: CanonicalJSON? { try? CanonicalJSON(self.body) }
+  /// What it takes in memory as a tree, about.
+  var treeBytes: Int { JSONLimits.outside.treeBytes(of: self.body) }
 }
 
 /// Keeps every version of every resource, for one caller at a time.
@@ -134,6 +136,9 @@ struct ResourceIndex {
 
   /// Business identifiers of resources that were erased.
   private(set) var erasedIdentifiers: Set<Digest> = []
+
+  /// The place of a resource among the rows of its type; nil where there never was one.
+  func place(_ name: String) -> Int? { self.places[name] }
 
   /// How many resources there ever were.
   var count: Int { self.places.count }

@@ -19,6 +19,12 @@ struct SearchQuery {
   static let offsetMax = 1 << 40
   /// The longest chain of references.
   static let chainMax = 4
+  /// The most parameters.
+  static let parametersMax = 100
+  /// The most values of all parameters together.
+  static let valuesMax = 1000
+  /// The most values that each resource must be held against; those of codes, references and `_id` are looked up.
+  static let comparedMax = 100
   private static let common: [String: SearchParameter.Kind] = [
     "_id": .token, "_lastUpdated": .date, "_tag": .token, "_profile": .uri,
   ]
@@ -43,10 +49,23 @@ struct SearchQuery {
   /// - Throws: `FHIRFailure` 400 where a known parameter has a value that is none.
   init(type: String, _ parameters: [(name: String, value: String)], at site: Site) throws(FHIRFailure) {
     (self.type, self.site) = (type, site)
+    guard parameters.count <= Self.parametersMax else {
+      throw Self.costly("\(parameters.count) parameters, at most \(Self.parametersMax)")
+    }
+    let values = parameters.reduce(0) { $0 + 1 + $1.value.utf8.count(where: { $0 == UInt8(ascii: ",") }) }
+    guard values <= Self.valuesMax else { throw Self.costly("\(values) values, at most \(Self.valuesMax)") }
     for (name, value) in parameters where !value.isEmpty {
       let isKnown = try self.take(name, value)
       if isKnown { self.understood.append((name, value)) } else { self.unknown.append(name) }
     }
+    let compared = self.filters.reduce(0) { $0 + $1.comparedCount }
+    guard compared <= Self.comparedMax else {
+      throw Self.costly("\(compared) values that cannot be looked up, at most \(Self.comparedMax)")
+    }
+  }
+
+  private static func costly(_ what: String) -> FHIRFailure {
+    FHIRFailure(413, "too-costly", "\(what): ask in parts")
   }
 
   private mutating func take(_ name: String, _ value: String) throws(FHIRFailure) -> Bool {
@@ -164,6 +183,12 @@ extension SearchQuery.Filter {
       }
     case .string, .date, .quantity, .number, .uri: return nil
     }
+  }
+
+  /// How many values each row must be held against.
+  var comparedCount: Int {
+    if self.chain != nil || self.keys != nil || (self.code == "_id" && self.modifier == nil) { return 0 }
+    return self.alternatives.count
   }
 
   private func reference(_ text: String) -> String {

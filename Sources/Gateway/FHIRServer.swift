@@ -81,7 +81,8 @@ public struct FHIRServer: Sendable {
   private static let pendingInterval = Duration.seconds(15)
 
   private func answerInPlace(_ request: Request) async throws -> Response {
-    do { return try await Place.with(self.doors, Errand(request)) { try await self.answer(request) } } catch let error as ServiceRefusal
+    do { return try await Place.with(self.doors, Errand(request)) { try await self.answer(request) } } catch let error
+      as ServiceRefusal
     {
       guard case .busy = error else { throw error }
       return Self.response(Self.busy)
@@ -101,6 +102,7 @@ public struct FHIRServer: Sendable {
       method: request.method == .head ? "GET" : request.method.rawValue,
       path: path.map { String($0).removingPercentEncoding ?? String($0) },
       query: FHIRURL.parameters(request.uri.query ?? ""))
+    asked.meter = AnswerMeter { [place = Place.current] in place?.takeAnswer($0) ?? true }
     asked.ifMatch = request.headers[.ifMatch]
     asked.ifNoneMatch = request.headers[.ifNoneMatch]
     asked.ifNoneExist = HTTPField.Name("If-None-Exist").flatMap { request.headers[$0] }
@@ -124,19 +126,36 @@ public struct FHIRServer: Sendable {
     var response = await self.service.handle(asked)
     if asked.path == ["metadata"], let smart { response.body = response.body.map(smart.announced) }
     if response.status == 404, let found = await self.answerForeign(asked, request) { response = found }
-    var answer = Self.response(response, base: self.base)
+    var bytes = response.body?.canonicalBytes ?? []
+    var answer = Self.response(response, base: self.base, bytes)
     if response.status == 405, let name = HTTPField.Name("Allow") {
       answer.headers[name] = FHIRService.methods(of: asked.path).joined(separator: ", ")
     }
-    if let body = response.body?.canonicalBytes, body.count >= Self.compressedBytesMin, Self.takesGzip(request),
-      let packed = Gzip.compress(body)
-    {
+    if bytes.count >= Self.compressedBytesMin, Self.takesGzip(request), let packed = Gzip.compress(bytes) {
       answer.headers[.contentEncoding] = "gzip"
       answer.headers[.vary] = "Accept-Encoding"
-      answer.body = .init(byteBuffer: ByteBuffer(bytes: packed))
       answer.headers[.contentLength] = "\(packed.count)"
+      bytes = packed
     }
+    answer.body = Self.sent(bytes)
     return request.method == .head ? answer.createHeadResponse() : answer
+  }
+
+  /// How much of a long answer is handed on at once: no more is copied for a client who takes it slowly.
+  private static let pieceBytesMax = 64 << 10
+
+  /// A body whose memory is counted until it is sent.
+  private static func sent(_ bytes: [UInt8]) -> ResponseBody {
+    let place = Place.current
+    place?.settle(answer: bytes.count)
+    guard bytes.count > Self.pieceBytesMax else { return ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)) }
+    return ResponseBody(contentLength: bytes.count) { writer in
+      for start in stride(from: 0, to: bytes.count, by: Self.pieceBytesMax) {
+        try await writer.write(ByteBuffer(bytes: bytes[start..<min(start + Self.pieceBytesMax, bytes.count)]))
+      }
+      try await writer.finish(nil)
+      withExtendedLifetime(place) {}
+    }
   }
 
   /// What answers a request for an attachment's own bytes, or one that brings them; nil for every other. They may be
@@ -356,7 +375,7 @@ public struct FHIRServer: Sendable {
     self.response(FHIRResponse(status: failure.status, body: failure.outcome))
   }
 
-  private static func response(_ answer: FHIRResponse, base: String = "") -> Response {
+  private static func response(_ answer: FHIRResponse, base: String = "", _ made: [UInt8]? = nil) -> Response {
     var headers: HTTPFields = [.cacheControl: "no-store"]
     if answer.status == 401 { headers[.wwwAuthenticate] = "Bearer realm=\"consilium\"" }
     if answer.body != nil { headers[.contentType] = "application/fhir+json; charset=utf-8" }
@@ -364,7 +383,7 @@ public struct FHIRServer: Sendable {
     if let updated = answer.updated { headers[.lastModified] = Self.httpDate(updated) }
     if let location = answer.location { headers[.location] = "\(base)/\(location)" }
     if let anchor = answer.anchor, let name = HTTPField.Name("X-Consilium-Record") { headers[name] = anchor }
-    let bytes = answer.body?.canonicalBytes ?? []
+    let bytes = made ?? answer.body?.canonicalBytes ?? []
     return Response(
       status: .init(code: answer.status), headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
   }
