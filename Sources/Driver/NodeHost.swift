@@ -277,14 +277,14 @@ public actor NodeHost: NodeService {
   }
 
   private func page<Item>(
-    _ prefix: [UInt8], _ counter: [UInt8], _ below: UInt64?, _ countMax: Int,
+    _ prefix: [UInt8], _ counter: [UInt8]?, _ below: UInt64?, _ countMax: Int,
     _ make: (StateView, UInt64, [UInt8]) -> Item?
   ) -> Page<Item> {
     guard let state = self.driver?.state else { return Page(items: [], total: 0, next: nil) }
     // One more than is given tells whether there are older ones.
     let count = max(1, min(countMax, Page<Item>.rowsMax))
     let rows = state.rows(prefix: prefix, below: below, limit: count + 1)
-    var decoder = Decoder(state.value(counter) ?? [])
+    var decoder = Decoder(counter.flatMap { state.value($0) } ?? [])
     return Page(
       items: rows.prefix(count).compactMap { make(state, $0.leaf, $0.value) },
       total: max((try? decoder.u64()) ?? 0, UInt64(rows.count)),
@@ -305,24 +305,21 @@ public actor NodeHost: NodeService {
     }.sorted { $0.entry.leaf < $1.entry.leaf }
   }
 
-  /// The most cases of the privacy officer's list.
-  private static let casesMax = 10_000
-
-  /// What broke the glass at this hospital, the newest first.
-  public func emergencies() -> [EmergencyView] {
-    guard let driver = self.driver else { return [] }
+  /// A page of what broke the glass at this hospital, the newest first.
+  public func emergencies(below leaf: UInt64?, countMax: Int) -> Page<EmergencyView> {
     let window = HealthRules.Limits().reviewWindowMilliseconds
-    let rows = driver.state.rows(prefix: StateKey.emergencies(at: self.member.id), below: nil, limit: Self.casesMax)
-    return rows.compactMap { leaf, value in
-      guard let patient = Digest(value),
-        let entry = driver.state.item(StateKey.access(patient, leaf: leaf), as: AccessEntry.self)
-      else { return nil }
+    let prefix = StateKey.emergencies(at: self.member.id)
+    var page: Page<EmergencyView> = self.page(prefix, nil, leaf, countMax) { state, leaf, value in
       // The request is the transaction itself, which stands in the log.
-      guard let transaction = driver.logged(leaf)?.transaction else { return nil }
+      guard let patient = Digest(value), let transaction = self.driver?.logged(leaf)?.transaction,
+        let entry = state.item(StateKey.access(patient, leaf: leaf), as: AccessEntry.self)
+      else { return nil }
       return EmergencyView(
         request: transaction.identifier(network: self.genesis.network), leaf: leaf, entry,
         due: entry.time.adding(milliseconds: window))
     }
+    page.total = UInt64(self.driver?.state.rows(prefix: prefix, below: nil, limit: .max).count ?? 0)
+    return page
   }
 
   /// Stores sealed records in the vault, and then anchors them.

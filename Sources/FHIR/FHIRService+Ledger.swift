@@ -22,10 +22,11 @@ extension FHIRService {
     case "Provenance":
       (total, views) = await ledger.provenance(
         of: account, names: self.names(ofPatient: id), skipping: page.offset, countMax: page.count)
+    case "AuditEvent":
+      (total, views) = try await ledger.accesses(
+        of: account, patient: id, skipping: page.offset, countMax: page.count)
     default:
-      let all =
-        type == "Consent"
-        ? await ledger.consents(of: account, patient: id) : try await ledger.accesses(of: account, patient: id)
+      let all = await ledger.consents(of: account, patient: id)
       (total, views) = (all.count, Array(all.reversed().dropFirst(page.offset).prefix(page.count)))
     }
     let entries = views.map { view in

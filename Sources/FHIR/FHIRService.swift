@@ -67,8 +67,10 @@ public protocol LedgerViews: Sendable {
   func erasure(of record: Digest) async -> Erasure?
   /// An account's consents, as `Consent`.
   func consents(of account: Digest, patient: String) async -> [CanonicalJSON]
-  /// The access history, as `AuditEvent`.
-  func accesses(of account: Digest, patient: String) async throws -> [CanonicalJSON]
+  /// The access history, as `AuditEvent`, newest first, and how many lines it has.
+  func accesses(
+    of account: Digest, patient: String, skipping offset: Int, countMax: Int
+  ) async throws -> (total: Int, page: [CanonicalJSON])
   /// Who anchored what, as `Provenance`, newest first, and how many there are; `names` are the resources of records
   /// that are stored here.
   func provenance(

@@ -69,8 +69,56 @@ public protocol ReadingLog: Sendable {
   var intervalMilliseconds: UInt64 { get }
   /// Notes readings; when it returns, they are on the disk.
   func note(_ readings: [LocalReading]) async throws
-  /// The readings of a patient, the latest intervals first, at most so many.
-  func readings(of patient: Digest, countMax: Int) async throws -> [LocalReading]
+  /// A page of a patient's readings, the latest intervals first.
+  func readings(of patient: Digest, _ question: ReadingQuestion) async throws -> ReadingPage
+  /// How many lines a patient has in each interval that has any, by the interval's number, the latest first.
+  func counts(of patient: Digest) async throws -> [(interval: UInt64, count: Int)]
+}
+
+/// Which lines of the log are asked for.
+public struct ReadingQuestion: Sendable {
+  /// Whose readings.
+  public enum Reader: Sendable, Hashable {
+    /// Everybody's.
+    case anybody
+    /// The hospital's own system's.
+    case system
+    /// A practitioner's.
+    case account(Digest)
+  }
+
+  /// Whose.
+  public var reader = Reader.anybody
+  /// Of all intervals that are not over before this time.
+  public var from = Timestamp.zero
+  /// Of all intervals that begin up to this time.
+  public var until = Timestamp.never
+  /// The end of the page before, as that page says it.
+  public var after: [UInt8]?
+  /// At most so many lines.
+  public var countMax: Int
+
+  /// The latest lines, at most so many.
+  public init(countMax: Int) { self.countMax = countMax }
+
+  /// Whether a line is by whom it is asked for.
+  public func names(_ reading: LocalReading) -> Bool {
+    switch self.reader {
+    case .anybody: true
+    case .system: reading.reader == nil
+    case .account(let account): reading.reader == account
+    }
+  }
+}
+
+/// Some lines of the log, and where those after them begin.
+public struct ReadingPage: Sendable {
+  /// The lines, the latest first.
+  public var lines: [LocalReading]
+  /// What the next page is after; nil where there is none. A page can have no line and a next one.
+  public var next: [UInt8]?
+  /// A page of given parts.
+  public init(lines: [LocalReading], next: [UInt8]?) { (self.lines, self.next) = (lines, next) }
 }
 
 extension FHIRService {

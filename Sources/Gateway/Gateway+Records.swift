@@ -124,7 +124,10 @@ extension Gateway {
       let (patient, page) = (try digest(context, "patient"), try askedPage(of: request))
       return try json(await service.accessViews(of: patient, below: page.below, countMax: page.countMax))
     }
-    router.get("/v1/emergencies") { _, _ in try json(await service.emergencies()) }
+    router.get("/v1/emergencies") { request, _ in
+      let page = try askedPage(of: request)
+      return try json(await service.emergencies(below: page.below, countMax: page.countMax))
+    }
     router.post("/v1/emergencies") { request, _ in
       let bytes = try await body(request, max: Int(service.genesis.limits.transactionBytesMax))
       let checked = try CheckedTransaction(bytes, index: 0, genesis: service.genesis, hospital: service.member.id)

@@ -25,18 +25,53 @@ public struct LedgerResources: LedgerViews {
   }
 
   /// Who read of an account, when and why, or was refused, as the ledger has it, and who was shown anything of it by
-  /// this hospital's own store, in the order of time.
-  public func accesses(of account: Digest, patient: String) async throws -> [CanonicalJSON] {
-    let ledger = await self.service.history(of: account).map { (time: $0.entry.time, leaf: $0.leaf, entry: $0.entry) }
-    let local = try await self.readings.readings(of: account, countMax: Self.readingsMax)
-    let all =
-      ledger.map { ($0.time, self.audit(AccessView(leaf: $0.leaf, $0.entry), patient)) }
-      + local.map { ($0.time, self.audit($0, patient)) }
-    return all.enumerated().sorted { ($0.element.0, $0.offset) < ($1.element.0, $1.offset) }.map(\.element.1)
+  /// this hospital's own store: a page, the newest first, and how many there are. ⚑ Nothing is left out of all pages.
+  public func accesses(
+    of account: Digest, patient: String, skipping offset: Int, countMax: Int
+  ) async throws -> (total: Int, page: [CanonicalJSON]) {
+    let length = self.readings.intervalMilliseconds
+    let ledger = Dictionary(grouping: await self.service.history(of: account)) { $0.entry.time.milliseconds / length }
+    let counts = Dictionary(
+      uniqueKeysWithValues: try await self.readings.counts(of: account).map { ($0.interval, $0.count) })
+    func count(_ interval: UInt64) -> Int { (ledger[interval]?.count ?? 0) + (counts[interval] ?? 0) }
+    let intervals = Set(ledger.keys).union(counts.keys).sorted(by: >)
+    let total = intervals.reduce(0) { $0 + count($1) }
+    var (skipped, page): (Int, [CanonicalJSON]) = (offset, [])
+    for interval in intervals where page.count < countMax {
+      guard skipped < count(interval) else {
+        skipped -= count(interval)
+        continue
+      }
+      var all: [(time: Timestamp, resource: () -> CanonicalJSON)] = []
+      for line in ledger[interval] ?? [] {
+        all.append((line.entry.time, { self.audit(AccessView(leaf: line.leaf, line.entry), patient) }))
+      }
+      let local = try await self.lines(of: account, in: interval)
+      for line in local {
+        all.append((line.time, { self.audit(line, patient) }))
+      }
+      let sorted = all.enumerated().sorted { ($0.element.time, $0.offset) > ($1.element.time, $1.offset) }
+      for one in sorted.dropFirst(skipped).prefix(countMax - page.count) { page.append(one.element.resource()) }
+      skipped = 0
+    }
+    return (total, page)
   }
 
-  /// The most lines of the local log that are shown.
-  private static let readingsMax = 10_000
+  /// The most lines of the local log that are read at once.
+  private static let linesMax = 10_000
+
+  private func lines(of account: Digest, in interval: UInt64) async throws -> [LocalReading] {
+    var question = ReadingQuestion(countMax: Self.linesMax)
+    question.from = Timestamp(milliseconds: interval * self.readings.intervalMilliseconds)
+    question.until = question.from
+    var lines: [LocalReading] = []
+    repeat {
+      let page = try await self.readings.readings(of: account, question)
+      lines += page.lines
+      question.after = page.next
+    } while question.after != nil
+    return lines
+  }
 
   /// Who anchored what, newest first: the author's own signature where a person signed, and the proof that the anchor
   /// stands in the log under a tree head that a quorum signed.

@@ -109,8 +109,8 @@ public protocol NodeService: Sendable {
   func consents(of patient: Digest) async -> [(identifier: Digest, entry: ConsentEntry)]
   /// A page of a patient's access history, the newest line first; those below a place of the log.
   func history(of patient: Digest, below leaf: UInt64?, countMax: Int) async -> Page<AccessLine>
-  /// What broke the glass at this hospital, the newest first.
-  func emergencies() async -> [EmergencyView]
+  /// A page of what broke the glass at this hospital, the newest first; below a place of the log.
+  func emergencies(below leaf: UInt64?, countMax: Int) async -> Page<EmergencyView>
   /// What the ledger said of a request that is in a patient's history; nil where none of that identifier is.
   func receipt(ofRequest identifier: Digest) async -> Receipt?
   /// Whether the ledger would take a transaction when it is ordered, judged by its own rules on the state that is here.

@@ -17,6 +17,13 @@ private struct CaseView: Encodable {
   }
 }
 
+/// Some cases, the newest first, and where the older ones begin.
+private struct CasesView: Encodable {
+  let items: [CaseView]
+  let total: UInt64
+  let next: UInt64?
+}
+
 /// The privacy officer's page: every question is signed by an account that this hospital's registrar made an officer's.
 extension PortalServer {
   func addOfficerRoutes(to router: Router<BasicRequestContext>) {
@@ -26,13 +33,15 @@ extension PortalServer {
       guard asker.isPrivacyOfficer, asker.hospital == service.member.id,
         asker.isActive(at: Timestamp(milliseconds: self.now()))
       else { throw ServiceRefusal.unauthorized("this is for this hospital's privacy officers") }
+      let asked = try askedPage(of: request)
+      let page = await service.emergencies(below: asked.below, countMax: asked.countMax)
       var cases: [CaseView] = []
-      for view in await service.emergencies() {
+      for view in page.items {
         let found = await self.patients?.patients(matching: view.patient, by: officer)
           .first { $0.account == view.patient }
         cases.append(CaseView(view: view, name: found?.name))
       }
-      return try json(cases)
+      return try json(CasesView(items: cases, total: page.total, next: page.next))
     }
   }
 }

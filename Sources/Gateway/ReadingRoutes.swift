@@ -27,22 +27,53 @@ public struct ReadingView: Codable, Sendable {
   }
 }
 
+/// Some lines of the log, and what the next page is after: nothing is ever cut without a word.
+public struct ReadingsView: Codable, Sendable {
+  /// The lines, the latest first.
+  public var items: [ReadingView]
+  /// The next page's `after`; nil where there is none.
+  public var next: String?
+}
+
 extension ReadingLog {
   /// The most lines of an answer.
-  static var linesMax: Int { 10_000 }
+  private var linesMax: Int { 1000 }
 
-  func views(of patient: Digest) async throws -> [ReadingView] {
-    try await self.readings(of: patient, countMax: Self.linesMax).map {
-      ReadingView($0, interval: self.intervalMilliseconds)
+  /// A page of a patient's readings, as a request's query asks for it: `reader` (an account, or `system`), `from` and
+  /// `until` (milliseconds since 1970), `count`, and `after`, the end of the page before.
+  func page(of patient: Digest, _ request: Request) async throws -> ReadingsView {
+    let count = try number("count", of: request, in: 1...Int.max, else: 100)
+    var question = ReadingQuestion(countMax: min(count, self.linesMax))
+    question.from = Timestamp(milliseconds: try number("from", of: request, in: 0 ... .max, else: 0))
+    question.until = Timestamp(milliseconds: try number("until", of: request, in: 0 ... .max, else: .max))
+    let reader = request.uri.queryParameters["reader"].map { String($0) } ?? ""
+    switch reader {
+    case "": break
+    case "system": question.reader = .system
+    default:
+      guard let account = Hex.decode(reader).flatMap({ Digest($0) }) else {
+        throw ServiceRefusal.badRequest("reader is an account, 64 hexadecimal digits, or \"system\"")
+      }
+      question.reader = .account(account)
     }
+    if let text = request.uri.queryParameters["after"], !text.isEmpty {
+      guard let place = Hex.decode(String(text)), place.count == 24 else {
+        throw ServiceRefusal.badRequest("after is what the page before said, 48 hexadecimal digits")
+      }
+      question.after = place
+    }
+    let page = try await self.readings(of: patient, question)
+    return ReadingsView(
+      items: page.lines.map { ReadingView($0, interval: self.intervalMilliseconds) },
+      next: page.next.map { Hex.encode($0) })
   }
 }
 
 extension Gateway {
   func addReadingRoutes(to router: Router<BasicRequestContext>) {
-    router.get("/v1/patients/{patient}/readings") { [readings = self.readings] _, context in
+    router.get("/v1/patients/{patient}/readings") { [readings = self.readings] request, context in
       let patient = try digest(context, "patient")
-      return try json(try await readings?.views(of: patient) ?? [])
+      return try json(try await readings?.page(of: patient, request) ?? ReadingsView(items: []))
     }
   }
 }
@@ -71,7 +102,7 @@ extension PortalServer {
   func addReadingRoutes(to router: Router<BasicRequestContext>) {
     router.get("/api/patients/{account}/readings") { [readings = self.readings] request, context in
       let patient = try await self.asker(request, context).identifier
-      return try json(try await readings?.views(of: patient) ?? [])
+      return try json(try await readings?.page(of: patient, request) ?? ReadingsView(items: []))
     }
   }
 }

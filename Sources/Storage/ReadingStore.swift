@@ -161,14 +161,60 @@ public final class ReadingStore: ReadingLog {
     } catch { throw error as? StorageFailure ?? damaged("\(error)") }
   }
 
-  /// The readings of a patient, the latest intervals first, at most so many.
-  public func readings(of patient: Digest, countMax: Int) async throws -> [LocalReading] {
-    var rows: [(key: [UInt8], value: [UInt8])] = []
-    try self.environment.snapshot().scan(self.table, from: patient.bytes) { key, value in
-      guard key.starts(with: patient.bytes), rows.count < countMax else { return false }
-      rows.append((key, value))
+  /// The most lines that are looked through for one page: few may be by whom it is asked for.
+  private static let lookedMax = 10_000
+  /// How many bytes of a key come after the patient's.
+  private static let placeBytes = 24
+
+  private static func interval(of key: [UInt8]) -> UInt64 {
+    .max - Key.number(from: key.dropFirst(32).prefix(8))
+  }
+
+  /// A page of a patient's readings, the latest intervals first. ⚑ What is left out of it is in a later one.
+  public func readings(of patient: Digest, _ question: ReadingQuestion) async throws -> ReadingPage {
+    let (first, last) = (
+      question.from.milliseconds / self.intervalMilliseconds, question.until.milliseconds / self.intervalMilliseconds
+    )
+    var start = patient.bytes + Key.number(.max - last)
+    if let after = question.after, after.count == Self.placeBytes {
+      let next = patient.bytes + after + [0]
+      if start.lexicographicallyPrecedes(next) { start = next }
+    }
+    var page = ReadingPage(lines: [], next: nil)
+    var (looked, place, failure): (Int, [UInt8]?, StorageFailure?) = (0, nil, nil)
+    try self.environment.snapshot().scan(self.table, from: start) { key, value in
+      guard key.starts(with: patient.bytes), Self.interval(of: key) >= first else { return false }
+      guard page.lines.count < question.countMax, looked < Self.lookedMax else {
+        page.next = place
+        return false
+      }
+      do throws(StorageFailure) {
+        if let line = try self.open(value, at: key), question.names(line) { page.lines.append(line) }
+      } catch {
+        failure = error
+        return false
+      }
+      (looked, place) = (looked + 1, Array(key.dropFirst(32)))
       return true
     }
-    return try rows.compactMap { try self.open($0.value, at: $0.key) }.sorted { $0.time > $1.time }
+    if let failure { throw failure }
+    page.lines.sort { $0.time > $1.time }
+    return page
+  }
+
+  /// How many lines a patient has in each interval that has any, the latest first.
+  public func counts(of patient: Digest) async throws -> [(interval: UInt64, count: Int)] {
+    var counts: [(interval: UInt64, count: Int)] = []
+    try self.environment.snapshot().scan(self.table, from: patient.bytes) { key, _ in
+      guard key.starts(with: patient.bytes) else { return false }
+      let interval = Self.interval(of: key)
+      if counts.last?.interval == interval {
+        counts[counts.count - 1].count += 1
+      } else {
+        counts.append((interval, 1))
+      }
+      return true
+    }
+    return counts
   }
 }

@@ -101,8 +101,8 @@ struct Access: AsyncParsableCommand {
 
     func run() async throws {
       try await reporting {
-        let all: [EmergencyView] = try await self.node.client().get("/v1/emergencies")
-        let cases = all.filter { !self.open || ["reviewDue", "overdue"].contains($0.access.emergency) }
+        let all: [EmergencyView] = try await self.node.client().all("/v1/emergencies")
+        let cases = all.reversed().filter { !self.open || ["reviewDue", "overdue"].contains($0.access.emergency) }
         if self.output.output == .json { return try Console.json(cases) }
         Console.table(
           ["request", "when", "by", "patient", "records", "reason", "review", "due"],
@@ -166,15 +166,24 @@ extension Access {
 
         Example:
           consilium access readings 5f1c…
+          consilium access readings 5f1c… --reader 77aa…
+          consilium access readings 5f1c… --reader system     what the hospital's own system was shown
         """)
     @Argument(help: "The patient's account.") var patient: String
+    @Option(help: "Only what this practitioner's account was shown, or \"system\".") var reader: String?
     @OptionGroup var node: NodeOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
       try await reporting {
-        let path = "/v1/patients/\(try parseDigest(self.patient, "patient"))/readings"
-        let readings: [ReadingView] = try await self.node.client().get(path)
+        let path = "/v1/patients/\(try parseDigest(self.patient, "patient"))/readings?count=1000"
+        let (client, reader) = (try self.node.client(), self.reader.map { "&reader=\($0)" } ?? "")
+        var (readings, after): ([ReadingView], String?) = ([], "")
+        while let place = after {
+          let page: ReadingsView = try await client.get("\(path)\(reader)&after=\(place)")
+          readings += page.items
+          after = page.next
+        }
         if self.output.output == .json { return try Console.json(readings) }
         Console.table(
           ["when", "until", "reader", "app", "how", "what"],

@@ -130,7 +130,7 @@ extension Story {
       try story.claim(asked.receipt.applied, "breaking the glass was refused: \(asked.receipt.outcome)")
       let read = try await story.read(asked, at: doctor.hospital)
       try story.claim(read.count == 1, "the record did not come")
-      let open: [EmergencyView] = try await story.client(2).get("/v1/emergencies")
+      let open: [EmergencyView] = try await story.client(2).all("/v1/emergencies")
       try story.claim(
         open.map(\.request) == [asked.receipt.transaction] && open[0].access.emergency == "reviewDue",
         "the privacy officer's list shows the case")

@@ -29,7 +29,9 @@ final class ErasingLedger: LedgerViews {
   let erased = Mutex<[Digest: Erasure]>([:])
   func erasure(of record: Digest) async -> Erasure? { self.erased.withLock { $0[record] } }
   func consents(of account: Digest, patient: String) async -> [CanonicalJSON] { [] }
-  func accesses(of account: Digest, patient: String) async -> [CanonicalJSON] { [] }
+  func accesses(
+    of account: Digest, patient: String, skipping offset: Int, countMax: Int
+  ) async -> (total: Int, page: [CanonicalJSON]) { (0, []) }
   func provenance(
     of account: Digest, names: [String: String], skipping offset: Int, countMax: Int
   ) async -> (total: Int, page: [CanonicalJSON]) { (0, []) }

@@ -17,9 +17,10 @@ struct ReadingTests {
       guard !self.isFull.load(ordering: .relaxed) else { throw Full() }
       self.kept.withLock { $0 += readings }
     }
-    func readings(of patient: Digest, countMax: Int) async -> [LocalReading] {
-      self.kept.withLock { $0.filter { $0.patient == patient } }
+    func readings(of patient: Digest, _ question: ReadingQuestion) async -> ReadingPage {
+      ReadingPage(lines: self.kept.withLock { $0.filter { $0.patient == patient } }, next: nil)
     }
+    func counts(of patient: Digest) async -> [(interval: UInt64, count: Int)] { [] }
   }
 
   private struct Bench {

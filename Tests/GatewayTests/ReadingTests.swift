@@ -5,7 +5,11 @@ import FHIR
 import Foundation
 import Gateway
 import HealthRecords
+import Ledger
+import Messages
 import Primitives
+import Rules
+import Storage
 import Testing
 import Wire
 
@@ -16,7 +20,7 @@ struct ReadingTests {
   private static func readings(of patient: Digest, at hospital: LoneHospital) async throws -> [ReadingView] {
     let path = "/v1/patients/\(patient)/readings"
     let answer = try #require(await Connection.ask(.socket(hospital.socket), "GET", path))
-    return try JSONDecoder().decode([ReadingView].self, from: Data(answer.body))
+    return try JSONDecoder().decode(ReadingsView.self, from: Data(answer.body)).items
   }
 
   @Test("⚑ Who reads the list of another's records leaves a line; who reads the own leaves none")
@@ -140,4 +144,61 @@ struct ReadingTests {
       return
     }
   }
+
+  @Test("⚑ Pages of the log and AuditEvent come to their end: nothing vanishes behind ten thousand newer lines")
+  func pages() async throws {
+    let hospital = try await LoneHospital(port: 5941)
+    let patient = try await hospital.register(.patient, seed: Self.patient)
+    let path = FileManager.default.temporaryDirectory.appending(path: "log-\(UUID().uuidString.prefix(8))").path()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let log = try ReadingStore(path: path, mapSizeMax: 1 << 28, key: .zero)
+    func reading(_ reader: UInt64, _ time: UInt64) -> LocalReading {
+      LocalReading(
+        patient: patient, reader: Digest(words: (reader, 0, 0, 1)), client: nil, interaction: .read,
+        types: ["Observation"], request: "Observation/o", time: Timestamp(milliseconds: time))
+    }
+    try await log.note([reading(99999, 1_000_000)] + (1...10_050).map { reading($0, 1_000_000_000 + $0) })
+    let resources = LedgerResources(service: hospital.host, readings: log)
+    let last = try await resources.accesses(of: patient, patient: "p", skipping: 10_050, countMax: 50)
+    #expect(last.total == 10_051 && last.page.count == 1)
+    #expect(last.page.first?["recorded"]?.text == Timestamp(milliseconds: 1_000_000).description)
+    let first = try await resources.accesses(of: patient, patient: "p", skipping: 0, countMax: 2)
+    let newest = [10_050, 10_049].map { Timestamp(milliseconds: 1_000_000_000 + $0).description }
+    #expect(first.page.compactMap { $0["recorded"]?.text } == newest)
+    #expect(try await resources.accesses(of: patient, patient: "p", skipping: 10_051, countMax: 5).page.isEmpty)
+  }
+
+  @Test("Who asks for a page of the log gets the next, one reader's, and words where the question is none")
+  func questions() async throws {
+    let hospital = try await LoneHospital(port: 5951)
+    let patient = try await hospital.register(.patient, seed: Self.patient)
+    let doctors = [try await Practitioner(64, at: hospital), try await Practitioner(65, at: hospital)]
+    for doctor in doctors {
+      let path = "/api/readers/\(doctor.account)/records?patient=\(patient)"
+      #expect(await doctor.get(path)?.status == 200)
+    }
+    func ask(_ query: String) async throws -> Connection.Answer {
+      let path = "/api/patients/\(patient)/readings?\(query)"
+      let proof = hospital.proof(patient, seed: Self.patient, path: path)
+      return try #require(
+        await Connection.ask(.port(hospital.port), "GET", path, ["Authorization": proof]))
+    }
+    func page(_ query: String) async throws -> ReadingsView {
+      try JSONDecoder().decode(ReadingsView.self, from: Data(try await ask(query).body))
+    }
+    let first = try await page("count=1")
+    let next = try #require(first.next)
+    let second = try await page("count=1&after=\(next)")
+    let readers = (first.items + second.items).compactMap { $0.reader }
+    #expect(Set(readers) == Set(doctors.map { "\($0.account)" }) && readers.count == 2)
+    #expect(second.next == nil)
+    #expect(try await page("reader=\(doctors[1].account)").items.map(\.reader) == ["\(doctors[1].account)"])
+    #expect(try await page("reader=system").items.isEmpty)
+    #expect(try await page("until=1").items.isEmpty)
+    #expect(try await page("from=1").items.count == 2)
+    for wrong in ["reader=x", "after=zz", "count=0", "from=-1"] {
+      #expect(try await ask(wrong).status == 400, "\(wrong)")
+    }
+  }
+
 }

@@ -36,12 +36,12 @@ struct ReadingStoreTests {
     }
     for _ in 0..<2 {
       let store = try ReadingStore(path: folder, mapSizeMax: 1 << 28, key: Self.key)
-      let lines = try await store.readings(of: Self.patient, countMax: 100)
+      let lines = try await store.readings(of: Self.patient, ReadingQuestion(countMax: 100)).lines
       #expect(lines.map(\.request) == [200, 7, 6, 5, 0].map { "Observation/\($0)" })
       #expect(lines.last?.types == ["Condition", "Observation"])
       #expect(lines[3].reader == nil && lines[2].client == "app" && lines[1].interaction == .everything)
-      #expect(try await store.readings(of: Self.patient, countMax: 1).map(\.request) == ["Observation/200"])
-      #expect(try await store.readings(of: Digest(words: (7, 7, 7, 7)), countMax: 9).isEmpty)
+      #expect(try await Self.first(of: store).map(\.request) == ["Observation/200"])
+      #expect(try await store.readings(of: Digest(words: (7, 7, 7, 7)), ReadingQuestion(countMax: 9)).lines.isEmpty)
       try await store.note([Self.reading(2)])
     }
     let file = try Data(contentsOf: URL(filePath: folder + "/data.mdb"))
@@ -49,6 +49,47 @@ struct ReadingStoreTests {
     #expect(throws: StorageFailure.otherKey(path: folder)) {
       try ReadingStore(path: folder, mapSizeMax: 1 << 28, key: Digest(words: (8, 8, 8, 8)))
     }
+  }
+
+  private static func first(of store: ReadingStore) async throws -> [LocalReading] {
+    try await store.readings(of: self.patient, ReadingQuestion(countMax: 1)).lines
+  }
+
+  /// All pages that answer a question.
+  private static func all(_ question: ReadingQuestion, of store: ReadingStore) async throws -> [LocalReading] {
+    var (question, lines): (ReadingQuestion, [LocalReading]) = (question, [])
+    repeat {
+      let page = try await store.readings(of: self.patient, question)
+      #expect(page.lines.count <= question.countMax)
+      lines += page.lines
+      question.after = page.next
+    } while question.after != nil
+    return lines
+  }
+
+  @Test("⚑ A line behind ten thousand newer ones is found: page by page, by its reader, by its time")
+  func pages() async throws {
+    let folder = NSTemporaryDirectory() + "consilium-\(UUID().uuidString)"
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let store = try ReadingStore(path: folder, mapSizeMax: 1 << 28, key: Self.key)
+    try await store.note([Self.reading(0, reader: 77777), Self.reading(16, reader: 0)])
+    try await store.note((1...10_050).map { Self.reading(100 + UInt64($0 % 2) * 15, reader: UInt64($0)) })
+    try await store.note([Self.reading(0, patient: Digest(words: (5, 5, 5, 6)))])
+    let all = try await Self.all(ReadingQuestion(countMax: 1000), of: store)
+    #expect(all.count == 10_052 && Set(all).count == 10_052)
+    #expect(all.last?.reader == Digest(words: (77777, 0, 0, 1)) && all.dropLast().last?.reader == nil)
+    var question = ReadingQuestion(countMax: 1000)
+    question.reader = .account(Digest(words: (77777, 0, 0, 1)))
+    #expect(try await Self.all(question, of: store).map(\.request) == ["Observation/0"])
+    question.reader = .system
+    #expect(try await Self.all(question, of: store).map(\.request) == ["Observation/16"])
+    question.reader = .anybody
+    question.until = Timestamp(milliseconds: 1_749_999_600_000 + 20 * 60_000)
+    #expect(try await Self.all(question, of: store).count == 2)
+    question.from = Timestamp(milliseconds: 1_749_999_600_000 + 15 * 60_000)
+    #expect(try await Self.all(question, of: store).map(\.request) == ["Observation/16"])
+    let counts = try await store.counts(of: Self.patient)
+    #expect(counts.map { $0.count } == [5025, 5025, 1, 1])
   }
 
   @Test("Many at once are all kept")
@@ -62,6 +103,6 @@ struct ReadingStoreTests {
       }
       try await group.waitForAll()
     }
-    #expect(try await store.readings(of: Self.patient, countMax: 1000).count == 300)
+    #expect(try await store.readings(of: Self.patient, ReadingQuestion(countMax: 1000)).lines.count == 300)
   }
 }

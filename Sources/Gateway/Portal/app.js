@@ -151,13 +151,36 @@ async function history(turn) {
   const list = h("ul", { class: "plain", id: "history" });
   const local = h("ul", { class: "plain", id: "readings" });
   const old = h("p", { class: "unknown", role: "alert", id: "old" });
-  let asOf = null;
+  let [asOf, next, isOlderShown] = [null, null, false];
+  // Of the hospital's own log: the latest lines, those of one reader or one day, and the older ones page by page.
+  const reader = h("input", { type: "text", id: "reader", autocomplete: "off" });
+  const day = h("input", { type: "date", id: "day" });
+  const fault = h("p", { class: "quiet", role: "alert" });
+  let asked = {};
+  const show = async (isOlder) => {
+    const page = await turn.of(node.readings(own(), { ...asked, after: isOlder ? next : null }));
+    const lines = page.items.map(reading);
+    if (isOlder) local.append(...lines);
+    else local.replaceChildren(...(lines.length || page.next ? lines : [h("li", {}, T.readingsEmpty)]));
+    [next, isOlderShown] = [page.next ?? null, isOlder];
+    older.hidden = !next;
+  };
+  const older = h("p", { hidden: true }, deed({ class: "second", id: "olderReadings" }, T.older, () => run(() => show(true), (error) => { fault.textContent = error.message; })));
+  const search = h("form", { onsubmit: (event) => {
+    event.preventDefault();
+    const who = reader.value.trim().toLowerCase();
+    fault.textContent = who && who !== "system" && !/^[0-9a-f]{64}$/.test(who) ? T.accountWrong : "";
+    if (fault.textContent) return null;
+    const start = day.value ? Date.parse(`${day.value}T00:00`) : null;
+    asked = { reader: who, from: start, until: start && start + 86399999 };
+    return run(() => show(false), (error) => { fault.textContent = error.message; });
+  } }, h("label", { for: "reader" }, T.readerLabel), reader, h("label", { for: "day" }, T.dayLabel), day,
+  h("p", {}, h("button", { class: "second", id: "findReadings" }, T.readingsFind)), fault);
   const fill = async () => {
     const rows = await turn.of(Promise.all(state.all.map((keys) => ofAccount(keys, node.history(keys)))));
     const all = acts(rows.flatMap((own, index) => own.map((one) => ({ ...one, patient: state.all[index].account }))));
-    const shown = await turn.of(node.readings(own()));
     redraw(list, ...(all.length ? all.map(access) : [h("li", {}, T.historyEmpty(ownPlaces()))]));
-    local.replaceChildren(...(shown.length ? shown.map(reading) : [h("li", {}, T.readingsEmpty)]));
+    if (!isOlderShown) await turn.of(show(false));
     [asOf, old.textContent] = [new Date(), ""];
   };
   await turn.of(fill());
@@ -165,7 +188,7 @@ async function history(turn) {
     if (!document.hidden) await turn.of(fill().catch(() => { old.textContent = T.historyOld(moment(asOf)); }));
   });
   return [h("h1", {}, T.tabs.history), h("p", {}, T.historyText), old, h("div", { class: "card" }, list),
-    h("h2", {}, T.readings), h("p", {}, T.readingsText), h("div", { class: "card" }, local)];
+    h("h2", {}, T.readings), h("p", {}, T.readingsText), h("div", { class: "card" }, search, local, older)];
 }
 
 const reading = (one) => h("li", {},

@@ -68,8 +68,14 @@ export const records = (keys) => pages(keys, `/api/patients/${keys.account}/reco
 export const consents = async (keys) => (await asked(keys, `/api/patients/${keys.account}/consents`)).json();
 export const history = (keys) => pages(keys, `/api/patients/${keys.account}/history?`);
 
-/** Who was shown anything of the patient by the hospital's own store. */
-export const readings = async (keys) => (await asked(keys, `/api/patients/${keys.account}/readings`)).json();
+/**
+ * Who was shown anything of the patient by the hospital's own store, a page: `{items, next}`, the latest first. Only what
+ * one `reader` was shown (an account, or "system"), `from` and `until` a time; `after` is the `next` of the page before.
+ */
+export const readings = async (keys, { reader, from, until, after }) => {
+  const query = Object.entries({ reader, from, until, after }).filter(([, value]) => value).map(([name, value]) => `&${name}=${value}`);
+  return (await asked(keys, `/api/patients/${keys.account}/readings?count=100${query.join("")}`)).json();
+};
 
 /** The proof that a record's anchor stands in the log, under a tree head that a quorum signed. */
 export const proof = async (keys, record) => (await asked(keys, `/api/patients/${keys.account}/proof?record=${record}`)).json();
@@ -157,7 +163,7 @@ export async function breakGlass(keys, consortium, payload) {
 }
 
 /** The cases in which the glass was broken at this hospital; `name` where its EHR knows the patient. */
-export const cases = async (keys) => (await asked(keys, `/api/officers/${keys.account}/cases`)).json();
+export const cases = async (keys) => (await pages(keys, `/api/officers/${keys.account}/cases?`)).reverse();
 
 // ---- Letting an app in
 
