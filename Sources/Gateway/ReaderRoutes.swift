@@ -21,14 +21,37 @@ extension PortalServer {
     return asker
   }
 
-  /// Whether an account acts for a patient now.
-  private func isProxy(_ account: Digest, of patient: Digest) async -> Bool {
-    let now = Timestamp(milliseconds: self.now())
-    return await self.service.consents(of: patient).contains { _, entry in
-      let grant = entry.grant
-      return entry.revoked == nil && !grant.isDenial && grant.grantee == .account(account) && grant.from <= now
-        && now <= grant.until
+  /// What consents say now to an account that acts for a patient.
+  private struct Power {
+    let granted: Purposes
+    let denials: [ConsentGrant]
+
+    /// Whether there is a purpose that is granted, and not denied for what `isMeant`.
+    func isLeft(where isMeant: (ConsentScope) -> Bool) -> Bool {
+      self.denials.reduce(into: self.granted) { left, denial in
+        if isMeant(denial.scope) { left.subtract(denial.purposes) }
+      } != []
     }
+    /// Whether a record may be listed.
+    func lists(_ entry: RecordEntry) -> Bool {
+      self.isLeft { $0.covers(entry.anchor.record, of: entry.anchor.category) }
+    }
+  }
+
+  /// By what an account acts for a patient now.
+  ///
+  /// - Throws: `ServiceRefusal.noProxy` where it does not, or is denied everything.
+  private func power(of account: Digest, over patient: Digest) async throws(ServiceRefusal) -> Power {
+    let now = Timestamp(milliseconds: self.now())
+    let standing = await self.service.consents(of: patient).map { $0.entry }.filter { entry in
+      let grant = entry.grant
+      return entry.revoked == nil && grant.grantee == .account(account) && grant.from <= now && now <= grant.until
+    }.map { $0.grant }
+    let power = Power(
+      granted: standing.filter { !$0.isDenial }.reduce(into: []) { $0.formUnion($1.purposes) },
+      denials: standing.filter(\.isDenial))
+    guard power.isLeft(where: { $0 == .all }) else { throw .noProxy }
+    return power
   }
 
   func queryDigest(_ name: String, of request: Request) throws -> Digest {
@@ -52,19 +75,26 @@ extension PortalServer {
     router.get("/api/readers/{account}/records") { request, context in
       let asker = try await self.reader(request, context)
       let patient = try self.queryDigest("patient", of: request)
-      if asker.account.kind == .patient, asker.identifier != patient {
-        guard await self.isProxy(asker.identifier, of: patient) else {
-          throw ServiceRefusal.noProxy
-        }
-      }
       let page = try askedPage(of: request)
+      if asker.account.kind == .patient, asker.identifier != patient {
+        let power = try await self.power(of: asker.identifier, over: patient)
+        var records = await service.records(of: patient, below: page.below, countMax: page.countMax)
+        records.items.removeAll { !power.lists($0) }
+        try await self.note(asker.identifier, .search, of: patient, request)
+        return try json(await records.map { await service.view(of: $0) })
+      }
       try await self.note(asker.identifier, .search, of: patient, request)
       return try json(await service.recordViews(of: patient, below: page.below, countMax: page.countMax))
     }
     router.get("/api/readers/{account}/anchor") { request, context in
-      let asker = try await self.reader(request, context).identifier
+      let (asker, account) = try await self.reader(request, context)
       guard let entry = await service.record(try self.queryDigest("record", of: request)) else {
         throw ServiceRefusal.notFound("record")
+      }
+      if account.kind == .patient, asker != entry.anchor.patient {
+        guard try await self.power(of: asker, over: entry.anchor.patient).lists(entry) else {
+          throw ServiceRefusal.noProxy
+        }
       }
       try await self.note(asker, .read, of: entry.anchor.patient, request)
       return binary(entry.anchor.encoded)

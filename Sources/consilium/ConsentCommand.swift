@@ -24,8 +24,9 @@ struct Consent: AsyncParsableCommand {
           consilium consent grant patient.key --to-team 31c0… --category medication
           consilium consent grant patient.key --to-account 0b3d… --allow read --allow share --purpose PATRQT
           consilium consent grant parent.key --for 5f1c… --to-account 77aa… --days 30
-        Without a category or record it speaks of all records; a denial wins over every grant. Who may share is the
-        patient's proxy: with --for, a proxy consents within what the proxy may, and it ends with the proxy's power.
+        Without a category or record it speaks of all records; a denial wins over every grant, and without a purpose it
+        is for all of them. Who may share is the patient's proxy: with --for, a proxy consents within what the proxy
+        may, and it ends with the proxy's power.
         """)
     @Argument(help: "The patient's key file, or a proxy's.") var patient: String
     @Option(name: .customLong("for"), help: "As a proxy: the account of the patient.") var behalf: String?
@@ -47,7 +48,8 @@ struct Consent: AsyncParsableCommand {
         let grant = ConsentGrant(
           patient: try self.behalf.map { try parseDigest($0, "patient") } ?? patient.account, isDenial: self.deny,
           actions: try self.actions(), grantee: try self.grantee(), scope: try self.terms.scope(),
-          purposes: try self.terms.purposes(), from: .zero, until: self.terms.until, usesMax: self.uses)
+          purposes: try self.terms.purposes(isDenial: self.deny), from: .zero, until: self.terms.until,
+          usesMax: self.uses)
         try show(try await patient.submit(.grantConsent, grant), self.output.output)
       }
     }
@@ -95,7 +97,8 @@ struct Consent: AsyncParsableCommand {
         let grant = ConsentGrant(
           patient: try parseDigest(self.patient, "patient"), isDenial: false, actions: [.read, .share],
           grantee: .account(try parseDigest(self.guardian, "guardian")), scope: try self.terms.scope(),
-          purposes: try self.terms.purposes().union(.patient), from: .zero, until: self.terms.until, usesMax: nil)
+          purposes: try self.terms.purposes(isDenial: false).union(.patient), from: .zero, until: self.terms.until,
+          usesMax: nil)
         let desk = try await Desk(self.options)
         try show(try await desk.submit(.grantConsent, grant), self.options.output.output)
       }
@@ -106,7 +109,8 @@ struct Consent: AsyncParsableCommand {
   struct ConsentTerms: ParsableArguments {
     @Option(help: "A category; may be repeated.") var category: [String] = []
     @Option(help: "A record; may be repeated.") var record: [String] = []
-    @Option(help: "A purpose (HL7 v3 PurposeOfUse); may be repeated.") var purpose: [String] = ["TREAT"]
+    @Option(help: "A purpose (HL7 v3 PurposeOfUse); may be repeated. Default: TREAT, and for a denial every purpose.")
+    var purpose: [String] = []
     @Option(help: "For how many days.") var days: UInt64 = 365
 
     var until: Timestamp { Drafts.now.adding(milliseconds: min(self.days, 1 << 20) * 86_400_000) }
@@ -129,7 +133,9 @@ struct Consent: AsyncParsableCommand {
       return .categories(bits)
     }
 
-    func purposes() throws -> Purposes {
+    /// ⚑ A denial that names no purpose is for all of them: a guardian reads for another purpose than a clinician.
+    func purposes(isDenial: Bool) throws -> Purposes {
+      guard !self.purpose.isEmpty else { return isDenial ? .all : .treatment }
       var out: Purposes = []
       for code in self.purpose { out.insert(try parsePurpose(code)) }
       return out

@@ -201,4 +201,60 @@ struct ReadingTests {
     }
   }
 
+  private struct Listed: Equatable {
+    let status: Int
+    let records: Set<String>
+  }
+
+  @Test(
+    "⚑ A guardian who is denied lists nothing for what is denied, and reads nothing; a narrower denial hides its own")
+  func deniedGuardian() async throws {
+    let hospital = try await LoneHospital(port: 5961)
+    let patient = try await hospital.register(.patient, seed: Self.patient)
+    let seed = [UInt8](repeating: 66, count: 32)
+    let guardian = try await hospital.register(.patient, seed: seed)
+    let records = [try await hospital.anchor(patient, .observation), try await hospital.anchor(patient, .medication)]
+    func consent(
+      denial: Bool, _ scope: ConsentScope = .all, _ purposes: Purposes = .all, by signer: [UInt8] = Self.patient
+    ) async throws {
+      let grant = ConsentGrant(
+        patient: patient, isDenial: denial, actions: denial ? [.read] : [.read, .share], grantee: .account(guardian),
+        scope: scope, purposes: purposes, from: .zero, until: .never, usesMax: nil)
+      let receipt = try await hospital.submit([hospital.transaction(.grantConsent, grant, by: signer)])
+      #expect(receipt.first?.outcome == .applied)
+    }
+    func list() async throws -> Listed {
+      let path = "/api/readers/\(guardian)/records?patient=\(patient)"
+      let answer = try #require(
+        await Connection.ask(
+          .port(hospital.port), "GET", path, ["Authorization": hospital.proof(guardian, seed: seed, path: path)]))
+      let page = try? JSONDecoder().decode(Page<RecordView>.self, from: Data(answer.body))
+      return Listed(status: answer.status, records: Set((page?.items ?? []).map(\.record)))
+    }
+    try await consent(denial: false, .all, [.treatment, .patient], by: LoneHospital.registrarSeed)
+    let all = Set(records.map { "\($0)" })
+    #expect(try await list() == Listed(status: 200, records: all))
+    try await consent(denial: true, .all, .treatment)
+    #expect(
+      try await list() == Listed(status: 200, records: all), "the guardian acts for the patient's own purposes still")
+    try await consent(denial: true, .records([records[0]]))
+    #expect(try await list() == Listed(status: 200, records: ["\(records[1])"]))
+    for record in records {
+      let path = "/api/readers/\(guardian)/anchor?record=\(record)"
+      let answer = await Connection.ask(
+        .port(hospital.port), "GET", path, ["Authorization": hospital.proof(guardian, seed: seed, path: path)])
+      #expect(answer?.status == (record == records[0] ? 403 : 200))
+    }
+    try await consent(denial: true)
+    #expect(try await list().status == 403)
+    let asked = hospital.transaction(
+      .requestAccess, Practitioner.request(patient, records[1], purpose: .patient), by: seed)
+    #expect(try await hospital.submit([asked]).first?.outcome == Refusal.denied.code)
+    let further = ConsentGrant(
+      patient: patient, isDenial: false, grantee: .hospital(LoneHospital.id), scope: .all, purposes: .patient,
+      from: .zero, until: LoneHospital.now.adding(milliseconds: 100_000), usesMax: nil)
+    #expect(
+      try await hospital.submit([hospital.transaction(.grantConsent, further, by: seed)]).first?.outcome
+        == Refusal.denied.code)
+  }
 }

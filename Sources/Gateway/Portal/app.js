@@ -285,16 +285,20 @@ function form(turn, patient, after) {
     const chosen = what.values();
     const named = account.value.trim().toLowerCase();
     const isNamed = who.value === "" || who.value === "team";
-    const isActing = !actsLine.hidden && acts.checked && kind.value !== "denial";
+    const isDenial = kind.value === "denial";
+    const isActing = !actsLine.hidden && acts.checked && !isDenial;
+    // A refusal is for the reasons that nobody is asked about too: whoever acts for the patient reads by one of them.
+    const others = isDenial ? ["ETREAT", "PATRQT", "HOPERAT"] : isActing ? ["PATRQT"] : [];
+    const purposes = [...why.values(), ...others];
     const wrong = isNamed && !/^[0-9a-f]{64}$/.test(named) ? T.accountWrong
       : chosen.length === 0 ? T.what1 : why.values().length === 0 ? T.why1 : end && end < Date.now() ? T.untilPast : "";
     fault.textContent = wrong;
     if (wrong) return;
     await act(turn, () => node.submit(own(), place.consortium, KIND.grantConsent, consentGrant({
-      patient, isDenial: kind.value === "denial", acts: isActing,
+      patient, isDenial, acts: isActing,
       grantee: who.value === "" ? { account: named } : who.value === "team" ? { team: named } : { hospital: Number(who.value) },
       categories: chosen.length === CATEGORIES.length ? null : chosen,
-      purposes: isActing ? [...why.values(), "PATRQT"] : why.values(), until: end,
+      purposes, until: end,
     })), T.given, after);
   };
   return h("section", { class: "card" }, h("h2", {}, T.newConsent), kind, h("label", { for: "who" }, T.who), who, accountLine, actsLine,
