@@ -179,16 +179,31 @@ public actor NodeHost: NodeService {
     return known
   }
 
-  /// ⚑ Whoever is nobody on this ledger writes nothing into it, not even that it was refused.
+  /// ⚑ Whoever is nobody on this ledger, or may not act, writes nothing into it, not even that it was refused.
   func requireSigners(of transactions: [CheckedTransaction], _ driver: NodeDriver) throws(ServiceRefusal) {
-    var known: Set<PublicKey> = []
+    struct Asked: Hashable {
+      let signer: PublicKey
+      let kind: UInt16
+    }
+    var known: Set<Asked> = []
+    let (configuration, time) = (driver.node.configuration, driver.node.execution.position.time)
     for (index, transaction) in transactions.enumerated() {
-      guard let signer = transaction.signer, !known.contains(signer) else { continue }
+      guard let signer = transaction.signer, known.insert(Asked(signer: signer, kind: transaction.kind)).inserted else {
+        continue
+      }
       guard
-        Signers.isKnown(
-          signer, kind: transaction.kind, at: self.member.id, in: driver.node.configuration, state: driver.state)
+        Signers.isKnown(signer, kind: transaction.kind, at: self.member.id, in: configuration, state: driver.state)
       else { throw .unknownSigner(index: index) }
-      if transaction.kind != TransactionKind.commitDigests.rawValue { known.insert(signer) }
+      switch Signers.standing(
+        signer, kind: transaction.kind, at: self.member.id, in: configuration, time: time, state: driver.state)
+      {
+      case nil: break
+      case .otherHospital?:
+        throw .otherHospital(
+          "transaction \(index): its signer belongs to another hospital than this node's, \(self.member.name), so "
+            + "nothing was written", remedy: "send it to a node of the hospital that registered the account")
+      default: throw .inactive
+      }
     }
   }
 

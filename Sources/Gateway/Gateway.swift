@@ -168,7 +168,8 @@ struct RefusalMiddleware: RouterMiddleware {
         "open the page from this server; if it stands behind a proxy, its name belongs into portal_names")
     case .inactive:
       try refusal(
-        .forbidden, "account-inactive", "the account is suspended, revoked or over, and so nothing is shown by its key",
+        .forbidden, "account-inactive",
+        "the account is suspended, revoked or over: nothing is shown to its key, and nothing that it signs is written",
         "ask at the desk of the hospital that registered it")
     case .noProxy:
       try refusal(

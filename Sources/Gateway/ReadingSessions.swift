@@ -217,6 +217,7 @@ public actor ReadingSessions {
       throw refusal
     } catch {
       if case ServiceRefusal.tooManyRefused? = error as? ServiceRefusal { throw .tooManyRefused }
+      if case ServiceRefusal.inactive? = error as? ServiceRefusal { throw .denied(Refusal.accountInactive.code) }
       throw .failed("\(error)")
     }
   }

@@ -268,6 +268,47 @@ struct SubmissionTests {
     }
   }
 
+  @Test(
+    "⚑ What a suspended or revoked account signs leaves nothing in the log, at any door, and words say why",
+    arguments: [(AccountStatus.suspended, 5931), (.revoked, 5936)])
+  func inactive(_ status: AccountStatus, _ port: Int) async throws {
+    let hospital = try await LoneHospital(port: port)
+    let patient = try await hospital.register(.patient, seed: Self.patient)
+    let (doctor, other) = (try await Practitioner(54, at: hospital), try await Practitioner(55, at: hospital))
+    let record = try await hospital.anchor(patient, .observation)
+    let session = try await doctor.open()
+    #expect(session?.status == 200)
+    for account in [patient, doctor.account] {
+      let receipt = try await hospital.submit([
+        hospital.transaction(
+          .setStatus, StatusChange(account: account, status: status), by: LoneHospital.registrarSeed)
+      ])
+      #expect(receipt.first?.outcome == .applied)
+    }
+    let size = await hospital.logSize
+    let (portal, api) = (Connection.Place.port(hospital.port), Connection.Place.socket(hospital.socket))
+    for _ in 0..<4 {
+      let consent = hospital.transaction(.grantConsent, Self.consent(patient), by: Self.patient).encoded
+      let request = hospital.transaction(
+        .requestAccess, Practitioner.request(patient, record), by: doctor.seed
+      ).encoded
+      for (place, path, body) in [
+        (portal, "/api/transactions", consent), (portal, "/api/transactions", request),
+        (portal, "/api/transactions", doctor.glass(patient, record)), (api, "/v1/transactions", consent),
+        (api, "/v1/emergencies", doctor.glass(patient, record)),
+      ] {
+        let answer = await Connection.ask(place, "POST", path, body: body)
+        #expect(
+          answer?.status == 403 && answer?.text.contains("account-inactive") == true, "\(path) \(answer?.text ?? "")")
+      }
+      #expect(try await doctor.open()?.status == 403)
+    }
+    #expect(await hospital.logSize <= size + LoneHospital.ownTransactionsMax)
+    // Who is in good standing breaks the glass.
+    let glass = await Connection.ask(api, "POST", "/v1/emergencies", body: other.glass(patient, record))
+    #expect(glass?.status == 200 && glass?.text.contains("\"applied\":true") == true, "\(glass?.text ?? "")")
+  }
+
   @Test("⚑ A broken glass is the first line of the history behind ten thousand others, and the newest record the first")
   func history() async throws {
     let hospital = try await LoneHospital(port: 5851)

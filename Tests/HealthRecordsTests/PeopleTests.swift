@@ -327,6 +327,48 @@ struct PartitionTests {
   }
 }
 
+@Suite("What waits while nothing is ordered")
+struct WaitingTests {
+  private static func glass(_ world: World, _ record: Digest, _ number: UInt8, by name: String = "own doctor")
+    -> (request: Transaction, opening: Transaction)
+  {
+    let request = Transaction(
+      kind: TransactionKind.breakGlass.rawValue, hospital: MemberID(1),
+      validUntil: world.time.adding(milliseconds: 1000), nonce: [UInt8](repeating: number, count: 12),
+      payload: world.request([record], purpose: .emergency, reason: 1).encoded, network: world.network,
+      signedBy: World.key(name))
+    let opening = Transaction(
+      kind: TransactionKind.openInPartition.rawValue, hospital: MemberID(1), validUntil: .never,
+      nonce: [UInt8](repeating: number, count: 12),
+      payload: PartitionOpening(request: request.encoded, time: world.time).encoded)
+    return (request, opening)
+  }
+
+  @Test("⚑ Who may not act has no standing, and who is another hospital's asks there; a clinician in good standing may")
+  func standing() {
+    var (world, _) = World.furnished()
+    func standing(_ name: String, _ kind: TransactionKind, at hospital: UInt32 = 1) -> Refusal? {
+      Signers.standing(
+        World.key(name).publicKey, kind: kind.rawValue, at: MemberID(hospital), in: world.configuration,
+        time: world.time, state: world.state)
+    }
+    for kind in [TransactionKind.breakGlass, .openSession, .requestAccess] {
+      #expect(standing("own doctor", kind) == nil && standing("doctor", kind, at: 2) == nil)
+      #expect(standing("doctor", kind) == .otherHospital)
+    }
+    #expect(standing("doctor", .grantConsent) == nil, "a guardian may be of another hospital")
+    #expect(standing("registrar 1", .registerAccount) == nil && standing("nobody", .grantConsent) == nil)
+    world.run(
+      .setStatus, StatusChange(account: world.account("own doctor"), status: .suspended), by: "registrar 1")
+    #expect(standing("own doctor", .breakGlass) == .accountInactive)
+    #expect(standing("own doctor", .grantConsent) == .accountInactive)
+    world.run(.setStatus, StatusChange(account: world.account("own doctor"), status: .active), by: "registrar 1")
+    #expect(standing("own doctor", .breakGlass) == nil)
+    world.time = Timestamp(milliseconds: 1 << 41)
+    #expect(standing("own doctor", .breakGlass) == .accountInactive, "its time is over")
+  }
+}
+
 @Suite("Rules: recovery of lost keys (RECORDS §2)")
 struct RecoveryTests {
   private static let delay = HealthRules.Limits().recoveryDelayMilliseconds
