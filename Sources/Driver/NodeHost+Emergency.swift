@@ -1,3 +1,4 @@
+internal import Lanes
 internal import Merkle
 internal import Ordering
 internal import EventLoop
@@ -45,7 +46,7 @@ extension NodeHost {
     let statement = Transaction(
       kind: TransactionKind.openInPartition.rawValue, hospital: self.member.id, validUntil: .never,
       nonce: SecureRandom.bytes(Transaction.nonceLengthBytes), payload: opening.encoded)
-    for transaction in [request, statement] { try self.rehearse(transaction, driver) }
+    try self.rehearse([request, statement], driver)
     guard await self.isDurable(statement, driver) else { throw .failed("the node's own disk does not answer") }
     self.log.emit(
       .openedInPartition,
@@ -68,7 +69,7 @@ extension NodeHost {
     let (life, now) = (self.genesis.limits.transactionLifeMilliseconds, driver.moment.wall)
     let (earliest, latest) = (now.adding(milliseconds: life / 8), now.adding(milliseconds: life - life / 8))
     guard (earliest...latest).contains(request.validUntil) else { return false }
-    do throws(ServiceRefusal) { try self.rehearse(request, driver) } catch { return false }
+    do throws(ServiceRefusal) { try self.rehearse([request], driver) } catch { return false }
     return true
   }
 
@@ -85,15 +86,15 @@ extension NodeHost {
       identifier: request, leaf: leaf, sequence: logged.sequence, time: logged.time, outcome: entry.outcome)
   }
 
-  /// ⚑ Whether the ledger would take it, judged by its own rules on the state that is here.
-  private func rehearse(_ transaction: Transaction, _ driver: NodeDriver) throws(ServiceRefusal) {
+  /// ⚑ Whether the ledger would take them one after the other, judged by its own rules on the state that is here and
+  /// what waits to be ordered.
+  private func rehearse(_ transactions: [Transaction], _ driver: NodeDriver) throws(ServiceRefusal) {
     let position = driver.node.execution.position
     let context = ExecutionContext(
       network: self.genesis.network, configuration: driver.node.configuration, limits: self.genesis.limits,
       sequence: position.sequence.next, time: max(position.time, driver.moment.wall), leaf: position.log.size)
-    var state = StateEditor(reader: driver.state)
-    let outcome = HealthRules().execute(
-      transaction, identifier: transaction.identifier(network: self.genesis.network), in: context, state: &state)
+    let outcome = HealthRules().rehearse(
+      transactions, after: driver.node.lanes.unordered, in: context, state: driver.state)
     guard outcome == .applied else { throw .notOpened(outcome) }
   }
 

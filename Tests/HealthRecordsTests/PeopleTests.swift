@@ -344,6 +344,34 @@ struct WaitingTests {
     return (request, opening)
   }
 
+  @Test("⚑ The limit of broken glasses holds while nothing is ordered: those that wait count, those behind do not")
+  func limit() {
+    var (world, record) = World.furnished()
+    world.register("other doctor", .practitioner)
+    let context = ExecutionContext(
+      network: world.network, configuration: world.configuration, limits: LedgerLimits(),
+      sequence: SequenceNumber(world.leaf + 1), time: world.time, leaf: world.leaf)
+    let most = Int(HealthRules.Limits().breakGlassPerAccountMax)
+    // All requests wait before the first is judged, as many at once do.
+    let all = (0..<most + 3).map { Self.glass(world, record, UInt8($0)) }
+    var waiting = all.map { $0.request.encoded }
+    for (number, one) in all.enumerated() {
+      let outcome = world.rules.rehearse([one.request, one.opening], after: waiting, in: context, state: world.state)
+      #expect(outcome == (number < most ? .applied : Refusal.breakGlassLimit.code), "\(number)")
+      if outcome == .applied { waiting.append(one.opening.encoded) }
+    }
+    let late = Self.glass(world, record, 200)
+    #expect(
+      world.rules.rehearse([late.request], after: waiting, in: context, state: world.state)
+        == Refusal.breakGlassLimit.code)
+    let other = Self.glass(world, record, 201, by: "other doctor")
+    #expect(
+      world.rules.rehearse([other.request, other.opening], after: waiting, in: context, state: world.state) == .applied)
+    // Nothing that was rehearsed is done.
+    #expect(
+      world.run(.breakGlass, world.request([record], purpose: .emergency, reason: 1), by: "own doctor") == .applied)
+  }
+
   @Test("⚑ Who may not act has no standing, and who is another hospital's asks there; a clinician in good standing may")
   func standing() {
     var (world, _) = World.furnished()

@@ -1,6 +1,6 @@
-import Messages
+public import Messages
 public import Primitives
-import Rules
+public import Rules
 import Signing
 public import Wire
 
@@ -30,6 +30,41 @@ extension PartitionOpening: WireCodable {
   public init(from decoder: inout Decoder) throws(WireError) {
     self.request = try decoder.blob(max: Self.requestBytesMax, "request")
     self.time = try Timestamp(from: &decoder)
+  }
+}
+
+extension HealthRules {
+  /// What the ledger would say of transactions that follow on one another: the first refusal, or that all are applied.
+  /// ⚑ What breaks glass and waits in this hospital's lane before the first of them counts as if it were executed: the
+  /// limits hold while nothing is ordered too.
+  public func rehearse(
+    _ transactions: [Transaction], after waiting: [[UInt8]], in context: ExecutionContext,
+    state reader: some StateReader & Sendable
+  ) -> OutcomeCode {
+    var state = StateEditor(reader: reader)
+    var leaf = context.leaf
+    func outcome(of transaction: Transaction) -> OutcomeCode {
+      let place = ExecutionContext(
+        network: context.network, configuration: context.configuration, limits: context.limits,
+        sequence: context.sequence, time: context.time, leaf: leaf)
+      let said = self.execute(
+        transaction, identifier: transaction.identifier(network: context.network), in: place, state: &state)
+      if said == .applied { state.commit() } else { state.rollBack() }
+      leaf += 1
+      return said
+    }
+    let first = transactions.first?.encoded
+    let glasses = [TransactionKind.breakGlass, .openInPartition].map(\.rawValue)
+    for bytes in waiting {
+      if bytes == first { break }
+      guard let earlier = try? Transaction.decode(bytes), glasses.contains(earlier.kind) else { continue }
+      _ = outcome(of: earlier)
+    }
+    for transaction in transactions {
+      let said = outcome(of: transaction)
+      guard said == .applied else { return said }
+    }
+    return .applied
   }
 }
 
