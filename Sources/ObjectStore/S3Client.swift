@@ -12,6 +12,15 @@ struct S3Client: Sendable {
     let status: Int
     let etag: String?
     let body: [UInt8]
+    /// Which version an answer is about, and whether a deletion left a marker in its place, as a bucket with versions
+    /// says.
+    var version: String?
+    var isMarker = false
+
+    /// Whether what was to be deleted is still in the bucket, as a version of its own. ⚑ The store says 204 all the
+    /// same.
+    var keepsVersions: Bool { self.isMarker || self.version.map { $0 != "null" } ?? false }
+
     /// The texts of the elements of one name, in order. What is asked of the store has no text that XML would escape.
     func texts(of element: String) -> [String] {
       let text = String(decoding: self.body, as: UTF8.self)
@@ -83,8 +92,9 @@ struct S3Client: Sendable {
     let response = try await Self.http.execute(http, timeout: .seconds(patience))
     let body = try await response.body.collect(upTo: Self.answerBytesMax)
     return Answer(
-      status: Int(response.status.code), etag: response.headers.first(name: "etag"), body: Array(body.readableBytesView)
-    )
+      status: Int(response.status.code), etag: response.headers.first(name: "etag"),
+      body: Array(body.readableBytesView), version: response.headers.first(name: "x-amz-version-id"),
+      isMarker: response.headers.first(name: "x-amz-delete-marker")?.lowercased() == "true")
   }
 
   private static func reason(_ answer: Answer) -> String {
@@ -145,7 +155,16 @@ struct S3Client: Sendable {
   }
 
   /// Deletes an object, if there is one.
-  func delete(_ key: String) async throws(VaultFailure) { _ = try await self.ask("DELETE", key) }
+  ///
+  /// - Throws: `VaultFailure` also where it is hidden only: the bucket keeps versions.
+  func delete(_ key: String) async throws(VaultFailure) {
+    guard try await self.ask("DELETE", key).keepsVersions else { return }
+    throw VaultFailure("\(key) is not deleted: \(Self.versioned)")
+  }
+
+  /// Why nothing is deleted, and what to do.
+  static let versioned =
+    "the bucket keeps old versions or locks objects; take that away, and delete the versions by hand"
 
   /// The keys that begin with `prefix`, in order, from after one on; with a delimiter, what they have before it.
   func list(

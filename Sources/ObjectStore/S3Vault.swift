@@ -211,7 +211,13 @@ public struct S3Vault: Vault {
   }
 
   /// Deletes an erased record. The chunks go first: as long as anything is here, `records` says so.
+  ///
+  /// ⚑ Buckets change: whether this one deletes for good is asked each time, before anything is said to be gone.
   public func erase(_ identifier: Digest) async throws(VaultFailure) {
+    do throws(Unfit) { try await self.check() } catch {
+      if case .failure(let failure) = error { throw failure }
+      throw VaultFailure("record \(identifier.short) is not erased: \(S3Client.versioned)")
+    }
     for folder in [String(self.leavesKey(identifier).dropLast(8)), self.chunksKey(identifier)] {
       while true {
         let keys = try await self.client.list(folder, after: nil, countMax: 1000)

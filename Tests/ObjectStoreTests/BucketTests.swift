@@ -27,4 +27,16 @@ struct BucketTests {
     let fit = S3Vault.deletesForGood(versioning: Self.answer(versioning), lock: lock.map { Self.answer($0) })
     #expect(fit == deletes)
   }
+
+  @Test(
+    "⚑ A deletion that leaves a version, or a marker over one, is none",
+    arguments: [
+      (nil, false, false), ("null", false, false), ("3sL4", false, true), ("null", true, true), (nil, true, true),
+    ]
+      as [(String?, Bool, Bool)])
+  func keeps(_ version: String?, _ isMarker: Bool, _ keeps: Bool) {
+    var answer = Self.answer("", status: 204)
+    (answer.version, answer.isMarker) = (version, isMarker)
+    #expect(answer.keepsVersions == keeps)
+  }
 }
