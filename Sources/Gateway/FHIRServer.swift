@@ -254,6 +254,10 @@ public struct FHIRServer: Sendable {
   private func asker(of asked: FHIRRequest, _ request: Request) async throws(FHIRFailure) -> FHIRAsker {
     if asked.path == ["metadata"] || asked.path == ["openapi.json"] { return .system }
     guard let token = Self.token(request) else {
+      // ⚑ Whoever means to send one, and sends none, is not the hospital's own system.
+      guard request.headers[.authorization] == nil else {
+        throw FHIRFailure(401, "login", "the header Authorization is not understood: Bearer TOKEN is expected")
+      }
       guard self.isTokenRequired else { return .system }
       throw FHIRFailure(
         401, "login", "a practitioner's session is needed: \(self.base)/.well-known/smart-configuration")

@@ -105,6 +105,12 @@ public actor ReadingSessions {
     }
     guard let key = checked.signer else { throw ServiceRefusal.unauthorized("nobody signed the transaction") }
     try await self.requireOwn(key)
+    // ⚑ A key that one practitioner asked for opens no session of another's.
+    if let asked = waiting.account {
+      guard let signed = Digest(key.bytes), await self.service.account(ofKey: signed) == asked else {
+        throw ServiceRefusal.unauthorized("its key was made for another practitioner: ask for one by the own account")
+      }
+    }
     let receipt = try await self.submit(checked, of: key)
     guard receipt.outcome == .applied else { throw ServiceRefusal.badRequest(receipt.outcome.explanation) }
     self.prepared.removeAll { $0.key == opening.key }

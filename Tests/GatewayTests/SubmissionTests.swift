@@ -309,6 +309,28 @@ struct SubmissionTests {
     #expect(glass?.status == 200 && glass?.text.contains("\"applied\":true") == true, "\(glass?.text ?? "")")
   }
 
+  @Test(
+    "⚑ An Authorization that is no token is not the hospital's own system; a key that one asked for is not another's")
+  func tokens() async throws {
+    let hospital = try await LoneHospital(port: 5971)
+    let fhir = Connection.Place.port(hospital.port + 1)
+    #expect(await Connection.ask(fhir, "GET", "/fhir/Patient")?.status == 200)
+    for header in ["Bearer", "Bearer ", "Bearer a b", "Token x", "Basic eDp5", ""] {
+      let answer = await Connection.ask(fhir, "GET", "/fhir/Patient", ["Authorization": header])
+      #expect(answer?.status == 401, "\(header): \(answer?.text ?? "")")
+    }
+    let (own, other) = (try await Practitioner(56, at: hospital), try await Practitioner(57, at: hospital))
+    let sessions = ReadingSessions(service: hospital.host) { LoneHospital.now.milliseconds }
+    func open(_ key: PublicKey, by practitioner: Practitioner) -> [UInt8] {
+      let opening = SessionOpening(key: key, until: LoneHospital.now.adding(milliseconds: 3_600_000))
+      return hospital.transaction(.openSession, opening, by: practitioner.seed).encoded
+    }
+    let key = try #require(await sessions.prepare(for: own.account))
+    let (foreign, rightful) = (open(key, by: other), open(key, by: own))
+    await #expect(throws: ServiceRefusal.self) { try await sessions.activate(foreign) }
+    _ = try await sessions.activate(rightful)
+  }
+
   @Test("⚑ A broken glass is the first line of the history behind ten thousand others, and the newest record the first")
   func history() async throws {
     let hospital = try await LoneHospital(port: 5851)
