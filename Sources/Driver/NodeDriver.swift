@@ -97,6 +97,8 @@ public final class NodeDriver {
   var steppedThisTurn = 0
   // Services.
   var receipts = ReceiptWaiters()
+  /// Receipts of what is executed and not durable yet, by the batch that makes it so: the log does not have them.
+  private(set) var unwritten: [(batch: UInt64, receipts: [Receipt])] = []
   /// Those who wait until an own transaction is durable in this hospital's lane.
   var durable: [Digest: CheckedContinuation<Bool, Never>] = [:]
   var questions: [UInt64: Question] = [:]
@@ -265,6 +267,7 @@ public final class NodeDriver {
     case .keepHistory(let items): self.keepHistory(items)
     case .executed(let write, let receipts):
       self.state.apply(write.writes, batch: self.gate.openBatch)
+      self.unwritten.append((self.gate.openBatch, receipts))
       self.executed(write, receipts)
     case .continueExecution: self.executionDue = true
     case .question(let peer, let number, let bytes): self.answer(bytes, number, to: peer)
@@ -345,6 +348,7 @@ public final class NodeDriver {
       try result.get()
       try self.state.settle(through: number)
     } catch { return self.fail(storing: error) }
+    self.unwritten.removeAll { $0.batch <= number }
     let wasHeldUp = self.isHeldUp
     for item in self.gate.settle(number) { self.release(item) }
     if wasHeldUp, !self.isHeldUp { self.checkAll() }
@@ -404,6 +408,7 @@ public final class NodeDriver {
 
   /// Starts the node anew on what the store holds.
   func restart() throws(StorageFailure) {
+    self.unwritten = []
     try self.state.restart()
     self.node = try Self.restore(self.state.store, self.settings, at: self.loop.now)
     self.isAway = false
