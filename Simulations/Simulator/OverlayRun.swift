@@ -12,7 +12,7 @@ struct OverlayRun {
 
   /// The first promise that was broken; nil where all held. `events` counts what happened.
   mutating func run(events: inout Int) -> String? {
-    self.gossip(&events) ?? self.sessions(&events)
+    self.gossip(&events) ?? self.sessions(&events) ?? self.pings(&events)
   }
 
   private mutating func gossip(_ events: inout Int) -> String? {
@@ -107,5 +107,37 @@ struct OverlayRun {
       if case .message(_, let bytes) = event { bytes } else { nil }
     }
     return Set(messages).count == messages.count ? nil : "OVERLAY §1: a repeated frame was taken for a new one"
+  }
+
+  /// A member's clock runs, and it pings; the other's stands still, so that all of it comes at once.
+  private func pings(_ events: inout Int) -> String? {
+    let alice = self.key(1)
+    let bob = self.key(2)
+    func session(_ role: NoiseHandshake.Role, _ number: UInt8, _ identity: PublicKey) -> Session {
+      func pair(_ byte: UInt8) -> NoiseHandshake.KeyPair {
+        NoiseHandshake.KeyPair(secret: Hash.blake2b("consilium/overlay-run/v1", [8, byte]).bytes)
+      }
+      return Session(
+        network: Hash.blake2b("consilium/overlay-run/v1", []), role: role, staticKey: pair(number),
+        ephemeral: pair(number + 2), identity: identity, expected: nil, admitted: nil, at: .zero)
+    }
+    var dialler = session(.initiator, 1, alice.publicKey)
+    var listener = session(.responder, 2, bob.publicKey)
+    for _ in 0..<4 {
+      events += 2
+      var (above, below): ([SessionEvent], [SessionEvent]) = ([], [])
+      listener.take(dialler.takeOutput(max: 1 << 20), at: .zero, into: &below)
+      for case .proofNeeded(let message) in below { listener.prove(bob.sign(message), at: .zero, into: &below) }
+      dialler.take(listener.takeOutput(max: 1 << 20), at: .zero, into: &above)
+      for case .proofNeeded(let message) in above { dialler.prove(alice.sign(message), at: .zero, into: &above) }
+    }
+    var (ignored, heard): ([SessionEvent], [SessionEvent]) = ([], [])
+    for count in 1...UInt64(64) where heard.isEmpty {
+      let now = Tick.zero + .milliseconds(5_000 * count)
+      dialler.fireTimer(at: now, into: &ignored)
+      listener.take(dialler.takeOutput(max: 1 << 20), at: .zero, into: &heard)
+      dialler.take(listener.takeOutput(max: 1 << 20), at: now, into: &ignored)
+    }
+    return heard == [.failed(.pings)] ? nil : "OVERLAY §1: a peer pings as often as it likes"
   }
 }

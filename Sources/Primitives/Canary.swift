@@ -32,7 +32,7 @@ public enum Canary: String, CaseIterable, Sendable {
   // Gossip (OVERLAY §2).
   case wantsUnanswered, seenForgotten, meshUnbounded, meshThin, retransmittedForEver, backoffIgnored
   // Sessions (OVERLAY §1).
-  case frameReplayed, strangerAdmitted, identityUnproven
+  case frameReplayed, strangerAdmitted, identityUnproven, pingsUncounted
   // Access (RECORDS §4, §5).
   case revokedConsentCounts, consentNeverEnds, denialLoses, usesUncounted, purposeIgnored, scopeIgnored
   case proxyOutlivesPower, proxyUnbounded, teamIgnored, recoveryAtOnce, retentionIgnored

@@ -41,6 +41,9 @@ struct IncomingChannel: Sendable {
     self.channel = channel
     self.credit = channel.windowBytes
   }
+
+  /// Whether so much was consumed that the peer is told.
+  var isGrantDue: Bool { self.toGrant >= self.channel.windowBytes / 4 }
 }
 
 /// Frames: channel (u8), kind (u8), body; each sealed, with its length before it (u16).
@@ -70,6 +73,7 @@ extension Session {
   /// The next bytes for the connection, at most about `max`; control before ordering before blocks before sync.
   public mutating func takeOutput(max: Int) -> [UInt8] {
     if self.isOpen {
+      self.emitOwn()
       while self.output.count < max, let index = self.nextChannel() { self.emit(index) }
     }
     defer { self.output = [] }
@@ -77,7 +81,28 @@ extension Session {
   }
 
   /// Whether `takeOutput` would give bytes.
-  public var hasOutput: Bool { !self.output.isEmpty || (self.isOpen && self.nextChannel() != nil) }
+  public var hasOutput: Bool {
+    !self.output.isEmpty || (self.isOpen && (self.nextChannel() != nil || self.hasOwn))
+  }
+
+  private var hasOwn: Bool { self.pong != nil || self.incoming.contains(where: \.isGrantDue) }
+
+  /// ⚑ What the session says of its own accord is made when there is room for it, so that of each kind one waits at
+  /// most: the answer to the newest ping, and for each channel all that was consumed.
+  private mutating func emitOwn() {
+    if let pong {
+      self.pong = nil
+      self.emit(.pong, channel: 0, pong)
+    }
+    for index in self.incoming.indices where self.incoming[index].isGrantDue {
+      let amount = self.incoming[index].toGrant
+      self.incoming[index].credit += amount
+      self.incoming[index].toGrant = 0
+      var encoder = Encoder()
+      encoder.u32(UInt32(amount))
+      self.emit(.credit, channel: UInt8(index), encoder.bytes)
+    }
+  }
 
   private func nextChannel() -> Int? {
     self.outgoing.indices.first { !self.outgoing[$0].isEmpty && self.outgoing[$0].credit > 0 }
@@ -118,10 +143,7 @@ extension Session {
       let credit = self.outgoing[index].credit + Int(amount)
       guard credit <= channel.windowBytes else { return self.fail(.frame, into: &events) }
       self.outgoing[index].credit = credit
-    case .ping:
-      var encoder = Encoder()
-      if let wall { encoder.item(wall) }
-      self.emit(.pong, channel: 0, encoder.bytes)
+    case .ping: self.takePing(at: now, into: &events)
     case .pong:
       guard let pinged = self.pingedAt else { return self.fail(.frame, into: &events) }
       self.pingedAt = nil
@@ -131,6 +153,17 @@ extension Session {
     }
   }
 
+  private mutating func takePing(at now: Tick, into events: inout [SessionEvent]) {
+    if now >= self.pings.since + Self.pingInterval { self.pings = (now, 0) }
+    self.pings.count += 1
+    guard self.pings.count <= Self.pingsMax || planted(.pingsUncounted) else {
+      return self.fail(.pings, into: &events)
+    }
+    var encoder = Encoder()
+    if let wall { encoder.item(wall) }
+    self.pong = encoder.bytes
+  }
+
   private mutating func takeData(
     _ frame: [UInt8], _ channel: Channel, isLast: Bool, into events: inout [SessionEvent]
   ) {
@@ -138,7 +171,8 @@ extension Session {
     let count = frame.count - 2
     self.incoming[index].credit -= count
     // A frame may overdraw by one frame: the sender starts one while it has any credit.
-    guard self.incoming[index].credit > -Self.frameBytesMax,
+    // Nobody sends a part of nothing: of those there could be any number.
+    guard count > 0 || isLast, self.incoming[index].credit > -Self.frameBytesMax,
       self.incoming[index].partial.count + count <= channel.messageBytesMax
     else { return self.fail(.frame, into: &events) }
     if isLast, self.incoming[index].partial.isEmpty {
@@ -153,21 +187,15 @@ extension Session {
 
   /// The owner is done with a message of so many bytes: the peer may send as many again.
   public mutating func consumed(_ count: Int, on channel: Channel) {
-    let index = Int(channel.rawValue)
-    self.incoming[index].toGrant += count
-    guard self.isOpen, self.incoming[index].toGrant >= channel.windowBytes / 4 else { return }
-    var encoder = Encoder()
-    encoder.u32(UInt32(self.incoming[index].toGrant))
-    self.incoming[index].credit += self.incoming[index].toGrant
-    self.incoming[index].toGrant = 0
-    self.emit(.credit, channel: channel.rawValue, encoder.bytes)
+    self.incoming[Int(channel.rawValue)].toGrant += count
   }
 
   /// The next point in time at which it wants `fireTimer`.
   public var deadline: Tick? {
     switch self.phase {
     case .closed: nil
-    case .open: min(self.nextPing, self.lastHeard + Self.silenceMax)
+    case .open:
+      min(self.nextPing, self.lastHeard + Self.silenceMax, self.pingedAt.map { $0 + Self.answerMax } ?? self.nextPing)
     case .preamble where self.role == .responder: self.began + Self.firstBytesTimeout
     case .preamble, .handshake, .proving: self.began + Self.handshakeTimeout
     }
@@ -184,6 +212,7 @@ extension Session {
       if now >= self.began + Self.handshakeTimeout { self.fail(.timeout, into: &events) }
     case .open:
       if now >= self.lastHeard + Self.silenceMax { return self.fail(.silent, into: &events) }
+      if let pingedAt, now >= pingedAt + Self.answerMax { return self.fail(.unanswered, into: &events) }
       guard now >= self.nextPing else { return }
       self.nextPing = now + Self.pingInterval
       guard self.pingedAt == nil else { return }

@@ -57,6 +57,20 @@ public enum SessionFailure: Error, Sendable, Hashable {
   case frame
   /// Nothing was heard for too long.
   case silent
+  /// It pings more often than anybody needs to.
+  case pings
+  /// It talks, and does not take what it is sent: a ping was not answered for too long.
+  case unanswered
+
+  /// Whether a peer did what no honest one does, whatever the line is like.
+  public var isFault: Bool {
+    switch self {
+    case .frame, .pings, .unanswered: true
+    case .notConsilium, .otherNetwork, .noCommonVersion, .handshake, .identity, .notAdmitted, .otherPeer, .timeout,
+      .silent:
+      false
+    }
+  }
 }
 
 extension SessionFailure: CustomStringConvertible {
@@ -73,6 +87,10 @@ extension SessionFailure: CustomStringConvertible {
     case .timeout: "the handshake took too long"
     case .frame: "a frame was malformed, too large or beyond its credit"
     case .silent: "nothing was heard for too long"
+    case .pings:
+      "it pinged more than \(Session.pingsMax) times in \(Session.pingInterval.milliseconds / 1000) seconds"
+    case .unanswered:
+      "it did not take what it was sent: a ping was not answered for \(Session.answerMax.milliseconds / 1000) seconds"
     }
   }
 }
@@ -106,6 +124,11 @@ public struct Session: Sendable {
   static let handshakeTimeout = Span.milliseconds(10_000)
   static let pingInterval = Span.milliseconds(5_000)
   static let silenceMax = Span.milliseconds(20_000)
+  /// The most pings in one interval. An honest peer sends one, and no other before that is answered.
+  static let pingsMax = 10
+  /// How long a peer that talks may take for the answer to a ping. Before it goes what was to be sent before the ping,
+  /// which is bounded; so whoever does not read, or answers nothing, is told from a slow line.
+  static let answerMax = Span.milliseconds(120_000)
 
   enum Phase: Sendable {
     case preamble
@@ -133,6 +156,12 @@ public struct Session: Sendable {
   var incoming: [IncomingChannel] = Channel.allCases.map { IncomingChannel(channel: $0) }
   var lastHeard: Tick
   var pingedAt: Tick?
+  /// The pings of the peer: when the present interval began, and how many came in it.
+  var pings: (since: Tick, count: Int)
+  /// ⚑ The answer to the peer's newest ping, which waits for room: one, however many pings came.
+  var pong: [UInt8]?
+  /// Whether units wait that `take` has not opened: it was told to open so many only.
+  public private(set) var hasMore = false
   /// This node's wall clock, which answers to pings tell; its owner keeps it right. Nil for none.
   public var wall: Timestamp?
   var nextPing: Tick
@@ -148,6 +177,7 @@ public struct Session: Sendable {
     (self.ephemeral, self.identity, self.expected) = (ephemeral, identity, expected)
     (self.admitted, self.began, self.lastHeard) = (admitted, now, now)
     self.nextPing = now + Self.pingInterval
+    self.pings = (now, 0)
     self.output = Self.preamble(network)
   }
 
@@ -166,12 +196,19 @@ public struct Session: Sendable {
   /// Whether messages can go.
   public var isOpen: Bool { if case .open = self.phase { true } else { false } }
 
-  /// Takes bytes from the connection, however they were split.
-  public mutating func take(_ bytes: [UInt8], at now: Tick, into events: inout [SessionEvent]) {
+  /// Takes bytes from the connection, however they were split, and opens at most so many units; where `hasMore` is
+  /// true after that, it goes on with the next call, which may bring none.
+  public mutating func take(
+    _ bytes: [UInt8], at now: Tick, unitsMax: Int = .max, into events: inout [SessionEvent]
+  ) {
     self.lastHeard = now
     self.input += bytes
-    var offset = 0
-    while let count = self.takeOne(from: offset, at: now, into: &events) { offset += count }
+    var (offset, units) = (0, 0)
+    while units < unitsMax, let count = self.takeOne(from: offset, at: now, into: &events) {
+      offset += count
+      units += 1
+    }
+    self.hasMore = units == unitsMax
     self.input.removeFirst(min(offset, self.input.count))
   }
 
