@@ -72,6 +72,8 @@ extension NodeDriver {
   private static let guestQueueBytesMax = 2 << 20
   /// So many bytes are given to the system before the session is asked for more.
   static let writeAheadBytes = 512 << 10
+  /// The most frames of a connection that are opened in a turn.
+  private static let unitsMax = 256
 
   func listen() throws(NetworkFailure) {
     self.knowAddresses()
@@ -131,14 +133,21 @@ extension NodeDriver {
   }
 
   private func received(_ bytes: [UInt8], from peer: PeerConnection) {
+    guard !peer.isClosed else { return }
     var events: [SessionEvent] = []
     peer.session.wall = self.moment.wall
-    peer.session.take(bytes, at: self.loop.now, into: &events)
+    peer.session.take(bytes, at: self.loop.now, unitsMax: Self.unitsMax, into: &events)
     self.handle(events, of: peer)
     guard !peer.isClosed else { return }
     self.flush(peer)
     // It may have taken what it was sent.
     if let member = peer.member { self.serveNext(member) }
+    guard peer.session.hasMore else { return peer.connection.resume() }
+    // ⚑ A turn opens a bounded number of a connection's frames. The rest waits for the next turn, and what comes after
+    // it waits in the system: between them the disk, the timers and other peers have theirs.
+    peer.connection.pause()
+    nonisolated(unsafe) let (me, rest) = (self, peer)
+    self.loop.submit { unsafe me.received([], from: rest) }
   }
 
   /// Compares a member's clock with this one's, and tells the operator where they are well apart.
@@ -169,6 +178,8 @@ extension NodeDriver {
       case .failed(let failure):
         if peer.member == nil {
           self.log.emit(.peerRefused, ["address": .text(peer.source), "reason": .text("\(failure)")])
+        } else if failure.isFault {
+          self.noteFault("\(failure)", of: peer)
         }
         self.flush(peer)
         self.close(peer, reason: "\(failure)")
@@ -228,6 +239,9 @@ extension NodeDriver {
 
   private func admitGuest(_ peer: PeerConnection, _ key: PublicKey) {
     let guest = self.nextGuest
+    guard !self.faults.isShutOut(key, at: self.loop.now) else {
+      return self.close(peer, reason: "it sent what is wrong a moment ago")
+    }
     switch self.guests.take(guest, key: key) {
     case .full: return self.close(peer, reason: "too many that do not vote")
     case .taken(let loser):
@@ -352,13 +366,18 @@ extension NodeDriver {
 /// Checking messages: in order for each connection and channel, heavy ones on the worker pool.
 extension NodeDriver {
   private func queue(_ message: [UInt8], on channel: Channel, of peer: PeerConnection) {
+    let isMember = peer.member.map { $0 < ReplicaSet.countMax } ?? false
+    guard isMember || self.node.index == nil || PeerMessage.isForGuests(message) else {
+      self.noteFault("it does not vote, and may only ask", of: peer)
+      return self.close(peer, reason: "it does not vote, and may only ask")
+    }
     if channel == .blocks, let header = PeerMessage.blockHeader(in: message) {
       // Once, remembered: what is held already is not checked again.
       guard !self.node.lanes.holds(header) else { return peer.session.consumed(message.count, on: channel) }
       self.give(.arriving(header))
     }
     let index = Int(channel.rawValue)
-    let most = peer.member.map { $0 < ReplicaSet.countMax } ?? false ? Self.waitingMax : Self.waitingForGuestsMax
+    let most = isMember ? Self.waitingMax : Self.waitingForGuestsMax
     guard peer.incoming[index].count < most else {
       // I9: it sends faster than it is served; what is dropped here is repaired as what a line drops.
       peer.session.consumed(message.count, on: channel)
@@ -381,10 +400,6 @@ extension NodeDriver {
     // ⚑ A turn takes a bounded number of messages: between them the disk, the timers and other peers have theirs.
     let messages = peer.incoming[index].take(max: Self.batchMax, bytesMax: Self.batchBytesMax)
     let checker = self.checker
-    let isMember = peer.member.map { $0 < ReplicaSet.countMax } ?? false
-    guard isMember || self.node.index == nil || messages.allSatisfy(PeerMessage.isForGuests) else {
-      return self.close(peer, reason: "it does not vote, and may only ask")
-    }
     let check: @Sendable () -> [Result<CheckedMessage, PeerFault>] = {
       messages.map { message in Result { () throws(PeerFault) in try checker.check(message, on: channel) } }
     }
@@ -415,17 +430,29 @@ extension NodeDriver {
     _ results: [Result<CheckedMessage, PeerFault>], bytes: Int, _ channel: Channel, from peer: PeerConnection
   ) {
     guard let member = peer.member else { return }
-    for result in results {
+    for result in results where !peer.isClosed {
       switch result {
       case .success(let message): self.give(.received(message, from: member))
       case .failure(.otherConfiguration): self.otherConfiguration += 1
       case .failure(let fault):
-        self.log.emit(.peerFaulted, ["member": .text(self.name(member)), "reason": .text("\(fault)")])
         self.give(.refused(from: member))
+        if self.noteFault("\(fault)", of: peer) { self.close(peer, reason: "\(fault)") }
       }
     }
     guard !peer.isClosed else { return }
     peer.session.consumed(bytes, on: channel)
     if peer.session.hasOutput { self.flush(peer) }
+  }
+
+  /// Tells the operator of what no honest peer does; whether that is enough to close the connection.
+  @discardableResult
+  private func noteFault(_ reason: String, of peer: PeerConnection) -> Bool {
+    guard let member = peer.member, let key = peer.key else { return false }
+    // Whoever follows may itself be behind, and dials members.
+    let isGuest = member >= ReplicaSet.countMax && self.node.index != nil
+    self.log.emit(
+      .peerFaulted,
+      ["member": .text(isGuest ? "observer, key \(key.short)" : self.name(member)), "reason": .text(reason)])
+    return self.faults.count(key, isMember: !isGuest, at: self.loop.now) == .close
   }
 }

@@ -93,6 +93,8 @@ public final class NodeDriver {
   var provenSources: [ReplicaIndex: SourceAddress] = [:]
   /// What each peer is given of what it asks for.
   var rations = AnswerRations()
+  /// Who sent what is wrong.
+  var faults = PeerFaults()
   /// How many lone messages were stepped in this turn.
   var steppedThisTurn = 0
   // Services.

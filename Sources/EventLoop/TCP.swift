@@ -45,6 +45,7 @@ public final class TCPConnection {
   /// Bytes given to `write` that the system has not taken yet.
   public private(set) var pendingBytes = 0
   private var isClosed = false
+  private var isReading = false
   private var buffer: UnsafeMutablePointer<CChar>
   private var keepAlive: TCPConnection?
 
@@ -71,6 +72,20 @@ public final class TCPConnection {
   /// Starts reading.
   func begin() {
     unsafe uv_tcp_nodelay(self.handle, 1)
+    self.resume()
+  }
+
+  /// Reads nothing until `resume`: what comes meanwhile waits in the system, and then at the sender.
+  public func pause() {
+    guard !self.isClosed, self.isReading else { return }
+    self.isReading = false
+    unsafe uv_read_stop(self.stream)
+  }
+
+  /// Reads on.
+  public func resume() {
+    guard !self.isClosed, !self.isReading else { return }
+    self.isReading = true
     unsafe uv_read_start(
       self.stream,
       { handle, _, buffer in

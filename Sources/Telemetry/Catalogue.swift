@@ -103,8 +103,10 @@ public struct EventKind: Sendable, Hashable {
     fields: ["address", "reason"])
   /// A member sent what no honest member sends.
   public static let peerFaulted = EventKind(
-    "peer.faulted", .warn, "a member sent a message that is refused",
-    meaning: "A signature is wrong or the bytes are no message. The message was dropped.",
+    "peer.faulted", .warn, "a peer sent what no honest one sends",
+    meaning: "A signature is wrong, the bytes are no message, it pings without end, or it does not take what it is "
+      + "sent. A member's wrong message is dropped, and where it goes on its connection is closed; whoever does not "
+      + "vote is disconnected at once, and let in again after 10 seconds.",
     remedy: "If it repeats, ask that hospital whether its node was changed or its disk is failing.",
     fields: ["member", "reason"])
   /// A member could not be dialled.

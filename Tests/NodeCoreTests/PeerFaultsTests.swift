@@ -1,0 +1,46 @@
+// Goal: wrong messages have an end, for whoever sends them (LEDGER §11.6, I9). Method: the counts as a value.
+import NodeCore
+import Primitives
+import Signing
+import Testing
+
+@Suite("Peers' faults")
+struct PeerFaultsTests {
+  private func key(_ number: UInt16) throws -> PublicKey {
+    let seed = Hash.blake2b("faults", [UInt8(truncatingIfNeeded: number), UInt8(number >> 8)]).bytes
+    let key = SigningKey(seed: seed)?.publicKey
+    return try #require(key)
+  }
+
+  @Test("Whoever does not vote is let go at once, and comes back after a while")
+  func guest() throws {
+    var faults = PeerFaults()
+    let (key, other) = (try self.key(1), try self.key(2))
+    #expect(faults.count(key, isMember: false, at: .zero) == .close)
+    #expect(faults.isShutOut(key, at: .zero + .milliseconds(9_999)))
+    #expect(!faults.isShutOut(other, at: .zero))
+    #expect(!faults.isShutOut(key, at: .zero + .milliseconds(10_000)))
+  }
+
+  @Test("A member's are dropped, and closed above 32 in a minute; it is never shut out")
+  func member() throws {
+    var faults = PeerFaults()
+    let key = try self.key(1)
+    for _ in 0..<32 { #expect(faults.count(key, isMember: true, at: .zero) == .drop) }
+    // A new connection does not begin anew.
+    for _ in 0..<100 { #expect(faults.count(key, isMember: true, at: .zero + .milliseconds(59_999)) == .close) }
+    #expect(!faults.isShutOut(key, at: .zero))
+    #expect(faults.count(key, isMember: true, at: .zero + .milliseconds(60_000)) == .drop)
+  }
+
+  @Test("What is remembered is bounded")
+  func bounded() throws {
+    var limits = PeerFaults.Limits()
+    limits.keysMax = 4
+    var faults = PeerFaults(limits)
+    for number in UInt16(0)..<20 { _ = faults.count(try self.key(number), isMember: false, at: .zero) }
+    #expect(faults.keyCount == 4)
+    let (first, last) = (try self.key(0), try self.key(19))
+    #expect(faults.isShutOut(last, at: .zero) && !faults.isShutOut(first, at: .zero))
+  }
+}
