@@ -20,6 +20,7 @@ extension RaftReplica {
     let known = self.log.base.sequence.number
     let skipped = Int(min(known - min(previous.sequence.number, known), UInt64(entries.count)))
     var at = SequenceNumber(max(previous.sequence.number, known))
+    var late: SequenceNumber?
     if previous.sequence.number >= known {
       let term = self.log.term(at: previous.sequence)
       guard term == previous.term || (planted(.raftTailKept) && term != nil) else {
@@ -44,12 +45,14 @@ extension RaftReplica {
         self.held = min(self.held, at)
       }
       if self.log.end < sequence {
+        if self.isLate(entry, at: sequence, now) { late = sequence }
         self.log.append(entry)
         if !planted(.raftEntryNotDurable) { effects.append(.persist(.entry(sequence, entry))) }
       }
       at = sequence
       self.refusedEnd = nil
     }
+    if let late { effects.append(.sendRaft(to: peer, .untimely(term: self.view, at: late, wall: now.wall))) }
     self.verified = max(self.verified, at)
     self.commit(through: min(committed, self.verified), into: &effects)
     self.owesAnswer = true

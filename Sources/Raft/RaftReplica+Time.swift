@@ -6,7 +6,8 @@ import Primitives
 ///
 /// The ledger's time never goes back, so a leader whose clock was a day ahead for a moment would leave behind a ledger
 /// on which every transaction has expired, for a day. A follower therefore takes no entry that is further ahead of its
-/// own clock than the drift, and says so; where so many do that no majority can hold it, the leader steps down.
+/// own clock than the drift, and says so; where so many do that no majority can hold it, the leader steps down. So it
+/// does where its clock is behind those of most.
 extension RaftReplica {
   /// ⚑ Whether an entry's time is no further ahead of this clock than the drift. An entry that repeats the cut before
   /// it states no time of its own, and one that is a millisecond after it is what a right clock proposes where the
@@ -16,6 +17,15 @@ extension RaftReplica {
     let before = sequence.previous == self.decided ? self.decidedCut : self.log[sequence.previous]?.cut
     if let before, entry.cut == before || entry.cut.time == before.time.adding(milliseconds: 1) { return true }
     return entry.cut.time <= now.wall.adding(milliseconds: self.limits.clockDriftMilliseconds)
+  }
+
+  /// Whether the leader's clock may be behind this one: an entry of its own term states a time that is further back
+  /// than the drift. It is taken all the same, for it may have been long on its way; the leader is told this clock, and
+  /// judges by its own.
+  func isLate(_ entry: RaftEntry, at sequence: SequenceNumber, _ now: Moment) -> Bool {
+    let before = sequence.previous == self.decided ? self.decidedCut : self.log[sequence.previous]?.cut
+    return entry.term == self.view && entry.cut != before
+      && entry.cut.time.adding(milliseconds: self.limits.clockDriftMilliseconds) < now.wall
   }
 
   /// Tells the leader and, once in a term, the operator. The leader sends the entry again with its next word, when the
@@ -45,6 +55,10 @@ extension RaftReplica {
     guard case .leader(var leadership) = self.role, var follower = leadership.followers[peer] else {
       return .ignored(.notPrimary)
     }
+    let drift = self.limits.clockDriftMilliseconds
+    guard let refused = self.log[sequence], refused.cut.time > wall.adding(milliseconds: drift) else {
+      return self.takeLag(wall.offset(from: now.wall), from: peer, at: now, into: &effects)
+    }
     guard sequence > follower.match, let entry = self.log[sequence], sequence > self.decided else {
       return .ignored(.settled)
     }
@@ -64,6 +78,32 @@ extension RaftReplica {
     effects.append(.report(.clockDisowned(aheadMilliseconds: offset)))
     self.log.truncate(from: first)
     (self.held, self.verified) = (min(self.held, self.log.end), min(self.verified, self.log.end))
+    self.follow(self.view, nil, at: now, into: &effects)
+    self.electionAt =
+      now.tick + Span(nanoseconds: self.parameters.electionTimeoutMin.nanoseconds * Self.disownedTimeouts)
+    return .accepted
+  }
+
+  /// A follower's clock is so far ahead of this leader's. ⚑ Where most of the clocks that are heard are ahead by more
+  /// than the drift, this one is behind, and the leader steps down: else the ledger's time stands still, and then every
+  /// transaction lies too far in its future. What it ordered stays: nothing is wrong with it but that it is early.
+  private mutating func takeLag(
+    _ offset: Int64, from peer: ReplicaIndex, at now: Moment, into effects: inout [OrderingEffect]
+  ) -> Outcome {
+    guard case .leader(var leadership) = self.role, var follower = leadership.followers[peer] else {
+      return .ignored(.notPrimary)
+    }
+    let isAhead = offset > Int64(clamping: self.limits.clockDriftMilliseconds)
+    follower.heardAt = now.tick
+    follower.lag = isAhead ? Lag(at: now.tick, milliseconds: offset) : nil
+    leadership.followers[peer] = follower
+    self.role = .leader(leadership)
+    guard isAhead else { return .ignored(.settled) }
+    let span = self.parameters.electionTimeoutMin * 2
+    let heard = 1 + leadership.followers.values.count { $0.heardAt.map { now.tick < $0 + span } ?? false }
+    let lags = leadership.followers.values.compactMap(\.lag).filter { now.tick < $0.at + span }.map(\.milliseconds)
+    guard lags.count * 2 > heard else { return .accepted }
+    effects.append(.report(.clockDisowned(aheadMilliseconds: -lags.sorted()[lags.count / 2])))
     self.follow(self.view, nil, at: now, into: &effects)
     self.electionAt =
       now.tick + Span(nanoseconds: self.parameters.electionTimeoutMin.nanoseconds * Self.disownedTimeouts)

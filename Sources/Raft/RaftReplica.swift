@@ -66,6 +66,14 @@ public struct RaftReplica: OrderingMachine, Hashable {
     var heardAt: Tick?
     /// Which entry it does not take because of its time, and how far that is ahead of its clock.
     var refusal: Refusal?
+    /// When it last said that the leader's time is behind its clock, and by how much.
+    var lag: Lag?
+  }
+
+  /// A follower's clock is ahead of the leader's.
+  struct Lag: Sendable, Hashable {
+    let at: Tick
+    let milliseconds: Int64
   }
 
   /// An entry that a follower does not take because of its time.

@@ -136,8 +136,9 @@ public struct EventKind: Sendable, Hashable {
     fields: ["member", "offset_ms"])
   /// This leader's clock is not the others'.
   public static let clockDisowned = EventKind(
-    "consensus.clock.disowned", .warn, "this node leads no more: too few members take its time",
-    meaning: "Its clock is offset_ms ahead of theirs. Another member leads; nothing was ordered with the wrong time.",
+    "consensus.clock.disowned", .warn, "this node leads no more: its clock is not that of the others",
+    meaning: "Its clock is offset_ms ahead of theirs; behind where it is negative. Another member leads. Nothing was "
+      + "ordered with a time ahead; what was ordered with one behind stays, and the ledger's time catches up.",
     remedy: "Set this machine's clock right (timedatectl, chronyc tracking).", fields: ["offset_ms"])
   /// A member's clock and this one's are apart.
   public static let clockApart = EventKind(

@@ -116,4 +116,43 @@ struct RaftTimeTests {
     #expect(bench.leaders == [1])
     #expect((0..<3).allSatisfy { bench.members[$0].delivered.last?.view == bench.members[1].replica.view })
   }
+
+  @Test("A leader whose clock falls back by a day leads no more, and the ledger's time goes on", arguments: [3, 4])
+  func behindByADay(_ count: Int) throws {
+    var bench = RaftBench(count)
+    // Of four one is down: of three clocks that are heard two are ahead of the leader's.
+    if count == 4 { bench.members[3].isUp = false }
+    bench.stand(0)
+    bench.seal(1)
+    bench.run(500)
+    #expect(bench.leaders == [0])
+    // All others go on, and the leader's falls back.
+    for index in 1..<count { bench.clocks[index] = Self.day }
+    bench.seal(2)
+    bench.run(6_000)
+    #expect(bench.leaders.count == 1 && bench.leaders != [0])
+    let told = bench.reports.filter { if case .clockDisowned = $0.event { true } else { false } }
+    #expect(told.count == 1)
+    guard case .clockDisowned(let offset)? = told.first?.event else { return }
+    #expect(told.first?.member == 0 && offset <= -Int64(Self.day) + 1_000)
+    bench.seal(3)
+    bench.run(2_000)
+    #expect((0..<3).allSatisfy { bench.positions($0).last == 3 })
+    let last = try #require(bench.members[1].delivered.last)
+    #expect(last.cut.time > bench.now.wall.adding(milliseconds: Self.day - 10_000))
+  }
+
+  @Test("One follower's clock that is a day ahead deposes nobody")
+  func oneAhead() {
+    var bench = RaftBench(3)
+    bench.stand(0)
+    bench.clocks[2] = Self.day
+    for position in UInt64(1)...5 {
+      bench.seal(position)
+      bench.run(1_000)
+    }
+    #expect(bench.leaders == [0])
+    #expect((0..<3).allSatisfy { bench.positions($0).last == 5 })
+    #expect(!bench.reports.contains { if case .clockDisowned = $0.event { true } else { false } })
+  }
 }
