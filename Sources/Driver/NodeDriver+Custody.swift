@@ -66,6 +66,15 @@ extension NodeDriver {
     }
   }
 
+  /// Tells the operator where the ledger names this hospital as a custodian and it can read no share.
+  func lookForShare() {
+    guard let custody = CustodyKeys(in: self.state).current, let index = self.node.index,
+      custody.custodians.contains(index), self.keyShare(of: custody) == nil
+    else { return }
+    self.isShareLost = true
+    self.log.emit(.custodyLost, ["epoch": .number(custody.epoch), "generation": .number(custody.generation)])
+  }
+
   /// Tells the operator when a custody key comes into use, or goes out of it.
   func noteCustody(_ write: ExecutionWrite) {
     // Whoever was late to register another key for the shares that were dealt anew forgets the old one then.
@@ -82,6 +91,7 @@ extension NodeDriver {
 
   private func note(_ custody: CustodyKey) {
     self.forgetCustodySecrets()
+    if self.isShareLost, self.keyShare(of: custody) != nil { self.isShareLost = false }
     let culprits = CustodyKeys(in: self.state).generation?.culprits
     self.log.emit(
       .custodyReady,

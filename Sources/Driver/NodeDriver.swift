@@ -113,6 +113,8 @@ public final class NodeDriver {
   var stated: Set<Digest> = []
   /// This member's share of the custody key, by its epoch.
   var keyShares: [UInt64: KeyShare] = [:]
+  /// Whether the ledger names this hospital as a custodian, and its secrets do not open its share.
+  var isShareLost = false
   /// With which it reads its shares.
   var custodySecrets: CustodianSecrets
   /// Replications that wait for members.
@@ -193,6 +195,7 @@ public final class NodeDriver {
     self.give(.timerFired)
     // A stop can have come between the ledger's word and the file.
     self.forgetCustodySecrets()
+    self.lookForShare()
     self.prepareSnapshots()
     self.startChecking()
     self.fireTimers()

@@ -48,6 +48,7 @@ extension NodeHost {
         pair.key.suffix(8).reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
       }
     }
+    view.isShareLost = self.running?.isShareLost ?? false
     view.generation = serving?.generation ?? generation.generation
     view.retiring = CustodyKeys(in: state).retiring?.generation
     view.stillSealed = view.retiring.map { hospitals(StateKey.liveRecords(generation: $0)) } ?? []

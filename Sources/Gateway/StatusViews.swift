@@ -110,6 +110,8 @@ public struct CustodyView: Codable, Sendable {
   public var stillSealed: [UInt32] = []
   /// The hospitals that signed that they destroyed their shares of the key before this one.
   public var destroyedBy: [UInt32] = []
+  /// Whether this hospital is a custodian whose share cannot be read here.
+  public var isShareLost = false
 
   /// No key.
   public static let none = CustodyView(phase: "none", epoch: 0, threshold: 0, custodians: [], culprits: [])

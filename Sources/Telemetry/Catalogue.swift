@@ -53,7 +53,8 @@ public struct EventKind: Sendable, Hashable {
     .dialFailed, .lookupFailed, .viewChangeStarted, .viewEntered, .equivocation, .laneForked, .ownLaneForked,
     .diverged, .progress,
     .checkpointStable, .unheard, .executionFailed, .keyUsed, .logDropped, .recordSealed, .keyReleased,
-    .releaseRefused, .crashFaultOnly, .custodyReady, .custodyRetired, .custodyLeft, .custodyUnkept, .openedInPartition,
+    .releaseRefused, .crashFaultOnly, .custodyReady, .custodyRetired, .custodyLeft, .custodyUnkept, .custodyLost,
+    .openedInPartition,
     .vaultFailed, .vaultRepaired,
     .vaultShareFull,
     .vaultUnproven,
@@ -301,12 +302,19 @@ public struct EventKind: Sendable, Hashable {
     meaning: "Their keys do not open with this hospital's secret, for instance because it goes on under new keys. The "
       + "old custody key stays in use for them.",
     remedy: "Let the patients erase them, or write them anew; nothing is lost meanwhile.", fields: ["count", "reason"])
-  /// A custodian's secrets cannot be written, or not be read.
+  /// A custodian's secrets cannot be written.
   public static let custodyUnkept = EventKind(
-    "custody.unkept", .warn, "this hospital's secrets of custody cannot be written or read",
-    meaning: "Without them it has no shares, and registers no key for new ones until they can be written.",
+    "custody.unkept", .warn, "this hospital's secrets of custody cannot be written",
+    meaning: "It registers no key for new shares until they can be.",
     remedy: "See to the disk and the folder of the member's key file; what is lost is dealt anew with the next epoch.",
     fields: ["reason"])
+  /// The share of a custodian cannot be read.
+  public static let custodyLost = EventKind(
+    "custody.lost", .warn, "this hospital's share of the custody key cannot be read",
+    meaning: "The ledger names it as a custodian, and the secrets beside its key file (node.key.custody) are gone, or "
+      + "older than its share. It helps to open no record. Where too few others can, none is opened.",
+    remedy: "Bring the file back if you have it, and start the node again. Else have the shares dealt again: consilium "
+      + "custody refresh. consilium custody show says where that stands.", fields: ["epoch", "generation"])
   /// A record was opened while nothing was ordered.
   public static let openedInPartition = EventKind(
     "access.opened_in_partition", .audit, "own records were opened in an emergency, because nothing is ordered",

@@ -6,7 +6,6 @@ internal import HealthRecords
 internal import NodeCore
 internal import Primitives
 internal import Signing
-internal import Telemetry
 
 /// `consilium custody`
 struct CustodyCommand: AsyncParsableCommand {
@@ -113,7 +112,8 @@ extension CustodyView {
     let going =
       self.phase == "active"
       ? self.retiring.map { "; records go over from key \($0)" } ?? "" : "; new shares: \(self.phase)"
-    return "\(self.threshold) of \(self.custodians.count) shares open a record's key" + going + wrong
+    let own = self.isShareLost ? "; this hospital's share cannot be read: consilium custody refresh" : ""
+    return "\(self.threshold) of \(self.custodians.count) shares open a record's key" + going + wrong + own
   }
 }
 
@@ -123,18 +123,29 @@ enum CustodySecretsFile {
   private static let label = Array("consilium/custody-secrets/v1".utf8)
   private static let nonceBytes = 24
 
-  /// What keeps a member's secrets; those of other keys than the member's are of no use, and left out.
-  static func keeper(_ path: String, keys: borrowing NodeKeys, _ log: Log) -> SecretsKeeper {
+  /// So many bytes the file has at most.
+  private static let bytesMax = 64 << 10
+  private static let remedy =
+    "bring the file back as it was; if it is lost, or this hospital goes on under other keys, move it away, start the "
+    + "node, and have the shares dealt again: consilium custody refresh"
+
+  /// What keeps a member's secrets. ⚑ What is there and cannot be read is refused: the next secret would be written
+  /// over it, and with those that are in it the shares are lost.
+  static func keeper(_ path: String, keys: borrowing NodeKeys) throws -> SecretsKeeper {
     let key = KeyDerivation.hkdf(secret: keys.sealingSecret, salt: [], info: Self.label, count: 32)
     var kept: [UInt8] = []
-    if let box = FileManager.default.contents(atPath: path).map({ Array($0) }), !box.isEmpty {
-      let opened = AEAD.openExtended(
-        Array(box.dropFirst(Self.nonceBytes)), key: key, nonce: Array(box.prefix(Self.nonceBytes)),
-        associated: Self.label)
-      if opened == nil {
-        log.emit(.custodyUnkept, ["reason": .text("\(path) was written with other keys, or is damaged")])
+    if let box = try Files.readKept(path, max: Self.bytesMax, remedy: Self.remedy) {
+      let opened =
+        box.count > Self.nonceBytes
+        ? AEAD.openExtended(
+          Array(box.dropFirst(Self.nonceBytes)), key: key, nonce: Array(box.prefix(Self.nonceBytes)),
+          associated: Self.label) : nil
+      guard let opened, opened.count.isMultiple(of: 32) else {
+        throw Failure(
+          "cannot read \(path)", why: "it was written with other keys than this member's, or is damaged",
+          remedy: Self.remedy, status: ExitStatus.configuration)
       }
-      kept = opened ?? []
+      kept = opened
     }
     return SecretsKeeper(kept: kept) { secrets in
       let nonce = SecureRandom.bytes(Self.nonceBytes)

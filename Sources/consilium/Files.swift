@@ -27,6 +27,30 @@ enum Files {
     return Array(data)
   }
 
+  /// What a file holds that this program once wrote, and that others were promised; nil only where there is nothing of
+  /// its name. ⚑ Whatever is there and cannot be read is not a file that is missing.
+  static func readKept(_ path: String, max: Int, remedy: String) throws -> [UInt8]? {
+    func unreadable(_ why: String) -> Failure {
+      Failure("cannot read \(path)", why: why, remedy: remedy, status: ExitStatus.configuration)
+    }
+    // Through a link; and never one that waits for somebody to write.
+    let real = URL(filePath: path).resolvingSymlinksInPath().path(percentEncoded: false)
+    let attributes: [FileAttributeKey: Any]
+    do { attributes = try FileManager.default.attributesOfItem(atPath: real) } catch {
+      guard (error as? CocoaError)?.code == .fileReadNoSuchFile else { throw unreadable(error.localizedDescription) }
+      return nil
+    }
+    guard attributes[.type] as? FileAttributeType == .typeRegular else {
+      throw unreadable("it is no file, but something else of its name")
+    }
+    let data: Data
+    do {
+      data = try FileHandle(forReadingFrom: URL(filePath: real)).read(upToCount: max + 1) ?? Data()
+    } catch { throw unreadable(error.localizedDescription) }
+    guard data.count <= max else { throw unreadable("it has more than \(max) bytes") }
+    return Array(data)
+  }
+
   /// The path as any folder's process finds it.
   static func absolute(_ path: String) -> String {
     path.hasPrefix("/")

@@ -66,7 +66,7 @@ struct NodeCommand: AsyncParsableCommand {
     var settings = NodeSettings(genesis: genesis, member: member, listen: (listen.host, listen.port))
     settings.observers = config.observers
     settings.vaultShareBytesMax = config.vaultShareBytesMax
-    settings.custodySecrets = CustodySecretsFile.keeper(config.keys + ".custody", keys: keys, log)
+    settings.custodySecrets = try CustodySecretsFile.keeper(config.keys + ".custody", keys: keys)
     settings.parameters.follow(snapshotInterval: UInt64(config.snapshotInterval))
     do {
       try await host.start(settings: settings, keys: keys) { failure in
@@ -231,8 +231,10 @@ struct NodeCommand: AsyncParsableCommand {
   ) throws -> (Store, SnapshotFolder, FolderLock) {
     let seal = config.keys + ".seal"
     do {
-      let known = (try? String(decoding: Files.read(seal, max: 256), as: UTF8.self))?.split(separator: "\n").map(
-        String.init)
+      let known = try Files.readKept(
+        seal, max: 256,
+        remedy: "bring the seal back; if it is lost, come back under a new key: consilium member propose replace"
+      ).map { String(decoding: $0, as: UTF8.self).split(separator: "\n").map(String.init) }
       let isNew = !FileManager.default.fileExists(atPath: config.data + "/ledger/data.mdb")
       if known != nil, isNew {
         throw Failure(

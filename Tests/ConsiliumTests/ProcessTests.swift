@@ -389,10 +389,16 @@ struct ProcessTests {
     let gone = try place.run(["node", "--config", config])
     #expect(gone.status == 78)
     #expect(gone.errors.contains("an empty store has forgotten"))
-    // The store itself goes on, also where its last start was interrupted between the seal and the store.
-    try FileManager.default.copyItem(atPath: kept, toPath: data)
     let seal = place.devnet + "/h1/node.key.seal"
     let number = try String(contentsOfFile: seal, encoding: .utf8)
+    // ⚑ What is there and cannot be read is no seal that is missing.
+    try String(repeating: "0", count: 300).write(toFile: seal, atomically: true, encoding: .utf8)
+    let unread = try place.run(["node", "--config", config])
+    #expect(unread.status == 78)
+    #expect(
+      unread.errors.contains("it has more than 256 bytes") && !FileManager.default.fileExists(atPath: data + "/ledger"))
+    // The store itself goes on, also where its last start was interrupted between the seal and the store.
+    try FileManager.default.copyItem(atPath: kept, toPath: data)
     try (number + "0000\n").write(toFile: seal, atomically: true, encoding: .utf8)
     #expect(try place.run(["devnet", "up"] + place.options).status == 0)
     #expect(try place.run(["devnet", "down"] + place.options).status == 0)
@@ -407,6 +413,35 @@ struct ProcessTests {
     let unsealed = try place.run(["node", "--config", config])
     #expect(unsealed.status == 78)
     #expect(unsealed.errors.contains("the seal of the store") && unsealed.errors.contains("propose replace"))
+  }
+
+  @Test("Secrets of custody that cannot be read are refused and stay as they are; where they are gone, that is told")
+  func custodySecrets() throws {
+    let place = try Place(port: 5391)
+    #expect(try place.run(["devnet", "up"] + place.options).status == 0)
+    #expect(try place.run(["devnet", "down"] + place.options).status == 0)
+    let (file, config) = (place.devnet + "/h1/node.key.custody", place.devnet + "/h1/node.toml")
+    let good = try Data(contentsOf: URL(filePath: file))
+    var changed = good
+    changed[changed.count - 1] ^= 1
+    for bad in [Data(), good.prefix(10), changed] {
+      try bad.write(to: URL(filePath: file))
+      let refused = try place.run(["node", "--config", config])
+      #expect(refused.status == 78)
+      #expect(refused.errors.contains("cannot read") && refused.errors.contains("consilium custody refresh"))
+      #expect(try Data(contentsOf: URL(filePath: file)) == bad)
+    }
+    try FileManager.default.removeItem(atPath: file)
+    try FileManager.default.createDirectory(atPath: file, withIntermediateDirectories: false)
+    #expect(try place.run(["node", "--config", config]).errors.contains("it is no file"))
+    // Gone, as after a backup: the node starts, and says what to do.
+    try FileManager.default.removeItem(atPath: file)
+    #expect(try place.run(["devnet", "up"] + place.options).status == 0)
+    let shown = try place.run(["custody", "show", "--api", place.devnet + "/h1/api.sock"])
+    #expect(shown.output.contains("this hospital's share cannot be read: consilium custody refresh"))
+    let other = try place.run(["custody", "show", "--api", place.devnet + "/h2/api.sock"])
+    #expect(!other.output.contains("cannot be read"))
+    #expect(try String(contentsOfFile: place.devnet + "/h1/node.log", encoding: .utf8).contains("custody.lost"))
   }
 
   @Test("A copy of a whole machine, its key's seal included, stops before it writes: another has what it signed since")
