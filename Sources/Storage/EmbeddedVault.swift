@@ -24,8 +24,16 @@ public final class EmbeddedVault: Vault {
     let tables = try self.environment.open(["chunks", "boxes", "leaves", "slots", "meta"])
     (self.chunks, self.boxes, self.leaves, self.slots) = (tables[0], tables[1], tables[2], tables[3])
     try self.environment.requireFormat(Self.format, in: tables[4], of: [tables[0], tables[1]])
-    self.keys = try KeySlots(folder: path)
+    var named: UInt64 = 0
+    try self.environment.snapshot().scan(self.slots, from: []) { _, value in
+      named = max(named, Key.number(from: value) &+ 1)
+      return true
+    }
+    self.keys = try KeySlots(folder: path, named: named, onShortage: .counted)
   }
+
+  /// How many keys were not there when the vault was opened: records under them are brought back from other vaults.
+  public var lostKeyCount: UInt64 { self.keys.lost }
 
   /// Bytes of the file that hold data, and bytes of the file.
   public var sizes: (used: Int, file: Int) { self.environment.sizes }

@@ -6,7 +6,7 @@ internal import Wire
 /// Notes on what the ledger has of resources. One with a draft holds a sealed record: it is sealed with a key of its
 /// own, which is overwritten once the draft is done with, so that nothing of what is erased later is left in it.
 extension EncryptedResources {
-  private static let withoutKey = UInt64.max
+  static let withoutKey = UInt64.max
 
   /// What the ledger has of each resource that it has anything of.
   public func notes(_ each: (AnchorNote) -> Void) throws {

@@ -32,7 +32,9 @@ public final class EncryptedResources: ResourceStore {
     let tables = try self.environment.open(["resources", "anchored", "dying", "meta", "anchors"])
     (self.table, self.anchored, self.dying, self.anchors) = (tables[0], tables[1], tables[2], tables[4])
     try self.environment.requireFormat(Self.format, in: tables[3], of: [tables[0]])
-    self.keys = try KeySlots(folder: path)
+    let snapshot = try self.environment.snapshot()
+    let named = max(Self.namedKeyCount(in: tables[0], snapshot), Self.namedKeyCount(in: tables[4], snapshot))
+    self.keys = try KeySlots(folder: path, named: named, onShortage: .refused)
     self.key = try HospitalKey.read(path, own: key).bytes
     try self.environment.requireKey(self.key, in: tables[3]) { snapshot throws(StorageFailure) in
       try self.opensFirst(in: snapshot)
@@ -57,6 +59,17 @@ public final class EncryptedResources: ResourceStore {
   }
 
   private static let withoutItsKey = "a resource's own key is gone: keys is another store's, or older than data.mdb"
+
+  /// Above all keys that a table's rows name.
+  private static func namedKeyCount(in table: Environment.Table, _ snapshot: Snapshot) -> UInt64 {
+    var named: UInt64 = 0
+    unsafe snapshot.visit(table, from: []) { _, value in
+      let slot = unsafe Key.number(from: Array(value.prefix(8)))
+      if slot != Self.withoutKey { named = max(named, slot &+ 1) }
+      return true
+    }
+    return named
+  }
 
   /// ⚑ What was to be overwritten when the process ended is overwritten now.
   private func overwriteDying() throws(StorageFailure) {

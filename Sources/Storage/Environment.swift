@@ -77,7 +77,8 @@ extension StorageFailure: CustomStringConvertible {
   private static func remedy(_ path: String) -> String {
     switch path.split(separator: "/").last {
     case "vault": "move the folder away and start again: the other members' vaults fill it"
-    case "fhir": "bring the folder back from a backup: nobody else has what it holds"
+    case "fhir":
+      "bring the folder back, data.mdb and keys from one backup: nobody else has what it holds"
     default: Self.rejoining
     }
   }

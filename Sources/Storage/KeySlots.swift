@@ -15,16 +15,43 @@ final class KeySlots: Sendable {
 
   private let path: String
   private let descriptor: Int32
+  /// How many keys rows name that the file did not have when it was opened.
+  let lost: UInt64
   /// Keys that are on the disk and nobody's yet.
   private let ready: Mutex<Range<UInt64>>
 
+  /// What follows where rows name keys that the file does not have: it is gone, or older than they are.
+  enum Shortage: Sendable {
+    /// They count as destroyed: what was sealed with them is brought back from elsewhere.
+    case counted
+    /// Nobody else has what was sealed with them.
+    case refused
+  }
+
+  /// So many keys that are not there are counted as destroyed; a row that names more is damaged.
+  private static let lostMax: UInt64 = 1 << 26
+
   /// Opens or makes the file in a folder. Keys that nobody had when the process ended are left unused.
-  init(folder: String) throws(StorageFailure) {
+  ///
+  /// ⚑ Rows name keys below `named`: whatever the file has, a new key lies above. Else one value would get the key of
+  /// another, and erasing that one would destroy it.
+  init(folder: String, named: UInt64, onShortage shortage: Shortage) throws(StorageFailure) {
     self.path = folder + "/keys"
     self.descriptor = unsafe open(self.path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard self.descriptor >= 0 else { throw .opening(self.path, errno) }
     self.ready = Mutex(0..<0)
     let size = Int(lseek(self.descriptor, 0, SEEK_END))
+    let whole = UInt64(max(0, size - Self.header.count) / Self.keyBytes)
+    self.lost = named > whole ? named - whole : 0
+    if self.lost > 0 {
+      guard shortage == .counted else {
+        throw .damaged(
+          path: folder,
+          reason: "data.mdb names \(named) keys, and the file keys beside it has \(whole): it is gone or older than "
+            + "data.mdb, and both are of use together only")
+      }
+      guard self.lost <= Self.lostMax else { throw .damaged(path: folder, reason: "a row names key \(named - 1)") }
+    }
     if size == 0 {
       try self.write(Self.header, at: 0)
       try self.sync()
@@ -36,6 +63,12 @@ final class KeySlots: Sendable {
       let count = UInt64((size - Self.header.count + Self.keyBytes - 1) / Self.keyBytes)
       self.ready.withLock { $0 = count..<count }
     }
+    guard self.lost > 0 else { return }
+    guard ftruncate(self.descriptor, Self.offset(named)) == 0 else {
+      throw .system(action: "writing \(self.path)", reason: Self.reason)
+    }
+    try self.sync()
+    self.ready.withLock { $0 = max(named, $0.upperBound)..<max(named, $0.upperBound) }
   }
 
   deinit { close(self.descriptor) }

@@ -55,7 +55,7 @@ public struct EventKind: Sendable, Hashable {
     .checkpointStable, .unheard, .executionFailed, .keyUsed, .logDropped, .recordSealed, .keyReleased,
     .releaseRefused, .crashFaultOnly, .custodyReady, .custodyRetired, .custodyLeft, .custodyUnkept, .custodyLost,
     .openedInPartition,
-    .vaultFailed, .vaultRepaired,
+    .vaultFailed, .vaultRepaired, .vaultKeysLost,
     .vaultShareFull,
     .vaultUnproven,
     .configured,
@@ -333,6 +333,13 @@ public struct EventKind: Sendable, Hashable {
     "vault.repaired", .info, "the vault was brought in line with the ledger",
     meaning: "Copies that were missing or rotten came from other vaults; what was erased or never anchored is gone.",
     fields: ["fetched", "erased", "missing", "mended"])
+  /// Keys of the vault's records are gone.
+  public static let vaultKeysLost = EventKind(
+    "vault.keys-lost", .warn, "keys of records in this vault are gone",
+    meaning:
+      "The file keys in the vault's folder is gone, or older than data.mdb. Records under the keys that it lacks "
+      + "cannot be read here; copies of them are fetched from other vaults.",
+    remedy: "See to the disk. vault.repaired says when the copies are back.", fields: ["count"])
   /// A member's records take all their room.
   public static let vaultShareFull = EventKind(
     "vault.share-full", .warn, "this vault takes no more copies of a member's records for now",

@@ -209,7 +209,9 @@ struct NodeCommand: AsyncParsableCommand {
   private func openVault(_ config: NodeConfig, _ log: Log) async throws -> any Vault {
     guard let settings = config.objectStore else {
       do throws(StorageFailure) {
-        return try EmbeddedVault(path: config.data + "/vault", mapSizeMax: config.mapSizeMax)
+        let vault = try EmbeddedVault(path: config.data + "/vault", mapSizeMax: config.mapSizeMax)
+        if vault.lostKeyCount > 0 { log.emit(.vaultKeysLost, ["count": .number(vault.lostKeyCount)]) }
+        return vault
       } catch { throw Self.failure(opening: error, log) }
     }
     let vault = S3Vault(settings)

@@ -78,6 +78,71 @@ struct ErasureTests {
     #expect(try await vault.records(after: nil, countMax: 9).isEmpty)
   }
 
+  @Test("Where the file of keys is gone or older, nothing stored since gets a key of what was stored before")
+  func vaultKeysLost() async throws {
+    let folder = Folder()
+    let records = (0..<4).map { SealedRecordSample.make(UInt8($0)) }
+    do {
+      let vault = try EmbeddedVault(path: folder.path, mapSizeMax: 1 << 30)
+      try await vault.store(Array(records.prefix(3)))
+      #expect(vault.lostKeyCount == 0)
+    }
+    let path = URL(filePath: folder.path + "/keys")
+    let good = try Data(contentsOf: path)
+    // Gone, emptied, with one key only, cut within a key.
+    for left in [0, 32, 64, 70] {
+      try good.prefix(left).write(to: path)
+      let vault = try EmbeddedVault(path: folder.path, mapSizeMax: 1 << 30)
+      #expect(vault.lostKeyCount > 1)
+      // What it cannot open is as good as gone, and listed, so that it is brought back.
+      #expect(try await vault.record(records[2].record) == nil)
+      #expect(try await vault.records(after: nil, countMax: 9).count == 3)
+      try await vault.store([records[3]])
+      for old in records.prefix(3) { try await vault.erase(old.record) }
+      #expect(try await vault.record(records[3].record) == records[3])
+      // Brought back.
+      try await vault.store(Array(records.prefix(3)))
+      for record in records { #expect(try await vault.record(record.record) == record) }
+      try await vault.erase(records[3].record)
+      let again = try EmbeddedVault(path: folder.path, mapSizeMax: 1 << 30)
+      #expect(again.lostKeyCount == 0)
+      for record in records.prefix(3) { #expect(try await again.record(record.record) == record) }
+    }
+  }
+
+  @Test("A copy whose key is gone is stored again under another")
+  func keyLostThenStored() async throws {
+    let folder = Folder()
+    let record = SealedRecordSample.make(1)
+    do { try await EmbeddedVault(path: folder.path, mapSizeMax: 1 << 30).store([record]) }
+    try FileManager.default.removeItem(atPath: folder.path + "/keys")
+    let vault = try EmbeddedVault(path: folder.path, mapSizeMax: 1 << 30)
+    #expect(try await vault.head(of: record.record) == nil)
+    try await vault.store([record])
+    #expect(try await vault.record(record.record) == record)
+  }
+
+  @Test("Resources whose keys are gone are refused when the store is opened, and nothing is written over them")
+  func resourcesKeysLost() throws {
+    let folder = Folder()
+    do {
+      let store = try EncryptedResources(path: folder.path, mapSizeMax: 1 << 30, key: Self.key)
+      try store.write((0..<3).map { Self.resource("r\($0)", 1, nil) })
+    }
+    let path = URL(filePath: folder.path + "/keys")
+    let good = try Data(contentsOf: path)
+    for left in [0, 32, 64, 96] {
+      try good.prefix(left).write(to: path)
+      #expect(throws: StorageFailure.self) {
+        _ = try EncryptedResources(path: folder.path, mapSizeMax: 1 << 30, key: Self.key)
+      }
+      #expect(try Data(contentsOf: path) == good.prefix(left))
+    }
+    try good.write(to: path)
+    let store = try EncryptedResources(path: folder.path, mapSizeMax: 1 << 30, key: Self.key)
+    #expect(try store.version(1, type: "Observation", id: "r2") == Self.resource("r2", 1, nil))
+  }
+
   private static let key = Digest(words: (1, 2, 3, 4))
 
   private static func resource(_ id: String, _ version: UInt64, _ record: Digest?) -> StoredResource {
