@@ -98,7 +98,9 @@ extension NodeHost {
 
   /// A place for ciphertext on its way.
   public nonisolated func spool() throws(ServiceRefusal) -> any ChunkSpool {
-    do throws(StorageFailure) { return try FileSpool(folder: self.spoolFolder) } catch { throw .failed("\(error)") }
+    do throws(StorageFailure) {
+      return try FileSpool(folder: self.spoolFolder, room: self.spoolRoom)
+    } catch { throw .failed("\(error)") }
   }
 
   /// A sealed record from another vault: its hospital's first, then those that should have a copy, then any.

@@ -24,6 +24,7 @@ public actor NodeHost: NodeService {
   private let snapshots: SnapshotFolder
   /// Where ciphertext on its way lies.
   nonisolated let spoolFolder: String
+  nonisolated let spoolRoom: SpoolRoom
   /// Long records that readers are fetching.
   var opened = OpenedContents()
   private let started: ContinuousClock.Instant
@@ -43,9 +44,9 @@ public actor NodeHost: NodeService {
   /// A host on a loop that runs; `start` starts the node.
   public init(
     loop: EventLoop, genesis: Genesis, member: Member, store: Store, vault: any Vault, snapshots: SnapshotFolder,
-    spoolFolder: String, log: Log
+    spoolFolder: String, spoolRoom: SpoolRoom = SpoolRoom(), log: Log
   ) {
-    self.spoolFolder = spoolFolder
+    (self.spoolFolder, self.spoolRoom) = (spoolFolder, spoolRoom)
     (self.loop, self.genesis, self.member, self.log) = (loop, genesis, member, log)
     (self.store, self.vault, self.snapshots, self.started) = (store, vault, snapshots, ContinuousClock.now)
   }

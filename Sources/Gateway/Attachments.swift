@@ -46,10 +46,10 @@ extension NodeService {
     for try await piece in content {
       count += piece.readableBytes
       guard count <= Attachments.bytesMax else { throw ServiceRefusal.tooLarge(max: Attachments.bytesMax) }
-      try spool.append(sealing.take(Array(piece.readableBytesView)))
+      try spool.keep(sealing.take(Array(piece.readableBytesView)))
     }
     guard count > 0 else { throw ServiceRefusal.badRequest("there is no content") }
-    try spool.append(sealing.finish())
+    try spool.keep(sealing.finish())
     let draft = RecordDraft(
       sealing, patient: patient, hospital: self.member.id, network: self.genesis.network, category: category,
       supersedes: supersedes)
@@ -89,15 +89,24 @@ extension NodeService {
       guard check.sizeBytes <= head?.anchor.sizeBytes ?? 0, spool.count + chunks.count < RecordPart.chunksMax else {
         throw ServiceRefusal.badRequest("there is more ciphertext than the anchor names")
       }
-      try spool.append(chunks)
+      try spool.keep(chunks)
     }
     check.take(cutter.last)
-    try spool.append(cutter.last)
+    try spool.keep(cutter.last)
     guard let (anchor, boxes) = head else { throw ServiceRefusal.badRequest("no anchor comes first") }
     let sealed = SpooledRecord(anchor.record, spool, boxes: boxes)
     guard anchor.names(sealed.head, check) else {
       throw ServiceRefusal.badRequest("the anchor does not name what was sealed")
     }
     return (anchor, try await self.anchor(sealed, as: anchor))
+  }
+}
+
+extension ChunkSpool {
+  /// Appends chunks that come from outside.
+  ///
+  /// - Throws: `ServiceRefusal.noRoom` where the disk has none for them.
+  fileprivate func keep(_ chunks: [[UInt8]]) throws(ServiceRefusal) {
+    do throws(VaultFailure) { try self.append(chunks) } catch { throw .noRoom("\(error)") }
   }
 }

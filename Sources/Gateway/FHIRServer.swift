@@ -239,6 +239,7 @@ public struct FHIRServer: Sendable {
       if case .tooLarge(let max) = refusal {
         throw FHIRFailure(413, "too-costly", "it is over \(max) bytes; send it in parts")
       }
+      if case .noRoom(let reason) = refusal { throw FHIRFailure(507, "no-store", "it could not be kept: \(reason)") }
       throw FHIRFailure(503, "transient", "it could not be kept: \(refusal); send it again")
     } catch { throw FHIRFailure(400, "incomplete", "the content broke off: \(error)") }
     guard done.receipt.outcome == .applied else {

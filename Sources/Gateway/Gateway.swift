@@ -207,6 +207,8 @@ struct RefusalMiddleware: RouterMiddleware {
     case .badRequest(let reason): try refusal(.badRequest, "bad-request", reason, "correct it and send it again")
     case .tooLarge(let max):
       try refusal(.contentTooLarge, "too-large", "the body is over \(max) bytes", "send it in parts")
+    case .noRoom(let reason):
+      try refusal(.init(code: 507), "no-room", reason, "tell the hospital's operator if it stays so")
     case .unauthorized(let reason): try refusal(.forbidden, "unauthorized", reason, "sign it with the account's key")
     case .unknownSigner(let index):
       try refusal(

@@ -36,6 +36,8 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
   case badRequest(String)
   /// It is too large.
   case tooLarge(max: Int)
+  /// The disk has no room for it beside what the ledger needs.
+  case noRoom(String)
   /// The asker did not prove who it is.
   case unauthorized(String)
   /// The key that signed belongs to nobody here.
@@ -68,8 +70,8 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
   /// Whether nothing of what was asked is on its way into the ledger.
   var isUnsent: Bool {
     switch self {
-    case .badTransaction, .badRequest, .busy, .full, .inactive, .laneFrozen, .noMember, .notFound, .notNoted,
-      .otherHospital, .stranger, .tooFewVaults, .tooLarge, .tooManyRefused, .unknownSigner:
+    case .badTransaction, .badRequest, .busy, .full, .inactive, .laneFrozen, .noMember, .noRoom, .notFound,
+      .notNoted, .otherHospital, .stranger, .tooFewVaults, .tooLarge, .tooManyRefused, .unknownSigner:
       true
     case .failed, .noProxy, .notKept, .notOpened, .notOrderedYet, .notStableYet, .release, .unauthorized: false
     }

@@ -75,7 +75,7 @@ extension Authoring {
     _ content: FilePieces, of patient: Digest, by writer: Patient, _ category: RecordCategory, supersedes: Digest?
   ) async throws -> SealedView {
     let readers = try await self.readers(of: patient, writer)
-    let spool = try FileSpool(folder: NSTemporaryDirectory())
+    let spool = try FileSpool(folder: NSTemporaryDirectory(), room: nil)
     var sealing = ContentSealing(SealedRecord.Secrets(random: SecureRandom.bytes))
     for piece in content { try spool.append(sealing.take(piece)) }
     try spool.append(sealing.finish())

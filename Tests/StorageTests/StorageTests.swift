@@ -11,6 +11,7 @@ import Primitives
 import Signing
 import Simulator
 import Storage
+import Synchronization
 import Testing
 import Wire
 
@@ -287,7 +288,7 @@ struct StorageTests {
   func parts() async throws {
     let folder = Folder()
     let vault = try EmbeddedVault(path: folder.path, mapSizeMax: 1 << 30)
-    let spool = try FileSpool(folder: folder.path + "/spool")
+    let spool = try FileSpool(folder: folder.path + "/spool", room: SpoolRoom())
     let chunks = [[UInt8](repeating: 9, count: 24)] + (1..<150).map { [UInt8](repeating: UInt8($0), count: 65_553) }
     for chunk in chunks { try spool.append([chunk]) }
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path + "/spool").isEmpty)
@@ -316,6 +317,43 @@ struct StorageTests {
     try await vault.erase(record)
     #expect(try await vault.content(of: record) == nil)
     #expect(try await vault.records(after: nil, countMax: 9).isEmpty)
+  }
+
+  /// What a disk has left.
+  private final class Free: Sendable {
+    let bytes = Mutex(65_000)
+  }
+
+  @Test("⚑ Spools leave a reserve of the disk for the ledger, share a total, and give back what they took")
+  func spoolRoom() throws {
+    let gigabyte = 1 << 30
+    #expect(SpoolRoom.reserveBytes(ofDisk: 100 * gigabyte) == 5 * gigabyte)
+    #expect(SpoolRoom.reserveBytes(ofDisk: 10 * gigabyte) == gigabyte)
+    #expect(SpoolRoom.reserveBytes(ofDisk: gigabyte) == gigabyte / 4)
+    let folder = Folder()
+    // A disk of 100 KB, of which a quarter is kept back; each byte needs room twice.
+    let free = Free()
+    let small = SpoolRoom(disk: { (freeBytes: free.bytes.withLock { $0 }, sizeBytes: 100_000) })
+    let chunk = [UInt8](repeating: 1, count: 10_000)
+    var first: FileSpool? = try FileSpool(folder: folder.path + "/spool", room: small)
+    try first?.append([chunk])
+    free.bytes.withLock { $0 -= chunk.count }
+    try first?.append([chunk])
+    free.bytes.withLock { $0 -= chunk.count }
+    let second = try FileSpool(folder: folder.path + "/spool", room: small)
+    #expect(throws: VaultFailure.self) { try second.append([chunk]) }
+    #expect(second.count == 0)
+    first = nil
+    free.bytes.withLock { $0 = 65_000 }
+    try second.append([chunk])
+
+    let shared = SpoolRoom(bytesMax: 25_000, disk: { (freeBytes: 1 << 40, sizeBytes: 1 << 40) })
+    var spools = try (0..<3).map { _ in try FileSpool(folder: folder.path + "/spool", room: shared) }
+    try spools[0].append([chunk])
+    try spools[1].append([chunk])
+    #expect(throws: VaultFailure.self) { try spools[2].append([chunk]) }
+    spools.removeFirst()
+    try spools[1].append([chunk])
   }
 
   @Test("What came in part and never became whole is found, and erased")
