@@ -52,10 +52,9 @@ public struct EventKind: Sendable, Hashable {
     .nodeStarted, .nodeStopping, .nodeFailed, .peerConnected, .peerDisconnected, .peerRefused, .peerFaulted,
     .dialFailed, .lookupFailed, .viewChangeStarted, .viewEntered, .equivocation, .laneForked, .ownLaneForked,
     .diverged, .progress,
-    .checkpointStable, .unheard, .executionFailed, .keyUsed, .logDropped, .recordSealed, .keyReleased,
+    .checkpointStable, .unheard, .executionFailed, .keyUsed, .doorsOpened, .logDropped, .recordSealed, .keyReleased,
     .releaseRefused, .crashFaultOnly, .custodyReady, .custodyRetired, .custodyLeft, .custodyUnkept, .custodyLost,
-    .openedInPartition,
-    .vaultFailed, .vaultRepaired, .vaultKeysLost,
+    .openedInPartition, .vaultFailed, .vaultRepaired, .vaultKeysLost,
     .vaultShareFull,
     .vaultUnproven,
     .configured,
@@ -218,6 +217,13 @@ public struct EventKind: Sendable, Hashable {
   public static let keyUsed = EventKind(
     "key.unlocked", .audit, "a private key was unlocked", meaning: "The node's keys are in memory from now on.",
     fields: ["purpose"])
+  /// How much the listeners take.
+  public static let doorsOpened = EventKind(
+    "node.doors", .info, "the listeners' limits follow from how many descriptors there may be",
+    meaning: "So many connections each of the API's socket, the portal and the FHIR interface takes; the rest is for "
+      + "the ledger and its peers.",
+    remedy: "Where it is too few for the people here, raise the hard limit of open files, as LimitNOFILE.",
+    fields: ["descriptors", "connections"])
   /// Lines were lost.
   public static let logDropped = EventKind(
     "log.dropped", .warn, "log lines were dropped", meaning: "Whoever reads the log was too slow, or its disk is full.",

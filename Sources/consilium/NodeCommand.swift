@@ -57,7 +57,7 @@ struct NodeCommand: AsyncParsableCommand {
     let vault = LinkedVault(try await self.openVault(config, log))
     let resources = try self.openResources(config, key: HospitalStore.key(keys), log)
     let readings = try self.openReadings(config, key: HospitalStore.key(keys), log)
-    let loop = EventLoop(workers: config.workers)
+    let (limits, loop) = (Self.limits(log), EventLoop(workers: config.workers))
     loop.start()
     let host = NodeHost(
       loop: loop, genesis: genesis, member: member, store: store, vault: vault, snapshots: snapshots,
@@ -87,11 +87,11 @@ struct NodeCommand: AsyncParsableCommand {
       config.fhirPort.map {
         FHIRServer(
           service: service, node: host, sessions: sessions, smart: smart, isTokenRequired: config.isTokenRequired,
-          port: $0)
+          port: $0, limits: limits)
       }
     }
     try await withThrowingTaskGroup(of: Void.self) { group in
-      let gateway = Gateway(service: host, sessions: sessions, readings: readings, socket: config.api)
+      let gateway = Gateway(service: host, sessions: sessions, readings: readings, socket: config.api, limits: limits)
       group.addTask { try await gateway.run() }
       group.addTask { await host.tendVault() }
       group.addTask { await host.keepSealed() }
@@ -100,13 +100,23 @@ struct NodeCommand: AsyncParsableCommand {
         let patients = fhir == nil ? nil : service.map { PatientIndex(service: $0) }
         let portal = PortalServer(
           service: host, host: config.portalHost, port: port, names: config.portalNames, patients: patients,
-          readings: readings, smart: smart.map { ($0, sessions) }, refused: refused, now: Self.now)
+          readings: readings, smart: smart.map { ($0, sessions) }, refused: refused, limits: limits, now: Self.now)
         group.addTask { try await Self.serve(portal, log) }
       }
       try await group.next()
       group.cancelAll()
     }
     withExtendedLifetime((signals, lock)) {}
+  }
+
+  /// What the listeners take, by how many descriptors there may be.
+  private static func limits(_ log: Log) -> DoorLimits {
+    let descriptors = Descriptors.raise()
+    let limits = DoorLimits(descriptors: descriptors)
+    log.emit(
+      .doorsOpened,
+      ["descriptors": .number(UInt64(descriptors)), "connections": .number(UInt64(limits.connectionsMax))])
+    return limits
   }
 
   private func listening(_ config: NodeConfig) throws -> PeerAddress {
