@@ -200,6 +200,14 @@ struct DevnetFolder: Sendable {
     return pid
   }
 
+  /// Whether a process may still hold files: one that ended and that nobody asked about (state Z) holds none.
+  private static func isHolding(_ pid: pid_t) -> Bool {
+    guard kill(pid, 0) == 0, let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8) else {
+      return false
+    }
+    return text.split(separator: ")").last?.split(separator: " ").first != "Z"
+  }
+
   /// Makes keys and genesis where they are missing.
   func make() throws {
     guard !FileManager.default.fileExists(atPath: self.genesis) else { return }
@@ -286,9 +294,12 @@ struct DevnetFolder: Sendable {
     guard let pid = self.process(index) else { return }
     kill(pid, SIGCONT)
     kill(pid, number)
-    for _ in 0..<500 where self.process(index) != nil {
+    for _ in 0..<500 {
       var status: Int32 = 0
-      unsafe waitpid(pid, &status, WNOHANG)
+      // Not `process`: who ends has no command line any more while it still holds its folder. An own child is gone once
+      // it is asked about; of others' children only the state is known.
+      let answer = unsafe waitpid(pid, &status, WNOHANG)
+      guard answer == 0 || answer < 0 && Self.isHolding(pid) else { break }
       try await Task.sleep(for: .milliseconds(10))
     }
     if self.process(index) != nil { kill(pid, SIGKILL) }
