@@ -7,7 +7,7 @@ import Primitives
 /// The ledger's time never goes back, so a leader whose clock was a day ahead for a moment would leave behind a ledger
 /// on which every transaction has expired, for a day. A follower therefore takes no entry that is further ahead of its
 /// own clock than the drift, and says so; where so many do that no majority can hold it, the leader steps down. So it
-/// does where its clock is behind those of most.
+/// does where its clock is behind those of a quorum.
 extension RaftReplica {
   /// ⚑ Whether an entry's time is no further ahead of this clock than the drift. An entry that repeats the cut before
   /// it states no time of its own, and one that is a millisecond after it is what a right clock proposes where the
@@ -84,9 +84,10 @@ extension RaftReplica {
     return .accepted
   }
 
-  /// A follower's clock is so far ahead of this leader's. ⚑ Where most of the clocks that are heard are ahead by more
-  /// than the drift, this one is behind, and the leader steps down: else the ledger's time stands still, and then every
-  /// transaction lies too far in its future. What it ordered stays: nothing is wrong with it but that it is early.
+  /// A follower's clock is so far ahead of this leader's. ⚑ Where the clocks of a whole quorum are ahead by more than
+  /// the drift, this one is behind, and the leader steps down: else the ledger's time stands still, and then every
+  /// transaction lies too far in its future. Fewer could not order by their time, which this member would not take.
+  /// What it ordered stays: nothing is wrong with it but that it is early.
   private mutating func takeLag(
     _ offset: Int64, from peer: ReplicaIndex, at now: Moment, into effects: inout [OrderingEffect]
   ) -> Outcome {
@@ -100,9 +101,8 @@ extension RaftReplica {
     self.role = .leader(leadership)
     guard isAhead else { return .ignored(.settled) }
     let span = self.parameters.electionTimeoutMin * 2
-    let heard = 1 + leadership.followers.values.count { $0.heardAt.map { now.tick < $0 + span } ?? false }
     let lags = leadership.followers.values.compactMap(\.lag).filter { now.tick < $0.at + span }.map(\.milliseconds)
-    guard lags.count * 2 > heard else { return .accepted }
+    guard lags.count >= self.configuration.quorum else { return .accepted }
     effects.append(.report(.clockDisowned(aheadMilliseconds: -lags.sorted()[lags.count / 2])))
     self.follow(self.view, nil, at: now, into: &effects)
     self.electionAt =

@@ -261,7 +261,7 @@ struct GenesisCommand: AsyncParsableCommand {
         let f = genesis.configuration.faultyMax
         switch engine {
         case .pbft where f == 0: Console.line("A quorum is \(quorum), and none may fail: keep at least four members.")
-        case .pbft: Console.line("A quorum is \(quorum); up to \(f) faulty member\(f == 1 ? "" : "s") do no harm.")
+        case .pbft: Console.line("A quorum is \(quorum); up to \(f) may be faulty.")
         case .raft:
           let spare = members.count - quorum
           Console.line("A quorum is \(quorum); \(spare == 0 ? "none" : "up to \(spare)") may stop, and none may lie.")
