@@ -3,6 +3,9 @@ internal import Foundation
 /// Holds a node's data folder: two nodes on one would vote against one another. The system lets go of it with the
 /// process, however that ends.
 final class FolderLock {
+  /// Three seconds in all.
+  private static let attemptsMax = 60
+  private static let pauseMicroseconds: useconds_t = 50_000
   private let descriptor: Int32
 
   /// Takes the folder, which is made where it is missing.
@@ -19,12 +22,21 @@ final class FolderLock {
         "cannot use the folder \(folder)", why: reason, remedy: "check its permissions and the disk",
         status: ExitStatus.failedIO)
     }
-    guard flock(self.descriptor, LOCK_EX | LOCK_NB) == 0 else {
+    guard self.isTaken() else {
       let holder = Self.holder(of: folder).map { "the node with process number \($0)" } ?? "another node"
       throw Failure(
         "the folder \(folder) is in use", why: "\(holder) runs on it",
         remedy: "stop that one first, or give this one a folder of its own", status: ExitStatus.unavailable)
     }
+  }
+
+  /// A process that was killed holds its lock until the system has taken it down: one that ends is waited for.
+  private func isTaken() -> Bool {
+    for _ in 0..<Self.attemptsMax {
+      if flock(self.descriptor, LOCK_EX | LOCK_NB) == 0 { return true }
+      usleep(Self.pauseMicroseconds)
+    }
+    return false
   }
 
   /// Who holds the lock, as the system tells it: by the file's number.
