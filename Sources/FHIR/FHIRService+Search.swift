@@ -67,7 +67,9 @@ extension FHIRService {
     var response = FHIRResponse(
       body: self.bundle("searchset", entries, total: places.count, links: self.links(query, places.count, taken: taken))
     )
-    if !query.filters.isEmpty { response.counted = self.accounts(of: places.map { rows[$0] }) }
+    if !query.filters.isEmpty {
+      response.counted = self.accounts(of: places.map { rows[$0] }).union(self.accounts(namedBy: query))
+    }
     return response
   }
 
@@ -116,16 +118,18 @@ extension FHIRService {
   /// The identifiers of the resources that a query matches: for conditional writes and references. What is pending is
   /// found as if it were written.
   func find(
-    _ type: String, _ parameters: [(name: String, value: String)], by judging: Judging, for asker: FHIRAsker
+    _ type: String, _ parameters: [(name: String, value: String)], by judging: Judging, for request: FHIRRequest
   ) throws -> [String] {
     try judging.begin()
     let query = try SearchQuery(type: type, parameters, at: self.site)
-    try query.authorize(for: asker, at: self.site)
+    try query.authorize(for: request.asker, at: self.site)
     if let unknown = query.unknown.first {
       throw FHIRFailure(412, "not-supported", "\(type) has no search parameter \(unknown)")
     }
     guard !query.filters.isEmpty else { throw FHIRFailure(412, "required", "a condition is expected") }
-    return try self.identifiers(query, by: judging)
+    let found = try self.identifiers(query, by: judging)
+    self.tell(query, found: found, to: request)
+    return found
   }
 
   private func identifiers(_ query: SearchQuery, by judging: Judging) throws -> [String] {
@@ -188,7 +192,7 @@ extension FHIRService {
   private static let looksBetweenChecks = 256
 
   /// The references that a chained condition allows.
-  private func targets(of filter: SearchQuery.Filter, by judging: Judging) throws -> [String] {
+  func targets(of filter: SearchQuery.Filter, by judging: Judging) throws -> [String] {
     guard let chain = filter.chain else { return [] }
     let inner = try SearchQuery(
       type: try Self.known(chain.type), [(chain.parameter, filter.alternatives.joined(separator: ","))], at: self.site)

@@ -6,7 +6,8 @@ extension FHIRService {
   func transaction(_ entries: [CanonicalJSON], _ whole: FHIRRequest) async throws -> FHIRResponse {
     var requests: [FHIRRequest] = []
     for (number, entry) in entries.enumerated() {
-      let request = try Self.request(of: entry, number, for: whole.asker, whole.meter)
+      var request = try Self.request(of: entry, number, for: whole.asker, whole.meter)
+      request.told = whole.told
       try Self.entry(number) {
         try self.judge(request)
         guard !request.path.isEmpty else {
@@ -22,23 +23,12 @@ extension FHIRService {
         throw (error as? FHIRFailure)?.inEntry(number) ?? error
       }
     }
-    // ⚑ From here to the commit nothing is waited for: what was judged is what is written.
-    let judging = Judging(at: self.site, looksMax: Judging.looksMax)
-    let targets = try self.targets(entries, requests, judging)
-    let resources = try self.resources(entries, requests, targets, judging)
-    var writes = Writes()
-    var planned: [Int: Planned] = [:]
-    for number in Self.order(requests) {
-      try Task.checkCancellation()
-      guard let target = targets[number] else { continue }
-      planned[number] = try Self.entry(number) {
-        try self.plan(
-          target, requests[number], try Self.known(requests[number].path[0]), resources[number] ?? .null, into: &writes)
-      }
+    var (planned, writes) = try self.judged(entries, requests, answered: Set(answers.keys))
+    // ⚑ Before anything is written: what conditions tell is noted, and then they are judged again.
+    if try await self.noteTold(whole) {
+      (planned, writes) = try self.judged(entries, requests, answered: Set(answers.keys))
     }
-    for (number, request) in requests.enumerated() where planned[number] == nil && answers[number] == nil {
-      try Self.entry(number) { try self.requireReadable(request, after: writes) }
-    }
+    // ⚑ From the judgement to the commit nothing is waited for: what was judged is what is written.
     let changed = try self.commit(writes)
     for (number, request) in requests.enumerated() where answers[number] == nil {
       answers[number] =
@@ -55,6 +45,37 @@ extension FHIRService {
       body: self.bundle(
         "transaction-response",
         requests.indices.map { self.answer(answers[$0] ?? FHIRResponse()) }, total: nil, links: []))
+  }
+
+  /// What the writes come to; reads that would fail once those are done fail the whole.
+  private func judged(
+    _ entries: [CanonicalJSON], _ requests: [FHIRRequest], answered: Set<Int>
+  ) throws -> (planned: [Int: Planned], writes: Writes) {
+    do {
+      let judging = Judging(at: self.site, looksMax: Judging.looksMax)
+      let targets = try self.targets(entries, requests, judging)
+      let resources = try self.resources(entries, requests, targets, judging)
+      var writes = Writes()
+      var planned: [Int: Planned] = [:]
+      for number in Self.order(requests) {
+        try Task.checkCancellation()
+        guard let target = targets[number] else { continue }
+        planned[number] = try Self.entry(number) {
+          try self.plan(
+            target, requests[number], try Self.known(requests[number].path[0]), resources[number] ?? .null,
+            into: &writes)
+        }
+      }
+      for (number, request) in requests.enumerated() where planned[number] == nil && !answered.contains(number) {
+        try Self.entry(number) { try self.requireReadable(request, after: writes) }
+      }
+      return (planned, writes)
+    } catch let failure as FHIRFailure {
+      for (number, request) in requests.enumerated() where failure.inEntry(number).expression == failure.expression {
+        self.tell(refused: request, failure.status)
+      }
+      throw failure
+    }
   }
 
   /// What fails inside an entry names it.
@@ -148,7 +169,7 @@ extension FHIRService {
     }
     for (number, resource) in resources.sorted(by: { $0.key < $1.key }) {
       resources[number] = try Self.entry(number) {
-        try self.conditioned(resource, by: judging, for: requests[number].asker)
+        try self.conditioned(resource, by: judging, for: requests[number])
       }
     }
     return resources
@@ -156,7 +177,7 @@ extension FHIRService {
 
   /// A resource in which each reference that is a condition names the one resource that meets it.
   func conditioned(
-    _ resource: CanonicalJSON, by judging: Judging, for asker: FHIRAsker
+    _ resource: CanonicalJSON, by judging: Judging, for request: FHIRRequest
   ) throws -> CanonicalJSON {
     var isConditional = false
     resource.forEachReference { isConditional = isConditional || self.site.condition($0) != nil }
@@ -166,7 +187,7 @@ extension FHIRService {
       let isKnown = SearchParameter.of(condition.type) != nil
       var found = judging.references[text]
       if found == nil, isKnown {
-        found = try self.find(condition.type, FHIRURL.parameters(condition.query), by: judging, for: asker)
+        found = try self.find(condition.type, FHIRURL.parameters(condition.query), by: judging, for: request)
         judging.references[text] = found
       }
       let names = found ?? []

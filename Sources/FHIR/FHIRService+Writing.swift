@@ -7,6 +7,8 @@ extension FHIRService {
   struct Writes {
     var resources: [StoredResource] = []
     var places: [String: Int] = [:]
+    /// What is written, or deleted where there is nothing.
+    var named: Set<String> = []
     /// How many resources are new.
     var madeCount = 0
 
@@ -48,14 +50,9 @@ extension FHIRService {
 
   /// A write by itself.
   func write(_ request: FHIRRequest) async throws -> FHIRResponse {
-    let judging = Judging(at: self.site)
-    let type = try Self.known(request.path.first ?? "")
-    var json = request.method == "DELETE" ? CanonicalJSON.null : try Self.read(request.body)
-    let target = try self.target(of: request, type, json, by: judging)
-    var writes = Writes()
-    if case .create = target { json = try self.conditioned(json, by: judging, for: request.asker) }
-    if case .update = target { json = try self.conditioned(json, by: judging, for: request.asker) }
-    let planned = try self.plan(target, request, type, json, into: &writes)
+    var (planned, writes) = try self.judged(request)
+    // ⚑ Before anything is written: what conditions tell is noted, and then they are judged again.
+    if try await self.noteTold(request) { (planned, writes) = try self.judged(request) }
     let changed = try self.commit(writes)
     // ⚑ The answer is made before anything is waited for: it tells what this request wrote, whoever writes next.
     var response = self.finish(planned, prefer: request.prefer, request.meter)
@@ -64,12 +61,24 @@ extension FHIRService {
     return response
   }
 
+  /// What a write by itself comes to.
+  private func judged(_ request: FHIRRequest) throws -> (planned: Planned, writes: Writes) {
+    let judging = Judging(at: self.site)
+    let type = try Self.known(request.path.first ?? "")
+    var json = request.method == "DELETE" ? CanonicalJSON.null : try Self.read(request.body)
+    let target = try self.target(of: request, type, json, by: judging)
+    var writes = Writes()
+    if case .create = target { json = try self.conditioned(json, by: judging, for: request) }
+    if case .update = target { json = try self.conditioned(json, by: judging, for: request) }
+    return (try self.plan(target, request, type, json, into: &writes), writes)
+  }
+
   /// Judges a write's condition. What is pending counts as if it were written.
   func target(
     of request: FHIRRequest, _ type: String, _ json: CanonicalJSON, by judging: Judging
   ) throws -> Target {
     func one(_ query: [(name: String, value: String)]) throws -> String? {
-      let found = try self.find(type, query, by: judging, for: request.asker)
+      let found = try self.find(type, query, by: judging, for: request)
       guard found.count <= 1 else {
         throw FHIRFailure(412, "multiple-matches", "\(found.count) \(type) match \(FHIRURL.text(query))")
       }
@@ -100,6 +109,7 @@ extension FHIRService {
       // ⚑ Who has that id is not the one who was asked for.
       let holder = judging.pending.row("\(type)/\(given)") ?? self.index.row("\(type)/\(given)")
       guard holder?.isDeleted ?? true else {
+        if let holder { self.tell(holder, "\(type)/\(given)", .read, to: request) }
         throw FHIRFailure(
           409, "conflict",
           "nothing matches, and \(type)/\(given) is another: leave the id out, or change that one by it",
@@ -145,8 +155,14 @@ extension FHIRService {
       let more = faults.count > 1 ? " (and \(faults.count - 1) more; see $validate)" : ""
       throw FHIRFailure(422, "structure", faults[0] + more, at: String(faults[0].prefix { $0 != ":" }))
     }
+    try json.forEachReference { text in
+      guard text.contains(where: { "/:#?".contains($0) }) || text.isEmpty else {
+        throw FHIRFailure(
+          422, "value", "the reference \"\(text)\" says no type: Type/ID is expected", at: "\(type)")
+      }
+    }
     let name = "\(type)/\(id)"
-    try Self.requireFirst(name, in: writes)
+    try Self.requireFirst(name, in: &writes)
     let before = self.index.row(name)
     try self.requireNotErased(name, before, json, request)
     let exists = before.map { !$0.isDeleted } ?? false
@@ -167,7 +183,7 @@ extension FHIRService {
     _ type: String, _ id: String, _ request: FHIRRequest, into writes: inout Writes
   ) throws -> Planned {
     let name = "\(type)/\(id)"
-    try Self.requireFirst(name, in: writes)
+    try Self.requireFirst(name, in: &writes)
     let row = self.index.row(name)
     try Self.check(request, against: row.flatMap { $0.isDeleted ? nil : $0.version }, name)
     guard let row, !row.isDeleted else { return Planned(status: 204, resource: nil, name: name) }
@@ -178,8 +194,8 @@ extension FHIRService {
     return Planned(status: 204, resource: deletion, name: name)
   }
 
-  private static func requireFirst(_ name: String, in writes: Writes) throws(FHIRFailure) {
-    guard writes.latest(name) != nil else { return }
+  private static func requireFirst(_ name: String, in writes: inout Writes) throws(FHIRFailure) {
+    guard !writes.named.insert(name).inserted else { return }
     throw FHIRFailure(400, "duplicate", "\(name) is written twice in one transaction")
   }
 

@@ -23,6 +23,8 @@ public struct FHIRRequest: Sendable {
   public var asker = FHIRAsker.system
   /// What its answer may take.
   public var meter = AnswerMeter()
+  /// What its answer tells of patients besides what it shows.
+  var told = Told()
 
   /// A request of given parts.
   public init(method: String, path: [String], query: [(name: String, value: String)] = [], body: [UInt8] = []) {
@@ -133,7 +135,11 @@ public actor FHIRService {
   public func handle(_ request: FHIRRequest) async -> FHIRResponse {
     do {
       try Task.checkCancellation()
-      let response = try await self.answer(request)
+      let response: FHIRResponse
+      do { response = try await self.answer(request) } catch let error where !(error is CancellationError) {
+        response = Self.refusal(error)
+        self.tell(refused: request, response.status)
+      }
       try await self.note(request, response)
       return response.unlessNamed(by: request)
     } catch { return Self.refusal(error) }

@@ -1,5 +1,6 @@
 import HealthRecords
 public import Primitives
+import Synchronization
 
 /// That somebody was shown what this hospital's own store has of a linked patient.
 public struct LocalReading: Sendable, Hashable {
@@ -48,10 +49,19 @@ public struct LocalReading: Sendable, Hashable {
   public let interaction: Interaction
   /// The types of what was shown, sorted.
   public var types: [String]
-  /// What the first such request of the interval asked, below the base, as far as it is kept.
+  /// What the first such request of the interval asked, below the base: the path, and the names of parameters. ⚑ Their
+  /// values can be a diagnosis, and would outlive a record that is erased.
   public let request: String
   /// When that was. Others of the same sort may have come until the interval was over.
   public let time: Timestamp
+
+  /// The same of a line that was written when values were still kept.
+  public var question: String {
+    let halves = self.request.split(separator: "?", maxSplits: 1)
+    guard halves.count == 2 else { return self.request }
+    let names = halves[1].split(separator: "&").map { pair in String(pair.prefix { $0 != "=" }) }
+    return "\(halves[0])?\(names.joined(separator: "&"))"
+  }
 
   /// A reading of given parts.
   public init(
@@ -121,37 +131,146 @@ public struct ReadingPage: Sendable {
   public init(lines: [LocalReading], next: [UInt8]?) { (self.lines, self.next) = (lines, next) }
 }
 
+/// What a request's answer tells of patients besides what it shows: that something meets a condition or nothing does,
+/// or that something is there.
+final class Told: Sendable {
+  /// One line that is to be in the log.
+  struct Line: Hashable, Sendable {
+    let account: Digest
+    let interaction: LocalReading.Interaction
+    let type: String
+  }
+
+  private let lines = Mutex<(open: Set<Line>, noted: Set<Line>)>(([], []))
+
+  func add(_ accounts: Set<Digest>, _ interaction: LocalReading.Interaction, _ type: String) {
+    guard !accounts.isEmpty else { return }
+    self.lines.withLock { lines in
+      for account in accounts {
+        lines.open.insert(Line(account: account, interaction: interaction, type: type))
+      }
+    }
+  }
+
+  /// What is to be noted, and is not.
+  func take() -> Set<Line> {
+    self.lines.withLock { lines in
+      defer { lines.open = [] }
+      return lines.open.subtracting(lines.noted)
+    }
+  }
+
+  /// These are on the disk: each is noted once. ⚑ What could not be noted is tried again where it is told again.
+  func done(_ noted: Set<Line>) { self.lines.withLock { $0.noted.formUnion(noted) } }
+}
+
 extension FHIRService {
   /// The most characters of a request that are kept.
   private static let requestCharactersMax = 512
 
-  /// ⚑ Notes of which linked patients an answer shows anything, before it is given: one that cannot be noted is not
-  /// given. Judged by what is in it, so no route is forgotten.
+  /// ⚑ Notes of which linked patients an answer shows or tells anything, before it is given: one that cannot be noted
+  /// is not given. Judged by what is in it and by what was looked for, so no route is forgotten.
   public func note(_ request: FHIRRequest, _ response: FHIRResponse) async throws {
-    guard let log = self.readings, let body = response.body,
+    if self.readings != nil, let body = response.body,
       let interaction = LocalReading.Interaction(request, status: response.status)
-    else { return }
-    var shown: [Digest: Set<String>] = [:]
-    for resource in Self.resources(in: body) {
-      guard let type = resource["resourceType"]?.text else { continue }
-      for account in self.accounts(in: resource, type: type) { shown[account, default: []].insert(type) }
+    {
+      for resource in Self.resources(in: body) {
+        guard let type = resource["resourceType"]?.text else { continue }
+        request.told.add(self.accounts(in: resource, type: type), interaction, type)
+      }
+      // ⚑ How many meet a condition tells whether a patient has what it asks for, whatever the page shows.
+      let type = request.path.first == "$records" ? "DocumentReference" : request.path.first ?? ""
+      request.told.add(response.counted, interaction, type)
     }
-    // ⚑ How many meet a condition tells whether a patient has what it asks for, whatever the page shows.
-    let type = request.path.first == "$records" ? "DocumentReference" : request.path.first ?? ""
-    for account in response.counted { shown[account, default: []].insert(type) }
-    guard !shown.isEmpty else { return }
-    let query = request.query.isEmpty ? "" : "?" + FHIRURL.text(request.query.map { ($0.name, $0.value) })
-    let asked = String((request.path.joined(separator: "/") + query).prefix(Self.requestCharactersMax))
-    let time = self.now()
-    let readings = shown.sorted { $0.key < $1.key }.map { account, types in
+    _ = try await self.noteTold(request)
+  }
+
+  /// Notes what was told so far; whether that was anything.
+  func noteTold(_ request: FHIRRequest) async throws -> Bool {
+    let lines = request.told.take()
+    guard let log = self.readings, !lines.isEmpty else { return false }
+    let (asked, time) = (Self.question(request), self.now())
+    let kinds = Dictionary(grouping: lines) { Told.Line(account: $0.account, interaction: $0.interaction, type: "") }
+    let sorted = kinds.sorted {
+      ($0.key.account, $0.key.interaction.rawValue) < ($1.key.account, $1.key.interaction.rawValue)
+    }
+    let readings = sorted.map { kind, lines in
       LocalReading(
-        patient: account, reader: request.asker.account, client: request.asker.client, interaction: interaction,
-        types: types.sorted(), request: asked, time: time)
+        patient: kind.account, reader: request.asker.account, client: request.asker.client,
+        interaction: kind.interaction, types: lines.map(\.type).sorted(), request: asked, time: time)
     }
     do { try await log.note(readings) } catch {
       throw FHIRFailure(
         503, "transient", "nothing is shown, for it cannot be noted who was shown it (\(error)); see the node's log")
     }
+    request.told.done(lines)
+    return true
+  }
+
+  /// What a request asks, by its path and the names of its parameters.
+  private static func question(_ request: FHIRRequest) -> String {
+    guard let type = request.path.first else { return "transaction" }
+    let condition = request.ifNoneExist.map { FHIRURL.parameters($0) } ?? []
+    let names = (request.query + condition).map { pair in String(pair.name.prefix { $0 != ":" && $0 != "." }) }
+    let known = names.filter { SearchQuery.isKnown($0, of: type) }
+    let query = known.isEmpty ? "" : "?" + known.joined(separator: "&")
+    return String((request.path.joined(separator: "/") + query).prefix(Self.requestCharactersMax))
+  }
+
+  /// What the answer to a condition tells: of whom it found, and of whom it names.
+  func tell(_ query: SearchQuery, found: [String], to request: FHIRRequest) {
+    guard self.readings != nil else { return }
+    let rows = found.compactMap { self.index.row("\(query.type)/\($0)") }
+    request.told.add(self.accounts(of: rows).union(self.accounts(namedBy: query)), .search, query.type)
+  }
+
+  /// What a refusal tells of the resource that a request names: that it is there, which version it has, that it is
+  /// deleted.
+  func tell(refused request: FHIRRequest, _ status: Int) {
+    let path = request.path
+    guard self.readings != nil, [404, 409, 410, 412].contains(status), path.count >= 2,
+      Self.methods(of: path).contains(request.method), let row = self.index.row("\(path[0])/\(path[1])")
+    else { return }
+    self.tell(row, "\(path[0])/\(path[1])", path.last == "_history" ? .history : .read, to: request)
+  }
+
+  func tell(
+    _ row: ResourceIndex.Row, _ name: String, _ interaction: LocalReading.Interaction, to request: FHIRRequest
+  ) {
+    let type = String(name.prefix { $0 != "/" })
+    request.told.add(self.accounts(of: [row]).union(self.anchoredAccounts(name)), interaction, type)
+  }
+
+  /// The linked patients whom conditions name, or whose resources they do. ⚑ That nothing meets all conditions tells of
+  /// them as well.
+  func accounts(namedBy query: SearchQuery) -> Set<Digest> {
+    guard self.readings != nil else { return [] }
+    var rows: [ResourceIndex.Row] = []
+    var patients: Set<String> = []
+    for filter in query.filters where filter.modifier != "not" && filter.modifier != "missing" {
+      if filter.code == "_id" {
+        rows += filter.alternatives.compactMap { self.index.row("\(query.type)/\($0)") }
+      } else if filter.code == "identifier", filter.kind == .token {
+        let all = self.index.rows[query.type] ?? []
+        rows += (filter.keys ?? []).flatMap { self.index.candidates(query.type, filter.code, $0) }.map { all[$0] }
+          .filter { filter.holds(for: $0) }
+      } else if filter.kind == .reference {
+        for name in self.names(in: filter) {
+          if let row = self.index.row(name) { rows.append(row) }
+          if name.hasPrefix("Patient/") { patients.insert(String(name.dropFirst("Patient/".count))) }
+        }
+      }
+    }
+    return patients.reduce(into: self.accounts(of: rows)) { $0.formUnion(self.accounts(ofPatient: $1)) }
+  }
+
+  /// The resources that a condition on a reference names: by the reference, or along it by an identifier.
+  private func names(in filter: SearchQuery.Filter) -> [String] {
+    guard let chain = filter.chain else { return filter.keys ?? [] }
+    guard ["_id", "identifier"].contains(chain.parameter.split(separator: ".").last.map { String($0) } ?? "") else {
+      return []
+    }
+    return (try? self.targets(of: filter, by: Judging(at: self.site))) ?? []
   }
 
   /// The linked patients whom a resource names anywhere.

@@ -30,6 +30,14 @@ struct SearchQuery {
   ]
   private static let ignored: Set<String> = ["_format", "_pretty", "_summary", "_total", "_elements", "_contained"]
 
+  private static let others: Set<String> = ["_count", "_offset", "_sort", "_include", "_revinclude", "account"]
+
+  /// Whether a parameter of this name is understood: of others the name itself may say anything.
+  static func isKnown(_ name: String, of type: String) -> Bool {
+    self.common[name] != nil || self.ignored.contains(name) || self.others.contains(name)
+      || SearchParameter.of(type)?[name] != nil
+  }
+
   let type: String
   private let site: Site
   private(set) var filters: [Filter] = []

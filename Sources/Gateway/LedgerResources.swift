@@ -271,7 +271,7 @@ public struct LedgerResources: LedgerViews {
     let system = "http://hl7.org/fhir/restful-interaction"
     let types = CanonicalJSON.members([("display", .string(reading.types.joined(separator: ", ")))])
     var shown = Self.entity(types, type: "2", role: isQuery ? "24" : "4", Self.entitySystem)
-    shown = shown.setting("query", isQuery ? .string(Base64.encode(Array(reading.request.utf8))) : nil)
+    shown = shown.setting("query", isQuery ? .string(Base64.encode(Array(reading.question.utf8))) : nil)
     return .members([
       ("resourceType", .string("AuditEvent")), ("id", .string("local-\(name.description.prefix(32))")),
       (

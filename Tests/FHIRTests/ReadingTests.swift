@@ -35,13 +35,13 @@ struct ReadingTests {
     }
 
     func send(
-      _ method: String, _ url: String, _ body: String = "", ifNoneExist: String? = nil
+      _ method: String, _ url: String, _ body: String = "", ifNoneExist: String? = nil, ifMatch: String? = nil
     ) async -> FHIRResponse {
       let halves = url.split(separator: "?", maxSplits: 1).map(String.init)
       var request = FHIRRequest(
         method: method, path: (halves.first ?? "").split(separator: "/").map(String.init),
         query: halves.count == 2 ? FHIRURL.parameters(halves[1]) : [], body: Array(body.utf8))
-      request.ifNoneExist = ifNoneExist
+      (request.ifNoneExist, request.ifMatch) = (ifNoneExist, ifMatch)
       request.asker = FHIRAsker(account: Self.doctor, client: "app", scopes: .everything)
       return await self.service.handle(request)
     }
@@ -169,5 +169,108 @@ struct ReadingTests {
     #expect(await bench.send(change.method, "Patient/p", change.body).status < 300)
     #expect(await bench.send("GET", url).status == 200)
     #expect(bench.log.kept.withLock { $0.map(\.patient.description) } == [FHIRBench.account])
+  }
+
+  private static func written(_ id: String, _ status: String = "final", _ more: String = "") -> String {
+    #"{"resourceType":"Observation","id":"\#(id)",\#(more)"status":"\#(status)","code":{"text":"x"},"#
+      + #""subject":{"reference":"Patient/p"}}"#
+  }
+
+  struct Oracle: Sendable {
+    let method: String
+    let url: String
+    var body = ""
+    var ifNoneExist: String?
+    var ifMatch: String?
+    let status: Int
+  }
+
+  private static func transaction(_ entries: String...) -> String {
+    #"{"resourceType":"Bundle","type":"transaction","entry":[\#(entries.joined(separator: ","))]}"#
+  }
+  private static let reference = #""focus":[{"reference":"Observation?patient=p&status=final"}],"#
+  private static let twoMatch = #"{"request":{"method":"DELETE","url":"Observation?patient=p&status=final"}}"#
+  private static let gone = #"{"request":{"method":"GET","url":"Observation/o/_history/9"}}"#
+
+  /// There are o and o2, both final.
+  private static let oracles = [
+    Oracle(
+      method: "POST", url: "Observation", body: written("x"), ifNoneExist: "patient=p&status=final", status: 412),
+    Oracle(
+      method: "POST", url: "Observation", body: written("x"), ifNoneExist: "patient=p&status=amended", status: 201),
+    Oracle(method: "PUT", url: "Observation?patient=p&status=final", body: written("x"), status: 412),
+    Oracle(method: "PUT", url: "Observation?patient=p&_id=o", body: written("x"), status: 400),
+    Oracle(method: "PUT", url: "Observation?patient=p&_id=o", body: written("o"), status: 200),
+    Oracle(method: "PUT", url: "Observation?status=amended", body: written("o"), status: 409),
+    Oracle(method: "DELETE", url: "Observation?patient=p&status=final", status: 412),
+    Oracle(method: "DELETE", url: "Observation?patient=p&status=amended", status: 204),
+    Oracle(method: "DELETE", url: "Observation?_id=o&status=amended", status: 204),
+    Oracle(method: "PUT", url: "Observation/o", body: written("o"), ifMatch: #"W/"9""#, status: 412),
+    Oracle(method: "DELETE", url: "Observation/o", ifMatch: #"W/"9""#, status: 412),
+    Oracle(method: "POST", url: "Observation", body: written("x", "final", reference), status: 412),
+    Oracle(method: "GET", url: "Observation/o/_history/9", status: 404),
+    Oracle(method: "GET", url: "Observation?patient=p&status=amended&_summary=count", status: 200),
+    Oracle(method: "GET", url: "Observation?_id=o&status=amended", status: 200),
+    Oracle(method: "GET", url: "Observation?identifier=n&status=amended", status: 200),
+    Oracle(method: "GET", url: "Observation?subject:Patient._id=p&status=amended", status: 200),
+    Oracle(method: "POST", url: "", body: transaction(twoMatch), status: 412),
+    Oracle(method: "POST", url: "", body: transaction(gone), status: 404),
+  ]
+
+  @Test(
+    "⚑ Conditions that hold or do not, and versions that are there or not, tell of a patient: each leaves a line",
+    arguments: oracles)
+  func told(_ oracle: Oracle) async throws {
+    let bench = try await Self.bench()
+    _ = await bench.send("PUT", "Observation/o2", Self.written("o2"))
+    func ask() async -> Int {
+      await bench.send(
+        oracle.method, oracle.url, oracle.body, ifNoneExist: oracle.ifNoneExist, ifMatch: oracle.ifMatch
+      ).status
+    }
+    // What cannot be noted is not told, and nothing is written.
+    bench.log.isFull.store(true, ordering: .relaxed)
+    #expect(await ask() == 503)
+    bench.log.isFull.store(false, ordering: .relaxed)
+    #expect(bench.log.kept.withLock { $0.isEmpty })
+    #expect(await ask() == oracle.status)
+    let lines = bench.log.kept.withLock { $0 }
+    #expect(Set(lines.map(\.patient.description)) == [FHIRBench.account], "\(lines)")
+    #expect(lines.allSatisfy { $0.types == ["Observation"] && $0.reader == Bench.doctor }, "\(lines)")
+  }
+
+  @Test(
+    "⚑ The log has no values: what was asked says the type and the names of parameters that there are",
+    arguments: [
+      ("Observation?patient=p&code=86406008-HIV", "Observation?patient&code"),
+      ("Observation?code:text=HIV&patient=p&HIV=1&_count=0", "Observation?code&patient&_count"),
+      ("Observation/o", "Observation/o"),
+    ])
+  func unsaid(_ url: String, _ asked: String) async throws {
+    let bench = try await Self.bench()
+    _ = await bench.send("GET", url)
+    #expect(bench.log.kept.withLock { $0.map(\.request) } == [asked])
+    _ = await bench.send("POST", "Observation", Self.observation, ifNoneExist: "patient=p&code=HIV")
+    #expect(bench.log.kept.withLock { !$0.contains { $0.request.contains("HIV") } })
+    let old = LocalReading(
+      patient: .zero, reader: nil, client: nil, interaction: .search, types: [],
+      request: "Condition?patient=q9&code=86406008-HIV", time: .zero)
+    #expect(old.question == "Condition?patient&code")
+  }
+
+  @Test("⚑ A subject without a type is refused: it would be found as a patient's, and be nobody's")
+  func typeless() async throws {
+    let bench = try await Self.bench()
+    let body = Self.written("g").replacing("Patient/p", with: "p")
+    #expect(await bench.send("PUT", "Observation/g", body).status == 422)
+    #expect(await bench.send("GET", "Observation/g").status == 404)
+  }
+
+  @Test("One transaction does not change and delete one resource, be it there or not", arguments: ["o", "fresh"])
+  func twice(_ id: String) async throws {
+    let bench = try await Self.bench()
+    let put = #"{"resource":\#(Self.written(id)),"request":{"method":"PUT","url":"Observation/\#(id)"}}"#
+    let delete = #"{"request":{"method":"DELETE","url":"Observation/\#(id)"}}"#
+    #expect(await bench.send("POST", "", Self.transaction(put, delete)).status == 400)
   }
 }
