@@ -448,7 +448,7 @@ extension NodeDriver {
   @discardableResult
   private func noteFault(_ reason: String, of peer: PeerConnection) -> Bool {
     guard let member = peer.member, let key = peer.key else { return false }
-    // Whoever follows may itself be behind, and dials members.
+    // An observer may itself be behind, and dials members.
     let isGuest = member >= ReplicaSet.countMax && self.node.index != nil
     self.log.emit(
       .peerFaulted,

@@ -79,7 +79,7 @@ extension NodeHost {
   }
 
   private func receipt(of request: Digest, _ driver: NodeDriver) -> Receipt? {
-    // ⚑ An answer goes out when a cut is executed: whoever asks again may be faster than the disk.
+    // ⚑ An answer goes out when a cut is executed: the client may ask again before the disk has it.
     for part in driver.unwritten {
       if let found = part.receipts.first(where: { $0.identifier == request }) { return found }
     }

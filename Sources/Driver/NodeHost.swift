@@ -180,7 +180,7 @@ public actor NodeHost: NodeService {
     return known
   }
 
-  /// ⚑ Whoever is nobody on this ledger, or may not act, writes nothing into it, not even that it was refused.
+  /// ⚑ A signer who has no account here, or one that may not act, writes nothing into the ledger, no refusal either.
   func requireSigners(of transactions: [CheckedTransaction], _ driver: NodeDriver) throws(ServiceRefusal) {
     struct Asked: Hashable {
       let signer: PublicKey

@@ -105,10 +105,10 @@ public struct ReadingQuestion: Sendable {
   public var until = Timestamp.never
   /// The end of the page before, as that page says it.
   public var after: [UInt8]?
-  /// At most so many lines.
+  /// The most lines that are wanted.
   public var countMax: Int
 
-  /// The latest lines, at most so many.
+  /// The latest lines, at most `countMax`.
   public init(countMax: Int) { self.countMax = countMax }
 
   /// Whether a line is by whom it is asked for.

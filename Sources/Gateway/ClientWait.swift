@@ -3,8 +3,8 @@ internal import HummingbirdCore
 internal import NIOHTTPTypes
 internal import Synchronization
 
-/// One connection, with what its server waits for: the one place that knows it, for whoever watches the connection and
-/// for whoever chooses which goes.
+/// One connection, with what its server waits for: the one place that knows it, for the handler that watches the
+/// connection and for the doors that choose which one must go.
 final class DoorConnection: Sendable {
   let channel: any Channel
   /// The address of another machine; nil for this one's own.

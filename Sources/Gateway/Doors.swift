@@ -38,7 +38,7 @@ public struct DoorLimits: Sendable, Hashable {
   /// The listeners: the socket, the portal and the FHIR interface.
   private static let listenersMax = 3
 
-  /// Limits for each listener of a process that may have so many descriptors open.
+  /// Limits for each listener of a process that may have `descriptors` open.
   public init(descriptors: Int) {
     let each = max(0, descriptors - Self.descriptorsReservedMax) / Self.listenersMax
     self.connectionsMax = min(self.connectionsMax, max(16, each))
