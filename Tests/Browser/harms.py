@@ -566,7 +566,7 @@ def newer(case, doctor):
     expect(page.locator("#count")).to_contain_text("There are 3 records.")
     assert page.locator("input[value=allergy]").is_checked() and not page.locator("input[value=condition]").is_checked(), "ticks were lost"
     expect(page.locator("#purpose")).to_have_value("HPAYMT")
-    assert page.locator("#section-problem details").evaluate("(one) => one.open"), "what was opened to read was closed"
+    assert page.locator("#section-problem details").first.evaluate("(one) => one.open"), "what was opened to read was closed"
     doctor.look("newer")
     page.select_option("#purpose", "TREAT")
     page.click("#ask")

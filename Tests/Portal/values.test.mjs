@@ -177,7 +177,7 @@ test("names, reasons, conclusions of the other types", () => {
   const claim = shown('{"resourceType":"Claim","status":"active","type":{"coding":[{"code":"pharmacy"}]},"total":{"value":125.00,"currency":"USD"}}');
   assert.deepEqual([claim.title, claim.value], ["Claim, pharmacy", "125.00 USD"]);
   assert.equal(title({ resourceType: "Patient", name: [{ use: "old", text: "Old" }, { use: "official", given: ["Ada"], family: "New" }] }), "Ada New");
-  assert.equal(title({ resourceType: "NutritionOrder" }), "Nutrition Order");
+  assert.equal(title({ resourceType: "SupplyRequest" }), "Supply Request");
 });
 
 test("a resource of a wrong shape breaks nothing", () => {

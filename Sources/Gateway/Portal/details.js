@@ -1,43 +1,10 @@
 // What each type of resource has that others do not.
 import { day } from "./dates.js";
 import { dosages } from "./dosage.js";
+import { address, bodySite, by, concepts, contact, files, joined, labelled, people, personName, reasons, referred, several, sex, urgency, when, whyNot } from "./parts.js";
+import { RARER } from "./rarer.js";
 import { D, T } from "./texts.js";
 import { choice, codeOf, components, concept, first, list, money, period, quantity, ratio, text, usual } from "./values.js";
-
-const joined = (...parts) => parts.flat().filter(Boolean).join(", ");
-const labelled = (label, words) => (words ? D.labelled(label, words) : undefined);
-
-/** What a reference points to, by its words, or by the record it means. */
-const referred = (reference, find) => {
-  const found = find(reference);
-  return text(reference?.display) ?? (found ? concept(found.code) ?? personName(found) : undefined);
-};
-
-/** A person's name: the official one, not one of former times. */
-export function personName(resource) {
-  const names = list(resource?.name).filter((one) => typeof one === "object");
-  const best = ["official", "usual"].map((use) => names.find((one) => one.use === use)).find(Boolean)
-    ?? names.find((one) => one.use !== "old" && one.use !== "maiden") ?? names[0];
-  if (!best) return undefined;
-  return text(best.text) ?? (joined([...list(best.given), best.family, ...list(best.suffix)].filter(text).join(" ")) || undefined);
-}
-
-const sex = (resource) => T.sexes[resource.gender] ?? text(resource.gender);
-const contact = (one) => joined(list(one?.telecom).map((each) => text(each.value)));
-const address = (one) => {
-  const where = first(Array.isArray(one?.address) ? one.address : [one?.address]);
-  return where && (text(where.text) ?? joined(list(where.line), where.postalCode, where.city, where.state, where.country));
-};
-
-const reasons = (resource, find) => labelled(D.reason, joined(
-  list(resource.reasonCode).map(concept), list(resource.reasonReference).map((one) => referred(one, find))));
-const bodySite = (resource) => labelled(D.site, joined((Array.isArray(resource.bodySite) ? resource.bodySite : [resource.bodySite]).map(concept)));
-const whyNot = (resource) => labelled(D.because, joined(
-  (Array.isArray(resource.statusReason) ? resource.statusReason : [resource.statusReason]).map((one) => concept(one))));
-
-const files = (all) => list(all).filter((one) => one && typeof one === "object").map((one) => ({
-  title: text(one.title) ?? D.attachment, type: text(one.contentType), data: text(one.data), address: text(one.url),
-}));
 
 // ---- Medicines
 
@@ -54,13 +21,18 @@ export function medicineName(resource, find) {
 function medicine(resource, find) {
   const { name, isNamed, inside, form } = medicineName(resource, find);
   const how = dosages(resource);
-  const amount = quantity(resource.quantity)?.text;
+  const supply = resource.dispenseRequest ?? {};
+  const isSame = resource.substitution?.allowedBoolean === false;
   return {
-    title: name, rank: resource.doNotPerform === true ? -1 : 0,
-    isNameless: !isNamed,
+    title: name, rank: resource.doNotPerform === true ? -1 : 0, isNameless: !isNamed, marks: urgency(resource),
     lines: [
-      joined(inside, form), ...how, how.length || resource.doNotPerform ? "" : D.noDosage, whyNot(resource), reasons(resource, find), labelled(D.amount, amount),
-      resource.dispenseRequest?.validityPeriod ? labelled(D.valid, period(resource.dispenseRequest.validityPeriod)) : "",
+      joined(inside, form), ...how, how.length || resource.doNotPerform ? "" : D.noDosage, whyNot(resource), reasons(resource, find),
+      labelled(D.amount, quantity(resource.quantity ?? supply.quantity)?.text), labelled(D.lasts, quantity(resource.daysSupply ?? supply.expectedSupplyDuration)?.text),
+      typeof supply.numberOfRepeatsAllowed === "number" ? D.repeats(supply.numberOfRepeatsAllowed) : "",
+      supply.validityPeriod ? labelled(D.valid, period(supply.validityPeriod)) : "", isSame ? D.noSubstitute : resource.substitution?.allowedBoolean === true ? D.maySubstitute : "",
+      resource.substitution?.wasSubstituted === true ? joined(D.substituted, concepts(resource.substitution.type), concepts(resource.substitution.reason)) : "",
+      labelled(D.found, joined(list(resource.detectedIssue).map((one) => referred(one, find)))),
+      labelled(D.by, joined(referred(resource.requester ?? resource.informationSource, find), people(resource.performer?.actor ? [] : several(resource.performer), find))),
     ],
   };
 }
@@ -70,6 +42,7 @@ function medicine(resource, find) {
 function observation(resource, find) {
   return {
     parts: components(resource), lines: [...usual(resource), bodySite(resource), labelled(D.method, concept(resource.method)),
+      labelled(D.specimen, referred(resource.specimen, find)), labelled(D.device, referred(resource.device, find)),
       resource.dataAbsentReason || resource.component || choice(resource) || list(resource.hasMember).length ? "" : D.noValue,
       labelled(D.contains, joined(list(resource.hasMember).map((one) => referred(one, find))))],
   };
@@ -77,7 +50,9 @@ function observation(resource, find) {
 
 function report(resource, find) {
   return {
-    lines: [text(resource.conclusion), joined(list(resource.conclusionCode).map(concept)),
+    lines: [text(resource.conclusion), joined(list(resource.conclusionCode).map(concept)), labelled(D.specimen, joined(list(resource.specimen).map((one) => referred(one, find)))),
+      ...list(resource.media).map((one) => text(one.comment)),
+      labelled(D.by, joined([...list(resource.resultsInterpreter), ...list(resource.performer)].map((one) => referred(one, find)))),
       labelled(D.contains, joined(list(resource.result).map((one) => referred(one, find))))],
     attachments: files(resource.presentedForm),
   };
@@ -89,21 +64,22 @@ const ALLERGY_RANK = { high: 0, "unable-to-assess": 2, low: 3 };
 
 function allergy(resource) {
   const reactions = list(resource.reaction).map((one) => joined(
-    list(one.manifestation).map(concept), T.severities[one.severity] ?? text(one.severity), concept(one.substance), text(one.description)));
+    list(one.manifestation).map(concept), T.severities[one.severity] ?? text(one.severity), concept(one.substance), text(one.description),
+    concept(one.exposureRoute), text(one.onset) && D.on(day(one.onset)), list(one.note).map((each) => text(each.text))));
   const isSevere = list(resource.reaction).some((one) => one.severity === "severe");
   const lasted = text(resource.lastOccurrence);
   return {
     rank: Math.min(ALLERGY_RANK[resource.criticality] ?? 1, isSevere ? 0.5 : 9),
-    lines: [labelled(D.reactions, reactions.filter(Boolean).join("; ")), T.allergyTypes[resource.type], resource.criticality === "low" ? D.lowRisk : "",
-      resource.criticality === "unable-to-assess" ? D.riskUnknown : "", lasted && labelled(D.lastTime, day(lasted))],
+    lines: [labelled(D.reactions, reactions.filter(Boolean).join("; ")), joined(T.allergyTypes[resource.type],
+      several(resource.category).map((one) => D.allergyCategories[one] ?? text(one))), resource.criticality === "low" ? D.lowRisk : "",
+    resource.criticality === "unable-to-assess" ? D.riskUnknown : "", lasted && labelled(D.lastTime, day(lasted))],
   };
 }
 
-function condition(resource) {
-  const ended = text(resource.abatementDateTime) ? day(resource.abatementDateTime)
-    : choice(resource, "abatement")?.text ?? quantity(resource.abatementAge)?.text;
+function condition(resource, find) {
   return { lines: [concept(resource.severity), bodySite(resource), labelled(D.stage, joined(list(resource.stage).map((one) => concept(one.summary)))),
-    labelled(D.ended, ended)] };
+    labelled(D.signs, joined(list(resource.evidence).flatMap((one) => [concepts(one.code), ...list(one.detail).map((each) => referred(each, find))]))),
+    labelled(D.ended, when(resource, "abatement") ?? choice(resource, "abatement")?.text)] };
 }
 
 function encounter(resource, find) {
@@ -111,62 +87,104 @@ function encounter(resource, find) {
   const kind = concept(first(resource.type)) ?? concept(resource.serviceType);
   return {
     title: kind ?? setting ?? T.types.Encounter,
-    lines: [kind ? setting : "", reasons(resource, find), labelled(D.diagnosis, joined(list(resource.diagnosis).map((one) => referred(one.condition, find)))),
-      labelled(D.discharged, concept(resource.hospitalization?.dischargeDisposition)),
+    lines: [kind ? setting : "", concept(first(resource.type)) ? concept(resource.serviceType) : "", reasons(resource, find),
+      labelled(D.diagnosis, joined(list(resource.diagnosis).map((one) => [referred(one.condition, find), concept(one.use) && `(${concept(one.use)})`].filter(Boolean).join(" ")))),
+      labelled(D.priority, concept(resource.priority)), labelled(D.came, concept(resource.hospitalization?.admitSource)),
+      labelled(D.discharged, concept(resource.hospitalization?.dischargeDisposition)), labelled(D.with, people(resource.participant, find)),
       labelled(D.where, joined(list(resource.location).map((one) => text(one.location?.display)), text(resource.serviceProvider?.display)))],
   };
 }
 
 const procedure = (resource, find) => ({ lines: [whyNot(resource), reasons(resource, find), bodySite(resource), labelled(D.outcome, concept(resource.outcome)),
-  labelled(D.complications, joined(list(resource.complication).map(concept)))] });
+  labelled(D.complications, joined(list(resource.complication).map(concept), list(resource.complicationDetail).map((one) => referred(one, find)))),
+  labelled(D.followUp, concepts(resource.followUp)), labelled(D.device, joined(list(resource.focalDevice).map((one) => joined(concept(one.action), referred(one.manipulated, find))),
+    concepts(resource.usedCode))), labelled(D.with, people(resource.performer, find)), labelled(D.where, referred(resource.location, find))] });
 
-const immunization = (resource) => ({
+/** Which dose it was, of how many, against what. */
+const dosed = (one) => {
+  const which = (name) => text(one[`${name}String`]) ?? (one[`${name}PositiveInt`] === undefined ? undefined : String(one[`${name}PositiveInt`]));
+  return joined([which("doseNumber"), which("seriesDoses") && D.ofDoses(which("seriesDoses"))].filter(Boolean).join(" "), text(one.series), concepts(one.targetDisease));
+};
+
+const immunization = (resource, find) => ({
   marks: resource.isSubpotent === true ? [{ tone: "warn", text: D.subpotent }] : [],
-  lines: [whyNot(resource), quantity(resource.doseQuantity)?.text, labelled(D.dose, joined(list(resource.protocolApplied).map((one) =>
-    choice(one, "doseNumber")?.text ?? (one.doseNumberPositiveInt === undefined ? "" : String(one.doseNumberPositiveInt))))),
-  labelled(D.reactions, joined(list(resource.reaction).map((one) => text(one.detail?.display)))), labelled(D.lot, text(resource.lotNumber))],
+  lines: [whyNot(resource), labelled(D.because, concepts(resource.subpotentReason)), reasons(resource, find), joined(quantity(resource.doseQuantity)?.text, concept(resource.route)),
+    labelled(D.site, concept(resource.site)), labelled(D.dose, list(resource.protocolApplied).map(dosed).filter(Boolean).join("; ")),
+    labelled(D.reactions, joined(list(resource.reaction).map((one) => joined(referred(one.detail, find), text(one.date) && D.on(day(one.date)))))),
+    labelled(D.lot, text(resource.lotNumber)), labelled(D.maker, referred(resource.manufacturer, find)),
+    labelled(D.expires, text(resource.expirationDate) && day(resource.expirationDate)), labelled(D.with, people(resource.performer, find))],
 });
 
 // ---- Plans, people, bills
 
-const goal = (resource) => ({
+const goal = (resource, find) => ({
   title: concept(resource.description) ?? T.types.Goal,
-  lines: [T.statuses[codeOf(resource.achievementStatus)] ?? concept(resource.achievementStatus), ...list(resource.target).map((one) => joined(
-    concept(one.measure), choice(one, "detail")?.text, text(one.dueDate) && D.until(day(one.dueDate))))],
+  lines: [T.statuses[codeOf(resource.achievementStatus)] ?? concept(resource.achievementStatus), labelled(D.priority, concept(resource.priority)),
+    ...list(resource.target).map((one) => joined(
+      concept(one.measure), choice(one, "detail")?.text, text(one.dueDate) && D.until(day(one.dueDate)), quantity(one.dueDuration)?.text && D.within(quantity(one.dueDuration).text))),
+    text(resource.statusReason) && labelled(D.because, resource.statusReason), labelled(D.about, joined(list(resource.addresses).map((one) => referred(one, find)))),
+    labelled(D.outcome, concepts(resource.outcomeCode))],
 });
+
+/** What is to be done in a plan: what, how far it is, when, how much, and by whom. */
+function activity(one, find) {
+  const detail = one.detail ?? {};
+  const state = T.statuses[detail.status] ?? text(detail.status);
+  return (detail.doNotPerform === true ? `${D.doNot}: ` : "") + joined(
+    referred(one.reference, find), concept(detail.code) ?? text(detail.description), detail.code ? text(detail.description) : undefined,
+    concept(detail.productCodeableConcept) ?? referred(detail.productReference, find), quantity(detail.dailyAmount)?.text && D.daily(quantity(detail.dailyAmount).text),
+    quantity(detail.quantity)?.text, when(detail, "scheduled"), state, concept(detail.statusReason), several(detail.reasonCode).map(concept),
+    list(detail.performer).map((each) => referred(each, find)), referred(detail.location, find), concepts(one.outcomeCodeableConcept), list(one.progress).map((each) => text(each.text)));
+}
 
 const carePlan = (resource, find) => ({
   title: text(resource.title) ?? concept(first(resource.category)) ?? text(resource.description) ?? T.types.CarePlan,
-  lines: [resource.title ? concept(first(resource.category)) : "", text(resource.description), labelled(D.about, joined(list(resource.addresses).map((one) => referred(one, find)))),
-    ...list(resource.activity).map((one) => (one.detail?.doNotPerform === true ? `${D.doNot}: ` : "")
-      + joined(concept(one.detail?.code) ?? text(one.detail?.description) ?? referred(one.reference, find)))],
+  lines: [resource.title ? concepts(resource.category) : "", text(resource.description), labelled(D.about, joined(list(resource.addresses).map((one) => referred(one, find)))),
+    labelled(D.aims, joined(list(resource.goal).map((one) => referred(one, find)))), ...list(resource.activity).map((one) => activity(one, find)),
+    labelled(D.with, joined(list(resource.careTeam).map((one) => referred(one, find)), referred(resource.author, find)))],
 });
 
-const request = (resource, find) => ({ lines: [reasons(resource, find), bodySite(resource), text(resource.patientInstruction)] });
+const request = (resource, find) => ({
+  marks: urgency(resource), title: concept(resource.code ?? resource.codeCodeableConcept) ?? referred(resource.codeReference, find),
+  lines: [concepts(resource.orderDetail), choice(resource, "quantity")?.text, labelled(D.due, when(resource, "occurrence")),
+    resource.asNeededBoolean === true ? D.needed : resource.asNeededCodeableConcept ? D.neededFor(concept(resource.asNeededCodeableConcept) ?? "") : "",
+    reasons(resource, find), bodySite(resource), labelled(D.specimen, joined(list(resource.specimen).map((one) => referred(one, find)))), text(resource.patientInstruction), by(resource, find)],
+});
 
-const family = (resource) => ({
+/** When somebody was born or died, or how old they are: as the record says it. */
+const lifetime = (resource, name) => when(resource, name) ?? (text(resource[`${name}Date`]) && day(resource[`${name}Date`]));
+
+const family = (resource, find) => ({
   title: joined(concept(resource.relationship) ?? T.types.FamilyMemberHistory, text(resource.name)),
   value: joined(list(resource.condition).map((one) => {
     const at = text(one.onsetString) ?? quantity(one.onsetAge)?.text ?? choice(one, "onset")?.text;
-    return [concept(one.code), at && `(${D.atAge(at)})`, concept(one.outcome)].filter(Boolean).join(" ");
+    return [concept(one.code), at && `(${D.atAge(at)})`, concept(one.outcome), one.contributedToDeath === true ? D.ledToDeath : "",
+      ...list(one.note).map((each) => text(each.text))].filter(Boolean).join(" ");
   })),
-  lines: [resource.deceasedBoolean === true || resource.deceasedAge || resource.deceasedDate || resource.deceasedString ? D.dead : ""],
+  lines: [reasons(resource, find), concept(resource.sex), lifetime(resource, "born") && D.born(lifetime(resource, "born")), lifetime(resource, "age") && D.atAge(lifetime(resource, "age")),
+    lifetime(resource, "deceased") ? labelled(D.dead, lifetime(resource, "deceased")) : resource.deceasedBoolean === true ? D.dead : "",
+    concept(resource.dataAbsentReason) && D.absent(D.absentReasons[codeOf(resource.dataAbsentReason)] ?? concept(resource.dataAbsentReason))],
 });
+
+/** Numbers by which the hospital knows somebody; the ledger's own is none of them. */
+const numbers = (resource) => list(resource.identifier).filter((one) => text(one.value) && !text(one.system)?.startsWith("urn:consilium:"))
+  .map((one) => [concept(one.type), one.value].filter(Boolean).join(" "));
 
 function patient(resource) {
   const died = resource.deceasedBoolean === true || text(resource.deceasedDateTime);
-  const person = { name: personName(resource), birthDate: text(resource.birthDate), sex: sex(resource), isDead: Boolean(died) };
+  const person = { name: personName(resource), birthDate: text(resource.birthDate), sex: sex(resource), isDead: Boolean(died), numbers: numbers(resource) };
   return {
     title: person.name ?? D.nameless, person, marks: died ? [{ tone: "alert", text: D.dead }] : [],
     lines: [person.birthDate && D.born(day(person.birthDate)), person.sex, text(resource.deceasedDateTime) && labelled(D.dead, day(resource.deceasedDateTime)),
-      address(resource), contact(resource), ...list(resource.contact).map((one) => labelled(joined(list(one.relationship).map(concept)) || D.contact,
+      labelled(D.numbers, person.numbers.join(", ")), address(resource), contact(resource),
+      labelled(D.speaks, joined(list(resource.communication).map((one) => concept(one.language)))), ...list(resource.contact).map((one) => labelled(joined(list(one.relationship).map(concept)) || D.contact,
         joined(personName({ name: [one.name].filter(Boolean) }), contact(one))))],
   };
 }
 
 const related = (resource) => ({
-  title: personName(resource) ?? T.types.RelatedPerson,
-  lines: [joined(list(resource.relationship).map(concept)), text(resource.birthDate) && D.born(day(resource.birthDate)), contact(resource), address(resource)],
+  title: personName(resource) ?? T.types[resource.resourceType],
+  lines: [sex(resource), joined(list(resource.relationship).map(concept)), text(resource.birthDate) && D.born(day(resource.birthDate)), contact(resource), address(resource)],
 });
 
 const bill = (resource) => ({
@@ -183,18 +201,14 @@ const coverage = (resource) => ({
 export const DETAILS = {
   AllergyIntolerance: allergy, Condition: condition, MedicationRequest: medicine, MedicationStatement: medicine,
   MedicationAdministration: medicine, MedicationDispense: medicine, Observation: observation, DiagnosticReport: report,
-  DocumentReference: (resource) => ({
+  DocumentReference: (resource, find) => ({
     title: text(resource.description) ?? concept(resource.type) ?? T.types.DocumentReference,
-    lines: [concept(resource.type)], attachments: files(list(resource.content).map((one) => one.attachment)),
+    lines: [concept(resource.type), concepts(resource.category), T.statuses[resource.docStatus] ?? text(resource.docStatus),
+      labelled(D.about, joined(concepts(resource.context?.event), period(resource.context?.period))), labelled(D.by, people(resource.author, find))],
+    attachments: files(list(resource.content).map((one) => one.attachment)),
   }),
   Encounter: encounter, Procedure: procedure, Immunization: immunization, Goal: goal, CarePlan: carePlan, ServiceRequest: request,
   FamilyMemberHistory: family, Patient: patient, RelatedPerson: related, Practitioner: related, Claim: bill, ExplanationOfBenefit: bill,
   Coverage: coverage,
-  DetectedIssue: (resource) => ({ lines: [text(resource.detail), T.severities[resource.severity] ?? text(resource.severity)] }),
-  Communication: (resource) => ({ lines: list(resource.payload).map((one) => text(one.contentString)) }),
-  List: (resource) => ({ lines: list(resource.entry).map((one) => text(one.item?.display)) }),
-  Organization: (resource) => ({ title: text(resource.name) }), Location: (resource) => ({ title: text(resource.name) }),
-  Bundle: (resource) => ({ title: D.bundle(list(resource.entry).length), when: text(resource.timestamp) && { at: resource.timestamp, words: day(resource.timestamp) } }),
-  Composition: (resource) => ({ title: text(resource.title) ?? concept(resource.type) }),
-  Device: (resource) => ({ title: text(first(resource.deviceName)?.name) ?? concept(resource.type) ?? T.types.Device, lines: [text(resource.manufacturer)] }),
+  ...RARER,
 };

@@ -17,7 +17,8 @@ function often(repeat) {
   return every && unit ? D.every(every, unit) : undefined;
 }
 
-function timing(value) {
+/** When something is done, again and again: in words. */
+export function timing(value) {
   if (!value || typeof value !== "object") return undefined;
   const repeat = value.repeat ?? {};
   const code = codeOf(value.code);

@@ -42,11 +42,11 @@ const named = (resource, name) => {
 
 /** When it was, by the record itself; `isRecorded` where the record says only when somebody wrote it down. */
 function dated(resource) {
-  for (const name of ["effective", "onset", "performed", "occurrence", "occurred"]) {
+  for (const name of ["effective", "onset", "performed", "occurrence", "occurred", "identified"]) {
     const found = chosen(resource, name);
     if (found?.words) return found;
   }
-  for (const name of ["whenHandedOver", "whenPrepared", "authoredOn", "started", "start", "startDate", "sent", "created"]) {
+  for (const name of ["whenHandedOver", "whenPrepared", "authoredOn", "started", "start", "startDate", "sent", "created", "dateTime", "dateWritten"]) {
     const found = named(resource, name);
     if (found) return found;
   }

@@ -2,6 +2,7 @@
 import { arrange, bySection, conflicts, grouped, ofKind, sentence } from "./chart.js";
 import { kindOf } from "./content.js";
 import { KINDS, missingIn, statement } from "./known.js";
+import { LINES_MAX, reading } from "./plain.js";
 import { C, clock, date, K, moment, T } from "./texts.js";
 import { pretty } from "./values.js";
 import { busy, download, draw, h, hospitalName, place } from "./ui.js";
@@ -146,18 +147,39 @@ const facts = (shown) => [
   shown.lines.map((line) => h("div", { dir: "auto" }, line)), shown.status ? h("div", { class: "quiet" }, shown.status) : null,
 ].flat();
 
+/** What folds out of a record: all of it in words, where it comes from, and what can be done with it. It is made when
+ * somebody wants to see it, for most is never seen. */
 function details(one, actions) {
+  const inside = h("div", {});
+  const fill = () => {
+    if (element.open && !inside.hasChildNodes()) inside.append(...folded(one, actions).flat().filter(Boolean));
+  };
+  const element = h("details", { "data-of": one.view.record, ontoggle: fill }, h("summary", {}, T.details), inside);
+  return element;
+}
+
+function folded(one, actions) {
   const { view: entry } = one;
   const json = one.isInside ? "" : one.text && one.resource ? pretty(one.text) : one.text ?? "";
-  return h("details", { "data-of": entry.record }, h("summary", {}, T.details),
+  return [
     one.file ? saving(one) : h("p", {}, h("span", { class: "mark good" }, T.verified), " ", T.verifiedText),
+    one.resource ? whole(one) : null,
     h("dl", {}, Object.entries({
       [T.fields.hospital]: hospitalName(entry.hospital),
       [T.fields.author]: entry.author ? T.clinician(entry.author) : T.system,
       [T.fields.anchored]: moment(entry.time), [T.fields.record]: entry.record,
     }).flatMap(([term, text]) => [h("dt", {}, term), h("dd", {}, text)])),
-    json ? h("pre", { class: "code" }, json.slice(0, JSON_SHOWN)) : null, json.length > JSON_SHOWN ? h("p", { class: "quiet" }, T.cut) : null,
-    one.isInside ? h("p", { class: "quiet" }, T.insideFile) : null, ...[one.isInside ? null : actions(one)].flat().filter(Boolean));
+    json ? h("details", {}, h("summary", {}, T.asWritten), h("pre", { class: "code" }, json.slice(0, JSON_SHOWN)),
+      json.length > JSON_SHOWN ? h("p", { class: "quiet" }, T.cut) : null) : null,
+    one.isInside ? h("p", { class: "quiet" }, T.insideFile) : null, ...[one.isInside ? null : actions(one)].flat(),
+  ];
+}
+
+/** Every element of a record by its name. */
+function whole(one) {
+  const lines = reading(one.resource, one.find);
+  return [h("dl", { class: "whole", dir: "auto" }, lines.flatMap(({ name, words, depth }) => [h("dt", { class: `deep${Math.min(depth, 4)}` }, name), h("dd", {}, words)])),
+    lines.length >= LINES_MAX ? h("p", { class: "quiet" }, T.cut) : null];
 }
 
 /** How a file's name ends, by its first bytes. */

@@ -149,7 +149,7 @@ export function meaning(one) {
 
 /** What is usual, in words. */
 export const usual = (one) => list(one?.referenceRange).map((each) => {
-  const words = range(each) ?? text(each.text);
+  const words = [range(each), text(each.text)].filter(Boolean).join("; ");
   const whom = [...list(each.appliesTo).map(concept), range(each.age) && D.age(range(each.age))].filter(Boolean).join(", ");
   const kind = codeOf(each.type) === "normal" ? undefined : concept(each.type);
   return words && D.usual(words, [kind, whom].filter(Boolean).join(", "));
