@@ -306,7 +306,7 @@ def none_known(case, doctor):
         {"resourceType": "AllergyIntolerance", "code": {"text": "Latex"}, "verificationStatus": coded("entered-in-error")}], size=360, scheme="dark")
     card = nora.page.locator("#section-allergy")
     expect(card).to_contain_text("No known allergy (situation)", timeout=15000)
-    expect(card).to_contain_text("is what Northside General wrote, recorded on Mar 2026")
+    expect(card).to_contain_text("is what Northside General wrote, recorded in Mar 2026")
     assert "alert" not in card.get_attribute("class").split() and "NOT known" not in card.inner_text()
     expect(nora.page.locator("#section-problem")).to_contain_text("No problem is recorded at Northside General.")
     nora.look("none-known")
@@ -472,7 +472,7 @@ def values(case):
     assert "Lung cancer" not in problems.inner_text() and re.search(r"Migraine\s+2017\b", problems.inner_text()), problems.inner_text()
     allergies = [one.strip() for one in page.locator("#section-allergy > ul > li strong").all_text_contents()]
     assert allergies == ["Penicillin", "Dust", "No known food allergy (situation)"], allergies
-    expect(page.locator("#section-allergy > ul")).to_contain_text("recorded on 2012")
+    expect(page.locator("#section-allergy > ul")).to_contain_text("recorded in 2012")
     expect(page.locator("#section-allergy > ul")).to_contain_text("Anaphylaxis, SEVERE")
     expect(page.locator("#section-document")).to_contain_text("8 mm nodule: follow up in 3 months")
     expect(page.locator("#section-visit")).to_contain_text("Chest pain")

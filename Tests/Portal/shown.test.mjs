@@ -92,3 +92,9 @@ test("a time on the ledger names its zone", () => assert.match(moment("2026-11-3
 test("a refusal is told to a patient as a patient needs it", () => {
   assert.ok(Object.values(T.refusals).every((words) => !/ask the patient/.test(words)));
 });
+
+test("something is recorded on a day, and in a month or a year", () => {
+  for (const [when, said] of [["30 Nov 2026", "on 30 Nov 2026"], ["1 Mar 2026, 10:00", "on 1 Mar 2026, 10:00"], ["Mar 2026", "in Mar 2026"], ["2012", "in 2012"]]) {
+    assert.equal(T.recordedOn(when), `recorded ${said}`);
+  }
+});

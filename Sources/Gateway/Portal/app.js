@@ -192,7 +192,7 @@ async function history(turn) {
 }
 
 const reading = (one) => h("li", {},
-  h("div", { class: "row" }, h("span", {}, `${T.shown[one.interaction] ?? one.interaction}: ${one.types.join(", ")}`),
+  h("div", { class: "row" }, h("span", {}, `${T.shown[one.interaction] ?? one.interaction}: ${one.types.map((type) => T.types[type] ?? type).join(", ")}`),
     h("span", { class: "quiet" }, moment(one.time))),
   h("p", { class: "quiet" }, one.reader ? T.reader(one.reader) : T.ownSystem, one.client ? ` ${T.byApp(one.client)}` : ""));
 

@@ -99,7 +99,7 @@ export const T = {
     invalid: (count) => (count === 1 ? "One that is NOT valid: entered in error, refuted, or withdrawn" : `${count} that are NOT valid: entered in error, refuted, or withdrawn`),
     replaced: (count) => (count === 1 ? "One version that was replaced" : `${count} versions that were replaced`),
   },
-  recordedOn: (when) => `recorded on ${when}`,
+  recordedOn: (when) => `recorded ${/^\d{1,2} /.test(when) ? "on" : "in"} ${when}`,
   newerUnread: "replaced by a newer version, which was not read",
   insideFile: "It is part of a file of several records, which stands under the documents.",
   asWritten: "As the system wrote it",
@@ -129,9 +129,9 @@ export const T = {
   values: (count) => `${count} values`,
   plot: (name, count, first, last) => `${name}: ${count} values, from ${first} to ${last}`,
 
-  historyText: "Who asked for your records, whether it was allowed or not. Of the requests of one person that were refused the first 50 of each day are shown. This page stays up to date.",
+  historyText: "Who asked for your records, and whether it was allowed. Where one person was refused more than 50 times in a day, only the first 50 are shown. This page stays up to date.",
   readings: "Looked at in this hospital's own records",
-  readingsText: "Your hospital's own staff and systems see what it wrote itself without asking anybody else. The hospital notes who was shown something of you: one line for each person and way in a quarter of an hour.",
+  readingsText: "Your hospital's own staff and systems may see what the hospital itself wrote about you without asking anyone else. The hospital notes who saw it. If one person looks several times within a quarter of an hour, that can be one line.",
   readingsEmpty: "The hospital's own log has no such line about you.",
   older: "Show older lines", readerLabel: "Only this person's (an account code; \"system\" for the hospital's own system)",
   dayLabel: "Only this day", readingsFind: "Show",
@@ -167,7 +167,7 @@ export const T = {
   yourself: "You yourself.",
   reader: (account) => `Account ${account.slice(0, 8)}…`,
 
-  sharingText: "Who may read your records. A refusal is stronger than a permission. Your own hospital may ask to treat you for what it wrote itself without your permission, unless you refuse it. What it keeps in its own system its staff and systems see there without asking, and a refusal here does not change that: see the page Who looked.",
+  sharingText: "Here you say who may read your records. If you permit and refuse the same thing, the refusal counts. To treat you, your own hospital needs no permission for what it wrote itself, but you can refuse it. A refusal here does not stop the hospital's staff from looking into the hospital's own system: the page Who looked shows who did.",
   sharingEmergency: "In an emergency a clinician can read without your permission, and in spite of a refusal. You see it on the page Who looked, and a privacy officer has to review it.",
   sharingEmpty: "You have given no permission and no refusal.",
   may: (who, what, why, until) => `${who} may read ${what} ${why}, until ${until}.`,
@@ -223,7 +223,7 @@ export const T = {
   notOpening: "Something is damaged, or was on its way here. Open this page again. If it stays so, the hospitals can open them for you; that is noted like every access.",
   lockedAsk: "Ask for them",
 
-  othersText: "A child, or somebody who asked you to act for them: with their account you read their records and permit others to. They see all of it.",
+  othersText: "Here you act for a child, or for somebody who asked you to. With their account you read their records and let others read them. They can see everything that you do here.",
   wardLabel: "Their account: 64 letters and digits",
   wardOpen: "Open their records",
   wardOf: (account) => `Records of account ${account.slice(0, 8)}…`,
