@@ -25,55 +25,106 @@ public struct PatientIndex: Sendable {
   private let service: FHIRService
   /// The most patients of one answer.
   private static let countMax = 20
+  /// The most words of one search.
+  private static let wordsMax = 8
 
   /// The patients of an EHR's store.
   public init(service: FHIRService) { self.service = service }
 
-  /// Patients whose name begins with a text, or whose identifier it is.
+  /// Patients whose name has every word of a text, and who were born on a day that it names; or whose identifier it is.
   func patients(matching text: String, by clinician: Digest) async -> [PatientFound] {
     var found: [String: PatientFound] = [:]
-    for parameter in ["name", "identifier"] {
-      let query = [(name: parameter, value: text), (name: "_count", value: "\(Self.countMax)")]
-      var request = FHIRRequest(method: "GET", path: ["Patient"], query: query, body: [])
-      request.asker = FHIRAsker(account: clinician, scopes: .everything)
-      let answer = await self.service.handle(request)
-      guard answer.status == 200, let bytes = answer.body?.canonicalBytes,
-        let bundle = try? JSONDecoder().decode(PatientBundle.self, from: Data(bytes))
-      else { continue }
-      for entry in bundle.entry ?? [] { found[entry.resource.id] = entry.resource.found }
+    let asker = FHIRAsker(account: clinician, scopes: .everything)
+    for query in [Self.words(of: text), [(name: "identifier", value: text)]] where !query.isEmpty {
+      let bundle: SearchBundle<Patient>? = await self.found("Patient", query, by: asker)
+      for entry in bundle?.entry ?? [] { found[entry.resource.id] = entry.resource.found }
     }
     return found.keys.sorted().prefix(Self.countMax).compactMap { found[$0] }
+  }
+
+  /// The name of the practitioner whose account it is; nil where the hospital's store has none.
+  func practitioner(_ account: Digest) async -> String? {
+    let query = [(name: "identifier", value: "urn:consilium:account|\(account)")]
+    let bundle: SearchBundle<Practitioner>? = await self.found("Practitioner", query, by: .system)
+    return bundle?.entry?.lazy.compactMap { $0.resource.name?.first?.titled }.first
+  }
+
+  private func found<Resource: Decodable>(
+    _ type: String, _ query: [(name: String, value: String)], by asker: FHIRAsker
+  ) async -> SearchBundle<Resource>? {
+    let counted = query + [(name: "_count", value: "\(Self.countMax)")]
+    var request = FHIRRequest(method: "GET", path: [type], query: counted, body: [])
+    request.asker = asker
+    let answer = await self.service.handle(request)
+    guard answer.status == 200, let bytes = answer.body?.canonicalBytes else { return nil }
+    return try? JSONDecoder().decode(SearchBundle<Resource>.self, from: Data(bytes))
+  }
+
+  /// What a text asks of names and birth dates, as a search: `Hoeger, Chet 1988-09-05`, in any order.
+  static func words(of text: String) -> [(name: String, value: String)] {
+    text.split { $0.isWhitespace || $0 == "," || $0 == ";" }.prefix(Self.wordsMax).map { word in
+      if let day = Self.day(of: word) { return (name: "birthdate", value: day) }
+      return (name: "name:contains", value: String(word))
+    }
+  }
+
+  /// A day that is written 1988-09-05 or 5.9.1988, as FHIR has it.
+  private static func day(of word: Substring) -> String? {
+    let parts = word.split(whereSeparator: { $0 == "-" || $0 == "." }).map { Int($0) ?? 0 }
+    guard parts.count == 3, word.allSatisfy({ $0.isNumber || $0 == "-" || $0 == "." }) else { return nil }
+    let (year, month, day) = word.contains("-") ? (parts[0], parts[1], parts[2]) : (parts[2], parts[1], parts[0])
+    guard (1...9999).contains(year), (1...12).contains(month), (1...31).contains(day) else { return nil }
+    return "\(Self.digits(year, 4))-\(Self.digits(month, 2))-\(Self.digits(day, 2))"
+  }
+
+  private static func digits(_ number: Int, _ count: Int) -> String {
+    let text = String(number)
+    return String(repeating: "0", count: max(0, count - text.count)) + text
   }
 }
 
 /// What is read of a search's bundle.
-private struct PatientBundle: Decodable {
-  struct Entry: Decodable { let resource: Patient }
-  struct Patient: Decodable {
-    struct Name: Decodable {
-      let text: String?
-      let given: [String]?
-      let family: String?
-    }
-    struct Identifier: Decodable {
-      let system: String?
-      let value: String?
-    }
-    let id: String
-    let name: [Name]?
-    let birthDate: String?
-    let identifier: [Identifier]?
-
-    var found: PatientFound {
-      let name = self.name?.first
-      let parts = (name?.given ?? []) + [name?.family].compactMap(\.self)
-      return PatientFound(
-        name: name?.text ?? (parts.isEmpty ? self.id : parts.joined(separator: " ")), birthDate: self.birthDate,
-        account: self.identifier?.first { $0.system == "urn:consilium:account" }?.value)
-    }
-  }
+private struct SearchBundle<Resource: Decodable>: Decodable {
+  struct Entry: Decodable { let resource: Resource }
   let entry: [Entry]?
 }
+
+/// A person's name, as FHIR has it.
+private struct HumanName: Decodable {
+  let text: String?
+  let prefix: [String]?
+  let given: [String]?
+  let family: String?
+
+  /// All of it, without titles; nil where it has no word.
+  var plain: String? {
+    let parts = (self.given ?? []) + [self.family].compactMap(\.self)
+    return self.text ?? (parts.isEmpty ? nil : parts.joined(separator: " "))
+  }
+  /// With titles.
+  var titled: String? {
+    self.text ?? self.plain.map { ((self.prefix ?? []) + [$0]).joined(separator: " ") }
+  }
+}
+
+private struct Patient: Decodable {
+  struct Identifier: Decodable {
+    let system: String?
+    let value: String?
+  }
+  let id: String
+  let name: [HumanName]?
+  let birthDate: String?
+  let identifier: [Identifier]?
+
+  var found: PatientFound {
+    PatientFound(
+      name: self.name?.first?.plain ?? self.id, birthDate: self.birthDate,
+      account: self.identifier?.first { $0.system == "urn:consilium:account" }?.value)
+  }
+}
+
+private struct Practitioner: Decodable { let name: [HumanName]? }
 
 /// What a clinician wrote, canonical, with its salt and the author's signature.
 private struct NoteBody: Decodable {
@@ -81,6 +132,8 @@ private struct NoteBody: Decodable {
   let resource: String
   let salt: String
   let signature: String
+  /// The record that it corrects, stops or withdraws; nil where it is new.
+  let supersedes: String?
 }
 
 /// The clinician's page: every question is signed by a practitioner whom this hospital registered.
@@ -126,7 +179,10 @@ extension PortalServer {
       let receipt = try await self.refused.submitting(for: author.account.key) {
         try await self.anchor(bytes, by: author.identifier)
       }
-      guard receipt.isApplied else { throw ServiceRefusal.badRequest(receipt.outcome.explanation) }
+      // Sent again, because its answer was lost, it is there already: the page is told so.
+      guard receipt.isApplied || receipt.outcome.number == Refusal.recordExists.rawValue else {
+        throw ServiceRefusal.badRequest(receipt.outcome.explanation)
+      }
       return try json(ReceiptView(receipt))
     }
   }
@@ -138,6 +194,13 @@ extension PortalServer {
       salt.count == HashLock.saltLengthBytes,
       let signature = Hex.decode(note.signature).flatMap({ Signature($0) })
     else { throw ServiceRefusal.badRequest("patient, resource, salt and signature are expected") }
+    let supersedes = note.supersedes.flatMap { Hex.decode($0) }.flatMap { Digest($0) }
+    guard (supersedes == nil) == (note.supersedes == nil) else {
+      throw ServiceRefusal.badRequest("supersedes is a record's identifier")
+    }
+    if let supersedes, await self.service.record(supersedes)?.anchor.author != author {
+      throw ServiceRefusal.badRequest("a record is corrected, stopped and withdrawn by whoever wrote it")
+    }
     let resources: [FHIRResource]
     do { resources = try FHIRResource.read(Array(note.resource.utf8)) } catch {
       throw ServiceRefusal.badRequest("\(error)")
@@ -147,7 +210,7 @@ extension PortalServer {
     }
     let draft = RecordDraft(
       resource, patient: patient, hospital: self.service.member.id, network: self.service.genesis.network,
-      secrets: SealedRecord.Secrets(salt: salt, random: SecureRandom.bytes), supersedes: nil)
+      secrets: SealedRecord.Secrets(salt: salt, random: SecureRandom.bytes), supersedes: supersedes)
     let readers = try await self.service.readers(of: patient)
     guard let record = draft.seal(to: readers, author: author, signature: signature) else {
       throw ServiceRefusal.badRequest("it is too large, or the patient's key is none")

@@ -334,7 +334,8 @@ public struct FHIRServer: Sendable {
     }
   }
 
-  private static func takesGzip(_ request: Request) -> Bool {
+  /// Whether whoever asks takes an answer packed by gzip.
+  static func takesGzip(_ request: Request) -> Bool {
     (request.headers[.acceptEncoding] ?? "").lowercased().split(separator: ",").contains { item in
       let parts = item.split(separator: ";").map { $0.trimmingCharacters(in: .whitespaces) }
       return ["gzip", "*"].contains(parts.first ?? "") && !parts.dropFirst().contains { $0 == "q=0" || $0 == "q=0.0" }

@@ -43,6 +43,24 @@ public struct AccountView: Codable, Sendable {
   }
 }
 
+/// Who an account is, for whoever sees it in a history, a consent or a case.
+struct PersonView: Codable, Sendable {
+  var account: String
+  var kind: String
+  var hospital: UInt32
+  /// A practitioner's role's number; nil of others.
+  var role: UInt32?
+  /// A practitioner's name, where this hospital's EHR has it; nil of others: no patient is named by an account.
+  var name: String?
+
+  init(_ identifier: Digest, _ account: Account, name: String?) {
+    let isPractitioner = account.kind == .practitioner
+    (self.account, self.kind) = (identifier.description, "\(account.kind)")
+    (self.hospital, self.role) = (account.hospital.number, isPractitioner ? account.role : nil)
+    self.name = isPractitioner ? name : nil
+  }
+}
+
 /// A recovery of a lost key that is under way.
 public struct RecoveryView: Codable, Sendable {
   /// The signing key that takes over.

@@ -26,16 +26,6 @@ public struct PortalServer: Sendable {
       TransactionKind.grantConsent, .revokeConsent, .eraseRecord, .rateRecord, .requestAccess, .breakGlass,
       .accuseCustodian, .reviewBreakGlass, .endRecovery,
     ].map(\.rawValue))
-  /// What pages are made of, and what a browser is told that it is: the folder's style and scripts, and nothing else.
-  private static let pieces: [String: String] = {
-    let types = ["css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"]
-    let page = Bundle.module.url(forResource: "page.html", withExtension: nil, subdirectory: "Portal")
-    let folder = page?.deletingLastPathComponent().path ?? ""
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-    return names.reduce(into: [:]) { pieces, name in
-      if let type = types[URL(fileURLWithPath: name).pathExtension] { pieces[name] = type }
-    }
-  }()
 
   let service: any NodeService
   private let host: String
@@ -81,11 +71,13 @@ public struct PortalServer: Sendable {
     router.add(middleware: PortalHeaders())
     router.add(middleware: RefusalMiddleware(doors: self.doors))
     router.add(middleware: SameSite(names: self.names, listening: self.host.lowercased()))
-    router.get("/") { _, _ in try Self.page("My records", script: "app.js") }
-    router.get("/clinic") { _, _ in try Self.page("Clinicians", script: "clinic.js") }
-    router.get("/officer") { _, _ in try Self.page("Privacy office", script: "officer.js") }
-    router.get("/verify") { _, _ in try Self.page("Check a record", script: "verify.js") }
-    router.get("/{piece}") { _, context in try Self.piece(context.parameters.get("piece") ?? "") }
+    router.get("/") { request, _ in Self.page("My records", script: "app.js", to: request) }
+    router.get("/clinic") { request, _ in Self.page("Clinicians", script: "clinic.js", to: request) }
+    router.get("/officer") { request, _ in Self.page("Privacy office", script: "officer.js", to: request) }
+    router.get("/verify") { request, _ in Self.page("Check a record", script: "verify.js", to: request) }
+    router.get("/{piece}") { request, context in
+      try Self.piece(context.parameters.get("piece") ?? "", to: request)
+    }
     let service = self.service
     router.get("/api/consortium") { _, _ in
       try json(
@@ -105,6 +97,13 @@ public struct PortalServer: Sendable {
         throw ServiceRefusal.notFound("practitioner")
       }
       return try json(AccountView(asked, account, ratings: await service.ratings(of: asked)))
+    }
+    router.get("/api/accounts/{account}/who") { request, context in
+      _ = try await self.asker(request, context)
+      let asked = try self.queryDigest("of", of: request)
+      guard let account = await service.account(asked) else { throw ServiceRefusal.notFound("account") }
+      let name = account.kind == .practitioner ? await self.patients?.practitioner(asked) : nil
+      return try json(PersonView(asked, account, name: name))
     }
     router.get("/api/patients/{account}/records") { request, context in
       let patient = try await self.asker(request, context).identifier
@@ -170,29 +169,14 @@ public struct PortalServer: Sendable {
     }
   }
 
-  /// A page: they differ in their title and in the script that fills them.
-  static func page(_ title: String, script: String) throws -> Response {
-    let document = String(decoding: try self.file("page.html"), as: UTF8.self)
-      .replacing("{title}", with: title).replacing("{script}", with: script)
-    return self.response(Array(document.utf8), "text/html; charset=utf-8")
+  /// A page, as `PortalPieces` makes it.
+  static func page(_ title: String, script: String, to request: Request) -> Response {
+    PortalPieces.shared.page(title, script: script).response(to: request)
   }
 
-  private static func piece(_ name: String) throws -> Response {
-    guard let type = self.pieces[name] else { throw ServiceRefusal.notFound("page") }
-    return self.response(try self.file(name), type)
-  }
-
-  private static func file(_ name: String) throws -> [UInt8] {
-    guard let url = Bundle.module.url(forResource: name, withExtension: nil, subdirectory: "Portal"),
-      let bytes = try? Data(contentsOf: url)
-    else { throw ServiceRefusal.notFound("page") }
-    return Array(bytes)
-  }
-
-  private static func response(_ bytes: [UInt8], _ type: String) -> Response {
-    Response(
-      status: .ok, headers: [.contentType: type, .cacheControl: "no-cache"],
-      body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
+  private static func piece(_ name: String, to request: Request) throws -> Response {
+    guard let piece = PortalPieces.shared.piece(name) else { throw ServiceRefusal.notFound("page") }
+    return piece.response(to: request)
   }
 
   /// Whether a question's time is near enough. ⚑ The clock is read once: it goes on between two looks.

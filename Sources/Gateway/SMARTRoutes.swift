@@ -163,7 +163,7 @@ extension PortalServer {
   /// The routes of the page on which practitioners let apps in.
   func addSMARTRoutes(to router: Router<BasicRequestContext>) {
     guard let smart = self.smart else { return }
-    router.get("/authorize") { _, _ in try Self.page("An app", script: "authorize.js") }
+    router.get("/authorize") { request, _ in Self.page("An app", script: "authorize.js", to: request) }
     router.get("/api/apps") { request, _ in
       let asked = try smart.authorization.read(Self.query(request.uri.query ?? ""))
       return try json(
