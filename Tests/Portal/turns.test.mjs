@@ -37,11 +37,11 @@ test("a turn within ends with the outer one, and when the next one begins", () =
 const FREE = [
   "await act(", "await view(", "await record(", "await signDraft(", "await isNewsFirst(", "await work(", // They say themselves what comes of what counts, and draw nothing afterwards.
   "await navigator.clipboard", "await keyring.forget()", "await review(", "await file.text()", "await read(file", "await node.genesis()", // Nothing of a patient's is drawn after them.
-  "await submit(", "await node.submit(", "await node.write(", "await sha256(", "await keyring.sign(", // Inside of what is signed: it is bound to the chart that it was given.
+  "await submit(", "await node.submit(", "await send(", "await made(", "await sha256(", "await keyring.sign(", // Inside of what is signed: it is bound to the chart that it was given.
   "await endingOf(", "await one.file.open(", "await blob.slice", // A file is saved where somebody asked for it.
 ];
 test("no view waits outside of its turn", () => {
-  for (const name of ["app", "authorize", "clinic", "entrance", "officer", "sections", "verify"]) {
+  for (const name of ["app", "authorize", "clinic", "entrance", "officer", "sections", "sharing", "verify"]) {
     const text = readFileSync(new URL(`../../Sources/Gateway/Portal/${name}.js`, import.meta.url), "utf8");
     for (const line of text.split("\n")) {
       for (const wait of line.split(/\bawait /).slice(1).map((rest) => `await ${rest}`)) {
@@ -53,7 +53,7 @@ test("no view waits outside of its turn", () => {
 });
 
 test("the pages set text only", () => {
-  for (const name of ["app", "authorize", "clinic", "entrance", "officer", "sections", "ui", "verify"]) {
+  for (const name of ["app", "authorize", "clinic", "entrance", "officer", "sections", "sharing", "ui", "verify"]) {
     const text = readFileSync(new URL(`../../Sources/Gateway/Portal/${name}.js`, import.meta.url), "utf8");
     assert.doesNotMatch(text, /innerHTML|outerHTML|insertAdjacentHTML|document\.write/);
   }

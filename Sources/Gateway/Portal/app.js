@@ -4,25 +4,29 @@ import { locksOf } from "./content.js";
 import { hex } from "./crypto.js";
 import { day } from "./dates.js";
 import { lockCard, open } from "./entrance.js";
+import { allSafe, keepSafe } from "./kept.js";
 import * as keyring from "./keys.js";
+import { about, called, learn } from "./names.js";
 import * as node from "./node.js";
-import { picture } from "./qr.js";
 import { acts, said } from "./looked.js";
 import { readAll, refusedCount } from "./reading.js";
-import { asOf as timed, endingOf, faults, knowledge, refusalsOf, sections, warnings } from "./sections.js";
+import { asOf as timed, endingOf, faults, knowledge, refusalsOf, sections, warnings, workspace } from "./sections.js";
 import { C, date, K, moment, T, V } from "./texts.js";
+import { form, sharing } from "./sharing.js";
 import { run } from "./turns.js";
-import { act, busy, choices, deed, download, every, h, hospitalName, place, problem, redraw, say, tabs, view } from "./ui.js";
-import { CATEGORIES, consentGrant, consentRevocation, KIND, PURPOSES, recordRating, unhexDigest } from "./wire.js";
+import { act, address, busy, deed, download, every, h, hospitalName, main, place, problem, redraw, say, tabs, view } from "./ui.js";
+import { KIND, recordRating, unhexDigest } from "./wire.js";
 
 const POLL_MILLISECONDS = 4000;
+/** As many lines of the history as are shown at once. */
+const HISTORY_SHOWN = 40;
 /** The most bytes of a file that this page checks. */
 const CHECKED_MAX = 32 << 20;
 /** How much longer than a file its sealed form may be, as a part of it: seals and salt are a few bytes a chunk. */
 const LENGTH_DIFFERENCE_MAX = 0.02;
 
 /** The keys of each pseudonym that the page shows, and what custodians helped to open. */
-const state = { all: [], isKept: false, reopened: new Map(), ward: "" };
+const state = { all: [], isKept: false, reopened: new Map(), ward: "", search: { text: "" } };
 const own = () => state.all[0];
 /** What a hospital answers about a pseudonym; nothing where it knows none by these words, which is kept in mind. */
 const ofAccount = (keys, answer) => answer.then((rows) => {
@@ -36,7 +40,7 @@ const ofAccount = (keys, answer) => answer.then((rows) => {
 const places = (isWithout) => state.all.filter((keys) => Boolean(keys.isWithout) === isWithout).map((keys) => keys.hospital);
 /** The hospitals whose records this page shows. */
 const ownPlaces = () => places(false).map(hospitalName).join(", ") || K.here;
-const VIEWS = { records, history, sharing, others, check, leave };
+const VIEWS = { records, history, sharing: (turn) => sharing(turn, own(), go("sharing")), others, check, leave };
 /** Makes a view, in a turn. */
 const go = (name) => (turn) => tabs(turn, name, VIEWS, T.tabs);
 
@@ -48,6 +52,7 @@ async function openAll(turn) {
   for (const keys of state.all) {
     const views = await turn.of(ofAccount(keys, node.records(keys)));
     const sealed = await turn.of(node.sealed(keys, views.length));
+    await turn.of(learn(own(), views.map((one) => one.author)));
     for (const one of views) {
       if (one.erased) found.push({ keys, view: one });
       else found.push({ keys, view: one, ...(state.reopened.get(one.record) ?? await turn.of(node.open(keys, one, sealed.get(one.record)))) });
@@ -69,11 +74,12 @@ async function records(turn) {
     asked: places(false), without: places(true), asOf,
   });
   const whose = person(known.items);
+  main().classList.toggle("wide", all.length > 0);
   return [
     h("h1", {}, T.tabs.records), whose ? h("p", { id: "whose" }, T.whose(whose.name, day(whose.birthDate))) : null, await turn.of(recovery(turn)),
     all.length === 0 ? h("p", { class: "card" }, T.noRecords(ownPlaces()), ...timed({ asOf })) : null,
     locked.length ? askAgain(turn, locked) : null,
-    faults(all.filter((one) => !locked.includes(one))), warnings(known, C.conflictAdvice), ...sections(known, actions),
+    faults(all.filter((one) => !locked.includes(one))), warnings(known, C.conflictAdvice), ...workspace(sections(known, actions), state.search),
     erased.length ? h("details", { class: "card", id: "erased" }, h("summary", {}, T.erasedCount(erased.length)),
       h("ul", { class: "plain" }, erased.map(({ view: one }) => h("li", {}, T.erasedBy(
         hospitalName(one.hospital), date(one.time), (one.deletedBy ?? []).map(hospitalName).join(", ")))))) : null,
@@ -115,7 +121,7 @@ function feedback(turn, keys, entry) {
     const total = who.ratings.reduce((sum, count) => sum + count, 0);
     const mean = who.ratings.reduce((sum, count, index) => sum + count * (index + 1), 0) / total;
     background.replaceChildren(h("p", { class: "card" },
-      T.background(hospitalName(who.hospital), who.role, date(who.since), T.status[who.status] ?? who.status),
+      T.background(called(entry.author), hospitalName(who.hospital), date(who.since), T.status[who.status] ?? who.status),
       " ", total ? T.rated(mean.toFixed(1), total) : T.unrated));
   };
   const rating = h("select", { "aria-label": T.rateLabel }, h("option", { value: "" }, T.rateChoose),
@@ -151,7 +157,10 @@ async function history(turn) {
   const list = h("ul", { class: "plain", id: "history" });
   const local = h("ul", { class: "plain", id: "readings" });
   const old = h("p", { class: "unknown", role: "alert", id: "old" });
-  let [asOf, next, isOlderShown] = [null, null, false];
+  const rest = h("p", { hidden: true });
+  let [asOf, next, isOlderShown, before, most] = [null, null, false, "", HISTORY_SHOWN];
+  const categories = new Map();
+  for (const keys of state.all) for (const one of await turn.of(ofAccount(keys, node.records(keys)))) categories.set(one.record, one.category);
   // Of the hospital's own log: the latest lines, those of one reader or one day, and the older ones page by page.
   const reader = h("input", { type: "text", id: "reader", autocomplete: "off" });
   const day = h("input", { type: "date", id: "day" });
@@ -177,39 +186,72 @@ async function history(turn) {
   } }, h("label", { for: "reader" }, T.readerLabel), reader, h("label", { for: "day" }, T.dayLabel), day,
   h("p", {}, h("button", { class: "second", id: "findReadings" }, T.readingsFind)), fault);
   const fill = async () => {
-    const rows = await turn.of(Promise.all(state.all.map((keys) => ofAccount(keys, node.history(keys)))));
-    const all = acts(rows.flatMap((own, index) => own.map((one) => ({ ...one, patient: state.all[index].account }))));
-    redraw(list, ...(all.length ? all.map(access) : [h("li", {}, T.historyEmpty(ownPlaces()))]));
+    // Asked for every few seconds: all of it only where something came.
+    const newest = JSON.stringify(await turn.of(Promise.all(state.all.map((keys) => ofAccount(keys, node.newestHistory(keys))))));
+    if (newest !== before) {
+      const rows = await turn.of(Promise.all(state.all.map((keys) => ofAccount(keys, node.history(keys)))));
+      await turn.of(tell(rows));
+    }
+    before = newest;
     if (!isOlderShown) await turn.of(show(false));
     [asOf, old.textContent] = [new Date(), ""];
+  };
+  const tell = async (rows) => {
+    const all = acts(rows.flatMap((own, index) => own.map((one) => ({ ...one, patient: state.all[index].account }))));
+    await turn.of(learn(own(), all.map((act) => act.entries[0].reader)));
+    const lines = all.map((act) => access(act, categories));
+    redraw(list, ...(lines.length ? lines.slice(0, most) : [h("li", {}, T.historyEmpty(ownPlaces()))]));
+    rest.hidden = lines.length <= most;
+    rest.replaceChildren(h("button", { class: "second", id: "allHistory", onclick: () => {
+      most = Infinity;
+      list.replaceChildren(...lines);
+      rest.hidden = true;
+    } }, T.more(lines.length)));
   };
   await turn.of(fill());
   every(turn, POLL_MILLISECONDS, async () => {
     if (!document.hidden) await turn.of(fill().catch(() => { old.textContent = T.historyOld(moment(asOf)); }));
   });
-  return [h("h1", {}, T.tabs.history), h("p", {}, T.historyText), old, h("div", { class: "card" }, list),
+  return [h("h1", {}, T.tabs.history), h("p", {}, T.historyText), old, h("div", { class: "card" }, list, rest),
     h("h2", {}, T.readings), h("p", {}, T.readingsText), h("div", { class: "card" }, search, local, older)];
+}
+
+/** Who asked, in words. */
+function whoAsked({ reader, hospital, purpose }) {
+  if (state.all.some((keys) => keys.account === reader)) return T.yourself;
+  if (about(reader)?.kind === "practitioner") return called(reader);
+  return purpose === "PATRQT" ? T.actsForYou : T.somebodyAt(hospitalName(hospital));
+}
+
+/** Which kinds of records, and how many of each. */
+function kindsOf(records, categories) {
+  const counts = new Map();
+  for (const record of records) {
+    const name = categories.get(record);
+    if (name) counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return [...counts].map(([name, count]) => K.countOf(T.categories[name] ?? name, count)).join(", ");
 }
 
 const reading = (one) => h("li", {},
   h("div", { class: "row" }, h("span", {}, `${T.shown[one.interaction] ?? one.interaction}: ${one.types.map((type) => T.types[type] ?? type).join(", ")}`),
     h("span", { class: "quiet" }, moment(one.time))),
-  h("p", { class: "quiet" }, one.reader ? T.reader(one.reader) : T.ownSystem, one.client ? ` ${T.byApp(one.client)}` : ""));
+  h("p", { class: "quiet" }, one.reader ? called(one.reader) : T.ownSystem, one.client ? ` ${T.byApp(one.client)}` : ""));
 
 /** One reading act, in a line; its requests one by one where there were several. */
-function access(act) {
+function access(act, categories) {
   const [first] = act.entries;
   const why = first.purpose.split(",").map((code) => T.purposes[code] ?? code).join(", ");
   const released = said(act, (one) => one.releasedBy);
   const words = [
-    state.all.some((keys) => keys.account === first.reader) ? T.yourself : T.reader(first.reader),
+    K.sentence(kindsOf(act.records, categories)), K.sentence(T.reader(first.reader)),
     released.length ? T.released(released.map(hospitalName).join(", ")) : "",
     ...said(act, (one) => (one.granted || act.records.size === act.allowed.size ? [] : [refusal(one)])),
   ];
   return h("li", {},
-    h("div", { class: "row" }, h("span", {}, `${T.asked(hospitalName(first.hospital), act.records.size)} ${why}: `, verdicts(act)),
+    h("div", { class: "row" }, h("span", {}, `${T.asked(whoAsked(first), act.records.size)} ${why}: `, verdicts(act)),
       h("span", { class: "quiet" }, moment(act.time))),
-    said(act, (one) => (one.emergency === "none" ? [] : [one.emergency])).map((state) => h("p", { class: "card warn" }, T.emergency[state])),
+    said(act, (one) => (one.emergency === "none" ? [] : [one.emergency])).map((state) => h("p", { class: `card ${state === "unjustified" || state === "overdue" ? "alert" : "warn"}` }, T.emergency[state])),
     said(act, (one) => (one.openedInPartition ? [one.openedInPartition] : [])).map((when) => h("p", { class: "card warn" }, T.inPartition(moment(when)))),
     h("p", { class: "quiet" }, words.filter(Boolean).join(" ")),
     act.entries.length > 1 ? h("details", { "data-of": `${first.patient} ${first.leaf}` }, h("summary", {}, T.requests(act.entries.length)),
@@ -229,86 +271,10 @@ function verdicts(act) {
 /** Why the ledger refused, as the patient is told: without what its words advise the reader to do. */
 const refusal = (one) => T.refusals[one.code] ?? T.refusedBecause(one.outcome.replace(/^denied: /, "").replace(/;.*$/, ""));
 
-// ---- Sharing
-
-async function sharing(turn) {
-  const all = await turn.of(node.consents(own()));
-  return [h("h1", {}, T.tabs.sharing), h("p", {}, T.sharingText), h("p", {}, T.sharingEmergency),
-    h("div", { class: "card" }, all.length ? h("ul", { class: "plain", id: "consents" }, all.reverse().map((one) => consent(turn, one)))
-      : h("p", {}, T.sharingEmpty)), h("p", { class: "quiet" }, T.ownAccount, picture(own().account, T.qrAccount), h("code", { class: "code" }, own().account)),
-    form(turn, own().account, go("sharing"))];
-}
-
-function consent(turn, one) {
-  const [kind, id] = one.grantee.split(" ");
-  const who = kind === "hospital" ? T.hospitalStaff(hospitalName(Number(id)))
-    : kind === "account" ? T.person(id) : kind === "team" ? T.team(id) : one.grantee;
-  const what = one.scope === "all records" ? (one.kind === "denial" ? T.anything : T.everything)
-    : one.scope.split(", ").map((name) => T.categories[name] ?? name).join(", ");
-  const why = one.purposes.length === Object.keys(PURPOSES).length ? T.anyReason
-    : one.purposes.map((code) => T.purposes[code] ?? code).join(", ");
-  const until = one.until.startsWith("20") ? date(one.until) : T.noEnd;
-  const isOver = one.until.startsWith("20") && Date.parse(one.until) < Date.now();
-  const says = one.kind === "denial" ? T.mayNot : one.actions.includes("share") ? T.mayAct : T.may;
-  const sentence = says(who, what, why, until);
-  const giver = one.givenBy === "patient" ? null : one.givenBy === "registrar" ? T.byRegistrar : T.byProxy;
-  const mark = one.revoked ? ["warn", T.revoked(date(one.revoked))] : isOver ? ["warn", T.expired] : ["good", T.active];
-  return h("li", {}, h("p", {}, sentence), h("div", { class: "row" }, h("span", { class: `mark ${mark[0]}` }, mark[1]),
-    giver ? h("span", { class: "quiet" }, giver) : null,
-    one.uses ? h("span", { class: "quiet" }, T.used(one.uses)) : null,
-    one.revoked || isOver ? null : deed({ class: "danger" }, T.revoke, () => act(turn, () =>
-      node.submit(own(), place.consortium, KIND.revokeConsent, consentRevocation(own().account, one.consent)), T.taken,
-    go("sharing")))));
-}
-
-/** A permission or a refusal of a patient's: one's own, or, as a proxy, another's. */
-function form(turn, patient, after) {
-  const isOwn = patient === own().account;
-  const account = h("input", { type: "text", id: "account", autocomplete: "off" });
-  const acts = h("input", { type: "checkbox", id: "acts" });
-  const accountLine = h("div", { hidden: true }, h("label", { for: "account" }, T.accountLabel), account);
-  const actsLine = h("label", { class: "check", hidden: true }, acts, T.actsLabel);
-  const who = h("select", { id: "who", onchange: () => {
-    accountLine.hidden = who.value !== "" && who.value !== "team";
-    actsLine.hidden = who.value !== "" || !isOwn;
-  } }, place.consortium.hospitals.map((one) => h("option", { value: one.number }, T.hospitalChoice(one.name))),
-  h("option", { value: "" }, T.accountChoice), h("option", { value: "team" }, T.teamChoice));
-  const kind = h("select", { id: "kind", "aria-label": T.newConsent, onchange: () => why.tick((code) => kind.value === "denial" || code === "TREAT") }, h("option", { value: "" }, T.allowLabel),
-    h("option", { value: "denial" }, T.denyLabel));
-  const what = choices(T.what, Object.fromEntries(CATEGORIES.map((name) => [name, T.categories[name]])), () => true);
-  const why = choices(T.why, Object.fromEntries(["TREAT", "HPAYMT", "HRESCH", "PUBHLTH"].map((code) => [code, T.purposes[code]])),
-    (code) => code === "TREAT");
-  const until = h("input", { type: "date", id: "until" });
-  const fault = h("p", { class: "quiet", role: "alert" });
-  const give = async () => {
-    const end = until.value ? Date.parse(`${until.value}T23:59:59.999`) : null;
-    const chosen = what.values();
-    const named = account.value.trim().toLowerCase();
-    const isNamed = who.value === "" || who.value === "team";
-    const isDenial = kind.value === "denial";
-    const isActing = !actsLine.hidden && acts.checked && !isDenial;
-    // A refusal is for the reasons that nobody is asked about too: whoever acts for the patient reads by one of them.
-    const others = isDenial ? ["ETREAT", "PATRQT", "HOPERAT"] : isActing ? ["PATRQT"] : [];
-    const purposes = [...why.values(), ...others];
-    const wrong = isNamed && !/^[0-9a-f]{64}$/.test(named) ? T.accountWrong
-      : chosen.length === 0 ? T.what1 : why.values().length === 0 ? T.why1 : end && end < Date.now() ? T.untilPast : "";
-    fault.textContent = wrong;
-    if (wrong) return;
-    await act(turn, () => node.submit(own(), place.consortium, KIND.grantConsent, consentGrant({
-      patient, isDenial, acts: isActing,
-      grantee: who.value === "" ? { account: named } : who.value === "team" ? { team: named } : { hospital: Number(who.value) },
-      categories: chosen.length === CATEGORIES.length ? null : chosen,
-      purposes, until: end,
-    })), T.given, after);
-  };
-  return h("section", { class: "card" }, h("h2", {}, T.newConsent), kind, h("label", { for: "who" }, T.who), who, accountLine, actsLine,
-    what.frame, why.frame, h("label", { for: "until" }, T.untilLabel), until, fault,
-    h("p", {}, deed({ id: "give" }, T.give, give)));
-}
-
 // ---- Acting for somebody else
 
 async function others(turn) {
+  const wards = await turn.of(allSafe("ward", own().account).catch(() => []));
   const input = h("input", { type: "text", id: "ward", autocomplete: "off", value: state.ward });
   const found = h("div", { id: "wardRecords", "aria-live": "polite" });
   const button = h("button", { id: "openWard" }, T.wardOpen);
@@ -321,23 +287,31 @@ async function others(turn) {
     found.replaceChildren(h("p", { class: "card waiting" }, T.loading));
     const asOf = new Date();
     const listed = await inner.of(node.patientRecords(own(), ward));
+    await inner.of(learn(own(), listed.map((one) => one.author)));
     const all = listed.filter((one) => !one.erased);
     const told = (count) => found.replaceChildren(h("p", { class: "card waiting" }, C.working(count, all.length)));
     const done = await inner.of(readAll(inner, own(), ward, all, { purpose: "PATRQT", told }));
     const known = knowledge({ listed, outcomes: done.outcomes, asked: [...new Set(listed.map((one) => one.hospital))], asOf });
+    // For whom somebody acts is known here next time, by name.
+    const name = person(known.items)?.name;
+    if (name) keepSafe("ward", own().account, ward, { name }).catch(() => {});
     return found.replaceChildren(...[
-      h("p", { class: "quiet" }, T.wardOf(ward)),
+      h("p", { class: "quiet" }, name ? T.wardNamed(name) : T.wardOf(ward)),
       done.failure ? problem(done.failure) : null,
       done.refusals.length ? h("section", { class: "card alert", role: "alert" }, h("p", {}, T.wardRefused(refusedCount(done))), refusalsOf(done)) : null,
       all.length === 0 ? h("p", { class: "card" }, T.noRecords(K.here), ...timed({ asOf })) : null,
       faults([...done.outcomes.values()]), warnings(known, C.conflictAdvice), ...sections(known, () => null, { ...T.sections, person: T.wardPerson }),
-      form(turn, ward, go("others"))].flat().filter(Boolean));
+      form(turn, own(), ward, go("others"))].flat().filter(Boolean));
   };
   const sent = (event) => {
     event.preventDefault();
     return run(look, (error) => found.replaceChildren(problem(error)));
   };
   return [h("h1", {}, T.tabs.others), h("p", {}, T.othersText), h("form", { class: "card", onsubmit: sent },
+    wards.length ? h("p", { class: "row", id: "wards" }, wards.map((one) => h("button", { type: "button", class: "second", onclick: () => {
+      input.value = one.name;
+      return run(look, (error) => found.replaceChildren(problem(error)));
+    } }, one.value.name))) : null,
     h("label", { for: "ward" }, T.wardLabel), input, h("p", {}, button)), found];
 }
 
@@ -399,10 +373,11 @@ async function leave(turn) {
 }
 
 open({
-  name: "all", offered: true, code: keyring.registrationCode,
-  texts: { title: T.title, welcome: T.welcome, welcomeText: T.welcomeText, newText: T.newText, open: T.openRecords, unregistered: T.unregisteredText },
+  name: "all", offered: true, code: keyring.registrationCode, fits: (account) => account.kind === "patient", idleMinutes: 20,
+  texts: { title: T.title, welcome: T.welcome, welcomeText: T.welcomeText, newText: T.newText, open: T.openRecords, unregistered: T.unregisteredText, strange: T.notPatient },
   entered: (turn, all, isKept) => {
     [state.all, state.isKept] = [all, isKept];
-    return go("records")(turn);
+    const { name } = address();
+    return go(Object.hasOwn(VIEWS, name) ? name : "records")(turn);
   },
 });

@@ -10,8 +10,6 @@ import { deed, h, hospitalName, main, place, problem } from "./ui.js";
 const query = location.search.slice(1);
 
 async function ask(turn, keys, isKept) {
-  const account = await turn.of(node.account(keys));
-  if (account.kind !== "practitioner") throw new Error(C.notClinician);
   const app = await turn.of(node.app(query));
   const answer = h("div", { "aria-live": "polite" });
   const allow = async () => {
@@ -31,7 +29,7 @@ async function ask(turn, keys, isKept) {
 }
 
 open({
-  name: "clinician", offered: false, code: keyring.clinicianCode,
-  texts: { title: C.title, welcome: C.welcome, welcomeText: C.welcomeText, newText: C.newText, open: C.open, unregistered: C.unregistered },
+  name: "clinician", offered: false, code: keyring.clinicianCode, fits: (account) => account.kind === "practitioner", idleMinutes: 10,
+  texts: { title: C.title, welcome: C.welcome, welcomeText: C.welcomeText, newText: C.newText, open: C.open, unregistered: C.unregistered, strange: C.notClinician },
   entered: (turn, all, isKept) => ask(turn, all[0], isKept),
 }).then(() => main().focus());

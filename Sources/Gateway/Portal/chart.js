@@ -112,4 +112,4 @@ export function comparable(items) {
 }
 
 /** A medicine against an allergy, said in a sentence. */
-export const sentence = (pair) => D.clash[pair.level](pair.medicine, pair.allergy, pair.kind);
+export const sentence = (pair) => D.clash[pair.level](pair.medicine, pair.allergy, D.classes[pair.kind] ?? pair.kind);

@@ -1,20 +1,21 @@
 // The clinician's page: finds a patient, asks to read with a purpose, breaks the glass, writes and signs. Records are opened
 // here, of shares that custodians gave for one request; the node never has their keys.
 import { REFUSALS } from "./asking.js";
-import { canonical } from "./canonical.js";
-import { concat, digest, hex, sha256, unhex, utf8 } from "./crypto.js";
 import { lockCard, open } from "./entrance.js";
 import { comparable, conflictsOf, isMedicineKnown, person, sentence } from "./chart.js";
 import { day } from "./dates.js";
+import { allSafe, keepSafe, safe } from "./kept.js";
 import * as keyring from "./keys.js";
 import { CATEGORY as KNOWN, gaps, isChanged, isOutdated, news } from "./known.js";
+import { learn } from "./names.js";
 import * as node from "./node.js";
+import { ended, resourceOf, send, signed, typedOf } from "./notes.js";
 import { readAll, refusedCount } from "./reading.js";
-import { asOf, faults, isUnknown, knowledge, othersOf, reasons, refusalsOf, restamp, sections, warnings } from "./sections.js";
+import { asOf, faults, isUnknown, knowledge, othersOf, reasons, refusalsOf, restamp, sections, warnings, workspace } from "./sections.js";
 import { C, clock, D, K, moment, T } from "./texts.js";
 import { run } from "./turns.js";
-import { choices, deed, every, failed, h, hospitalName, main, problem, redraw, say, tabs, view } from "./ui.js";
-import { CATEGORIES, Encoder } from "./wire.js";
+import { address, choices, deed, every, failed, h, hospitalName, main, problem, redraw, say, tabs, view } from "./ui.js";
+import { CATEGORIES } from "./wire.js";
 
 /** `chart` is all that belongs to the patient who is open; null where none is. Nothing reads another patient's. */
 const state = { keys: null, isKept: false, chart: null };
@@ -22,8 +23,17 @@ const VIEWS = {
   patient: (turn) => (state.chart ? chartView(turn, state.chart) : finder(turn)),
   leave: () => [h("h1", {}, C.tabs.leave), lockCard(state.isKept)],
 };
+const ACCOUNT = /^[0-9a-f]{64}$/;
+/** A chart's address names its patient's account. */
+const PLACES = {
+  rest: (name) => (name === "patient" && state.chart ? state.chart.patient.account : ""),
+  come: (name, rest) => {
+    if (name !== "patient" || state.chart?.patient.account === rest) return;
+    state.chart = ACCOUNT.test(rest) ? chartOf({ account: rest }) : null;
+  },
+};
 /** Makes a view, in a turn. */
-const go = (name) => (turn) => tabs(turn, name, VIEWS, C.tabs);
+const go = (name) => (turn) => tabs(turn, name, VIEWS, C.tabs, PLACES);
 
 /** How often an open chart asks whether there is something newer. */
 const NEWS_MILLISECONDS = 5000;
@@ -35,20 +45,21 @@ const SLOW_MILLISECONDS = 7000;
  * what is written and not signed, `unsigned` why it was not signed when somebody wanted that. */
 const chartOf = (patient) => ({
   patient, listed: [], asOf: null, first: null, seen: [], outcomes: new Map(), written: new Map(), waiting: new Set(),
-  draft: emptyDraft(), unsigned: "",
+  draft: null, sent: null, unsigned: "", search: { text: "" },
 });
-const emptyDraft = () => ({ kind: "note", title: "", text: "", reason: "" });
-const isDirty = ({ draft }) => Boolean(draft.title.trim() || draft.text.trim());
-
-// What is written and not signed is not lost without a question.
-globalThis.addEventListener("beforeunload", (event) => { if (state.chart && isDirty(state.chart)) event.preventDefault(); });
+const emptyDraft = () => ({ kind: "note", title: "", text: "", reason: "", replaces: "" });
+const isDirty = ({ draft }) => Boolean(draft?.title.trim() || draft?.text.trim());
+/** Keeps what is written and not signed, over reloads too. */
+const keepWritten = (chart) => keepSafe("draft", state.keys.account, chart.patient.account,
+  isDirty(chart) ? { draft: chart.draft, name: chart.patient.name ?? "" } : null);
 
 // ---- Finding a patient
 
 /** As many as one answer names. Node: PatientIndex.countMax. */
 const PATIENTS_MAX = 20;
 
-function finder(turn) {
+async function finder(turn) {
+  const left = await turn.of(allSafe("draft", state.keys.account).catch(() => []));
   const input = h("input", { type: "text", id: "search", autocomplete: "off" });
   const found = h("div", { id: "found", "aria-live": "polite" });
   const choose = (patient) => {
@@ -62,7 +73,7 @@ function finder(turn) {
     const text = input.value.trim();
     // A scanner types capitals: QR codes hold more of them.
     const account = text.toLowerCase();
-    if (/^[0-9a-f]{64}$/.test(account)) return choose({ account });
+    if (ACCOUNT.test(account)) return choose({ account });
     const list = text ? await inner.of(node.patients(state.keys, text)) : [];
     return found.replaceChildren(list.length ? h("ul", { class: "plain card" }, list.map((one) =>
       h("li", {}, h("div", { class: "row" }, h("span", {}, h("strong", {}, one.name), " ",
@@ -76,7 +87,9 @@ function finder(turn) {
     return run(search, (error) => found.replaceChildren(problem(error)));
   };
   return [h("h1", {}, C.find), h("form", { class: "card", onsubmit: sent },
-    h("label", { for: "search" }, C.findLabel), input, h("p", {}, h("button", { id: "find" }, C.search))), found];
+    h("label", { for: "search" }, C.findLabel), input, h("p", {}, h("button", { id: "find" }, C.search))), found,
+  left.length ? h("section", { class: "card warn", id: "drafts" }, h("h2", {}, C.drafts), h("ul", { class: "plain" }, left.map((one) => h("li", { class: "row" },
+    h("span", {}, one.value.name || C.account(one.name)), h("button", { class: "second", onclick: () => choose({ account: one.name }) }, C.choose))))) : null];
 }
 
 // ---- A patient's chart
@@ -95,7 +108,16 @@ const told = (chart) => knowledge({ ...chart, asked: [...new Set(chart.listed.ma
 
 async function chartView(turn, chart) {
   const time = new Date();
-  take(chart, await turn.of(node.patientRecords(state.keys, chart.patient.account)), time);
+  const { account } = chart.patient;
+  if (!chart.draft) {
+    // An account alone came from a scanner or an address: the hospital may know whose it is, and something may be unsigned.
+    const [known, draft] = await turn.of(Promise.all([
+      chart.patient.name ? [] : node.patients(state.keys, account).catch(() => []), safe("draft", state.keys.account, account).catch(() => null)]));
+    Object.assign(chart.patient, known.find((one) => one.account === account));
+    chart.draft = { ...emptyDraft(), ...draft?.draft };
+  }
+  take(chart, await turn.of(node.patientRecords(state.keys, account)), time);
+  await turn.of(learn(state.keys, chart.listed.map((one) => one.author)));
   chart.seen = chart.listed;
   const answer = h("div", { id: "answer", "aria-live": "polite" });
   const [top, count, body] = [h("div", { id: "banner", class: "card" }), h("p", { class: "quiet", id: "count" }), h("div", { id: "chart" })];
@@ -107,14 +129,15 @@ async function chartView(turn, chart) {
     const known = told(chart);
     top.replaceChildren(...banner(chart, known));
     count.replaceChildren(live(chart).length ? C.whatThereIs(live(chart).length) : C.nothing, ...asOf(chart));
-    redraw(body, ...shown(chart, known));
+    redraw(body, ...shown(turn, chart, known));
+    main().classList.toggle("wide", chart.outcomes.size > 0);
     asks.offer();
     breaks.hidden = live(chart).length === 0;
     writer.check(known);
   };
   draw();
   every(turn, NEWS_MILLISECONDS, () => refresh(turn, chart, { top, draw }));
-  return [top, count, answer, body, asks.card, breaks, writer.card];
+  return [top, count, h("div", { class: "desk" }, h("div", {}, answer, body), h("div", { class: "side" }, asks.card, breaks, writer.card))];
 }
 
 /** Lists the records of a chart that somebody sees again: what is newer is told, and until when the rest is known. */
@@ -142,8 +165,9 @@ function banner(chart, { items }) {
   const isUnread = !read && chart.listed.some((one) => one.category === "demographics" && !one.erased && !one.supersededBy && !chart.outcomes.has(one.record));
   const name = nameOf(chart, items) ?? (isUnread ? C.nameUnread : C.nameUnknown);
   const birthDate = read?.birthDate ?? patient.birthDate;
+  const numbers = (read?.numbers ?? []).slice(0, NUMBERS_MAX);
   const again = h("button", { class: "second", id: "another", onclick: () => {
-    if (isDirty(chart) && !confirm(C.unsigned)) return;
+    if (isDirty(chart)) say(C.draftKept(called(chart, items)));
     state.chart = null;
     view(go("patient"));
   } }, C.another);
@@ -152,20 +176,23 @@ function banner(chart, { items }) {
   return [
     h("div", { class: "row" }, h("h1", {}, name), again),
     h("p", {}, [birthDate ? D.born(day(birthDate)) : isUnread ? C.bornUnread : C.bornUnknown, read?.sex ?? (isUnread ? C.sexUnread : C.sexUnknown), C.account(patient.account)].join(" · "),
-      read?.isDead ? [" ", h("span", { class: "mark alert" }, D.dead)] : null),
+      read?.isDead ? [" ", h("span", { class: "mark alert" }, D.dead)] : null, numbers.length ? h("span", { class: "quiet" }, ` · ${numbers.join(", ")}`) : null),
     isOther ? h("p", { class: "unknown", role: "alert" }, C.otherName(patient.name)) : null,
     newer.length ? h("p", { class: "unknown", role: "status", id: "news" }, C.news(newer.join(", "))) : null,
   ].filter(Boolean);
 }
+
+/** As many of the hospital's numbers as the head of a chart has room for. */
+const NUMBERS_MAX = 3;
 
 const nameOf = (chart, items) => person(items)?.name ?? chart.patient.name;
 /** The patient in a sentence: by name, or by account where that is not known. */
 const called = (chart, items) => nameOf(chart, items) ?? C.account(chart.patient.account);
 
 /** What was opened: warnings first, then allergies and everything else; and what was not read. */
-function shown(chart, known) {
+function shown(turn, chart, known) {
   if (chart.outcomes.size === 0) return [];
-  return [...warnings(known), faults([...chart.outcomes.values()]), ...sections(known, () => null, { ...T.sections, person: C.person }), notRead(chart)]
+  return [...warnings(known), faults([...chart.outcomes.values()]), ...workspace(sections(known, (one) => amending(turn, chart, one), { ...T.sections, person: C.person }), chart.search), notRead(chart)]
     .filter(Boolean);
 }
 
@@ -289,6 +316,7 @@ function writing(turn, chart) {
   const keep = (field) => (event) => {
     draft[field] = event.target.value;
     warn();
+    keepWritten(chart).catch(() => {});
   };
   const kind = h("select", { id: "noteKind", "aria-label": C.write, onchange: keep("kind") },
     Object.entries(C.kinds).map(([name, text]) => h("option", { value: name, selected: name === draft.kind }, text)));
@@ -301,9 +329,16 @@ function writing(turn, chart) {
   const fault = h("div", { id: "unsigned", role: "alert" }, chart.unsigned ? h("p", { class: "card alert" }, h("strong", {}, chart.unsigned)) : null);
   chart.unsigned = "";
   const heading = h("h2", {});
+  const drop = deed({ class: "second", id: "dropCorrection", hidden: true }, C.dropCorrection, () => {
+    chart.draft = emptyDraft();
+    keepWritten(chart).catch(() => {});
+    return view(go("patient"), true);
+  });
   const button = deed({ id: "sign" }, C.sign, () => sign(turn, chart, () => known, fault));
   const warn = () => {
-    heading.textContent = C.writeFor(called(chart, known.items));
+    heading.textContent = (draft.replaces ? C.correctFor : C.writeFor)(called(chart, known.items));
+    drop.hidden = !draft.replaces;
+    kind.disabled = Boolean(draft.replaces);
     titleLabel.textContent = C.titleLabel[draft.kind];
     textLabel.textContent = C.textLabel[draft.kind];
     const { lines, isForbidding } = judgement(draft, known);
@@ -316,7 +351,7 @@ function writing(turn, chart) {
     button.classList.toggle("danger", isForbidding);
   };
   const card = h("section", { class: "card", id: "write" }, heading, kind, titleLabel, title, textLabel, text, warning, override, fault,
-    h("p", {}, button));
+    h("p", { class: "row" }, button, drop));
   return { card, check: (now) => { known = now; warn(); }, forget: () => fault.replaceChildren() };
 }
 
@@ -386,7 +421,8 @@ async function signDraft(turn, chart, { draft, known, fault }) {
   ].filter(Boolean);
   try {
     // It counts whatever is shown when it is done; so it is said then, with the patient's name.
-    await record(chart, resourceOf(chart.patient, draft, notes));
+    const content = JSON.stringify([draft, notes]);
+    await record(chart, () => signed(state.keys, chart.patient.account, resourceOf(chart.patient, draft, notes), draft.replaces), content);
   } catch (error) {
     if (turn.isOver) say(`${name}: ${failed(error)}`);
     else fault.replaceChildren(problem(error));
@@ -395,48 +431,59 @@ async function signDraft(turn, chart, { draft, known, fault }) {
   // What was typed meanwhile is not signed, and stays.
   const isSame = Object.keys(draft).every((field) => chart.draft[field] === draft[field]);
   if (isSame) chart.draft = emptyDraft();
+  keepWritten(chart).catch(() => {});
   say(isSame ? C.signedFor(name) : C.signedBefore(name));
   if (!turn.isOver) await view(go("patient"));
 }
 
-function resourceOf(patient, { kind, title, text }, notes) {
-  const now = new Date().toISOString();
-  const subject = { identifier: { system: "urn:consilium:account", value: patient.account } };
-  const [name, words] = [title.trim(), text.trim()];
-  const note = notes.length ? { note: notes.map((one) => ({ text: one })) } : {};
-  return kind === "prescription"
-    ? { resourceType: "MedicationRequest", status: "active", intent: "order", medicationCodeableConcept: { text: name },
-      subject, authoredOn: now, dosageInstruction: [{ text: words }], ...note }
-    : { resourceType: "Observation", status: "final", code: { text: name }, subject, effectiveDateTime: now, valueString: words };
+/** Signs a resource as its author: by its hash-lock, which the ledger holds it against for good. What was signed before and
+ * may have arrived is sent again as it was, so that it is there once. */
+async function record(chart, made, content) {
+  const isAgain = chart.sent?.content === content;
+  if (!isAgain) chart.sent = await made().then((one) => ({ content, ...one }));
+  await send(state.keys, chart.sent, isAgain);
+  chart.written.set(chart.sent.identifier, chart.sent.opened);
+  chart.sent = null;
 }
 
-const CATEGORY = { MedicationRequest: 5, Observation: 6 };
+// ---- What became of it
 
-/** Signs a resource as its author: by its hash-lock, which the ledger holds it against for good. */
-async function record(chart, resource) {
-  const { keys } = state;
-  const { patient } = chart;
-  const text = canonical(JSON.stringify(resource));
-  const salt = crypto.getRandomValues(new Uint8Array(32));
-  const lock = await sha256(utf8("consilium/record/v1\0"), salt, utf8(text));
-  const network = unhex(keys.network);
-  const identifier = digest("consilium/record-identifier/v1", network, new Encoder().u32(keys.hospital).bytes,
-    unhex(patient.account), lock);
-  const authored = concat(utf8("consilium/authorship/v1\0"), network, identifier, unhex(patient.account),
-    new Encoder().u8(CATEGORY[resource.resourceType]).bytes, lock, new Encoder().flag(false).bytes);
-  await node.write(keys, {
-    patient: patient.account, resource: text, salt: hex(salt), signature: hex(await keyring.sign(keys, authored)),
-  });
-  chart.written.set(hex(identifier), { text, salt });
+/** What can be done with what one wrote oneself: correct it, stop it, withdraw it. */
+function amending(turn, chart, one) {
+  const typed = one.stands === "current" && one.view.author === state.keys.account ? typedOf(one.resource) : null;
+  if (!typed) return null;
+  const correct = h("button", { class: "second correct", onclick: () => {
+    if (isDirty(chart) && !confirm(C.overwrite)) return;
+    chart.draft = { ...emptyDraft(), ...typed, replaces: one.view.record };
+    view(go("patient"), true).then(() => document.getElementById("noteTitle")?.focus());
+  } }, C.correct);
+  const why = h("input", { type: "text", id: `why-${one.view.record.slice(0, 8)}`, autocomplete: "off" });
+  const fault = h("div", { role: "alert" });
+  const end = (how) => async () => {
+    fault.replaceChildren(why.value.trim() ? "" : h("p", { class: "card warn" }, C.whyNeeded));
+    if (!why.value.trim()) return;
+    const resource = ended(one.resource, how, why.value.trim());
+    try {
+      await record(chart, () => signed(state.keys, chart.patient.account, resource, one.view.record), JSON.stringify([resource, one.view.record]));
+    } catch (error) {
+      if (turn.isOver) say(failed(error));
+      else fault.replaceChildren(problem(error));
+      return;
+    }
+    say(C.ended[how](one.shown.title));
+    if (!turn.isOver) await view(go("patient"), true);
+  };
+  return h("div", { class: "amend" }, h("p", {}, correct), h("label", { for: why.id }, C.whyEnd), why, fault, h("p", { class: "row" },
+    typed.kind === "prescription" ? deed({ class: "second stop" }, C.stop, end("stop")) : null, deed({ class: "danger withdraw" }, C.withdraw, end("withdraw"))));
 }
 
 open({
-  name: "clinician", offered: false, code: keyring.clinicianCode,
-  texts: { title: C.title, welcome: C.welcome, welcomeText: C.welcomeText, newText: C.newText, open: C.open, unregistered: C.unregistered },
-  entered: async (turn, all, isKept) => {
+  name: "clinician", offered: false, code: keyring.clinicianCode, fits: (account) => account.kind === "practitioner", idleMinutes: 10,
+  texts: { title: C.title, welcome: C.welcome, welcomeText: C.welcomeText, newText: C.newText, open: C.open, unregistered: C.unregistered, strange: C.notClinician },
+  entered: (turn, all, isKept) => {
     [state.keys, state.isKept] = [all[0], isKept];
-    const account = await turn.of(node.account(state.keys));
-    if (account.kind !== "practitioner") throw new Error(C.notClinician);
-    return go("patient")(turn);
+    const { name, rest } = address();
+    PLACES.come(name, rest);
+    return go(Object.hasOwn(VIEWS, name) ? name : "patient")(turn);
   },
 });

@@ -2,7 +2,7 @@
 import { day, dayAndTime, place } from "./dates.js";
 import { DETAILS } from "./details.js";
 import { D, T } from "./texts.js";
-import { codeOf, concept, finding, list, meaning, period, quantity, range, text } from "./values.js";
+import { band, codeOf, concept, finding, list, meaning, period, quantity, range, text } from "./values.js";
 
 export { parsed } from "./values.js";
 
@@ -196,7 +196,7 @@ function read(resource, find) {
   return {
     type, section: SECTIONS[type] ?? "other", title: words, when, order: place(when?.at), standing: standing(resource),
     absence: absence(resource), isForbidden: resource.doNotPerform === true, kind: kindOf(resource, words),
-    value: details.value ?? found?.text, number: found?.number, unit: found?.unit,
+    value: details.value ?? found?.text, number: found?.number, unit: found?.unit, band: band(resource),
     marks: [...marks(resource), ...(details.isNameless && standing(resource) === "current" ? [mark("alert", D.notNamed)] : []), ...meaning(resource), ...(details.marks ?? [])], status: plainStatus(resource), rank: details.rank ?? 0,
     lines: [...(details.lines ?? []), ...notes(resource)].filter(Boolean), parts: details.parts ?? [], attachments: details.attachments ?? [],
     person: details.person,

@@ -19,7 +19,8 @@ export async function phraseOf(entropy, list) {
 }
 
 export async function entropyOf(text, list) {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  // With numbers, commas or lines between them, as they were shown or written down.
+  const words = text.toLowerCase().split(/[^a-z]+/).filter(Boolean);
   if (words.length !== 24) throw new PhraseFault("count", words.length);
   const bits = words.map((word, index) => {
     const number = list.indexOf(word);
@@ -36,13 +37,20 @@ const PKCS8 = { Ed25519: "302e020100300506032b657004220420", X25519: "302e020100
 const importSecret = (name, secret, uses) =>
   crypto.subtle.importKey("pkcs8", concat(unhex(PKCS8[name]), secret), name, false, uses);
 
-/** The keys of the pseudonym at one hospital. */
-export async function deriveKeys(entropy, network, hospital) {
+/** What the keys of the pseudonym at one hospital are made of: 64 bytes. */
+export async function secretBits(entropy, network, hospital) {
   const secret = await crypto.subtle.importKey("raw", entropy, "HKDF", false, ["deriveBits"]);
   const info = concat(utf8("consilium/pseudonym/v1\0"), utf8(String(hospital)));
-  const bits = await crypto.subtle.deriveBits(
-    { name: "HKDF", hash: "SHA-256", salt: unhex(network), info }, secret, 512);
-  const [signing, sealing] = [new Uint8Array(bits, 0, 32), new Uint8Array(bits, 32, 32)];
+  return new Uint8Array(await crypto.subtle.deriveBits(
+    { name: "HKDF", hash: "SHA-256", salt: unhex(network), info }, secret, 512));
+}
+
+/** The keys of the pseudonym at one hospital. */
+export const deriveKeys = async (entropy, network, hospital) => keysOf(await secretBits(entropy, network, hospital), network, hospital);
+
+/** Keys of their bits, which are wiped. */
+export async function keysOf(bits, network, hospital) {
+  const [signing, sealing] = [bits.subarray(0, 32), bits.subarray(32, 64)];
   const publicKey = nacl.sign.keyPair.fromSeed(signing).publicKey;
   const keys = {
     network, hospital, publicKey, sealingKey: nacl.scalarMult.base(sealing),
@@ -50,8 +58,7 @@ export async function deriveKeys(entropy, network, hospital) {
     signing: await importSecret("Ed25519", signing, ["sign"]),
     opening: await importSecret("X25519", sealing, ["deriveBits"]),
   };
-  signing.fill(0);
-  sealing.fill(0);
+  bits.fill(0);
   return keys;
 }
 
@@ -97,4 +104,7 @@ async function inStore(mode, work) {
 /** Keys that this device keeps under a name; undefined where it keeps none. */
 export const kept = (name) => inStore("readonly", (store) => store.get(name));
 export const keep = (name, all) => inStore("readwrite", (store) => store.put(all, name));
+export const forgetOne = (name) => inStore("readwrite", (store) => store.delete(name));
 export const forget = () => inStore("readwrite", (store) => store.clear());
+/** The names that begin with something. */
+export const named = (start) => inStore("readonly", (store) => store.getAllKeys(IDBKeyRange.bound(start, `${start}\uffff`)));

@@ -3,16 +3,22 @@ import { longFile, openChunks } from "./content.js";
 import { base64, concat, hex, unhex, utf8 } from "./crypto.js";
 import { recordKey, sign } from "./keys.js";
 import { readAnchor } from "./custody.js";
+import { T } from "./texts.js";
 import { Decoder, Encoder, KIND, readHead, readPart, readRelease, readSealed, transaction } from "./wire.js";
 
 /** Longer records do not come with the others. Node: PortalServer.sealedBytesMax. */
 const SEALED_MAX = 4 << 20;
 
+/** A clock that went further wrong than this since it was looked at is looked at again. */
+const CLOCK_MILLISECONDS = 5000;
+
 /** A refusal in the node's own words, or that it cannot be reached; the ledger's own has its `number`. */
 export class Refusal extends Error {
   constructor(code, message, remedy, number) {
-    super(message);
-    [this.code, this.remedy, this.number] = [code, remedy, number];
+    // In the reader's language, where the node's words are not in it.
+    const said = T.outcomes[number] ?? T.codes[code];
+    super(said ?? message);
+    [this.code, this.remedy, this.number] = [code, said ? "" : remedy, number];
   }
 }
 
@@ -28,18 +34,40 @@ async function ask(path, options = {}) {
   throw new Refusal(said.error ?? String(response.status), said.message ?? response.statusText, said.remedy ?? "");
 }
 
-export const consortium = async () => (await ask("/api/consortium")).json();
+/** How much the node's clock is ahead of this device's, in milliseconds: signatures carry the node's time. */
+let ahead = 0;
+const now = () => Date.now() + ahead;
+
+/** What the consortium is; and what time it is at the node. */
+export async function consortium() {
+  const before = Date.now();
+  const answer = await (await ask("/api/consortium")).json();
+  // In the middle between question and answer.
+  if (Number.isFinite(answer.now)) ahead = answer.now - (before + Date.now()) / 2;
+  return answer;
+}
+/** How far this device's clock is off, in milliseconds. */
+export const clockDifference = () => ahead;
 export const genesis = async () => (await ask("/api/genesis")).json();
 export const wordList = async () => (await (await ask("/api/words")).text()).split("\n");
 
-async function asked(keys, path, body) {
-  const time = Date.now();
+/** A question, signed. Where the clock was set since the page was opened, it is asked again by the node's. */
+async function asked(keys, path, body, isAgain = false) {
+  const time = Math.round(now());
   const message = concat(
     utf8("consilium/portal/v1\0"), unhex(keys.network), unhex(keys.account), new Encoder().u64(time).bytes, utf8(path));
   const signature = hex(await sign(keys, message));
   const headers = { authorization: `Consilium time=${time}, signature=${signature}` };
   const sent = body instanceof Uint8Array ? body : JSON.stringify(body);
-  return ask(path, body === undefined ? { headers } : { headers, method: "POST", body: sent });
+  try {
+    return await ask(path, body === undefined ? { headers } : { headers, method: "POST", body: sent });
+  } catch (error) {
+    if (isAgain || error.code !== "unauthorized") throw error;
+    const before = ahead;
+    await consortium();
+    if (Math.abs(ahead - before) < CLOCK_MILLISECONDS) throw error;
+    return asked(keys, path, body, true);
+  }
 }
 
 /** All rows of what comes in pages, the newest first there and the oldest first here: none is left out. */
@@ -67,6 +95,8 @@ export const account = async (keys) => (await asked(keys, `/api/accounts/${keys.
 export const records = (keys) => pages(keys, `/api/patients/${keys.account}/records?`);
 export const consents = async (keys) => (await asked(keys, `/api/patients/${keys.account}/consents`)).json();
 export const history = (keys) => pages(keys, `/api/patients/${keys.account}/history?`);
+/** The newest of it: enough to see whether anything came. */
+export const newestHistory = async (keys) => (await (await asked(keys, `/api/patients/${keys.account}/history?count=20`)).json()).items;
 
 /**
  * Who was shown anything of the patient by the hospital's own store, a page: `{items, next}`, the latest first. Only what
@@ -79,6 +109,9 @@ export const readings = async (keys, { reader, from, until, after }) => {
 
 /** The proof that a record's anchor stands in the log, under a tree head that a quorum signed. */
 export const proof = async (keys, record) => (await asked(keys, `/api/patients/${keys.account}/proof?record=${record}`)).json();
+
+/** Who an account is: {kind, hospital, role, name}; the name where this hospital's system knows a practitioner's. */
+export const who = async (keys, account) => (await asked(keys, `/api/accounts/${keys.account}/who?of=${account}`)).json();
 
 /** What the ledger says of a practitioner. */
 export const practitioner = async (keys, account) =>
@@ -137,7 +170,7 @@ async function sent(work) {
 
 async function signed(keys, consortium, kind, payload) {
   const made = transaction({
-    kind, hospital: keys.hospital, validUntil: Date.now() + consortium.transactionLifeMilliseconds / 2,
+    kind, hospital: keys.hospital, validUntil: Math.round(now()) + consortium.transactionLifeMilliseconds / 2,
     nonce: crypto.getRandomValues(new Uint8Array(12)), payload, publicKey: keys.publicKey, network: keys.network,
   });
   return made.complete(await sign(keys, made.signed));
@@ -195,4 +228,4 @@ export const release = async (keys, request, record, settled) =>
 /** A part of a record's ciphertext: {count, chunks}. */
 export const part = async (keys, record, from) => readPart(await binary(keys, `part?record=${record}&from=${from}`));
 /** Has the hospital's node seal and anchor what the clinician wrote and signed. */
-export const write = (keys, note) => sent(async () => (await asked(keys, clinic(keys, "notes"), note)).json());
+export const write = async (keys, note) => applied(await sent(async () => (await asked(keys, clinic(keys, "notes"), note)).json()));

@@ -44,7 +44,8 @@ function phrase(value, find) {
 
 /** A concept's words, and what its codes say beside them. */
 const coded = (value) => {
-  const words = concept(value);
+  const isBare = !text(value.text) && !list(value.coding).some((one) => text(one.display));
+  const words = isBare ? inWords(concept(value)) : concept(value);
   const others = list(value.coding).map((one) => text(one.display) ?? (value.text ? undefined : text(one.code))).filter((one) => one && one !== words);
   return words && [words, others.length ? `(${[...new Set(others)].join("; ")})` : ""].filter(Boolean).join(" ");
 };
@@ -53,8 +54,11 @@ const simple = (holder, key, value) => {
   if (typeof value === "number") return digits(holder, key);
   if (typeof value === "boolean") return value ? D.yes : D.no;
   if (DATE.test(value)) return dayAndTime(value);
-  return T.statuses[value] && !/\s/.test(value) ? T.statuses[value] : value;
+  return inWords(value);
 };
+/** FHIR's own codes in the reader's language; what is no such code stays as it is. */
+const WORDS = [T.statuses, T.severities, T.sexes, T.allergyTypes, D.allergyCategories, D.priorities];
+const inWords = (code) => WORDS.find((one) => Object.hasOwn(one, code))?.[code] ?? code;
 
 const EXTENSIONS = ["extension", "modifierExtension"];
 

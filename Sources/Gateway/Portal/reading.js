@@ -10,6 +10,8 @@ import { accessRequest, KIND } from "./wire.js";
 
 const ATTEMPTS = 20;
 const PAUSE_MILLISECONDS = 100;
+/** As many records are opened at once as a browser asks one host for. */
+const TOGETHER = 6;
 
 /** Asks in a turn for records of a patient, together or category by category (asking.js), and opens what is granted. A
  * `reason` other than 0 breaks the glass. `told(count, outcomes)` hears of each. Gives {outcomes, refusals, isInPartition,
@@ -53,16 +55,20 @@ async function readSome(turn, keys, patient, some, { purpose, reason, told, done
     return error;
   }
   done.isInPartition ||= Boolean(glass.opened);
-  for (const one of some) {
-    const opening = glass.opened ? openOwn(keys, patient, one, glass.opened.get(one.record), once)
-      : openOne(turn, keys, patient, one, glass.receipt.transaction, once);
-    const found = await turn.of(opening).catch((error) => {
-      // One record that is not what it should be does not keep the others from being read.
-      if (error.code === "over" || error.code === "unreachable") throw error;
-      return { fault: error.message };
+  const opening = (one) => (glass.opened ? openOwn(keys, patient, one, glass.opened.get(one.record), once)
+    : openOne(turn, keys, patient, one, glass.receipt.transaction, once)).catch((error) => {
+    // One record that is not what it should be does not keep the others from being read.
+    if (error.code === "over" || error.code === "unreachable") throw error;
+    return { fault: error.message };
+  });
+  // Some at once, for each waits for several hospitals; in their order, for what must be known first comes first.
+  for (let at = 0; at < some.length; at += TOGETHER) {
+    const next = some.slice(at, at + TOGETHER);
+    const found = await turn.of(Promise.all(next.map(opening)));
+    next.forEach((one, index) => {
+      done.outcomes.set(one.record, { view: one, ...found[index] });
+      told(done.outcomes.size, done.outcomes);
     });
-    done.outcomes.set(one.record, { view: one, ...found });
-    told(done.outcomes.size, done.outcomes);
   }
   return null;
 }

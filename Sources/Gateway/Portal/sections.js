@@ -2,6 +2,7 @@
 import { arrange, bySection, conflicts, grouped, ofKind, sentence } from "./chart.js";
 import { kindOf } from "./content.js";
 import { KINDS, missingIn, statement } from "./known.js";
+import { called } from "./names.js";
 import { LINES_MAX, reading } from "./plain.js";
 import { C, clock, date, K, moment, T } from "./texts.js";
 import { pretty } from "./values.js";
@@ -28,8 +29,13 @@ export function sections({ items, statements, missing, ...told }, actions = () =
 }
 
 /** Medicines that clash with allergies, both standing. */
-export const warnings = ({ items }, text) => conflicts(items).map((pair) => h("section", { class: pair.level === "near" ? "card warn conflict" : "card alert conflict",
-  role: "alert" }, h("h2", {}, C.conflict), h("p", {}, sentence(pair)), text ? h("p", {}, text) : null));
+export function warnings({ items }, text) {
+  const all = conflicts(items);
+  if (all.length === 0) return [];
+  const isGrave = all.some((pair) => pair.level !== "near");
+  return [h("section", { class: `card conflict ${isGrave ? "alert" : "warn"}`, role: "alert" }, h("h2", {}, C.conflict),
+    all.map((pair) => h("p", { dir: "auto" }, sentence(pair))), text ? h("p", {}, text) : null)];
+}
 
 /** Records that could not be opened or are not what was anchored; null where all are right. */
 export function faults(opened) {
@@ -43,7 +49,7 @@ export function faults(opened) {
 
 const names = (numbers) => numbers.map(hospitalName).join(", ");
 
-const writerOf = (one) => (one.view.author ? T.clinician(one.view.author) : hospitalName(one.view.hospital));
+const writerOf = (one) => (one.view.author ? called(one.view.author) : hospitalName(one.view.hospital));
 
 /** Why something is not known, as a list. */
 export const reasons = (gaps) => h("ul", {}, gaps.map((gap) => h("li", {}, K.reasons[gap.reason](gap.count, gap.why))));
@@ -91,6 +97,41 @@ const more = (name, missing, told) => (missing.length
 /** One line of what is known of allergies, for where it must not be overlooked. */
 export const isUnknown = (said) => said.state === "unknown" || said.gaps.length > 0;
 
+// ---- The whole of it
+
+/** What stands beside everything else: what nobody may overlook. */
+const BESIDE = new Set(["section-allergy", "section-problem", "section-medicine"]);
+
+/** Sections as a workspace: on a wide screen allergies, problems and medicines beside the rest, bills last. A search among
+ * the records stands above; `search` keeps what was typed. Allergies are never hidden. */
+export function workspace(all, search) {
+  const beside = all.filter((one) => BESIDE.has(one.id));
+  const rest = all.filter((one) => !BESIDE.has(one.id));
+  const frame = h("div", { class: "workspace" }, h("div", { class: "beside" }, beside), h("div", { class: "rest" }, rest));
+  const found = h("p", { class: "quiet", role: "status" });
+  const filter = () => {
+    const words = search.text.toLowerCase().split(/\s+/).filter(Boolean);
+    if (words.length) for (const more of frame.querySelectorAll("button.more")) more.click();
+    let count = 0;
+    for (const section of all) {
+      if (section.id === "section-allergy") continue;
+      const rows = [...section.querySelectorAll(":scope > ul > li")];
+      for (const row of rows) {
+        row.hidden = !words.every((word) => row.textContent.toLowerCase().includes(word));
+        if (!row.hidden) count += 1;
+      }
+      section.classList.toggle("sought", words.length > 0 && rows.every((row) => row.hidden));
+    }
+    found.textContent = words.length ? K.found(count) : "";
+  };
+  const input = h("input", { type: "search", id: "searchRecords", "aria-label": K.search, placeholder: K.search, value: search.text, oninput: () => {
+    search.text = input.value;
+    filter();
+  } });
+  if (search.text) filter();
+  return [h("div", { class: "search" }, input, found), frame];
+}
+
 // ---- Sections
 
 const rowsOf = (name, items, actions) => (name === "result" ? results(items, actions) : items.map((one) => row(one, actions)));
@@ -98,7 +139,7 @@ const rowsOf = (name, items, actions) => (name === "result" ? results(items, act
 /** Rows, the first ones at once; all of them where none may be overlooked. */
 function shortened(rows, isWhole = false) {
   const list = h("ul", { class: "plain" }, rows.slice(0, isWhole ? rows.length : ROWS_SHOWN));
-  const rest = !isWhole && rows.length > ROWS_SHOWN ? h("button", { class: "second", onclick: () => {
+  const rest = !isWhole && rows.length > ROWS_SHOWN ? h("button", { class: "second more", onclick: () => {
     list.replaceChildren(...rows);
     rest.remove();
   } }, T.more(rows.length)) : null;
@@ -134,16 +175,18 @@ function row(one, actions) {
   const { shown } = one;
   const isForbidden = shown.isForbidden && one.stands === "current";
   const replaced = one.stands === "replaced" ? [{ tone: "warn", text: one.isNewerUnread ? T.newerUnread : T.superseded }] : [];
-  return h("li", { class: isForbidden ? "forbidden" : one.stands, dir: "auto" },
-    h("div", { class: "row" }, h("strong", {}, shown.title), h("span", { class: "quiet" }, dateOf(one, shown.section === "result"))),
-    marks([...replaced, ...shown.marks]),
-    shown.value ? h("div", { class: "value" }, shown.value) : null, facts(shown), shown.attachments.map(attachment), details(one, actions));
+  const isResult = shown.section === "result";
+  const when = h("span", { class: "quiet when" }, dateOf(one, isResult));
+  const value = shown.value ? h(isResult ? "span" : "div", { class: "value", dir: "auto" }, shown.value) : null;
+  return h("li", { class: `${isForbidden ? "forbidden" : one.stands}${isResult ? " result" : ""}` },
+    h("div", { class: "row" }, h("strong", { dir: "auto" }, shown.title), isResult ? value : null, when),
+    marks([...replaced, ...shown.marks]), isResult ? null : value, facts(shown), shown.attachments.map(attachment), details(one, actions));
 }
 
 /** What belongs to a value: its parts, and what was noted of it. */
 const facts = (shown) => [
-  shown.parts.length ? h("dl", { class: "parts" }, shown.parts.flatMap((part) => [h("dt", {}, part.name),
-    h("dd", {}, part.value, " ", marks(part.marks), part.notes.length ? h("span", { class: "quiet" }, ` ${part.notes.join("; ")}`) : null)])) : null,
+  shown.parts.length ? h("dl", { class: "parts" }, shown.parts.flatMap((part) => [h("dt", { dir: "auto" }, part.name),
+    h("dd", { dir: "auto" }, part.value, " ", marks(part.marks), part.notes.length ? h("span", { class: "quiet" }, ` ${part.notes.join("; ")}`) : null)])) : null,
   shown.lines.map((line) => h("div", { dir: "auto" }, line)), shown.status ? h("div", { class: "quiet" }, shown.status) : null,
 ].flat();
 
@@ -166,7 +209,7 @@ function folded(one, actions) {
     one.resource ? whole(one) : null,
     h("dl", {}, Object.entries({
       [T.fields.hospital]: hospitalName(entry.hospital),
-      [T.fields.author]: entry.author ? T.clinician(entry.author) : T.system,
+      [T.fields.author]: entry.author ? called(entry.author) : T.system,
       [T.fields.anchored]: moment(entry.time), [T.fields.record]: entry.record,
     }).flatMap(([term, text]) => [h("dt", {}, term), h("dd", {}, text)])),
     json ? h("details", {}, h("summary", {}, T.asWritten), h("pre", { class: "code" }, json.slice(0, JSON_SHOWN)),
@@ -178,7 +221,7 @@ function folded(one, actions) {
 /** Every element of a record by its name. */
 function whole(one) {
   const lines = reading(one.resource, one.find);
-  return [h("dl", { class: "whole", dir: "auto" }, lines.flatMap(({ name, words, depth }) => [h("dt", { class: `deep${Math.min(depth, 4)}` }, name), h("dd", {}, words)])),
+  return [h("dl", { class: "whole" }, lines.flatMap(({ name, words, depth }) => [h("dt", { class: `deep${Math.min(depth, 4)}` }, name), h("dd", { dir: "auto" }, words)])),
     lines.length >= LINES_MAX ? h("p", { class: "quiet" }, T.cut) : null];
 }
 
@@ -222,18 +265,28 @@ function saving(one) {
 
 /** Results of one kind in one row, with a small plot for each unit where they are numbers. */
 function results(items, actions) {
-  return grouped(items).map(({ items: group, plots }) => (group.length === 1 ? row(group[0], actions)
+  return [...grouped(items)].sort((a, b) => loudness(a.items[0]) - loudness(b.items[0])).map(({ items: group, plots }) => (group.length === 1 ? row(group[0], actions)
     : many(group, plots.map(({ points }) => plot(group[0].shown.title, points)), actions)));
 }
+
+/** What must be seen first: critical values, then those that are out of range, then the newest. */
+const loudness = ({ shown }) => (shown.marks.some((one) => one.tone === "alert") ? 0 : shown.marks.some((one) => one.tone === "warn") ? 1 : 2);
 
 function many(group, pictures, actions) {
   const [last] = group;
   const { shown } = last;
-  return h("li", { dir: "auto" }, h("div", { class: "row" }, h("strong", {}, shown.title), pictures,
-    h("span", {}, shown.value ? `${shown.value} ` : "", h("span", { class: "quiet" }, dateOf(last, true)))),
+  return h("li", { class: "result" }, h("div", { class: "row" }, h("strong", { dir: "auto" }, shown.title), shown.value ? h("span", { class: "value" }, shown.value) : null,
+    pictures, h("span", { class: "quiet when" }, dateOf(last, true))),
   marks(shown.marks), facts(shown),
   h("details", { "data-of": `${shown.kind} values` }, h("summary", {}, T.values(group.length)),
     h("ul", { class: "plain" }, group.map((one) => row(one, actions)))));
+}
+
+/** The usual range behind a plot, as far as the plot reaches. */
+function rangeOf({ low = -Infinity, high = Infinity }, least, most, at) {
+  const place = (value) => 27 - Math.min(27, Math.max(-3, at(Math.min(most, Math.max(least, value)))));
+  const [top, bottom] = [high >= most ? 0 : place(high), low <= least ? 30 : place(low)];
+  return draw("rect", { class: "band", x: 0, width: 100, y: top.toFixed(1), height: Math.max(0, bottom - top).toFixed(1) });
 }
 
 function plot(name, points) {
@@ -241,11 +294,13 @@ function plot(name, points) {
   const values = points.map((one) => one.shown.number);
   const scale = (list, size) => {
     const [low, high] = [Math.min(...list), Math.max(...list)];
-    return list.map((value) => (high === low ? size / 2 : ((value - low) / (high - low)) * size));
+    return (value) => (high === low ? size / 2 : ((value - low) / (high - low)) * size);
   };
-  const [x, y] = [scale(times, 100), scale(values, 24).map((value) => 27 - value)];
+  const [atTime, atValue] = [scale(times, 100), scale(values, 24)];
+  const [x, y] = [times.map(atTime), values.map((value) => 27 - atValue(value))];
+  const usual = points.at(-1).shown.band;
   const label = T.plot(name, points.length, points[0].shown.value, points.at(-1).shown.value);
   const places = x.map((at, index) => `${at.toFixed(1)},${y[index].toFixed(1)}`).join(" ");
   return draw("svg", { class: "plot", viewBox: "0 0 100 30", role: "img", "aria-label": label, preserveAspectRatio: "none" },
-    draw("polyline", { points: places }));
+    ...(usual ? [rangeOf(usual, Math.min(...values), Math.max(...values), atValue)] : []), draw("polyline", { points: places }));
 }

@@ -137,14 +137,20 @@ export function meaning(one) {
     return { code, tone: TONES[code] ?? "warn", text: D.interpretations[code] ?? concept(each) };
   }).filter((each) => each.text);
   if (said.length) return said.filter((each) => each.code !== "N").map(({ tone, text: words }) => ({ tone, text: words }));
+  const own = band(one);
+  const value = quantity(one?.valueQuantity)?.number;
+  if (own && value < own.low) return [{ tone: "warn", text: D.below }];
+  if (own && value > own.high) return [{ tone: "warn", text: D.above }];
+  return [];
+}
+
+/** What is usual, as numbers in the value's own unit: {low, high}; null where that is not one plain range. */
+export function band(one) {
   const ranges = list(one?.referenceRange);
   const value = quantity(one?.valueQuantity);
-  if (ranges.length !== 1 || !isOrdinary(ranges[0]) || value?.number === undefined) return [];
-  const [low, high] = [quantity(ranges[0].low), quantity(ranges[0].high)];
-  const fits = (end) => end?.number !== undefined && (end.unit === value.unit || !end.unit);
-  if (fits(low) && value.number < low.number) return [{ tone: "warn", text: D.below }];
-  if (fits(high) && value.number > high.number) return [{ tone: "warn", text: D.above }];
-  return [];
+  if (ranges.length !== 1 || !isOrdinary(ranges[0]) || value?.number === undefined) return null;
+  const [low, high] = [quantity(ranges[0].low), quantity(ranges[0].high)].map((end) => (end?.number !== undefined && (end.unit === value.unit || !end.unit) ? end.number : undefined));
+  return low === undefined && high === undefined ? null : { low, high };
 }
 
 /** What is usual, in words. */

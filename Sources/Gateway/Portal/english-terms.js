@@ -1,4 +1,4 @@
-// The words of records' contents. The pages' other words: texts.js.
+// The words of records' contents, in English. The pages' other words: english.js.
 
 /** The words of records' contents. */
 export const D = {
@@ -89,6 +89,8 @@ export const D = {
   needed: "when needed", neededFor: (why) => `when needed for ${why}`, most: (amount) => `no more than ${amount}`, perTime: "each time", perLife: "in a lifetime",
   codedAs: (words) => `As coded: ${words}`,
 
+  /** Classes of medicines, where they are not named as in drugs.js. */
+  classes: {},
   clash: {
     same: (medicine, allergy) => `${medicine}: an allergy to ${allergy} is recorded.`,
     class: (medicine, allergy, kind) => `${medicine}: an allergy to ${allergy} is recorded, and both are ${kind}.`,
