@@ -87,7 +87,7 @@ public final class NodeDriver {
   var byMember: [ReplicaIndex: PeerConnection] = [:]
   let staticKey: NoiseHandshake.KeyPair
   /// The connections that came in and proved no key yet.
-  var places = HandshakePlaces()
+  var places = HandshakePlaces(seed: SecureRandom.seed())
   var nextConnection: HandshakePlaces.Number = 0
   /// From where members proved their keys last.
   var provenSources: [ReplicaIndex: SourceAddress] = [:]

@@ -1,9 +1,14 @@
+import Primitives
+
 /// The places for connections that came in and have not proved a key yet: who gets one, and who gives way (OVERLAY §1,
 /// LEDGER §11.7).
 ///
-/// Anybody can open connections and say nothing, from as many addresses as a network has. So nobody is turned away: the
-/// oldest gives way, and of whoever holds most. ⚑ Places of their own are kept for the addresses of members, which
-/// strangers cannot take, and whoever proves a member's key leaves this table and never gives way.
+/// Anybody can open connections and say nothing, from as many addresses as a network has. So nobody is turned away: one
+/// of the range that holds most gives way. ⚑ Which one is drawn: if it were always the oldest, a flood that is faster
+/// than a round trip would end each handshake of a member far away, where a drawn one ends only its share of them.
+/// Places of their own are kept for the addresses of members. A stranger at such an address (behind the same router)
+/// competes with the members there and nowhere else. A connection that proved a member's key leaves this table and
+/// never gives way.
 public struct HandshakePlaces: Sendable, Hashable {
   /// The limits.
   public struct Limits: Sendable, Hashable {
@@ -11,9 +16,9 @@ public struct HandshakePlaces: Sendable, Hashable {
     public var strangersMax = 256
     /// The most places kept for the addresses of members besides.
     public var membersMax = 256
-    /// The most from one address.
+    /// The most from one address at which no member is known to be.
     public var addressMax = 16
-    /// The most from one range: /24 of IPv4, /64 of IPv6.
+    /// The most of strangers from one range: /24 of IPv4, /64 of IPv6.
     public var rangeMax = 64
     /// The defaults.
     public init() {}
@@ -29,13 +34,16 @@ public struct HandshakePlaces: Sendable, Hashable {
   }
 
   private let limits: Limits
-  /// The oldest first.
   private var places: [Place] = []
   /// Addresses at which members are known to be: from the configuration, and where they proved their keys from.
   private var known: Set<SourceAddress> = []
+  private var random: SeededGenerator
 
-  /// A table without connections.
-  public init(_ limits: Limits = Limits()) { self.limits = limits }
+  /// A table without connections; which of several gives way is drawn from `seed`, which strangers must not know.
+  public init(_ limits: Limits = Limits(), seed: UInt64) {
+    self.limits = limits
+    self.random = SeededGenerator(seed: seed)
+  }
 
   /// How many connections have a place.
   public var count: Int { self.places.count }
@@ -48,33 +56,40 @@ public struct HandshakePlaces: Sendable, Hashable {
   /// - Complexity: O(places).
   public mutating func take(_ number: Number, from address: SourceAddress) -> Number? {
     let isMembers = self.known.contains(address)
-    let loser = self.loser(for: address, isMembers: isMembers)
-    if let loser { self.places.remove(at: loser.index) }
+    let loser = self.loser(for: address, isMembers: isMembers).map { self.places.remove(at: $0).number }
     self.places.append(Place(number: number, address: address, isMembers: isMembers))
-    return loser?.number
+    return loser
   }
 
   /// A connection proved a key, or is over.
   public mutating func leave(_ number: Number) { self.places.removeAll { $0.number == number } }
 
-  private func loser(for address: SourceAddress, isMembers: Bool) -> (index: Int, number: Number)? {
-    func oldest(_ isOne: (Place) -> Bool) -> (index: Int, number: Number)? {
-      self.places.firstIndex(where: isOne).map { ($0, self.places[$0].number) }
+  private mutating func loser(for address: SourceAddress, isMembers: Bool) -> Int? {
+    let rivals = self.places.indices.filter { self.places[$0].isMembers == isMembers }
+    if isMembers {
+      guard rivals.count >= self.limits.membersMax else { return nil }
+      return self.draw(fromFullest: rivals) { $0.address }
     }
-    // Whoever comes from a crowded address or range competes with its like.
-    if self.places.count(where: { $0.address == address }) >= self.limits.addressMax {
-      return oldest { $0.address == address }
-    }
-    let rivals = self.places.filter { $0.isMembers == isMembers }
-    if !isMembers, rivals.count(where: { $0.address.range == address.range }) >= self.limits.rangeMax {
-      return oldest { !$0.isMembers && $0.address.range == address.range }
-    }
-    guard rivals.count >= (isMembers ? self.limits.membersMax : self.limits.strangersMax) else { return nil }
-    // Of the range that holds most; where all hold as much, the oldest of all.
-    var held: [SourceAddress.Range: Int] = [:]
-    for place in rivals { held[place.address.range, default: 0] += 1 }
-    let most = held.values.max() ?? 0
-    return oldest { $0.isMembers == isMembers && held[$0.address.range] == most }
+    // A crowded address or range competes with its like.
+    let sameAddress = rivals.filter { self.places[$0].address == address }
+    if sameAddress.count >= self.limits.addressMax { return self.draw(from: sameAddress) }
+    let sameRange = rivals.filter { self.places[$0].address.range == address.range }
+    if sameRange.count >= self.limits.rangeMax { return self.draw(from: sameRange) }
+    guard rivals.count >= self.limits.strangersMax else { return nil }
+    return self.draw(fromFullest: rivals) { $0.address.range }
+  }
+
+  /// One of those whose group holds most places.
+  private mutating func draw<Group: Hashable>(fromFullest rivals: [Int], by group: (Place) -> Group) -> Int? {
+    var held: [Group: Int] = [:]
+    for index in rivals { held[group(self.places[index]), default: 0] += 1 }
+    let most = held.values.max()
+    return self.draw(from: rivals.filter { held[group(self.places[$0])] == most })
+  }
+
+  private mutating func draw(from indices: [Int]) -> Int? {
+    guard !indices.isEmpty else { return nil }
+    return indices[Int(self.random.below(UInt64(indices.count)))]
   }
 }
 
