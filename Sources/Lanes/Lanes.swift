@@ -364,7 +364,8 @@ public struct Lanes: Sendable, Equatable {
     self.lanes[lane].arriving[block.header.position] = nil
     guard block.header.position > self.lanes[lane].executed.position else { return .ignored(.settled) }
     guard self.lanes[lane].entries[block.digest] == nil else { return .ignored(.duplicate) }
-    if self.hearing != nil, lane == self.index, block.header.position > self.lastSealed.position {
+    // ⚑ Not only after a start: a machine that was copied while it stood still goes on beside its copy.
+    if lane == self.index, block.header.position > self.lastSealed.position {
       effects.append(.copied(block.header.position))
       return .rejected(.unknownOwn)
     }
@@ -452,7 +453,7 @@ public struct Lanes: Sendable, Equatable {
   }
 
   private mutating func decide(_ cut: Cut, into effects: inout [Effect]) -> Outcome {
-    if let index, self.hearing != nil, cut.heads[index].position > self.lastSealed.position {
+    if let index, cut.heads[index].position > self.lastSealed.position {
       effects.append(.copied(cut.heads[index].position))
     }
     for lane in self.lanes.indices { self.lanes[lane].decide(cut.heads[lane]) }

@@ -278,6 +278,24 @@ struct LanesTests {
     #expect(bench.effects.isEmpty)
   }
 
+  @Test("LEDGER §8: a copy that writes beside a machine that stood still is noticed by it while it runs")
+  func copiedWhileStill() {
+    var bench = Bench()
+    let chain = bench.chain(0, 2)
+    bench.give(.submitted([[9]]))
+    let sealed = bench.sealed?.position
+    #expect(sealed == LanePosition(1))
+    // Its own block is no sign of a copy; one that follows what it has sealed, under its key, is.
+    bench.give(.block(Verified(checked: chain[1])))
+    #expect(bench.effects == [.copied(LanePosition(2))])
+    bench = Bench(stored: chain)
+    bench.give(.decided(bench.cut([0: chain[1].head])))
+    #expect(!bench.effects.contains(.copied(LanePosition(2))))
+    let later = bench.block(0, after: chain[1].head)
+    bench.give(.decided(bench.cut([0: later.head])))
+    #expect(bench.effects.contains(.copied(LanePosition(3))))
+  }
+
   @Test("Who claims to hold more and does not show it delays a start, and no more")
   func claimed() {
     var bench = Bench()
