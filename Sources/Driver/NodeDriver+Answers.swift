@@ -1,4 +1,5 @@
 internal import EventLoop
+internal import HealthRecords
 internal import Ledger
 internal import Merkle
 internal import Messages
@@ -44,6 +45,18 @@ extension NodeDriver {
   func serveWaiting() { for peer in self.rations.waitingPeers { self.serveNext(peer) } }
 
   private func read(_ request: ServedRequest, for peer: ReplicaIndex, over connection: PeerConnection) {
+    if case .record(let record, let start, let question) = request {
+      return self.serveRecord(record, from: start) { [unowned self] result in
+        let answer: [UInt8] =
+          switch result {
+          case .success(let content): [0] + content
+          case .failure(let refusal): [refusal.rawValue]
+          }
+        self.rations.answered(request, to: peer, bytes: answer.count)
+        if self.byMember[peer] === connection { self.give(.said(.answer(question, answer), to: peer)) }
+        self.serveWaiting()
+      }
+    }
     let (store, folder, genesis) = (self.store, self.snapshots, self.settings.genesis)
     let (number, bytesMax) = (self.node.configuration.number, AnswerRations.share(of: peer).answerBytesMax)
     self.loop.work({
@@ -83,6 +96,8 @@ extension NodeDriver {
       return .manifest(SnapshotBundle(manifest, decision: decision, links: links))
     case .chunk(let digest, let number): return folder.chunk(number, of: digest).map { .chunk(digest, number, $0) }
     case .history(let sequence): return .history(try StoreReader(store).history(from: sequence, bytesMax: bytesMax / 4))
+    // It comes out of the vault.
+    case .record: return nil
     }
   }
 }

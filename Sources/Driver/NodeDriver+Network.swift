@@ -305,8 +305,8 @@ extension NodeDriver {
     peer.isClosed = true
     if let number = peer.number { self.places.leave(number) }
     if let member = peer.member, self.byMember[member] === peer {
+      // ⚑ What is being answered counts until it is: who hangs up and comes back has no more for it.
       self.rations.gone(member)
-      self.answering[member] = nil
     }
     self.peers.removeAll { $0 === peer }
     if let member = peer.member, member >= ReplicaSet.countMax {

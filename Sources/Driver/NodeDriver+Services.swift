@@ -67,6 +67,10 @@ extension NodeDriver {
   /// Answers a member's question; what is no question is not answered.
   func answer(_ bytes: [UInt8], _ number: UInt64, to peer: ReplicaIndex) {
     guard let question = try? MemberQuestion.decode(bytes) else { return }
+    // ⚑ A question costs 48 bytes and a part four million: the answer is rationed as what is read from the store is.
+    if case .object(let record, let start) = question, peer < ReplicaSet.countMax {
+      return self.serve(.record(record, from: start, question: number), to: peer)
+    }
     // I9: whoever asks without waiting for answers is not answered, and asks again.
     guard self.answering[peer, default: 0] < Self.answeringMax else { return self.refuseRequests(of: peer) }
     self.answering[peer, default: 0] += 1
@@ -80,7 +84,7 @@ extension NodeDriver {
     }
     guard peer < ReplicaSet.countMax else { return self.answerGuest(question, reply) }
     switch question {
-    case .object(let record, let start): self.serveObject(record, from: start, reply)
+    case .object: break
     case .keep(let parts): self.keep(parts, question, from: peer, reply)
     case .proof(let record, let chunk): self.prove(record, chunk: chunk, reply)
     case .boxes(let record): self.serveBoxes(record, reply)

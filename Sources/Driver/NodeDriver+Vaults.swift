@@ -112,7 +112,12 @@ extension NodeDriver {
     _ reply: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void
   ) {
     guard parts.allSatisfy(\.isWellCut) else { return reply(.failure(.notHere)) }
-    let offered = parts.map { ($0.record, UInt64($0.sizeBytes)) }
+    let offered = parts.map { ($0.record, UInt64($0.sizeBytes) + Intake.overheadBytes) }
+    // ⚑ As for the hospital's own uploads: nobody fills the disk on which the ledger is written.
+    guard SpoolRoom.isRoom(for: offered.reduce(0) { $0 + Int(clamping: $1.1) }, at: self.store.path) else {
+      self.noteFull(peer)
+      return reply(.failure(.vaultFull))
+    }
     // ⚑ What came before a restart waits here too, though nobody knows from whom: it is not written over.
     let unknown = parts.filter { !self.intake.isWaiting($0.record) }
     switch self.intake.take(offered, from: peer, ledger: StateLedger(driver: self)) {
@@ -154,7 +159,7 @@ extension NodeDriver {
   }
 
   /// Serves a part of a sealed record to a member; an erased one is answered as such.
-  func serveObject(
+  func serveRecord(
     _ record: Digest, from start: Int, _ reply: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void
   ) {
     guard StateLedger(driver: self).mayShow(record) else { return reply(.failure(.erased)) }

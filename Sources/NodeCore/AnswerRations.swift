@@ -13,9 +13,11 @@ public enum ServedRequest: Sendable, Hashable {
   case chunk(Digest, Int)
   /// What was executed at a sequence number and below.
   case history(SequenceNumber)
+  /// A part of a record's ciphertext, from a chunk on, in answer to the peer's question of that number.
+  case record(Digest, from: Int, question: UInt64)
 
   /// Kinds of answers.
-  public enum Kind: Sendable, Hashable { case blocks, decisions, manifest, chunk, history }
+  public enum Kind: Sendable, Hashable { case blocks, decisions, manifest, chunk, history, record }
 
   /// Its kind.
   public var kind: Kind {
@@ -25,6 +27,7 @@ public enum ServedRequest: Sendable, Hashable {
     case .manifest: .manifest
     case .chunk: .chunk
     case .history: .history
+    case .record: .record
     }
   }
 
@@ -34,7 +37,9 @@ public enum ServedRequest: Sendable, Hashable {
     case (.blocks(let own), .blocks(let other)): own.lane == other.lane
     case (.chunk, .chunk): self == other
     case (.decisions, .decisions), (.manifest, .manifest), (.history, .history): true
-    case (.blocks, _), (.decisions, _), (.manifest, _), (.chunk, _), (.history, _): false
+    // Who asks again has given up the question before.
+    case (.record(let own, let start, _), .record(let other, let from, _)): own == other && start == from
+    case (.blocks, _), (.decisions, _), (.manifest, _), (.chunk, _), (.history, _), (.record, _): false
     }
   }
 }

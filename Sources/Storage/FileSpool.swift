@@ -50,6 +50,15 @@ public final class SpoolRoom: Sendable {
     }
   }
 
+  /// Whether a disk has room for bytes besides what is kept back for the ledger; also where that cannot be told.
+  public static func isRoom(for bytes: Int, at path: String) -> Bool {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return true }
+    defer { close(descriptor) }
+    guard let (free, size) = try? self.disk(of: descriptor) else { return true }
+    return free - self.reserveBytes(ofDisk: size) >= bytes
+  }
+
   func giveBack(_ bytes: Int) { self.spooledBytes.withLock { $0 -= bytes } }
 
   private static func disk(of descriptor: Int32) throws(VaultFailure) -> (freeBytes: Int, sizeBytes: Int) {

@@ -8,18 +8,24 @@ public import Primitives
 public struct Intake: Sendable {
   /// The most bytes that one member may leave here before they are anchored: two of the longest records.
   public static let unanchoredBytesMax: UInt64 = 8 << 30
+  /// The most records that one member may leave here before they are anchored.
+  static let unanchoredRecordsMax = 1 << 18
+  /// What a part of a record takes besides its bytes: rows, keys, and a place in tables.
+  public static let overheadBytes: UInt64 = 2048
 
   /// The most bytes of one member's records; nil for no bound.
   public let shareBytesMax: UInt64?
   private var kept: [ReplicaIndex: UInt64] = [:]
   private var waiting: [ReplicaIndex: [Digest: UInt64]] = [:]
+  /// The sums of `waiting`.
+  private var waitingBytes: [ReplicaIndex: UInt64] = [:]
 
   /// Nothing is here yet, as far as is known.
   public init(shareBytesMax: UInt64?) { self.shareBytesMax = shareBytesMax }
 
   /// The bytes of a member's records here that are anchored, and of those that are not yet.
   public func bytes(of member: ReplicaIndex) -> (kept: UInt64, waiting: UInt64) {
-    (self.kept[member] ?? 0, self.waiting[member]?.values.reduce(0, +) ?? 0)
+    (self.kept[member] ?? 0, self.waitingBytes[member] ?? 0)
   }
 
   /// Whether so many bytes more of a member's anchored records are within its share.
@@ -55,9 +61,11 @@ public struct Intake: Sendable {
   private mutating func take(_ parts: [(record: Digest, bytes: UInt64)], from member: ReplicaIndex) -> Bool {
     let bytes = parts.reduce(0) { $0 + $1.bytes }
     guard self.bytes(of: member).waiting + bytes <= Self.unanchoredBytesMax, self.hasRoom(for: bytes, of: member),
+      self.waiting[member, default: [:]].count + parts.count <= Self.unanchoredRecordsMax,
       !parts.contains(where: { part in self.waiting.contains { $0.key != member && $0.value[part.record] != nil } })
     else { return false }
     for part in parts { self.waiting[member, default: [:]][part.record, default: 0] += part.bytes }
+    self.waitingBytes[member, default: 0] += bytes
     return true
   }
 
@@ -69,6 +77,7 @@ public struct Intake: Sendable {
     for part in parts {
       guard let held = self.waiting[member]?[part.record] else { continue }
       self.waiting[member]?[part.record] = held > part.bytes ? held - part.bytes : nil
+      self.waitingBytes[member, default: 0] -= min(held, part.bytes)
     }
   }
 
@@ -82,7 +91,11 @@ public struct Intake: Sendable {
   @discardableResult
   public mutating func forget(_ record: Digest) -> Bool {
     var found = false
-    for member in self.waiting.keys where self.waiting[member]?.removeValue(forKey: record) != nil { found = true }
+    for member in self.waiting.keys {
+      guard let bytes = self.waiting[member]?.removeValue(forKey: record) else { continue }
+      self.waitingBytes[member, default: 0] -= bytes
+      found = true
+    }
     return found
   }
 

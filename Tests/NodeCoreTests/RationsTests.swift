@@ -31,6 +31,23 @@ struct RationsTests {
     #expect(rations.waitingCount == 1)
   }
 
+  @Test("Of a flood of questions for one part of a record one is answered, and the newest of the rest waits")
+  func recordFlood() {
+    var rations = AnswerRations()
+    let record = Digest(words: (1, 2, 3, 4))
+    var begun: [ServedRequest] = []
+    for number in UInt64(0)..<1000 {
+      _ = rations.ask(.record(record, from: 0, question: number), by: 1, at: self.now)
+      while let request = rations.next(for: 1, queuedBytes: 0, at: self.now) { begun.append(request) }
+    }
+    #expect(begun == [.record(record, from: 0, question: 0)])
+    #expect(rations.waitingCount == 1)
+    rations.answered(begun[0], to: 1, bytes: 4 << 20)
+    #expect(
+      rations.next(for: 1, queuedBytes: 0, at: self.now) == .record(record, from: 0, question: 999),
+      "who asks again has given up the questions before")
+  }
+
   @Test("The same question is answered once while it waits or is answered")
   func duplicates() {
     var rations = AnswerRations()

@@ -258,6 +258,19 @@ struct IntakeTests {
     #expect(room.takes(1, bytes: 5, from: 2))
   }
 
+  @Test("What waits is counted as it comes and goes, and many small records are as bounded as few large ones")
+  func small() {
+    let room = Room(share: nil)
+    for number in UInt8(0)..<200 { #expect(room.takes(number, bytes: UInt64(number) + 1, from: 1)) }
+    room.intake.forget(record(9))
+    room.intake.giveBack([(record(19), 20), (record(29), 7)], from: 1)
+    room.intake.anchored(record(39), bytes: 40, of: 1)
+    let all = (1...200).reduce(0, +)
+    #expect(room.intake.bytes(of: 1).waiting == UInt64(all - 10 - 20 - 7 - 40))
+    // What a member may leave here in the smallest parts is a bounded number of them.
+    #expect(Intake.unanchoredBytesMax / Intake.overheadBytes <= 1 << 22)
+  }
+
   @Test("R7: what the ledger names is not taken, and what it erased is told apart")
   func named() {
     let room = Room(share: nil)
