@@ -460,8 +460,22 @@ struct AccessRun {
       _ = try ReleasePolicy.judge(question, at: self.bench.time, in: self.bench.state)
       isReleased = true
     } catch { isReleased = false }
+    if isReleased, let failure = self.releaseToSuspended(question) { return failure }
     let expected = asked.isGranted && !isErased && isInTime
     return isReleased == expected
       ? nil : "R2: a key was \(isReleased ? "" : "not ")released where the naive model says \(expected ? "yes" : "no")"
+  }
+
+  /// The same question where the account that made the request was suspended since: it opens nothing any more.
+  private func releaseToSuspended(_ question: ReleaseQuestion) -> String? {
+    var bench = self.bench
+    guard let reader = AccessEntry.find(request: question.request, in: bench.state)?.entry.reader,
+      let hospital = bench.state.item(StateKey.account(reader), as: Account.self)?.hospital.number
+    else { return "R5: a request that was granted is not in the patient's history" }
+    let change = StatusChange(account: reader, status: .suspended)
+    let made = bench.execute(.setStatus, change, at: hospital, by: 200 + Int(hospital))
+    guard made.outcome == .applied else { return "RECORDS §2: a registrar cannot suspend an account" }
+    let judged = try? ReleasePolicy.judge(question, at: bench.time, in: bench.state)
+    return judged == nil ? nil : "R2: a key was released to a suspended account"
   }
 }

@@ -75,7 +75,7 @@ extension NodeHost {
       }
     } catch { self.log.emit(.vaultFailed, ["reason": .text("\(error)")]) }
     // Also where this vault is out of reach: others have it.
-    guard let fetched = await self.fetch(entry) else { throw .release(.unreachable) }
+    guard let fetched = try await self.fetchOnce(entry) else { throw .release(.unreachable) }
     return self.opened.keep(fetched, at: self.loop.now)
   }
 
@@ -101,6 +101,23 @@ extension NodeHost {
     do throws(StorageFailure) {
       return try FileSpool(folder: self.spoolFolder, room: self.spoolRoom)
     } catch { throw .failed("\(error)") }
+  }
+
+  /// The most records that are brought from other vaults at once for those who read.
+  private static let fetchesMax = 8
+
+  /// A sealed record from another vault, once for all who ask for it meanwhile.
+  ///
+  /// - Throws: `ServiceRefusal.busy` where as many are brought as may be.
+  private func fetchOnce(_ entry: RecordEntry) async throws(ServiceRefusal) -> (any SealedContent)? {
+    let record = entry.anchor.record
+    if let task = self.fetching[record] { return await task.value }
+    guard self.fetching.count < Self.fetchesMax else { throw .busy }
+    let task = Task { await self.fetch(entry) }
+    self.fetching[record] = task
+    let content = await task.value
+    self.fetching[record] = nil
+    return content
   }
 
   /// A sealed record from another vault: its hospital's first, then those that should have a copy, then any.

@@ -27,6 +27,8 @@ public actor NodeHost: NodeService {
   nonisolated let spoolRoom: SpoolRoom
   /// Long records that readers are fetching.
   var opened = OpenedContents()
+  /// Records that are being brought from other vaults, for all who read them.
+  var fetching: [Digest: Task<(any SealedContent)?, Never>] = [:]
   private let started: ContinuousClock.Instant
   private var driver: NodeDriver?
   private var startMilliseconds: UInt64 = 0
@@ -319,6 +321,11 @@ public actor NodeHost: NodeService {
       }
       return (identifier, entry)
     }.sorted { $0.entry.leaf < $1.entry.leaf }
+  }
+
+  /// The account that made a request which is in a patient's history.
+  public func reader(ofRequest identifier: Digest) -> Digest? {
+    self.driver.flatMap { AccessEntry.find(request: identifier, in: $0.state)?.entry.reader }
   }
 
   /// A page of what broke the glass at this hospital, the newest first.

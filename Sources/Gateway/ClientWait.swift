@@ -27,6 +27,9 @@ final class DoorConnection: Sendable {
   /// Whether it has waited for too long.
   func isOver(at now: NIODeadline) -> Bool { self.wait.withLock { $0.isOver(at: now) } }
 
+  /// For how long in all the server has waited for a body; zero where none is awaited now.
+  func bodyWaited(at now: NIODeadline) -> TimeAmount { self.wait.withLock { $0.bodyWaited(at: now) } }
+
   func change(_ body: (inout ClientWait) -> Void) { self.wait.withLock { body(&$0) } }
 }
 
@@ -188,14 +191,23 @@ package struct ClientWait {
     )
   }
 
+  /// For how long in all the server has waited for a body; zero where none is awaited now.
+  package func bodyWaited(at now: NIODeadline) -> TimeAmount {
+    guard let body = self.body, let since = body.since else { return .zero }
+    return body.waited + (now - since)
+  }
+
   /// Whether it has waited for too long.
   package func isOver(at now: NIODeadline) -> Bool {
     if let since = self.headSince, now - since > .milliseconds(Int64(clamping: self.limits.headMillisecondsMax)) {
       return true
     }
     if let body = self.body {
-      let waited = body.waited + (body.since.map { now - $0 } ?? .zero)
-      if waited > self.time(for: body.bytes) { return true }
+      // ⚑ What has come already buys no silence: a body that is almost whole would hold its memory for hours.
+      if let since = body.since, now - since > .milliseconds(Int64(clamping: self.limits.patienceMilliseconds)) {
+        return true
+      }
+      if self.bodyWaited(at: now) > self.time(for: body.bytes) { return true }
     }
     if let writing = self.writing, now - writing.since > self.time(for: writing.bytes) { return true }
     return false

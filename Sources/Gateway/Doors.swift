@@ -136,12 +136,23 @@ final class Doors: Sendable {
 
   func leaveUpload() { self.state.withLock { $0.uploads -= 1 } }
 
+  /// Takes memory for a body. Where there is none, the body that has kept the server waiting for longest goes, once
+  /// that is longer than any client is waited for without cause: those who send slowly keep nobody out for long.
   func takeMemory(_ bytes: Int) -> Bool {
-    self.state.withLock { state in
-      guard bytes <= self.limits.memoryBytesMax - state.memoryBytes else { return false }
-      state.memoryBytes += bytes
-      return true
+    let (isTaken, gone) = self.state.withLock { state -> (Bool, DoorConnection?) in
+      if bytes <= self.limits.memoryBytesMax - state.memoryBytes {
+        state.memoryBytes += bytes
+        return (true, nil)
+      }
+      let now = NIODeadline.now()
+      let slowest = state.connections.values.map { ($0, waited: $0.bodyWaited(at: now)) }.max { $0.waited < $1.waited }
+      let patience = TimeAmount.milliseconds(Int64(clamping: self.limits.patienceMilliseconds))
+      guard let slowest, slowest.waited > patience else { return (false, nil) }
+      Self.forget(slowest.0, in: &state)
+      return (false, slowest.0)
     }
+    gone?.channel.close(promise: nil)
+    return isTaken
   }
 
   func giveBack(_ bytes: Int) { self.state.withLock { $0.memoryBytes -= bytes } }

@@ -137,25 +137,8 @@ public struct FHIRServer: Sendable {
       answer.headers[.contentLength] = "\(packed.count)"
       bytes = packed
     }
-    answer.body = Self.sent(bytes)
+    answer.body = Place.sent(bytes)
     return request.method == .head ? answer.createHeadResponse() : answer
-  }
-
-  /// How much of a long answer is handed on at once: no more is copied for a client who takes it slowly.
-  private static let pieceBytesMax = 64 << 10
-
-  /// A body whose memory is counted until it is sent.
-  private static func sent(_ bytes: [UInt8]) -> ResponseBody {
-    let place = Place.current
-    place?.settle(answer: bytes.count)
-    guard bytes.count > Self.pieceBytesMax else { return ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)) }
-    return ResponseBody(contentLength: bytes.count) { writer in
-      for start in stride(from: 0, to: bytes.count, by: Self.pieceBytesMax) {
-        try await writer.write(ByteBuffer(bytes: bytes[start..<min(start + Self.pieceBytesMax, bytes.count)]))
-      }
-      try await writer.finish(nil)
-      withExtendedLifetime(place) {}
-    }
   }
 
   /// What answers a request for an attachment's own bytes, or one that brings them; nil for every other. They may be
@@ -361,15 +344,16 @@ public struct FHIRServer: Sendable {
     accept.split(separator: ",").contains { ["*/*", "application/*"].contains(self.media($0)) || self.isJSON("\($0)") }
   }
 
-  /// Another site than this machine, in whose name a browser asks: by its origin, or by a name that leads here (DNS
-  /// rebinding). Nil for everybody else.
+  /// Another site than this machine, in whose name a browser asks: by its origin, by what the browser says of the page
+  /// that asks (⚑ a page's pictures and frames state no origin), or by a name that leads here (DNS rebinding). Nil for
+  /// everybody else.
   private static func stranger(_ request: Request) -> String? {
     let origin = request.headers[.origin]
     for name in [origin, request.head.authority.map { "http://\($0)" }] {
       guard let name else { continue }
       guard let host = URL(string: name)?.host, ["127.0.0.1", "localhost"].contains(host) else { return name }
     }
-    return nil
+    return SameSite.isForeign(request) ? "another site" : nil
   }
 
   /// Where clients reach it.

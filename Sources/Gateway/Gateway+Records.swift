@@ -142,11 +142,11 @@ extension Gateway {
       var settled = ReplicaSet()
       for member in asked.without ?? [] { settled.insert(member) }
       let question = ReleaseQuestion(request: request, record: record)
-      return binary(try await service.release(question, without: settled).encoded)
+      return try binary(try await service.release(question, without: settled).encoded)
     }
     router.get("/v1/custody") { _, _ in
       guard let custody = await service.custody() else { throw ServiceRefusal.notFound("custody key") }
-      return binary(custody.encoded)
+      return try binary(custody.encoded)
     }
   }
 
@@ -154,11 +154,11 @@ extension Gateway {
   func addContentRoutes(to router: Router<BasicRequestContext>) {
     let service = self.service
     router.get("/v1/records/{record}/head") { _, context in
-      binary(try await service.content(try digest(context, "record")).head.encoded)
+      try binary(try await service.content(try digest(context, "record")).head.encoded)
     }
     router.get("/v1/records/{record}/part") { request, context in
       let record = try digest(context, "record")
-      return binary(try await service.part(record, from: try PortalServer.start(of: request)).encoded)
+      return try binary(try await service.part(record, from: try PortalServer.start(of: request)).encoded)
     }
     router.post("/v1/patients/{patient}/attachments") { request, context in
       let patient = try digest(context, "patient")
@@ -243,7 +243,7 @@ extension Gateway {
       let count = min(try number("count", of: request, in: 0...Int.max, else: 256), 1024)
       var encoder = Encoder()
       for entry in try await service.entries(from: start, count: count) { encoder.blob(entry.encoded) }
-      return binary(encoder.bytes)
+      return try binary(encoder.bytes)
     }
     let log = TransparencyLog(service: service)
     router.get("/tile/**") { request, _ in try await log.answer(request.uri.path.split(separator: "/").map(String.init))

@@ -117,7 +117,7 @@ public struct Gateway: Sendable {
         encoder.u64(receipt.leaf)
         encoder.item(receipt.sequence)
       }
-      return binary(encoder.bytes)
+      return try binary(encoder.bytes)
     }
   }
 
@@ -259,15 +259,15 @@ func json(
   let encoder = JSONEncoder()
   if inSnakeCase { encoder.keyEncodingStrategy = .convertToSnakeCase }
   encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-  let data = try encoder.encode(value)
-  return Response(
-    status: status, headers: [.contentType: "application/json"],
-    body: .init(byteBuffer: ByteBuffer(bytes: Array(data) + [0x0a])))
+  let bytes = Array(try encoder.encode(value)) + [0x0a]
+  try Place.reserve(answer: bytes.count)
+  return Response(status: status, headers: [.contentType: "application/json"], body: Place.sent(bytes))
 }
 
-func binary(_ bytes: [UInt8]) -> Response {
-  Response(
-    status: .ok, headers: [.contentType: "application/octet-stream"], body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
+/// - Throws: `ServiceRefusal.busy` where the answers of others have the memory.
+func binary(_ bytes: [UInt8]) throws(ServiceRefusal) -> Response {
+  try Place.reserve(answer: bytes.count)
+  return Response(status: .ok, headers: [.contentType: "application/octet-stream"], body: Place.sent(bytes))
 }
 
 func text(_ text: String) -> Response {

@@ -111,6 +111,8 @@ public protocol NodeService: Sendable {
   func history(of patient: Digest, below leaf: UInt64?, countMax: Int) async -> Page<AccessLine>
   /// A page of what broke the glass at this hospital, the newest first; below a place of the log.
   func emergencies(below leaf: UInt64?, countMax: Int) async -> Page<EmergencyView>
+  /// The account that made a request which is in a patient's history; nil where none of that identifier is.
+  func reader(ofRequest identifier: Digest) async -> Digest?
   /// What the ledger said of a request that is in a patient's history; nil where none of that identifier is.
   func receipt(ofRequest identifier: Digest) async -> Receipt?
   /// Whether the ledger would take a transaction when it is ordered, judged by its own rules on the state that is here.

@@ -94,6 +94,34 @@ final class Place: Sendable {
     self.doors.giveBackAnswer(answer)
   }
 
+  /// Up to here an answer is as small as what asks for it, and takes none of the memory that all share.
+  private static let smallBytesMax = 64 << 10
+  /// How much of a long answer is handed on at once: no more is copied for a client who takes it slowly.
+  private static let pieceBytesMax = 64 << 10
+
+  /// Takes memory for an answer of the current request before it is put together, where it is no small one.
+  ///
+  /// - Throws: `ServiceRefusal.busy` where the answers of others have it.
+  static func reserve(answer bytes: Int) throws(ServiceRefusal) {
+    guard bytes > self.smallBytesMax, let current = self.current else { return }
+    let missing = bytes - current.state.withLock { $0.answerBytes }
+    guard missing <= 0 || current.takeAnswer(missing) else { throw .busy }
+  }
+
+  /// The body of the current request's answer, whose memory is counted until it is sent.
+  static func sent(_ bytes: [UInt8]) -> ResponseBody {
+    let place = self.current
+    place?.settle(answer: bytes.count)
+    guard bytes.count > self.pieceBytesMax else { return ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)) }
+    return ResponseBody(contentLength: bytes.count) { writer in
+      for start in stride(from: 0, to: bytes.count, by: self.pieceBytesMax) {
+        try await writer.write(ByteBuffer(bytes: bytes[start..<min(start + self.pieceBytesMax, bytes.count)]))
+      }
+      try await writer.finish(nil)
+      withExtendedLifetime(place) {}
+    }
+  }
+
   /// Counts memory that is taken until the request is answered.
   func take(bytes: Int) throws(ServiceRefusal) {
     guard self.doors.takeMemory(bytes) else { throw .busy }

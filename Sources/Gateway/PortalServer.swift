@@ -122,10 +122,10 @@ public struct PortalServer: Sendable {
     router.get("/api/patients/{account}/sealed") { request, context in
       let patient = try await self.asker(request, context).identifier
       let start: UInt64 = try number("from", of: request, in: 0 ... .max, else: 0)
-      return binary(try await self.sealed(of: patient, from: start))
+      return try binary(try await self.sealed(of: patient, from: start))
     }
     router.get("/api/patients/{account}/head") { request, context in
-      binary(try await service.content(try await self.ownRecord(request, context)).head.encoded)
+      try binary(try await service.content(try await self.ownRecord(request, context)).head.encoded)
     }
     router.get("/api/patients/{account}/proof") { request, context in
       let record = try await self.ownRecord(request, context)
@@ -134,7 +134,7 @@ public struct PortalServer: Sendable {
     }
     router.get("/api/patients/{account}/part") { request, context in
       let record = try await self.ownRecord(request, context)
-      return binary(try await service.part(record, from: try Self.start(of: request)).encoded)
+      return try binary(try await service.part(record, from: try Self.start(of: request)).encoded)
     }
     router.post("/api/transactions") { request, _ in
       let bytes = try await body(request, max: Int(service.genesis.limits.transactionBytesMax))
@@ -228,6 +228,7 @@ public struct PortalServer: Sendable {
   /// A patient's sealed records in the order of their anchors, from one on, as many as one answer carries: the place
   /// after the last (u64), then each as a counted blob. Those that are longer than an answer are asked for by parts.
   private func sealed(of patient: Digest, from start: UInt64) async throws -> [UInt8] {
+    try Place.reserve(answer: Self.sealedBytesMax)
     var blobs = Encoder()
     var place = start
     let records = await self.service.records(of: patient)

@@ -23,16 +23,24 @@ extension PortalServer {
 
   /// What consents say now to an account that acts for a patient.
   private struct Power {
-    let granted: Purposes
+    let granted: [ConsentGrant]
     let denials: [ConsentGrant]
 
-    /// Whether there is a purpose that is granted, and not denied for what `isMeant`.
-    func isLeft(where isMeant: (ConsentScope) -> Bool) -> Bool {
-      self.denials.reduce(into: self.granted) { left, denial in
-        if isMeant(denial.scope) { left.subtract(denial.purposes) }
-      } != []
+    /// Whether there is a purpose that is granted, and not denied, for what `isMeant` says is meant.
+    private func isLeft(where isMeant: (ConsentScope) -> Bool) -> Bool {
+      func purposes(_ grants: [ConsentGrant]) -> Purposes {
+        grants.filter { isMeant($0.scope) }.reduce(into: []) { $0.formUnion($1.purposes) }
+      }
+      return purposes(self.granted).subtracting(purposes(self.denials)) != []
     }
-    /// Whether a record may be listed.
+    /// Whether anything may be asked for at all.
+    var isAny: Bool {
+      self.granted.contains { grant in
+        grant.purposes.subtracting(
+          self.denials.filter { $0.scope == .all }.reduce(into: []) { $0.formUnion($1.purposes) }) != []
+      }
+    }
+    /// Whether a record may be listed: ⚑ a consent for one record tells of no other.
     func lists(_ entry: RecordEntry) -> Bool {
       self.isLeft { $0.covers(entry.anchor.record, of: entry.anchor.category) }
     }
@@ -47,10 +55,8 @@ extension PortalServer {
       let grant = entry.grant
       return entry.revoked == nil && grant.grantee == .account(account) && grant.from <= now && now <= grant.until
     }.map { $0.grant }
-    let power = Power(
-      granted: standing.filter { !$0.isDenial }.reduce(into: []) { $0.formUnion($1.purposes) },
-      denials: standing.filter(\.isDenial))
-    guard power.isLeft(where: { $0 == .all }) else { throw .noProxy }
+    let power = Power(granted: standing.filter { !$0.isDenial }, denials: standing.filter(\.isDenial))
+    guard power.isAny else { throw .noProxy }
     return power
   }
 
@@ -97,22 +103,26 @@ extension PortalServer {
         }
       }
       try await self.note(asker, .read, of: entry.anchor.patient, request)
-      return binary(entry.anchor.encoded)
+      return try binary(entry.anchor.encoded)
     }
     router.get("/api/readers/{account}/release") { request, context in
-      _ = try await self.reader(request, context)
+      let asker = try await self.reader(request, context).identifier
       let question = ReleaseQuestion(
         request: try self.queryDigest("request", of: request), record: try self.queryDigest("record", of: request))
+      // ⚑ Whose request it is, that account alone is answered.
+      if let reader = await service.reader(ofRequest: question.request), reader != asker {
+        throw ServiceRefusal.unauthorized("another account made this request")
+      }
       var settled = ReplicaSet()
       let without = request.uri.queryParameters["without"] ?? ""
       for place in without.split(separator: ".").compactMap({ Int($0) }) { settled.insert(place) }
-      return binary(try await service.release(question, without: settled).encoded)
+      return try binary(try await service.release(question, without: settled).encoded)
     }
     router.get("/api/readers/{account}/part") { request, context in
       // Ciphertext is of use to nobody without the key, which a granted request alone gives.
       _ = try await self.reader(request, context)
       let record = try self.queryDigest("record", of: request)
-      return binary(try await service.part(record, from: try Self.start(of: request)).encoded)
+      return try binary(try await service.part(record, from: try Self.start(of: request)).encoded)
     }
   }
 }

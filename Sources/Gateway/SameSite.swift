@@ -26,12 +26,13 @@ struct SameSite: RouterMiddleware {
       guard name != host || self.names.contains(name) || Self.port(of: own) == url.port ?? Self.port(of: url.scheme)
       else { throw ServiceRefusal.stranger(origin) }
     }
-    if let site = HTTPField.Name("Sec-Fetch-Site").flatMap({ request.headers[$0] }), site == "cross-site",
-      request.uri.path.hasPrefix("/api/")
-    {
-      throw ServiceRefusal.stranger("another site")
-    }
+    if request.uri.path.hasPrefix("/api/"), Self.isForeign(request) { throw ServiceRefusal.stranger("another site") }
     return try await next(request, context)
+  }
+
+  /// Whether a browser says that a page of another site asks.
+  static func isForeign(_ request: Request) -> Bool {
+    HTTPField.Name("Sec-Fetch-Site").flatMap { request.headers[$0] } == "cross-site"
   }
 
   private static func host(of authority: String) -> String? { URL(string: "http://\(authority)")?.host()?.lowercased() }

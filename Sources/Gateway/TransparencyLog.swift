@@ -26,11 +26,11 @@ package struct TransparencyLog: Sendable {
     guard path.count >= 3, path[0] == "tile", let (index, width) = Self.place(path.dropFirst(2)) else {
       throw ServiceRefusal.notFound("tile; paths are tile/L/x001/234, with .p/W for the first W of one")
     }
-    if path[1] == "entries" { return binary(try await self.entries(index, width)) }
+    if path[1] == "entries" { return try binary(try await self.entries(index, width)) }
     guard let level = Int(path[1]), (0..<8).contains(level),
       let hashes = await self.service.tile(level: level, index: index), hashes.count >= width
     else { throw ServiceRefusal.notFound("tile") }
-    return binary(hashes.prefix(width).flatMap(\.bytes))
+    return try binary(hashes.prefix(width).flatMap(\.bytes))
   }
 
   /// Entries with their length, two bytes, before each.

@@ -39,6 +39,7 @@ public enum Canary: String, CaseIterable, Sendable {
   case foreignOpened, openingExpires, sessionNeverEnds
   case grantTakesAway, pastConsentsCount, consentsCountedTogether, deniedUnlimited, lentKeyOpens, openingUntimely
   case erasedRecordRead, breakGlassUnlimited, releaseWithoutGrant, releaseNeverEnds
+  case releaseToSuspended
   // Vaults (RECORDS §3, §4).
   case copiesTooFew, refusalCounts, anchoredOverwritten, erasedServed, erasedKept, erasedBroughtBack, rotUnread
   // Custody (RECORDS §5).

@@ -46,4 +46,20 @@ struct PlaceTests {
     }
     #expect(doors.takeAnswer(1000))
   }
+
+  @Test("⚑ An answer that is no small one takes of that memory before it is made, and is refused where there is none")
+  func reserved() async throws {
+    var limits = DoorLimits()
+    limits.answersBytesMax = 1 << 20
+    let doors = Doors(limits)
+    let small = [UInt8](repeating: 1, count: 1000)
+    let large = [UInt8](repeating: 1, count: 600 << 10)
+    try await Place.with(doors, .prompt) {
+      let held = try binary(large)
+      withExtendedLifetime(held) { #expect(!doors.takeAnswer(600 << 10)) }
+      await #expect(throws: ServiceRefusal.self) { try await Place.with(doors, .prompt) { _ = try binary(large) } }
+      try await Place.with(doors, .prompt) { _ = try binary(small) }
+    }
+    #expect(doors.takeAnswer(1 << 20), "what is over gives all back")
+  }
 }

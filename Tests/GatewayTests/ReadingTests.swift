@@ -231,6 +231,14 @@ struct ReadingTests {
       let page = try? JSONDecoder().decode(Page<RecordView>.self, from: Data(answer.body))
       return Listed(status: answer.status, records: Set((page?.items ?? []).map(\.record)))
     }
+    // A consent for one record tells of that one alone.
+    #expect(try await list().status == 403)
+    try await consent(denial: false, .records([records[0]]), .research)
+    #expect(try await list() == Listed(status: 200, records: ["\(records[0])"]))
+    let hidden = "/api/readers/\(guardian)/anchor?record=\(records[1])"
+    let refused = await Connection.ask(
+      .port(hospital.port), "GET", hidden, ["Authorization": hospital.proof(guardian, seed: seed, path: hidden)])
+    #expect(refused?.status == 403)
     try await consent(denial: false, .all, [.treatment, .patient], by: LoneHospital.registrarSeed)
     let all = Set(records.map { "\($0)" })
     #expect(try await list() == Listed(status: 200, records: all))

@@ -79,6 +79,12 @@ struct SubmissionTests {
         [400, 403].contains(await Connection.ask(portal, "GET", "/api/consortium", headers)?.status), "\(headers)")
     }
     #expect(await Connection.ask(fhir, "GET", "/log/checkpoint", ["Host": "evil.example"])?.status == 403)
+    // A page's pictures and frames state no origin; the browser says that another site asks.
+    for path in ["/log/checkpoint", "/fhir/Patient", "/fhir/Patient/p", "/fhir/metadata", "/fhir/Binary/x"] {
+      let answer = await Connection.ask(fhir, "GET", path, ["Sec-Fetch-Site": "cross-site"])
+      #expect(answer?.status == 403, "\(path): \(answer?.text ?? "")")
+    }
+    #expect(await Connection.ask(fhir, "GET", "/fhir/metadata", ["Sec-Fetch-Site": "same-site"])?.status == 200)
     #expect(await hospital.logSize <= size + LoneHospital.ownTransactionsMax)
     for headers in [["Host": own, "Origin": "http://\(own)", "Sec-Fetch-Site": "same-origin"], ["Host": "localhost"]] {
       #expect(await Connection.ask(portal, "GET", "/api/consortium", headers)?.status == 200, "\(headers)")

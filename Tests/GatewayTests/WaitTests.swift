@@ -40,6 +40,21 @@ struct WaitTests {
     #expect(ends(bytes: slowest) == nil)
   }
 
+  @Test("A body that is almost whole buys no silence: it is waited for as long as one that has hardly begun")
+  func almostWhole() {
+    for bytes in [1, 64 << 20] {
+      var wait = ClientWait(Self.limits, at: Self.at(0))
+      wait.headCame(at: Self.at(0))
+      wait.asked(at: Self.at(0))
+      wait.bodyCame(bytes, at: Self.at(1))
+      wait.asked(at: Self.at(1))
+      #expect(!wait.isOver(at: Self.at(Self.patience)) && wait.isOver(at: Self.at(2 + Self.patience)))
+      #expect(wait.bodyWaited(at: Self.at(11)) == .seconds(11))
+      wait.bodyEnded(at: Self.at(12))
+      #expect(wait.bodyWaited(at: Self.at(20)) == .zero)
+    }
+  }
+
   @Test("While the server does not read, nobody is blamed for what does not come")
   func backPressure() {
     var wait = ClientWait(Self.limits, at: Self.at(0))

@@ -446,6 +446,12 @@ struct AccessRuleTests {
     #expect(judge(granted, record) == nil)
     #expect(judge(granted, Hash.sha256([50])) == .otherRecord)
     #expect(judge(granted, record, at: world.time.adding(milliseconds: 600_001)) == .windowOver)
+    // Also what was granted before opens nothing for an account that was suspended since.
+    for (status, refusal) in [(AccountStatus.suspended, ReleaseRefusal.readerInactive), (.active, nil)] {
+      let change = StatusChange(account: world.account("own doctor"), status: status)
+      #expect(world.run(.setStatus, change, by: "registrar 1") == .applied)
+      #expect(judge(granted, record) == refusal)
+    }
     world.run(.eraseRecord, record, by: "patient")
     #expect(judge(granted, record) == .erased)
   }

@@ -27,6 +27,8 @@ public enum ReleaseRefusal: UInt8, Error, Sendable, Hashable, CaseIterable {
   case tooFewCustodians = 9
   /// The other vault takes no more, or not this.
   case vaultFull = 10
+  /// The account that made the request is suspended, revoked or over.
+  case readerInactive = 11
 
   /// What happened and what to do.
   public var explanation: String {
@@ -39,6 +41,7 @@ public enum ReleaseRefusal: UInt8, Error, Sendable, Hashable, CaseIterable {
     case .notHere: "that hospital does not keep this record's key"
     case .unreachable: "no hospital that keeps the record answered; try again when one is connected"
     case .badCapsule: "the record's capsule is not the one that was anchored, or it is damaged: tell its hospital"
+    case .readerInactive: "the account that made the request is suspended, revoked or over"
     case .vaultFull: "the other hospital's vault did not take a copy; its administrator can make room"
     case .tooFewCustodians: "too few custodians answered; try again when more hospitals are connected"
     }
@@ -220,12 +223,15 @@ public enum MemberQuestion: Sendable, Hashable, WireCodable {
 public enum ReleasePolicy {
   /// The ephemeral key to which the record's key is released, and the record.
   ///
-  /// - Throws: `ReleaseRefusal` where no granted request, inside its window, names the record.
+  /// - Throws: `ReleaseRefusal` where no granted request of an account that stands names the record, inside its window.
   public static func judge(
     _ question: ReleaseQuestion, at time: Timestamp, in state: some StateReader
   ) throws(ReleaseRefusal) -> (ephemeralKey: Digest, record: RecordEntry) {
     guard let (_, access) = AccessEntry.find(request: question.request, in: state) else { throw .unknownRequest }
     guard access.outcome == .applied || planted(.releaseWithoutGrant) else { throw .notGranted }
+    // ⚑ A request that was granted before its account was suspended opens nothing afterwards.
+    let reader = state.item(StateKey.account(access.reader), as: Account.self)
+    guard reader?.isActive(at: time) == true || planted(.releaseToSuspended) else { throw .readerInactive }
     guard access.request.records.contains(question.record) else { throw .otherRecord }
     guard time <= access.releaseUntil || planted(.releaseNeverEnds) else { throw .windowOver }
     guard let record = state.item(StateKey.record(question.record), as: RecordEntry.self) else {
