@@ -199,7 +199,7 @@ extension PortalServer {
       throw ServiceRefusal.badRequest("supersedes is a record's identifier")
     }
     if let supersedes, await self.service.record(supersedes)?.anchor.author != author {
-      throw ServiceRefusal.badRequest("a record is corrected, stopped and withdrawn by whoever wrote it")
+      throw ServiceRefusal.badRequest("a record is corrected, stopped and withdrawn by its author only")
     }
     let resources: [FHIRResource]
     do { resources = try FHIRResource.read(Array(note.resource.utf8)) } catch {
