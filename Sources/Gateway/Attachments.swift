@@ -44,10 +44,13 @@ extension NodeService {
     var sealing = ContentSealing(SealedRecord.Secrets(random: SecureRandom.bytes))
     var count = 0
     for try await piece in content {
+      Place.current?.uploaded(piece.readableBytes)
       count += piece.readableBytes
       guard count <= Attachments.bytesMax else { throw ServiceRefusal.tooLarge(max: Attachments.bytesMax) }
       try spool.keep(sealing.take(Array(piece.readableBytesView)))
     }
+    // ⚑ What was cut off is not the whole.
+    try Task.checkCancellation()
     guard count > 0 else { throw ServiceRefusal.badRequest("there is no content") }
     try spool.keep(sealing.finish())
     let draft = RecordDraft(
@@ -70,6 +73,7 @@ extension NodeService {
     var (waiting, cutter, check) = ([UInt8](), ChunkCutter(), AddressCheck())
     var head: (anchor: RecordAnchor, boxes: RecordPart.Boxes)?
     for try await piece in content {
+      Place.current?.uploaded(piece.readableBytes)
       waiting += piece.readableBytesView
       if head == nil {
         var decoder = Decoder(waiting)
@@ -91,6 +95,7 @@ extension NodeService {
       }
       try spool.keep(chunks)
     }
+    try Task.checkCancellation()
     check.take(cutter.last)
     try spool.keep(cutter.last)
     guard let (anchor, boxes) = head else { throw ServiceRefusal.badRequest("no anchor comes first") }

@@ -12,6 +12,8 @@ final class DoorConnection: Sendable {
   /// How often it is looked at.
   let interval: TimeAmount
   private let wait: Mutex<ClientWait>
+  /// What is done where the client leaves, by number.
+  private let leavers = Mutex((hasLeft: false, next: 0, all: [Int: @Sendable () -> Void]()))
 
   init(_ channel: any Channel, _ limits: DoorLimits) {
     let wait = ClientWait(limits, at: .now())
@@ -29,6 +31,28 @@ final class DoorConnection: Sendable {
 
   /// For how long in all the server has waited for a body; zero where none is awaited now.
   func bodyWaited(at now: NIODeadline) -> TimeAmount { self.wait.withLock { $0.bodyWaited(at: now) } }
+
+  /// Has something done where the client leaves, or has left.
+  func onLeave(_ body: @escaping @Sendable () -> Void) -> Int {
+    let (number, isLate) = self.leavers.withLock { leavers in
+      leavers.next += 1
+      leavers.all[leavers.next] = body
+      return (leavers.next, leavers.hasLeft)
+    }
+    if isLate { body() }
+    return number
+  }
+
+  func forget(_ number: Int) { self.leavers.withLock { $0.all[number] = nil } }
+
+  /// The client has left: nobody reads what it is given.
+  func left() {
+    let all = self.leavers.withLock { leavers in
+      leavers.hasLeft = true
+      return Array(leavers.all.values)
+    }
+    for body in all { body() }
+  }
 
   func change(_ body: (inout ClientWait) -> Void) { self.wait.withLock { body(&$0) } }
 }
@@ -68,9 +92,20 @@ final class DoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
   func handlerRemoved(context: ChannelHandlerContext) { self.end() }
 
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if case .inputClosed? = event as? ChannelEvent, let connection {
+      let patience = TimeAmount.milliseconds(Int64(clamping: self.doors.limits.leftMilliseconds))
+      context.eventLoop.scheduleTask(in: patience) { connection.left() }
+    }
+    context.fireUserInboundEventTriggered(event)
+  }
+
   private func end() {
     self.task?.cancel()
-    if let connection { self.doors.leave(connection) }
+    if let connection {
+      connection.left()
+      self.doors.leave(connection)
+    }
   }
 
   private func watch(_ connection: DoorConnection, _ context: ChannelHandlerContext) {

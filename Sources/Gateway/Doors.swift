@@ -19,6 +19,15 @@ public struct DoorLimits: Sendable, Hashable {
   var submissionsMax: Int { self.requestsMax - self.requestsMax / 4 }
   /// The most contents that are sealed while they come: each may take hours, and so none takes a request's place.
   public var uploadsMax = 64
+  /// The most of them of one session, or of all who send none.
+  var uploadsPerSourceMax: Int { max(1, self.uploadsMax / 2) }
+  /// Where there is no place, one that is slower than this gives way, once it had its time.
+  public var uploadBytesPerSecondMin: UInt64 = 64 << 10
+  /// How long each may be slow.
+  public var uploadGraceMilliseconds: UInt64 = 10_000
+  /// How long what a client asked for goes on once it sends no more: it may have closed the connection, or still
+  /// listen.
+  public var leftMilliseconds: UInt64 = 5000
   /// The most memory for bodies, and for what is made of them, in bytes.
   public var memoryBytesMax = 512 << 20
   /// The most memory for answers that are put together or wait to be sent, in bytes; small ones do not count.
@@ -54,7 +63,7 @@ final class Doors: Sendable {
     var bySource: [String: Int] = [:]
     var requests = 0
     var submissions = 0
-    var uploads = 0
+    var uploads: [Upload] = []
     var memoryBytes = 0
     var answerBytes = 0
   }
@@ -83,11 +92,16 @@ final class Doors: Sendable {
         gone = oldest
         Self.forget(oldest, in: &state)
       }
-      state.connections[ObjectIdentifier(connection)] = connection
+      state.connections[ObjectIdentifier(connection.channel)] = connection
       if let source { state.bySource[source, default: 0] += 1 }
       return gone
     }
     gone?.channel.close(promise: nil)
+  }
+
+  /// The connection of a channel; nil where it was closed.
+  func connection(of channel: any Channel) -> DoorConnection? {
+    self.state.withLock { $0.connections[ObjectIdentifier(channel)] }
   }
 
   func leave(_ connection: DoorConnection) {
@@ -95,7 +109,7 @@ final class Doors: Sendable {
   }
 
   private static func forget(_ connection: DoorConnection, in state: inout State) {
-    guard state.connections.removeValue(forKey: ObjectIdentifier(connection)) != nil,
+    guard state.connections.removeValue(forKey: ObjectIdentifier(connection.channel)) != nil,
       let source = connection.source
     else { return }
     let left = state.bySource[source, default: 1] - 1
@@ -126,15 +140,28 @@ final class Doors: Sendable {
     }
   }
 
-  func takeUpload() -> Bool {
-    self.state.withLock { state in
-      guard state.uploads < self.limits.uploadsMax else { return false }
-      state.uploads += 1
-      return true
+  /// Takes content in. Where there is no place, the slowest of whoever has most gives way.
+  func take(_ upload: Upload, at now: NIODeadline = .now()) -> Bool {
+    let (isIn, gone): (Bool, Upload?) = self.state.withLock { state in
+      let own = state.uploads.filter { $0.source == upload.source }
+      let isOwnFull = own.count >= self.limits.uploadsPerSourceMax
+      guard isOwnFull || state.uploads.count >= self.limits.uploadsMax else {
+        state.uploads.append(upload)
+        return (true, nil)
+      }
+      let sources = Dictionary(grouping: state.uploads, by: \.source)
+      let most = isOwnFull ? own : sources.values.max { $0.count < $1.count } ?? []
+      let slow = most.filter { $0.isSlow(self.limits, at: now) }
+      guard let slowest = slow.min(by: { $0.rate(at: now) < $1.rate(at: now) }) else { return (false, nil) }
+      state.uploads.removeAll { $0 === slowest }
+      state.uploads.append(upload)
+      return (true, slowest)
     }
+    gone?.yield()
+    return isIn
   }
 
-  func leaveUpload() { self.state.withLock { $0.uploads -= 1 } }
+  func leave(_ upload: Upload) { self.state.withLock { $0.uploads.removeAll { $0 === upload } } }
 
   /// Takes memory for a body. Where there is none, the body that has kept the server waiting for longest goes, once
   /// that is longer than any client is waited for without cause: those who send slowly keep nobody out for long.

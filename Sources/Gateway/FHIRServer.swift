@@ -58,17 +58,20 @@ public struct FHIRServer: Sendable {
   /// What it answers, as `GET /fhir/**`.
   package var routes: [String] { get async { await self.router.routes.map { "\($0.method) \($0.path)" } } }
 
-  private var router: Router<BasicRequestContext> {
+  private var router: Router<DoorContext> {
     get async {
-      let router = Router()
+      let router = Router(context: DoorContext.self)
       // Those that nothing takes are answered too: with what is taken instead.
       let others = ["PROPFIND", "QUERY"].compactMap { HTTPRequest.Method($0) }
       for method in [.get, .head, .post, .put, .delete, .patch, .options, .trace] + others {
-        router.on("/fhir", method: method) { request, _ in try await self.answerInPlace(request) }
-        router.on("/fhir/**", method: method) { request, _ in try await self.answerInPlace(request) }
+        for path in ["/fhir", "/fhir/**"] as [RouterPath] {
+          router.on(path, method: method) { request, context in
+            try await self.answerInPlace(request, context.channel)
+          }
+        }
       }
       await self.smart?.addRoutes(to: router, sessions: self.sessions, doors: self.doors)
-      let log = router.group("log").add(middleware: RefusalMiddleware(doors: self.doors))
+      let log = router.group("log").add(middleware: RefusalMiddleware<DoorContext>(doors: self.doors))
       log.get("**") { [log = self.log] request, _ in
         if let stranger = Self.stranger(request) { throw ServiceRefusal.stranger(stranger) }
         return try await log.answer(request.uri.path.split(separator: "/").dropFirst().map(String.init))
@@ -80,10 +83,17 @@ public struct FHIRServer: Sendable {
   /// How often what could not be anchored is tried again.
   private static let pendingInterval = Duration.seconds(15)
 
-  private func answerInPlace(_ request: Request) async throws -> Response {
-    do { return try await Place.with(self.doors, Errand(request)) { try await self.answer(request) } } catch let error
-      as ServiceRefusal
-    {
+  private func answerInPlace(_ request: Request, _ channel: any Channel) async throws -> Response {
+    // What one request asks for can be long; a write by itself is done once it is sent.
+    let isLong =
+      [.get, .head].contains(request.method) || request.uri.path.hasSuffix("/_search")
+      || request.uri.path.split(separator: "/").count == 1
+    do {
+      return try await Place.with(self.doors, Errand(request)) {
+        guard isLong else { return try await self.answer(request) }
+        return try await self.doors.whileConnected(channel) { try await self.answer(request) }
+      }
+    } catch let error as ServiceRefusal {
       guard case .busy = error else { throw error }
       return Self.response(Self.busy)
     }
@@ -161,7 +171,7 @@ public struct FHIRServer: Sendable {
       var asked = FHIRRequest(method: request.method.rawValue, path: path)
       asked.asker = try await self.asker(of: asked, request)
       try asked.authorize()
-      guard isRead else { return try await self.attach(request) }
+      guard isRead else { return try await self.attach(request, by: asked.asker) }
       guard let identifier = Hex.decode(path[1]).flatMap({ Digest($0) }) else { return nil }
       if isVersion { try ForeignRecords.requireVersion(path[3], of: "Binary/\(path[1])") }
       let purpose = HTTPField.Name("X-Consilium-Purpose").flatMap { request.headers[$0] }
@@ -196,7 +206,7 @@ public struct FHIRServer: Sendable {
   }
 
   /// Seals what comes for the patient whom `X-Security-Context` names (FHIR R4, Binary).
-  private func attach(_ request: Request) async throws(FHIRFailure) -> Response {
+  private func attach(_ request: Request, by asker: FHIRAsker) async throws(FHIRFailure) -> Response {
     if let encoding = request.headers[.contentEncoding]?.lowercased(), encoding != "identity" {
       throw FHIRFailure(415, "not-supported", "attachments are taken as they are, not as \(encoding)")
     }
@@ -215,8 +225,10 @@ public struct FHIRServer: Sendable {
     }
     let done: (anchor: RecordAnchor, receipt: Receipt)
     do {
-      try Place.current?.upload()
-      done = try await self.node.attach(request.body, of: account, category: .document, supersedes: nil)
+      guard let place = Place.current else { throw ServiceRefusal.busy }
+      done = try await place.upload(by: asker.account.map { "\($0)" } ?? "") { [node = self.node] in
+        try await node.attach(request.body, of: account, category: .document, supersedes: nil)
+      }
     } catch let refusal as ServiceRefusal {
       if case .busy = refusal { throw Self.busy }
       if case .tooLarge(let max) = refusal {

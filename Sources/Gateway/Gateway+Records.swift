@@ -168,14 +168,23 @@ extension Gateway {
           "category is one of \(RecordCategory.allCases.map(\.name).joined(separator: ", "))")
       }
       let supersedes = query["supersedes"].flatMap { Hex.decode(String($0)) }.flatMap { Digest($0) }
-      try Place.current?.upload()
       return try json(
-        SealedView(try await service.attach(request.body, of: patient, category: category, supersedes: supersedes)))
+        SealedView(
+          try await Self.uploading(request) {
+            try await service.attach(request.body, of: patient, category: category, supersedes: supersedes)
+          }))
     }
     router.post("/v1/attachments") { request, _ in
-      try Place.current?.upload()
-      return try json(SealedView(try await service.takeSealed(request.body)))
+      return try json(SealedView(try await Self.uploading(request) { try await service.takeSealed(request.body) }))
     }
+  }
+
+  /// Takes content in an upload's place, that of the session whose token is sent.
+  private static func uploading<Value: Sendable>(
+    _ request: Request, _ body: @escaping @Sendable () async throws -> Value
+  ) async throws -> Value {
+    guard let place = Place.current else { return try await body() }
+    return try await place.upload(by: request.headers[.authorization] ?? "", body)
   }
 
   /// Anchors and sealed records, one after another.

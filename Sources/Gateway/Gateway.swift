@@ -53,7 +53,7 @@ public struct Gateway: Sendable {
 
   private var router: Router<BasicRequestContext> {
     let router = Router()
-    router.add(middleware: RefusalMiddleware(doors: self.doors))
+    router.add(middleware: RefusalMiddleware<BasicRequestContext>(doors: self.doors))
     self.addNodeRoutes(to: router)
     self.addRecordRoutes(to: router)
     self.addContentRoutes(to: router)
@@ -139,8 +139,7 @@ public struct Gateway: Sendable {
 }
 
 /// Turns refusals into answers that say what to do, and refuses more requests than can be handled.
-struct RefusalMiddleware: RouterMiddleware {
-  typealias Context = BasicRequestContext
+struct RefusalMiddleware<Context: RequestContext>: RouterMiddleware {
   let doors: Doors
 
   func handle(

@@ -25,16 +25,16 @@ final class Place: Sendable {
   /// Of the request that this task answers.
   @TaskLocal static var current: Place?
 
-  private let doors: Doors
-  private let state = Mutex((isHeld: false, isUpload: false, bytes: 0, answerBytes: 0))
+  let doors: Doors
+  private let state = Mutex((isHeld: false, upload: Upload?.none, bytes: 0, answerBytes: 0))
 
   private let errand: Errand
 
   private init(_ doors: Doors, _ errand: Errand) { (self.doors, self.errand) = (doors, errand) }
   deinit {
-    let (isHeld, isUpload, bytes, answerBytes) = self.state.withLock { $0 }
+    let (isHeld, upload, bytes, answerBytes) = self.state.withLock { $0 }
     if isHeld { self.doors.leavePlace(of: self.errand) }
-    if isUpload { self.doors.leaveUpload() }
+    if let upload { self.doors.leave(upload) }
     self.doors.giveBack(bytes)
     self.doors.giveBackAnswer(answerBytes)
   }
@@ -65,14 +65,11 @@ final class Place: Sendable {
     }
   }
 
-  /// Goes over from a request's place to an upload's, for content that is sealed while it comes.
-  ///
-  /// - Throws: `ServiceRefusal.busy` where as many are under way.
-  func upload() throws(ServiceRefusal) {
-    guard self.doors.takeUpload() else { throw .busy }
-    self.state.withLock { $0.isUpload = true }
-    self.leave()
-  }
+  /// An upload's place is held as long as this is.
+  func keep(_ upload: Upload) { self.state.withLock { $0.upload = upload } }
+
+  /// Counts what came of an upload.
+  func uploaded(_ bytes: Int) { self.state.withLock { $0.upload }?.came(bytes) }
 
   /// Counts memory for an answer, which is taken until that is sent; false where there is none.
   func takeAnswer(_ bytes: Int) -> Bool {

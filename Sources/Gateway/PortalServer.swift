@@ -69,7 +69,7 @@ public struct PortalServer: Sendable {
   private var router: Router<BasicRequestContext> {
     let router = Router()
     router.add(middleware: PortalHeaders())
-    router.add(middleware: RefusalMiddleware(doors: self.doors))
+    router.add(middleware: RefusalMiddleware<BasicRequestContext>(doors: self.doors))
     router.add(middleware: SameSite(names: self.names, listening: self.host.lowercased()))
     router.get("/") { request, _ in Self.page("My records", script: "app.js", to: request) }
     router.get("/clinic") { request, _ in Self.page("Clinicians", script: "clinic.js", to: request) }

@@ -60,8 +60,8 @@ extension SMARTAuthorization {
   static let hours: UInt64 = 8
 
   /// The routes that apps use, on the FHIR interface's port.
-  nonisolated func addRoutes(
-    to router: Router<BasicRequestContext>, sessions: ReadingSessions, doors: Doors
+  nonisolated func addRoutes<Context: RequestContext>(
+    to router: Router<Context>, sessions: ReadingSessions, doors: Doors
   ) async {
     let (places, identity) = (self.places, await IdentityTokens(issuer: self.places.fhir))
     // By OpenID Connect Discovery the same, beside the issuer.

@@ -142,7 +142,10 @@ struct DoorTests {
 
   @Test("Every route that takes a body answers one that is too long, empty, of another kind or broken, never by 5xx")
   func bodies() async throws {
-    let hospital = try await LoneHospital(port: 5761)
+    var limits = DoorLimits()
+    // Clients here send no more once they have asked, and listen.
+    limits.leftMilliseconds = 600_000
+    let hospital = try await LoneHospital(port: 5761, limits: limits)
     let (seed, doctorSeed) = ([UInt8](repeating: 42, count: 32), [UInt8](repeating: 43, count: 32))
     let patient = try await hospital.register(.patient, seed: seed)
     let doctor = try await hospital.register(.practitioner, seed: doctorSeed)

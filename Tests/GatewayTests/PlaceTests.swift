@@ -1,5 +1,6 @@
 // Goal: who waits for the ledger keeps nobody from reading, nor from an emergency, and listeners take no more
 // connections than the process can have. Method: the doors alone, without a network.
+import NIOCore
 import Testing
 
 @testable import Gateway
@@ -30,6 +31,60 @@ struct PlaceTests {
     }
     #expect(DoorLimits(descriptors: 1 << 20) == DoorLimits())
     #expect(DoorLimits(descriptors: 0).connectionsMax > 0)
+  }
+
+  @Test("⚑ However many slow contents one source holds open, another's finds a place: the slowest gives way")
+  func uploads() async throws {
+    var limits = DoorLimits()
+    (limits.uploadsMax, limits.uploadGraceMilliseconds) = (8, 1000)
+    let doors = Doors(limits)
+    let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
+    let slow = (0..<4).map { _ in Upload(source: "a", at: start) }
+    for (number, upload) in slow.enumerated() {
+      #expect(doors.take(upload, at: start))
+      upload.came(1000 + number)
+    }
+    // One source has half of the places at most, and nobody gives way before its time.
+    #expect(!doors.take(Upload(source: "a", at: start), at: start))
+    let later = start + .seconds(2)
+    let fifth = Upload(source: "a", at: later)
+    #expect(doors.take(fifth, at: later))
+    #expect(slow.map(\.hasYielded) == [true, false, false, false])
+    for source in ["b", "b", "c", "c"] { #expect(doors.take(Upload(source: source, at: later), at: later)) }
+    #expect(doors.take(Upload(source: "d", at: later), at: later))
+    #expect(slow.map(\.hasYielded) == [true, true, false, false])
+    // Those that are fast stay.
+    for upload in slow + [fifth] { upload.came(1 << 30) }
+    #expect(!doors.take(Upload(source: "e", at: later), at: later))
+    doors.leave(fifth)
+    #expect(doors.take(Upload(source: "e", at: later), at: later))
+  }
+
+  @Test("What gives way ends, and is told to come again; what goes on is counted")
+  func yielding() async throws {
+    var limits = DoorLimits()
+    (limits.uploadsMax, limits.uploadGraceMilliseconds, limits.uploadBytesPerSecondMin) = (1, 0, .max)
+    let doors = Doors(limits)
+    let never = AsyncStream<Void>.makeStream()
+    let started = AsyncStream<Void>.makeStream()
+    let first = Task {
+      try await Place.with(doors, .submission) {
+        try await #require(Place.current).upload(by: "a") {
+          started.continuation.finish()
+          for await _ in never.stream {}
+          try Task.checkCancellation()
+        }
+      }
+    }
+    for await _ in started.stream {}
+    let second = try await Place.with(doors, .submission) {
+      try await #require(Place.current).upload(by: "b") {
+        Place.current?.uploaded(5)
+        return "done"
+      }
+    }
+    #expect(second == "done")
+    await #expect(throws: ServiceRefusal.busy) { try await first.value }
   }
 
   @Test("⚑ Answers share a bounded memory, which one that is sent keeps for its own bytes alone")
