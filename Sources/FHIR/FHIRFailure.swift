@@ -54,6 +54,33 @@ extension CanonicalJSON {
         .sorted { $0.name.utf16.lexicographicallyPrecedes($1.name.utf16) })
   }
 
+  /// The same with a line for each member and item.
+  public var prettyBytes: [UInt8] {
+    var out: [UInt8] = []
+    self.write(into: &out, indent: "\n")
+    return out + [0x0a]
+  }
+
+  private func write(into out: inout [UInt8], indent: String) {
+    let inner = indent + "  "
+    switch self {
+    case .array(let items) where !items.isEmpty:
+      for (number, item) in items.enumerated() {
+        out += Array(((number == 0 ? "[" : ",") + inner).utf8)
+        item.write(into: &out, indent: inner)
+      }
+      out += Array((indent + "]").utf8)
+    case .object(let members) where !members.isEmpty:
+      for (number, member) in members.enumerated() {
+        out += Array(((number == 0 ? "{" : ",") + inner).utf8)
+        out += CanonicalJSON.string(member.name).canonicalBytes + Array(": ".utf8)
+        member.value.write(into: &out, indent: inner)
+      }
+      out += Array((indent + "}").utf8)
+    case .null, .bool, .number, .string, .array, .object: out += self.canonicalBytes
+    }
+  }
+
   /// The same object with a member set; nil takes it away.
   public func setting(_ name: String, _ value: CanonicalJSON?) -> CanonicalJSON {
     guard case .object(let members) = self else { return self }

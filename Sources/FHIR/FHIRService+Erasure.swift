@@ -28,6 +28,7 @@ extension FHIRService {
       return remains
     }
     for version in gone where version.version == self.index.row(version.name)?.version { self.index.put(version) }
+    self.tellWatches(gone)
     for version in gone { self.book.erase(version) }
     guard gone.isEmpty else { return }
     // It may be on its way back from the ledger.
@@ -56,12 +57,29 @@ extension FHIRService {
       throw FHIRFailure(410, "deleted", "\(name) was erased \(erased.right.words): \(remedy)")
     }
     let isConditional = request.ifNoneExist != nil || (request.method == "PUT" && request.path.count == 1)
-    guard isConditional, before?.isDeleted ?? true, !self.index.erasedIdentifiers.isEmpty else { return }
+    guard isConditional, before?.isDeleted ?? true, !self.index.erasedNames.isEmpty else { return }
     let type = String(name.prefix { $0 != "/" })
     var said = try self.identifiers(asked: request, type: type)
+    // ⚑ Without an identifier nothing tells what is sent from what was erased, and nothing else of that is kept.
+    guard !said.isEmpty || !self.hasErased(type, ofPatientOf: json) else {
+      throw FHIRFailure(
+        410, "deleted",
+        "a \(type) of that patient was erased, and a condition without an identifier cannot tell it from this one: ask "
+          + "by identifier; \(remedy)", at: type)
+    }
     said += self.identifiers(of: json, type: type, isErased: false)
     guard !self.index.erasedIdentifiers.isDisjoint(with: said) else { return }
     throw FHIRFailure(410, "deleted", "a \(type) with that identifier was erased: \(remedy)", at: "\(type).identifier")
+  }
+
+  /// Whether something of a type and of the patient whom a resource is about was erased.
+  private func hasErased(_ type: String, ofPatientOf json: CanonicalJSON) -> Bool {
+    guard let patient = self.index.patient(of: json, type: type, id: "") else { return false }
+    let account = self.index.account(ofPatient: patient)
+    return self.index.erasedNames.contains { name in
+      guard name.hasPrefix("\(type)/"), let anchored = self.book.notes[name]?.anchored else { return false }
+      return anchored.patient == patient || anchored.account == account
+    }
   }
 
   /// Its business identifiers: in whatever member they stand by which a search finds them. Where one `isErased`, so are
@@ -83,10 +101,10 @@ extension FHIRService {
       let isWhole = condition.hasPrefix("\(type)?")
       asked = FHIRURL.parameters(isWhole ? String(condition.dropFirst(type.count + 1)) : condition)
     }
-    let query = try SearchQuery(type: type, asked, at: self.site)
-    return query.filters.filter { $0.code == "identifier" && $0.chain == nil }.flatMap(\.alternatives).map { text in
-      let parts = text.split(separator: "|", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-      return Self.digest(of: parts.last ?? "", in: parts.count == 2 ? parts[0] : Self.anySystem, type)
+    let query = try SearchQuery(type: type, asked, at: self.site, self.now())
+    return query.filters.filter { $0.code == "identifier" && $0.link == nil }.flatMap(\.alternatives).compactMap {
+      guard case .token(let system, let code?) = $0 else { return nil }
+      return Self.digest(of: code, in: system ?? Self.anySystem, type)
     }
   }
 

@@ -7,6 +7,13 @@ extension FHIRService {
   func ledgerView(
     _ type: String, _ query: [(name: String, value: String)]
   ) async throws -> FHIRResponse {
+    let known = ["patient", "subject", "_count", "_offset"] + Presentation.names
+    if let unknown = query.first(where: { !known.contains($0.name) })?.name {
+      throw FHIRFailure(
+        400, "not-supported",
+        "what the ledger says is asked for as \(type)?patient=ID, with _count, and not by "
+          + "\(unknown.prefix(100))", at: unknown)
+    }
     guard let asked = query.first(where: { $0.name == "patient" || $0.name == "subject" })?.value else {
       throw FHIRFailure(400, "required", "say of whom: \(type)?patient=ID", at: "patient")
     }
@@ -16,12 +23,17 @@ extension FHIRService {
         404, "not-found", "Patient/\(id) is not linked to an account: give it an identifier of \(Self.accountSystem)")
     }
     let page = try SearchQuery(
-      type: "Patient", query.filter { $0.name == "_count" || $0.name == "_offset" }, at: self.site)
+      type: "Patient", query.filter { $0.name == "_count" || $0.name == "_offset" }, at: self.site, self.now())
     let (total, views): (Int, [CanonicalJSON])
     switch type {
     case "Provenance":
-      (total, views) = await ledger.provenance(
+      let (proved, lines) = await ledger.provenance(
         of: account, names: self.names(ofPatient: id), skipping: page.offset, countMax: page.count)
+      // What others say of its origin is stored here, and comes after what is proved.
+      let stored = try self.stored("Provenance", [("patient", id)])
+      let rest = stored.dropFirst(max(0, page.offset - proved)).prefix(page.count - lines.count)
+      total = proved + stored.count
+      views = try lines + rest.compactMap { try self.current("Provenance/\($0.id)")?.json }
     case "AuditEvent":
       (total, views) = try await ledger.accesses(
         of: account, patient: id, skipping: page.offset, countMax: page.count)
@@ -41,6 +53,12 @@ extension FHIRService {
         ("next", "\(self.base)/\(type)?patient=\(id)&_count=\(page.count)&_offset=\(page.offset + page.count)"))
     }
     return FHIRResponse(body: self.bundle("searchset", entries, total: total, links: links))
+  }
+
+  private func stored(_ type: String, _ parameters: [(name: String, value: String)]) throws -> [ResourceIndex.Row] {
+    let query = try SearchQuery(type: type, parameters, at: self.site, self.now())
+    let rows = self.index.rows[type] ?? []
+    return try self.matches(query, by: Judging(at: self.site, looksMax: Judging.looksMax)).map { rows[$0] }
   }
 
   /// The id of the patient here whom a reference names, or an id alone; nil where it names nobody of this server.

@@ -9,6 +9,7 @@ extension FHIRService {
       var request = try Self.request(of: entry, number, for: whole.asker, whole.meter)
       request.told = whole.told
       try Self.entry(number) {
+        _ = try Presentation.of(request)
         try self.judge(request)
         guard !request.path.isEmpty else {
           throw FHIRFailure(400, "not-supported", "a bundle within a transaction is not taken: send its entries")
@@ -18,7 +19,7 @@ extension FHIRService {
     }
     var answers: [Int: FHIRResponse] = [:]
     // The ledger does not depend on what is written here.
-    for (number, request) in requests.enumerated() where Self.asksLedger(request) {
+    for (number, request) in requests.enumerated() where self.asksLedger(request) {
       do { answers[number] = try await self.ledgerView(request.path[0], request.query) } catch {
         throw (error as? FHIRFailure)?.inEntry(number) ?? error
       }
@@ -30,15 +31,19 @@ extension FHIRService {
     }
     // ⚑ From the judgement to the commit nothing is waited for: what was judged is what is written.
     let changed = try self.commit(writes)
+    let shown = Preferences(whole.prefer).shows == nil ? "return=minimal" : whole.prefer
     for (number, request) in requests.enumerated() where answers[number] == nil {
       answers[number] =
-        planned[number].map { self.finish($0, prefer: whole.prefer ?? "return=minimal", whole.meter) }
+        planned[number].map { self.finish($0, prefer: shown, whole.meter) }
         ?? self.answered(request)
     }
     for (number, request) in requests.enumerated() {
       guard let answer = answers[number] else { continue }
       // What is written is written: a reading that cannot be noted is refused alone.
-      do { try await self.note(request, answer) } catch { answers[number] = Self.refusal(error) }
+      do {
+        try await self.note(request, answer)
+        answers[number] = answer.presented(by: try Presentation.of(request))
+      } catch { answers[number] = Self.refusal(error) }
     }
     await self.settle(changed)
     return FHIRResponse(
@@ -83,17 +88,22 @@ extension FHIRService {
     do { return try body() } catch let failure as FHIRFailure { throw failure.inEntry(number) }
   }
 
-  private static func asksLedger(_ request: FHIRRequest) -> Bool {
-    request.method == "GET" && request.path.count == 1 && CapabilityStatement.views.contains(request.path[0])
+  /// Whether the ledger answers: of Provenance, where nothing but a patient who is linked is said.
+  func asksLedger(_ request: FHIRRequest) -> Bool {
+    guard request.method == "GET", request.path.count == 1 else { return false }
+    if CapabilityStatement.views.contains(request.path[0]) { return true }
+    let others = request.query.filter { !["_count", "_offset", "_format", "_pretty"].contains($0.name) }
+    guard request.path[0] == "Provenance", self.ledger != nil, others.map(\.name) == ["patient"] else { return false }
+    return self.patient(named: others[0].value).flatMap { self.account(ofPatient: $0) } != nil
   }
 
   private static func isWrite(_ request: FHIRRequest) -> Bool {
-    request.method == "DELETE" || request.method == "PUT" || (request.method == "POST" && request.path.count == 1)
+    ["DELETE", "PUT", "PATCH"].contains(request.method) || (request.method == "POST" && request.path.count == 1)
   }
 
   /// Writes in the order in which they are done: what is deleted, what is made, what is changed.
   private static func order(_ requests: [FHIRRequest]) -> [Int] {
-    ["DELETE", "POST", "PUT"].flatMap { method in
+    ["DELETE", "POST", "PUT", "PATCH"].flatMap { method in
       requests.indices.filter { requests[$0].method == method && Self.isWrite(requests[$0]) }
     }
   }
@@ -104,7 +114,7 @@ extension FHIRService {
     _ entries: [CanonicalJSON], _ requests: [FHIRRequest], _ judging: Judging
   ) throws -> [Int: Target] {
     let isConditional = requests.contains { request in
-      request.ifNoneExist != nil || (request.path.count == 1 && ["DELETE", "PUT"].contains(request.method))
+      request.ifNoneExist != nil || (request.path.count == 1 && ["DELETE", "PUT", "PATCH"].contains(request.method))
     }
     var targets: [Int: Target] = [:]
     for number in Self.order(requests) {
@@ -112,10 +122,13 @@ extension FHIRService {
       let request = requests[number]
       try Self.entry(number) {
         let type = try Self.known(request.path[0])
-        let json = request.method == "DELETE" ? CanonicalJSON.null : try Self.read(request.body)
-        let target = try self.target(of: request, type, json, by: judging)
+        let isPlain = request.method == "POST" || request.method == "PUT"
+        let target = try self.target(
+          of: request, type, isPlain ? try Self.read(request.body) : .null, by: judging)
         targets[number] = target
-        if isConditional { self.expect(json, target, type, in: &judging.pending) }
+        if isConditional {
+          self.expect(try self.content(of: request, type, target), target, type, in: &judging.pending)
+        }
       }
     }
     return targets
@@ -148,7 +161,12 @@ extension FHIRService {
     var resources: [Int: CanonicalJSON] = [:]
     var isConditional = false
     for number in Self.order(requests) {
-      guard let resource = entries[number]["resource"] else { continue }
+      guard let target = targets[number] else { continue }
+      let isPatch = requests[number].method == "PATCH"
+      let patched =
+        try isPatch
+        ? Self.entry(number) { try self.content(of: requests[number], requests[number].path[0], target) } : nil
+      guard let resource = patched ?? entries[number]["resource"] else { continue }
       let resolved = references.resolved(resource, in: entries[number]["fullUrl"]?.text)
       resources[number] = resolved
       try Self.entry(number) {
@@ -219,7 +237,8 @@ extension FHIRService {
     }
     if path.count == 3 {
       _ = try SearchQuery(
-        type: "Patient", request.query.filter { $0.name == "_count" || $0.name == "_offset" }, at: self.site)
+        type: "Patient", request.query.filter { $0.name == "_count" || $0.name == "_offset" }, at: self.site,
+        self.now())
     }
   }
 

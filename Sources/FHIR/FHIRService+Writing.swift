@@ -49,7 +49,8 @@ extension FHIRService {
   }
 
   /// A write by itself.
-  func write(_ request: FHIRRequest) async throws -> FHIRResponse {
+  func write(_ asked: FHIRRequest) async throws -> FHIRResponse {
+    let request = try await Self.judgedAside(asked)
     var (planned, writes) = try self.judged(request)
     // ⚑ Before anything is written: what conditions tell is noted, and then they are judged again.
     if try await self.noteTold(request) { (planned, writes) = try self.judged(request) }
@@ -65,8 +66,10 @@ extension FHIRService {
   private func judged(_ request: FHIRRequest) throws -> (planned: Planned, writes: Writes) {
     let judging = Judging(at: self.site)
     let type = try Self.known(request.path.first ?? "")
-    var json = request.method == "DELETE" ? CanonicalJSON.null : try Self.read(request.body)
+    let isPlain = request.method == "POST" || request.method == "PUT"
+    var json = isPlain ? try request.judged?.json ?? Self.read(request.body) : CanonicalJSON.null
     let target = try self.target(of: request, type, json, by: judging)
+    if !isPlain { json = try self.content(of: request, type, target) }
     var writes = Writes()
     if case .create = target { json = try self.conditioned(json, by: judging, for: request) }
     if case .update = target { json = try self.conditioned(json, by: judging, for: request) }
@@ -116,6 +119,13 @@ extension FHIRService {
           at: "\(type).id")
       }
       return .update(id: given)
+    case ("PATCH", 2): return .update(id: request.path[1])
+    case ("PATCH", 1):
+      guard !request.query.isEmpty else { throw FHIRFailure(412, "required", "say which: Type?parameter=value") }
+      guard let found = try one(request.query) else {
+        throw FHIRFailure(404, "not-found", "no \(type) matches \(FHIRURL.text(request.query))")
+      }
+      return .update(id: found)
     case ("DELETE", 2): return .delete(id: request.path[1])
     case ("DELETE", 1):
       guard !request.query.isEmpty else { throw FHIRFailure(412, "required", "say which: Type?parameter=value") }
@@ -150,7 +160,7 @@ extension FHIRService {
     guard id.utf8.count <= 64, !id.isEmpty,
       id.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-.".contains($0)) })
     else { throw FHIRFailure(400, "value", "\"\(id)\" is no id: 1 to 64 letters, digits, - and .", at: "\(type).id") }
-    let faults = Validation.faults(of: json, type: type)
+    let faults = request.judged?.faults ?? Validation.faults(of: json, type: type)
     guard faults.isEmpty else {
       let more = faults.count > 1 ? " (and \(faults.count - 1) more; see $validate)" : ""
       throw FHIRFailure(422, "structure", faults[0] + more, at: String(faults[0].prefix { $0 != ":" }))
@@ -160,6 +170,12 @@ extension FHIRService {
         throw FHIRFailure(
           422, "value", "the reference \"\(text)\" says no type: Type/ID is expected", at: "\(type)")
       }
+    }
+    // ⚑ What was left out of a reading would be gone.
+    guard !Presentation.isPart(json) else {
+      throw FHIRFailure(
+        422, "business-rule", "it is a part of a resource (SUBSETTED): read it whole, change that and send it",
+        at: "\(type).meta.tag")
     }
     let name = "\(type)/\(id)"
     try Self.requireFirst(name, in: &writes)
@@ -233,6 +249,7 @@ extension FHIRService {
     let links = patients.map { self.index.account(ofPatient: $0.id) }
     try self.store.write(writes.resources, notes: [])
     for resource in writes.resources { self.index.put(resource) }
+    self.tellWatches(writes.resources)
     var names = writes.resources.map(\.name)
     // With a link everything of the patient comes and goes.
     for (patient, link) in zip(patients, links) where self.index.account(ofPatient: patient.id) != link {
@@ -258,12 +275,12 @@ extension FHIRService {
     if planned.status != 204, let row {
       response.location = "\(planned.name)/_history/\(row.version)"
       let type = String(planned.name.prefix { $0 != "/" })
-      switch prefer.flatMap({ $0.split(separator: "=").last }) {
-      case "minimal": break
-      case "OperationOutcome":
+      switch Preferences(prefer).shows {
+      case .minimal: break
+      case .outcome:
         response.body = FHIRFailure.outcome([("information", "informational", "written as version \(row.version)", nil)]
         )
-      default:
+      case .representation, nil:
         // What is written is written: where the answer is full, it names the resource and leaves it out.
         if let resource = planned.resource ?? (try? self.stored(type, row.id, row.version)),
           (try? meter.admits(resource)) == true

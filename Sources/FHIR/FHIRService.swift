@@ -3,7 +3,7 @@ public import Primitives
 
 /// What a client of the FHIR interface asks.
 public struct FHIRRequest: Sendable {
-  /// GET, POST, PUT or DELETE.
+  /// GET, POST, PUT, PATCH or DELETE.
   public var method: String
   /// The path below the base, divided at slashes.
   public var path: [String]
@@ -15,8 +15,12 @@ public struct FHIRRequest: Sendable {
   public var ifNoneMatch: String?
   /// `If-None-Exist`: a query.
   public var ifNoneExist: String?
+  /// `If-Modified-Since`.
+  public var ifModifiedSince: Timestamp?
   /// `Prefer`.
   public var prefer: String?
+  /// The body's media type; nil for a resource as JSON.
+  public var contentType: String?
   /// The body.
   public var body: [UInt8]
   /// In whose name it is made.
@@ -25,6 +29,8 @@ public struct FHIRRequest: Sendable {
   public var meter = AnswerMeter()
   /// What its answer tells of patients besides what it shows.
   var told = Told()
+  /// The resource in the body, and what is wrong with it, where it was read beside the service.
+  var judged: (json: CanonicalJSON, faults: [String])?
 
   /// A request of given parts.
   public init(method: String, path: [String], query: [(name: String, value: String)] = [], body: [UInt8] = []) {
@@ -54,12 +60,25 @@ public struct FHIRResponse: Sendable {
 
   /// The same without the body, where that is a version which the client named as known (`If-None-Match`).
   func unlessNamed(by request: FHIRRequest) -> FHIRResponse {
-    guard request.method == "GET", let version = self.version, let tags = request.ifNoneMatch.flatMap(EntityTags.init),
-      tags.names(version)
-    else { return self }
+    guard request.method == "GET", let version = self.version else { return self }
+    // A tag says more than a time, which is not looked at beside one (RFC 9110, §13.1.3).
+    if let text = request.ifNoneMatch {
+      guard EntityTags(text)?.names(version) ?? false else { return self }
+    } else {
+      guard let since = request.ifModifiedSince, let updated, updated.milliseconds / 1000 <= since.milliseconds / 1000
+      else { return self }
+    }
     var same = self
     (same.status, same.body) = (304, nil)
     return same
+  }
+
+  /// The same with as much of its resources as is asked for.
+  func presented(by presentation: Presentation) -> FHIRResponse {
+    guard self.status < 300, presentation.isPart, let body = self.body else { return self }
+    var part = self
+    part.body = presentation.shown(body)
+    return part
   }
 }
 
@@ -105,22 +124,33 @@ public actor FHIRService {
   var erasedEarly: [(record: Digest, right: Erasure)] = []
   /// What the ledger has of what is stored.
   var book: AnchorBook
+  /// What searches found, for the pages after the first.
+  var states = SearchStates()
+  /// Which rows were written while a search is under way, by the search's number.
+  var watches: [UInt64: (type: String, places: Set<Int>)] = [:]
+  var watchesCount: UInt64 = 0
   /// Those who wait until a resource is free.
   var waiters: [CheckedContinuation<Void, Never>] = []
+  /// After how many resources of a search others are answered; more results than that are sorted beside the service.
+  let looksBetweenTurns: Int
+  /// What it can do, which does not change.
+  let capabilities: CanonicalJSON
   /// When this service began.
   let started: Timestamp
 
-  /// A service over a store; reads everything that it holds.
+  /// A service over a store; reads everything that it holds. Others are answered each time when a search has looked at
+  /// so many resources.
   public init(
     store: any ResourceStore, anchoring: any RecordAnchoring, ledger: (any LedgerViews)? = nil,
-    readings: (any ReadingLog)? = nil, base: String,
+    readings: (any ReadingLog)? = nil, base: String, looksBetweenTurns: Int = 4096,
     now: @escaping @Sendable () -> Timestamp,
     entropy: @escaping @Sendable (Int) -> [UInt8]
   ) throws {
     (self.store, self.anchoring, self.base, self.now, self.entropy) = (store, anchoring, base, now, entropy)
-    (self.ledger, self.readings) = (ledger, readings)
+    (self.ledger, self.readings, self.looksBetweenTurns) = (ledger, readings, max(1, looksBetweenTurns))
     self.site = Site(base: base)
     self.started = now()
+    self.capabilities = CapabilityStatement.of(base: base)
     var index = ResourceIndex(site: self.site)
     var held: [StoredResource] = []
     try store.latest { held.append($0) }
@@ -136,12 +166,14 @@ public actor FHIRService {
     do {
       try Task.checkCancellation()
       let response: FHIRResponse
+      let presentation = try Presentation.of(request)
       do { response = try await self.answer(request) } catch let error where !(error is CancellationError) {
         response = Self.refusal(error)
         self.tell(refused: request, response.status)
       }
+      // ⚑ What is left out was looked at, too.
       try await self.note(request, response)
-      return response.unlessNamed(by: request)
+      return response.presented(by: presentation).unlessNamed(by: request)
     } catch { return Self.refusal(error) }
   }
 
@@ -156,9 +188,13 @@ public actor FHIRService {
     try self.judge(request)
     switch (request.method, path.count) {
     case ("POST", 0): return try await self.bundle(try await Self.parsed(request.body), request)
-    case ("GET", 1) where CapabilityStatement.views.contains(path[0]):
-      return try await self.ledgerView(path[0], request.query)
-    case ("POST", 1), ("PUT", 1), ("PUT", 2), ("DELETE", 1), ("DELETE", 2): return try await self.write(request)
+    case ("GET", 1) where self.asksLedger(request): return try await self.ledgerView(path[0], request.query)
+    case ("POST", 1), ("PUT", 1), ("PUT", 2), ("PATCH", 1), ("PATCH", 2), ("DELETE", 1), ("DELETE", 2):
+      return try await self.write(request)
+    case ("GET", 1) where path[0].first?.isUppercase == true: return try await self.searched(path[0], request)
+    case ("POST", 2) where path[1] == "_search": return try await self.searched(path[0], request)
+    case ("GET", 3) where Self.isCompartment(path): return try await self.searched(path[2], request)
+    case ("POST", 2) where path[1] == "$validate": return try await Self.validate(request)
     default: return try self.reading(request)
     }
   }
@@ -178,17 +214,21 @@ public actor FHIRService {
   func reading(_ request: FHIRRequest) throws -> FHIRResponse {
     let path = request.path
     switch (request.method, path.count) {
-    case ("GET", 1) where path[0] == "metadata": return FHIRResponse(body: CapabilityStatement.of(base: self.base))
+    case ("GET", 1) where path[0] == "metadata": return FHIRResponse(body: self.capabilities)
     case ("GET", 1) where path[0] == "openapi.json": return FHIRResponse(body: OpenAPI.of(base: self.base))
+    case ("GET", 1) where path[0] == "_history": return try self.history(of: nil, request)
     case ("GET", 1): return try self.search(path[0], request)
     case ("POST", 2) where path[1] == "_search":
       return try self.search(path[0], request)
     case ("POST", 2) where path[1] == "$validate":
-      let faults = Validation.faults(of: try Self.read(request.body), type: try Self.known(path[0]))
-      return FHIRResponse(body: Self.outcome(ofValidation: faults))
+      let resource = try Self.resource(toValidate: try Self.read(request.body), request)
+      return Self.answer(ofValidation: Validation.faults(of: resource, type: try Self.known(path[0])))
+    case ("GET", 2) where path[1] == "_history": return try self.history(of: try Self.known(path[0]), request)
+    case ("GET", 3) where Self.isCompartment(path): return try self.search(path[2], request)
     case ("GET", 3) where path[2] == "_history": return try self.history(try Self.known(path[0]), path[1], request)
-    case ("GET", 3) where path[0] == "Patient" && path[2] == "$everything":
-      return try self.everything(of: path[1], request.query, for: request.asker, request.meter)
+    case ("GET", 3) where path[0] == "Patient" && path[2] == "$everything",
+      ("POST", 3) where path[0] == "Patient" && path[2] == "$everything":
+      return try self.everything(of: path[1], request)
     case ("GET", 4) where path[2] == "_history":
       return try self.read(try Self.known(path[0]), path[1], path[3], request.meter)
     case ("GET", 2): return try self.read(try Self.known(path[0]), path[1], nil, request.meter)
@@ -200,14 +240,22 @@ public actor FHIRService {
   public static func methods(of path: [String]) -> [String] {
     switch path.count {
     case 0: ["POST"]
-    case 1 where (CapabilityStatement.views + ["metadata", "openapi.json", "$records"]).contains(path[0]): ["GET"]
-    case 1: ["DELETE", "GET", "POST", "PUT"]
+    case 1 where (CapabilityStatement.views + ["metadata", "openapi.json", "$records", "_history"]).contains(path[0]):
+      ["GET"]
+    case 1: ["DELETE", "GET", "PATCH", "POST", "PUT"]
     case 2 where ["_search", "$validate"].contains(path[1]): ["POST"]
-    case 2: ["DELETE", "GET", "PUT"]
-    case 3 where path[2] == "_history" || (path[0] == "Patient" && path[2] == "$everything"): ["GET"]
+    case 2 where path[1] == "_history": ["GET"]
+    case 2: ["DELETE", "GET", "PATCH", "PUT"]
+    case 3 where path[0] == "Patient" && path[2] == "$everything": ["GET", "POST"]
+    case 3 where path[2] == "_history" || Self.isCompartment(path): ["GET"]
     case 4 where path[2] == "_history": ["GET"]
     default: []
     }
+  }
+
+  /// Whether a path leads to what belongs to a patient.
+  private static func isCompartment(_ path: [String]) -> Bool {
+    path[0] == "Patient" && Compartment.parameters(of: path[2]) != nil
   }
 
   static func known(_ type: String) throws(FHIRFailure) -> String {
@@ -243,12 +291,21 @@ public actor FHIRService {
     try Self.read(body, .outside)
   }
 
-  private static func outcome(ofValidation faults: [String]) -> CanonicalJSON {
-    guard !faults.isEmpty else {
-      return FHIRFailure.outcome([("information", "informational", "the form is right", nil)])
-    }
-    return FHIRFailure.outcome(
-      faults.map { ("error", "structure", $0, String($0.prefix { $0 != ":" })) })
+  /// A long resource is read and held against the definitions beside the service, which goes on for others meanwhile.
+  static func judgedAside(_ request: FHIRRequest) async throws -> FHIRRequest {
+    guard request.body.count > Self.parsedHereBytesMax, ["POST", "PUT"].contains(request.method),
+      let type = request.path.first
+    else { return request }
+    var judged = request
+    judged.judged = try await Self.judgedAside(request.body, try Self.known(type))
+    return judged
+  }
+
+  @concurrent private static func judgedAside(
+    _ body: [UInt8], _ type: String
+  ) async throws -> (json: CanonicalJSON, faults: [String]) {
+    let json = try Self.read(body)
+    return (json, Validation.faults(of: json, type: type))
   }
 
   // MARK: Reading
@@ -280,38 +337,8 @@ public actor FHIRService {
     try self.store.version(version, type: type, id: id)
   }
 
-  /// Versions, the latest first, one after another: all of them together may be longer than the memory.
-  private func history(_ type: String, _ id: String, _ request: FHIRRequest) throws -> FHIRResponse {
-    guard let row = self.index.row("\(type)/\(id)") else {
-      throw FHIRFailure(404, "not-found", "there never was a \(type)/\(id)")
-    }
-    let paging = try SearchQuery(
-      type: type, request.query.filter { $0.name == "_count" || $0.name == "_offset" }, at: self.site)
-    let countMax = request.query.contains { $0.name == "_count" } ? paging.count : Int.max
-    var (total, entries, isFull, latest) = (0, [CanonicalJSON](), false, StoredResource?.none)
-    for number in (1...max(1, row.version)).reversed() {
-      try Task.checkCancellation()
-      guard let version = try self.stored(type, id, number) else { continue }
-      if latest == nil { latest = version }
-      guard version.erased == nil else { continue }
-      total += 1
-      guard total > paging.offset, entries.count < countMax, !isFull else { continue }
-      if try request.meter.admits(version) { entries.append(self.entry(version)) } else { isFull = true }
-    }
-    if total == 0, let latest, let erased = latest.erased { throw erased.failure(of: latest) }
-    guard total > 0 else { throw FHIRFailure(404, "not-found", "there never was a \(type)/\(id)") }
-    guard !entries.isEmpty || !isFull else { throw request.meter.failure }
-    var links: [(String, String)] = []
-    let next = paging.offset + entries.count
-    if !entries.isEmpty, next < total {
-      let rest = [("_count", "\(paging.count)"), ("_offset", "\(next)")]
-      links = [("next", "\(self.base)/\(type)/\(id)/_history?" + FHIRURL.text(rest))]
-    }
-    return FHIRResponse(body: self.bundle("history", entries, total: total, links: links))
-  }
-
   /// A version in a history.
-  private func entry(_ version: StoredResource) -> CanonicalJSON {
+  func historyEntry(_ version: StoredResource) -> CanonicalJSON {
     let isFirst = version.version == 1
     return .members([
       ("fullUrl", .string("\(self.base)/\(version.name)")), ("resource", version.json),

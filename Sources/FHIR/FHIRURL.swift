@@ -17,10 +17,14 @@ public enum FHIRURL {
     }
   }
 
+  private static func encoded(_ text: String) -> String {
+    text.addingPercentEncoding(withAllowedCharacters: Self.allowed) ?? text
+  }
+
   /// The query of parameters.
   static func text(_ parameters: [(String, String)]) -> String {
     parameters.map { name, value in
-      "\(name)=\(value.addingPercentEncoding(withAllowedCharacters: Self.allowed) ?? value)"
+      "\(Self.encoded(name))=\(Self.encoded(value))"
     }.joined(separator: "&")
   }
 }

@@ -32,7 +32,11 @@ public struct LocalReading: Sendable, Hashable {
       case (_, 0): return nil
       // What a condition found is shown in the place of what was sent.
       case ("POST", 1) where request.ifNoneExist != nil && status == 200: self = .search
-      case ("POST", 2) where last == "_search", ("GET", 1): self = .search
+      case ("GET", _) where last == "_history": self = .history
+      case ("PATCH", _): self = .read
+      case ("POST", 2) where last == "_search", ("GET", 1),
+        ("GET", 3) where last.first?.isUppercase == true:
+        self = .search
       case ("GET", _), ("POST", 3): self = last == "$everything" ? .everything : last == "_history" ? .history : .read
       default: return nil
       }
@@ -228,7 +232,8 @@ extension FHIRService {
   /// deleted.
   func tell(refused request: FHIRRequest, _ status: Int) {
     let path = request.path
-    guard self.readings != nil, [404, 409, 410, 412].contains(status), path.count >= 2,
+    let tells = [404, 409, 410, 412].contains(status) || (status == 422 && request.method == "PATCH")
+    guard self.readings != nil, tells, path.count >= 2,
       Self.methods(of: path).contains(request.method), let row = self.index.row("\(path[0])/\(path[1])")
     else { return }
     self.tell(row, "\(path[0])/\(path[1])", path.last == "_history" ? .history : .read, to: request)
@@ -247,13 +252,17 @@ extension FHIRService {
     guard self.readings != nil else { return [] }
     var rows: [ResourceIndex.Row] = []
     var patients: Set<String> = []
-    for filter in query.filters where filter.modifier != "not" && filter.modifier != "missing" {
-      if filter.code == "_id" {
-        rows += filter.alternatives.compactMap { self.index.row("\(query.type)/\($0)") }
+    for filter in query.filters where filter.modifier != .not && filter.modifier != .missing {
+      if let ids = filter.identifiers {
+        rows += ids.compactMap { self.index.row("\(query.type)/\($0)") }
       } else if filter.code == "identifier", filter.kind == .token {
         let all = self.index.rows[query.type] ?? []
-        rows += (filter.keys ?? []).flatMap { self.index.candidates(query.type, filter.code, $0) }.map { all[$0] }
+        rows += (filter.keys ?? []).flatMap { self.index.candidates(query.type, filter.place, $0) }.map { all[$0] }
           .filter { filter.holds(for: $0) }
+      } else if filter.modifier == .identifier {
+        // Who is meant is known here by that identifier.
+        let all = self.index.rows["Patient"] ?? []
+        rows += (filter.keys ?? []).flatMap { self.index.candidates("Patient", "identifier", $0) }.map { all[$0] }
       } else if filter.kind == .reference {
         for name in self.names(in: filter) {
           if let row = self.index.row(name) { rows.append(row) }
@@ -265,12 +274,16 @@ extension FHIRService {
   }
 
   /// The resources that a condition on a reference names: by the reference, or along it by an identifier.
-  private func names(in filter: SearchQuery.Filter) -> [String] {
-    guard let chain = filter.chain else { return filter.keys ?? [] }
-    guard ["_id", "identifier"].contains(chain.parameter.split(separator: ".").last.map { String($0) } ?? "") else {
-      return []
+  private func names(in filter: SearchFilter) -> [String] {
+    switch filter.link {
+    case nil: return filter.keys ?? []
+    case .backward, .list: return []
+    case .compartment(let id): return ["Patient/\(id)"]
+    case .forward(let queries):
+      let last = queries.first?.lastCode ?? ""
+      guard ["_id", "identifier"].contains(last), let type = queries.first?.type else { return [] }
+      return (try? self.names(linkedBy: filter, to: type, by: Judging(at: self.site)).sorted()) ?? []
     }
-    return (try? self.targets(of: filter, by: Judging(at: self.site))) ?? []
   }
 
   /// The linked patients whom a resource names anywhere.

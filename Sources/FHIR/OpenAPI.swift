@@ -45,7 +45,7 @@ enum OpenAPI {
   private static var paths: CanonicalJSON {
     let (type, id, version) = (self.reference("type"), self.reference("id"), self.reference("version"))
     let (match, prefer) = (self.reference("ifMatch"), self.reference("prefer"))
-    let resource = "Resource"
+    let (resource, count) = ("Resource", self.reference("count"))
     return .members([
       (
         "/", .members([("post", self.operation("transaction", "A batch or a transaction", [prefer], body: "Bundle"))])
@@ -55,7 +55,7 @@ enum OpenAPI {
         "/{type}",
         .members([
           ("parameters", .array([type])),
-          ("get", self.operation("search", "Search by the type's own parameters", [self.reference("count")])),
+          ("get", self.operation("search", "Search by the type's own parameters", [count], extra: ["410"])),
           (
             "post",
             self.operation("create", "Create", [self.reference("ifNoneExist"), prefer], body: resource, extra: ["201"])
@@ -64,7 +64,9 @@ enum OpenAPI {
             "put",
             self.operation(
               "conditionalUpdate", "Update what a query names, or create", [prefer], body: resource, extra: ["201"])
-          ), ("delete", self.operation("conditionalDelete", "Delete what a query names", extra: ["204"])),
+          ),
+          ("patch", self.operation("conditionalPatch", "Change what a query names", [prefer], body: resource)),
+          ("delete", self.operation("conditionalDelete", "Delete what a query names", extra: ["204"])),
         ])
       ),
       (
@@ -73,7 +75,19 @@ enum OpenAPI {
           ("parameters", .array([type, id])),
           ("get", self.operation("read", "Read", extra: ["304", "410"])),
           ("put", self.operation("update", "Update, or create", [match, prefer], body: resource, extra: ["201"])),
+          (
+            "patch",
+            self.operation(
+              "patch", "Change by a JSON Patch or a FHIRPath Patch", [match, prefer], body: resource, extra: ["410"])
+          ),
           ("delete", self.operation("delete", "Delete", [match], extra: ["204"])),
+        ])
+      ),
+      ("/_history", .members([("get", self.operation("historySystem", "All versions of all resources", [count]))])),
+      (
+        "/{type}/_history",
+        .members([
+          ("parameters", .array([type])), ("get", self.operation("historyType", "All versions of a type", [count])),
         ])
       ),
       (
@@ -94,7 +108,10 @@ enum OpenAPI {
       ),
       (
         "/Patient/{id}/$everything",
-        .members([("parameters", .array([id])), ("get", self.operation("everything", "All of a patient"))])
+        .members([
+          ("parameters", .array([id])), ("get", self.operation("everything", "All of a patient")),
+          ("post", self.operation("everythingByPost", "All of a patient")),
+        ])
       ),
       (
         "/$records",

@@ -79,6 +79,8 @@ struct ResourceIndex {
     /// The patient that it belongs to, by local identifier.
     var patient: String?
     var values: [String: [SearchValue]]
+    /// Parameters whose elements are there without a value that a search compares.
+    var bare: Set<String> = []
   }
 
   private let site: Site
@@ -93,21 +95,11 @@ struct ResourceIndex {
   /// Takes in the latest version of a resource.
   mutating func put(_ resource: StoredResource) {
     let json = resource.json
-    var values: [String: [SearchValue]] = [:]
-    if let json {
-      for (code, parameter) in SearchParameter.of(resource.type) ?? [:] {
-        let found = SearchValue.values(of: parameter, in: json, at: self.site)
-        if !found.isEmpty { values[code] = found }
-      }
-      let tags = (json["meta"]?.children("tag") ?? []).compactMap { tag in
-        tag["code"]?.text.map { SearchValue.token(system: tag["system"]?.text, code: $0) }
-      }
-      if !tags.isEmpty { values["_tag"] = tags }
-      let profiles = (json["meta"]?.children("profile") ?? []).compactMap { $0.text.map { SearchValue.uri($0) } }
-      if !profiles.isEmpty { values["_profile"] = profiles }
-    }
+    let found = json.map { SearchValue.all(of: resource.type, in: $0, at: self.site) }
+    var values = found?.values ?? [:]
     if let erased = resource.erased {
       self.erasedIdentifiers.formUnion(erased.identifiers)
+      self.erasedNames.insert(resource.name)
       // The patient's account goes on: what else there is of it, and what comes.
       if let account = erased.account {
         values["identifier"] = [.token(system: FHIRService.accountSystem, code: "\(account)")]
@@ -117,7 +109,7 @@ struct ResourceIndex {
       id: resource.id, ordinal: resource.ordinal, version: resource.version, updated: resource.updated,
       isDeleted: resource.isDeleted, record: resource.record, erased: resource.erased,
       patient: json.flatMap { self.patient(of: $0, type: resource.type, id: resource.id) },
-      values: values)
+      values: values, bare: found?.bare ?? [])
     let earlier = self.row(resource.name)?.values ?? [:]
     let place = self.places[resource.name] ?? self.rows[resource.type]?.count ?? 0
     if place == self.rows[resource.type]?.count ?? 0 {
@@ -134,6 +126,8 @@ struct ResourceIndex {
     }
   }
 
+  /// Resources that were erased.
+  private(set) var erasedNames: Set<String> = []
   /// Business identifiers of resources that were erased.
   private(set) var erasedIdentifiers: Set<Digest> = []
 
@@ -179,11 +173,16 @@ struct ResourceIndex {
     self.postings["\(type) \(code) \(key)"] ?? []
   }
 
+  /// How many rows there may be at most.
+  func candidatesCount(_ type: String, _ code: String, _ key: String) -> Int {
+    self.postings["\(type) \(code) \(key)"]?.count ?? 0
+  }
+
   private static func key(of value: SearchValue) -> String? {
     switch value {
     case .token(_, let code): code
     case .reference(let reference): reference
-    case .string, .date, .quantity, .uri: nil
+    case .string, .date, .quantity, .uri, .composite: nil
     }
   }
 

@@ -20,6 +20,8 @@ public struct SearchParameter: Sendable, Hashable {
     case number = "n"
     /// A URI.
     case uri = "u"
+    /// Several values of one element.
+    case composite = "c"
 
     /// Its name in a CapabilityStatement.
     public var name: String {
@@ -31,6 +33,7 @@ public struct SearchParameter: Sendable, Hashable {
       case .quantity: "quantity"
       case .number: "number"
       case .uri: "uri"
+      case .composite: "composite"
       }
     }
   }
@@ -39,23 +42,55 @@ public struct SearchParameter: Sendable, Hashable {
   public let code: String
   /// How values are compared.
   public let kind: Kind
-  /// Where they stand: elements from the resource on, `telecom=phone` for those of one system.
+  /// Where they stand: elements from the resource on, `telecom=phone` for those of one system, `?deceased` for whether
+  /// there is one other than false. A composite's is the element of its parts.
   let paths: [[Substring]]
+  /// What belongs together, where it is a composite.
+  let parts: [SearchParameter]
 
   /// The parameters of a type, by code; nil where the type is not stored here.
   public static func of(_ type: String) -> [String: SearchParameter]? { self.table[type] }
   /// The types that are stored here.
   public static let types = SearchParameter.table.keys.sorted()
 
+  /// The types that a reference can lead to.
+  ///
+  /// - Complexity: O(1).
+  func targets(in type: String) -> [String] { Self.targets["\(type).\(self.code)"] ?? [] }
+
+  /// What it looks at in a resource.
+  func nodes(in resource: CanonicalJSON) -> [CanonicalJSON] { self.paths.flatMap { Self.nodes(resource, $0) } }
+
   /// What a path leads to.
-  static func nodes(_ resource: CanonicalJSON, _ path: [Substring]) -> [CanonicalJSON] {
+  private static func nodes(_ resource: CanonicalJSON, _ path: [Substring]) -> [CanonicalJSON] {
     var nodes = [resource]
     for segment in path {
+      if segment.first == "?" {
+        nodes = nodes.map { .bool($0.children(String(segment.dropFirst())).contains { $0 != .bool(false) }) }
+        continue
+      }
       let parts = segment.split(separator: "=")
       nodes = nodes.flatMap { $0.children(String(parts[0])) }
       if parts.count == 2 { nodes = nodes.filter { $0["system"]?.text == String(parts[1]) } }
     }
     return nodes
+  }
+
+  /// The types of the elements that it looks at: `CodeableConcept`, `Identifier`; all primitives are `""`.
+  func elements(in type: String) -> Set<String> {
+    // What is within `meta` is the same for all types.
+    if self.paths.first?.first == "meta" { return ["Coding"] }
+    return Set(
+      self.paths.flatMap { path in
+        path.reduce([type]) { types, segment in
+          let name = segment.drop { $0 == "?" }.prefix { $0 != "=" }
+          return types.flatMap { type in
+            (Definitions.table[type]?.elements ?? [:]).filter { $0.key == name || $0.value.choice == String(name) }
+              .values
+              .map { if case .object(let kind) = $0.kind { kind } else { "" } }
+          }
+        }
+      })
   }
 
   private static let table: [String: [String: SearchParameter]] = {
@@ -66,12 +101,35 @@ public struct SearchParameter: Sendable, Hashable {
       for text in halves.count == 2 ? halves[1].split(separator: ";") : [] {
         let words = text.split(whereSeparator: \.isWhitespace)
         guard words.count == 3, let kind = words[1].first.flatMap({ Kind(rawValue: $0) }) else { continue }
-        parameters[String(words[0])] = SearchParameter(
-          code: String(words[0]), kind: kind, paths: words[2].split(separator: "|").map { $0.split(separator: ".") })
+        parameters[String(words[0])] = Self.parsed(String(words[0]), kind, words[2])
       }
       table[halves[0].trimmed] = parameters
     }
     return table
+  }()
+
+  /// A parameter of paths; of a composite they are `ELEMENTS>PART:KIND$PART:KIND`, and `.` is the resource itself.
+  private static func parsed(_ code: String, _ kind: Kind, _ text: Substring) -> SearchParameter {
+    let halves = text.split(separator: ">")
+    let parts = (halves.count == 2 ? halves[1].split(separator: "$") : []).compactMap { part -> SearchParameter? in
+      let words = part.split(separator: ":")
+      return words.last?.first.flatMap { Kind(rawValue: $0) }.map { Self.parsed(code, $0, words[0]) }
+    }
+    let paths = (halves.first ?? "").split(separator: "|").map { $0.split(separator: ".") }
+    return SearchParameter(code: code, kind: kind, paths: paths, parts: parts)
+  }
+
+  private static let targets: [String: [String]] = {
+    var targets: [String: [String]] = [:]
+    for entry in Definitions.searchTargets.split(separator: "¶") {
+      let halves = entry.split(separator: ":", maxSplits: 1)
+      guard halves.count == 2 else { continue }
+      let types = halves[0].split(whereSeparator: \.isWhitespace).map(String.init)
+      for name in halves[1].split(whereSeparator: \.isWhitespace) {
+        targets[String(name)] = types == ["*"] ? Self.types : types == ["-"] ? [] : types
+      }
+    }
+    return targets
   }()
 
   /// The types, each after a ¶: code, kind and paths of each parameter.
@@ -127,7 +185,8 @@ public struct SearchParameter: Sendable, Hashable {
       content.attachment.contentType; custodian r custodian; date d date; description s description; encounter r
       context.encounter; event t context.event; facility t context.facilityType; format t content.format; identifier
       t masterIdentifier|identifier; language t content.attachment.language; location u content.attachment.url;
-      patient r subject; period d context.period; related r context.related; relatesto r relatesTo.target; relation
+      patient r subject; period d context.period; related r context.related; relatesto r relatesTo.target;
+      relationship c relatesTo>code:t$target:r; relation
       t relatesTo.code; security-label t securityLabel; setting t context.practiceSetting; status t status; subject
       r subject; type t type
     ¶ Encounter: account r account; appointment r appointment; based-on r basedOn; class t class; date d period;
@@ -150,7 +209,9 @@ public struct SearchParameter: Sendable, Hashable {
       t sex; status t status
     ¶ Goal: achievement-status t achievementStatus; category t category; identifier t identifier; lifecycle-status t
       lifecycleStatus; patient r subject; start-date d startDate; subject r subject; target-date d target.dueDate
-    ¶ Group: actual t actual; characteristic t characteristic.code; code t code; exclude t characteristic.exclude;
+    ¶ Group: actual t actual;
+      characteristic-value c characteristic>code:t$valueCodeableConcept|valueBoolean:t; characteristic t
+      characteristic.code; code t code; exclude t characteristic.exclude;
       identifier t identifier; managing-entity r managingEntity; member r member.entity; type t type; value t
       characteristic.valueCodeableConcept|characteristic.valueBoolean
     ¶ ImagingStudy: basedon r basedOn; bodysite t series.bodySite; dicom-class t series.instance.sopClass; encounter r
@@ -198,6 +259,12 @@ public struct SearchParameter: Sendable, Hashable {
       valueQuantity|valueSampledData|component.valueQuantity|component.valueSampledData; component-code t
       component.code; component-data-absent-reason t component.dataAbsentReason; component-value-concept t
       component.valueCodeableConcept; component-value-quantity q component.valueQuantity|component.valueSampledData;
+      code-value-concept c .>code:t$valueCodeableConcept:t; code-value-date c .>code:t$valueDateTime|valuePeriod:d;
+      code-value-quantity c .>code:t$valueQuantity:q; code-value-string c .>code:t$valueString:s;
+      combo-code-value-concept c .|component>code:t$valueCodeableConcept:t;
+      combo-code-value-quantity c .|component>code:t$valueQuantity:q;
+      component-code-value-concept c component>code:t$valueCodeableConcept:t;
+      component-code-value-quantity c component>code:t$valueQuantity:q;
       data-absent-reason t dataAbsentReason; date d effective; derived-from r derivedFrom; device r device;
       encounter r encounter; focus r focus; has-member r hasMember; identifier t identifier; method t method;
       part-of r partOf; patient r subject; performer r performer; specimen r specimen; status t status; subject r
@@ -209,7 +276,8 @@ public struct SearchParameter: Sendable, Hashable {
       name; type t type
     ¶ Patient: active t active; address s address; address-city s address.city; address-country s address.country;
       address-postalcode s address.postalCode; address-state s address.state; address-use t address.use; birthdate d
-      birthDate; death-date d deceasedDateTime; email t telecom=email; family s name.family; gender t gender;
+      birthDate; death-date d deceasedDateTime;
+      deceased t ?deceased; email t telecom=email; family s name.family; gender t gender;
       general-practitioner r generalPractitioner; given s name.given; identifier t identifier; language t
       communication.language; link r link.other; name s name; organization r managingOrganization; phone t
       telecom=phone; phonetic s name; telecom t telecom

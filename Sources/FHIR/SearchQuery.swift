@@ -1,18 +1,21 @@
 import HealthRecords
 import Primitives
 
-/// A search, read from a URL's query (FHIR R4, search).
+/// A search, read from a URL's query (FHIR R4, search.html).
 struct SearchQuery {
-  /// A condition: one of the alternatives holds.
-  struct Filter {
+  /// What is given with the matches.
+  struct Include {
+    let source: String
+    /// A parameter of references; `*` is each.
     let code: String
-    let modifier: String?
-    let kind: SearchParameter.Kind
-    let alternatives: [String]
-    /// The type and the condition of a chained parameter, `subject:Patient.name=…`.
-    let chain: (type: String, parameter: String)?
+    /// The only type that is meant; nil for each.
+    let target: String?
+    /// Whether it holds for what is included, too.
+    let iterates: Bool
   }
 
+  /// How many resources a page has where nothing is said.
+  static let countDefault = 50
   /// The most resources of a page.
   static let countMax = 1000
   /// The most resources that are passed over.
@@ -25,43 +28,51 @@ struct SearchQuery {
   static let valuesMax = 1000
   /// The most values that each resource must be held against; those of codes, references and `_id` are looked up.
   static let comparedMax = 100
-  private static let common: [String: SearchParameter.Kind] = [
-    "_id": .token, "_lastUpdated": .date, "_tag": .token, "_profile": .uri,
-  ]
-  private static let ignored: Set<String> = ["_format", "_pretty", "_summary", "_total", "_elements", "_contained"]
 
-  private static let others: Set<String> = ["_count", "_offset", "_sort", "_include", "_revinclude", "account"]
+  /// Parameters of the result, besides those of `Presentation`.
+  static let ofResults = ["_count", "_include", "_offset", "_revinclude", "_sort", "_state", "_total", "_contained"]
 
   /// Whether a parameter of this name is understood: of others the name itself may say anything.
   static func isKnown(_ name: String, of type: String) -> Bool {
-    self.common[name] != nil || self.ignored.contains(name) || self.others.contains(name)
-      || SearchParameter.of(type)?[name] != nil
+    SearchParameter.named(name, of: type) != nil || Self.ofResults.contains(name) || Presentation.names.contains(name)
+      || ["account", "_has", "_list"].contains(name)
   }
 
   let type: String
-  private let site: Site
-  private(set) var filters: [Filter] = []
-  private(set) var count = 50
+  /// Where it is asked, below the base.
+  private(set) var path: String
+  let site: Site
+  let now: Timestamp
+  private let depth: Int
+  private(set) var filters: [SearchFilter] = []
+  private(set) var count = SearchQuery.countDefault
   private(set) var offset = 0
   private(set) var sort: [(code: String, isDescending: Bool)] = []
-  private(set) var includes: [(source: String, code: String)] = []
-  private(set) var revincludes: [(source: String, code: String)] = []
+  private(set) var includes: [Include] = []
+  private(set) var revincludes: [Include] = []
   private(set) var isCountOnly = false
+  private(set) var saysTotal = true
+  /// The name of what an earlier page found.
+  private(set) var state: String?
   /// Parameters that this server does not know.
   private(set) var unknown: [String] = []
   /// What was understood, for the link `self`.
   private(set) var understood: [(String, String)] = []
 
-  /// Reads a query for a type.
+  /// Reads a query for a type, at a time; `depth` references away from what is searched.
   ///
-  /// - Throws: `FHIRFailure` 400 where a known parameter has a value that is none.
-  init(type: String, _ parameters: [(name: String, value: String)], at site: Site) throws(FHIRFailure) {
-    (self.type, self.site) = (type, site)
+  /// - Throws: `FHIRFailure` 400 where a known parameter has a value or a modifier that is none of its own.
+  init(
+    type: String, _ parameters: [(name: String, value: String)], at site: Site, _ now: Timestamp, depth: Int = 0
+  ) throws(FHIRFailure) {
+    (self.type, self.path, self.site, self.now, self.depth) = (type, type, site, now, depth)
     guard parameters.count <= Self.parametersMax else {
       throw Self.costly("\(parameters.count) parameters, at most \(Self.parametersMax)")
     }
     let values = parameters.reduce(0) { $0 + 1 + $1.value.utf8.count(where: { $0 == UInt8(ascii: ",") }) }
     guard values <= Self.valuesMax else { throw Self.costly("\(values) values, at most \(Self.valuesMax)") }
+    let presentation = try Presentation(parameters, of: type)
+    self.isCountOnly = presentation.summary == .count
     for (name, value) in parameters where !value.isEmpty {
       let isKnown = try self.take(name, value)
       if isKnown { self.understood.append((name, value)) } else { self.unknown.append(name) }
@@ -72,8 +83,42 @@ struct SearchQuery {
     }
   }
 
+  /// What the end of a chain asks for.
+  var lastCode: String? {
+    guard let filter = self.filters.last else { return nil }
+    if case .forward(let queries)? = filter.link { return queries.first?.lastCode }
+    return filter.code
+  }
+
+  /// Asks for what belongs to a patient only.
+  mutating func restrict(toPatient id: String) {
+    let parameter = SearchParameter(code: "patient", kind: .reference, paths: [], parts: [])
+    self.filters.append(SearchFilter(parameter, link: .compartment(id)))
+    self.path = "Patient/\(id)/\(self.type)"
+  }
+
+  /// What it asks, without which page: pages of one search have it in common.
+  var question: String {
+    let kept = self.understood.filter { !["_count", "_offset", "_state"].contains($0.0) }
+    return "\(self.path)?" + FHIRURL.text(kept)
+  }
+
   private static func costly(_ what: String) -> FHIRFailure {
     FHIRFailure(413, "too-costly", "\(what): ask in parts")
+  }
+
+  static func bad(_ name: String, _ why: String) -> FHIRFailure {
+    FHIRFailure(400, "invalid", "\(name): \(why)", at: name)
+  }
+
+  /// What is said of a parameter that is not known.
+  func refusal(of unknown: String) -> FHIRFailure {
+    let own = (SearchParameter.of(self.type) ?? [:]).keys.sorted()
+    let all = own + SearchParameter.common.keys.sorted() + ["_has", "_list"] + Self.ofResults + Presentation.names
+    return FHIRFailure(
+      400, "not-supported",
+      "\(self.type) has no search parameter \(unknown.prefix(100)); it has \(all.joined(separator: ", ")). With "
+        + "Prefer: handling=lenient others are left out", at: unknown)
   }
 
   private mutating func take(_ name: String, _ value: String) throws(FHIRFailure) -> Bool {
@@ -85,201 +130,168 @@ struct SearchQuery {
     case "_offset":
       guard let offset = Int(value), offset >= 0 else { throw Self.bad(name, "a number is expected") }
       self.offset = min(offset, Self.offsetMax)
-    case "_summary": self.isCountOnly = self.isCountOnly || value == "count"
-    case "_sort":
-      for part in value.split(separator: ",") {
-        let code = String(part.drop { $0 == "-" })
-        guard Self.common[code] != nil || SearchParameter.of(self.type)?[code] != nil else {
-          throw Self.bad(name, "\(self.type) has no search parameter \(code)")
-        }
-        self.sort.append((code, part.first == "-"))
+    case "_state": self.state = value
+    case "_total":
+      guard ["none", "estimate", "accurate"].contains(value) else {
+        throw Self.bad(name, "none, estimate or accurate is expected, not \"\(value)\"")
       }
-    case "_include", "_include:iterate", "_revinclude", "_revinclude:iterate":
-      let parts = value.split(separator: ":").map(String.init)
-      guard parts.count >= 2, SearchParameter.of(parts[0])?[parts[1]]?.kind == .reference || parts[1] == "*" else {
-        throw Self.bad(name, "Type:parameter of a reference is expected, not \(value)")
+      self.saysTotal = value != "none"
+    case "_contained":
+      guard value == "false" else {
+        throw FHIRFailure(400, "not-supported", "contained resources are not searched: _contained=false", at: name)
       }
-      if name.hasPrefix("_include") {
-        self.includes.append((parts[0], parts[1]))
-      } else {
-        self.revincludes.append((parts[0], parts[1]))
-      }
+    case "_sort": try self.sort(value)
+    case "_list": self.filters.append(try self.list(value))
     default:
-      if Self.ignored.contains(name) { return true }
+      if Presentation.names.contains(name) { return true }
+      if name.hasPrefix("_include") || name.hasPrefix("_revinclude") { return try self.include(name, value) }
       guard let filter = try self.filter(name, value) else { return false }
       self.filters.append(filter)
     }
     return true
   }
 
-  private func filter(_ name: String, _ value: String) throws(FHIRFailure) -> Filter? {
+  private mutating func sort(_ value: String) throws(FHIRFailure) {
+    for part in value.split(separator: ",") {
+      let code = String(part.drop { $0 == "-" })
+      guard let parameter = SearchParameter.named(code, of: self.type), parameter.kind != .composite else {
+        throw Self.bad("_sort", "\(self.type) has no search parameter \(code) to sort by")
+      }
+      self.sort.append((code, part.first == "-"))
+    }
+  }
+
+  /// Reads `_include` or `_revinclude`, `Type:parameter` or `Type:parameter:Target`; false where it is neither.
+  private mutating func include(_ name: String, _ value: String) throws(FHIRFailure) -> Bool {
+    let words = name.split(separator: ":", omittingEmptySubsequences: false)
+    let isReverse = words[0] == "_revinclude"
+    guard isReverse || words[0] == "_include" else { return false }
+    guard words.count == 1 || (words.count == 2 && ["iterate", "recurse"].contains(words[1])) else {
+      throw FHIRFailure(400, "not-supported", "\(words[0]) takes :iterate; it does not take :\(words[1])", at: name)
+    }
+    let parts = value.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+    let source = value == "*" && !isReverse ? self.type : parts[0]
+    let code = value == "*" && !isReverse ? "*" : parts.count > 1 ? parts[1] : ""
+    let parameter = SearchParameter.of(source)?[code]
+    let isKnown = parameter?.kind == .reference || (code == "*" && SearchParameter.of(source) != nil)
+    guard isKnown, parts.count <= 3 else {
+      throw Self.bad(name, "Type:parameter of a reference is expected, not \(value)")
+    }
+    let target = parts.count == 3 ? parts[2] : nil
+    if let target, let parameter, !parameter.targets(in: source).contains(target) {
+      throw Self.bad(name, "\(source):\(code) does not lead to \(target)")
+    }
+    let include = Include(source: source, code: code, target: target, iterates: words.count == 2)
+    if isReverse { self.revincludes.append(include) } else { self.includes.append(include) }
+    return true
+  }
+
+  private func list(_ value: String) throws(FHIRFailure) -> SearchFilter {
+    let id = value.hasPrefix("List/") ? String(value.dropFirst("List/".count)) : value
+    guard !id.isEmpty, id.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-.".contains($0)) }) else {
+      throw FHIRFailure(
+        400, "not-supported", "_list: the id of a List that is stored here is expected, not \(value)", at: "_list")
+    }
+    return SearchFilter(SearchParameter(code: "_list", kind: .reference, paths: [], parts: []), link: .list(id))
+  }
+
+  private func filter(_ name: String, _ value: String) throws(FHIRFailure) -> SearchFilter? {
+    if name.hasPrefix("_has:") { return try self.reverse(name, value) }
     let dot = name.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     let parts = (dot.first ?? "").split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-    let (code, modifier) = (parts.first ?? "", parts.count == 2 ? parts[1] : nil)
-    guard let kind = Self.common[code] ?? SearchParameter.of(self.type)?[code]?.kind else { return nil }
-    var chain: (String, String)?
-    if dot.count == 2 {
-      guard kind == .reference else { throw Self.bad(name, "\(code) is no reference, so nothing can follow it") }
-      guard name.count(where: { $0 == "." }) <= Self.chainMax else {
-        throw Self.bad("\(code).…", "a chain of at most \(Self.chainMax) references is expected")
-      }
-      let target = modifier ?? (code == "organization" ? "Organization" : code == "encounter" ? "Encounter" : "Patient")
-      chain = (target, dot[1])
+    let code = parts.first ?? ""
+    guard let parameter = SearchParameter.named(code, of: self.type) else { return nil }
+    guard dot.count == 2 else {
+      let modifier = parts.count == 2 ? try SearchModifier(parts[1], of: parameter, in: self.type) : nil
+      return try SearchFilter(parameter, modifier, value, in: self)
     }
-    let alternatives = Self.split(value)
-    for text in alternatives where chain == nil && modifier != "missing" {
-      let (_, rest) = Self.prefix(text)
-      switch kind {
-      case .date: if DateRange(rest) == nil { throw Self.bad(name, "\"\(text)\" is no date") }
-      case .quantity, .number:
-        if Double(rest.split(separator: "|").first ?? "") == nil { throw Self.bad(name, "\"\(text)\" is no number") }
-      case .token, .reference, .string, .uri: break
-      }
+    guard parameter.kind == .reference else {
+      throw Self.bad(name, "\(code) is no reference, so nothing can follow it")
     }
-    let isReference = kind == .reference && chain == nil && modifier != "missing"
-    return Filter(
-      code: code, modifier: modifier, kind: kind,
-      alternatives: isReference ? alternatives.map { self.site.local($0) } : alternatives, chain: chain)
+    try self.requireDepth(name)
+    return SearchFilter(
+      parameter, link: .forward(try self.targets(of: parameter, parts.count == 2 ? parts[1] : nil, dot[1], value)))
   }
 
-  private static func bad(_ name: String, _ why: String) -> FHIRFailure {
-    FHIRFailure(400, "invalid", "\(name): \(why)", at: name)
-  }
-
-  /// Alternatives are divided by commas that are not escaped.
-  private static func split(_ value: String) -> [String] {
-    var out = [""]
-    var isEscaped = false
-    for character in value {
-      if isEscaped || (character != "\\" && character != ",") {
-        out[out.count - 1].append(character)
-        isEscaped = false
-      } else if character == "\\" {
-        isEscaped = true
-      } else {
-        out.append("")
-      }
+  private func requireDepth(_ name: String) throws(FHIRFailure) {
+    guard self.depth < Self.chainMax else {
+      throw Self.bad("\(name.prefix(40))…", "a chain of at most \(Self.chainMax) references is expected")
     }
-    return out
   }
 
-  /// eq, ne, gt, lt, ge, le, sa, eb or ap before a date or a number.
-  static func prefix(_ text: String) -> (prefix: String, rest: String) {
-    let first = String(text.prefix(2))
-    return ["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"].contains(first)
-      ? (first, String(text.dropFirst(2))) : ("eq", text)
+  /// What a chain asks of each type that its reference can lead to.
+  private func targets(
+    of parameter: SearchParameter, _ only: String?, _ rest: String, _ value: String
+  ) throws(FHIRFailure) -> [SearchQuery] {
+    if let only { _ = try FHIRService.known(only) }
+    let all = parameter.targets(in: self.type)
+    guard only.map({ all.contains($0) }) ?? true else {
+      throw Self.bad(
+        "\(parameter.code):\(only ?? "")",
+        "\(parameter.code) of \(self.type) leads to \(all.joined(separator: ", ")), not to \(only ?? "")")
+    }
+    let first = String(rest.prefix { $0 != "." && $0 != ":" })
+    let types = (only.map { [$0] } ?? all).filter {
+      first == "_has" || SearchParameter.named(first, of: $0) != nil
+    }
+    var queries: [SearchQuery] = []
+    for type in types { queries.append(try self.inner(type, rest, value)) }
+    guard !queries.isEmpty else {
+      let named = only ?? all.joined(separator: " nor ")
+      throw Self.bad(
+        "\(parameter.code).\(first)", "\(parameter.code) leads to \(named), which has no search parameter \(first)")
+    }
+    return queries
+  }
+
+  private func inner(_ type: String, _ name: String, _ value: String) throws(FHIRFailure) -> SearchQuery {
+    let query = try SearchQuery(type: type, [(name, value)], at: self.site, self.now, depth: self.depth + 1)
+    guard query.unknown.isEmpty, query.filters.count == 1 else {
+      throw Self.bad(name, "\(type) has no search parameter of that name, so no chain can end with it")
+    }
+    return query
+  }
+
+  /// Reads `_has:Type:reference:parameter` (FHIR R4, search.html#has).
+  private func reverse(_ name: String, _ value: String) throws(FHIRFailure) -> SearchFilter {
+    let parts = name.split(separator: ":", maxSplits: 3, omittingEmptySubsequences: false).map(String.init)
+    guard parts.count == 4 else { throw Self.bad(name, "_has:Type:reference:parameter is expected") }
+    try self.requireDepth(name)
+    let source = try FHIRService.known(parts[1])
+    guard let reference = SearchParameter.of(source)?[parts[2]], reference.kind == .reference,
+      reference.targets(in: source).contains(self.type)
+    else { throw Self.bad(name, "\(source) has no parameter \(parts[2]) that leads to \(self.type)") }
+    let parameter = SearchParameter(code: "_has", kind: .reference, paths: [], parts: [])
+    return SearchFilter(parameter, link: .backward(try self.inner(source, parts[3], value), by: parts[2]))
+  }
+
+  /// Leaves out of chains what its asker may not search; refuses where nothing else is left.
+  mutating func authorize(for asker: FHIRAsker) throws(FHIRFailure) {
+    try asker.require(.search, self.type)
+    for include in self.revincludes { try asker.require(.search, include.source) }
+    for place in self.filters.indices { try self.filters[place].authorize(for: asker) }
   }
 }
 
-extension SearchQuery.Filter {
-  /// Codes or local references by which rows can be looked up; nil where each row must be looked at.
-  var keys: [String]? {
-    guard self.modifier == nil || (self.kind == .reference && self.modifier != "missing" && self.modifier != "not"),
-      self.chain == nil, !self.code.hasPrefix("_")
-    else { return nil }
-    switch self.kind {
-    case .token:
-      let codes = self.alternatives.map { text in
-        text.contains("|") ? String(text.split(separator: "|", omittingEmptySubsequences: false)[1]) : text
+extension SearchFilter {
+  fileprivate mutating func authorize(for asker: FHIRAsker) throws(FHIRFailure) {
+    switch self.link {
+    case nil: return
+    case .list: try asker.require(.search, "List")
+    case .compartment: return
+    case .backward(var query, let code):
+      try query.authorize(for: asker)
+      self.link = .backward(query, by: code)
+    case .forward(let queries):
+      var (allowed, refusal): ([SearchQuery], FHIRFailure?) = ([], nil)
+      for var query in queries {
+        do throws(FHIRFailure) {
+          try query.authorize(for: asker)
+          allowed.append(query)
+        } catch { refusal = error }
       }
-      return codes.contains("") ? nil : codes
-    case .reference:
-      // An identifier alone may be of any type.
-      return self.alternatives.flatMap { text -> [String] in
-        let reference = self.reference(text)
-        return reference.contains("/") ? [reference] : [reference] + SearchParameter.types.map { "\($0)/\(reference)" }
-      }
-    case .string, .date, .quantity, .number, .uri: return nil
-    }
-  }
-
-  /// How many values each row must be held against.
-  var comparedCount: Int {
-    if self.chain != nil || self.keys != nil || (self.code == "_id" && self.modifier == nil) { return 0 }
-    return self.alternatives.count
-  }
-
-  private func reference(_ text: String) -> String {
-    if !text.contains("/"), let modifier { return "\(modifier)/\(text)" }
-    return text
-  }
-
-  /// Whether a row's values meet the condition; chains are for the caller.
-  func holds(for row: ResourceIndex.Row) -> Bool {
-    if self.code == "_id" { return self.alternatives.contains(row.id) }
-    if self.code == "_lastUpdated" {
-      let time = Int64(row.updated.milliseconds)
-      let range = DateRange(low: time, high: time + 1)
-      return self.alternatives.contains { Self.compare(range, $0) }
-    }
-    let values = row.values[self.code] ?? []
-    if self.modifier == "missing" { return values.isEmpty == (self.alternatives.first == "true") }
-    if self.modifier == "not" {
-      return !self.alternatives.contains { text in values.contains { self.matches($0, text) } }
-    }
-    return self.alternatives.contains { text in values.contains { self.matches($0, text) } }
-  }
-
-  private func matches(_ value: SearchValue, _ text: String) -> Bool {
-    switch value {
-    case .token(let system, let code):
-      let parts = text.split(separator: "|", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-      guard parts.count == 2 else { return code == text }
-      let isSystem = parts[0].isEmpty ? system == nil : system == parts[0]
-      return isSystem && (parts[1].isEmpty || code == parts[1])
-    case .reference(let reference):
-      let wanted = self.reference(text)
-      // ⚑ An identifier alone is one of this server's: another's patient of the same number is somebody else.
-      return reference == wanted || (!wanted.contains("/") && Site.literal(reference)?.id == wanted)
-    case .string(let folded, let exact):
-      switch self.modifier {
-      case "exact": return exact == text
-      case "contains": return folded.contains(SearchValue.fold(text))
-      default: return folded.hasPrefix(SearchValue.fold(text))
-      }
-    case .date(let range): return Self.compare(range, text)
-    case .quantity(let number, let system, let code, let unit):
-      let parts = text.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
-      guard Self.compare(number, parts[0]) else { return false }
-      guard parts.count == 3 else { return true }
-      return (parts[1].isEmpty || parts[1] == system) && (parts[2].isEmpty || parts[2] == code || parts[2] == unit)
-    case .uri(let uri):
-      return self.modifier == "below" ? uri.hasPrefix(text) : uri == text
-    }
-  }
-
-  /// FHIR R4, search §3.1.1.4.4.
-  private static func compare(_ value: DateRange, _ text: String) -> Bool {
-    let (prefix, rest) = SearchQuery.prefix(text)
-    guard let wanted = DateRange(rest) else { return false }
-    switch prefix {
-    case "ne": return value.low < wanted.low || value.high > wanted.high
-    case "gt": return value.high > wanted.high
-    case "lt": return value.low < wanted.low
-    case "ge": return value.high > wanted.low
-    case "le": return value.low < wanted.high
-    case "sa": return value.low >= wanted.high
-    case "eb": return value.high <= wanted.low
-    case "ap": return value.low < wanted.high && value.high > wanted.low
-    default: return value.low >= wanted.low && value.high <= wanted.high
-    }
-  }
-
-  /// A number without a prefix stands for all that round to it: 5.4 for 5.35 … 5.45.
-  private static func compare(_ value: Double, _ text: String) -> Bool {
-    let (prefix, rest) = SearchQuery.prefix(text)
-    guard let wanted = Double(rest) else { return false }
-    let decimals = rest.split(separator: ".").dropFirst().first?.count ?? 0
-    var half = 0.5
-    for _ in 0..<min(decimals, 18) { half /= 10 }
-    switch prefix {
-    case "ne": return abs(value - wanted) > half
-    case "gt", "sa": return value > wanted
-    case "lt", "eb": return value < wanted
-    case "ge": return value >= wanted
-    case "le": return value <= wanted
-    case "ap": return abs(value - wanted) <= abs(wanted) / 10
-    default: return abs(value - wanted) <= half
+      if allowed.isEmpty, let refusal { throw refusal }
+      self.link = .forward(allowed)
     }
   }
 }

@@ -1,85 +1,6 @@
 internal import Foundation
 import HealthRecords
 
-/// A stretch of time that a FHIR date means: 2024-05 is the whole of May. Milliseconds since 1970, the end excluded.
-public struct DateRange: Sendable, Hashable {
-  let low: Int64
-  let high: Int64
-
-  /// What a FHIR date, dateTime or instant means; nil where it is none. Without an offset it is UTC.
-  public init?(_ text: String) {
-    let characters = Array(text.utf8)
-    func number(_ at: Int, _ length: Int) -> Int? {
-      guard at + length <= characters.count else { return nil }
-      var value = 0
-      for byte in characters[at..<(at + length)] {
-        guard byte >= 48, byte <= 57 else { return nil }
-        value = value * 10 + Int(byte - 48)
-      }
-      return value
-    }
-    func mark(_ at: Int, _ byte: Character) -> Bool { at < characters.count && characters[at] == byte.asciiValue }
-    guard let year = number(0, 4), year > 0 else { return nil }
-    guard characters.count > 4 else {
-      self.init(days: Self.days(year, 1, 1), until: Self.days(year + 1, 1, 1))
-      return
-    }
-    guard mark(4, "-"), let month = number(5, 2), (1...12).contains(month) else { return nil }
-    let next = month == 12 ? Self.days(year + 1, 1, 1) : Self.days(year, month + 1, 1)
-    guard characters.count > 7 else {
-      self.init(days: Self.days(year, month, 1), until: next)
-      return
-    }
-    let first = Self.days(year, month, 1)
-    guard mark(7, "-"), let day = number(8, 2), day >= 1, day <= next - first else { return nil }
-    guard characters.count > 10 else {
-      self.init(days: first + day - 1, until: first + day)
-      return
-    }
-    guard mark(10, "T"), let hour = number(11, 2), hour < 24, mark(13, ":"), let minute = number(14, 2), minute < 60
-    else { return nil }
-    var milliseconds = (Int64(first + day - 1) * 1440 + Int64(hour * 60 + minute)) * 60_000
-    var (length, at): (Int64, Int) = (60_000, 16)
-    if mark(16, ":") {
-      guard let second = number(17, 2), second <= 60 else { return nil }
-      milliseconds += Int64(second) * 1000
-      (length, at) = (1000, 19)
-      if mark(19, ".") {
-        let digits = characters[20...].prefix { $0 >= 48 && $0 <= 57 }
-        guard !digits.isEmpty else { return nil }
-        let three = Array((digits + [48, 48]).prefix(3))
-        milliseconds += three.reduce(0) { $0 * 10 + Int64($1 - 48) }
-        (length, at) = (1, 20 + digits.count)
-      }
-    }
-    if mark(at, "+") || mark(at, "-") {
-      guard let hours = number(at + 1, 2), mark(at + 3, ":"), let minutes = number(at + 4, 2),
-        at + 6 == characters.count
-      else { return nil }
-      let offset = Int64(hours * 60 + minutes) * 60_000
-      milliseconds += mark(at, "+") ? -offset : offset
-    } else if !(mark(at, "Z") && at + 1 == characters.count) && at != characters.count {
-      return nil
-    }
-    self.init(low: milliseconds, high: milliseconds + length)
-  }
-
-  init(low: Int64, high: Int64) { (self.low, self.high) = (low, high) }
-
-  private init(days: Int, until: Int) {
-    (self.low, self.high) = (Int64(days) * 86_400_000, Int64(until) * 86_400_000)
-  }
-
-  /// Days since 1970 of a date of the Gregorian calendar (Hinnant, "chrono-compatible low-level date algorithms").
-  private static func days(_ year: Int, _ month: Int, _ day: Int) -> Int {
-    let y = month <= 2 ? year - 1 : year
-    let era = y / 400
-    let yearOfEra = y - era * 400
-    let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
-    return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
-  }
-}
-
 /// One value of a search parameter in a resource.
 enum SearchValue: Sendable, Hashable {
   case token(system: String?, code: String)
@@ -88,21 +9,77 @@ enum SearchValue: Sendable, Hashable {
   /// Folded: without case and accents; and as it is.
   case string(folded: String, exact: String)
   case date(DateRange)
-  case quantity(Double, system: String?, code: String?, unit: String?)
+  case quantity(NumberRange, system: String?, code: String?, unit: String?)
   case uri(String)
+  /// Values of one element that belong together, part by part.
+  case composite([[SearchValue]])
 
   /// Text as it is compared: without case and accents.
   static func fold(_ text: String) -> String {
     text.folding(options: [.caseInsensitive, .diacriticInsensitive], locale: nil)
   }
 
+  /// What a search can compare of a resource, by parameter; what modifiers look at under `PARAMETER:MODIFIER`. And the
+  /// parameters whose elements are there without such a value.
+  static func all(of type: String, in resource: CanonicalJSON, at site: Site) -> (
+    values: [String: [SearchValue]], bare: Set<String>
+  ) {
+    var (values, bare): ([String: [SearchValue]], Set<String>) = ([:], [])
+    for (code, parameter) in SearchParameter.of(type) ?? [:] {
+      let nodes = parameter.nodes(in: resource)
+      let found = Self.values(of: parameter, in: nodes, at: site)
+      if !found.isEmpty { values[code] = found } else if nodes.contains(where: \.hasValue) { bare.insert(code) }
+      for (modifier, beside) in Self.besides(parameter.kind, in: nodes) where !beside.isEmpty {
+        values["\(code):\(modifier)"] = beside
+      }
+    }
+    for (code, found) in Self.common(in: resource) where !found.isEmpty { values[code] = found }
+    return (values, bare)
+  }
+
   /// The values of a parameter in a resource.
   static func values(of parameter: SearchParameter, in resource: CanonicalJSON, at site: Site) -> [SearchValue] {
-    let values = parameter.paths.flatMap { path in
-      SearchParameter.nodes(resource, path).flatMap { Self.values(of: parameter.kind, at: $0, site) }
+    self.values(of: parameter, in: parameter.nodes(in: resource), at: site)
+  }
+
+  private static func values(
+    of parameter: SearchParameter, in nodes: [CanonicalJSON], at site: Site
+  ) -> [SearchValue] {
+    guard parameter.parts.isEmpty else {
+      return nodes.compactMap { node in
+        let parts = parameter.parts.map { part in
+          part.nodes(in: node).flatMap { Self.values(of: part.kind, at: $0, site) }
+        }
+        return parts.contains { $0.isEmpty } ? nil : .composite(parts)
+      }
     }
+    let values = nodes.flatMap { Self.values(of: parameter.kind, at: $0, site) }
     // Elements that may name others too: who is no patient here is none for this parameter.
     return parameter.code == "patient" ? values.filter { !$0.isLocalButNo("Patient") } : values
+  }
+
+  /// What every resource has.
+  private static func common(in resource: CanonicalJSON) -> [(code: String, values: [SearchValue])] {
+    guard let meta = resource["meta"] else { return [] }
+    return [
+      ("_tag", meta.children("tag").flatMap { self.tokens($0) }),
+      ("_security", meta.children("security").flatMap { self.tokens($0) }),
+      ("_profile", meta.children("profile").compactMap { $0.text.map { .uri($0) } }),
+      ("_source", meta.children("source").compactMap { $0.text.map { .uri($0) } }),
+      ("_tag:text", meta.children("tag").flatMap { self.texts($0) }),
+      ("_security:text", meta.children("security").flatMap { self.texts($0) }),
+    ]
+  }
+
+  /// What modifiers look at in the place of the values.
+  private static func besides(
+    _ kind: SearchParameter.Kind, in nodes: [CanonicalJSON]
+  ) -> [(modifier: String, values: [SearchValue])] {
+    switch kind {
+    case .token: [("text", nodes.flatMap { self.texts($0) }), ("of-type", nodes.flatMap { self.typed($0) })]
+    case .reference: [("identifier", nodes.flatMap { $0["identifier"].map { self.tokens($0) } ?? [] })]
+    case .string, .date, .quantity, .number, .uri, .composite: []
+    }
   }
 
   private func isLocalButNo(_ type: String) -> Bool {
@@ -113,17 +90,39 @@ enum SearchValue: Sendable, Hashable {
   private static func values(of kind: SearchParameter.Kind, at node: CanonicalJSON, _ site: Site) -> [SearchValue] {
     switch kind {
     case .token: return self.tokens(node)
-    case .reference: return [node["reference"]?.text ?? node.text].compactMap(\.self).map { .reference(site.local($0)) }
+    case .reference: return self.references(node, site)
     case .string: return self.strings(node).map { .string(folded: self.fold($0), exact: $0) }
     case .date: return self.dates(node)
-    case .quantity, .number:
-      let measured = node["value"] ?? (kind == .number ? node : nil)
-      guard case .number(let token)? = measured, let value = Double(token) else { return [] }
-      return [
-        .quantity(value, system: node["system"]?.text, code: node["code"]?.text, unit: node["unit"]?.text)
-      ]
+    case .quantity, .number: return self.quantities(node)
     case .uri: return node.text.map { [.uri($0)] } ?? []
+    case .composite: return []
     }
+  }
+
+  private static func references(_ node: CanonicalJSON, _ site: Site) -> [SearchValue] {
+    guard let text = node["reference"]?.text ?? node.text else { return [] }
+    // A canonical names a version after a bar; it is found with and without.
+    guard node["reference"] == nil, let bar = text.firstIndex(of: "|") else { return [.reference(site.local(text))] }
+    return [.reference(text), .reference(String(text[..<bar]))]
+  }
+
+  private static func quantities(_ node: CanonicalJSON) -> [SearchValue] {
+    func number(_ node: CanonicalJSON?) -> ExactNumber? {
+      if case .number(let token)? = node { ExactNumber(token) } else { nil }
+    }
+    func found(_ range: NumberRange, _ unit: CanonicalJSON?) -> [SearchValue] {
+      [.quantity(range, system: unit?["system"]?.text, code: unit?["code"]?.text, unit: unit?["unit"]?.text)]
+    }
+    if let value = number(node["value"] ?? node) {
+      // Money has its currency, by ISO 4217.
+      if let currency = node["currency"]?.text {
+        return [.quantity(NumberRange(value), system: "urn:iso:std:iso:4217", code: currency, unit: nil)]
+      }
+      return found(NumberRange(value, comparator: node["comparator"]?.text), node)
+    }
+    let (low, high) = (number(node["low"]?["value"]), number(node["high"]?["value"]))
+    guard low != nil || high != nil else { return [] }
+    return found(NumberRange(low: low, high: high), node["low"] ?? node["high"])
   }
 
   private static func tokens(_ node: CanonicalJSON) -> [SearchValue] {
@@ -137,6 +136,25 @@ enum SearchValue: Sendable, Hashable {
     case .null, .number, .array: return []
     }
   }
+
+  /// The words that go with a code or an identifier.
+  private static func texts(_ node: CanonicalJSON) -> [SearchValue] {
+    guard case .object = node else { return [] }
+    let codings = (node["coding"]?.items ?? []) + (node["type"]?["coding"]?.items ?? [])
+    let texts = [node["text"], node["display"], node["type"]?["text"]] + codings.map { $0["display"] }
+    return texts.compactMap { $0?.text }.map { .string(folded: self.fold($0), exact: $0) }
+  }
+
+  /// An identifier by the codes of its type.
+  private static func typed(_ node: CanonicalJSON) -> [SearchValue] {
+    guard let value = node["value"]?.text else { return [] }
+    return (node["type"]?["coding"]?.items ?? []).compactMap { coding in
+      coding["code"]?.text.map { .token(system: Self.type(coding["system"]?.text, $0), code: value) }
+    }
+  }
+
+  /// System and code of an identifier's type as one text.
+  static func type(_ system: String?, _ code: String) -> String { "\(system ?? "")|\(code)" }
 
   private static func strings(_ node: CanonicalJSON) -> [String] {
     switch node {
@@ -154,8 +172,21 @@ enum SearchValue: Sendable, Hashable {
   private static func dates(_ node: CanonicalJSON) -> [SearchValue] {
     if let text = node.text { return DateRange(text).map { [.date($0)] } ?? [] }
     if let events = node["event"]?.items { return events.flatMap { self.dates($0) } }
-    let (start, end) = (node["start"]?.text.flatMap { DateRange($0) }, node["end"]?.text.flatMap { DateRange($0) })
+    let period = node["repeat"]?["boundsPeriod"] ?? node
+    let (start, end) = (period["start"]?.text.flatMap { DateRange($0) }, period["end"]?.text.flatMap { DateRange($0) })
     guard start != nil || end != nil else { return [] }
     return [.date(DateRange(low: start?.low ?? .min, high: end?.high ?? .max))]
+  }
+}
+
+extension CanonicalJSON {
+  /// Whether an element says anything: an extension alone is no value.
+  var hasValue: Bool {
+    switch self {
+    case .null: false
+    case .bool, .number, .string: true
+    case .array(let items): items.contains { $0.hasValue }
+    case .object(let members): members.contains { !["id", "extension"].contains($0.name) && $0.name.first != "_" }
+    }
   }
 }

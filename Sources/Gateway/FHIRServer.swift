@@ -117,27 +117,45 @@ public struct FHIRServer: Sendable {
     asked.ifNoneMatch = request.headers[.ifNoneMatch]
     asked.ifNoneExist = HTTPField.Name("If-None-Exist").flatMap { request.headers[$0] }
     asked.prefer = HTTPField.Name("Prefer").flatMap { request.headers[$0] }
-    if let accept = request.headers[.accept], !Self.takesJSON(accept) {
-      return Self.response(
-        FHIRFailure(406, "not-supported", "resources come as application/fhir+json, not as \(accept)"))
-    }
+    asked.ifModifiedSince = request.headers[.ifModifiedSince].flatMap { Self.time(ofHTTP: $0) }
+    asked.contentType = request.headers[.contentType]
+    let accept = request.headers[.accept]
+    // What a Binary holds may be given as what it is.
+    let isBinary = asked.method == "GET" && asked.path.first == "Binary" && [2, 4].contains(asked.path.count)
+    let form: String
     do throws(FHIRFailure) {
+      form =
+        isBinary && !asked.query.contains { $0.name == "_format" }
+        ? MediaTypes.fhir : try MediaTypes.answered(asked.query, accept: accept)
       asked.asker = try await self.asker(of: asked, request)
       asked.body = try await self.content(of: request)
     } catch { return Self.response(error) }
     if asked.method == "POST", asked.path.last == "_search" {
+      if let type = request.headers[.contentType], Self.media(type) != "application/x-www-form-urlencoded" {
+        return Self.response(
+          FHIRFailure(415, "not-supported", "a search is taken as application/x-www-form-urlencoded, not as \(type)"))
+      }
       asked.query += FHIRURL.parameters(String(decoding: asked.body, as: UTF8.self))
       asked.body = []
     }
-    if !asked.body.isEmpty, let type = request.headers[.contentType], !Self.mayBeJSON(type) {
+    if !asked.body.isEmpty, let type = request.headers[.contentType], asked.method != "PATCH",
+      !Self.mayBeJSON(type) || !MediaTypes.isOfThisVersion(type)
+    {
       return Self.response(
-        FHIRFailure(415, "not-supported", "resources are taken as application/fhir+json, not as \(type)"))
+        FHIRFailure(
+          415, "not-supported",
+          "resources are taken as application/fhir+json of fhirVersion 4.0, in UTF-8, not as \(type)"))
     }
     var response = await self.service.handle(asked)
     if asked.path == ["metadata"], let smart { response.body = response.body.map(smart.announced) }
     if response.status == 404, let found = await self.answerForeign(asked, request) { response = found }
-    var bytes = response.body?.canonicalBytes ?? []
+    if isBinary, response.status == 200, let answer = Self.content(of: response, accept, asked.query) {
+      return request.method == .head ? answer.createHeadResponse() : answer
+    }
+    let isPretty = asked.query.contains { $0.name == "_pretty" && $0.value == "true" }
+    var bytes = (isPretty ? response.body?.prettyBytes : response.body?.canonicalBytes) ?? []
     var answer = Self.response(response, base: self.base, bytes)
+    if response.body != nil { answer.headers[.contentType] = "\(form); charset=utf-8" }
     if response.status == 405, let name = HTTPField.Name("Allow") {
       answer.headers[name] = FHIRService.methods(of: asked.path).joined(separator: ", ")
     }
@@ -159,7 +177,9 @@ public struct FHIRServer: Sendable {
     let isVersion = path.count == 4 && path[2] == "_history"
     let isRead = request.method == .get && (path.count == 2 || isVersion)
     // Without a word of what it wants, a client gets the resource, as of every other type.
-    let accept = request.headers[.accept] ?? "application/fhir+json"
+    let accept =
+      request.uri.query.map { FHIRURL.parameters($0) }?.last { $0.name == "_format" }.map { _ in MediaTypes.fhir }
+      ?? request.headers[.accept] ?? MediaTypes.fhir
     let type = request.headers[.contentType] ?? "application/fhir+json"
     let isOwnBytes =
       isRead ? !accept.split(separator: ",").contains { Self.isJSON("\($0)") } : path.count == 1 && !Self.isJSON(type)
@@ -196,6 +216,32 @@ public struct FHIRServer: Sendable {
         return Self.attachment(of: type, body)
       }
     } catch { return Self.response(error) }
+  }
+
+  /// A Binary's own bytes, or a refusal, where the client takes no resource; nil where it takes one (FHIR R4,
+  /// binary.html).
+  private static func content(
+    of response: FHIRResponse, _ accept: String?, _ query: [(name: String, value: String)]
+  ) -> Response? {
+    guard let accept, !query.contains(where: { $0.name == "_format" }) else { return nil }
+    let resource = response.body?["resourceType"]?.text == "Binary" ? response.body : nil
+    let type = resource?["contentType"]?.text.flatMap { $0.allSatisfy(\.isASCII) ? $0 : nil } ?? ""
+    let media = Self.media(type)
+    let json = ["application/fhir+json", "application/json"]
+    let types = json + (media.isEmpty ? [] : [media]) + ["text/json"]
+    guard let best = MediaTypes.best(of: types, for: accept) else {
+      let own = media.isEmpty ? "" : ", or as \(type)"
+      return Self.response(
+        FHIRFailure(406, "not-supported", "it comes as application/fhir+json\(own), not as \(accept)"))
+    }
+    guard !json.contains(best), best != "text/json" else { return nil }
+    guard let data = Data(base64Encoded: resource?["data"]?.text ?? "", options: .ignoreUnknownCharacters) else {
+      return Self.response(FHIRFailure(500, "exception", "what it holds is no base64"))
+    }
+    var answer = Self.attachment(of: type, .init(byteBuffer: ByteBuffer(bytes: data)))
+    if let version = response.version { answer.headers[.eTag] = "W/\"\(version)\"" }
+    if let updated = response.updated { answer.headers[.lastModified] = Self.httpDate(updated) }
+    return answer
   }
 
   private static func attachment(of type: String, _ body: ResponseBody) -> Response {
@@ -342,19 +388,12 @@ public struct FHIRServer: Sendable {
     text.prefix { $0 != ";" }.trimmingCharacters(in: .whitespaces).lowercased()
   }
 
-  private static func isJSON(_ type: String) -> Bool {
-    ["application/fhir+json", "application/json", "text/json", "application/json+fhir"].contains(self.media(type))
-  }
+  private static func isJSON(_ type: String) -> Bool { MediaTypes.isJSON(type) }
 
   /// Clients that say nothing of the content are given one of these by their libraries: what it is shows itself.
   private static let unsaid = ["application/x-www-form-urlencoded", "application/octet-stream", "text/plain"]
 
   private static func mayBeJSON(_ type: String) -> Bool { self.isJSON(type) || self.unsaid.contains(self.media(type)) }
-
-  /// Whether a client takes JSON, by what it says in `Accept`.
-  private static func takesJSON(_ accept: String) -> Bool {
-    accept.split(separator: ",").contains { ["*/*", "application/*"].contains(self.media($0)) || self.isJSON("\($0)") }
-  }
 
   /// Another site than this machine, in whose name a browser asks: by its origin, by what the browser says of the page
   /// that asks (⚑ a page's pictures and frames state no origin), or by a name that leads here (DNS rebinding). Nil for
@@ -390,11 +429,21 @@ public struct FHIRServer: Sendable {
       status: .init(code: answer.status), headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
   }
 
-  private static func httpDate(_ time: Timestamp) -> String {
+  private static var httpDates: DateFormatter {
     let formatter = DateFormatter()
     formatter.locale = Locale(identifier: "en_US_POSIX")
     formatter.timeZone = TimeZone(identifier: "GMT")
     formatter.dateFormat = "EEE, dd MMM yyyy HH:mm:ss 'GMT'"
-    return formatter.string(from: Date(timeIntervalSince1970: Double(time.milliseconds) / 1000))
+    return formatter
+  }
+
+  private static func httpDate(_ time: Timestamp) -> String {
+    self.httpDates.string(from: Date(timeIntervalSince1970: Double(time.milliseconds) / 1000))
+  }
+
+  /// What cannot be read is as if it were not there (RFC 9110, §13.1.3).
+  private static func time(ofHTTP text: String) -> Timestamp? {
+    guard let date = self.httpDates.date(from: text), date.timeIntervalSince1970 >= 0 else { return nil }
+    return Timestamp(milliseconds: UInt64(date.timeIntervalSince1970 * 1000))
   }
 }

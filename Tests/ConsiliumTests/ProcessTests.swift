@@ -280,13 +280,21 @@ struct ProcessTests {
       #expect(try await send("GET", "/\(view)").0.statusCode == 400, "of whom?")
     }
     let observations = "/Observation?patient=\(id)&_count=1"
-    let before = try await send("GET", observations).1
+    let before = try Self.found(try await send("GET", observations).1)
     #expect(try place.run(["devnet", "down"] + place.options).status == 0)
     let kept = try Data(contentsOf: URL(filePath: h1 + "/data/fhir/data.mdb"))
     #expect(kept.range(of: Data("Gulgowski".utf8)) == nil, "no name stands in the file")
     #expect(try place.run(["devnet", "up"] + place.options + port).status == 0)
-    #expect(try await send("GET", observations).1 == before)
+    #expect(try Self.found(try await send("GET", observations).1) == before)
     #expect(try place.run(["devnet", "reset"] + place.options).status == 0)
+  }
+
+  /// What a search found, without the links to its pages: those name a state that ends with the process.
+  private static func found(_ answer: Data) throws -> Data {
+    var bundle = try #require(try JSONSerialization.jsonObject(with: answer) as? [String: Any])
+    #expect((bundle["entry"] as? [Any])?.isEmpty == false)
+    bundle["link"] = nil
+    return try JSONSerialization.data(withJSONObject: bundle, options: .sortedKeys)
   }
 
   @Test("A vault that is lost comes back from the others, without what was erased (R7, R8)")

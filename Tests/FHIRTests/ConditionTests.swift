@@ -96,7 +96,8 @@ struct ConditionTests {
   @Test(
     "A transaction with an entry that cannot be done is refused whole, and the entry is named",
     arguments: [
-      (#"{"method":"PATCH","url":"Patient/x"}"#, 405), (#"{"method":"GET","url":"Patient/nope"}"#, 404),
+      (#"{"method":"PATCH","url":"Patient/x"}"#, 404), (#"{"method":"PATCH","url":"Patient/p"}"#, 400),
+      (#"{"method":"GET","url":"Patient/nope"}"#, 404),
       (#"{"method":"GET","url":"Patient/gone"}"#, 410), (#"{"method":"GET","url":"Patient?birthdate=xx"}"#, 400),
       (#"{"method":"GET","url":"Nothing?x=y"}"#, 404), (#"{"method":"HEAD","url":"Patient/p"}"#, 405),
       (#"{"method":"POST","url":""}"#, 400), (#"{"method":"GET","url":"Patient/nope/$everything"}"#, 404),

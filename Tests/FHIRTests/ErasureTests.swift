@@ -190,6 +190,32 @@ struct ErasureTests {
     #expect(await bench.send("PUT", "DocumentReference?identifier=urn:e|m-1", other).status == 201)
   }
 
+  @Test(
+    "⚑ What has no identifier is not brought back by a condition on other things; others of its kind are not held up",
+    arguments: ["code:text=secret", "_id=a", "patient=p&value-string=x", "patient=Patient/p&status=final"])
+  func withoutIdentifiers(_ condition: String) async throws {
+    func observation(_ more: String = "", patient: String = "p") -> String {
+      #"{"resourceType":"Observation",\#(more)"status":"final","code":{"text":"secret"},"#
+        + #""subject":{"reference":"Patient/\#(patient)"}}"#
+    }
+    var bench = try Bench()
+    _ = await bench.send("PUT", "Patient/p", Self.patient)
+    _ = await bench.send("PUT", "Patient/q", #"{"resourceType":"Patient","id":"q"}"#)
+    _ = await bench.send("PUT", "Observation/a", observation(#""id":"a","#))
+    try await bench.erase("Observation/a", version: 1)
+    for _ in 0..<2 {
+      #expect(await bench.send("PUT", "Observation?\(condition)", observation()).status == 410)
+      #expect(await bench.send("POST", "Observation", observation(), ifNoneExist: condition).status == 410)
+      bench.service = try Bench.start(bench.store, bench.anchoring, bench.ledger)
+    }
+    // By an identifier it is told apart, another patient's and another type's are others, and new ones are new.
+    #expect(await bench.send("PUT", "Observation?identifier=urn:lab|7", observation()).status == 201)
+    #expect(await bench.send("PUT", "Observation?value-string=x", observation(patient: "q")).status == 201)
+    let condition = #"{"resourceType":"Condition","code":{"text":"x"},"subject":{"reference":"Patient/p"}}"#
+    #expect(await bench.send("PUT", "Condition?code:text=x", condition).status == 201)
+    #expect(await bench.send("POST", "Observation", observation()).status == 201)
+  }
+
   @Test("An older version is erased alone, and what no record anchors goes with the record that it belongs to")
   func versions() async throws {
     let bench = try await Self.bench()

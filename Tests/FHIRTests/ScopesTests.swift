@@ -178,7 +178,7 @@ struct ScopesTests {
         "Observation.s Practitioner.r", ["Observation"]
       ), ("Patient/p/$everything", "Patient.r", ["Patient"]),
       ("Patient/p/$everything", "Patient.r Condition.rs Slot.rs", ["Patient", "Condition"]),
-      ("Patient/p/$everything?_type=Condition,Encounter", "Patient.r Encounter.r", ["Patient", "Encounter"]),
+      ("Patient/p/$everything?_type=Condition,Encounter", "Patient.r Encounter.r", ["Encounter"]),
     ])
   func brought(_ url: String, _ scopes: String, _ types: [String]) async throws {
     let bench = try await Self.bench()

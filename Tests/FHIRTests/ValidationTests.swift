@@ -103,6 +103,48 @@ import Testing
     #expect(try Self.faults(status + #""end":"2024-01-01T00:00:00Z"}"#) == [])
   }
 
+  @Test(
+    "A narrative is one well-formed div that formats text, and runs nothing (R4, txt-1, txt-2)",
+    arguments: [
+      ("<div>x</div>", true), ("<div><p>a<br/>b &amp; &nbsp;c &#160;</p><!-- x --></div>", true),
+      (
+        #"<div xmlns="http://www.w3.org/1999/xhtml"><table border='1'><tr><td colspan="2">x</td></tr></table></div>"#,
+        true
+      ),
+      (##"<div><a href="http://h?a=1&amp;b=2">x</a><img src="#i" alt=""/></div>"##, true),
+      (##"<div><img src="#i"/></div>"##, true),
+      ("<div> </div>", false), ("<div/>", false), ("<p>x</p>", false), ("<div>x", false),
+      ("<div><b>x</div></b>", false),
+      ("<div>x</div><div>y</div>", false), ("<div>x<script>y</script></div>", false), ("<div>x<form/></div>", false),
+      (#"<div><p onclick="x()">x</p></div>"#, false), (#"<div><a href="javascript:x">x</a></div>"#, false),
+      (#"<div><a href=" JavaScript:x">x</a></div>"#, false), (#"<div><a href="java&#115;cript:x">x</a></div>"#, false),
+      ("<div>a & b</div>", false), ("<div><p class=x>y</p></div>", false), ("<div><br>x</div>", false),
+      ("<div>x<?y?></div>", false),
+      ("<div>x<!DOCTYPE y></div>", false), ("<div>x<![CDATA[y]]></div>", false), (#"<div a="1" a="2">x</div>"#, false),
+      ("<div>x<iframe/></div>", false), ("<div>x</div", false), ("<div>x<!-- y</div>", false), ("<div", false),
+    ])
+  func narratives(_ div: String, _ isRight: Bool) throws {
+    let json = CanonicalJSON.members([
+      ("resourceType", .string("Patient")),
+      ("text", .members([("status", .string("generated")), ("div", .string(div))])),
+    ])
+    #expect(Validation.faults(of: json, type: "Patient").isEmpty == isRight, "\(div)")
+    let deep = String(repeating: "<div>", count: 101) + "x" + String(repeating: "</div>", count: 101)
+    #expect(Narrative.fault(of: Array(deep.utf8)) != nil)
+  }
+
+  @Test("Values and what is beside them are of one length, and say something in each place (R4, JSON §2.6.2.2)")
+  func pairs() throws {
+    for (name, isRight) in [
+      (#""given":["A",null],"_given":[null,{"id":"x"}]"#, true), (#""_given":[{"id":"x"}]"#, true),
+      (#""given":[null],"_given":[{"id":"x"}]"#, true), (#""given":["A",null],"_given":[null,null]"#, false),
+      (#""given":["A"],"_given":[null,{"id":"x"}]"#, false), (#""given":["A","B"],"_given":[{"id":"x"}]"#, false),
+      (#""given":[null],"_given":[null]"#, false), (#""_given":[null]"#, false), (#""given":[null]"#, false),
+    ] {
+      #expect(try Self.faults(#"{"resourceType":"Patient","name":[{\#(name)}]}"#).isEmpty == isRight, "\(name)")
+    }
+  }
+
   @Test("A choice that must be made is missed, and a resource of nothing but faults fills no answer")
   func required() throws {
     let given = #"{"resourceType":"MedicationStatement","status":"active","subject":{"display":"x"}}"#

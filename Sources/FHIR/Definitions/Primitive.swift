@@ -24,6 +24,7 @@ enum Primitive: String, Sendable {
       return nil
     default:
       guard let text = value.text else { return "a string is expected" }
+      if self == .xhtml { return Narrative.fault(of: Array(text.utf8)).map { "no XHTML of a narrative: \($0)" } }
       return self.admits(Array(text.utf8)) ? nil : "\"\(Self.shortened(text))\" is no \(self.words)"
     }
   }
@@ -71,7 +72,7 @@ enum Primitive: String, Sendable {
           [8, 13, 18, 23].contains(place) ? byte == 0x2D : Self.isDigit(byte) || (0x61...0x66).contains(byte)
         }
     case .base64Binary: return Self.isBase64(text)
-    case .xhtml: return scanner.skip("<div")
+    case .xhtml: return Narrative.fault(of: text) == nil
     case .date: return scanner.date(partial: true) != nil && scanner.isAtEnd
     case .time: return scanner.time() && scanner.isAtEnd
     case .dateTime:

@@ -58,6 +58,10 @@ struct Validation {
       }
       let hasBeside =
         !isBeside && element.repeats && members.contains { $0.name.first == "_" && $0.name.dropFirst() == name }
+      if isBeside, element.repeats {
+        let values = members.first { $0.name == plain }?.value.items
+        self.at(.member(name)) { $0.pair(value.items ?? [], values) }
+      }
       self.at(.member(name)) {
         if isBeside { $0.beside(value, element) } else { $0.values(value, of: element, mayLack: hasBeside) }
       }
@@ -101,6 +105,17 @@ struct Validation {
     }
     let of = Definitions.Element(repeats: element.repeats, kind: .object("Element"), choice: nil)
     self.values(value, of: of, mayLack: true)
+  }
+
+  /// Values and what stands beside them are two arrays of one length, and at each place there is something in one of
+  /// them (FHIR R4, JSON §2.6.2.2; ele-1).
+  private mutating func pair(_ besides: [CanonicalJSON], _ values: [CanonicalJSON]?) {
+    if let values, values.count != besides.count {
+      return self.fault("it has \(besides.count) items, and what it stands beside has \(values.count)")
+    }
+    for (number, beside) in besides.enumerated() where beside == .null && values?[number] ?? .null == .null {
+      self.at(.item(number)) { $0.fault("a null beside a null says nothing") }
+    }
   }
 
   private mutating func one(_ value: CanonicalJSON, of kind: Definitions.Kind) {
