@@ -40,11 +40,14 @@ public struct Dialler: Sendable, Equatable {
   public static let backoffMin = Span.milliseconds(200)
   /// The longest back-off.
   public static let backoffMax = Span.milliseconds(30_000)
+  /// A session that lasts so long was no failure. ⚑ Where the other end hangs up after the handshake there is a session
+  /// for a moment each time, and it would be dialled several times a second without end.
+  public static let lasting = Span.milliseconds(10_000)
 
   enum Phase: Sendable, Equatable {
     case waiting(until: Tick)
     case dialling
-    case connected
+    case connected(since: Tick)
   }
 
   struct PeerState: Sendable, Equatable {
@@ -76,9 +79,10 @@ public struct Dialler: Sendable, Equatable {
   public mutating func step(_ input: Input, at now: Tick, into effects: inout [Effect]) -> Outcome {
     switch input {
     case .connected(let peer):
-      guard self.peers[peer] != nil else { return .ignored(.unknownPeer) }
-      self.peers[peer]?.phase = .connected
-      self.peers[peer]?.failures = 0
+      guard let state = self.peers[peer] else { return .ignored(.unknownPeer) }
+      // A connection that takes another's place goes on with its session.
+      if case .connected = state.phase { return .ignored(.idle) }
+      self.peers[peer]?.phase = .connected(since: now)
       return .accepted
     case .changed(let peers):
       self.peers = self.peers.filter { peers.contains($0.key) }
@@ -103,6 +107,7 @@ public struct Dialler: Sendable, Equatable {
 
   private mutating func wait(_ peer: Peer, at now: Tick) -> Outcome {
     guard var state = self.peers[peer] else { return .ignored(.unknownPeer) }
+    if case .connected(let since) = state.phase, now >= since + Self.lasting { state.failures = 0 }
     let backoff = min(Self.backoffMin * (1 << min(state.failures, 20)), Self.backoffMax)
     state.failures += 1
     // Half fixed, half drawn: members that lost one another at once do not all dial at once.

@@ -111,4 +111,42 @@ struct DiscoveryTests {
     _ = dialler.step(.disconnected(1), at: .zero, into: &effects)
     #expect((dialler.deadline ?? .zero) <= Tick.zero + .milliseconds(200))
   }
+
+  @Test("One that hangs up after each handshake is dialled less and less often; a session that lasted begins afresh")
+  func hangingUp() {
+    var dialler = Dialler(peers: [1], later: [], seed: 1, at: .zero)
+    var now = Tick.zero
+    var gaps: [UInt64] = []
+    func session(lasting span: Span) {
+      var effects: [Dialler.Effect] = []
+      _ = dialler.step(.timerFired, at: now, into: &effects)
+      #expect(effects.count == 1)
+      #expect(dialler.step(.connected(1), at: now, into: &effects) == .accepted)
+      #expect(dialler.deadline == nil)
+      now = now + span
+      #expect(dialler.step(.disconnected(1), at: now, into: &effects) == .accepted)
+      let next = dialler.deadline ?? .zero
+      gaps.append((next - now).milliseconds)
+      now = next
+    }
+    for _ in 0..<12 { session(lasting: .milliseconds(5)) }
+    #expect(gaps.suffix(3).allSatisfy { (15_000...30_000).contains($0) }, "\(gaps)")
+    session(lasting: Dialler.lasting)
+    #expect((gaps.last ?? .max) <= 200, "\(gaps)")
+  }
+
+  @Test("A connection that replaces another's does not make the session a new one")
+  func replaced() {
+    var dialler = Dialler(peers: [1], later: [], seed: 1, at: .zero)
+    var effects: [Dialler.Effect] = []
+    for _ in 0..<8 {
+      _ = dialler.step(.timerFired, at: dialler.deadline ?? .zero, into: &effects)
+      _ = dialler.step(.failed(1), at: .zero, into: &effects)
+    }
+    _ = dialler.step(.connected(1), at: .zero, into: &effects)
+    let late = Tick.zero + Dialler.lasting
+    #expect(dialler.step(.connected(1), at: late, into: &effects) == .ignored(.idle))
+    _ = dialler.step(.disconnected(1), at: late, into: &effects)
+    #expect((dialler.deadline ?? .zero) <= late + .milliseconds(200))
+  }
 }
