@@ -44,7 +44,11 @@ struct Failure: Error, CustomStringConvertible {
 enum Console {
   static var isTerminal: Bool { isatty(1) == 1 && ProcessInfo.processInfo.environment["NO_COLOR"] == nil }
 
-  static func line(_ text: String = "") { print(text) }
+  /// Prints a line at once, into a pipe or a file too: whoever follows it waits for no full buffer.
+  static func line(_ text: String = "") {
+    print(text)
+    fflush(nil)
+  }
 
   static func error(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
 

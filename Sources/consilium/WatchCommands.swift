@@ -141,7 +141,7 @@ struct LogCommand: AsyncParsableCommand {
 
       Examples:
         consilium log node.log --level warn
-        consilium log .devnet/h*/node.log --follow
+        consilium log .devnet/h*/node.log --follow     also when another file takes a log's place
         consilium log node.log --event consensus. --output json
       """)
   @Argument(help: "Log files in JSON lines.") var files: [String]
@@ -158,12 +158,16 @@ struct LogCommand: AsyncParsableCommand {
           remedy: "use one of \(EventLevel.allCases.map(\.name).joined(separator: ", "))")
       }
       var readers = try self.files.map { try LogReader(path: $0) }
-      while true {
+      func show() throws {
         var lines: [LogLine] = []
-        for index in readers.indices { lines += readers[index].next() }
+        for index in readers.indices { lines += try readers[index].next(isLast: !self.follow) }
         for line in lines.sorted(by: { $0.time < $1.time }) where self.shows(line, level) { self.show(line) }
-        guard self.follow else { return }
+      }
+      try show()
+      for reader in readers { reader.others.map { Console.error("consilium: \($0)") } }
+      while self.follow {
         try await Task.sleep(for: .milliseconds(250))
+        try show()
       }
     }
   }
@@ -182,52 +186,5 @@ struct LogCommand: AsyncParsableCommand {
       ].joined(separator: "  ")
     let color = Console.isTerminal ? colors[line.level] : nil
     Console.line(color.map { "\u{1b}[\($0)m\(text)\u{1b}[0m" } ?? text)
-  }
-}
-
-/// One line of a log.
-struct LogLine {
-  let raw: String
-  let time: String
-  let node: String
-  let level: EventLevel
-  let event: String
-  let message: String
-  let fields: String
-
-  init?(_ raw: String) {
-    guard let object = try? JSONSerialization.jsonObject(with: Data(raw.utf8)) as? [String: Any],
-      let time = object["ts"] as? String, let level = (object["level"] as? String).flatMap({ EventLevel(name: $0) }),
-      let event = object["event"] as? String
-    else { return nil }
-    (self.raw, self.time, self.level, self.event) = (raw, time, level, event)
-    self.node = object["node"] as? String ?? ""
-    self.message = object["msg"] as? String ?? ""
-    let known: Set = ["ts", "level", "event", "node", "msg"]
-    self.fields = object.keys.filter { !known.contains($0) }.sorted().map { "\($0)=\(object[$0] ?? "")" }
-      .joined(separator: " ")
-  }
-}
-
-/// Reads whole lines of a file as they are added.
-struct LogReader {
-  private let handle: FileHandle
-  private var rest: [UInt8] = []
-
-  init(path: String) throws {
-    guard let handle = FileHandle(forReadingAtPath: path) else {
-      throw Failure(
-        "cannot read \(path)", why: "there is no such log, or it may not be read", remedy: "check the path",
-        status: ExitStatus.missingInput)
-    }
-    self.handle = handle
-  }
-
-  mutating func next() -> [LogLine] {
-    self.rest += Array((try? self.handle.readToEnd()) ?? Data())
-    guard let end = self.rest.lastIndex(of: 0x0a) else { return [] }
-    let lines = self.rest[...end].split(separator: 0x0a)
-    self.rest = Array(self.rest[(end + 1)...])
-    return lines.compactMap { LogLine(String(decoding: $0, as: UTF8.self)) }
   }
 }

@@ -1,5 +1,5 @@
 // Goal: an operator's first mistakes are refused with what to do, what is logged can be looked up, and a node that can
-// order nothing says so. Method: the built `consilium`, run as people do.
+// order nothing says so; logs are shown as people read them. Method: the built `consilium`, run as people do.
 import Foundation
 import Testing
 
@@ -53,6 +53,44 @@ struct OperatorTests {
       let help = try place.run(command.split(separator: " ").map(String.init) + ["--help"]).output
       #expect(help.contains(command == "access request" ? "life-at-risk (1)" : "physician (207)"), "\(help)")
     }
+  }
+
+  @Test("A log is followed line by line into a pipe, and into the file that takes its place; what is no log is refused")
+  func followed() throws {
+    let place = try Place(port: 5437)
+    func line(_ second: Int) -> String {
+      #"{"ts":"2026-01-01T00:00:0\#(second).000Z","level":"info","event":"node.started","msg":"line \#(second)"}"#
+    }
+    let script = """
+      cd \(place.path); mkfifo pipe
+      echo '\(line(1))' > node.log
+      "$0" log node.log --follow > pipe & follower=$!
+      exec 3< pipe
+      read -r -t 200 first <&3
+      mv node.log node.log.1
+      echo '\(line(2))' >> node.log.1
+      echo '\(line(3))' > node.log
+      read -r -t 200 second <&3; read -r -t 200 third <&3
+      kill $follower
+      printf '%s\\n' "$first" "$second" "$third"
+      """
+    let followed = try place.run([], through: script)
+    for (number, text) in followed.output.split(separator: "\n").enumerated() {
+      #expect(text.hasSuffix("line \(number + 1)"), "\(followed.output)")
+    }
+    #expect(followed.output.split(separator: "\n").count == 3, "\(followed.output) \(followed.errors)")
+
+    try "no log\nat all".write(toFile: place.path + "/other", atomically: true, encoding: .utf8)
+    try "\(line(1))\nno log".write(toFile: place.path + "/mixed", atomically: true, encoding: .utf8)
+    try "".write(toFile: place.path + "/empty", atomically: true, encoding: .utf8)
+    for name in ["other", "."] {
+      let refused = try place.run(["log", "\(place.path)/\(name)"])
+      #expect(refused.status != 0 && !refused.errors.isEmpty, "\(name): \(refused.errors)")
+    }
+    let mixed = try place.run(["log", place.path + "/mixed"])
+    #expect(mixed.status == 0 && mixed.output.contains("line 1") && mixed.errors.contains("left out: 1"))
+    let empty = try place.run(["log", place.path + "/empty"])
+    #expect(empty.status == 0 && empty.output.isEmpty)
   }
 
   @Test("A lone hospital of four says that nothing can be ordered; a second node on its folder writes nothing there")
