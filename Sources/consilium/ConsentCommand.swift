@@ -35,6 +35,8 @@ struct Consent: AsyncParsableCommand {
     @Option(help: "With --to-hospital: only practitioners of this role, such as nurse.") var toRole: Role?
     @Option(help: "A care team.") var toTeam: String?
     @Option(help: "What it allows, read or share; may be repeated.") var allow: [String] = ["read"]
+    @Option(help: "A purpose (HL7 v3 PurposeOfUse); may be repeated. Default: TREAT, and for a denial every purpose.")
+    var purpose: [String] = []
     @OptionGroup var terms: ConsentTerms
     @Option(help: "For how many requests.") var uses: UInt32?
     @Flag(help: "Deny instead of grant.") var deny = false
@@ -48,7 +50,7 @@ struct Consent: AsyncParsableCommand {
         let grant = ConsentGrant(
           patient: try self.behalf.map { try parseDigest($0, "patient") } ?? patient.account, isDenial: self.deny,
           actions: try self.actions(), grantee: try self.grantee(), scope: try self.terms.scope(),
-          purposes: try self.terms.purposes(isDenial: self.deny), from: .zero, until: self.terms.until,
+          purposes: try ConsentTerms.purposes(self.purpose, isDenial: self.deny), from: .zero, until: self.terms.until,
           usesMax: self.uses)
         try show(try await patient.submit(.grantConsent, grant), self.output.output)
       }
@@ -89,6 +91,9 @@ struct Consent: AsyncParsableCommand {
         """)
     @Argument(help: "The patient's account.") var patient: String
     @Argument(help: "The guardian's account.") var guardian: String
+    @Option(
+      help: "A purpose (HL7 v3 PurposeOfUse); may be repeated. Default: TREAT; PATRQT, to read, is always among them.")
+    var purpose: [String] = []
     @OptionGroup var terms: ConsentTerms
     @OptionGroup var options: DeskOptions
 
@@ -97,8 +102,8 @@ struct Consent: AsyncParsableCommand {
         let grant = ConsentGrant(
           patient: try parseDigest(self.patient, "patient"), isDenial: false, actions: [.read, .share],
           grantee: .account(try parseDigest(self.guardian, "guardian")), scope: try self.terms.scope(),
-          purposes: try self.terms.purposes(isDenial: false).union(.patient), from: .zero, until: self.terms.until,
-          usesMax: nil)
+          purposes: try ConsentTerms.purposes(self.purpose, isDenial: false).union(.patient), from: .zero,
+          until: self.terms.until, usesMax: nil)
         let desk = try await Desk(self.options)
         try show(try await desk.submit(.grantConsent, grant), self.options.output.output)
       }
@@ -109,8 +114,6 @@ struct Consent: AsyncParsableCommand {
   struct ConsentTerms: ParsableArguments {
     @Option(help: "A category; may be repeated.") var category: [String] = []
     @Option(help: "A record; may be repeated.") var record: [String] = []
-    @Option(help: "A purpose (HL7 v3 PurposeOfUse); may be repeated. Default: TREAT, and for a denial every purpose.")
-    var purpose: [String] = []
     @Option(help: "For how many days.") var days: UInt64 = 365
 
     var until: Timestamp { Drafts.now.adding(milliseconds: min(self.days, 1 << 20) * 86_400_000) }
@@ -134,10 +137,10 @@ struct Consent: AsyncParsableCommand {
     }
 
     /// ⚑ A denial that names no purpose is for all of them: a guardian reads for another purpose than a clinician.
-    func purposes(isDenial: Bool) throws -> Purposes {
-      guard !self.purpose.isEmpty else { return isDenial ? .all : .treatment }
+    static func purposes(_ codes: [String], isDenial: Bool) throws -> Purposes {
+      guard !codes.isEmpty else { return isDenial ? .all : .treatment }
       var out: Purposes = []
-      for code in self.purpose { out.insert(try parsePurpose(code)) }
+      for code in codes { out.insert(try parsePurpose(code)) }
       return out
     }
   }

@@ -18,6 +18,7 @@ struct OutputOptions: ParsableArguments {
 /// The exit codes that `consilium --help` documents.
 enum ExitStatus {
   static let refused: Int32 = 1
+  static let usage: Int32 = 64
   static let badInput: Int32 = 65
   static let missingInput: Int32 = 66
   static let unavailable: Int32 = 69

@@ -1,5 +1,5 @@
 // Goal: an operator's first mistakes are refused with what to do, what is logged can be looked up, and a node that can
-// order nothing says so; logs are shown as people read them. Method: the built `consilium`, run as people do.
+// order nothing says so; help and logs are shown as people read them. Method: the built `consilium`, run as people do.
 import Foundation
 import Testing
 
@@ -53,6 +53,36 @@ struct OperatorTests {
       let help = try place.run(command.split(separator: " ").map(String.init) + ["--help"]).output
       #expect(help.contains(command == "access request" ? "life-at-risk (1)" : "physician (207)"), "\(help)")
     }
+  }
+
+  @Test("Help is set once: prose in full lines, examples as they are typed; a command that there is not is refused")
+  func help() throws {
+    let place = try Place(port: 5436)
+    let set = "COLUMNS=80 exec \"$0\" \"$@\""
+    let grant = try place.run(["consent", "grant", "--help"], through: set)
+    #expect(grant.status == 0 && grant.output.contains(" --category allergy --category medication --days 30\n"))
+    for command in ["", "consent grant", "consent guardian", "log", "init", "member", "custody rotate"] {
+      let lines = try place.run(command.split(separator: " ").map(String.init) + ["--help"], through: set).output
+        .split(separator: "\n", omittingEmptySubsequences: false)
+      for (line, next) in zip(lines, lines.dropFirst()) {
+        #expect(line.hasPrefix("  ") || line.count <= 80, "\(command): \(line)")
+        // A line of prose ends where the next word finds no room, or the paragraph does.
+        let isProse = !line.isEmpty && !line.hasPrefix(" ") && !next.isEmpty && !next.hasPrefix(" ")
+        let word = next.prefix { $0 != " " }
+        #expect(!isProse || line.count + 1 + word.count > 80, "\(command): \(line)")
+      }
+    }
+    let guardian = try place.run(["consent", "guardian", "--help"]).output.split(whereSeparator: \.isWhitespace)
+    #expect(guardian.joined(separator: " ").contains("Default: TREAT; PATRQT, to read, is always among them."))
+    for wrong in ["consent gront --help", "help consent gront", "gront --help", "consent gront"] {
+      let result = try place.run(wrong.split(separator: " ").map(String.init))
+      #expect(result.status == 64 && result.output.isEmpty, "\(wrong): \(result.output)")
+      #expect(result.errors.contains("there is no command consilium") && result.errors.contains("gront"), "\(wrong)")
+    }
+    for right in [["help", "consent", "grant"], ["help"], ["consent", "--help"], ["--version"], []] {
+      #expect(try place.run(right).status == 0, "\(right)")
+    }
+    #expect(try place.run(["consent", "grant"]).status == 64)
   }
 
   @Test("A log is followed line by line into a pipe, and into the file that takes its place; what is no log is refused")
