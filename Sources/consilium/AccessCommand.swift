@@ -108,7 +108,7 @@ struct Access: AsyncParsableCommand {
           ["request", "when", "by", "patient", "records", "reason", "review", "due"],
           cases.map {
             [
-              $0.request, $0.access.time, $0.access.reader.short, $0.patient.short, "\($0.access.records.count)",
+              $0.request, $0.access.time, $0.access.reader, $0.patient, "\($0.access.records.count)",
               GlassReason(number: UInt32($0.reason))?.word ?? "none", ReviewWords.of($0.access.emergency), $0.due,
             ]
           })
@@ -189,7 +189,7 @@ extension Access {
           ["when", "until", "reader", "app", "how", "what"],
           readings.map {
             [
-              $0.time, $0.until, $0.reader?.short ?? "the hospital's own system", $0.client ?? "", $0.interaction,
+              $0.time, $0.until, $0.reader ?? "the hospital's own system", $0.client ?? "", $0.interaction,
               $0.types.joined(separator: ", "),
             ]
           })
@@ -207,7 +207,7 @@ enum AccessTable {
       (access.emergency == "none" ? "" : " (glass broken: \(ReviewWords.of(access.emergency)))")
       + (access.openedInPartition.map { " (opened in partition at \($0))" } ?? "")
     return [
-      access.time, access.reader.short, "\(access.hospital)", access.purpose, "\(access.records.count)",
+      access.time, access.reader, "\(access.hospital)", access.purpose, "\(access.records.count)",
       access.outcome + emergency, access.releasedBy.map { "\($0)" }.joined(separator: ","),
     ]
   }

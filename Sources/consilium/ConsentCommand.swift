@@ -196,7 +196,7 @@ struct Consent: AsyncParsableCommand {
           ["consent", "kind", "to", "may", "for", "purposes", "until", "given by", "revoked"],
           consents.map {
             [
-              $0.consent.short, $0.kind, $0.grantee, $0.actions.joined(separator: ","), $0.scope,
+              $0.consent, $0.kind, $0.grantee, $0.actions.joined(separator: ","), $0.scope,
               $0.purposes.joined(separator: ","), $0.until, $0.givenBy, $0.revoked ?? "",
             ]
           })

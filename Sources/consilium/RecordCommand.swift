@@ -91,11 +91,11 @@ struct Record: AsyncParsableCommand {
         let records: [RecordView] = try await self.node.client().all(path)
         if self.output.output == .json { return try Console.json(records) }
         Console.table(
-          ["record", "category", "bytes", "anchored", "state"],
+          ["record", "category", "sealed bytes", "anchored", "state"],
           records.map {
             [
               $0.record, $0.category, "\($0.sizeBytes)", $0.time,
-              $0.erasureText ?? $0.supersededBy.map { "superseded by \($0.short)" } ?? "current",
+              $0.erasureText ?? $0.supersededBy.map { "superseded by \($0)" } ?? "current",
             ]
           })
       }
