@@ -119,7 +119,9 @@ enum OpenAPI {
           (
             "get",
             self.operation(
-              "records", "What the ledger knows of an account, at all hospitals; each is read as Binary/ID",
+              "records",
+              "What the ledger knows of an account, at all hospitals; each is read as Binary/ID. The size is "
+                + "the content's; of what media type it is, only its reading tells",
               [
                 self.parameter(
                   "account", in: "query",

@@ -107,7 +107,7 @@ struct ForeignRecords: Sendable {
     try Self.requireVersion(version, of: "\(type)/\(id)")
     _ = try await self.session(token)
     guard record.anchor.chunkCount <= SealedRecord.chunksMax else {
-      throw FHIRFailure(406, "too-costly", "it is \(record.anchor.sizeBytes) bytes long: take it with Accept: */*")
+      throw FHIRFailure(406, "too-costly", "it is \(record.anchor.contentBytes) bytes long: take it with Accept: */*")
     }
     let key = try await self.key(of: record, token, purpose)
     let opened = try await self.opening { try await key.open { try await self.service.part(identifier, from: $0) } }
@@ -256,8 +256,8 @@ struct ForeignRecords: Sendable {
             (
               "attachment",
               .members([
-                ("contentType", .string("application/fhir+json")), ("url", .string("\(self.base)/Binary/\(id)")),
-                ("size", .number("\(entry.anchor.sizeBytes)")),
+                // Of what media type it is only those know who may open it.
+                ("url", .string("\(self.base)/Binary/\(id)")), ("size", .number("\(entry.anchor.contentBytes)")),
               ])
             )
           ])

@@ -90,6 +90,10 @@ struct ReadingTests {
     }
     let bytes = await ask(location, "*/*")
     #expect(bytes?.status == 200 && bytes?.text == "secret", "\(bytes?.text ?? "")")
+    // The list names the content's size, and no media type: that is not known to who has not opened it.
+    let listed = await ask("/fhir/$records?account=\(patient)", "application/fhir+json")
+    #expect(listed?.text.contains(#""size":6}"#) == true, "\(listed?.text ?? "")")
+    #expect(listed?.text.contains("contentType") == false, "\(listed?.text ?? "")")
     let resource = await ask(location, "application/fhir+json")
     #expect(resource?.status == 200 && resource?.text.contains("c2VjcmV0") == true, "\(resource?.text ?? "")")
     #expect(await ask(location, "application/fhir+json", "HEAD")?.status == 200)

@@ -44,6 +44,7 @@ struct ContentTests {
     for size in [7_919, 65_536, 1_000_000] {
       let (anchor, sealed) = try self.sealed(content, pieces: size)
       #expect(anchor.names(sealed) && sealed.chunks.count == anchor.chunkCount)
+      #expect(anchor.contentBytes == UInt64(count))
       #expect(anchor.hashLock == HashLock.of(content, salt: [UInt8](repeating: 5, count: 32)))
       #expect(sealed.chunks.dropFirst().dropLast().allSatisfy { $0.count == Self.chunk + SecretStream.overheadBytes })
       #expect(try sealed.open(key: self.key(of: sealed), anchored: anchor).canonical == content)

@@ -52,6 +52,14 @@ extension RecordAnchor {
     let body = size - min(size, UInt64(SecretStream.headerLengthBytes))
     return 1 + Int((body + sealed - 1) / sealed)
   }
+
+  /// How many bytes the content has that was sealed to a ciphertext of its size; 0 where it could hold none.
+  public var contentBytes: UInt64 {
+    let size = min(self.sizeBytes, RecordPart.sizeBytesMax + 1)
+    let around =
+      SecretStream.headerLengthBytes + (self.chunkCount - 1) * SecretStream.overheadBytes + HashLock.saltLengthBytes
+    return size - min(size, UInt64(around))
+  }
 }
 
 extension RecordPart {
