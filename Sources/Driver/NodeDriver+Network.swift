@@ -163,6 +163,14 @@ extension NodeDriver {
     peer.isClockTold = isApart
   }
 
+  /// How many connected voters' clocks are apart from this one's by more than the drift.
+  var clocksApart: Int {
+    let drift = UInt64(self.settings.genesis.limits.clockDriftMilliseconds)
+    return self.node.configuration.voters.count { voter in
+      self.byMember[voter]?.clockOffset.map { $0.magnitude > drift } ?? false
+    }
+  }
+
   private func handle(_ events: [SessionEvent], of peer: PeerConnection) {
     for event in events where !peer.isClosed {
       switch event {

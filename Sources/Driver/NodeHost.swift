@@ -123,6 +123,7 @@ public actor NodeHost: NodeService {
     status.peers = node.connected.count
     status.quorum = node.configuration.quorum
     status.reachable = node.configuration.voters.count { $0 == node.index || node.connected.contains($0) }
+    status.clocksApart = driver.clocksApart
     status.pausedMilliseconds = driver.progress.pausedMilliseconds(at: self.loop.now)
     status.stableSize = node.checkpoints.stable?.body.size ?? 0
     status.pendingBytes = node.lanes.pendingBytes
@@ -178,7 +179,7 @@ public actor NodeHost: NodeService {
       driver.give(.submitted(transactions.map(\.bytes)))
     }
     let known = receipts.compactMap { $0 }
-    guard known.count == receipts.count else { throw .notOrderedYet }
+    guard known.count == receipts.count else { throw .notOrderedYet(why: self.status().delay) }
     return known
   }
 
@@ -196,7 +197,7 @@ public actor NodeHost: NodeService {
       }
       guard
         Signers.isKnown(signer, kind: transaction.kind, at: self.member.id, in: configuration, state: driver.state)
-      else { throw .unknownSigner(index: index) }
+      else { throw .unknownSigner(signer, index: index, at: self.member, in: configuration) }
       switch Signers.standing(
         signer, kind: transaction.kind, at: self.member.id, in: configuration, time: time, state: driver.state)
       {
@@ -368,7 +369,9 @@ public actor NodeHost: NodeService {
     do throws(VaultFailure) { try await self.vault.store(content) } catch { throw .failed("\(error)") }
     guard await self.replicate(content) else { throw .tooFewVaults }
     let generation = try self.requireCurrent([content.head.boxes.capsule])
-    guard let receipt = try await self.submit(anchors: [anchor]).first else { throw .notOrderedYet }
+    guard let receipt = try await self.submit(anchors: [anchor]).first else {
+      throw .notOrderedYet(why: self.status().delay)
+    }
     await self.resealRaced([anchor], sealedTo: generation)
     self.log.emit(.recordSealed, ["count": .number(1), "bytes": .number(anchor.sizeBytes)])
     return receipt

@@ -216,7 +216,7 @@ extension PortalServer {
       throw ServiceRefusal.badRequest("it is too large, or the patient's key is none")
     }
     let receipts = try await self.service.anchor([AnchoredRecord(anchor: record.anchor, sealed: record.sealed)])
-    guard let receipt = receipts.first else { throw ServiceRefusal.notOrderedYet }
+    guard let receipt = receipts.first else { throw ServiceRefusal.notOrderedYet(why: NodeStatus.busy) }
     return receipt
   }
 }

@@ -263,7 +263,8 @@ public struct FHIRServer: Sendable {
     guard let account = await self.service.account(ofPatient: patient) else {
       throw FHIRFailure(
         422, "business-rule",
-        "Patient/\(patient) is not stored here, or has no identifier of \(FHIRService.accountSystem)")
+        "Patient/\(patient) is not stored here, or has no identifier of \(FHIRService.accountSystem): register the "
+          + "patient at the desk (consilium account register), put the account into Patient.identifier, and try again")
     }
     // ⚑ Before anything is sealed or copied: what the ledger would refuse leaves no line for each try.
     if let reason = await RecordAnchorer(service: self.node).refusal(of: account) {

@@ -101,7 +101,7 @@ public struct Gateway: Sendable {
       let receipts = try await service.submit([
         try CheckedTransaction(bytes, index: 0, genesis: service.genesis, hospital: service.member.id)
       ])
-      guard let receipt = receipts.first else { throw ServiceRefusal.notOrderedYet }
+      guard let receipt = receipts.first else { throw ServiceRefusal.notOrderedYet(why: NodeStatus.busy) }
       return try json(ReceiptView(receipt))
     }
     router.post("/v1/transactions/batch") { request, _ in
@@ -190,9 +190,9 @@ struct RefusalMiddleware<Context: RequestContext>: RouterMiddleware {
     case .busy:
       try refusal(.serviceUnavailable, "busy", "too many requests are under way", "try again in a moment")
     case .full: try refusal(.serviceUnavailable, "full", "too many transactions wait", "send it again in a moment")
-    case .notOrderedYet:
+    case .notOrderedYet(let why):
       try refusal(
-        .gatewayTimeout, "not-ordered-yet", "it is not ordered yet: too few members are connected, or the load is high",
+        .gatewayTimeout, "not-ordered-yet", "it is not ordered yet: \(why)",
         "it may still be: look before you repeat the command, which makes another; the same bytes are executed once")
     case .notFound(let what):
       try refusal(.notFound, "not-found", "there is no such \(what) here", "check the identifier")
@@ -212,8 +212,10 @@ struct RefusalMiddleware<Context: RequestContext>: RouterMiddleware {
     case .unknownSigner(let index):
       try refusal(
         .forbidden, "unknown-signer",
-        "transaction \(index): the key that signed it belongs to no account here, so nothing was written",
-        "register it at the hospital's desk, or use the account's current key; if that was just now, try again")
+        "transaction \(index): the key that signed it is neither an account's current key here nor that of this "
+          + "hospital's registrar, so nothing was written",
+        "a person signs with the current key of an account that this hospital's desk registered; a registrar with this "
+          + "hospital's key of today, not an old one; after a registration or a change of keys, try again in a moment")
     case .tooManyRefused:
       try refusal(
         .tooManyRequests, "too-many-refused", "the ledger refused too much that this key signed in the last minutes",

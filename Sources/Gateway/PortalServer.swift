@@ -164,7 +164,9 @@ public struct PortalServer: Sendable {
   private func submit(_ transaction: CheckedTransaction) async throws -> Receipt {
     guard let signer = transaction.signer else { throw ServiceRefusal.unauthorized("nobody signed the transaction") }
     return try await self.refused.submitting(transaction, of: signer, to: self.service) {
-      guard let receipt = try await self.service.submit([transaction]).first else { throw ServiceRefusal.notOrderedYet }
+      guard let receipt = try await self.service.submit([transaction]).first else {
+        throw ServiceRefusal.notOrderedYet(why: NodeStatus.busy)
+      }
       return receipt
     }
   }

@@ -260,7 +260,9 @@ public actor ReadingSessions {
 
   private nonisolated func submit(_ checked: CheckedTransaction, of person: PublicKey) async throws -> Receipt {
     try await self.refused.submitting(checked, of: person, to: self.service) {
-      guard let receipt = try await self.service.submit([checked]).first else { throw ServiceRefusal.notOrderedYet }
+      guard let receipt = try await self.service.submit([checked]).first else {
+        throw ServiceRefusal.notOrderedYet(why: NodeStatus.busy)
+      }
       return receipt
     }
   }

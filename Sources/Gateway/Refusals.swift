@@ -1,3 +1,6 @@
+public import Messages
+internal import Primitives
+public import Signing
 public import Rules
 public import HealthRecords
 
@@ -24,8 +27,8 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
   case busy
   /// Too many transactions wait.
   case full
-  /// It is not ordered in time; it may still be.
-  case notOrderedYet
+  /// It is not ordered in time, and why as far as the node can tell; it may still be.
+  case notOrderedYet(why: String)
   /// There is no such thing here.
   case notFound(String)
   /// It is there, but not under a stable checkpoint yet.
@@ -40,7 +43,7 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
   case noRoom(String)
   /// The asker did not prove who it is.
   case unauthorized(String)
-  /// The key that signed belongs to nobody here.
+  /// The key that signed is no account's current one, and not the registrar's of this hospital.
   case unknownSigner(index: Int)
   /// Too much that the same key signed was refused by the ledger lately.
   case tooManyRefused
@@ -66,6 +69,19 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
   case otherHospital(String, remedy: String)
   /// The node itself failed.
   case failed(String)
+
+  /// Why a key that signs for nobody at a hospital's node writes nothing: it may be another hospital's registrar's.
+  public static func unknownSigner(
+    _ key: PublicKey, index: Int, at member: Member, in configuration: Configuration
+  ) -> Self {
+    guard let other = configuration.members.first(where: { $0.registrarKey == key }), other.id != member.id else {
+      return .unknownSigner(index: index)
+    }
+    return .otherHospital(
+      "transaction \(index): it is signed by the registrar of \(other.name) (member \(other.id.number)), and this node "
+        + "is that of \(member.name), so nothing was written",
+      remedy: "sign with this hospital's registrar key, or send it to that hospital's node")
+  }
 
   /// Whether nothing of what was asked is on its way into the ledger.
   var isUnsent: Bool {

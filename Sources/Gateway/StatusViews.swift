@@ -41,6 +41,8 @@ public struct NodeStatus: Codable, Sendable {
   public var quorum = 0
   /// How many voters can be reached from here, this one among them.
   public var reachable = 0
+  /// How many of the voters that are connected have a clock that is apart from this node's by more than the drift.
+  public var clocksApart = 0
   /// For how many milliseconds transactions of this node have waited while nothing was ordered.
   public var pausedMilliseconds: UInt64 = 0
   /// The size under the last stable checkpoint.
@@ -146,12 +148,36 @@ extension NodeStatus {
   public var orderingTrouble: String? {
     guard self.running, !self.lane.isEmpty else { return nil }
     if self.reachable < self.quorum {
-      return "nothing can be ordered: \(self.reachable) of \(self.members) members are connected, this one among "
-        + "them, and \(self.quorum) are needed; see consilium peers, and call the hospitals that are missing"
+      return "nothing can be ordered: \(self.tooFewConnected); see consilium peers, and call the hospitals that are "
+        + "missing"
     }
     guard self.pausedMilliseconds >= Self.pauseMillisecondsMax else { return nil }
-    return "nothing was ordered for \(self.pausedMilliseconds / 1000) s while transactions wait; see consilium peers "
-      + "and the log's warnings"
+    let clocks = self.isClockTrouble ? ", and \(self.clocks)" : ""
+    return
+      "nothing was ordered for \(self.pausedMilliseconds / 1000) s while transactions wait\(clocks); see consilium "
+      + "peers and the log's warnings"
+  }
+
+  /// Why something that was given to this node is not ordered in time, as far as the node can tell.
+  public var delay: String {
+    if self.reachable < self.quorum { return self.tooFewConnected }
+    return self.isClockTrouble ? self.clocks : Self.busy
+  }
+
+  /// Why something is not ordered in time where nothing else is known.
+  static let busy = "too few members agree, or the load is high"
+
+  private var tooFewConnected: String {
+    "\(self.reachable) of \(self.members) members are connected, this one among them, and \(self.quorum) are needed"
+  }
+
+  /// Whether too few members are left to agree without those whose clocks are apart.
+  private var isClockTrouble: Bool { self.clocksApart > 0 && self.reachable - self.clocksApart < self.quorum }
+
+  private var clocks: String {
+    let which = self.clocksApart == 1 ? "the clock of one" : "the clocks of \(self.clocksApart)"
+    return "\(which) of the connected members and this one's are too far apart to agree on a time: set the wrong one "
+      + "right; consilium peers shows by how much"
   }
 
   /// A node of which nothing is known yet but its name.

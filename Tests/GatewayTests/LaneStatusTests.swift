@@ -1,5 +1,9 @@
-// Goal: whose lane is frozen hears so, with the remedy. Method: the status as the API and the command line read it.
+// Goal: whose lane is frozen, or whose transaction waits or is refused, hears why, with the remedy.
+// Method: the status as the API and the command line read it.
 import Gateway
+import Messages
+import Primitives
+import Signing
 import Testing
 
 @Suite("Status of the own lane")
@@ -29,9 +33,49 @@ struct LaneStatusTests {
     #expect(status.orderingTrouble == nil)
     status.pausedMilliseconds = NodeStatus.pauseMillisecondsMax
     #expect(status.orderingTrouble?.contains("for 30 s while transactions wait") == true)
+    status.clocksApart = 1
+    #expect(status.orderingTrouble?.contains("consilium peers shows by how much") == true)
     // Who does not vote orders nothing, and cannot know.
     status.lane = ""
     status.reachable = 0
     #expect(status.orderingTrouble == nil)
+  }
+
+  @Test("What is not ordered in time says what the status says: too few, clocks that are apart, or neither is known")
+  func delays() {
+    var status = NodeStatus(name: "One", member: 1)
+    (status.members, status.quorum, status.reachable) = (4, 3, 2)
+    status.clocksApart = 1
+    #expect(status.delay.hasPrefix("2 of 4 members are connected"))
+    status.reachable = 3
+    #expect(status.delay.contains("the clock of one of the connected members"))
+    (status.reachable, status.clocksApart) = (4, 2)
+    #expect(status.delay.contains("the clocks of 2 of the connected members"))
+    // The others are enough to agree.
+    status.clocksApart = 1
+    #expect(status.delay.contains("the load is high"))
+  }
+
+  @Test("A key that signs for nobody here, and another hospital's registrar, are told apart")
+  func registrars() throws {
+    func member(_ number: UInt8) throws -> Member {
+      func key(_ word: String) -> PublicKey {
+        LoneHospital.key(Hash.sha256(Array(word.utf8) + [number]).bytes).publicKey
+      }
+      return Member(
+        id: MemberID(UInt32(number)), name: "H\(number)", key: key("member"), checkpointKey: key("checkpoint"),
+        registrarKey: key("registrar"), sealingKey: .zero, addresses: ["/ip4/127.0.0.1/tcp/\(number)"])
+    }
+    let members = try (1...4).map { try member($0) }
+    let genesis = try #require(Genesis(name: "Four", engine: .pbft, limits: LedgerLimits(), members: members))
+    func refusal(_ key: PublicKey) -> ServiceRefusal {
+      .unknownSigner(key, index: 0, at: members[0], in: genesis.configuration)
+    }
+    #expect(refusal(members[1].key) == .unknownSigner(index: 0))
+    guard case .otherHospital(let reason, let remedy) = refusal(members[1].registrarKey) else {
+      Issue.record("it is not told whose registrar it is")
+      return
+    }
+    #expect(reason.contains("the registrar of H2 (member 2)") && remedy.contains("this hospital's registrar key"))
   }
 }
