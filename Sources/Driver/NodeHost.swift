@@ -353,7 +353,7 @@ public actor NodeHost: NodeService {
     }
     let sealed = records.map(\.sealed)
     do throws(VaultFailure) { try await self.vault.store(sealed) } catch { throw .failed("\(error)") }
-    // ⚑ Anchored only once enough vaults have it: what is on the chain survives the loss of any one of them.
+    // ⚑ Anchored only once enough vaults have it: what is on the ledger survives the loss of any one of them.
     guard await self.replicate(sealed) else { throw .tooFewVaults }
     let generation = try self.requireCurrent(sealed.map(\.boxes.capsule))
     let receipts = try await self.submit(anchors: records.map(\.anchor))

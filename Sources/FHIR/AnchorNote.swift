@@ -105,7 +105,7 @@ public enum AnchorOutcome: Sendable, Hashable {
   case stale
 }
 
-/// Puts resources on the chain.
+/// Puts resources on the ledger.
 public protocol RecordAnchoring: Sendable {
   /// How long a transaction can be executed after it was made.
   var lifeMilliseconds: UInt64 { get }

@@ -192,7 +192,7 @@ public struct LedgerResources: LedgerViews {
     view.revoked ?? (view.until == Timestamp.never.description ? nil : view.until)
   }
 
-  /// IHE Basic Audit Log Patterns, PatientRead: reading is a request that stands on the chain.
+  /// IHE Basic Audit Log Patterns, PatientRead: reading is a request that stands on the ledger.
   private func audit(_ view: AccessView, _ patient: String) -> CanonicalJSON {
     let site = self.service.member.name
     return .members([

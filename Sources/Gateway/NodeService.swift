@@ -45,7 +45,7 @@ public struct CheckedTransaction: Sendable {
   }
 }
 
-/// A sealed record and its anchor, on the way into the vault and onto the chain.
+/// A sealed record and its anchor, on the way into the vault and onto the ledger.
 public struct AnchoredRecord: Sendable {
   /// The anchor.
   public let anchor: RecordAnchor

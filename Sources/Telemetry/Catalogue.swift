@@ -231,7 +231,7 @@ public struct EventKind: Sendable, Hashable {
   /// A record was stored and anchored.
   public static let recordSealed = EventKind(
     "record.sealed", .debug, "records were sealed, stored and anchored",
-    meaning: "Their ciphertext is in the vault, their hash-locks are on the chain.", fields: ["count", "bytes"])
+    meaning: "Their ciphertext is in the vault, their hash-locks are on the ledger.", fields: ["count", "bytes"])
   /// A key was released.
   public static let keyReleased = EventKind(
     "custody.released", .audit, "a record's key was released",

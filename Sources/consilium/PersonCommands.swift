@@ -37,7 +37,7 @@ struct Account: AsyncParsableCommand {
           consilium account register 3f9a…:77c0… --registrar registrar.key     the code that the portal shows a patient
           consilium account register clinician:3f9a…:77c0… --registrar registrar.key --role nurse     or a clinician
           consilium account register officer:3f9a…:77c0… --registrar registrar.key     or the privacy officer
-        A patient is registered under a pseudonym of this hospital's own; no name goes on the chain.
+        A patient is registered under a pseudonym of this hospital's own; no name goes on the ledger.
 
         Roles, by word or number (NUCC taxonomy, first three digits; others are taken by number):
         \(Role.help)

@@ -81,7 +81,7 @@ extension Story {
       let bytes = read.reduce(0) { $0 + $1.canonical.count }
       return
         "\(read.count) records, \(bytes) bytes of FHIR, opened on the clinician's side only, each is what its "
-        + "hash-lock on the chain says"
+        + "hash-lock on the ledger says"
     }
     try await self.step("The patient revokes; the next request is denied") { story in
       let revocation = ConsentRevocation(patient: patient.account, consent: try parseDigest(consent, "consent"))
@@ -218,7 +218,7 @@ extension Story {
       }
       try story.claim(entry.deletedBy?.count ?? 0 >= copies, "not all who kept a copy signed that it is deleted")
       return "\(asked.receipt.outcome); hospitals \(entry.deletedBy ?? []) signed that their copies are deleted; its "
-        + "hash-lock stays on the chain, a commitment to nothing readable"
+        + "hash-lock stays on the ledger, a commitment to nothing readable"
     }
   }
 

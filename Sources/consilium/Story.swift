@@ -175,7 +175,7 @@ struct Story {
         try story.claim(again.signingSeed == keys.signingSeed, "the 24 words give the same keys again")
         story.patients.append(try await story.register(keys, kind: .patient, role: 0, at: hospital))
       }
-      return "4 practitioners, \(files.count) patients; on the chain are pseudonyms and keys, no names"
+      return "4 practitioners, \(files.count) patients; on the ledger are pseudonyms and keys, no names"
     }
   }
 
@@ -195,7 +195,7 @@ struct Story {
         story.records.append(sealed)
         return
           "\(sealed.count) FHIR resources, \(bytes.count / 1024) KiB, stored encrypted; "
-          + "\(sealed.count) hash-locks on the chain"
+          + "\(sealed.count) hash-locks on the ledger"
       }
     }
     try await self.step("Dr. A of hospital 1 writes a note and signs it as its author") { story in
@@ -226,7 +226,7 @@ struct Story {
     }
   }
 
-  /// Long words of the records: none of them may be found on the chain or in a log.
+  /// Long words of the records: none of them may be found on the ledger or in a log.
   private static func searchWords(_ resources: [FHIRResource]) -> [String] {
     var words: Set<String> = []
     for resource in resources where resource.type == "Patient" || resource.type == "Condition" {

@@ -2,7 +2,7 @@ public import Primitives
 public import Signing
 public import Wire
 
-/// `anchorRecord`: what the chain holds of a record: commitments, never content (RECORDS §1, §3).
+/// `anchorRecord`: what the ledger holds of a record: commitments, never content (RECORDS §1, §3).
 public struct RecordAnchor: Sendable, Hashable {
   /// H(network, hospital, pseudonym, hash-lock).
   public let record: Digest

@@ -8,7 +8,7 @@ public struct VaultFailure: Error, Sendable, Hashable, CustomStringConvertible {
   public init(_ description: String) { self.description = description }
 }
 
-/// A hospital's cloud agent: sealed records, off the chain. A record is here once its last part is.
+/// A hospital's cloud agent: sealed records, off the ledger. A record is here once its last part is.
 ///
 /// Every vault has threads of its own: one that is slow keeps nobody from ordering. From any task, several at once.
 public protocol Vault: Sendable {

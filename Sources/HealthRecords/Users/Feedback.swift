@@ -5,7 +5,7 @@ public import Wire
 
 /// `rateRecord`: a patient's feedback on a visit, by the record that a practitioner wrote about it.
 ///
-/// A number, never text: what is on the chain stays for good, and says nothing about anybody's health (LEDGER §5).
+/// A number, never text: what is on the ledger stays for good, and says nothing about anybody's health (LEDGER §5).
 public struct RecordRating: Sendable, Hashable {
   /// From 1, poor, to this, excellent.
   public static let ratingMax: UInt8 = 5
