@@ -160,8 +160,13 @@ public final class Log: Sendable {
   private static func timestamp() -> String {
     var now = timespec()
     unsafe clock_gettime(CLOCK_REALTIME, &now)
-    let micro = String(now.tv_nsec / 1000)
-    return Timestamp(milliseconds: UInt64(now.tv_sec) * 1000).civilSeconds + "."
+    return Self.timestamp(seconds: now.tv_sec, nanoseconds: now.tv_nsec)
+  }
+
+  /// The same of a clock's reading; one of before 1970 counts as its first second, as everywhere.
+  static func timestamp(seconds: Int, nanoseconds: Int) -> String {
+    let micro = String(nanoseconds / 1000)
+    return Timestamp(milliseconds: UInt64(max(0, seconds)) * 1000).civilSeconds + "."
       + String(repeating: "0", count: 6 - micro.count) + micro + "Z"
   }
 }

@@ -1,7 +1,8 @@
 // Goal: lines that tools read, and no flood of them. Method: a log into a file, read back.
 import Foundation
-import Telemetry
 import Testing
+
+@testable import Telemetry
 
 @Suite("Log")
 struct LogTests {
@@ -23,6 +24,13 @@ struct LogTests {
     #expect(object["level"] as? String == "warn")
     #expect(object["address"] as? String == hostile)
     #expect(object["port"] as? Int == 7)
+  }
+
+  @Test("A clock of before 1970 gives a line as every other does")
+  func earlyClock() {
+    #expect(Log.timestamp(seconds: -1, nanoseconds: 5_000) == "1970-01-01T00:00:00.000005Z")
+    #expect(Log.timestamp(seconds: .min, nanoseconds: 0) == "1970-01-01T00:00:00.000000Z")
+    #expect(Log.timestamp(seconds: 86_400, nanoseconds: 123_456_789) == "1970-01-02T00:00:00.123456Z")
   }
 
   @Test("Text lines are logfmt with ts, level and msg first")
