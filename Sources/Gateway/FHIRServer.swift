@@ -104,7 +104,7 @@ public struct FHIRServer: Sendable {
   private func answer(_ request: Request) async throws -> Response {
     // Who may not ask at all is not listened to: the body is read last.
     if let stranger = Self.stranger(request) {
-      return Self.response(FHIRFailure(403, "forbidden", "pages of \(stranger) may not use this interface"))
+      return Self.response(Self.forbidden(to: stranger))
     }
     if let answer = await self.answerAttachment(request) { return answer }
     let path = request.uri.path.split(separator: "/").dropFirst()
@@ -186,7 +186,7 @@ public struct FHIRServer: Sendable {
     guard isRead || request.method == .post, isOwnBytes else { return nil }
     do throws(FHIRFailure) {
       if let stranger = Self.stranger(request) {
-        throw FHIRFailure(403, "forbidden", "pages of \(stranger) may not use this interface")
+        throw Self.forbidden(to: stranger)
       }
       var asked = FHIRRequest(method: request.method.rawValue, path: path)
       asked.asker = try await self.asker(of: asked, request)
@@ -399,7 +399,7 @@ public struct FHIRServer: Sendable {
   /// Another site than this machine, in whose name a browser asks: by its origin, by what the browser says of the page
   /// that asks (⚑ a page's pictures and frames state no origin), or by a name that leads here (DNS rebinding). Nil for
   /// everybody else.
-  private static func stranger(_ request: Request) -> String? {
+  static func stranger(_ request: Request) -> String? {
     let origin = request.headers[.origin]
     for name in [origin, request.head.authority.map { "http://\($0)" }] {
       guard let name else { continue }
@@ -408,12 +408,16 @@ public struct FHIRServer: Sendable {
     return SameSite.isForeign(request) ? "another site" : nil
   }
 
+  static func forbidden(to stranger: String) -> FHIRFailure {
+    FHIRFailure(403, "forbidden", "pages of \(stranger) may not use this interface")
+  }
+
   /// Where clients reach it.
   private var base: String { Self.base(port: self.port) }
   /// Where clients reach the server of a port.
   public static func base(port: Int) -> String { "http://127.0.0.1:\(port)/fhir" }
 
-  private static func response(_ failure: FHIRFailure) -> Response {
+  static func response(_ failure: FHIRFailure) -> Response {
     self.response(FHIRResponse(status: failure.status, body: failure.outcome))
   }
 

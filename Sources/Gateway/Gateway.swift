@@ -22,16 +22,18 @@ public struct Gateway: Sendable {
   let service: any NodeService
   let sessions: ReadingSessions
   let readings: (any ReadingLog)?
+  private let fhirTrouble: String?
   private let socket: String
   private let doors: Doors
 
   /// A gateway to `service`, to what EHRs may ask in practitioners' names, and to who read in the hospital's own store,
-  /// on a socket, which only this user may use.
+  /// on a socket, which only this user may use; `fhirTrouble` says why the FHIR interface is refused, where it is.
   public init(
     service: any NodeService, sessions: ReadingSessions, readings: (any ReadingLog)? = nil, socket: String,
-    limits: DoorLimits = DoorLimits()
+    fhirTrouble: String? = nil, limits: DoorLimits = DoorLimits()
   ) {
     (self.service, self.sessions, self.readings, self.socket) = (service, sessions, readings, socket)
+    self.fhirTrouble = fhirTrouble
     self.doors = Doors(limits)
   }
 
@@ -65,8 +67,12 @@ public struct Gateway: Sendable {
   }
 
   private func addNodeRoutes(to router: Router<BasicRequestContext>) {
-    let service = self.service
-    router.get("/v1/status") { _, _ in try json(await service.status()) }
+    let (service, fhirTrouble) = (self.service, self.fhirTrouble)
+    router.get("/v1/status") { _, _ in
+      var status = await service.status()
+      status.fhirTrouble = fhirTrouble
+      return try json(status)
+    }
     router.get("/v1/members") { _, _ in try json(await service.membership()) }
     router.get("/v1/configurations") { _, _ in try json(try await service.configurations()) }
     router.get("/v1/peers") { _, _ in try json(await service.peers()) }
@@ -75,7 +81,7 @@ public struct Gateway: Sendable {
       let status = await service.status()
       let troubles =
         status.running
-        ? [status.laneTrouble, status.orderingTrouble].compactMap { $0 } : ["the node is not started"]
+        ? [status.laneTrouble, status.orderingTrouble, fhirTrouble].compactMap { $0 } : ["the node is not started"]
       let text = troubles.isEmpty ? "ready\n" : "not ready: \(troubles.joined(separator: "; "))\n"
       return Response(
         status: troubles.isEmpty ? .ok : .serviceUnavailable, body: .init(byteBuffer: ByteBuffer(string: text)))

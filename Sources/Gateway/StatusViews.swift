@@ -15,6 +15,8 @@ public struct NodeStatus: Codable, Sendable {
   /// Whether what this hospital writes is ordered: `open`, `waiting` until a quorum has said what it holds of it,
   /// `frozen` where the ledger holds proof that two nodes signed with this hospital's key.
   public var lane: String
+  /// Why the FHIR interface is refused, and what helps; none where it is not.
+  public var fhirTrouble: String?
   /// The view.
   public var view: UInt64
   /// The configuration of members: how often they changed.

@@ -12,23 +12,23 @@ extension EncryptedResources {
   public func notes(_ each: (AnchorNote) -> Void) throws {
     let snapshot = try self.environment.snapshot()
     var rows: [(key: [UInt8], value: [UInt8])] = []
-    snapshot.scan(self.anchors, from: []) { key, value in
+    snapshot.scan(self.anchors.handle, from: []) { key, value in
       rows.append((key, value))
       return true
     }
-    for row in rows { each(try self.note(row.value, at: row.key)) }
+    for row in rows { each(try self.naming(row.key, snapshot) { try self.note(row.value, at: row.key) }) }
   }
 
   /// What the ledger has of a resource; nil where nothing.
   public func note(of name: String) throws -> AnchorNote? {
     let place = self.name(name)
-    guard let value = try self.environment.snapshot().get(self.anchors, place) else { return nil }
+    guard let value = try self.environment.snapshot().get(self.anchors.handle, place) else { return nil }
     return try self.note(value, at: place)
   }
 
   func put(_ note: AnchorNote, _ transaction: borrowing WriteTransaction) throws(StorageFailure) {
     let place = self.name(note.name)
-    if let before = transaction.get(self.anchors, place), Key.number(from: before.prefix(8)) != Self.withoutKey {
+    if let before = transaction.get(self.anchors.handle, place), Key.number(from: before.prefix(8)) != Self.withoutKey {
       try transaction.put(self.dying, Array(before.prefix(8)), [1])
     }
     let slot = if note.draft == nil { Self.withoutKey } else { try self.keys.take() }

@@ -9,16 +9,19 @@ internal import Wire
 /// sealed with the hospital's key and one of its own, which is overwritten when the value is erased.
 public final class EncryptedResources: ResourceStore {
   /// The format that this program writes.
-  private static let format: UInt64 = 1
+  private static let format: UInt64 = 2
+  /// The one before: the same without sums.
+  private static let formatBefore: UInt64 = 1
 
   let environment: Environment
-  private let table: Environment.Table
+  let table: CountedTable
   /// By record, name and version: what a record anchors.
-  private let anchored: Environment.Table
+  let anchored: CountedTable
   /// By name: what the ledger has of a resource.
-  let anchors: Environment.Table
+  let anchors: CountedTable
   /// Numbers of keys that are to be overwritten.
-  let dying: Environment.Table
+  let dying: CountedTable
+  let account: StoreAccount
   let key: [UInt8]
   let keys: KeySlots
   /// How many keys began to die since the last were overwritten.
@@ -26,27 +29,48 @@ public final class EncryptedResources: ResourceStore {
   /// So many wait at most until they are overwritten.
   private static let dyingMax = 1024
 
-  /// Opens or makes the store in a folder, for a node whose keys give `key`.
-  public init(path: String, mapSizeMax: Int, key: Digest) throws(StorageFailure) {
+  /// Opens or makes the store in a folder, for a node whose keys give `key`; `mark` is what it remembers of the store
+  /// outside that folder. Where a loss is accepted, what is there counts from now on.
+  ///
+  /// - Throws: `StorageFailure.lost` or `damaged` where anything is missing of what was written.
+  public init(
+    path: String, mapSizeMax: Int, key: Digest, mark: StoreMark? = nil, isLossAccepted: Bool = false
+  ) throws(StorageFailure) {
+    if !isLossAccepted { try StoreAccount.requireData(in: path, mark: mark) }
     self.environment = try Environment(path: path, mapSizeMax: mapSizeMax)
-    let tables = try self.environment.open(["resources", "anchored", "dying", "meta", "anchors"])
-    (self.table, self.anchored, self.dying, self.anchors) = (tables[0], tables[1], tables[2], tables[4])
-    try self.environment.requireFormat(Self.format, in: tables[3], of: [tables[0]])
+    let names = ["resources", "anchored", "dying", "anchors"]
+    let opened = try self.environment.open(names + ["meta"])
+    let tables = names.indices.map { CountedTable(handle: opened[$0], number: UInt8($0), name: names[$0]) }
+    let meta = opened[names.count]
+    (self.table, self.anchored, self.dying, self.anchors) = (tables[0], tables[1], tables[2], tables[3])
+    // ⚑ Nothing is written into a store that is not the right one.
+    let checked = try StoreAccount.check(
+      self.environment, meta: meta, tables: tables, older: Self.formatBefore, mark: mark,
+      isLossAccepted: isLossAccepted)
+    try self.environment.requireFormat(Self.format, after: Self.formatBefore, in: meta, of: [opened[0]])
     let snapshot = try self.environment.snapshot()
-    let named = max(Self.namedKeyCount(in: tables[0], snapshot), Self.namedKeyCount(in: tables[4], snapshot))
-    self.keys = try KeySlots(folder: path, named: named, onShortage: .refused)
+    let below = isLossAccepted ? KeySlots.lostMax : Self.withoutKey
+    let named = max(
+      Self.namedKeyCount(in: opened[0], below: below, snapshot),
+      Self.namedKeyCount(in: opened[3], below: below, snapshot))
+    self.keys = try KeySlots(folder: path, named: named, onShortage: isLossAccepted ? .counted : .refused)
     self.key = try HospitalKey.read(path, own: key).bytes
-    try self.environment.requireKey(self.key, in: tables[3]) { snapshot throws(StorageFailure) in
+    self.account = StoreAccount(checked)
+    try self.environment.requireKey(self.key, in: meta) { snapshot throws(StorageFailure) in
       try self.opensFirst(in: snapshot)
     }
+    try self.account.settle(checked, format: Self.format, isLossAccepted: isLossAccepted)
     try self.overwriteDying()
   }
+
+  /// How it was found.
+  public var opening: StoreOpening { self.account.opening }
 
   /// Whether the first row opens with the key; nil where there is none.
   private func opensFirst(in snapshot: Snapshot) throws(StorageFailure) -> Bool? {
     var first: (key: [UInt8], value: [UInt8])?
     for table in [self.table, self.anchors] where first == nil {
-      snapshot.scan(table, from: []) { key, value in
+      snapshot.scan(table.handle, from: []) { key, value in
         first = (key, value)
         return false
       }
@@ -60,27 +84,29 @@ public final class EncryptedResources: ResourceStore {
 
   private static let withoutItsKey = "a resource's own key is gone: keys is another store's, or older than data.mdb"
 
-  /// Above all keys that a table's rows name.
-  private static func namedKeyCount(in table: Environment.Table, _ snapshot: Snapshot) -> UInt64 {
+  /// Above all keys below an end that a table's rows name.
+  private static func namedKeyCount(
+    in table: Environment.Table, below end: UInt64, _ snapshot: Snapshot
+  ) -> UInt64 {
     var named: UInt64 = 0
     unsafe snapshot.visit(table, from: []) { _, value in
       let slot = unsafe Key.number(from: Array(value.prefix(8)))
-      if slot != Self.withoutKey { named = max(named, slot &+ 1) }
+      if slot < end { named = max(named, slot + 1) }
       return true
     }
     return named
   }
 
   /// ⚑ What was to be overwritten when the process ended is overwritten now.
-  private func overwriteDying() throws(StorageFailure) {
+  func overwriteDying() throws(StorageFailure) {
     var slots: [UInt64] = []
-    try self.environment.snapshot().scan(self.dying, from: []) { key, _ in
+    try self.environment.snapshot().scan(self.dying.handle, from: []) { key, _ in
       slots.append(Key.number(from: key))
       return true
     }
     guard !slots.isEmpty else { return }
     try self.keys.destroy(slots)
-    try self.environment.write { transaction throws(StorageFailure) in
+    try self.account.change { transaction throws(StorageFailure) in
       for slot in slots { try transaction.remove(self.dying, Key.number(slot)) }
     }
   }
@@ -96,13 +122,13 @@ public final class EncryptedResources: ResourceStore {
     let snapshot = try self.environment.snapshot()
     var last: (key: [UInt8], value: [UInt8])?
     var rows: [(key: [UInt8], value: [UInt8])] = []
-    snapshot.scan(self.table, from: []) { key, value in
+    snapshot.scan(self.table.handle, from: []) { key, value in
       if let last, last.key.prefix(32) != key.prefix(32) { rows.append(last) }
       last = (key, value)
       return true
     }
     if let last { rows.append(last) }
-    for row in rows { each(try self.open(row.value, at: row.key)) }
+    for row in rows { each(try self.naming(row.key, snapshot) { try self.open(row.value, at: row.key) }) }
   }
 
   /// All versions of a resource, in order.
@@ -112,7 +138,7 @@ public final class EncryptedResources: ResourceStore {
 
   private func versions(_ name: [UInt8], in snapshot: Snapshot) throws -> [StoredResource] {
     var rows: [(key: [UInt8], value: [UInt8])] = []
-    snapshot.scan(self.table, from: name) { key, value in
+    snapshot.scan(self.table.handle, from: name) { key, value in
       guard key.starts(with: name) else { return false }
       rows.append((key, value))
       return true
@@ -124,7 +150,7 @@ public final class EncryptedResources: ResourceStore {
   public func version(_ version: UInt64, type: String, id: String) throws -> StoredResource? {
     let snapshot = try self.environment.snapshot()
     let place = self.name(type, id) + Key.number(version)
-    return try snapshot.get(self.table, place).map { try self.open($0, at: place) }
+    return try snapshot.get(self.table.handle, place).map { try self.open($0, at: place) }
   }
 
   /// Makes versions and notes durable, all or none.
@@ -134,11 +160,11 @@ public final class EncryptedResources: ResourceStore {
       defer { if count > Self.dyingMax { count = 0 } }
       return count > Self.dyingMax
     }
-    try self.environment.write { transaction throws(StorageFailure) in
+    try self.account.change { transaction throws(StorageFailure) in
       for resource in resources {
         let place = self.name(resource.type, resource.id) + Key.number(resource.version)
         // A version that is written again, with its record, keeps its key.
-        let known = transaction.get(self.table, place).map { Key.number(from: $0.prefix(8)) }
+        let known = transaction.get(self.table.handle, place).map { Key.number(from: $0.prefix(8)) }
         try self.put(resource, at: place, slot: known, transaction)
         if let record = resource.record { try transaction.put(self.anchored, record.bytes + place, [1]) }
       }
@@ -180,7 +206,7 @@ public final class EncryptedResources: ResourceStore {
   /// The records that anchor anything here.
   public func records() throws -> [Digest] {
     var out: [Digest] = []
-    try self.environment.snapshot().scan(self.anchored, from: []) { key, _ in
+    try self.environment.snapshot().scan(self.anchored.handle, from: []) { key, _ in
       if let record = Digest(key.prefix(Digest.lengthBytes)), record != out.last { out.append(record) }
       return true
     }
@@ -192,7 +218,7 @@ public final class EncryptedResources: ResourceStore {
   public func erase(_ record: Digest, remains: (StoredResource) -> StoredResource) throws -> [StoredResource] {
     let snapshot = try self.environment.snapshot()
     var places: [[UInt8]] = []
-    snapshot.scan(self.anchored, from: record.bytes) { key, _ in
+    snapshot.scan(self.anchored.handle, from: record.bytes) { key, _ in
       guard key.starts(with: record.bytes) else { return false }
       places.append(Array(key.dropFirst(Digest.lengthBytes)))
       return true
@@ -203,7 +229,7 @@ public final class EncryptedResources: ResourceStore {
       let going = StoredResource.going(with: record, of: try self.versions(name, in: snapshot))
       out += going.map(remains)
       // A draft of what goes is never submitted, nor kept.
-      guard let value = snapshot.get(self.anchors, name) else { continue }
+      guard let value = snapshot.get(self.anchors.handle, name) else { continue }
       var note = try self.note(value, at: name)
       guard let version = note.draft?.goal.version, going.contains(where: { $0.version == version }) else { continue }
       note.draft = nil
@@ -215,10 +241,10 @@ public final class EncryptedResources: ResourceStore {
       try self.overwriteDying()
       return []
     }
-    try self.environment.write { transaction throws(StorageFailure) in
+    try self.account.change { transaction throws(StorageFailure) in
       for resource in remaining {
         let place = self.name(resource.type, resource.id) + Key.number(resource.version)
-        if let value = transaction.get(self.table, place) {
+        if let value = transaction.get(self.table.handle, place) {
           try transaction.put(self.dying, Array(value.prefix(8)), [1])
         }
         try self.put(resource, at: place, slot: nil, transaction)
@@ -230,7 +256,7 @@ public final class EncryptedResources: ResourceStore {
     return out
   }
 
-  private func open(_ value: [UInt8], at place: [UInt8]) throws -> StoredResource {
+  func open(_ value: [UInt8], at place: [UInt8]) throws -> StoredResource {
     func damaged(_ reason: String) -> StorageFailure { .damaged(path: self.environment.path, reason: reason) }
     guard value.count > 8, let key = try self.key(Key.number(from: value.prefix(8))) else {
       throw damaged(Self.withoutItsKey)

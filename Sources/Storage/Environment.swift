@@ -20,6 +20,8 @@ public enum StorageFailure: Error, Sendable, Hashable {
   case foreign(path: String, found: String, expected: String)
   /// Other keys of a node sealed it.
   case otherKey(path: String)
+  /// It is not what this node left there: emptied, another, or an older copy.
+  case lost(path: String, reason: String)
   /// The disk, or the address space that the store may use, is full.
   case full(path: String, reason: String)
   /// The system failed to read or write.
@@ -59,6 +61,8 @@ extension StorageFailure: CustomStringConvertible {
         "if you have that one, take the store over with it (consilium fhir rekey --old-key FILE); if not, move the "
           + "folder away: nothing else opens it"
       )
+    case .lost(let path, let reason):
+      ("the store in \(path) is not as this node left it: \(reason)", Self.remedy(path))
     case .full(let path, let reason):
       (
         "no room in \(path): \(reason)",
@@ -78,7 +82,11 @@ extension StorageFailure: CustomStringConvertible {
     switch path.split(separator: "/").last {
     case "vault": "move the folder away and start again: the other members' vaults fill it"
     case "fhir":
-      "bring the folder back, data.mdb and keys from one backup: nobody else has what it holds"
+      "bring the folder back, data.mdb and keys from one backup: nobody else has what it holds; to go on without what "
+        + "is lost: consilium fhir accept-loss --config node.toml --store fhir"
+    case "readings":
+      "bring the folder back: nobody else has what it holds; to go on without what is lost: consilium fhir "
+        + "accept-loss --config node.toml --store readings"
     default: Self.rejoining
     }
   }
@@ -186,11 +194,14 @@ final class Environment: @unchecked Sendable {
     return tables
   }
 
-  /// Writes a format's number into a store that is empty, and refuses one whose tables have something of another.
-  func requireFormat(_ format: UInt64, in meta: Table, of tables: [Table]) throws(StorageFailure) {
+  /// Writes a format's number into a store that is empty, and refuses one whose tables have something of another than
+  /// this and the one that it follows.
+  func requireFormat(
+    _ format: UInt64, after older: UInt64? = nil, in meta: Table, of tables: [Table]
+  ) throws(StorageFailure) {
     let snapshot = try self.snapshot()
     let found = snapshot.get(meta, Key.format).map { Key.number(from: $0) }
-    if found == format { return }
+    if found == format || found != nil && found == older { return }
     guard found == nil, tables.allSatisfy({ snapshot.key($0, atOrAfter: []) == nil }) else {
       throw .otherFormat(found: found ?? 0, known: format)
     }

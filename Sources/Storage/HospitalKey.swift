@@ -50,7 +50,7 @@ public enum HospitalKey {
   }
 
   /// Puts a file in place of another, durably and as a whole.
-  private static func replace(_ path: String, _ bytes: [UInt8]) throws(StorageFailure) {
+  static func replace(_ path: String, _ bytes: [UInt8]) throws(StorageFailure) {
     let fresh = path + ".new"
     let descriptor = unsafe open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .writing(fresh, errno) }

@@ -29,7 +29,7 @@ final class KeySlots: Sendable {
   }
 
   /// So many keys that are not there are counted as destroyed; a row that names more is damaged.
-  private static let lostMax: UInt64 = 1 << 26
+  static let lostMax: UInt64 = 1 << 26
 
   /// Opens or makes the file in a folder. Keys that nobody had when the process ended are left unused.
   ///

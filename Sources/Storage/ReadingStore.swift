@@ -10,7 +10,9 @@ internal import Wire
 public final class ReadingStore: ReadingLog {
   /// A quarter of an hour: what is the same within it is one line.
   public let intervalMilliseconds: UInt64 = 900_000
-  private static let format: UInt64 = 1
+  private static let format: UInt64 = 2
+  /// The one before: the same without sums.
+  private static let formatBefore: UInt64 = 1
   /// The most lines that are remembered as written; one that is forgotten is written again.
   private static let knownMax = 100_000
 
@@ -28,28 +30,44 @@ public final class ReadingStore: ReadingLog {
   }
 
   private let environment: Environment
-  private let table: Environment.Table
+  private let table: CountedTable
+  private let account: StoreAccount
   private let key: [UInt8]
   private let state = Mutex(State())
   private let queue = DispatchQueue(label: "readings")
 
-  /// Opens or makes the store in a folder, for a node whose keys give `key`.
-  public init(path: String, mapSizeMax: Int, key: Digest) throws(StorageFailure) {
+  /// Opens or makes the store in a folder, for a node whose keys give `key`; `mark` is what it remembers of the store
+  /// outside that folder. Where a loss is accepted, what is there counts from now on.
+  ///
+  /// - Throws: `StorageFailure.lost` or `damaged` where anything is missing of what was written.
+  public init(
+    path: String, mapSizeMax: Int, key: Digest, mark: StoreMark? = nil, isLossAccepted: Bool = false
+  ) throws(StorageFailure) {
+    if !isLossAccepted { try StoreAccount.requireData(in: path, mark: mark) }
     self.environment = try Environment(path: path, mapSizeMax: mapSizeMax)
-    let tables = try self.environment.open(["readings", "meta"])
-    self.table = tables[0]
-    try self.environment.requireFormat(Self.format, in: tables[1], of: [tables[0]])
+    let opened = try self.environment.open(["readings", "meta"])
+    self.table = CountedTable(handle: opened[0], number: 0, name: "readings")
+    // ⚑ Nothing is written into a store that is not the right one.
+    let checked = try StoreAccount.check(
+      self.environment, meta: opened[1], tables: [self.table], older: Self.formatBefore, mark: mark,
+      isLossAccepted: isLossAccepted)
+    try self.environment.requireFormat(Self.format, after: Self.formatBefore, in: opened[1], of: [opened[0]])
     self.key = Hash.blake2b("consilium/readings/v1", try HospitalKey.read(path, own: key).bytes).bytes
+    self.account = StoreAccount(checked)
     let (table, sealing) = (self.table, self.key)
-    try self.environment.requireKey(self.key, in: tables[1]) { snapshot in
+    try self.environment.requireKey(self.key, in: opened[1]) { snapshot in
       var opens: Bool?
-      snapshot.scan(table, from: []) { place, value in
+      snapshot.scan(table.handle, from: []) { place, value in
         opens = KeySlots.unseal(value, key: sealing, place: place) != nil
         return false
       }
       return opens
     }
+    try self.account.settle(checked, format: Self.format, isLossAccepted: isLossAccepted)
   }
+
+  /// How it was found.
+  public var opening: StoreOpening { self.account.opening }
 
   /// The latest interval first: its number from the other end.
   private func place(of reading: LocalReading) -> [UInt8] {
@@ -102,11 +120,11 @@ public final class ReadingStore: ReadingLog {
 
   private func write(_ readings: [LocalReading]) throws(StorageFailure) {
     var written: [[UInt8]: Set<String>] = [:]
-    try self.environment.write { transaction throws(StorageFailure) in
+    try self.account.change { transaction throws(StorageFailure) in
       for reading in readings {
         let place = self.place(of: reading)
         var line = reading
-        if let held = transaction.get(self.table, place), let known = try self.open(held, at: place) {
+        if let held = transaction.get(self.table.handle, place), let known = try self.open(held, at: place) {
           line = known
           line.types = Set(known.types).union(reading.types).sorted()
           if line.types == known.types {
@@ -182,7 +200,7 @@ public final class ReadingStore: ReadingLog {
     }
     var page = ReadingPage(lines: [], next: nil)
     var (looked, place, failure): (Int, [UInt8]?, StorageFailure?) = (0, nil, nil)
-    try self.environment.snapshot().scan(self.table, from: start) { key, value in
+    try self.environment.snapshot().scan(self.table.handle, from: start) { key, value in
       guard key.starts(with: patient.bytes), Self.interval(of: key) >= first else { return false }
       guard page.lines.count < question.countMax, looked < Self.lookedMax else {
         page.next = place
@@ -205,7 +223,7 @@ public final class ReadingStore: ReadingLog {
   /// How many lines a patient has in each interval that has any, the latest first.
   public func counts(of patient: Digest) async throws -> [(interval: UInt64, count: Int)] {
     var counts: [(interval: UInt64, count: Int)] = []
-    try self.environment.snapshot().scan(self.table, from: patient.bytes) { key, _ in
+    try self.environment.snapshot().scan(self.table.handle, from: patient.bytes) { key, _ in
       guard key.starts(with: patient.bytes) else { return false }
       let interval = Self.interval(of: key)
       if counts.last?.interval == interval {

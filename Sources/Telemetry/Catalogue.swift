@@ -55,6 +55,7 @@ public struct EventKind: Sendable, Hashable {
     .checkpointStable, .unheard, .executionFailed, .keyUsed, .doorsOpened, .logDropped, .recordSealed, .keyReleased,
     .releaseRefused, .crashFaultOnly, .custodyReady, .custodyRetired, .custodyLeft, .custodyUnkept, .custodyLost,
     .openedInPartition, .vaultFailed, .vaultRepaired, .vaultKeysLost,
+    .fhirRefused, .storeMarked,
     .vaultShareFull,
     .vaultUnproven,
     .configured,
@@ -346,6 +347,20 @@ public struct EventKind: Sendable, Hashable {
       "The file keys in the vault's folder is gone, or older than data.mdb. Records under the keys that it lacks "
       + "cannot be read here; copies of them are fetched from other vaults.",
     remedy: "See to the disk. vault.repaired says when the copies are back.", fields: ["count"])
+  /// The EHR's store is not as it was.
+  public static let fhirRefused = EventKind(
+    "fhir.refused", .error, "the FHIR interface is refused; the ledger goes on",
+    meaning: "What the EHR wrote here, or who read it, is gone, older than what was acknowledged, or damaged. Whoever "
+      + "asks the interface is answered 503 with the reason, and never that there is nothing. Nothing is stored.",
+    remedy: "Stop the node, bring the folder that the reason names back, and start again. To go on without what is "
+      + "lost: consilium fhir accept-loss.",
+    fields: ["reason"])
+  /// A store of this hospital alone is remembered from now on.
+  public static let storeMarked = EventKind(
+    "store.marked", .warn, "from now on this node remembers how far a store of its own was written",
+    meaning: "There was no mark beside node.key that told of it: an earlier program wrote the store, or it was brought "
+      + "here. Nobody can tell whether anything was lost before.",
+    remedy: "Nothing after an update. Else see that the store is the right one.", fields: ["store", "rows"])
   /// A member's records take all their room.
   public static let vaultShareFull = EventKind(
     "vault.share-full", .warn, "this vault takes no more copies of a member's records for now",

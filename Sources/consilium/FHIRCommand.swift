@@ -9,7 +9,8 @@ internal import Storage
 /// `consilium fhir`
 struct FHIRCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "fhir", abstract: "What this hospital's own EHR wrote, on this machine.", subcommands: [Rekey.self])
+    commandName: "fhir", abstract: "What this hospital's own EHR wrote, on this machine.",
+    subcommands: [Rekey.self, AcceptLoss.self])
 
   struct Rekey: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -62,6 +63,10 @@ struct FHIRCommand: AsyncParsableCommand {
         let isTaken = try HospitalKey.handOver(folder, from: before, to: after) {
           (key: Digest) throws(StorageFailure) in try store.check(config, key: key)
         }
+        // The node may have begun with another one meanwhile: this one is to go on.
+        if isTaken, FileManager.default.fileExists(atPath: store.mark(in: config)) {
+          _ = try store.accept(config, key: after)
+        }
         Console.line(
           isTaken ? "\(folder) goes on under \(config.keys)." : "\(folder) opens with \(config.keys) as it is.")
       } catch {
@@ -76,29 +81,48 @@ struct FHIRCommand: AsyncParsableCommand {
   }
 }
 
-/// A store that only this hospital has.
-enum HospitalStore: String, CaseIterable {
-  case fhir, readings
+extension FHIRCommand {
+  struct AcceptLoss: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Go on with what is left of the FHIR store, or of the readings.",
+      discussion: """
+        Example, where no backup has what is lost:
+          cp -a /etc/consilium/data/fhir /elsewhere
+          consilium fhir accept-loss --config /etc/consilium/node.toml --store fhir
 
-  func folder(in config: NodeConfig) -> String { "\(config.data)/\(self.rawValue)" }
+        The node must not run. What the folder holds counts from now on, also where it is older than what was
+        acknowledged, or empty. A resource of which anything cannot be opened is taken out with all its versions, and
+        named: the EHR must write it again. What was anchored is in the vaults.
+        """)
 
-  /// What seals it: whoever has the hospital's secret can read what its EHR wrote, and nobody else.
-  static func key(_ keys: borrowing NodeKeys) -> Digest { Hash.blake2b("consilium/fhir-store/v1", keys.sealingSecret) }
+    @Option(help: "The node's configuration file.") var config: String
+    @Option(name: .customLong("set"), help: "Overrides one key: key=value.") var overrides: [String] = []
+    @Option(help: "The store: fhir or readings.") var store: HospitalStore
+    @OptionGroup var passphrase: PassphraseOptions
 
-  /// Opens it and lets it go.
-  func check(_ config: NodeConfig, key: Digest) throws(StorageFailure) {
-    switch self {
-    case .fhir: _ = try self.resources(config, key: key)
-    case .readings: _ = try self.readings(config, key: key)
+    func run() async throws {
+      try await reporting {
+        let config = try NodeConfig(path: self.config, overrides: self.overrides)
+        umask(0o077)
+        let lock = try FolderLock(config.data)
+        let word = try config.passphraseFile.map { try PassphraseOptions.read($0) } ?? self.passphrase.read()
+        let keys = try KeyFile.member(config.keys, passphrase: word)
+        let folder = self.store.folder(in: config)
+        let (opening, names): (StoreOpening, [String])
+        do {
+          let found = try self.store.accept(config, key: HospitalStore.key(keys))
+          (opening, names) = (found.opening, try found.resources?.takeOutDamaged() ?? [])
+        } catch {
+          throw Failure("the store in \(folder) cannot be opened", error, status: ExitStatus.failedIO)
+        }
+        if case .accepted(let written, let rows) = opening {
+          let before = written.map { "\($0) had been acknowledged" } ?? "how many had been is not known"
+          Console.line("\(folder) goes on with \(rows) rows; \(before).")
+        }
+        for name in names { Console.line("Taken out, for it cannot be opened: \(name)") }
+        withExtendedLifetime(lock) {}
+      }
     }
-  }
-
-  func resources(_ config: NodeConfig, key: Digest) throws(StorageFailure) -> EncryptedResources {
-    try EncryptedResources(path: Self.fhir.folder(in: config), mapSizeMax: config.mapSizeMax, key: key)
-  }
-
-  func readings(_ config: NodeConfig, key: Digest) throws(StorageFailure) -> ReadingStore {
-    try ReadingStore(path: Self.readings.folder(in: config), mapSizeMax: config.mapSizeMax, key: key)
   }
 }
 
@@ -122,7 +146,7 @@ extension Failure {
     let status =
       switch failure {
       case .otherKey, .foreign: ExitStatus.configuration
-      case .folder, .damaged, .rotten, .diverged, .otherFormat, .copied, .full, .system: ExitStatus.failedIO
+      case .folder, .damaged, .lost, .rotten, .diverged, .otherFormat, .copied, .full, .system: ExitStatus.failedIO
       }
     self.init(what, why: why, remedy: remedy, status: status)
   }

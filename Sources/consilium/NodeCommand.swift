@@ -55,8 +55,7 @@ struct NodeCommand: AsyncParsableCommand {
     StoreDamage.onDamage { log.emit(.nodeFailed, ["reason": .text("\($0)")]) }
     let (store, snapshots, lock) = try self.open(config, genesis, held, log)
     let vault = LinkedVault(try await self.openVault(config, log))
-    let resources = try self.openResources(config, key: HospitalStore.key(keys), log)
-    let readings = try self.openReadings(config, key: HospitalStore.key(keys), log)
+    let stores = try HospitalStores(config, key: HospitalStore.key(keys), log)
     let (limits, loop) = (Self.limits(log), EventLoop(workers: config.workers))
     loop.start()
     let host = NodeHost(
@@ -79,34 +78,44 @@ struct NodeCommand: AsyncParsableCommand {
         "the node cannot start", error,
         status: error is NetworkFailure ? ExitStatus.unavailable : ExitStatus.failedIO)
     }
-    let service = try await self.openFHIR(config, host, vault, resources, readings, log)
-    let refused = RefusedCounts(now: Self.now)
+    let (service, trouble) = await self.openFHIR(config, host, vault, stores, log)
+    let (refused, smart) = (RefusedCounts(now: Self.now), config.smart(now: Self.now))
     let sessions = ReadingSessions(service: host, refused: refused, now: Self.now)
-    let smart = config.smart(now: Self.now)
-    let fhir = service.flatMap { service in
-      config.fhirPort.map {
-        FHIRServer(
-          service: service, node: host, sessions: sessions, smart: smart, isTokenRequired: config.isTokenRequired,
-          port: $0, limits: limits)
-      }
-    }
+    let fhir = trouble == nil ? self.server(for: service, config, host, sessions, smart, limits) : nil
     try await withThrowingTaskGroup(of: Void.self) { group in
-      let gateway = Gateway(service: host, sessions: sessions, readings: readings, socket: config.api, limits: limits)
+      let gateway = Gateway(
+        service: host, sessions: sessions, readings: stores.readings, socket: config.api, fhirTrouble: trouble,
+        limits: limits)
       group.addTask { try await gateway.run() }
       group.addTask { await host.tendVault() }
       group.addTask { await host.keepSealed() }
-      if let fhir { group.addTask { try await Self.serve(fhir, log) } }
+      if let fhir { group.addTask { try await Self.serve(fhir.run, log) } }
+      if let trouble, let port = config.fhirPort {
+        group.addTask { try await Self.serve(RefusedFHIRServer(reason: trouble, port: port, limits: limits).run, log) }
+      }
       if let port = config.portalPort {
         let patients = fhir == nil ? nil : service.map { PatientIndex(service: $0) }
         let portal = PortalServer(
           service: host, host: config.portalHost, port: port, names: config.portalNames, patients: patients,
-          readings: readings, smart: smart.map { ($0, sessions) }, refused: refused, limits: limits, now: Self.now)
+          readings: stores.readings, smart: smart.map { ($0, sessions) }, refused: refused, limits: limits,
+          now: Self.now)
         group.addTask { try await Self.serve(portal, log) }
       }
       try await group.next()
       group.cancelAll()
     }
     withExtendedLifetime((signals, lock)) {}
+  }
+
+  /// What serves the EHR; nil where no interface is asked for.
+  private func server(
+    for service: FHIRService?, _ config: NodeConfig, _ host: NodeHost, _ sessions: ReadingSessions,
+    _ smart: SMARTAuthorization?, _ limits: DoorLimits
+  ) -> FHIRServer? {
+    guard let service, let port = config.fhirPort else { return nil }
+    return FHIRServer(
+      service: service, node: host, sessions: sessions, smart: smart, isTokenRequired: config.isTokenRequired,
+      port: port, limits: limits)
   }
 
   /// What the listeners take, by how many descriptors there may be.
@@ -163,8 +172,8 @@ struct NodeCommand: AsyncParsableCommand {
     }
   }
 
-  private static func serve(_ fhir: FHIRServer, _ log: Log) async throws {
-    do { try await fhir.run() } catch {
+  private static func serve(_ fhir: @Sendable () async throws -> Void, _ log: Log) async throws {
+    do { try await fhir() } catch {
       log.emit(.nodeFailed, ["reason": .text("the FHIR interface: \(error)")])
       throw Failure(
         "the FHIR interface cannot start", why: "\(error)", remedy: "choose another fhir_port",
@@ -172,33 +181,22 @@ struct NodeCommand: AsyncParsableCommand {
     }
   }
 
-  /// Who was shown what of the EHR's resources.
-  private func openReadings(_ config: NodeConfig, key: Digest, _ log: Log) throws -> ReadingStore {
-    do throws(StorageFailure) { return try HospitalStore.readings.readings(config, key: key) } catch {
-      throw Self.failure(opening: error, log)
-    }
-  }
-
-  /// What the EHR wrote; nil where no interface is asked for and there never was one.
-  private func openResources(_ config: NodeConfig, key: Digest, _ log: Log) throws -> EncryptedResources? {
-    let isThere = FileManager.default.fileExists(atPath: HospitalStore.fhir.folder(in: config))
-    guard config.fhirPort != nil || isThere else { return nil }
-    do throws(StorageFailure) { return try HospitalStore.fhir.resources(config, key: key) } catch {
-      throw Self.failure(opening: error, log)
-    }
-  }
-
-  /// The interface for the hospital's EHR. ⚑ Nothing that was erased is there when it serves, and what is erased from
-  /// then on goes there first.
+  /// The interface for the hospital's EHR, or why it is refused. ⚑ Nothing that was erased is there when it serves, and
+  /// what is erased from then on goes there first: while it cannot, this hospital states no deletion.
   private func openFHIR(
-    _ config: NodeConfig, _ host: NodeHost, _ vault: LinkedVault, _ store: EncryptedResources?,
-    _ readings: ReadingStore, _ log: Log
-  ) async throws -> FHIRService? {
-    guard let store else {
+    _ config: NodeConfig, _ host: NodeHost, _ vault: LinkedVault, _ stores: HospitalStores, _ log: Log
+  ) async -> (service: FHIRService?, trouble: String?) {
+    func refused(_ reason: String) -> (service: FHIRService?, trouble: String?) {
+      vault.link { _ in throw Failure("the FHIR store is refused", why: reason, remedy: "see consilium status") }
+      return (nil, reason)
+    }
+    guard let store = stores.resources else {
+      if let trouble = stores.trouble, stores.isFHIRLost { return refused(trouble) }
       vault.link { _ in }
-      return nil
+      return (nil, stores.trouble)
     }
     do {
+      let readings = stores.readings
       let service = try FHIRService(
         store: store, anchoring: RecordAnchorer(service: host),
         ledger: LedgerResources(service: host, readings: readings),
@@ -208,10 +206,10 @@ struct NodeCommand: AsyncParsableCommand {
         entropy: { SecureRandom.bytes($0) })
       try await service.forgetErased()
       vault.link { try await service.forget($0) }
-      return service
+      return (service, stores.trouble)
     } catch {
-      log.emit(.nodeFailed, ["reason": .text("\(error)")])
-      throw Failure("the FHIR store cannot be opened", error, status: ExitStatus.failedIO)
+      log.emit(.fhirRefused, ["reason": .text("\(error)")])
+      return refused([stores.trouble, "\(error)"].compactMap { $0 }.joined(separator: "; "))
     }
   }
 
@@ -232,7 +230,7 @@ struct NodeCommand: AsyncParsableCommand {
     return vault
   }
 
-  private static func failure(opening failure: StorageFailure, _ log: Log) -> Failure {
+  static func failure(opening failure: StorageFailure, _ log: Log) -> Failure {
     log.emit(.nodeFailed, ["reason": .text("\(failure)")])
     return Failure(opening: failure, "the store cannot be opened")
   }

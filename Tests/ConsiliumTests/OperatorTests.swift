@@ -169,4 +169,86 @@ struct OperatorTests {
     let old = try hospitals.run("node --config h1/node.toml")
     #expect(old.status == 78 && old.errors.contains("consilium fhir rekey"), "\(old.errors)")
   }
+
+  @Test("An EHR's store that is gone, emptied, older or rotten is refused with its reason, and the node goes on")
+  func lostStore() throws {
+    let hospitals = try Hospitals(port: 5461) { ["--listen /ip4/127.0.0.1/tcp/\(5460 + $0)"] }
+    let (path, files) = (hospitals.place.path, FileManager.default)
+    let (data, keys) = ("\(path)/h1/data", "\(path)/h1/node.key")
+    func start() throws {
+      try hospitals.start(1, ["fhir_port=5468"])
+      #expect(try hospitals.peers(of: 1, until: 0) == 0, "\(hospitals.errors(1))")
+    }
+    func ask(_ line: String) throws -> String {
+      try hospitals.place.run(
+        [], through: "cd \(path) && curl -s --retry 30 --retry-connrefused -w ' %{http_code}' \(line)"
+      ).output
+    }
+    let base = "http://127.0.0.1:5468/fhir"
+    let search = "'\(base)/AllergyIntolerance?patient=Patient/p'"
+    func write(_ id: String) throws {
+      let allergy = """
+        {"resourceType":"AllergyIntolerance","id":"\(id)","criticality":"high","code":{"text":"penicillin"},\
+        "patient":{"reference":"Patient/p"}}
+        """
+      try allergy.write(toFile: path + "/allergy.json", atomically: true, encoding: .utf8)
+      let answer = try ask(
+        "-X PUT --data-binary @allergy.json -H 'Content-Type: application/fhir+json' \(base)/AllergyIntolerance/\(id)")
+      #expect(answer.hasSuffix(" 201"), "\(answer)")
+    }
+    func copy(_ from: String, _ to: String) throws {
+      if files.fileExists(atPath: to) { try files.removeItem(atPath: to) }
+      try files.copyItem(atPath: from, toPath: to)
+    }
+    try start()
+    try write("a")
+    hospitals.stop()
+    try copy("\(data)/fhir", "\(path)/before")
+    try start()
+    try write("b")
+    hospitals.stop()
+    try copy("\(data)/fhir", "\(path)/good")
+    for how in ["folder", "data.mdb", "backup", "value", "readings"] {
+      switch how {
+      case "folder": try files.removeItem(atPath: "\(data)/fhir")
+      case "data.mdb": try files.removeItem(atPath: "\(data)/fhir/data.mdb")
+      case "backup": try copy("\(path)/before", "\(data)/fhir")
+      case "value":
+        // The first key, with which the first value was sealed.
+        var bytes = try Data(contentsOf: URL(filePath: "\(data)/fhir/keys"))
+        bytes[32] ^= 1
+        try bytes.write(to: URL(filePath: "\(data)/fhir/keys"))
+      default:
+        try copy("\(data)/readings", "\(path)/readings")
+        try files.removeItem(atPath: "\(data)/readings")
+      }
+      try start()
+      let answer = try ask(search)
+      #expect(answer.hasSuffix(" 503") && answer.contains("do not take it for none"), "\(how): \(answer)")
+      #expect(answer.contains("consilium fhir accept-loss"), "\(how): \(answer)")
+      let ready = try ask("--unix-socket h1/api.sock http://n/readyz")
+      #expect(ready.hasSuffix("503") && ready.contains("accept-loss"), "\(how): \(ready)")
+      let status = try hospitals.run("status --api h1/api.sock")
+      #expect(status.status == 0 && status.output.contains("accept-loss"), "\(how): \(status.output)")
+      #expect(hospitals.log(1).contains("\"fhir.refused\""), "\(how)")
+      hospitals.stop()
+      if how == "readings" {
+        try copy("\(path)/readings", "\(data)/readings")
+      } else {
+        try copy("\(path)/good", "\(data)/fhir")
+      }
+      try files.removeItem(atPath: "\(path)/h1/node.log")
+    }
+    try start()
+    #expect(try ask(search).contains("\"total\":2"))
+    hospitals.stop()
+    // It goes on without what is lost only where that is said.
+    try copy("\(path)/before", "\(data)/fhir")
+    let accepted = try hospitals.run("fhir accept-loss --config h1/node.toml --store fhir")
+    #expect(accepted.status == 0 && accepted.output.contains("had been acknowledged"), "\(accepted.errors)")
+    try start()
+    #expect(try ask(search).contains("\"total\":1"))
+    hospitals.stop()
+    #expect(files.fileExists(atPath: keys + ".fhir") && files.fileExists(atPath: keys + ".readings"))
+  }
 }

@@ -191,7 +191,7 @@ struct ErasureTests {
       let store = try EncryptedResources(path: folder.path, mapSizeMax: 1 << 30, key: Self.key)
       try store.write([Self.resource("a", 1, nil)])
       let dying = store.dying
-      try store.environment.write { transaction throws(StorageFailure) in
+      try store.account.change { transaction throws(StorageFailure) in
         try transaction.put(dying, Key.number(900), [1])
       }
       #expect(try Self.overwritten(folder) == 0)

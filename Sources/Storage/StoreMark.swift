@@ -1,0 +1,131 @@
+internal import Foundation
+internal import Primitives
+internal import Signing
+internal import Synchronization
+internal import Wire
+
+/// What a node remembers of a store that nobody else has, in a file outside the store's folder: which store it is, and
+/// how far it was written. A folder that is gone, emptied, another's or older than what was acknowledged is told by it.
+///
+/// It follows each write before that is acknowledged: it may lag behind by what nobody was told of, and is never ahead.
+/// The file has two places that are written in turn, each with a check: one of them is whole whenever the power fails.
+public final class StoreMark: Sendable {
+  /// How far a store was written.
+  struct Content: Sendable, Equatable {
+    /// The store's random number.
+    var identity: Digest
+    /// How many writes changed it.
+    var generation: UInt64
+    /// How many rows it has.
+    var rows: UInt64
+  }
+
+  /// What the file holds.
+  enum Memory: Sendable, Equatable {
+    case none
+    case unreadable
+    case known(Content)
+  }
+
+  private struct State {
+    var memory: Memory
+    /// Counts what was written into the file.
+    var turn: UInt64
+    var descriptor: Int32
+  }
+
+  /// Far enough apart that the disk never writes both at once.
+  private static let placeBytes = 4096
+  private static let domain: StaticString = "consilium/store-mark/v1"
+  private static let contentBytes = 8 + Digest.lengthBytes + 16
+
+  /// The file.
+  public let path: String
+  private let state: Mutex<State>
+
+  /// Reads the mark in a file, where there is one.
+  ///
+  /// - Throws: `StorageFailure` where the file is there and the system does not give it.
+  public init(path: String) throws(StorageFailure) {
+    self.path = path
+    let descriptor = unsafe open(path, O_RDWR | O_CLOEXEC)
+    guard descriptor >= 0 || errno == ENOENT else { throw .opening(path, errno) }
+    guard descriptor >= 0 else {
+      self.state = Mutex(State(memory: .none, turn: 0, descriptor: -1))
+      return
+    }
+    var bytes = [UInt8](repeating: 0, count: 2 * Self.placeBytes)
+    let count = unsafe bytes.withUnsafeMutableBytes { unsafe pread(descriptor, $0.baseAddress, $0.count, 0) }
+    guard count >= 0 else {
+      let code = errno
+      close(descriptor)
+      throw .opening(path, code)
+    }
+    let found = [0, Self.placeBytes].compactMap { Self.read(bytes[$0..<($0 + Self.placeBytes)]) }
+    let latest = found.max { $0.turn < $1.turn }
+    self.state = Mutex(
+      State(
+        memory: latest.map { .known($0.content) } ?? .unreadable, turn: latest?.turn ?? 0, descriptor: descriptor))
+  }
+
+  deinit {
+    let descriptor = self.state.withLock { $0.descriptor }
+    if descriptor >= 0 { close(descriptor) }
+  }
+
+  /// How many rows were written into the store; nil where nothing is remembered.
+  public var rowCount: UInt64? {
+    guard case .known(let content) = self.memory else { return nil }
+    return content.rows
+  }
+
+  var memory: Memory { self.state.withLock { $0.memory } }
+
+  private static func read(_ place: ArraySlice<UInt8>) -> (turn: UInt64, content: Content)? {
+    var decoder = Decoder(Array(place.prefix(self.contentBytes + Digest.lengthBytes)))
+    do {
+      let turn = try decoder.u64()
+      let content = Content(
+        identity: try decoder.digest(), generation: try decoder.u64(), rows: try decoder.u64())
+      let check = try decoder.digest()
+      return check == Hash.blake2b(self.domain, Array(place.prefix(self.contentBytes))) ? (turn, content) : nil
+    } catch { return nil }
+  }
+
+  private static func place(_ turn: UInt64, _ content: Content) -> [UInt8] {
+    var encoder = Encoder(capacity: self.placeBytes)
+    encoder.u64(turn)
+    encoder.digest(content.identity)
+    encoder.u64(content.generation)
+    encoder.u64(content.rows)
+    encoder.digest(Hash.blake2b(self.domain, encoder.bytes))
+    return encoder.bytes + [UInt8](repeating: 0, count: self.placeBytes - encoder.bytes.count)
+  }
+
+  /// Makes the file, or puts another in its place: when it returns, it is on the disk.
+  func begin(_ content: Content) throws(StorageFailure) {
+    try self.state.withLock { state throws(StorageFailure) in
+      try HospitalKey.replace(self.path, Self.place(1, content) + Self.place(2, content))
+      let descriptor = unsafe open(self.path, O_RDWR | O_CLOEXEC)
+      guard descriptor >= 0 else { throw .opening(self.path, errno) }
+      if state.descriptor >= 0 { close(state.descriptor) }
+      state = State(memory: .known(content), turn: 2, descriptor: descriptor)
+    }
+  }
+
+  /// Follows a write: when it returns, that is remembered. One flush of the disk.
+  func follow(_ content: Content) throws(StorageFailure) {
+    try self.state.withLock { state throws(StorageFailure) in
+      guard state.memory != .known(content) else { return }
+      let turn = state.turn + 1
+      let bytes = Self.place(turn, content)
+      let offset = Int(turn % 2) * Self.placeBytes
+      let written = unsafe bytes.withUnsafeBytes {
+        unsafe pwrite(state.descriptor, $0.baseAddress, $0.count, offset)
+      }
+      guard written == bytes.count else { throw .writing(self.path, written < 0 ? errno : EIO) }
+      guard fdatasync(state.descriptor) == 0 else { throw .writing(self.path, errno) }
+      (state.turn, state.memory) = (turn, .known(content))
+    }
+  }
+}

@@ -1,0 +1,118 @@
+internal import ArgumentParser
+internal import FHIR
+internal import Foundation
+internal import Gateway
+internal import NodeCore
+internal import Primitives
+internal import Signing
+internal import Storage
+internal import Telemetry
+
+/// A store that only this hospital has.
+enum HospitalStore: String, CaseIterable, ExpressibleByArgument {
+  case fhir, readings
+
+  func folder(in config: NodeConfig) -> String { "\(config.data)/\(self.rawValue)" }
+
+  /// What tells how the store was left. ⚑ Beside the keys, outside the folder: they are not lost together.
+  func mark(in config: NodeConfig) -> String { "\(config.keys).\(self.rawValue)" }
+
+  /// What seals it: whoever has the hospital's secret can read what its EHR wrote, and nobody else.
+  static func key(_ keys: borrowing NodeKeys) -> Digest { Hash.blake2b("consilium/fhir-store/v1", keys.sealingSecret) }
+
+  /// Opens it and lets it go.
+  func check(_ config: NodeConfig, key: Digest) throws(StorageFailure) {
+    switch self {
+    case .fhir: _ = try Self.resources(config, key: key, mark: nil)
+    case .readings: _ = try Self.readings(config, key: key, mark: nil)
+    }
+  }
+
+  /// Goes on with what is there of it; says how that was found.
+  func accept(
+    _ config: NodeConfig, key: Digest
+  ) throws(StorageFailure) -> (opening: StoreOpening, resources: EncryptedResources?) {
+    let mark = try StoreMark(path: self.mark(in: config))
+    switch self {
+    case .fhir:
+      let store = try EncryptedResources(
+        path: self.folder(in: config), mapSizeMax: config.mapSizeMax, key: key, mark: mark, isLossAccepted: true)
+      return (store.opening, store)
+    case .readings:
+      let store = try ReadingStore(
+        path: self.folder(in: config), mapSizeMax: config.mapSizeMax, key: key, mark: mark, isLossAccepted: true)
+      return (store.opening, nil)
+    }
+  }
+
+  static func resources(
+    _ config: NodeConfig, key: Digest, mark: StoreMark?
+  ) throws(StorageFailure) -> EncryptedResources {
+    try EncryptedResources(
+      path: Self.fhir.folder(in: config), mapSizeMax: config.mapSizeMax, key: key, mark: mark)
+  }
+
+  static func readings(_ config: NodeConfig, key: Digest, mark: StoreMark?) throws(StorageFailure) -> ReadingStore {
+    try ReadingStore(path: Self.readings.folder(in: config), mapSizeMax: config.mapSizeMax, key: key, mark: mark)
+  }
+}
+
+/// The stores that only this hospital has, as its node found them. ⚑ One that is not as it was left ends neither the
+/// ledger nor the vote: what stands on it is refused.
+struct HospitalStores {
+  /// What the EHR wrote; nil where no interface is asked for and there never was one, or where it is refused.
+  let resources: EncryptedResources?
+  /// Whether that is refused.
+  let isFHIRLost: Bool
+  /// Who was shown what of the EHR's resources.
+  let readings: any ReadingLog
+  /// Why nothing is served from them, and what helps; nil where it is.
+  let trouble: String?
+
+  /// Opens both.
+  ///
+  /// - Throws: `Failure` where they are of other keys or another program, and so nothing is wrong with them.
+  init(_ config: NodeConfig, key: Digest, _ log: Log) throws {
+    let files = [HospitalStore.fhir.folder(in: config), HospitalStore.fhir.mark(in: config)]
+    let isWanted = config.fhirPort != nil || files.contains { FileManager.default.fileExists(atPath: $0) }
+    var troubles: [String] = []
+    let resources =
+      try isWanted
+      ? Self.open(.fhir, config, log, &troubles) { mark throws(StorageFailure) in
+        let store = try HospitalStore.resources(config, key: key, mark: mark)
+        return (store, store.opening)
+      } : nil
+    (self.resources, self.isFHIRLost) = (resources, isWanted && resources == nil)
+    let readings = try Self.open(.readings, config, log, &troubles) { mark throws(StorageFailure) in
+      let store = try HospitalStore.readings(config, key: key, mark: mark)
+      return (store, store.opening)
+    }
+    self.trouble = troubles.isEmpty ? nil : troubles.joined(separator: "; ")
+    if let readings {
+      self.readings = readings
+    } else {
+      self.readings = RefusedReadings(reason: self.trouble ?? "")
+    }
+  }
+
+  private static func open<Store>(
+    _ kind: HospitalStore, _ config: NodeConfig, _ log: Log, _ troubles: inout [String],
+    _ body: (StoreMark) throws(StorageFailure) -> (Store, StoreOpening)
+  ) throws -> Store? {
+    do throws(StorageFailure) {
+      let (store, opening) = try body(StoreMark(path: kind.mark(in: config)))
+      if case .marked(let rows) = opening {
+        log.emit(.storeMarked, ["store": .text(kind.rawValue), "rows": .number(rows)])
+      }
+      return store
+    } catch {
+      switch error {
+      case .otherKey, .otherFormat, .foreign: throw NodeCommand.failure(opening: error, log)
+      case .folder, .damaged, .lost, .rotten, .diverged, .copied, .full, .system:
+        log.emit(.fhirRefused, ["reason": .text("\(error)")])
+        troubles.append("\(error)")
+        return nil
+      }
+    }
+  }
+}
