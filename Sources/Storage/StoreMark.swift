@@ -113,7 +113,8 @@ public final class StoreMark: Sendable {
     }
   }
 
-  /// Follows a write: when it returns, that is remembered. One flush of the disk.
+  /// Follows a write. The system brings it to the disk in its own time: after a power cut the mark may be behind the
+  /// store, never ahead of it, and a mark that is behind tells of no loss.
   func follow(_ content: Content) throws(StorageFailure) {
     try self.state.withLock { state throws(StorageFailure) in
       guard state.memory != .known(content) else { return }
@@ -124,7 +125,6 @@ public final class StoreMark: Sendable {
         unsafe pwrite(state.descriptor, $0.baseAddress, $0.count, offset)
       }
       guard written == bytes.count else { throw .writing(self.path, written < 0 ? errno : EIO) }
-      guard fdatasync(state.descriptor) == 0 else { throw .writing(self.path, errno) }
       (state.turn, state.memory) = (turn, .known(content))
     }
   }

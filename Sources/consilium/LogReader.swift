@@ -9,18 +9,22 @@ struct LogReader {
 
   /// Which file it is, whatever its name.
   private struct Identity: Equatable {
-    let device, inode, size: UInt64
+    let device, number: UInt64
 
-    init(_ status: stat) {
-      (self.device, self.inode) = (UInt64(status.st_dev), UInt64(status.st_ino))
-      self.size = UInt64(max(0, status.st_size))
+    /// Of the file that is at a path now; nil for none.
+    init?(path: String) {
+      let resolved = URL(fileURLWithPath: path).resolvingSymlinksInPath().path()
+      guard let attributes = try? FileManager.default.attributesOfItem(atPath: resolved),
+        let device = (attributes[.systemNumber] as? NSNumber)?.uint64Value,
+        let number = (attributes[.systemFileNumber] as? NSNumber)?.uint64Value
+      else { return nil }
+      (self.device, self.number) = (device, number)
     }
-
-    func isSame(_ other: Self) -> Bool { self.device == other.device && self.inode == other.inode }
   }
 
   private let path: String
   private var file: FileHandle
+  private var identity: Identity?
   private var offset: UInt64 = 0
   private var rest: [UInt8] = []
   private var (linesCount, othersCount) = (0, 0)
@@ -34,7 +38,7 @@ struct LogReader {
         "cannot read \(path)", why: "there is no such log, or it may not be read", remedy: "check the path",
         status: ExitStatus.missingInput)
     }
-    (self.path, self.file) = (path, file)
+    (self.path, self.file, self.identity) = (path, file, Identity(path: path))
   }
 
   /// What is said of lines that are no log's; nil where there are none.
@@ -51,7 +55,8 @@ struct LogReader {
     if let successor = self.successor() {
       lines += try self.added()
       lines += self.lines(in: self.rest)
-      (self.file, self.offset, self.rest) = (successor, 0, [])
+      (self.file, self.offset, self.rest) = (successor.file, 0, [])
+      self.identity = successor.identity
       lines += try self.added()
     }
     if isLast { lines += self.lines(in: self.rest) }
@@ -60,11 +65,11 @@ struct LogReader {
   }
 
   private mutating func added() throws -> [LogLine] {
-    var status = stat()
-    if unsafe fstat(self.file.fileDescriptor, &status) == 0, Identity(status).size < self.offset {
-      // It was cut off, to be written from its beginning.
-      try self.file.seek(toOffset: 0)
-      (self.offset, self.rest) = (0, [])
+    // A pipe has no end to seek; it is read as it comes.
+    if self.offset > 0, let size = try? self.file.seekToEnd() {
+      // Where it was cut off, it is written from its beginning.
+      if size < self.offset { (self.offset, self.rest) = (0, []) }
+      try self.file.seek(toOffset: self.offset)
     }
     var lines: [LogLine] = []
     while true {
@@ -105,12 +110,11 @@ struct LogReader {
   }
 
   /// The other file that is under the name now, opened; nil where it is the same one, or none.
-  private func successor() -> FileHandle? {
-    var (own, named) = (stat(), stat())
-    guard unsafe fstat(self.file.fileDescriptor, &own) == 0, unsafe stat(self.path, &named) == 0,
-      !Identity(own).isSame(Identity(named))
+  private func successor() -> (file: FileHandle, identity: Identity)? {
+    guard let named = Identity(path: self.path), named != self.identity,
+      let file = FileHandle(forReadingAtPath: self.path)
     else { return nil }
-    return FileHandle(forReadingAtPath: self.path)
+    return (file, named)
   }
 }
 
