@@ -113,6 +113,8 @@ public protocol RecordAnchoring: Sendable {
   func refusal(of account: Digest) async -> String?
   /// How a record stands; nil where there is none. Nothing is submitted.
   func standing(of record: Digest) async -> RecordStanding?
+  /// The account of a record that this hospital's own system anchored as a document; nil of every other.
+  func attachmentAccount(_ record: Digest) async -> Digest?
   /// Seals resources for an account, each over the record that it amends. Nothing leaves this hospital.
   func seal(_ resources: [(body: [UInt8], supersedes: Digest?)], of account: Digest) async throws -> [Sealing]
   /// Stores, copies and anchors drafts. The same draft, submitted again, makes nothing twice.

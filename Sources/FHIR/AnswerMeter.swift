@@ -1,3 +1,4 @@
+internal import HealthRecords
 internal import Synchronization
 
 /// What an answer takes while it is put together: a short question can ask for any number of long resources.
@@ -23,11 +24,18 @@ public final class AnswerMeter: Sendable {
   /// Takes room for a resource; false where the answer is full. The first of an answer always has room.
   ///
   /// - Throws: `FHIRFailure` 503 where all answers together take too much memory.
-  func admits(_ resource: StoredResource) throws(FHIRFailure) -> Bool {
+  func admits(_ resource: StoredResource) throws(FHIRFailure) -> Bool { try self.admits(resource.body) }
+
+  /// As `admits`, for what is no stored resource.
+  func admits(_ json: CanonicalJSON) throws(FHIRFailure) -> Bool { try self.admits(json.canonicalBytes) }
+
+  private func admits(_ body: [UInt8]) throws(FHIRFailure) -> Bool {
     try self.taken.withLock { taken throws(FHIRFailure) in
-      let count = resource.body.count
+      let count = body.count
       guard taken.resources == 0 || count <= self.bytesMax - taken.bytes else { return false }
-      if taken.bytes + count > Self.smallBytesMax, !self.reserve(Self.copies * count + resource.treeBytes) {
+      if taken.bytes + count > Self.smallBytesMax,
+        !self.reserve(Self.copies * count + JSONLimits.outside.treeBytes(of: body))
+      {
         throw FHIRFailure(503, "throttled", "answers that others have asked for take the memory: try again in a moment")
       }
       taken = (taken.resources + 1, taken.bytes + count)
@@ -39,6 +47,15 @@ public final class AnswerMeter: Sendable {
   func require(_ resource: StoredResource) throws(FHIRFailure) {
     guard try self.admits(resource) else { throw self.failure }
   }
+
+  /// An answer of something that is no stored resource.
+  func required(_ json: CanonicalJSON) throws(FHIRFailure) -> FHIRResponse {
+    guard try self.admits(json) else { throw self.failure }
+    return FHIRResponse(body: json)
+  }
+
+  /// How many bytes an answer has room for yet.
+  var room: Int { self.taken.withLock { max(0, self.bytesMax - $0.bytes) } }
 
   /// What is said where an answer is full.
   var failure: FHIRFailure {

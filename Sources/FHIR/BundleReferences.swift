@@ -37,19 +37,25 @@ struct BundleReferences {
     return self.site.path(of: absolute) == nil ? absolute : text
   }
 
+  /// What stands before the quote that a link or a picture begins with.
+  private static let linking = ["href=", "src="].map { Array($0.utf8) }
+
   /// A narrative whose links and pictures are those of entries.
   private func narrative(_ text: String) -> String {
-    var out = ""
-    var rest = text[...]
-    while let start = ["href=\"", "src=\""].compactMap({ rest.firstRange(of: $0) }).min(by: {
-      $0.lowerBound < $1.lowerBound
-    }) {
-      out += rest[..<start.upperBound]
-      rest = rest[start.upperBound...]
-      let link = rest.prefix { $0 != "\"" }
-      out += self.names[String(link)] ?? String(link)
-      rest = rest[link.endIndex...]
+    let (bytes, quote) = (Array(text.utf8), UInt8(ascii: "\""))
+    var out: [UInt8] = []
+    var (copied, place) = (0, 0)
+    while let start = bytes[place...].firstIndex(of: quote) {
+      let before = bytes[place..<start]
+      place = start + 1
+      guard Self.linking.contains(where: { before.suffix($0.count).elementsEqual($0) }) else { continue }
+      let end = bytes[place...].firstIndex(of: quote) ?? bytes.count
+      if let known = self.names[String(decoding: bytes[place..<end], as: UTF8.self)] {
+        out += bytes[copied..<place] + known.utf8
+        copied = end
+      }
+      place = min(end + 1, bytes.count)
     }
-    return out + rest
+    return copied == 0 ? text : String(decoding: out + bytes[copied...], as: UTF8.self)
   }
 }

@@ -22,6 +22,7 @@ extension FHIRService {
   }
 
   private func batch(_ entries: [CanonicalJSON], _ whole: FHIRRequest) async throws -> FHIRResponse {
+    let looks = Looks(max: Looks.batchMax)
     var answers: [CanonicalJSON] = []
     for (number, entry) in entries.enumerated() {
       // ⚑ Others are answered between its entries, and nothing is done for a client who has left.
@@ -30,14 +31,17 @@ extension FHIRService {
       let response: FHIRResponse
       do {
         var request = try Self.request(of: entry, number, for: whole.asker, whole.meter)
+        request.looks = looks
+        guard !request.path.isEmpty else {
+          throw FHIRFailure(400, "not-supported", "a bundle within a batch is not taken: send its entries")
+            .inEntry(number)
+        }
         // Entries of a batch do not know of one another; a relative reference is still one below the entry's own base.
         if let resource = entry["resource"], let fullUrl = entry["fullUrl"]?.text {
           request.body = BundleReferences(site: self.site).resolved(resource, in: fullUrl).canonicalBytes
         }
         response = await self.handle(request)
-      } catch {
-        response = FHIRResponse(status: error.status, body: error.outcome)
-      }
+      } catch { response = Self.refusal(error) }
       answers.append(self.answer(response))
     }
     return FHIRResponse(body: self.bundle("batch-response", answers, total: nil, links: []))

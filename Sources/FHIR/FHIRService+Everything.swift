@@ -27,6 +27,7 @@ extension FHIRService {
     if let state = query.state {
       hits = try self.states.hits(of: question, in: state)
     } else {
+      try request.looks.look(self.index.count)
       hits = self.everything(of: id, asked, for: request.asker)
     }
     let isPaged = parameters.contains { $0.name == "_count" }

@@ -15,6 +15,7 @@ extension FHIRService {
     }
     let asked = try HistoryQuestion(request.query)
     let countMax = asked.count ?? Int.max
+    try request.looks.look(Int(clamping: row.version))
     var (total, entries, isFull, latest) = (0, [CanonicalJSON](), false, StoredResource?.none)
     var (hasMore, last, next) = (false, row.version, StoredResource?.none)
     // One after another: all of them together may be longer than the memory.
@@ -44,7 +45,9 @@ extension FHIRService {
   func history(of type: String?, _ request: FHIRRequest) throws -> FHIRResponse {
     let asked = try HistoryQuestion(request.query)
     let count = asked.count ?? SearchQuery.countDefault
+    try request.looks.look(type.map { self.index.rows[$0]?.count ?? 0 } ?? self.index.count)
     var looks = 0
+    defer { request.looks.add(looks) }
     var lines = try self.newest(of: type, asked, count: count + 1, &looks)
     var (entries, last): ([CanonicalJSON], HistoryLine?) = ([], nil)
     var hasMore = false

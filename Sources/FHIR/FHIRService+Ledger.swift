@@ -3,9 +3,12 @@ import Primitives
 
 /// What the ledger itself says of a patient, page by page.
 extension FHIRService {
+  /// The fewest bytes of what is said of one consent, access or record.
+  private static let viewBytesMin = 512
+
   /// Consents and accesses, as the ledger has them, newest first.
   func ledgerView(
-    _ type: String, _ query: [(name: String, value: String)]
+    _ type: String, _ query: [(name: String, value: String)], _ meter: AnswerMeter
   ) async throws -> FHIRResponse {
     let known = ["patient", "subject", "_count", "_offset"] + Presentation.names
     if let unknown = query.first(where: { !known.contains($0.name) })?.name {
@@ -24,33 +27,44 @@ extension FHIRService {
     }
     let page = try SearchQuery(
       type: "Patient", query.filter { $0.name == "_count" || $0.name == "_offset" }, at: self.site, self.now())
+    // No more is made than there is room for.
+    let countMax = min(page.count, max(1, meter.room / Self.viewBytesMin))
     let (total, views): (Int, [CanonicalJSON])
+    var rest: ArraySlice<ResourceIndex.Row> = []
     switch type {
     case "Provenance":
       let (proved, lines) = await ledger.provenance(
-        of: account, names: self.names(ofPatient: id), skipping: page.offset, countMax: page.count)
+        of: account, names: self.names(ofPatient: id), skipping: page.offset, countMax: countMax)
       // What others say of its origin is stored here, and comes after what is proved.
       let stored = try self.stored("Provenance", [("patient", id)])
-      let rest = stored.dropFirst(max(0, page.offset - proved)).prefix(page.count - lines.count)
-      total = proved + stored.count
-      views = try lines + rest.compactMap { try self.current("Provenance/\($0.id)")?.json }
+      rest = stored.dropFirst(max(0, page.offset - proved)).prefix(max(0, countMax - lines.count))
+      (total, views) = (proved + stored.count, lines)
     case "AuditEvent":
       (total, views) = try await ledger.accesses(
-        of: account, patient: id, skipping: page.offset, countMax: page.count)
+        of: account, patient: id, skipping: page.offset, countMax: countMax)
     default:
       let all = await ledger.consents(of: account, patient: id)
-      (total, views) = (all.count, Array(all.reversed().dropFirst(page.offset).prefix(page.count)))
+      (total, views) = (all.count, Array(all.reversed().dropFirst(page.offset).prefix(countMax)))
     }
-    let entries = views.map { view in
+    var shown = Array(try views.prefix { try meter.admits($0) })
+    // One after another: all of them together may be longer than the memory.
+    for row in shown.count == views.count ? rest : [] {
+      guard let found = try self.current("Provenance/\(row.id)"), try meter.admits(found), let json = found.json else {
+        break
+      }
+      shown.append(json)
+    }
+    guard !shown.isEmpty || (views.isEmpty && rest.isEmpty) else { throw meter.failure }
+    let entries = shown.map { view in
       CanonicalJSON.members([
         ("fullUrl", .string("\(self.base)/\(type)/\(view["id"]?.text ?? "")")), ("resource", view),
         ("search", .members([("mode", .string("match"))])),
       ])
     }
     var links = [("self", "\(self.base)/\(type)?patient=\(id)")]
-    if page.offset + page.count < total {
-      links.append(
-        ("next", "\(self.base)/\(type)?patient=\(id)&_count=\(page.count)&_offset=\(page.offset + page.count)"))
+    let next = page.offset + shown.count
+    if next < total, page.count > 0 {
+      links.append(("next", "\(self.base)/\(type)?patient=\(id)&_count=\(page.count)&_offset=\(next)"))
     }
     return FHIRResponse(body: self.bundle("searchset", entries, total: total, links: links))
   }
@@ -58,7 +72,7 @@ extension FHIRService {
   private func stored(_ type: String, _ parameters: [(name: String, value: String)]) throws -> [ResourceIndex.Row] {
     let query = try SearchQuery(type: type, parameters, at: self.site, self.now())
     let rows = self.index.rows[type] ?? []
-    return try self.matches(query, by: Judging(at: self.site, looksMax: Judging.looksMax)).map { rows[$0] }
+    return try self.matches(query, by: Judging(at: self.site, Looks(max: Looks.transactionMax))).map { rows[$0] }
   }
 
   /// The id of the patient here whom a reference names, or an id alone; nil where it names nobody of this server.

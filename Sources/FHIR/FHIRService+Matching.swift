@@ -97,15 +97,8 @@ extension FHIRService {
 
   // MARK: Step by step
 
-  /// The most resources that a search by itself may look at.
-  static let looksMax = 20_000_000
-
   /// As `matches`, but others are answered meanwhile. What is written then is found as it is in the end.
-  func scanned(_ query: SearchQuery) async throws -> [Int] {
-    try await self.scanned(query, by: Judging(at: self.site, looksMax: Self.looksMax))
-  }
-
-  private func scanned(_ query: SearchQuery, by judging: Judging) async throws -> [Int] {
+  func scanned(_ query: SearchQuery, by judging: Judging) async throws -> [Int] {
     var linked: [Int: Set<String>] = [:]
     for (number, filter) in query.filters.enumerated() where filter.link != nil {
       linked[number] = try await self.scanned(linkedBy: filter, to: query.type, by: judging)

@@ -7,9 +7,10 @@ extension FHIRService {
   func searched(_ type: String, _ request: FHIRRequest) async throws -> FHIRResponse {
     let query = try self.query(type, request)
     if let state = query.state {
-      return try self.answer(query, try self.states.hits(of: query.question, in: state), request)
+      return try self.answer(query, try self.kept(query, in: state, request), request)
     }
-    let found = try await self.scanned(query)
+    let found = try await self.scanned(query, by: try self.judging(request))
+    try self.lookAgain(query, found.count, request)
     return try self.answer(query, try await self.ordered(found, query), request)
   }
 
@@ -17,10 +18,29 @@ extension FHIRService {
   func search(_ type: String, _ request: FHIRRequest) throws -> FHIRResponse {
     let query = try self.query(type, request)
     if let state = query.state {
-      return try self.answer(query, try self.states.hits(of: query.question, in: state), request)
+      return try self.answer(query, try self.kept(query, in: state, request), request)
     }
-    let found = try self.matches(query, by: Judging(at: self.site, looksMax: Judging.looksMax))
+    let found = try self.matches(query, by: self.judging(request))
+    try self.lookAgain(query, found.count, request)
     return try self.answer(query, self.hits(query.type, self.sorted(found, query)), request)
+  }
+
+  private func judging(_ request: FHIRRequest) throws -> Judging {
+    let judging = Judging(at: self.site, request.looks)
+    try judging.begin()
+    return judging
+  }
+
+  /// What is found is looked at again where it is sorted.
+  private func lookAgain(_ query: SearchQuery, _ count: Int, _ request: FHIRRequest) throws {
+    if !query.isCountOnly { try request.looks.look(count * query.sort.count) }
+  }
+
+  /// What an earlier page found.
+  private func kept(_ query: SearchQuery, in state: String, _ request: FHIRRequest) throws -> [SearchStates.Hit] {
+    let hits = try self.states.hits(of: query.question, in: state)
+    try request.looks.look(hits.count)
+    return hits
   }
 
   private func query(_ type: String, _ request: FHIRRequest) throws -> SearchQuery {
@@ -162,6 +182,8 @@ extension FHIRService {
 
   /// The most resources that are looked at for what a page brings besides its matches.
   private static let includedMax = 20_000
+  /// What it costs to see what a reference of one row brings, or who refers to it.
+  private static let includeLooks = 10
 
   /// Adds what a page brings besides its matches, each resource once; whether anything had no room.
   private func include(
@@ -173,7 +195,11 @@ extension FHIRService {
     var isFirst = true
     while !wave.isEmpty {
       var next: [(type: String, row: ResourceIndex.Row)] = []
-      for name in self.named(by: wave, query, isFirst: isFirst) where seen.insert(name).inserted {
+      let includes = query.includes.count + query.revincludes.count
+      try request.looks.look(wave.count * includes * Self.includeLooks)
+      let names = self.named(by: wave, query, isFirst: isFirst)
+      try request.looks.look(names.count)
+      for name in names where seen.insert(name).inserted {
         try Task.checkCancellation()
         let type = String(name.prefix { $0 != "/" })
         guard request.asker.maySee(type), let row = self.index.row(name), let found = try self.current(name) else {

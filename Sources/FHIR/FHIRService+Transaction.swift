@@ -15,12 +15,16 @@ extension FHIRService {
           throw FHIRFailure(400, "not-supported", "a bundle within a transaction is not taken: send its entries")
         }
       }
+      do { request.writesRecord = try await self.writesRecord(request) } catch {
+        throw (error as? FHIRFailure)?.inEntry(number) ?? error
+      }
       requests.append(request)
     }
     var answers: [Int: FHIRResponse] = [:]
     // The ledger does not depend on what is written here.
     for (number, request) in requests.enumerated() where self.asksLedger(request) {
-      do { answers[number] = try await self.ledgerView(request.path[0], request.query) } catch {
+      try Task.checkCancellation()
+      do { answers[number] = try await self.ledgerView(request.path[0], request.query, request.meter) } catch {
         throw (error as? FHIRFailure)?.inEntry(number) ?? error
       }
     }
@@ -57,7 +61,8 @@ extension FHIRService {
     _ entries: [CanonicalJSON], _ requests: [FHIRRequest], answered: Set<Int>
   ) throws -> (planned: [Int: Planned], writes: Writes) {
     do {
-      let judging = Judging(at: self.site, looksMax: Judging.looksMax)
+      let looks = Looks(max: Looks.transactionMax)
+      let judging = Judging(at: self.site, looks)
       let targets = try self.targets(entries, requests, judging)
       let resources = try self.resources(entries, requests, targets, judging)
       var writes = Writes()
@@ -71,8 +76,11 @@ extension FHIRService {
             into: &writes)
         }
       }
+      for (number, one) in planned.sorted(by: { $0.key < $1.key }) {
+        try Self.entry(number) { try self.requireOnlyChart(one, after: writes, for: requests[number]) }
+      }
       for (number, request) in requests.enumerated() where planned[number] == nil && !answered.contains(number) {
-        try Self.entry(number) { try self.requireReadable(request, after: writes) }
+        try Self.entry(number) { try self.requireReadable(request, after: writes, looks) }
       }
       return (planned, writes)
     } catch let failure as FHIRFailure {
@@ -217,11 +225,12 @@ extension FHIRService {
   }
 
   /// Whether a read will be answered once the transaction's writes are done.
-  private func requireReadable(_ asked: FHIRRequest, after writes: Writes) throws {
+  private func requireReadable(_ asked: FHIRRequest, after writes: Writes, _ looks: Looks) throws {
     try Task.checkCancellation()
     var request = asked
     // What is only looked at takes no room of the answer.
     request.meter = AnswerMeter()
+    request.looks = looks
     let path = request.path
     guard request.method == "GET", path.count > 1, let written = writes.latest("\(path[0])/\(path[1])") else {
       _ = try self.reading(request)

@@ -5,7 +5,7 @@ extension FHIRService {
   /// Others are answered meanwhile.
   static func validate(_ request: FHIRRequest) async throws -> FHIRResponse {
     let type = try Self.known(request.path[0])
-    return Self.answer(ofValidation: try await Self.faultsAside(request, type))
+    return try Self.answer(ofValidation: try await Self.faultsAside(request, type), request.meter)
   }
 
   @concurrent private static func faultsAside(_ request: FHIRRequest, _ type: String) async throws -> [String] {
@@ -32,13 +32,11 @@ extension FHIRService {
     return resource
   }
 
-  static func answer(ofValidation faults: [String]) -> FHIRResponse {
+  static func answer(ofValidation faults: [String], _ meter: AnswerMeter) throws(FHIRFailure) -> FHIRResponse {
     guard !faults.isEmpty else {
-      return FHIRResponse(
-        body: FHIRFailure.outcome([("information", "informational", "the form is right", nil)]))
+      return try meter.required(FHIRFailure.outcome([("information", "informational", "the form is right", nil)]))
     }
-    return FHIRResponse(
-      body: FHIRFailure.outcome(
-        faults.map { ("error", "structure", $0, String($0.prefix { $0 != ":" })) }))
+    return try meter.required(
+      FHIRFailure.outcome(faults.map { ("error", "structure", $0, String($0.prefix { $0 != ":" })) }))
   }
 }

@@ -11,6 +11,8 @@ extension FHIRService {
     var named: Set<String> = []
     /// How many resources are new.
     var madeCount = 0
+    /// The patients that are linked to each account.
+    var charts: [Digest: [String]] = [:]
 
     mutating func add(_ resource: StoredResource) {
       if resource.version == 1 { self.madeCount += 1 }
@@ -46,11 +48,15 @@ extension FHIRService {
     var status: Int
     var resource: StoredResource?
     var name: String
+    /// The account that it links, where it is a patient.
+    var account: Digest?
   }
 
   /// A write by itself.
   func write(_ asked: FHIRRequest) async throws -> FHIRResponse {
-    let request = try await Self.judgedAside(asked)
+    var request = try await Self.judgedAside(asked)
+    request.writesRecord = try await self.writesRecord(request)
+    if let answer = try await self.withdrawal(by: request) { return answer }
     var (planned, writes) = try self.judged(request)
     // ⚑ Before anything is written: what conditions tell is noted, and then they are judged again.
     if try await self.noteTold(request) { (planned, writes) = try self.judged(request) }
@@ -64,7 +70,7 @@ extension FHIRService {
 
   /// What a write by itself comes to.
   private func judged(_ request: FHIRRequest) throws -> (planned: Planned, writes: Writes) {
-    let judging = Judging(at: self.site)
+    let judging = Judging(at: self.site, request.looks)
     let type = try Self.known(request.path.first ?? "")
     let isPlain = request.method == "POST" || request.method == "PUT"
     var json = isPlain ? try request.judged?.json ?? Self.read(request.body) : CanonicalJSON.null
@@ -73,7 +79,9 @@ extension FHIRService {
     var writes = Writes()
     if case .create = target { json = try self.conditioned(json, by: judging, for: request) }
     if case .update = target { json = try self.conditioned(json, by: judging, for: request) }
-    return (try self.plan(target, request, type, json, into: &writes), writes)
+    let planned = try self.plan(target, request, type, json, into: &writes)
+    try self.requireOnlyChart(planned, after: writes, for: request)
+    return (planned, writes)
   }
 
   /// Judges a write's condition. What is pending counts as if it were written.
@@ -178,6 +186,7 @@ extension FHIRService {
         at: "\(type).meta.tag")
     }
     let name = "\(type)/\(id)"
+    if request.writesRecord { throw Self.failure(ofRecord: id, 409) }
     try Self.requireFirst(name, in: &writes)
     let before = self.index.row(name)
     try self.requireNotErased(name, before, json, request)
@@ -187,12 +196,15 @@ extension FHIRService {
     let updated = self.now()
     let meta = (json["meta"] ?? .members([])).setting("versionId", .string("\(version)"))
       .setting("lastUpdated", .string(updated.description))
+    let account = type == "Patient" ? ResourceIndex.account(in: json, at: updated) : nil
+    if type == "Patient" { try self.requireSamePerson(id, before, account, after: writes) }
+    if let account { writes.charts[account, default: []].append(id) }
     let resource = StoredResource(
       type: type, id: id, version: version,
       ordinal: before?.ordinal ?? UInt64(self.index.count + writes.madeCount), updated: updated,
       body: json.setting("meta", meta).canonicalBytes, record: nil)
     writes.add(resource)
-    return Planned(status: isNew || !exists ? 201 : 200, resource: resource, name: name)
+    return Planned(status: isNew || !exists ? 201 : 200, resource: resource, name: name, account: account)
   }
 
   private func planDeletion(
@@ -202,7 +214,10 @@ extension FHIRService {
     try Self.requireFirst(name, in: &writes)
     let row = self.index.row(name)
     try Self.check(request, against: row.flatMap { $0.isDeleted ? nil : $0.version }, name)
-    guard let row, !row.isDeleted else { return Planned(status: 204, resource: nil, name: name) }
+    guard let row, !row.isDeleted else {
+      if request.writesRecord { throw Self.failure(ofRecord: id, 405) }
+      return Planned(status: 204, resource: nil, name: name)
+    }
     let deletion = StoredResource(
       type: type, id: id, version: row.version + 1, ordinal: row.ordinal, updated: self.now(), body: [],
       record: row.record)
@@ -216,7 +231,7 @@ extension FHIRService {
   }
 
   /// Holds a request's preconditions against a version; nil where there is none.
-  private static func check(
+  static func check(
     _ request: FHIRRequest, against version: UInt64?, _ name: String
   ) throws(FHIRFailure) {
     func tags(_ text: String, of field: String) throws(FHIRFailure) -> EntityTags {

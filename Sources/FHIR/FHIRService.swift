@@ -23,6 +23,8 @@ public struct FHIRRequest: Sendable {
   public var contentType: String?
   /// The body.
   public var body: [UInt8]
+  /// Whether the id that it writes is that of a record on the ledger.
+  var writesRecord = false
   /// In whose name it is made.
   public var asker = FHIRAsker.system
   /// What its answer may take.
@@ -31,6 +33,8 @@ public struct FHIRRequest: Sendable {
   var told = Told()
   /// The resource in the body, and what is wrong with it, where it was read beside the service.
   var judged: (json: CanonicalJSON, faults: [String])?
+  /// How many resources it looks at, with the others of its bundle.
+  var looks = Looks()
 
   /// A request of given parts.
   public init(method: String, path: [String], query: [(name: String, value: String)] = [], body: [UInt8] = []) {
@@ -135,6 +139,8 @@ public actor FHIRService {
   let looksBetweenTurns: Int
   /// What it can do, which does not change.
   let capabilities: CanonicalJSON
+  /// The same for tools.
+  private lazy var openAPI = OpenAPI.of(base: self.base)
   /// When this service began.
   let started: Timestamp
 
@@ -188,7 +194,8 @@ public actor FHIRService {
     try self.judge(request)
     switch (request.method, path.count) {
     case ("POST", 0): return try await self.bundle(try await Self.parsed(request.body), request)
-    case ("GET", 1) where self.asksLedger(request): return try await self.ledgerView(path[0], request.query)
+    case ("GET", 1) where self.asksLedger(request):
+      return try await self.ledgerView(path[0], request.query, request.meter)
     case ("POST", 1), ("PUT", 1), ("PUT", 2), ("PATCH", 1), ("PATCH", 2), ("DELETE", 1), ("DELETE", 2):
       return try await self.write(request)
     case ("GET", 1) where path[0].first?.isUppercase == true: return try await self.searched(path[0], request)
@@ -213,16 +220,18 @@ public actor FHIRService {
   /// Answers what changes nothing and waits for nobody.
   func reading(_ request: FHIRRequest) throws -> FHIRResponse {
     let path = request.path
+    try request.looks.look(1)
     switch (request.method, path.count) {
-    case ("GET", 1) where path[0] == "metadata": return FHIRResponse(body: self.capabilities)
-    case ("GET", 1) where path[0] == "openapi.json": return FHIRResponse(body: OpenAPI.of(base: self.base))
+    case ("GET", 1) where path[0] == "metadata": return try request.meter.required(self.capabilities)
+    case ("GET", 1) where path[0] == "openapi.json": return try request.meter.required(self.openAPI)
     case ("GET", 1) where path[0] == "_history": return try self.history(of: nil, request)
     case ("GET", 1): return try self.search(path[0], request)
     case ("POST", 2) where path[1] == "_search":
       return try self.search(path[0], request)
     case ("POST", 2) where path[1] == "$validate":
       let resource = try Self.resource(toValidate: try Self.read(request.body), request)
-      return Self.answer(ofValidation: Validation.faults(of: resource, type: try Self.known(path[0])))
+      let faults = Validation.faults(of: resource, type: try Self.known(path[0]))
+      return try Self.answer(ofValidation: faults, request.meter)
     case ("GET", 2) where path[1] == "_history": return try self.history(of: try Self.known(path[0]), request)
     case ("GET", 3) where Self.isCompartment(path): return try self.search(path[2], request)
     case ("GET", 3) where path[2] == "_history": return try self.history(try Self.known(path[0]), path[1], request)

@@ -6,6 +6,8 @@ import Synchronization
 public struct LocalReading: Sendable, Hashable {
   /// By which sort of request.
   public enum Interaction: UInt8, Sendable, Hashable {
+    /// A line that cannot be read any more: who was shown what is not known, only when.
+    case unreadable = 0
     /// One resource, or one version of it.
     case read = 1
     /// All versions of a resource.
@@ -18,6 +20,7 @@ public struct LocalReading: Sendable, Hashable {
     /// Its name as FHIR's interactions and operations have it.
     public var name: String {
       switch self {
+      case .unreadable: "unreadable"
       case .read: "read"
       case .history: "history-instance"
       case .search: "search-type"
@@ -59,6 +62,9 @@ public struct LocalReading: Sendable, Hashable {
   /// When that was. Others of the same sort may have come until the interval was over.
   public let time: Timestamp
 
+  /// The most bytes of a request that are kept.
+  public static let requestBytesMax = 512
+
   /// The same of a line that was written when values were still kept.
   public var question: String {
     let halves = self.request.split(separator: "?", maxSplits: 1)
@@ -73,7 +79,19 @@ public struct LocalReading: Sendable, Hashable {
     time: Timestamp
   ) {
     (self.patient, self.reader, self.client, self.interaction) = (patient, reader, client, interaction)
-    (self.types, self.request, self.time) = (types, request, time)
+    (self.types, self.request, self.time) = (types, Self.cut(request), time)
+  }
+
+  /// A text of at most `requestBytesMax`. ⚑ A character can be any number of bytes long.
+  private static func cut(_ text: String) -> String {
+    guard text.utf8.count > self.requestBytesMax else { return text }
+    var (out, count) = (String.UnicodeScalarView(), 0)
+    for scalar in text.unicodeScalars {
+      count += UTF8.width(scalar)
+      guard count <= self.requestBytesMax else { break }
+      out.append(scalar)
+    }
+    return String(out)
   }
 }
 
@@ -117,10 +135,12 @@ public struct ReadingQuestion: Sendable {
 
   /// Whether a line is by whom it is asked for.
   public func names(_ reading: LocalReading) -> Bool {
+    // Of a line that cannot be read nobody knows by whom it is.
+    if reading.interaction == .unreadable { return true }
     switch self.reader {
-    case .anybody: true
-    case .system: reading.reader == nil
-    case .account(let account): reading.reader == account
+    case .anybody: return true
+    case .system: return reading.reader == nil
+    case .account(let account): return reading.reader == account
     }
   }
 }
@@ -169,9 +189,6 @@ final class Told: Sendable {
 }
 
 extension FHIRService {
-  /// The most characters of a request that are kept.
-  private static let requestCharactersMax = 512
-
   /// ⚑ Notes of which linked patients an answer shows or tells anything, before it is given: one that cannot be noted
   /// is not given. Judged by what is in it and by what was looked for, so no route is forgotten.
   public func note(_ request: FHIRRequest, _ response: FHIRResponse) async throws {
@@ -218,7 +235,10 @@ extension FHIRService {
     let names = (request.query + condition).map { pair in String(pair.name.prefix { $0 != ":" && $0 != "." }) }
     let known = names.filter { SearchQuery.isKnown($0, of: type) }
     let query = known.isEmpty ? "" : "?" + known.joined(separator: "&")
-    return String((request.path.joined(separator: "/") + query).prefix(Self.requestCharactersMax))
+    var path = request.path
+    // Where a version's number is expected, anything can be said.
+    if path.count == 4 { path[3] = UInt64(path[3]).map { "\($0)" } ?? "" }
+    return path.joined(separator: "/") + query
   }
 
   /// What the answer to a condition tells: of whom it found, and of whom it names.

@@ -34,8 +34,6 @@ public struct StoredResource: Sendable, Hashable {
   public var isDeleted: Bool { self.body.isEmpty }
   /// The resource.
   var json: CanonicalJSON? { try? CanonicalJSON(self.body) }
-  /// What it takes in memory as a tree, about.
-  var treeBytes: Int { JSONLimits.outside.treeBytes(of: self.body) }
 }
 
 /// Keeps every version of every resource, for one caller at a time.
@@ -78,6 +76,8 @@ struct ResourceIndex {
     var erased: StoredResource.Erased?
     /// The patient that it belongs to, by local identifier.
     var patient: String?
+    /// The account that it is linked to, where it is a patient.
+    var account: Digest?
     var values: [String: [SearchValue]]
     /// Parameters whose elements are there without a value that a search compares.
     var bare: Set<String> = []
@@ -105,12 +105,18 @@ struct ResourceIndex {
         values["identifier"] = [.token(system: FHIRService.accountSystem, code: "\(account)")]
       }
     }
-    let row = Row(
+    var row = Row(
       id: resource.id, ordinal: resource.ordinal, version: resource.version, updated: resource.updated,
       isDeleted: resource.isDeleted, record: resource.record, erased: resource.erased,
       patient: json.flatMap { self.patient(of: $0, type: resource.type, id: resource.id) },
       values: values, bare: found?.bare ?? [])
-    let earlier = self.row(resource.name)?.values ?? [:]
+    let before = self.row(resource.name)
+    let earlier = before?.values ?? [:]
+    if let account = before?.account { self.charts[account]?.remove(resource.id) }
+    if resource.type == "Patient" {
+      row.account = resource.erased?.account ?? json.flatMap { Self.account(in: $0, at: resource.updated) }
+      if let account = row.account { self.charts[account, default: []].insert(resource.id) }
+    }
     let place = self.places[resource.name] ?? self.rows[resource.type]?.count ?? 0
     if place == self.rows[resource.type]?.count ?? 0 {
       self.rows[resource.type, default: []].append(row)
@@ -149,13 +155,26 @@ struct ResourceIndex {
     self.rows[String(name.prefix { $0 != "/" })]?[place].record = record
   }
 
+  /// The patients that are linked to each account.
+  private var charts: [Digest: Set<String>] = [:]
+
   /// The account that a patient stored here is linked to; nil where there is none.
-  func account(ofPatient id: String) -> Digest? {
-    for value in self.row("Patient/\(id)")?.values["identifier"] ?? [] {
-      // What is no account stands for none: it does not hide the one that follows.
-      guard case .token(FHIRService.accountSystem, let code) = value, let bytes = Hex.decode(code),
-        let account = Digest(bytes)
+  func account(ofPatient id: String) -> Digest? { self.row("Patient/\(id)")?.account }
+
+  /// The patients who are linked to an account, deleted ones not among them.
+  func patients(of account: Digest) -> [String] {
+    (self.charts[account] ?? []).sorted().filter { self.row("Patient/\($0)")?.isDeleted == false }
+  }
+
+  /// The account that a Patient names, as it was written at a time. What is no account stands for none, and so does an
+  /// identifier that is marked as old or was over by then: they do not hide the one that follows.
+  static func account(in patient: CanonicalJSON, at time: Timestamp) -> Digest? {
+    for identifier in patient.children("identifier") {
+      guard identifier["system"]?.text == FHIRService.accountSystem, identifier["use"]?.text != "old",
+        let account = identifier["value"]?.text.flatMap({ Hex.decode($0) }).flatMap({ Digest($0) })
       else { continue }
+      let end = identifier["period"]?["end"]?.text.flatMap { DateRange($0) }
+      if let end, end.high <= DateRange(time).low { continue }
       return account
     }
     return nil

@@ -4,7 +4,7 @@ import Primitives
 /// A search, read from a URL's query (FHIR R4, search.html).
 struct SearchQuery {
   /// What is given with the matches.
-  struct Include {
+  struct Include: Equatable {
     let source: String
     /// A parameter of references; `*` is each.
     let code: String
@@ -28,6 +28,10 @@ struct SearchQuery {
   static let valuesMax = 1000
   /// The most values that each resource must be held against; those of codes, references and `_id` are looked up.
   static let comparedMax = 100
+  /// The most parameters to sort by.
+  static let sortMax = 5
+  /// The most parameters of references by which others are brought.
+  static let includesMax = 20
 
   /// Parameters of the result, besides those of `Presentation`.
   static let ofResults = ["_count", "_include", "_offset", "_revinclude", "_sort", "_state", "_total", "_contained"]
@@ -157,7 +161,11 @@ struct SearchQuery {
       guard let parameter = SearchParameter.named(code, of: self.type), parameter.kind != .composite else {
         throw Self.bad("_sort", "\(self.type) has no search parameter \(code) to sort by")
       }
-      self.sort.append((code, part.first == "-"))
+      // A second time it changes nothing.
+      if !self.sort.contains(where: { $0.code == code }) { self.sort.append((code, part.first == "-")) }
+    }
+    guard self.sort.count <= Self.sortMax else {
+      throw Self.costly("\(self.sort.count) parameters to sort by, at most \(Self.sortMax)")
     }
   }
 
@@ -182,7 +190,15 @@ struct SearchQuery {
       throw Self.bad(name, "\(source):\(code) does not lead to \(target)")
     }
     let include = Include(source: source, code: code, target: target, iterates: words.count == 2)
-    if isReverse { self.revincludes.append(include) } else { self.includes.append(include) }
+    if isReverse {
+      if !self.revincludes.contains(include) { self.revincludes.append(include) }
+    } else if !self.includes.contains(include) {
+      self.includes.append(include)
+    }
+    let count = self.includes.count + self.revincludes.count
+    guard count <= Self.includesMax else {
+      throw Self.costly("\(count) of _include and _revinclude, at most \(Self.includesMax)")
+    }
     return true
   }
 

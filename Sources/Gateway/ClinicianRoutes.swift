@@ -37,7 +37,11 @@ public struct PatientIndex: Sendable {
     let asker = FHIRAsker(account: clinician, scopes: .everything)
     for query in [Self.words(of: text), [(name: "identifier", value: text)]] where !query.isEmpty {
       let bundle: SearchBundle<Patient>? = await self.found("Patient", query, by: asker)
-      for entry in bundle?.entry ?? [] { found[entry.resource.id] = entry.resource.found }
+      for entry in bundle?.entry ?? [] {
+        // The one link that everything written goes by: what else the identifiers say is for people.
+        let account = await self.service.account(ofPatient: entry.resource.id)
+        found[entry.resource.id] = entry.resource.found(account: account)
+      }
     }
     return found.keys.sorted().prefix(Self.countMax).compactMap { found[$0] }
   }
@@ -108,19 +112,13 @@ private struct HumanName: Decodable {
 }
 
 private struct Patient: Decodable {
-  struct Identifier: Decodable {
-    let system: String?
-    let value: String?
-  }
   let id: String
   let name: [HumanName]?
   let birthDate: String?
-  let identifier: [Identifier]?
 
-  var found: PatientFound {
+  func found(account: Digest?) -> PatientFound {
     PatientFound(
-      name: self.name?.first?.plain ?? self.id, birthDate: self.birthDate,
-      account: self.identifier?.first { $0.system == "urn:consilium:account" }?.value)
+      name: self.name?.first?.plain ?? self.id, birthDate: self.birthDate, account: account?.description)
   }
 }
 

@@ -148,7 +148,9 @@ public struct FHIRServer: Sendable {
     }
     var response = await self.service.handle(asked)
     if asked.path == ["metadata"], let smart { response.body = response.body.map(smart.announced) }
-    if response.status == 404, let found = await self.answerForeign(asked, request) { response = found }
+    // ⚑ What is a record is what the ledger has, whatever is stored here under its id.
+    let isRecord = [200, 304, 410].contains(response.status) ? await self.foreign.isRecord(asked) : false
+    if response.status == 404 || isRecord, let found = await self.answerForeign(asked, request) { response = found }
     if isBinary, response.status == 200, let answer = Self.content(of: response, accept, asked.query) {
       return request.method == .head ? answer.createHeadResponse() : answer
     }

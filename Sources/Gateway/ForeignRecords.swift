@@ -36,6 +36,14 @@ struct ForeignRecords: Sendable {
     return response
   }
 
+  /// Whether a request reads a record by its id.
+  func isRecord(_ asked: FHIRRequest) async -> Bool {
+    guard asked.method == "GET", asked.path.count == 2 || (asked.path.count == 4 && asked.path[2] == "_history"),
+      let identifier = Hex.decode(asked.path[1]).flatMap({ Digest($0) })
+    else { return false }
+    return await self.service.record(identifier) != nil
+  }
+
   private func session(_ token: String?) async throws(FHIRFailure) -> ReadingSessions.Session {
     guard let token else {
       throw FHIRFailure(

@@ -263,8 +263,12 @@ public struct LedgerResources: LedgerViews {
     let end = Timestamp(milliseconds: (reading.time.milliseconds / interval + 1) * interval)
     let app = reading.client.map { ", by the app \($0)" } ?? ""
     let here = "\(self.service.member.id.number)"
+    let isReadable = reading.interaction != .unreadable
+    let nobody = Self.agent("110152", "urn:consilium:member", here, "who it was cannot be read", isRequestor: true)
     let who =
-      reading.reader.map {
+      !isReadable
+      ? nobody
+      : reading.reader.map {
         Self.agent("110152", "urn:consilium:account", "\($0)", "at hospital \(here)\(app)", isRequestor: true)
       } ?? Self.agent("110152", "urn:consilium:member", here, "the hospital's own system", isRequestor: true)
     let profile = isQuery ? "PatientQuery" : "PatientRead"
@@ -286,14 +290,22 @@ public struct LedgerResources: LedgerViews {
       ("type", Self.coding("http://terminology.hl7.org/CodeSystem/audit-event-type", "rest")),
       (
         "subtype",
-        .array([Self.coding(system, reading.interaction == .everything ? "operation" : reading.interaction.name)])
+        isReadable
+          ? .array([Self.coding(system, reading.interaction == .everything ? "operation" : reading.interaction.name)])
+          : nil
       ),
       ("action", .string(isQuery ? "E" : "R")),
       (
         "period", .members([("start", .string("\(reading.time)")), ("end", .string("\(end)"))])
       ),
       ("recorded", .string("\(reading.time)")), ("outcome", .string("0")),
-      ("outcomeDesc", .string("shown by the hospital's own store, once or several times until the period's end")),
+      (
+        "outcomeDesc",
+        .string(
+          isReadable
+            ? "shown by the hospital's own store, once or several times until the period's end"
+            : "this line of the hospital's own log cannot be read any more")
+      ),
       (
         "agent",
         .array([who, Self.agent("110153", "urn:consilium:member", here, site, isRequestor: false)])

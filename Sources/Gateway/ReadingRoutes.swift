@@ -13,7 +13,8 @@ public struct ReadingView: Codable, Sendable {
   public var reader: String?
   /// The app.
   public var client: String?
-  /// `read`, `history-instance`, `search-type` or `everything`.
+  /// `read`, `history-instance`, `search-type` or `everything`; `unreadable` of a line that cannot be read any more, of
+  /// which only the time is known.
   public var interaction: String
   /// The FHIR types of what was shown.
   public var types: [String]
@@ -79,9 +80,6 @@ extension Gateway {
 }
 
 extension PortalServer {
-  /// The most characters of a question that are kept.
-  private static let questionCharactersMax = 512
-
   /// ⚑ Notes that somebody is shown which records there are of another, before it is given: what cannot be noted is not
   /// given. Of an account that there is not, there is nothing to show.
   func note(
@@ -92,7 +90,7 @@ extension PortalServer {
     }
     let reading = LocalReading(
       patient: patient, reader: reader, client: nil, interaction: interaction, types: ["DocumentReference"],
-      request: String(request.uri.string.dropFirst().prefix(Self.questionCharactersMax)),
+      request: String(request.uri.string.dropFirst()),
       time: Timestamp(milliseconds: self.now()))
     do { try await readings.note([reading]) } catch {
       throw ServiceRefusal.notNoted("\(error)")

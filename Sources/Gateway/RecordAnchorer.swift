@@ -34,6 +34,14 @@ public struct RecordAnchorer: RecordAnchoring {
     }
   }
 
+  /// The account of a record that this hospital's own system anchored as a document; nil of every other.
+  public func attachmentAccount(_ record: Digest) async -> Digest? {
+    guard let entry = await self.service.record(record), entry.hospital == self.service.member.id,
+      entry.anchor.author == nil, entry.anchor.category == .document
+    else { return nil }
+    return entry.anchor.patient
+  }
+
   /// Seals resources for an account, each over the record that it amends. Nothing leaves this hospital.
   ///
   /// - Throws: `ServiceRefusal` where there is no such account.

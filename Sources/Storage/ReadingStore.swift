@@ -124,7 +124,8 @@ public final class ReadingStore: ReadingLog {
       for reading in readings {
         let place = self.place(of: reading)
         var line = reading
-        if let held = transaction.get(self.table.handle, place), let known = try self.open(held, at: place) {
+        if let held = transaction.get(self.table.handle, place) {
+          let known = try self.open(held, at: place)
           line = known
           line.types = Set(known.types).union(reading.types).sorted()
           if line.types == known.types {
@@ -157,7 +158,7 @@ public final class ReadingStore: ReadingLog {
     return encoder.bytes
   }
 
-  private func open(_ value: [UInt8], at place: [UInt8]) throws(StorageFailure) -> LocalReading? {
+  private func open(_ value: [UInt8], at place: [UInt8]) throws(StorageFailure) -> LocalReading {
     func damaged(_ reason: String) -> StorageFailure { .damaged(path: self.environment.path, reason: reason) }
     guard let bytes = KeySlots.unseal(value, key: self.key, place: place) else {
       throw damaged("a line was not sealed with this hospital's key, or was changed")
@@ -170,13 +171,24 @@ public final class ReadingStore: ReadingLog {
         throw damaged("a line of no known interaction")
       }
       let time = try Timestamp(from: &decoder)
-      let request = try decoder.text(max: 8192, "request")
+      let request = try decoder.text(max: Self.requestBytesMax, "request")
       var types: [String] = []
       while decoder.remaining > 0 { types.append(try decoder.text(max: 256, "type")) }
       return LocalReading(
         patient: patient, reader: reader == .zero ? nil : reader, client: client.isEmpty ? nil : client,
         interaction: interaction, types: types, request: request, time: time)
     } catch { throw error as? StorageFailure ?? damaged("\(error)") }
+  }
+
+  /// The longest request of a line: before they were cut by bytes, they could be as long as a request's head.
+  private static let requestBytesMax = 1 << 20
+
+  /// What is shown of a line that cannot be read: when it was, and that there is one.
+  private func unreadable(at key: [UInt8], of patient: Digest) -> LocalReading {
+    let (start, overflow) = Self.interval(of: key).multipliedReportingOverflow(by: self.intervalMilliseconds)
+    return LocalReading(
+      patient: patient, reader: nil, client: nil, interaction: .unreadable, types: [], request: "",
+      time: overflow ? .zero : Timestamp(milliseconds: start))
   }
 
   /// The most lines that are looked through for one page: few may be by whom it is asked for.
@@ -199,23 +211,22 @@ public final class ReadingStore: ReadingLog {
       if start.lexicographicallyPrecedes(next) { start = next }
     }
     var page = ReadingPage(lines: [], next: nil)
-    var (looked, place, failure): (Int, [UInt8]?, StorageFailure?) = (0, nil, nil)
+    var (looked, place): (Int, [UInt8]?) = (0, nil)
     try self.environment.snapshot().scan(self.table.handle, from: start) { key, value in
       guard key.starts(with: patient.bytes), Self.interval(of: key) >= first else { return false }
       guard page.lines.count < question.countMax, looked < Self.lookedMax else {
         page.next = place
         return false
       }
-      do throws(StorageFailure) {
-        if let line = try self.open(value, at: key), question.names(line) { page.lines.append(line) }
-      } catch {
-        failure = error
-        return false
+      // ⚑ One that is damaged hides no other.
+      let line: LocalReading
+      do throws(StorageFailure) { line = try self.open(value, at: key) } catch {
+        line = self.unreadable(at: key, of: patient)
       }
+      if question.names(line) { page.lines.append(line) }
       (looked, place) = (looked + 1, Array(key.dropFirst(32)))
       return true
     }
-    if let failure { throw failure }
     page.lines.sort { $0.time > $1.time }
     return page
   }

@@ -189,7 +189,9 @@ extension Access {
           ["when", "until", "reader", "app", "how", "what"],
           readings.map {
             [
-              $0.time, $0.until, $0.reader ?? "the hospital's own system", $0.client ?? "", $0.interaction,
+              $0.time, $0.until,
+              $0.reader ?? ($0.interaction == "unreadable" ? "not known" : "the hospital's own system"),
+              $0.client ?? "", $0.interaction,
               $0.types.joined(separator: ", "),
             ]
           })

@@ -1,5 +1,6 @@
 import FHIR
 import HealthRecords
+import Primitives
 import Testing
 
 /// What one request may cost. Goal: nobody is kept waiting by what another asks. Method: requests that are short and
@@ -7,6 +8,12 @@ import Testing
 @Suite("Bounds")
 struct BoundTests {
   private static func words(_ count: Int) -> String { (0..<count).map { "w\($0)" }.joined(separator: ",") }
+
+  private static let brought = [
+    "AllergyIntolerance", "CarePlan", "Condition", "DiagnosticReport", "Encounter", "Goal", "Immunization",
+    "Observation",
+    "Procedure", "MedicationRequest", "Device",
+  ].flatMap { type in ["patient", "*"].map { "_revinclude=\(type):\($0)" } }
 
   @Test("A search has a bounded number of parameters and alternatives; more are refused, and it is said what to do")
   func alternatives() async throws {
@@ -18,11 +25,123 @@ struct BoundTests {
       "Observation?" + (0..<2000).map { "code=w\($0)" }.joined(separator: "&"),
       "Observation?_sort=" + Array(repeating: "date", count: 2000).joined(separator: ","),
       "Observation?subject:Patient.name=" + Self.words(30_000),
+      "Observation?_sort=date,code,status,subject,category,_id",
+      "Patient?" + Self.brought.joined(separator: "&"),
     ] {
       let answer = await bench.send("GET", query)
       #expect(answer.status == 413, "\(query.prefix(50)): \(answer.status)")
       let issue = answer.body?["issue"]?.items?.first
       #expect(issue?["code"]?.text == "too-costly" && issue?["diagnostics"]?.text?.contains("at most") == true)
+    }
+  }
+
+  @Test("What is asked for twice is done once: keys to sort by, and what is brought besides")
+  func twice() async throws {
+    let bench = try FHIRBench()
+    await bench.put(#"{"resourceType":"Patient","id":"p"}"#)
+    await bench.put(FHIRBench.observation("a", #""code":{"text":"x"},"subject":{"reference":"Patient/p"}"#))
+    let keys = Array(repeating: "date,-code", count: 400).joined(separator: ",")
+    #expect(await bench.found("Observation?_sort=\(keys)") == ["a"])
+    let brought = Array(repeating: "_revinclude=Observation:*", count: 50).joined(separator: "&")
+    #expect(await bench.found("Patient?\(brought)") == ["p", "a"])
+  }
+
+  @Test("⚑ A narrative is gone through once, whatever it has: links, or none that is a picture's")
+  func narrative() async throws {
+    let bench = try FHIRBench()
+    let links = String(repeating: ##"<a href=\"#a\">x</a>"##, count: 40_000)
+    let picture = #"<img src=\"urn:uuid:1\" alt=\"src=\"/></div>"#
+    let text =
+      #""text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">\#(links)\#(picture)"}"#
+    let answer = await bench.bundle(
+      "transaction",
+      #"{"fullUrl":"urn:uuid:1","resource":{"resourceType":"Patient",\#(text)},"#
+        + #""request":{"method":"POST","url":"Patient"}}"#)
+    #expect(answer.status == 200)
+    let id = await bench.found("Patient").first ?? ""
+    let div = await bench.send("GET", "Patient/\(id)").body?["text"]?["div"]?.text ?? ""
+    #expect(div.hasSuffix(##"<a href="#a">x</a><img src="Patient/\##(id)" alt="src="/></div>"##))
+  }
+
+  @Test("⚑ Reads of a bundle may look at a bounded number of resources together", arguments: ["batch", "transaction"])
+  func reads(_ kind: String) async throws {
+    let bench = try FHIRBench()
+    let made = (0..<200).map { number in
+      #"{"resource":{"resourceType":"Patient","id":"p\#(number)","birthDate":"1970-01-01"},"#
+        + #""request":{"method":"PUT","url":"Patient/p\#(number)"}}"#
+    }
+    #expect(await bench.send("POST", "", Self.transaction(made)).status == 200)
+    // A batch may look at four times as many.
+    let (urls, count) =
+      kind == "batch"
+      ? (["Patient?birthdate=gt2100-01-01&_count=0"], 5200)
+      : (
+        ["Patient?birthdate=gt2100-01-01&_count=0", "Patient/p1/$everything", "Patient?_sort=birthdate&_count=1"], 1300
+      )
+    for url in urls {
+      let get = #"{"request":{"method":"GET","url":"\#(url)"}}"#
+      let entries = Array(repeating: get, count: count).joined(separator: ",")
+      let answer = await bench.send("POST", "", #"{"resourceType":"Bundle","type":"\#(kind)","entry":[\#(entries)]}"#)
+      let last = answer.body?["entry"]?.items?.last?["response"]?["status"]?.text
+      #expect(kind == "batch" ? last == "413" : answer.status == 413, "\(url): \(answer.status) \(last ?? "")")
+    }
+    // Those that are looked up are few, however many they are asked for.
+    let get = #"{"request":{"method":"GET","url":"Patient?_id=p1"}}"#
+    let entries = Array(repeating: get, count: 1300).joined(separator: ",")
+    let answer = await bench.send("POST", "", #"{"resourceType":"Bundle","type":"\#(kind)","entry":[\#(entries)]}"#)
+    #expect(answer.body?["entry"]?.items?.last?["response"]?["status"]?.text == "200 OK")
+  }
+
+  @Test("⚑ What is no resource of the store takes its room of an answer too: statements, and what the ledger says")
+  func unstored() async throws {
+    let bench = try FHIRBench(LongLedger())
+    await bench.link("p")
+    for (url, kept) in [("metadata", 1), ("openapi.json", 1), ("Provenance?patient=p&_count=4", 1)] {
+      let get = #"{"request":{"method":"GET","url":"\#(url)"}}"#
+      let entries = Array(repeating: get, count: 4).joined(separator: ",")
+      let body = #"{"resourceType":"Bundle","type":"batch","entry":[\#(entries)]}"#
+      let answer = await Self.ask(bench, "POST", "", body)
+      let statuses = (answer.body?["entry"]?.items ?? []).compactMap { $0["response"]?["status"]?.text }
+      #expect(statuses.filter { $0 == "200 OK" }.count == kept, "\(url): \(statuses)")
+      #expect(statuses.last == "413", "\(url): \(statuses)")
+    }
+    // A page that would be longer ends earlier, with a link to the rest.
+    var (found, url) = (0, String?.some("Provenance?patient=p&_count=9"))
+    while let asked = url, found < 20 {
+      let page = await Self.ask(bench, "GET", asked)
+      found += page.body?["entry"]?.items?.count ?? 20
+      url = Self.next(page)
+    }
+    #expect(found == LongLedger.total)
+  }
+
+  /// A ledger that has much to say.
+  private struct LongLedger: LedgerViews {
+    static let total = 9
+    func erasure(of record: Digest) async -> Erasure? { nil }
+    func consents(of account: Digest, patient: String) async -> [CanonicalJSON] { [] }
+    func accesses(
+      of account: Digest, patient: String, skipping offset: Int, countMax: Int
+    ) async -> (total: Int, page: [CanonicalJSON]) { (0, []) }
+    func provenance(
+      of account: Digest, names: [String: String], skipping offset: Int, countMax: Int
+    ) async -> (total: Int, page: [CanonicalJSON]) {
+      let line = CanonicalJSON.members([
+        ("resourceType", .string("Provenance")), ("id", .string(String(repeating: "x", count: 1000))),
+      ])
+      return (Self.total, Array(repeating: line, count: max(0, min(countMax, Self.total - offset))))
+    }
+  }
+
+  @Test("⚑ A bundle in a bundle is refused, whatever its kind", arguments: ["batch", "transaction"])
+  func nested(_ kind: String) async throws {
+    let bench = try FHIRBench()
+    let inner = #"{"resourceType":"Bundle","type":"batch","entry":[]}"#
+    for url in ["", "/"] {
+      let entry = #"{"resource":\#(inner),"request":{"method":"POST","url":"\#(url)"}}"#
+      let answer = await bench.bundle(kind, entry)
+      let status = answer.body?["entry"]?.items?.first?["response"]?["status"]?.text
+      #expect(kind == "batch" ? status == "400" : answer.status == 400, "\(url): \(answer.status) \(status ?? "")")
     }
   }
 

@@ -11,21 +11,23 @@ struct FHIRBench {
   let service: FHIRService
   static let account = String(repeating: "ab", count: 32)
 
-  init(looksBetweenTurns: Int = 4096) throws {
-    try self.init(MemoryResources(), FakeLedger(), firstIdentifier: 0, looksBetweenTurns)
+  init(_ views: (any LedgerViews)? = nil, looksBetweenTurns: Int = 4096) throws {
+    try self.init(MemoryResources(), FakeLedger(), views, firstIdentifier: 0, looksBetweenTurns)
   }
 
   /// The same hospital after its process ended, whatever it was doing.
-  func restarted() throws -> FHIRBench { try FHIRBench(self.store, self.ledger, firstIdentifier: 128) }
+  func restarted() throws -> FHIRBench { try FHIRBench(self.store, self.ledger, nil, firstIdentifier: 128) }
 
   private init(
-    _ store: MemoryResources, _ ledger: FakeLedger, firstIdentifier: UInt8, _ looksBetweenTurns: Int = 4096
+    _ store: MemoryResources, _ ledger: FakeLedger, _ views: (any LedgerViews)?, firstIdentifier: UInt8,
+    _ looksBetweenTurns: Int = 4096
   ) throws {
     (self.store, self.ledger) = (store, ledger)
     let count = Atomic<UInt8>(firstIdentifier)
     let box = Box(count)
     self.service = try FHIRService(
-      store: self.store, anchoring: self.ledger, base: "http://h/fhir", looksBetweenTurns: looksBetweenTurns,
+      store: self.store, anchoring: self.ledger, ledger: views, base: "http://h/fhir",
+      looksBetweenTurns: looksBetweenTurns,
       now: { [ledger] in Timestamp(milliseconds: ledger.clock.load(ordering: .relaxed)) },
       entropy: { length in Array(repeating: 0, count: length - 1) + [box.next()] })
   }

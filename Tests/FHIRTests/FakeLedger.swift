@@ -84,6 +84,7 @@ final class FakeLedger: RecordAnchoring {
     let supersedes: Digest?
     var supersededBy: Digest?
     var isErased = false
+    var isAttachment = false
     var json: CanonicalJSON { (try? CanonicalJSON(self.body)) ?? .null }
   }
 
@@ -141,6 +142,23 @@ final class FakeLedger: RecordAnchoring {
     await Task.yield()
     return self.lines.first { $0.record == record }.map {
       $0.isErased ? .erased : $0.supersededBy == nil ? .current : .superseded
+    }
+  }
+
+  func attachmentAccount(_ record: Digest) async -> Digest? {
+    await Task.yield()
+    return self.lines.first { $0.record == record && $0.isAttachment }?.account
+  }
+
+  /// Anchors something that is no resource of the hospital's store: an attachment, or a record of another hospital.
+  func add(isAttachment: Bool, to account: String = FHIRBench.account) -> Digest {
+    self.state.withLock { state in
+      state.sealedCount += 1
+      let record = Digest(words: (0xabc_def, state.sealedCount, 0, 1))
+      let account = Digest(Hex.decode(account) ?? []) ?? .zero
+      state.lines.append(
+        Line(record: record, account: account, body: [], supersedes: nil, isAttachment: isAttachment))
+      return record
     }
   }
 

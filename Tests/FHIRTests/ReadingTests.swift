@@ -264,6 +264,22 @@ struct ReadingTests {
     #expect(old.question == "Condition?patient&code")
   }
 
+  @Test("⚑ Where a version's number is expected, nothing else is kept, and what is kept is cut by bytes")
+  func long() async throws {
+    let bench = try await Self.bench()
+    let letter = "a" + String(repeating: "\u{301}", count: 40)
+    let url = "Patient/p/_history/" + String(repeating: letter, count: 110)
+    #expect(await bench.send("GET", url).status == 404)
+    #expect(await bench.send("GET", "Patient/p/_history/07").status == 404)
+    #expect(bench.log.kept.withLock { $0.map(\.request) } == ["Patient/p/_history/", "Patient/p/_history/7"])
+    for (text, count) in [(letter, 511), ("🙂", 512), ("x", 512), ("é", 512)] {
+      let line = LocalReading(
+        patient: .zero, reader: nil, client: nil, interaction: .read, types: [],
+        request: String(repeating: text, count: 600), time: .zero)
+      #expect(line.request.utf8.count == count, "\(text): \(line.request.utf8.count)")
+    }
+  }
+
   @Test("⚑ A subject without a type is refused: it would be found as a patient's, and be nobody's")
   func typeless() async throws {
     let bench = try await Self.bench()

@@ -9,6 +9,7 @@ import Ledger
 import Messages
 import Primitives
 import Rules
+import Signing
 import Storage
 import Testing
 import Wire
@@ -92,7 +93,7 @@ struct ReadingTests {
     #expect(bytes?.status == 200 && bytes?.text == "secret", "\(bytes?.text ?? "")")
     // The list names the content's size, and no media type: that is not known to who has not opened it.
     let listed = await ask("/fhir/$records?account=\(patient)", "application/fhir+json")
-    #expect(listed?.text.contains(#""size":6}"#) == true, "\(listed?.text ?? "")")
+    #expect(listed?.text.contains(#""size":6,"#) == true, "\(listed?.text ?? "")")
     #expect(listed?.text.contains("contentType") == false, "\(listed?.text ?? "")")
     let resource = await ask(location, "application/fhir+json")
     #expect(resource?.status == 200 && resource?.text.contains("c2VjcmV0") == true, "\(resource?.text ?? "")")
@@ -116,6 +117,73 @@ struct ReadingTests {
     let read = await ask("/fhir/Observation/\(named)/_history/1", "application/fhir+json")
     #expect(read?.status == 200 && read?.text.contains("Observation") == true, "\(read?.text ?? "")")
     #expect(await ask("/fhir/Observation/\(named)/_history/2", "application/fhir+json")?.status == 404)
+  }
+
+  @Test("⚑ A record is what the ledger has, whatever is stored under its id; an attachment is withdrawn by its id")
+  func recordIds() async throws {
+    let hospital = try await LoneHospital(port: 6141)
+    let patient = try await hospital.register(.patient, seed: Self.patient)
+    let doctor = try await Practitioner(64, at: hospital)
+    let token = try await doctor.token()
+    try await Self.link(patient, at: hospital)
+    let fhir = Connection.Place.port(hospital.port + 1)
+    func ask(_ method: String, _ path: String, _ body: String? = nil, _ more: [String: String] = [:]) async
+      -> Connection.Answer?
+    {
+      let headers = ["Content-Type": "application/fhir+json"].merging(more) { $1 }
+      return await Connection.ask(fhir, method, "/fhir/\(path)", headers, body: body.map { Array($0.utf8) })
+    }
+    func allergy(_ id: Digest) -> String {
+      #"{"resourceType":"AllergyIntolerance","id":"\#(id)","patient":{"display":"x"},"#
+        + #""code":{"text":"No known allergy"}}"#
+    }
+    // Before there is such a record, the id is like any other.
+    let record = RecordAnchor.identifier(
+      network: hospital.genesis.network, hospital: LoneHospital.id, patient: patient,
+      hashLock: Hash.sha256([RecordCategory.allergy.rawValue]))
+    #expect(await ask("PUT", "AllergyIntolerance/\(record)", allergy(record))?.status == 201)
+    #expect(try await hospital.anchor(patient, .allergy) == record)
+    for more in [[:], ["Authorization": "Bearer \(token)"]] {
+      let read = await ask("GET", "AllergyIntolerance/\(record)", nil, more)
+      #expect([401, 403, 503].contains(read?.status), "\(read?.text ?? "")")
+      #expect(read?.text.contains("No known allergy") == false)
+    }
+    #expect(await ask("PUT", "AllergyIntolerance/\(record)", allergy(record))?.status == 409)
+    #expect(await ask("DELETE", "AllergyIntolerance/\(record)")?.status == 204, "what was stored can be taken away")
+    #expect(await ask("DELETE", "AllergyIntolerance/\(record)")?.status == 405)
+
+    let kept = await ask(
+      "POST", "Binary", "secret", ["Content-Type": "text/plain", "X-Security-Context": "Patient/p"])
+    #expect(kept?.status == 201, "\(kept?.text ?? "")")
+    let named = try #require(
+      kept?.head.split(separator: "\r\n").first { $0.lowercased().hasPrefix("x-consilium-record:") }?.suffix(64))
+    let attachment = try #require(Hex.decode(named).flatMap { Digest($0) })
+    #expect(await ask("DELETE", "Binary/\(named)", nil, ["If-Match": #"W/"2""#])?.status == 412)
+    #expect(await hospital.host.record(attachment)?.supersededBy == nil)
+    let gone = await ask("DELETE", "Binary/\(named)", nil, ["If-Match": #"W/"1""#])
+    #expect(gone?.status == 204, "\(gone?.text ?? "")")
+    let withdrawal = try #require(await hospital.host.record(attachment)?.supersededBy)
+    #expect(await hospital.host.record(withdrawal)?.anchor.category == .document)
+    #expect(await ask("DELETE", "Binary/\(named)")?.status == 204)
+  }
+
+  @Test("⚑ Clinicians find by the link that everything written goes by")
+  func found() async throws {
+    let hospital = try await LoneHospital(port: 6121)
+    let patient = try await hospital.register(.patient, seed: Self.patient)
+    let doctor = try await Practitioner(65, at: hospital)
+    let json =
+      #"{"resourceType":"Patient","id":"q","name":[{"family":"Crane"}],"identifier":["#
+      + #"{"system":"urn:consilium:account","value":"see below"},"#
+      + #"{"system":"urn:consilium:account","value":"\#(doctor.account)","use":"old"},"#
+      + #"{"system":"urn:consilium:account","value":"\#("\(patient)".uppercased())"}]}"#
+    let made = await Connection.ask(
+      .port(hospital.port + 1), "PUT", "/fhir/Patient/q", ["Content-Type": "application/fhir+json"],
+      body: Array(json.utf8))
+    #expect(made?.status == 201, "\(made?.text ?? "")")
+    let answer = try #require(await doctor.get("/api/clinicians/\(doctor.account)/patients?search=Crane"))
+    let people = try JSONDecoder().decode([PatientFound].self, from: Data(answer.body))
+    #expect(people.map(\.account) == ["\(patient)"])
   }
 
   @Test("One draft that is not what its anchor names is refused, and the others of its batch are anchored")

@@ -4,7 +4,7 @@ import FHIR
 import Foundation
 import Primitives
 import Signing
-import Storage
+@testable import Storage
 import Testing
 
 @Suite("The log of readings")
@@ -90,6 +90,38 @@ struct ReadingStoreTests {
     #expect(try await Self.all(question, of: store).map(\.request) == ["Observation/16"])
     let counts = try await store.counts(of: Self.patient)
     #expect(counts.map { $0.count } == [5025, 5025, 1, 1])
+  }
+
+  @Test("⚑ A line that cannot be read is shown as such, and hides no other, of any reader")
+  func unreadable() async throws {
+    let folder = NSTemporaryDirectory() + "consilium-\(UUID().uuidString)"
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    do {
+      let store = try ReadingStore(path: folder, mapSizeMax: 1 << 28, key: Self.key)
+      try await store.note([Self.reading(0), Self.reading(20, reader: 2), Self.reading(40, reader: 3)])
+    }
+    do {
+      let environment = try Environment(path: folder, mapSizeMax: 1 << 28)
+      let table = try environment.open(["readings", "meta"])[0]
+      var lines: [(place: [UInt8], value: [UInt8])] = []
+      try environment.snapshot().scan(table, from: []) { place, value in
+        lines.append((place, value))
+        return true
+      }
+      // The sums follow how a line begins; what comes after is damaged.
+      let (place, value) = lines[1]
+      try environment.write { transaction throws(StorageFailure) in
+        try transaction.put(table, place, Array(value.prefix(32)) + [1, 2, 3])
+      }
+    }
+    let store = try ReadingStore(path: folder, mapSizeMax: 1 << 28, key: Self.key)
+    let lines = try await store.readings(of: Self.patient, ReadingQuestion(countMax: 9)).lines
+    #expect(lines.map(\.interaction) == [.read, .unreadable, .read])
+    #expect(lines.map(\.request) == ["Observation/40", "", "Observation/0"])
+    #expect(lines.dropFirst().first?.time == Timestamp(milliseconds: 1_750_000_500_000))
+    var question = ReadingQuestion(countMax: 9)
+    question.reader = .account(Digest(words: (1, 0, 0, 1)))
+    #expect(try await store.readings(of: Self.patient, question).lines.map(\.interaction) == [.unreadable, .read])
   }
 
   @Test("Many at once are all kept")

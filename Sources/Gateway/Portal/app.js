@@ -234,9 +234,10 @@ function kindsOf(records, categories) {
 }
 
 const reading = (one) => h("li", {},
-  h("div", { class: "row" }, h("span", {}, `${T.shown[one.interaction] ?? one.interaction}: ${one.types.map((type) => T.types[type] ?? type).join(", ")}`),
+  h("div", { class: "row" }, h("span", {}, one.interaction === "unreadable" ? T.unreadable
+    : `${T.shown[one.interaction] ?? one.interaction}: ${one.types.map((type) => T.types[type] ?? type).join(", ")}`),
     h("span", { class: "quiet" }, moment(one.time))),
-  h("p", { class: "quiet" }, one.reader ? called(one.reader) : T.ownSystem, one.client ? ` ${T.byApp(one.client)}` : ""));
+  h("p", { class: "quiet" }, one.reader ? called(one.reader) : one.interaction === "unreadable" ? "" : T.ownSystem, one.client ? ` ${T.byApp(one.client)}` : ""));
 
 /** One reading act, in a line; its requests one by one where there were several. */
 function access(act, categories) {

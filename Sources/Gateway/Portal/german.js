@@ -176,6 +176,7 @@ export const T = {
   older: "Ältere Zeilen zeigen", readerLabel: "Nur die dieser Person (ein Konto; „system“ für das System des Krankenhauses)",
   dayLabel: "Nur dieser Tag", readingsFind: "Zeigen",
   shown: { read: "Geöffnet", "history-instance": "Ältere Fassungen geöffnet", "search-type": "Aufgelistet oder gefunden", everything: "Die ganze Akte geöffnet" },
+  unreadable: "Eine Zeile des Protokolls, die sich nicht mehr lesen lässt: Fragen Sie das Krankenhaus",
   ownSystem: "Vom System des Krankenhauses.",
   byApp: (app) => `Mit der App ${app}.`,
   historyEmpty: (where) => `Niemand hat nach Ihrer Akte bei ${where} gefragt.`,

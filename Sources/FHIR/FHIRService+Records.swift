@@ -1,0 +1,75 @@
+import HealthRecords
+import Primitives
+
+/// What is asked of a record on the ledger by its own id. ⚑ A record is what it was when it was anchored, at every
+/// hospital: nothing that is stored here comes in its place.
+extension FHIRService {
+  /// Whether the id that a write names is that of a record.
+  func writesRecord(_ request: FHIRRequest) async throws -> Bool {
+    let id: String?
+    switch (request.method, request.path.count) {
+    case ("PUT", 2), ("DELETE", 2), ("PATCH", 2): id = request.path[1]
+    // Where nothing meets the condition, the resource's own id is taken.
+    case ("PUT", 1): id = try (request.judged?.json ?? Self.read(request.body))["id"]?.text
+    default: id = nil
+    }
+    guard let record = id.flatMap({ Hex.decode($0) }).flatMap({ Digest($0) }) else { return false }
+    return await self.anchoring.standing(of: record) != nil
+  }
+
+  /// What is said to who would write or delete a record.
+  static func failure(ofRecord id: String, _ status: Int) -> FHIRFailure {
+    FHIRFailure(
+      status, status == 409 ? "conflict" : "not-supported",
+      "\(id) is a record on the ledger, which does not change: correct or delete the resource that it was made of, "
+        + "under that resource's own id; send a corrected attachment as a new one; withdraw a wrong one by "
+        + "DELETE Binary/ID at the hospital that sent it, in a request of its own")
+  }
+
+  /// Withdraws an attachment, where a request by itself is its deletion; nil of every other request. What supersedes it
+  /// says that it was entered in error: every hospital sees that.
+  func withdrawal(by request: FHIRRequest) async throws -> FHIRResponse? {
+    guard request.method == "DELETE", request.path.count == 2, request.path[0] == "Binary", request.writesRecord,
+      let record = Hex.decode(request.path[1]).flatMap({ Digest($0) }),
+      self.index.row("Binary/\(request.path[1])")?.isDeleted ?? true
+    else { return nil }
+    guard let account = await self.anchoring.attachmentAccount(record), !self.isAnchored(record) else {
+      throw Self.failure(ofRecord: request.path[1], 405)
+    }
+    try Self.check(request, against: Self.recordVersion, "Binary/\(record)")
+    guard await self.anchoring.standing(of: record) == .current else { return FHIRResponse(status: 204) }
+    if let reason = await self.anchoring.refusal(of: account) {
+      throw FHIRFailure(422, "business-rule", "it is not withdrawn: \(reason)")
+    }
+    let type = CanonicalJSON.members([("contentType", .string("application/octet-stream"))])
+    let body = Withdrawal.of("Binary", "\(record)", type, at: self.now())
+    switch try await self.anchoring.seal([(body, record)], of: account).first {
+    case .sealed(let draft)?: try await self.submit(draft, withdrawing: record)
+    case .refused(let reason)?: throw FHIRFailure(422, "business-rule", "it is not withdrawn: \(reason)")
+    case nil: throw FHIRFailure(503, "transient", "it is not withdrawn: send it again")
+    }
+    return FHIRResponse(status: 204)
+  }
+
+  /// The version of every record.
+  private static let recordVersion: UInt64 = 1
+
+  private func submit(_ draft: SealedDraft, withdrawing record: Digest) async throws {
+    let outcome = await self.anchoring.submit([draft]).first
+    // Two that withdraw it at once: one of them did.
+    if await self.anchoring.standing(of: record) != .current { return }
+    switch outcome {
+    case .anchored?: return
+    case .refused(let reason)?: throw FHIRFailure(422, "business-rule", "it is not withdrawn: \(reason)")
+    case .unsent(let reason)?: throw FHIRFailure(503, "transient", "it is not withdrawn: \(reason); send it again")
+    case .waiting(let reason)?:
+      throw FHIRFailure(503, "transient", "it is not known yet whether it is withdrawn: \(reason); send it again")
+    case .stale?, nil: throw FHIRFailure(503, "transient", "it is not withdrawn: send it again")
+    }
+  }
+
+  /// Whether a record is of a resource that is stored here: that one is deleted by its own id.
+  private func isAnchored(_ record: Digest) -> Bool {
+    self.book.notes.values.contains { $0.anchored?.record == record || $0.draft?.goal.record == record }
+  }
+}

@@ -1,0 +1,92 @@
+import FHIR
+import HealthRecords
+import Primitives
+import Testing
+
+/// Charts and persons. Goal: what is written of one person becomes no other's on the ledger. Method: one account in two
+/// charts, identifiers that count no more, and ids that are used again.
+@Suite("Charts and persons")
+struct ChartTests {
+  private static let other = String(repeating: "cd", count: 32)
+
+  private static func identifier(_ account: String, _ more: String = "") -> String {
+    #"{"system":"\#(FHIRService.accountSystem)","value":"\#(account)"\#(more)}"#
+  }
+
+  private static func patient(_ id: String, _ identifiers: [String]) -> String {
+    let list = identifiers.isEmpty ? "" : #","identifier":[\#(identifiers.joined(separator: ","))]"#
+    return #"{"resourceType":"Patient","id":"\#(id)"\#(list)}"#
+  }
+
+  private func put(_ bench: FHIRBench, _ id: String, _ identifiers: String...) async -> FHIRResponse {
+    await bench.send("PUT", "Patient/\(id)", Self.patient(id, identifiers))
+  }
+
+  private static func condition(_ patient: String) -> String {
+    FHIRBench.observation("c", #""code":{"text":"x"},"subject":{"reference":"Patient/\#(patient)"}"#)
+  }
+
+  @Test("⚑ A second live chart with an account is refused; one whose chart was deleted, or no longer has it, is not")
+  func oneChart() async throws {
+    let bench = try FHIRBench()
+    let (account, upper) = (FHIRBench.account, FHIRBench.account.uppercased())
+    #expect(await self.put(bench, "a", Self.identifier(account)).status == 201)
+    #expect(await self.put(bench, "a", Self.identifier(account)).status == 200, "the chart itself is written again")
+    for again in [account, upper] {
+      let second = await self.put(bench, "b", Self.identifier("see below"), Self.identifier(again))
+      #expect(second.status == 409)
+      #expect(second.body?["issue"]?.items?.first?["diagnostics"]?.text?.contains("Patient/a") == true)
+    }
+    #expect(bench.ledger.current().count == 1)
+    func entry(_ id: String, _ identifiers: String...) -> String {
+      #"{"resource":\#(Self.patient(id, identifiers)),"request":{"method":"PUT","url":"Patient/\#(id)"}}"#
+    }
+    let refused = await bench.bundle("transaction", entry("x"), entry("b", Self.identifier(account)))
+    #expect(refused.status == 409)
+    #expect(refused.body?["issue"]?.items?.first?["expression"]?.items?.first?.text == "Bundle.entry[1]")
+    let two = await bench.bundle(
+      "transaction", entry("x", Self.identifier(Self.other)), entry("y", Self.identifier(Self.other)))
+    #expect(two.status == 409)
+    // A merge in one transaction, in any order.
+    let moved = await bench.bundle(
+      "transaction", entry("b", Self.identifier(account)), entry("a", Self.identifier(account, #","use":"old""#)))
+    #expect(moved.status == 200, "\(moved.body as Any)")
+    #expect(await bench.send("DELETE", "Patient/b").status == 204)
+    #expect(await self.put(bench, "d", Self.identifier(account)).status == 201)
+    let next = try bench.restarted()
+    #expect(await self.put(next, "e", Self.identifier(account)).status == 409)
+  }
+
+  @Test(
+    "⚑ An identifier that is old, or was over when the Patient was written, links nobody",
+    arguments: [
+      (#","use":"old""#, false), (#","use":"official""#, true), (#","period":{"end":"2020-01-01"}"#, false),
+      (#","period":{"start":"2020-01-01"}"#, true), (#","period":{"end":"2999"}"#, true),
+      (#","period":{"end":"2025-06-15T15:06:40Z"}"#, true), (#","period":{"end":"2025-06-15T15:06:39Z"}"#, false),
+    ])
+  func ended(_ more: String, _ isLinked: Bool) async throws {
+    let bench = try FHIRBench()
+    #expect(await self.put(bench, "a", Self.identifier(FHIRBench.account, more)).status == 201)
+    #expect(bench.ledger.current().count == (isLinked ? 1 : 0))
+    // It does not hide the one that follows.
+    #expect(
+      await self.put(bench, "b", Self.identifier(FHIRBench.account, more), Self.identifier(Self.other)).status
+        == (isLinked ? 409 : 201))
+    #expect(bench.ledger.current(Self.other).count == (isLinked ? 0 : 1))
+  }
+
+  @Test("⚑ What belonged to a Patient who was deleted moves to nobody who is written under the id again")
+  func again() async throws {
+    let bench = try FHIRBench()
+    #expect(await self.put(bench, "a", Self.identifier(FHIRBench.account)).status == 201)
+    #expect(await bench.send("PUT", "Observation/c", Self.condition("a")).status == 201)
+    #expect(await bench.send("DELETE", "Patient/a").status == 204)
+    #expect(await self.put(bench, "a", Self.identifier(Self.other)).status == 409)
+    #expect(await self.put(bench, "a").status == 409, "nor by and by")
+    #expect(bench.ledger.current(Self.other).isEmpty)
+    #expect(await self.put(bench, "a", Self.identifier(FHIRBench.account)).status == 201, "the same person again")
+    #expect(await bench.send("DELETE", "Patient/a").status == 204)
+    #expect(await bench.send("DELETE", "Observation/c").status == 204)
+    #expect(await self.put(bench, "a", Self.identifier(Self.other)).status == 201, "nothing of the first is left")
+  }
+}
