@@ -48,7 +48,7 @@ struct OneBlockLanes: LaneReader {
     return self.head(lane) == head ? .extends(transactions: 1, bytes: 100) : .missing
   }
   func growth(
-    lane: Int, from base: LaneHead, transactionsMax: UInt64, bytesMax: UInt64
+    lane: Int, from base: LaneHead, within room: LaneRoom
   ) -> (head: LaneHead, transactions: UInt64, bytes: UInt64) {
     let head = self.head(lane)
     return base == head || base != .empty ? (base, 0, 0) : (head, 1, 100)

@@ -30,10 +30,17 @@ enum Situation: CaseIterable {
   case lostBlocks
   /// Raft: an old leader comes back, with entries where others committed other ones (Raft §5.3).
   case oldTail
+  /// A primary serves every lane, and each by as little as it may (LEDGER §11.5).
+  case throttled
+  /// A member writes thousands of tiny blocks (LEDGER §11.5).
+  case flooded
+
+  /// Those that came later take turns by themselves: the seeds of the others stay what they are.
+  static let later: [Situation] = [.throttled, .flooded]
 
   var engine: OrderingEngine {
     switch self {
-    case .farNewView, .hurried, .alone, .unfrozen, .leaping, .lured, .forged, .halfway: .pbft
+    case .farNewView, .hurried, .alone, .unfrozen, .leaping, .lured, .forged, .halfway, .throttled, .flooded: .pbft
     case .lostBlocks, .oldTail: .raft
     }
   }
@@ -43,10 +50,14 @@ extension SwarmRun {
   /// Seeds take turns among the situations of their engine; what is drawn in one differs from seed to seed.
   func situationBreach(events: inout Int) -> String? {
     let all = Situation.allCases.filter { $0.engine == self.plan.engine }
-    var run = SituationRun(all[Int(self.seed % UInt64(all.count))], seed: self.seed)
-    let breach = run.breach()
-    events += run.cluster.eventCount
-    return breach
+    let groups = [all.filter { !Situation.later.contains($0) }, all.filter { Situation.later.contains($0) }]
+    for group in groups where !group.isEmpty {
+      var run = SituationRun(group[Int(self.seed % UInt64(group.count))], seed: self.seed)
+      let breach = run.breach()
+      events += run.cluster.eventCount
+      if let breach { return breach }
+    }
+    return nil
   }
 }
 
@@ -54,7 +65,7 @@ extension SwarmRun {
 struct SituationRun {
   let situation: Situation
   let cluster: Cluster
-  private var random: SeededGenerator
+  var random: SeededGenerator
   private var number: UInt64 = 0
 
   init(_ situation: Situation, seed: UInt64) {
@@ -73,6 +84,12 @@ struct SituationRun {
       parameters.replica.statusInterval = .milliseconds(100)
     case .halfway: parameters.replica.viewTimeoutMin = .milliseconds(8000)
     case .forged: limits.checkpointInterval = 1
+    case .throttled:
+      limits.pipelineMax = 1
+      parameters.replica.statusInterval = .milliseconds(100)
+    case .flooded:
+      world.processor.transaction = .milliseconds(4)
+      parameters.replica.laneOpenBlocksMax = 16
     case .alone, .leaping, .lured, .lostBlocks, .oldTail: break
     }
     self.cluster = Cluster(
@@ -94,12 +111,14 @@ struct SituationRun {
     case .halfway: return self.stopHalfway()
     case .lostBlocks: return self.loseBlocks()
     case .oldTail: return self.comeBackWithTail()
+    case .throttled: return self.throttle()
+    case .flooded: return self.flood()
     }
   }
 
   // MARK: What they share
 
-  private mutating func load(_ slots: [Int], rounds: Int = 1, every milliseconds: UInt64 = 60) {
+  mutating func load(_ slots: [Int], rounds: Int = 1, every milliseconds: UInt64 = 60) {
     for _ in 0..<rounds {
       for slot in slots { self.submit(to: slot) }
       self.cluster.run(for: .milliseconds(milliseconds))
@@ -111,8 +130,23 @@ struct SituationRun {
     self.cluster.submit([self.cluster.digestTransaction(self.number, for: slot)], to: slot)
   }
 
+  /// A transaction of each of these comes to be executed by it within a span.
+  mutating func isExecuted(by slots: [Int], within span: Span) -> Bool {
+    var identifiers: [Int: Digest] = [:]
+    for slot in slots {
+      self.number += 1
+      let transaction = self.cluster.digestTransaction(self.number, for: slot)
+      identifiers[slot] = transaction.identifier(network: self.cluster.genesis.network)
+      self.cluster.submit([transaction], to: slot)
+    }
+    let cluster = self.cluster
+    return cluster.run(within: span, asking: 16) {
+      identifiers.allSatisfy { cluster.receipt($0.value, at: $0.key) != nil }
+    }
+  }
+
   /// What of the promises is broken now.
-  private var broken: String? {
+  var broken: String? {
     if let breach = self.cluster.breach ?? self.cluster.watch.breach { return breach }
     for slot in self.cluster.correctSlots {
       let disk = self.cluster.disk(slot)
@@ -123,19 +157,8 @@ struct SituationRun {
   }
 
   /// What each of these submits comes to be executed by it, and nothing is broken, by the naive ledger's word too.
-  private mutating func goesOn(_ slots: [Int]) -> String? {
-    let network = self.cluster.genesis.network
-    var identifiers: [Int: Digest] = [:]
-    for slot in slots {
-      self.number += 1
-      let transaction = self.cluster.digestTransaction(self.number, for: slot)
-      identifiers[slot] = transaction.identifier(network: network)
-      self.cluster.submit([transaction], to: slot)
-    }
-    let cluster = self.cluster
-    let isDone = cluster.run(within: .milliseconds(90_000), asking: 16) {
-      identifiers.allSatisfy { cluster.receipt($0.value, at: $0.key) != nil }
-    }
+  mutating func goesOn(_ slots: [Int]) -> String? {
+    let isDone = self.isExecuted(by: slots, within: .milliseconds(90_000))
     if let broken { return broken }
     guard isDone else { return "I7: nothing is ordered any more (\(self.situation))" }
     for slot in slots where self.cluster.isCorrect(slot) {

@@ -14,16 +14,36 @@ struct Lane: Sendable, Equatable {
     var isAttached = false
     /// Whether it lies on the branch from the executed head to `held`.
     var isMain = false
+    /// What the main branch counts through here, where it lies on that.
+    var tally = Tally()
     /// Whether it was handed over to be written.
     var isWritten: Bool
     /// What it counts in memory, in bytes.
     let cost: Int
   }
 
+  /// What a branch counts from anywhere below to a block: of use only for what lies between two of them.
+  struct Tally: Sendable, Equatable {
+    var transactions: UInt64 = 0
+    var bytes: UInt64 = 0
+
+    static func + (left: Tally, block: Block) -> Tally {
+      Tally(
+        transactions: left.transactions + UInt64(block.header.transactionCount),
+        bytes: left.bytes + UInt64(block.header.transactionBytes))
+    }
+
+    static func - (left: Tally, right: Tally) -> Tally {
+      Tally(transactions: left.transactions - right.transactions, bytes: left.bytes - right.bytes)
+    }
+  }
+
   /// What was executed: blocks up to here are in storage only.
   private(set) var executed: LaneHead
   /// The executed head's header, where it is known: proof against whoever continues it wrongly.
   private(set) var executedBlock: SignedHeader?
+  /// What the main branch counts up to there.
+  private var executedTally = Tally()
   /// What was decided.
   private(set) var decided: LaneHead
   /// The farthest head that is held durably, without a gap.
@@ -102,6 +122,10 @@ struct Lane: Sendable, Equatable {
   func extent(from base: LaneHead, to head: LaneHead) -> LaneExtension {
     guard head != base else { return .extends(transactions: 0, bytes: 0) }
     guard head.position > base.position else { return .contradicts }
+    if let start = self.tally(at: base), head.position <= self.tip.position, let end = self.tally(at: head) {
+      let between = end - start
+      return .extends(transactions: between.transactions, bytes: between.bytes)
+    }
     var (transactions, bytes): (UInt64, UInt64) = (0, 0)
     let walk = self.walk(from: head, to: base) { entry in
       transactions += UInt64(entry.block.header.transactionCount)
@@ -113,6 +137,47 @@ struct Lane: Sendable, Equatable {
     case .missing, .stopped: .missing
     case .contradicts: .contradicts
     }
+  }
+
+  /// What the main branch of an unforked lane counts up to a head that lies on it; nil for any other.
+  private func tally(at head: LaneHead) -> Tally? {
+    guard self.forkedAt == nil, !planted(.positionsUnchecked) else { return nil }
+    if head == self.executed { return self.executedTally }
+    guard let entry = self.entries[head.digest], entry.isMain, entry.block.header.position == head.position else {
+      return nil
+    }
+    return entry.tally
+  }
+
+  /// The block of the main branch at a position.
+  private func main(at position: LanePosition) -> Entry? {
+    self.places[position]?.lazy.compactMap { self.entries[$0] }.first { $0.isMain }
+  }
+
+  /// The farthest head of the main branch beyond `base`, at most `end`, within so much room; nil where the branch
+  /// cannot tell.
+  ///
+  /// - Complexity: O(log(blocks)).
+  func growth(
+    from base: LaneHead, to end: LaneHead, within room: LaneRoom
+  ) -> (head: LaneHead, transactions: UInt64, bytes: UInt64)? {
+    guard let start = self.tally(at: base) else { return nil }
+    var best = (head: base, transactions: UInt64(0), bytes: UInt64(0))
+    guard end.position > base.position, room.blocks > 0 else { return best }
+    var low = base.position.number + 1
+    var high = base.position.number + min(end.position.number - base.position.number, room.blocks)
+    while low <= high {
+      let middle = low + (high - low) / 2
+      guard let entry = self.main(at: LanePosition(middle)) else { return nil }
+      let grown = entry.tally - start
+      if grown.transactions <= room.transactions, grown.bytes <= room.bytes {
+        best = (entry.block.head, grown.transactions, grown.bytes)
+        low = middle + 1
+      } else {
+        high = middle - 1
+      }
+    }
+    return best
   }
 
   /// The blocks above `base` through `head`, in order; nil where the chain is broken, or one is not durable.
@@ -213,7 +278,10 @@ struct Lane: Sendable, Equatable {
 
   private mutating func markMain(_ digest: Digest) {
     guard let entry = self.entries[digest], !entry.isMain else { return }
+    let parent = entry.block.header.parent
+    let before = parent == self.executed.digest ? self.executedTally : self.entries[parent]?.tally ?? Tally()
     self.entries[digest]?.isMain = true
+    self.entries[digest]?.tally = before + entry.block
     self.asideBytes -= entry.cost
     self.asideCount -= 1
   }
@@ -242,7 +310,7 @@ struct Lane: Sendable, Equatable {
       branch.append(entry.block.digest)
       return true
     }
-    for digest in branch { self.markMain(digest) }
+    for digest in branch.reversed() { self.markMain(digest) }
     self.held = self.tip
     self.extendHeld()
   }
@@ -305,6 +373,7 @@ struct Lane: Sendable, Equatable {
   mutating func release(through head: LaneHead) -> [Block] {
     guard head.position > self.executed.position else { return [] }
     self.executedBlock = self.entries[head.digest].map { SignedHeader($0.block) }
+    if let entry = self.entries[head.digest], entry.isMain { self.executedTally = entry.tally }
     let span = head.position.number - self.executed.position.number
     if span > UInt64(self.places.count) {
       for position in Array(self.places.keys) where position <= head.position { self.clear(position) }

@@ -14,6 +14,11 @@ extension Lanes {
     self.lanes[lane].chain(above: base, through: head)
   }
 
+  /// Whether those blocks are all in memory, and durable.
+  public func holds(lane: Int, above base: LaneHead, through head: LaneHead) -> Bool {
+    if case .extends = self.extent(lane: lane, from: base, to: head) { true } else { false }
+  }
+
   /// Whether there is room for so many more bytes of transactions.
   public func hasRoom(forBytes count: Int) -> Bool {
     self.pendingBytes + count <= self.parameters.pendingBytesMax
@@ -84,19 +89,21 @@ extension Lanes: LaneReader {
     self.lanes[lane].extent(from: base, to: head)
   }
 
-  /// Walks from the base to the tip as far as the room allows.
+  /// From the base towards the tip as far as the room allows.
   public func growth(
-    lane: Int, from base: LaneHead, transactionsMax: UInt64, bytesMax: UInt64
+    lane: Int, from base: LaneHead, within room: LaneRoom
   ) -> (head: LaneHead, transactions: UInt64, bytes: UInt64) {
     var best = (head: base, transactions: UInt64(0), bytes: UInt64(0))
     // Of the own lane also what is being written: the proposal leaves after that write, as everything does.
     let isOwn = lane == self.index && self.lanes[lane].forkedAt == nil
     let end = isOwn ? self.lanes[lane].held : self.proposable(lane: lane)
+    guard end != base else { return best }
+    if let grown = self.lanes[lane].growth(from: base, to: end, within: room) { return grown }
     guard let chain = self.lanes[lane].chain(above: base, through: end, needsDurable: !isOwn) else { return best }
-    for block in chain {
+    for block in chain.prefix(Int(clamping: room.blocks)) {
       let transactions = best.transactions + UInt64(block.header.transactionCount)
       let bytes = best.bytes + UInt64(block.header.transactionBytes)
-      guard transactions <= transactionsMax, bytes <= bytesMax else { break }
+      guard transactions <= room.transactions, bytes <= room.bytes else { break }
       best = (block.head, transactions, bytes)
     }
     return best

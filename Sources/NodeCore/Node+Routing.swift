@@ -276,20 +276,25 @@ extension Node {
   private mutating func blocks(
     of decision: Decision, _ run: inout NodeRun
   ) -> [(lane: Int, block: Block)]? {
-    var out: [(lane: Int, block: Block)] = []
+    let lanes = 0..<self.configuration.laneCount
     var isWhole = true
-    for lane in 0..<self.configuration.laneCount {
+    for lane in lanes {
       let (base, head) = (self.execution.cut.heads[lane], decision.cut.heads[lane])
-      if let chain = self.lanes.blocks(lane: lane, above: base, through: head) {
-        out += chain.map { (lane, $0) }
-      } else {
-        isWhole = false
-        // What follows will be wanted too: it is asked for in one go.
-        let farthest = self.decisions.last?.cut.heads[lane] ?? head
-        _ = self.step(lanes: .wanted(lane: lane, farthest, for: .decision), &run)
-      }
+      guard !self.lanes.holds(lane: lane, above: base, through: head) else { continue }
+      isWhole = false
+      // What follows will be wanted too: it is asked for in one go.
+      let farthest = self.decisions.last?.cut.heads[lane] ?? head
+      _ = self.step(lanes: .wanted(lane: lane, farthest, for: .decision), &run)
     }
-    return isWhole ? out : nil
+    // Gathered only then: while one is missing, this is tried again at each block that comes.
+    guard isWhole else { return nil }
+    var out: [(lane: Int, block: Block)] = []
+    for lane in lanes {
+      let (base, head) = (self.execution.cut.heads[lane], decision.cut.heads[lane])
+      guard let chain = self.lanes.blocks(lane: lane, above: base, through: head) else { return nil }
+      out += chain.map { (lane, $0) }
+    }
+    return out
   }
 }
 

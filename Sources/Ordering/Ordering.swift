@@ -31,8 +31,23 @@ public protocol LaneReader {
   func extent(lane: Int, from base: LaneHead, to head: LaneHead) -> LaneExtension
   /// The farthest proposable head beyond `base` that adds at most so much; `base` where nothing fits.
   func growth(
-    lane: Int, from base: LaneHead, transactionsMax: UInt64, bytesMax: UInt64
+    lane: Int, from base: LaneHead, within room: LaneRoom
   ) -> (head: LaneHead, transactions: UInt64, bytes: UInt64)
+}
+
+/// How much a lane may grow by.
+public struct LaneRoom: Sendable, Hashable {
+  /// The most transactions.
+  public var transactions: UInt64
+  /// The most bytes of transactions.
+  public var bytes: UInt64
+  /// The most blocks.
+  public var blocks: UInt64
+
+  /// So much room.
+  public init(transactions: UInt64, bytes: UInt64, blocks: UInt64) {
+    (self.transactions, self.bytes, self.blocks) = (transactions, bytes, blocks)
+  }
 }
 
 /// What a replica asks the driver to sign.
@@ -125,7 +140,7 @@ public enum OrderingEvent: Sendable, Hashable {
 public enum ViewChangeReason: String, Sendable, Hashable {
   /// Something orderable was not executed in time.
   case noProgress = "no progress"
-  /// The primary left out a lane.
+  /// The primary left out a lane, or serves it too slowly.
   case laneOmitted = "lane omitted"
   /// f + 1 others left.
   case othersLeft = "others left"

@@ -295,10 +295,6 @@ extension Replica {
 
   private mutating func deliver(_ decision: Decision, at now: Moment, into effects: inout [OrderingEffect]) {
     precondition(decision.sequence == self.decided.next, "I4: \(decision.sequence) after \(self.decided)")
-    for lane in 0..<self.configuration.laneCount
-    where decision.cut.heads[lane].position > self.decidedCut.heads[lane].position {
-      self.laneOmittedSince[lane] = nil
-    }
     let isNull = decision.cut == self.decidedCut
     self.slots[decision.sequence] = nil
     self.ownProposals[decision.sequence] = nil
@@ -327,10 +323,12 @@ extension Replica {
       let open = self.proposed.number - self.decided.number
       // The deadline is that of the state after all that is decided, or the cut would come in vain.
       let isDue = self.stateDeadline <= now.wall && open == 0 && self.executed == self.decided
-      let growth = CutGrowth(limits: self.limits, growthPerOpenCutMin: self.parameters.growthPerOpenCutMin)
+      let growth = CutGrowth(
+        limits: self.limits, growthPerOpenCutMin: self.parameters.growthPerOpenCutMin,
+        laneOpenBlocksMax: self.parameters.laneOpenBlocksMax)
       let next = growth.grow(
-        previous, at: self.proposed.next, open: open, isDue: isDue, frozen: self.frozenFrom.keys, wall: now.wall,
-        lanes: lanes)
+        previous, at: self.proposed.next, open: open, executed: self.executedCut, isDue: isDue,
+        frozen: self.frozenFrom.keys, wall: now.wall, lanes: lanes)
       guard let cut = next else { return }
       self.proposed = self.proposed.next
       effects.append(
@@ -340,6 +338,13 @@ extension Replica {
               configuration: self.configuration.number, view: self.view, sequence: self.proposed, cut: cut))))
       self.ownProposals[self.proposed] = cut
     }
+  }
+
+  /// The cut that was executed last, as far as it is remembered.
+  private var executedCut: Cut {
+    if self.executed == self.decided { return self.decidedCut }
+    if self.executed < self.configuration.start { return self.startCut }
+    return self.recentCuts[self.executed] ?? self.decidedCut
   }
 
   /// The cut after which the next proposal goes; nil where own proposals are not all known yet.

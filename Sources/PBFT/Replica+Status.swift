@@ -127,46 +127,13 @@ extension Replica {
         self.leave(to: self.view.next, reason: .noProgress, at: now, into: &effects)
         return .accepted
       }
-      let omitted =
-        !planted(.omissionTolerated)
-        && self.laneOmittedSince.contains { since in
-          since.map { now.tick >= $0 + self.parameters.laneOmissionMax } ?? false
-        }
-      if omitted {
+      if self.isLaneLate(at: now.tick) {
         self.leave(to: self.view.next, reason: .laneOmitted, at: now, into: &effects)
         return .accepted
       }
     case .changing: break
     }
     return fired ? .accepted : .ignored(.idle)
-  }
-
-  /// Keeps the view's timers: something orderable, or a due deadline of the state, waits for its execution.
-  mutating func watchProgress(at now: Moment, lanes: some LaneReader) {
-    guard self.phase == .active else { return }
-    let cut = self.decidedCut
-    guard self.isOpen(self.decided.next) else {
-      self.progressSince = nil
-      return
-    }
-    var waits = self.stateDeadline.adding(milliseconds: self.limits.clockDriftMilliseconds) <= now.wall
-    for lane in 0..<self.configuration.laneCount {
-      let isBehind = self.frozenFrom[lane] == nil && lanes.orderable(lane: lane) > cut.heads[lane].position
-      waits = waits || isBehind
-      if !isBehind {
-        self.laneOmittedSince[lane] = nil
-      } else if self.laneOmittedSince[lane] == nil {
-        self.laneOmittedSince[lane] = now.tick
-      }
-    }
-    let isOpen = self.slots.values.contains { slot in
-      if case .accepted = slot.stage { true } else { false }
-    }
-    if waits || isOpen {
-      self.progressSince = self.progressSince ?? now.tick
-    } else {
-      self.progressSince = nil
-    }
   }
 
   /// Takes up what was stored. Votes need not be: they follow from the proposals and certificates that are.

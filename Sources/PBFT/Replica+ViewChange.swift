@@ -17,7 +17,7 @@ extension Replica {
     self.ownProposals = [:]
     self.progressSince = nil
     (self.aloneSince, self.askedAt, self.wentOn) = ([:], now.tick, ReplicaSet())
-    self.laneOmittedSince = Array(repeating: nil, count: self.configuration.laneCount)
+    self.forgetDues()
     for sequence in self.slots.keys.sorted() where !planted(.voteAfterLeaving) { self.slots[sequence]?.leaveView() }
     if !planted(.viewNotDurable) {
       effects.append(.persist(.view(self.configuration.number, target, isChanging: true)))
@@ -236,7 +236,7 @@ extension Replica {
     }
     self.progressSince = nil
     (self.aloneSince, self.enteredAt, self.askedAt) = ([:], now.tick, nil)
-    self.laneOmittedSince = Array(repeating: nil, count: self.configuration.laneCount)
+    self.forgetDues()
     effects.append(.report(.viewEntered(content.view)))
     effects.append(.sendStatus(to: nil, self.status))
     if let base, base.sequence > self.decided.next { self.askForDecisions(at: now, into: &effects) }

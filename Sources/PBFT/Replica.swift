@@ -13,7 +13,7 @@ public struct Replica: OrderingMachine, Hashable {
     public var viewTimeoutMin = Span.milliseconds(2000)
     /// The longest such wait, however often it was doubled.
     public var viewTimeoutMax = Span.milliseconds(60_000)
-    /// How long a lane's orderable blocks may be left out.
+    /// How long an orderable block may be left out, as far as cuts have room for its lane.
     public var laneOmissionMax = Span.milliseconds(8000)
     /// How long a view is open at least before it is left only because a member asks for the next one alone.
     public var orderlyChangeIntervalMin = Span.milliseconds(20_000)
@@ -23,6 +23,8 @@ public struct Replica: OrderingMachine, Hashable {
     public var decisionsPerAnswerMax: UInt64 = 16
     /// While others are open, a cut grows by at least this many transactions for each of them, or waits.
     public var growthPerOpenCutMin: UInt64 = 200
+    /// The most blocks of a lane in cuts that are not executed yet.
+    public var laneOpenBlocksMax: UInt64 = 512
 
     /// The defaults.
     public init() {}
@@ -71,7 +73,8 @@ public struct Replica: OrderingMachine, Hashable {
   var hasCastNewView = false
   var fruitlessViews: UInt64 = 0
   var progressSince: Tick?
-  var laneOmittedSince: [Tick?]
+  /// What of each lane must be ordered by when.
+  var laneDues: [LaneDues]
   var nextStatus: Tick = .zero
   var proposed: SequenceNumber = .zero
   var askedDecisionsAt: Tick?
@@ -106,7 +109,7 @@ public struct Replica: OrderingMachine, Hashable {
     self.lastDecision = state.lastDecision
     self.executed = state.lastDecision?.sequence ?? .zero
     self.newView = state.newView
-    self.laneOmittedSince = Array(repeating: nil, count: configuration.laneCount)
+    self.laneDues = Array(repeating: LaneDues(), count: configuration.laneCount)
     self.startCut = state.startCut ?? .genesis(lanes: configuration.laneCount)
     self.last = state.last
     self.proposed = self.executed
@@ -158,9 +161,7 @@ public struct Replica: OrderingMachine, Hashable {
     if case .active = self.phase, let since = self.progressSince {
       next = min(next, since + self.viewTimeout)
     }
-    for case let since? in self.laneOmittedSince {
-      next = min(next, since + self.parameters.laneOmissionMax)
-    }
+    for dues in self.laneDues { next = min(next, dues.deadline(self.parameters.laneOmissionMax) ?? next) }
     return next
   }
 

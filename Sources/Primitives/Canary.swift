@@ -13,7 +13,7 @@ public enum Canary: String, CaseIterable, Sendable {
   case forgottenReproposal, runawayView, secondProposalTaken, newViewUnjudged, newViewFromFew
   case omissionTolerated, votesForAnyDigest, windowUnbounded, newViewBeyondWindow, cutUnbounded, decisionsNotAsked
   case unsignedVotes, viewChangeForgets
-  case timeRunsAhead, idleCutTaken, aloneLeftAlone
+  case timeRunsAhead, idleCutTaken, aloneLeftAlone, slowTolerated, floodServedFirst
   // Configurations (LEDGER §8).
   case membershipReplayed, membershipUnapproved, copyUnnoticed
   // Snapshots (LEDGER §7).

@@ -204,14 +204,18 @@ extension RaftReplica {
   }
 
   private mutating func propose(at now: Moment, lanes: some LaneReader, into effects: inout [OrderingEffect]) {
-    let growth = CutGrowth(limits: self.limits, growthPerOpenCutMin: self.parameters.growthPerOpenCutMin)
+    let growth = CutGrowth(
+      limits: self.limits, growthPerOpenCutMin: self.parameters.growthPerOpenCutMin,
+      laneOpenBlocksMax: self.parameters.laneOpenBlocksMax)
+    // Of what was executed long ago nothing is under way.
+    let executed = self.log[self.executed]?.cut ?? self.decidedCut
     while case .leader(let leadership) = self.role, leadership.transfer == nil,
       self.log.end.number < self.executed.number + self.limits.pipelineMax,
       self.closing.map({ self.log.end < $0 }) ?? true
     {
       let open = UInt64(self.openCount)
       let cut = growth.grow(
-        self.log[self.log.end]?.cut ?? self.decidedCut, at: self.log.end.next, open: open,
+        self.log[self.log.end]?.cut ?? self.decidedCut, at: self.log.end.next, open: open, executed: executed,
         isDue: self.stateDeadline <= now.wall && open == 0, frozen: self.frozen, wall: now.wall, lanes: lanes)
       guard let cut else { return }
       self.append(

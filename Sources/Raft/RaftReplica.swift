@@ -17,6 +17,8 @@ public struct RaftReplica: OrderingMachine, Hashable {
     public var decisionsPerAnswerMax: UInt64 = 16
     /// While others are open, a cut grows by at least this many transactions for each of them, or waits.
     public var growthPerOpenCutMin: UInt64 = 200
+    /// The most blocks of a lane in cuts that are not executed yet.
+    public var laneOpenBlocksMax: UInt64 = 512
 
     /// The defaults.
     public init() {}

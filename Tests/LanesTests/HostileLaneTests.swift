@@ -25,7 +25,8 @@ struct HostileLaneTests {
     #expect(bench.evidence.first?.isAuthentic(network: bench.network, in: bench.configuration) == true)
     #expect(bench.lanes.announcements[1].head == chain[2].head)
     // Everything that looks at the lane says the same: nothing leads there.
-    let (grown, _, _) = bench.lanes.growth(lane: 1, from: .empty, transactionsMax: 9000, bytesMax: 1 << 20)
+    let (grown, _, _) = bench.lanes.growth(
+      lane: 1, from: .empty, within: LaneRoom(transactions: 9000, bytes: 1 << 20, blocks: .max))
     #expect(grown == .empty, "a lane of a liar is proposed no further")
     #expect(bench.lanes.extent(lane: 1, from: .empty, to: chain[2].head) == .extends(transactions: 3, bytes: 120))
     #expect(bench.lanes.extent(lane: 1, from: .empty, to: liar.head) == .missing)

@@ -308,4 +308,38 @@ struct LanesTests {
     bench.wait(3001)
     #expect(bench.sealed?.position == LanePosition(3))
   }
+
+  @Test("What lies between two heads is told without walking, as the blocks count it")
+  func counted() {
+    var bench = Bench()
+    var blocks: [Block] = []
+    for number in 0..<40 {
+      blocks.append(bench.block(1, after: blocks.last?.head ?? .empty, bytes: 40 + 3 * (number % 7)))
+    }
+    func bytes(_ range: Range<Int>) -> UInt64 { blocks[range].reduce(0) { $0 + UInt64($1.body.count) } }
+    // In another order than they were written; then a part is executed.
+    for block in blocks.reversed() { bench.give(.block(Verified(checked: block))) }
+    for block in blocks { bench.give(.blockDurable(block)) }
+    for executed in [0, 7, 8, 39] {
+      if executed > 0 { bench.give(.executed(bench.cut([1: blocks[executed - 1].head], at: UInt64(executed)))) }
+      let base = executed == 0 ? LaneHead.empty : blocks[executed - 1].head
+      for end in executed..<40 {
+        let count = end + 1 - executed
+        let extent = bench.lanes.extent(lane: 1, from: base, to: blocks[end].head)
+        #expect(extent == .extends(transactions: UInt64(count), bytes: bytes(executed..<(end + 1))))
+        for room in [
+          LaneRoom(transactions: .max, bytes: .max, blocks: UInt64(count)),
+          LaneRoom(transactions: UInt64(count), bytes: .max, blocks: .max),
+          LaneRoom(transactions: .max, bytes: bytes(executed..<(end + 1)) + 39, blocks: .max),
+        ] {
+          let grown = bench.lanes.growth(lane: 1, from: base, within: room)
+          #expect(grown.head == blocks[end].head)
+          #expect(grown.transactions == UInt64(count) && grown.bytes == bytes(executed..<(end + 1)))
+        }
+      }
+      let nothing = bench.lanes.growth(
+        lane: 1, from: base, within: LaneRoom(transactions: 0, bytes: .max, blocks: .max))
+      #expect(nothing.head == base)
+    }
+  }
 }

@@ -140,9 +140,11 @@ struct NormalCaseTests {
   @Test("LEDGER §3: at most pipelineMax numbers are open at the primary")
   func pipeline() {
     var bench = Bench(0)
+    // Here each block holds one transaction only.
+    bench.replica = bench.consortium.replica(0) { $0.laneOpenBlocksMax = 1 << 20 }
     var proposed: [UInt64] = []
     for step in 1...200 {
-      bench.lanes.held = [UInt64(step * 2000), 0, 0, 0]
+      bench.lanes.held = Array(repeating: UInt64(step * 500), count: 4)
       bench.give(.lanesAdvanced)
       for proposal in bench.castProposals {
         proposed.append(proposal.sequence.number)

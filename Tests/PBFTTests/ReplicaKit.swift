@@ -34,9 +34,14 @@ struct Consortium {
     return Signed(content: content, signer: index, signature: Self.key(index).sign(bytes))
   }
 
-  func replica(_ index: Int, restoring state: OrderingState = OrderingState()) -> Replica {
-    Replica(
-      configuration: self.configuration, limits: LedgerLimits(), index: index, parameters: Replica.Parameters(),
+  func replica(
+    _ index: Int, restoring state: OrderingState = OrderingState(),
+    _ change: (inout Replica.Parameters) -> Void = { _ in }
+  ) -> Replica {
+    var parameters = Replica.Parameters()
+    change(&parameters)
+    return Replica(
+      configuration: self.configuration, limits: LedgerLimits(), index: index, parameters: parameters,
       restoring: state)
   }
 
@@ -112,10 +117,10 @@ struct FakeLanes: LaneReader {
   }
 
   func growth(
-    lane: Int, from base: LaneHead, transactionsMax: UInt64, bytesMax: UInt64
+    lane: Int, from base: LaneHead, within room: LaneRoom
   ) -> (head: LaneHead, transactions: UInt64, bytes: UInt64) {
-    let room = min(transactionsMax, bytesMax / 100)
-    let added = min(self.held[lane] - min(base.position.number, self.held[lane]), room)
+    let most = min(room.transactions, room.bytes / 100, room.blocks)
+    let added = min(self.held[lane] - min(base.position.number, self.held[lane]), most)
     return (Self.head(lane, base.position.number + added), added, added * 100)
   }
 }

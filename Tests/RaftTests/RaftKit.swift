@@ -25,9 +25,10 @@ struct NumberedLanes: LaneReader {
       ? .extends(transactions: count, bytes: count * 100) : .missing
   }
   func growth(
-    lane: Int, from base: LaneHead, transactionsMax: UInt64, bytesMax: UInt64
+    lane: Int, from base: LaneHead, within room: LaneRoom
   ) -> (head: LaneHead, transactions: UInt64, bytes: UInt64) {
-    let end = max(base.position.number, min(self.held[lane], base.position.number + transactionsMax))
+    let end = max(
+      base.position.number, min(self.held[lane], base.position.number + min(room.transactions, room.blocks)))
     let count = end - base.position.number
     return (Self.head(lane, end), count, count * 100)
   }
