@@ -10,14 +10,16 @@ internal import Simulator
 /// `consilium-sim bench`
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "bench", abstract: "How fast the simulator is: gossip events and committed transactions a second.",
+    commandName: "bench", abstract: "How fast the simulator is, and what members cost their machines.",
     discussion: """
       Examples:
         consilium-sim bench
         consilium-sim bench --nodes 10000 --messages 100 --output json
         consilium-sim bench --curve            the same for 100 to 10,000 nodes
       Events a second are those of the gossip network on one core, which signs nothing; committed transactions
-      those of four members of a whole consortium; both for each second of the processor's time.
+      those of four members of a whole consortium; both for each second of the processor's time. Then what one cut
+      costs a backup alone, with eight of them open, and what one round of announcements costs a member's lanes, in
+      consortia of several sizes; without signatures and sockets.
       """)
   @Option(help: "Nodes of the gossip network.") var nodes = 1000
   @Option(help: "Published messages, one every 100 ms.") var messages = 300
@@ -37,17 +39,27 @@ struct BenchCommand: ParsableCommand {
     let bytesPerNode: Int?
   }
 
+  /// What one member's machine takes of the processor, in milliseconds.
+  private struct Cost: Encodable {
+    let members: Int
+    let replicaMillisecondsPerCut: Double
+    let announcementMillisecondsPerRound: Double
+  }
+
   private struct Result: Encodable {
     let eventsPerSecond: Double
     let committedPerSecond: Double
     let gossip: [Row]
+    let machines: [Cost]
   }
 
   func run() throws {
     let sizes = self.curve ? [100, 300, 1000, 3000, 10_000] : [self.nodes]
     let rows = sizes.map { self.gossip($0, isFirst: $0 == sizes[0]) }
     let committed = try self.ledger()
-    let result = Result(eventsPerSecond: rows.last?.eventsPerSecond ?? 0, committedPerSecond: committed, gossip: rows)
+    let machines = [4, 16, 64, 128, 256].map { Self.cost($0) }
+    let result = Result(
+      eventsPerSecond: rows.last?.eventsPerSecond ?? 0, committedPerSecond: committed, gossip: rows, machines: machines)
     if self.output == "json" {
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
@@ -62,6 +74,34 @@ struct BenchCommand: ParsableCommand {
       say("gossip, \(row.nodes) nodes, \(row.messages) messages: \(speed) (\(work)), \(copies), \(median)\(bytes)")
     }
     say("ledger, 4 members: \(Quantity.digits(committed)) committed transactions a CPU second")
+    for cost in machines {
+      let cut = "\(Quantity.digits(cost.replicaMillisecondsPerCut)) ms a cut"
+      let round = "\(Quantity.digits(cost.announcementMillisecondsPerRound)) ms a round"
+      say("machines, \(cost.members) members: replica alone \(cut), announcements \(round)")
+    }
+  }
+
+  private static func cost(_ members: Int) -> Cost {
+    // The fastest of some runs: the machine does other things too.
+    var replica = ReplicaBench(members: members)
+    var perCut = Double.infinity
+    for _ in 0..<8 {
+      replica.prepare()
+      let begun = Self.processorSeconds
+      let count = replica.run()
+      perCut = min(perCut, (Self.processorSeconds - begun) / Double(max(1, count)))
+    }
+    var lanes = AnnouncementBench(members: members)
+    var perRound = Double.infinity
+    for _ in 0..<8 {
+      lanes.prepare()
+      let begun = Self.processorSeconds
+      lanes.run()
+      precondition(lanes.isOrderable, "what all announced is not orderable")
+      perRound = min(perRound, Self.processorSeconds - begun)
+    }
+    return Cost(
+      members: members, replicaMillisecondsPerCut: perCut * 1000, announcementMillisecondsPerRound: perRound * 1000)
   }
 
   /// The processor's time that this process has had: what others do on the machine does not count.

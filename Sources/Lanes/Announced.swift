@@ -14,6 +14,8 @@ struct Announced: Sendable, Equatable {
 
   private var words: [Word]
   private let quorum: Int
+  /// How many confirmed more than a quorum did.
+  private var beyond = 0
   /// The farthest position that anybody announced.
   private(set) var top = LanePosition.zero
   /// The position that a quorum announced of the branch that is held here, this member not counted.
@@ -42,23 +44,29 @@ struct Announced: Sendable, Equatable {
     return true
   }
 
-  func unconfirmed(by peer: ReplicaIndex) -> [LaneHead] {
-    let word = self.words[peer]
-    guard let oldest = word.oldest else { return [] }
-    return oldest == word.latest ? [oldest] : [oldest, word.latest]
-  }
-
-  mutating func confirm(_ head: LaneHead, by peer: ReplicaIndex) {
-    guard head.position > self.words[peer].confirmed else { return }
-    self.words[peer].confirmed = head.position
-    guard self.quorum > 1, head.position > self.confirmedByQuorum else { return }
-    self.confirmedByQuorum = self.words.map(\.confirmed).sorted(by: >)[self.quorum - 2]
-  }
-
-  /// What was said of positions that are held now is confirmed or false: the newest word takes its place.
-  mutating func refill(_ peer: ReplicaIndex, reached tip: LanePosition) {
+  /// Counts what a member said of the branch that is held here, up to a tip; `includes` tells whether a head lies
+  /// there. What was said of positions that are held now is confirmed or false: the newest word takes its place.
+  mutating func confirm(by peer: ReplicaIndex, reached tip: LanePosition, _ includes: (LaneHead) -> Bool) {
     guard let oldest = self.words[peer].oldest, oldest.position <= tip else { return }
     let latest = self.words[peer].latest
+    if includes(oldest) { self.confirm(oldest.position, by: peer) }
+    if latest.position > oldest.position, latest.position <= tip, includes(latest) {
+      self.confirm(latest.position, by: peer)
+    }
     self.words[peer].oldest = latest.position > tip ? latest : nil
+  }
+
+  private mutating func confirm(_ position: LanePosition, by peer: ReplicaIndex) {
+    let before = self.words[peer].confirmed
+    guard position > before else { return }
+    self.words[peer].confirmed = position
+    guard self.quorum > 1, position > self.confirmedByQuorum, before <= self.confirmedByQuorum else { return }
+    self.beyond += 1
+    guard self.beyond >= self.quorum - 1 else { return }
+    // So many are beyond it that the nearest of them is where a quorum is now.
+    let level = self.confirmedByQuorum
+    let next = self.words.reduce(position) { $1.confirmed > level ? min($0, $1.confirmed) : $0 }
+    self.confirmedByQuorum = next
+    self.beyond = self.words.reduce(0) { $0 + ($1.confirmed > next ? 1 : 0) }
   }
 }

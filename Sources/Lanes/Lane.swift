@@ -411,24 +411,24 @@ struct Lane: Sendable, Equatable {
 
   /// Whether a head lies on what is held durably here, or below it.
   func includes(_ head: LaneHead) -> Bool {
-    if head.position <= self.executed.position { return true }
+    if head.position <= self.executed.position || head == self.tip { return true }
     guard head.position <= self.tip.position else { return false }
     return self.places[head.position]?.contains(head.digest) ?? false
   }
 
   /// Whether somebody announced another block at a position that is held: the author forked its lane.
   func isRival(_ head: LaneHead) -> Bool {
-    head.position > self.executed.position && head.position <= self.tip.position && self.entries[head.digest] == nil
+    head.position > self.executed.position && head.position <= self.tip.position && head != self.tip
+      && self.entries[head.digest] == nil
   }
 
   private mutating func confirmAnnounced(by peer: ReplicaIndex? = nil) {
     let peers = peer.map { $0..<($0 + 1) } ?? 0..<self.announced.count
-    for peer in peers {
-      for head in self.announced.unconfirmed(by: peer) where self.includes(head) {
-        self.announced.confirm(head, by: peer)
-      }
-      self.announced.refill(peer, reached: self.tip.position)
-    }
+    // Moved, not copied: it is long.
+    var announced = Announced(members: 0, quorum: 0)
+    swap(&announced, &self.announced)
+    for peer in peers { announced.confirm(by: peer, reached: self.tip.position) { self.includes($0) } }
+    swap(&announced, &self.announced)
   }
 }
 

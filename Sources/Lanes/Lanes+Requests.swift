@@ -44,9 +44,9 @@ extension Lanes {
       if !self.lanes[lane].arriving.isEmpty {
         self.lanes[lane].arriving = self.lanes[lane].arriving.filter { $0.value > now }
       }
-      self.lanes[lane].endWishes(at: now)
+      if !self.lanes[lane].wishes.isEmpty { self.lanes[lane].endWishes(at: now) }
       let isAhead = self.lanes[lane].announced.top > self.lanes[lane].tip.position
-      let isBehind = isAhead && lane != self.index && !self.holders(lane: lane).isEmpty
+      let isBehind = isAhead && lane != self.index && self.hasHolder(lane: lane)
       if !isBehind {
         self.lanes[lane].behindSince = nil
       } else if self.lanes[lane].behindSince == nil {
@@ -57,12 +57,24 @@ extension Lanes {
 
   /// The connected members that announce more of a lane than is held here, while there is room for it.
   private func holders(lane: Int) -> [ReplicaIndex] {
-    guard self.lanes[lane].heldBytes < self.parameters.laneBytesMax / 2, !planted(.ancestorNotPulled) else { return [] }
-    let (announced, tip) = (self.lanes[lane].announced, self.lanes[lane].tip.position)
-    let ahead = self.connected.sorted().filter { $0 < announced.count && announced.latest(by: $0).position > tip }
-    guard !ahead.isEmpty else { return [] }
-    let top = self.lanes[lane].arrivingTop
-    return ahead.filter { announced.latest(by: $0).position > top }
+    guard self.hasRoomAhead(lane: lane) else { return [] }
+    let top = max(self.lanes[lane].tip.position, self.lanes[lane].arrivingTop)
+    return self.connected.sorted().filter { self.announces(lane, beyond: top, peer: $0) }
+  }
+
+  /// Whether there are any, which is asked at every step.
+  private func hasHolder(lane: Int) -> Bool {
+    guard self.hasRoomAhead(lane: lane) else { return false }
+    let top = max(self.lanes[lane].tip.position, self.lanes[lane].arrivingTop)
+    return self.connected.contains { self.announces(lane, beyond: top, peer: $0) }
+  }
+
+  private func hasRoomAhead(lane: Int) -> Bool {
+    self.lanes[lane].heldBytes < self.parameters.laneBytesMax / 2 && !planted(.ancestorNotPulled)
+  }
+
+  private func announces(_ lane: Int, beyond top: LanePosition, peer: ReplicaIndex) -> Bool {
+    peer < self.lanes[lane].announced.count && self.lanes[lane].announced.latest(by: peer).position > top
   }
 
   /// Asks for what was announced and did not come. A liar is only asked again; nothing waits for its word.

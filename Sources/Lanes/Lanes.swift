@@ -435,21 +435,22 @@ public struct Lanes: Sendable, Equatable {
     _ announcements: [LaneAnnouncement], from peer: ReplicaIndex, at now: Tick, into effects: inout [Effect]
   ) -> Outcome {
     guard peer < self.lanes.count else { return .rejected(.unknownLane) }
-    var changed = false
+    // The engine looks at what a quorum holds: a word that changes nothing of that is none of its business.
+    var (isNews, advances) = (false, false)
+    defer { if advances { effects.append(.advanced) } }
     for announcement in announcements {
       let (lane, head) = (announcement.lane, announcement.head)
       guard lane < self.lanes.count else { return .rejected(.unknownLane) }
+      let before = self.lanes[lane].announced.confirmedByQuorum
       guard self.lanes[lane].hear(head, from: peer) else { continue }
-      changed = true
+      isNews = true
+      advances = advances || self.lanes[lane].announced.confirmedByQuorum > before
       // ⚑ Another block at a position that is held here: it is asked for by its digest, and proves the fork.
+      guard self.lanes[lane].forkedAt == nil, self.lanes[lane].isRival(head) else { continue }
       let isSought = self.lanes[lane].wishes.contains { $0.reason == .rival }
-      if self.lanes[lane].forkedAt == nil, !isSought, self.lanes[lane].isRival(head) {
-        _ = self.want(lane, head, for: .rival, at: now)
-      }
+      if !isSought { _ = self.want(lane, head, for: .rival, at: now) }
     }
-    guard changed else { return .ignored(.duplicate) }
-    effects.append(.advanced)
-    return .accepted
+    return isNews ? .accepted : .ignored(.duplicate)
   }
 
   private mutating func decide(_ cut: Cut, into effects: inout [Effect]) -> Outcome {

@@ -23,13 +23,16 @@ public struct PreparedCertificate: Sendable, Hashable {
 
   /// Whether a quorum of `configuration` signed it.
   public func isAuthentic(network: Digest, in configuration: Configuration) -> Bool {
-    let primary = configuration.primary(of: self.view)
-    guard self.prePrepare.signer == primary, self.prepares.count >= configuration.quorum - 1,
-      self.prePrepare.isAuthentic(network: network, in: configuration),
-      !self.prepares.contains(where: { $0.signer == primary })
+    var signatures = VerifiedSignatures(network, configuration)
+    return self.isAuthentic(&signatures)
+  }
+
+  func isAuthentic(_ signatures: inout VerifiedSignatures) -> Bool {
+    let primary = signatures.configuration.primary(of: self.view)
+    guard self.prePrepare.signer == primary, self.prepares.count >= signatures.configuration.quorum - 1,
+      signatures.hold(self.prePrepare), !self.prepares.contains(where: { $0.signer == primary })
     else { return false }
-    return self.prepares.certify(
-      Prepare(self.prePrepare.content.ballot), network: network, in: configuration)
+    return self.prepares.certify(Prepare(self.prePrepare.content.ballot), &signatures)
   }
 }
 
@@ -46,21 +49,52 @@ extension PreparedCertificate: WireCodable {
   }
 }
 
+/// Signatures that hold, each verified once however often it comes.
+///
+/// ⚑ The view changes of a NewView tell the same certificates many times over: sixty-four members' are sixteen thousand
+/// signatures, of which a thousand differ. Verified one by one they would take longer than the view has time.
+struct VerifiedSignatures {
+  let network: Digest
+  let configuration: Configuration
+  private var known: Set<Digest> = []
+
+  /// None yet, of a configuration of a network.
+  init(_ network: Digest, _ configuration: Configuration) {
+    (self.network, self.configuration) = (network, configuration)
+  }
+
+  /// Whether a member signed a message; the member is one of the configuration's voters.
+  mutating func hold(_ signature: Signature, of message: [UInt8], by signer: ReplicaIndex) -> Bool {
+    let key = Hash.blake2b("consilium/verified/v1", [UInt8(signer)], signature.bytes, message)
+    guard !self.known.contains(key) else { return true }
+    guard self.configuration.members[signer].key.verifies(signature, of: message) else { return false }
+    self.known.insert(key)
+    return true
+  }
+
+  /// Whether a signed message is of this configuration, and a voter's.
+  mutating func hold<Content: OrderingContent>(_ signed: Signed<Content>) -> Bool {
+    guard signed.content.configuration == self.configuration.number, self.configuration.isVoter(signed.signer) else {
+      return false
+    }
+    let message = Signed<Content>.signedBytes(signed.content, network: self.network)
+    return self.hold(signed.signature, of: message, by: signed.signer)
+  }
+}
+
 extension [VoteSignature] {
   /// Whether all signers are distinct, ascending members and each signed `content`.
-  func certify(
-    _ content: some OrderingContent, network: Digest, in configuration: Configuration
-  ) -> Bool {
+  func certify<Content: OrderingContent>(_ content: Content, _ signatures: inout VerifiedSignatures) -> Bool {
+    let configuration = signatures.configuration
     guard content.configuration == configuration.number,
       zip(self, self.dropFirst()).allSatisfy({ $0.signer < $1.signer }),
       self.allSatisfy({ configuration.isVoter($0.signer) })
     else { return false }
-    let message = Self.message(content, network)
-    return self.allSatisfy { configuration.members[$0.signer].key.verifies($0.signature, of: message) }
-  }
-
-  private static func message<Content: OrderingContent>(_ content: Content, _ network: Digest) -> [UInt8] {
-    Signed<Content>.signedBytes(content, network: network)
+    let message = Signed<Content>.signedBytes(content, network: signatures.network)
+    for vote in self {
+      guard signatures.hold(vote.signature, of: message, by: vote.signer) else { return false }
+    }
+    return true
   }
 }
 
@@ -111,11 +145,16 @@ public struct Decision: Sendable, Hashable {
 
   /// Whether a quorum of `configuration` committed it. With Raft, whether it is in shape: it proves nothing.
   public func isAuthentic(network: Digest, in configuration: Configuration) -> Bool {
+    var signatures = VerifiedSignatures(network, configuration)
+    return self.isAuthentic(&signatures)
+  }
+
+  func isAuthentic(_ signatures: inout VerifiedSignatures) -> Bool {
+    let configuration = signatures.configuration
     guard self.cut.heads.count == configuration.laneCount else { return false }
     switch (self.evidence, configuration.engine) {
     case (.commits(let commits), .pbft):
-      return commits.count >= configuration.quorum
-        && commits.certify(Commit(self.ballot), network: network, in: configuration)
+      return commits.count >= configuration.quorum && commits.certify(Commit(self.ballot), &signatures)
     case (.majority, .raft): return self.configuration == configuration.number
     case (.commits, .raft), (.majority, .pbft): return false
     }
@@ -171,14 +210,17 @@ public struct ViewChange: OrderingContent {
 
   /// Whether all the certificates inside are authentic, in order, and of views below its own.
   public func isSound(network: Digest, in configuration: Configuration) -> Bool {
-    guard self.configuration == configuration.number,
-      self.base?.isAuthentic(network: network, in: configuration) ?? true
-    else { return false }
+    var signatures = VerifiedSignatures(network, configuration)
+    return self.isSound(&signatures)
+  }
+
+  func isSound(_ signatures: inout VerifiedSignatures) -> Bool {
+    let configuration = signatures.configuration
+    guard self.configuration == configuration.number, self.base?.isAuthentic(&signatures) ?? true else { return false }
     var last = self.baseSequence(in: configuration)
     for certificate in self.prepared {
       guard certificate.sequence > last, certificate.view < self.view,
-        certificate.cut.heads.count == configuration.laneCount,
-        certificate.isAuthentic(network: network, in: configuration)
+        certificate.cut.heads.count == configuration.laneCount, certificate.isAuthentic(&signatures)
       else { return false }
       last = certificate.sequence
     }
@@ -225,20 +267,28 @@ public struct NewView: OrderingContent {
 
   /// Whether every message inside is authentic and fits this view. What is proposed is judged by the replica.
   public func isSound(network: Digest, in configuration: Configuration) -> Bool {
+    var signatures = VerifiedSignatures(network, configuration)
+    return self.isSound(&signatures)
+  }
+
+  func isSound(_ signatures: inout VerifiedSignatures) -> Bool {
+    let configuration = signatures.configuration
     let primary = configuration.primary(of: self.view)
     let needed = planted(.newViewFromFew) ? configuration.faultyMax + 1 : configuration.quorum
     guard self.configuration == configuration.number, self.viewChanges.count >= needed,
       zip(self.viewChanges, self.viewChanges.dropFirst()).allSatisfy({ $0.signer < $1.signer })
     else { return false }
-    return self.viewChanges.allSatisfy {
-      $0.content.view == self.view && $0.isAuthentic(network: network, in: configuration)
-        && $0.content.isSound(network: network, in: configuration)
-    }
-      && self.prePrepares.allSatisfy {
-        $0.signer == primary && $0.content.view == self.view
-          && $0.content.cut.heads.count == configuration.laneCount
-          && $0.isAuthentic(network: network, in: configuration)
+    for change in self.viewChanges {
+      guard change.content.view == self.view, signatures.hold(change), change.content.isSound(&signatures) else {
+        return false
       }
+    }
+    for proposal in self.prePrepares {
+      guard proposal.signer == primary, proposal.content.view == self.view,
+        proposal.content.cut.heads.count == configuration.laneCount, signatures.hold(proposal)
+      else { return false }
+    }
+    return true
   }
 
   /// The fields in order.

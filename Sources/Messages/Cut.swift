@@ -38,9 +38,16 @@ public struct Cut: Sendable, Hashable {
   public let heads: [LaneHead]
   /// The ledger's time from here on.
   public let time: Timestamp
+  /// What votes name, computed once.
+  public let digest: Digest
 
   /// A cut of given heads.
-  public init(heads: [LaneHead], time: Timestamp) { (self.heads, self.time) = (heads, time) }
+  public init(heads: [LaneHead], time: Timestamp) {
+    (self.heads, self.time) = (heads, time)
+    var encoder = Encoder()
+    Self.encode(heads, time, into: &encoder)
+    self.digest = Hash.blake2b("consilium/cut/v1", encoder.bytes)
+  }
   /// The cut before the first.
   public static func genesis(lanes: Int) -> Cut {
     Cut(heads: Array(repeating: .empty, count: lanes), time: .zero)
@@ -52,19 +59,24 @@ public struct Cut: Sendable, Hashable {
     return Cut(heads: self.heads + Array(repeating: .empty, count: lanes - self.heads.count), time: self.time)
   }
 
-  /// What votes name.
-  public var digest: Digest { Hash.blake2b("consilium/cut/v1", self.encoded) }
+  /// Equal by digest.
+  public static func == (left: Cut, right: Cut) -> Bool { left.digest == right.digest }
+  /// Feeds the digest.
+  public func hash(into hasher: inout Hasher) { hasher.combine(self.digest) }
 }
 
 extension Cut: WireCodable {
   /// Time and heads.
-  public func encode(into encoder: inout Encoder) {
-    encoder.item(self.time)
-    encoder.list(self.heads)
+  public func encode(into encoder: inout Encoder) { Self.encode(self.heads, self.time, into: &encoder) }
+
+  private static func encode(_ heads: [LaneHead], _ time: Timestamp, into encoder: inout Encoder) {
+    encoder.item(time)
+    encoder.list(heads)
   }
+
   /// Reads a cut of at most 256 lanes.
   public init(from decoder: inout Decoder) throws(WireError) {
-    self.time = try Timestamp(from: &decoder)
-    self.heads = try decoder.list(max: ReplicaSet.countMax, "heads")
+    let time = try Timestamp(from: &decoder)
+    self.init(heads: try decoder.list(max: ReplicaSet.countMax, "heads"), time: time)
   }
 }

@@ -92,15 +92,30 @@ extension Replica {
     of votes: WritableKeyPath<Slot, [ReplicaIndex: Slot.Vote]>, into effects: inout [OrderingEffect]
   ) -> Outcome {
     if let reason = self.relevance(ballot.view, ballot.sequence) { return .ignored(reason) }
-    var slot = self.slots[ballot.sequence] ?? Slot()
-    if let earlier = slot[keyPath: votes][signer] {
+    if let earlier = self.slots[ballot.sequence]?[keyPath: votes][signer] {
       guard earlier.digest != ballot.digest else { return .ignored(.duplicate) }
       effects.append(.report(.equivocation(signer, what: "vote")))
       return .rejected(.equivocation)
     }
-    slot[keyPath: votes][signer] = Slot.Vote(digest: ballot.digest, signature: signature)
-    self.slots[ballot.sequence] = slot
+    // In place: a copy of the slot would copy its votes.
+    self.slots[ballot.sequence, default: Slot()][keyPath: votes][signer] =
+      Slot.Vote(digest: ballot.digest, signature: signature)
     return .accepted
+  }
+
+  /// Whether a message changes nothing but a count of votes that is not reached yet, or was: most votes do.
+  func isMereCount(_ message: OrderingMessage, at now: Moment) -> Bool {
+    // A deadline of the state that is due is looked at whatever comes.
+    guard self.phase == .active, now.wall < self.stateDeadline, !planted(.voteAfterLeaving) else { return false }
+    switch message {
+    case .prepare(let signed):
+      guard let slot = self.slots[signed.content.ballot.sequence] else { return true }
+      return slot.prepares.count + 1 < self.configuration.quorum || slot.prepared?.view == self.view
+    case .commit(let signed):
+      guard let slot = self.slots[signed.content.ballot.sequence] else { return true }
+      return slot.commits.count < self.configuration.quorum
+    case .prePrepare, .viewChange, .newView, .decision: return false
+    }
   }
 
   private mutating func takeDecision(
@@ -266,6 +281,7 @@ extension Replica {
   }
 
   private func prepared(_ signed: Signed<PrePrepare>, _ slot: Slot) -> PreparedCertificate? {
+    guard slot.prepares.count + 1 >= self.configuration.quorum else { return nil }
     let digest = signed.content.cut.digest
     let prepares = Self.votes(slot.prepares, for: digest, except: signed.signer)
     guard prepares.count >= self.configuration.quorum - 1 else { return nil }

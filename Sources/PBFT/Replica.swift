@@ -124,6 +124,7 @@ public struct Replica: OrderingMachine, Hashable {
     switch input {
     case .message(let message):
       outcome = self.take(message.value, at: now, lanes: lanes, into: &effects)
+      if self.isMereCount(message.value, at: now) { return outcome }
     case .status(let status, let from):
       outcome = self.answer(status, from: from, at: now, into: &effects)
     case .connected(let peer):

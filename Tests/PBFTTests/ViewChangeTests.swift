@@ -241,4 +241,27 @@ struct ViewChangeTests {
     #expect(bench.give(newView([0, 1, 3], [])) == .rejected(.equivocation))
     #expect(bench.effects.contains(.report(.equivocation(1, what: "new view"))))
   }
+
+  @Test("§4.4: what several view changes tell alike is verified once, and what differs in one of them is found")
+  func differingCertificate() {
+    let consortium = Consortium()
+    let real = consortium.prepared(1, self.first)
+    func isAuthentic(_ third: PreparedCertificate) -> Bool {
+      let changes = [(0, real), (1, real), (3, third)].map {
+        consortium.viewChange(1, base: nil, prepared: [$1], by: $0)
+      }
+      let proposal = consortium.sign(consortium.prePrepare(1, self.first, view: 1), by: 1)
+      let newView = NewView(
+        configuration: ConfigurationNumber(0), view: View(1), viewChanges: changes, prePrepares: [proposal])
+      return OrderingMessage.verify(
+        .newView(consortium.sign(newView, by: 1)), network: consortium.network, in: consortium.configuration) != nil
+    }
+    #expect(isAuthentic(real))
+    var prepares = real.prepares
+    prepares[1] = VoteSignature(signer: prepares[1].signer, signature: prepares[0].signature)
+    #expect(!isAuthentic(PreparedCertificate(prePrepare: real.prePrepare, prepares: prepares)))
+    let other = consortium.sign(real.prePrepare.content, by: 2)
+    let forged = Signed(content: real.prePrepare.content, signer: 0, signature: other.signature)
+    #expect(!isAuthentic(PreparedCertificate(prePrepare: forged, prepares: real.prepares)))
+  }
 }
