@@ -27,6 +27,8 @@ public struct Scene {
   public let now: Tick
   /// The slot's wall clock.
   public let wall: Timestamp
+  /// The ledger's network.
+  public let network: Digest
   /// The members.
   public let configuration: Configuration
   /// How far the sender itself has executed.

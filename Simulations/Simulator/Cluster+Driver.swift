@@ -352,7 +352,7 @@ extension Cluster {
     guard let node = self.machines[slot].node else { return [] }
     var scene = Scene(
       from: self.machines[slot].member, to: member, now: self.now, wall: self.moment(slot).wall,
-      configuration: node.configuration,
+      network: self.genesis.network, configuration: node.configuration,
       executed: node.execution.cut,
       random: SeededGenerator(seed: self.random.next()), sign: { self.sign($0, slot) })
     return self.machines[slot].adversary?.intercept(message, &scene) ?? []

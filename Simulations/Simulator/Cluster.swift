@@ -1,5 +1,6 @@
 public import HealthRecords
 internal import Custody
+internal import Lanes
 internal import Ledger
 public import Messages
 public import NodeCore
@@ -57,6 +58,8 @@ public final class Cluster {
     /// By how much longer than others its disk syncs, and whether it is full.
     var diskFactor: UInt64 = 1
     var isDiskFull = false
+    /// How many signatures it verified of what each member sent.
+    var verified: [ReplicaIndex: UInt64] = [:]
     /// What its history lacks, as far as that is known to be under way to the disk.
     var gaps: [HistoryGap] = []
 
@@ -356,15 +359,31 @@ public final class Cluster {
     guard let configuration = self.machines[slot].node?.configuration.number, let checker = self.checkers[configuration]
     else { return }
     let cost = self.world.processor
-    let verification = cost.verification.nanoseconds * packet.signatureCount / max(1, cost.cores)
     let copying = cost.kibibyte.nanoseconds * UInt64(packet.bytes.count) / 1024
-    self.charge(slot, Span(nanoseconds: cost.message.nanoseconds + verification + copying))
+    self.charge(slot, Span(nanoseconds: cost.message.nanoseconds + copying))
     self.recorder?.received(packet, at: slot, self.now)
+    guard self.isNews(packet, from: member, at: slot) else { return }
+    self.charge(slot, Span(nanoseconds: cost.verification.nanoseconds * packet.signatureCount / max(1, cost.cores)))
+    self.machines[slot].verified[member, default: 0] += packet.signatureCount
     do throws(PeerFault) {
       let message = try packet.check(checker, in: configuration)
       self.give(.received(message, from: member), to: slot)
     } catch {
       if error != .otherConfiguration { self.give(.refused(from: member), to: slot) }
     }
+  }
+  /// As the production driver: what is here already, or of no use, is dropped before a signature is looked at.
+  private func isNews(_ packet: Packet, from member: ReplicaIndex, at slot: Int) -> Bool {
+    let machine = self.machines[slot]
+    if member < ReplicaSet.countMax, let identifier = machine.node?.repeated(packet.bytes) {
+      self.give(.repeated(identifier, from: member), to: slot)
+      return false
+    }
+    if packet.channel == .blocks, let header = PeerMessage.blockHeader(in: packet.bytes) {
+      guard machine.node?.lanes.holds(header) == false else { return false }
+      self.give(.arriving(header, from: member), to: slot)
+    }
+    guard let message = packet.message, let screen = machine.node?.screen else { return machine.node != nil }
+    return !screen.drops(message)
   }
 }

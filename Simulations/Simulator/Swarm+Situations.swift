@@ -34,13 +34,21 @@ enum Situation: CaseIterable {
   case throttled
   /// A member writes thousands of tiny blocks (LEDGER §11.5).
   case flooded
+  /// A member says everything again and again, and votes for what is far away (LEDGER §11.10).
+  case repeated
+  /// A member comes back far behind, and all others are there to help (LEDGER §11.11).
+  case drowned
+  /// A member's junk has the headers of others' blocks (LEDGER §11.10).
+  case smothered
 
   /// Those that came later take turns by themselves: the seeds of the others stay what they are.
-  static let later: [Situation] = [.throttled, .flooded]
+  static let later: [Situation] = [.throttled, .flooded, .repeated, .drowned, .smothered]
 
   var engine: OrderingEngine {
     switch self {
-    case .farNewView, .hurried, .alone, .unfrozen, .leaping, .lured, .forged, .halfway, .throttled, .flooded: .pbft
+    case .farNewView, .hurried, .alone, .unfrozen, .leaping, .lured, .forged, .halfway, .throttled, .flooded, .repeated,
+      .drowned, .smothered:
+      .pbft
     case .lostBlocks, .oldTail: .raft
     }
   }
@@ -90,10 +98,11 @@ struct SituationRun {
     case .flooded:
       world.processor.transaction = .milliseconds(4)
       parameters.replica.laneOpenBlocksMax = 16
-    case .alone, .leaping, .lured, .lostBlocks, .oldTail: break
+    case .alone, .leaping, .lured, .lostBlocks, .oldTail, .repeated, .drowned, .smothered: break
     }
     self.cluster = Cluster(
-      count: situation.engine == .raft ? 3 : 4, seed: self.random.next(), limits: limits, parameters: parameters,
+      count: situation == .drowned ? 10 : situation.engine == .raft ? 3 : 4, seed: self.random.next(), limits: limits,
+      parameters: parameters,
       world: world)
   }
 
@@ -113,6 +122,9 @@ struct SituationRun {
     case .oldTail: return self.comeBackWithTail()
     case .throttled: return self.throttle()
     case .flooded: return self.flood()
+    case .repeated: return self.repeatEverything()
+    case .drowned: return self.comeBackFarBehind()
+    case .smothered: return self.smother()
     }
   }
 

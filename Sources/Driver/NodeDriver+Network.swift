@@ -379,11 +379,18 @@ extension NodeDriver {
       self.noteFault("it does not vote, and may only ask", of: peer)
       return self.close(peer, reason: "it does not vote, and may only ask")
     }
-    if channel == .blocks, let header = PeerMessage.blockHeader(in: message) {
-      // Once, remembered: what is held already is not checked again.
-      guard !self.node.lanes.holds(header) else { return peer.session.consumed(message.count, on: channel) }
-      self.give(.arriving(header))
+    // ⚑ What is here already is not checked again, and whoever goes on repeating it is charged.
+    if isMember, let member = peer.member, let identifier = self.node.repeated(message) {
+      peer.session.consumed(message.count, on: channel)
+      self.give(.repeated(identifier, from: member))
+      guard self.repeats.count(identifier, by: member, at: self.loop.now) == .charge else { return }
+      if self.noteFault("it says the same again and again", of: peer) {
+        self.close(peer, reason: "it says the same again and again")
+      }
+      return
     }
+    let header = channel == .blocks ? PeerMessage.blockHeader(in: message) : nil
+    if let header, self.node.lanes.holds(header) { return peer.session.consumed(message.count, on: channel) }
     let index = Int(channel.rawValue)
     let most = isMember ? Self.waitingMax : Self.waitingForGuestsMax
     guard peer.incoming[index].count < most else {
@@ -391,6 +398,7 @@ extension NodeDriver {
       peer.session.consumed(message.count, on: channel)
       return peer.member.map { self.refuseRequests(of: $0) } ?? ()
     }
+    if let header, let member = peer.member { self.give(.arriving(header, from: member)) }
     peer.incoming[index].append(message)
     self.check(channel, of: peer)
   }
@@ -407,9 +415,11 @@ extension NodeDriver {
     }
     // ⚑ A turn takes a bounded number of messages: between them the disk, the timers and other peers have theirs.
     let messages = peer.incoming[index].take(max: Self.batchMax, bytesMax: Self.batchBytesMax)
-    let checker = self.checker
+    let (checker, screen) = (self.checker, self.node.screen)
     let check: @Sendable () -> [Result<CheckedMessage, PeerFault>] = {
-      messages.map { message in Result { () throws(PeerFault) in try checker.check(message, on: channel) } }
+      messages.map { message in
+        Result { () throws(PeerFault) in try checker.check(message, on: channel, behind: screen) }
+      }
     }
     let bytes = messages.reduce(0) { $0 + $1.count }
     if messages.count == 1, bytes <= Self.inlineBytesMax, self.steppedThisTurn < Self.batchMax {
@@ -442,6 +452,7 @@ extension NodeDriver {
       switch result {
       case .success(let message): self.give(.received(message, from: member))
       case .failure(.otherConfiguration): self.otherConfiguration += 1
+      case .failure(.useless): self.useless += 1
       case .failure(let fault):
         self.give(.refused(from: member))
         if self.noteFault("\(fault)", of: peer) { self.close(peer, reason: "\(fault)") }

@@ -95,6 +95,8 @@ public final class NodeDriver {
   var rations = AnswerRations()
   /// Who sent what is wrong.
   var faults = PeerFaults()
+  /// Who says the same again and again.
+  var repeats = PeerRepeats()
   /// How many lone messages were stepped in this turn.
   var steppedThisTurn = 0
   // Services.
@@ -132,6 +134,8 @@ public final class NodeDriver {
   private var outcomes: [Node.Outcome: UInt64] = [:]
   /// Messages of other configurations, which members send that are a moment ahead or behind.
   var otherConfiguration: UInt64 = 0
+  /// Messages that were of no use here, and were not checked.
+  var useless: UInt64 = 0
   /// Bytes sent to members since the start.
   public internal(set) var bytesSent: UInt64 = 0
   var progress = Progress()
@@ -212,6 +216,7 @@ public final class NodeDriver {
       }
     }
     if self.otherConfiguration > 0 { out["ignored, message of another configuration"] = self.otherConfiguration }
+    if self.useless > 0 { out["ignored, of no use here"] = self.useless }
     return out
   }
 

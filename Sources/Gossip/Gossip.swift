@@ -20,6 +20,10 @@ public struct Gossip: Sendable, Equatable {
     case announced(Topic, identifier: Digest, bytes: Int, from: Peer)
     /// A message was validated. `linked` are the peers that its author reaches without us.
     case validated(Topic, identifier: Digest, [UInt8], from: Peer, linked: ReplicaSet)
+    /// A message came that is here already.
+    case repeated(identifier: Digest, from: Peer)
+    /// A message was judged that is of no use to anybody: it is known from now on, neither kept nor passed on.
+    case noted(identifier: Digest, from: Peer)
     /// A message was invalid: it is not forwarded.
     case invalid(from: Peer)
     /// Control items arrived.
@@ -142,6 +146,14 @@ public struct Gossip: Sendable, Equatable {
       return self.announce(identifier, bytes, from: from, into: &effects)
     case .validated(let topic, let identifier, let payload, let from, let linked):
       return self.forward(topic, identifier, payload, from: from, linked: linked, at: now, into: &effects)
+    case .repeated(let identifier, let from):
+      self.keptPromise(identifier, from)
+      return .ignored(.duplicate)
+    case .noted(let identifier, let from):
+      self.keptPromise(identifier, from)
+      guard !self.seen.contains(identifier) else { return .ignored(.duplicate) }
+      self.remember(identifier, at: now)
+      return .accepted
     case .invalid(let from):
       self.peers[from]?.invalidMessages += 1
       return .rejected(.invalid)
@@ -212,11 +224,15 @@ public struct Gossip: Sendable, Equatable {
     return receivers.isEmpty ? .ignored(.idle) : .accepted
   }
 
+  private mutating func keptPromise(_ identifier: Digest, _ peer: Peer) {
+    if !self.promises.isEmpty, self.promises[identifier]?.peer == peer { self.promises[identifier] = nil }
+  }
+
   private mutating func forward(
     _ topic: Topic, _ identifier: Digest, _ payload: [UInt8], from: Peer, linked: ReplicaSet, at now: Tick,
     into effects: inout [Effect]
   ) -> Outcome {
-    if !self.promises.isEmpty, self.promises[identifier]?.peer == from { self.promises[identifier] = nil }
+    self.keptPromise(identifier, from)
     guard !self.seen.contains(identifier) else { return .ignored(.duplicate) }
     self.remember(identifier, at: now)
     if !self.allAreDirect(besides: from, linked: linked) { self.keep(topic, identifier, payload) }

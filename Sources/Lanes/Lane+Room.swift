@@ -55,6 +55,12 @@ extension Lane {
   }
 }
 
+/// A block that somebody sent and that is being checked. ⚑ It is only that peer's word until then.
+struct Arrival: Sendable, Equatable {
+  let from: ReplicaIndex
+  let until: Tick
+}
+
 /// A head whose blocks something waits for.
 ///
 /// ⚑ It is known by its digest, not by how far it lies, and ends with what waits for it (LEDGER §11.3): a proposal's

@@ -67,8 +67,8 @@ struct Lane: Sendable, Equatable {
   var forkedAt: LanePosition?
   /// What is to be pulled, by digest (⚑ LEDGER §11.3).
   var wishes: [Wish] = []
-  /// Blocks that are here but not checked yet, and until when that is believed.
-  var arriving: [LanePosition: Tick] = [:]
+  /// Blocks that are here but not checked yet: from whom, and until when that is believed.
+  var arriving: [LanePosition: Arrival] = [:]
   /// Whose turn it is to be asked. Each lane's own: one for all could ask of the same liar every time round.
   var turn = 0
   /// Since when a member announces more than is held here; reset at each request.

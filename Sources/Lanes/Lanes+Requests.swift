@@ -38,11 +38,29 @@ extension Lanes {
     return self.retryRequests(at: now, into: &effects)
   }
 
+  /// ⚑ What a peer sent was not what it should be, or nothing more comes of it: what was to come from it is asked for
+  /// like what was never seen. Else junk with others' headers would keep their blocks away (LEDGER §11.10).
+  mutating func expectNothing(of peer: ReplicaIndex, at now: Tick) -> Outcome {
+    guard !planted(.arrivalsKept) else { return .ignored(.idle) }
+    var outcome = Outcome.ignored(.idle)
+    let soon = now + Span(nanoseconds: self.parameters.requestTimeout.nanoseconds / 20)
+    for lane in self.lanes.indices {
+      let gone = self.lanes[lane].arriving.filter { $0.value.from == peer }
+      guard !gone.isEmpty else { continue }
+      outcome = .accepted
+      for position in gone.keys { self.lanes[lane].arriving[position] = nil }
+      for index in self.lanes[lane].wishes.indices where gone[self.lanes[lane].wishes[index].gap.position] != nil {
+        self.lanes[lane].wishes[index].retryAt = min(self.lanes[lane].wishes[index].retryAt, soon)
+      }
+    }
+    return outcome
+  }
+
   /// Notes the lanes of which a connected member announces more than is held here, and since when.
   mutating func watchAnnounced(at now: Tick) {
     for lane in self.lanes.indices {
       if !self.lanes[lane].arriving.isEmpty {
-        self.lanes[lane].arriving = self.lanes[lane].arriving.filter { $0.value > now }
+        self.lanes[lane].arriving = self.lanes[lane].arriving.filter { $0.value.until > now }
       }
       if !self.lanes[lane].wishes.isEmpty { self.lanes[lane].endWishes(at: now) }
       let isAhead = self.lanes[lane].announced.top > self.lanes[lane].tip.position

@@ -70,8 +70,10 @@ public struct Lanes: Sendable, Equatable {
     case announcedEarlier([LaneAnnouncement], from: ReplicaIndex)
     /// A member asks for blocks.
     case requested(BlockRequest, from: ReplicaIndex)
-    /// A block arrived and is being checked: it need not be asked for.
-    case arriving(BlockHeader)
+    /// A block arrived from a peer and is being checked: it need not be asked for.
+    case arriving(BlockHeader, from: ReplicaIndex)
+    /// Something that a peer sent is not what it should be.
+    case refused(from: ReplicaIndex)
     /// A member answered a request for blocks.
     case answered
     /// Proof that an author forked its lane was checked.
@@ -265,7 +267,8 @@ public struct Lanes: Sendable, Equatable {
       guard request.lane < self.lanes.count else { return .rejected(.unknownLane) }
       effects.append(.serve(to: from, request))
       return .accepted
-    case .arriving(let header): return self.expect(header, at: now)
+    case .arriving(let header, let from): return self.expect(header, from: from, at: now)
+    case .refused(let from): return self.expectNothing(of: from, at: now)
     case .answered: return self.askOn(at: now, into: &effects)
     case .evidence(let evidence): return self.take(evidence.value, into: &effects)
     case .wanted(let lane, let head, let reason): return self.want(lane, head, for: reason, at: now)
@@ -287,6 +290,7 @@ public struct Lanes: Sendable, Equatable {
       return .accepted
     case .disconnected(let peer):
       self.connected.remove(peer)
+      _ = self.expectNothing(of: peer, at: now)
       return .accepted
     case .timerFired:
       for evidence in self.untold { effects.append(.forked(evidence)) }
@@ -416,12 +420,12 @@ public struct Lanes: Sendable, Equatable {
     return .accepted
   }
 
-  private mutating func expect(_ header: BlockHeader, at now: Tick) -> Outcome {
+  private mutating func expect(_ header: BlockHeader, from peer: ReplicaIndex, at now: Tick) -> Outcome {
     guard let lane = self.configuration.index(of: header.author) else { return .rejected(.unknownLane) }
     guard header.configuration == self.configuration.number else { return .ignored(.otherConfiguration) }
-    self.lanes[lane].arriving = self.lanes[lane].arriving.filter { $0.value > now }
+    self.lanes[lane].arriving = self.lanes[lane].arriving.filter { $0.value.until > now }
     guard self.lanes[lane].arriving.count < self.parameters.arrivingMax else { return .ignored(.full) }
-    self.lanes[lane].arriving[header.position] = now + self.parameters.checkTimeMax
+    self.lanes[lane].arriving[header.position] = Arrival(from: peer, until: now + self.parameters.checkTimeMax)
     return .accepted
   }
 

@@ -59,7 +59,9 @@ public struct Node: Sendable {
     /// A member's message, checked.
     case received(CheckedMessage, from: ReplicaIndex)
     /// A block arrived and is being checked.
-    case arriving(BlockHeader)
+    case arriving(BlockHeader, from: ReplicaIndex)
+    /// A gossiped message of a peer is here already: nothing in it was looked at.
+    case repeated(Digest, from: ReplicaIndex)
     /// A member's message was refused.
     case refused(from: ReplicaIndex)
     /// The driver signed what it was asked to.
@@ -170,6 +172,8 @@ public struct Node: Sendable {
   var announced: [LaneHead]
   /// How often each peer told where it stands: each time is answered.
   var statusRates: [ReplicaIndex: Rate] = [:]
+  /// How often something of each author was passed on for which this node itself had no use.
+  var passingRates: [ReplicaIndex: Rate] = [:]
   /// ⚑ Whether it takes no part in ordering yet: its store was empty, and its key may have been used (LEDGER §11.14).
   public internal(set) var isHeldBack: Bool
   /// ⚑ Whether it is on the disk, or on its way there, that this key takes part. It goes with the first write after the
@@ -258,8 +262,11 @@ public struct Node: Sendable {
       self.linksAt = self.linksAt ?? run.now.tick + self.parameters.announceInterval
       return self.step(lanes: .disconnected(peer), &run)
     case .received(let message, let peer): return self.receive(message, from: peer, &run)
-    case .arriving(let header): return self.step(lanes: .arriving(header), &run)
+    case .arriving(let header, let peer): return self.step(lanes: .arriving(header, from: peer), &run)
+    case .repeated(let identifier, let peer):
+      return self.step(gossip: .repeated(identifier: identifier, from: peer), &run)
     case .refused(let peer):
+      _ = self.step(lanes: .refused(from: peer), &run)
       _ = self.step(gossip: .invalid(from: peer), &run)
       return .rejected(.refused)
     case .signed(let item): return self.publish(item, &run)
@@ -352,11 +359,23 @@ public struct Node: Sendable {
         if case .rejected = outcome { _ = self.step(gossip: .invalid(from: peer), &run) }
         return outcome
       }
+      guard !self.gossip.hasSeen(identifier) else {
+        return self.step(gossip: .repeated(identifier: identifier, from: peer), &run)
+      }
+      // ⚑ Judged first: what its machine has no use for is neither kept nor passed on without end (LEDGER §11.10).
+      let before = run.effects.count
+      let outcome = self.take(content, &run)
+      guard self.passesOn(content, outcome, at: run.now.tick) else {
+        _ = self.step(gossip: .noted(identifier: identifier, from: peer), &run)
+        return outcome
+      }
       let input = Gossip.Input.validated(
         topic, identifier: identifier, bytes, from: peer, linked: self.reached(by: content))
-      let outcome = self.step(gossip: input, &run)
-      guard case .accepted = outcome else { return outcome }
-      return self.take(content, &run)
+      var passing = NodeRun(now: run.now, reader: run.reader)
+      _ = self.step(gossip: input, &passing)
+      // It need not wait for what is written because of it.
+      run.effects.insert(contentsOf: passing.effects, at: before)
+      return outcome
     case .ordering(let message): return self.step(replica: .message(message), &run)
     case .blocks(let blocks):
       var isUseful = false

@@ -1,3 +1,4 @@
+public import Messages
 public import Primitives
 public import Signing
 
@@ -72,5 +73,47 @@ public struct PeerFaults: Sendable, Equatable {
   private mutating func forget(at now: Tick) {
     let limits = self.limits
     self.counts.removeAll { now >= $0.since + ($0.isMember ? limits.memberSpan : limits.guestSpan) }
+  }
+}
+
+/// Who says the same again and again (LEDGER §11.10).
+///
+/// A copy comes along the mesh, one that was asked for, and one that somebody sent who did not know of the others. ⚑
+/// What a peer says oftener than that is a fault, however cheaply it is dropped.
+public struct PeerRepeats: Sendable, Equatable {
+  /// What a copy more comes to.
+  public enum Verdict: Sendable, Equatable {
+    /// It is dropped.
+    case drop
+    /// It is a fault besides.
+    case charge
+  }
+
+  private struct Said: Sendable, Equatable {
+    var since: Tick
+    var copies: [Digest: UInt8] = [:]
+  }
+
+  /// So many copies of one message are nobody's fault.
+  static let copiesMax: UInt8 = 4
+  /// How long they are counted together.
+  static let span = Span.milliseconds(10_000)
+  /// The most messages of a peer that are remembered; then all are forgotten.
+  static let messagesMax = 4096
+
+  private var said: [ReplicaIndex: Said] = [:]
+
+  /// Nobody did anything yet.
+  public init() {}
+
+  /// A member sent a copy of what is here.
+  ///
+  /// - Complexity: O(1) on average.
+  public mutating func count(_ identifier: Digest, by member: ReplicaIndex, at now: Tick) -> Verdict {
+    let isOld = self.said[member].map { now >= $0.since + Self.span || $0.copies.count >= Self.messagesMax } ?? true
+    if isOld { self.said[member] = Said(since: now) }
+    let copies = self.said[member]?.copies[identifier] ?? 0
+    self.said[member]?.copies[identifier] = min(copies + 1, Self.copiesMax)
+    return copies < Self.copiesMax ? .drop : .charge
   }
 }

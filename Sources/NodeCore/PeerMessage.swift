@@ -177,6 +177,8 @@ public enum PeerFault: Error, Sendable, Hashable {
   case manifest(ProofFault)
   /// It is of another configuration: no fault of whoever sent it, who may be a moment ahead or behind.
   case otherConfiguration
+  /// It is of no use here, whoever signed it: no fault either (`Screen`).
+  case useless
 }
 
 /// A message whose signatures hold, ready for its machine.
@@ -219,11 +221,15 @@ public struct MessageChecker: Sendable {
     (self.genesis, self.configuration) = (genesis, configuration)
   }
 
-  /// The message, if it is one and everything in it is signed as it says.
-  public func check(_ bytes: [UInt8], on channel: Channel) throws(PeerFault) -> CheckedMessage {
+  /// The message, if it is one and everything in it is signed as it says. With a `screen`, what that drops is not
+  /// verified.
+  public func check(
+    _ bytes: [UInt8], on channel: Channel, behind screen: Screen? = nil
+  ) throws(PeerFault) -> CheckedMessage {
     let message: PeerMessage
     do { message = try PeerMessage.decode(bytes) } catch { throw .malformed(error) }
     guard message.channel == channel else { throw .channel }
+    if screen?.drops(message) == true { throw .useless }
     switch message {
     case .block(let block): return .gossip(.blocks, block.digest, bytes, .block(try self.verify(block)))
     case .ordering(let content, let isGossip):
@@ -246,7 +252,8 @@ public struct MessageChecker: Sendable {
       }
       return .blocks(checked)
     case .decisions(let decisions):
-      let current = decisions.filter { $0.configuration == self.configuration.number }
+      let current = (screen?.unsettled(decisions) ?? decisions)
+        .filter { $0.configuration == self.configuration.number }
       guard
         current.allSatisfy({ decision in
           decision.isAuthentic(network: self.network, in: self.configuration)

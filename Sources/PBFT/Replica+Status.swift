@@ -38,6 +38,7 @@ extension Replica {
     self.noteView(status, of: peer, at: now, into: &effects)
     if planted(.statusUnanswered) { return .accepted }
     if status.decided > self.decided { self.askForDecisions(at: now, into: &effects) }
+    guard self.answers(status.decided, of: peer) else { return .accepted }
     if status.decided < self.decided, !planted(.decisionsNotAsked) {
       let last = min(self.decided.number, status.decided.number + self.parameters.decisionsPerAnswerMax)
       effects.append(
@@ -102,7 +103,9 @@ extension Replica {
     // Within the pipeline the votes themselves are on their way.
     let near = self.last.map { $0 > self.decided } ?? false ? 0 : self.limits.pipelineMax
     let ahead = self.heardDecided.filter { $0.value.number > self.decided.number + near }
-    let peers = ahead.keys.sorted()
+    var peers = ahead.keys.sorted()
+    let chosen = peers.filter { self.rank(of: $0, for: self.index, at: self.decided) < self.parameters.answerersMax }
+    if !chosen.isEmpty { peers = chosen }
     guard !peers.isEmpty, !planted(.decisionsNotAsked) else { return }
     self.askedDecisionsAt = now.tick
     self.askTurn += 1

@@ -21,6 +21,8 @@ public struct Replica: OrderingMachine, Hashable {
     public var statusInterval = Span.milliseconds(500)
     /// The most decisions that one status is answered with.
     public var decisionsPerAnswerMax: UInt64 = 16
+    /// The most members that answer one status.
+    public var answerersMax = 3
     /// While others are open, a cut grows by at least this many transactions for each of them, or waits.
     public var growthPerOpenCutMin: UInt64 = 200
     /// The most blocks of a lane in cuts that are not executed yet.
@@ -81,6 +83,8 @@ public struct Replica: OrderingMachine, Hashable {
   /// How far each member said that it is, and whose turn it is to be asked for decisions.
   var heardDecided: [ReplicaIndex: SequenceNumber] = [:]
   var askTurn = 0
+  /// What each member said of itself last, and how often.
+  var said: [ReplicaIndex: Said] = [:]
   /// Cuts that this replica proposed as primary and that are not delivered yet.
   var ownProposals: [SequenceNumber: Cut] = [:]
   /// The last decided cuts: what a NewView may name again, after their blocks have left memory.

@@ -125,7 +125,7 @@ struct LanesTests {
     bench.give(.wanted(lane: 1, chain[1].head, for: .decision))
     // The author's newest blocks keep arriving beyond the gap.
     for block in chain[3...] {
-      bench.give(.arriving(block.header))
+      bench.give(.arriving(block.header, from: 1))
       bench.take(block)
     }
     bench.wait(500)
@@ -148,7 +148,7 @@ struct LanesTests {
     var bench = Bench()
     let block = bench.chain(1, 1)[0]
     bench.give(.announced([LaneAnnouncement(lane: 1, head: block.head)], from: 2))
-    bench.give(.arriving(block.header))
+    bench.give(.arriving(block.header, from: 1))
     bench.wait(400)
     #expect(bench.requests.isEmpty)
     bench.wait(3000)
@@ -341,5 +341,31 @@ struct LanesTests {
         lane: 1, from: base, within: LaneRoom(transactions: 0, bytes: .max, blocks: .max))
       #expect(nothing.head == base)
     }
+  }
+
+  @Test(
+    "LEDGER §11.10: what was to come from a peer whose message was junk is asked for at once", arguments: [true, false])
+  func junkArriving(isRefused: Bool) {
+    var bench = Bench()
+    let blocks = bench.chain(1, 2)
+    bench.give(.announced([LaneAnnouncement(lane: 1, head: blocks[1].head)], from: 2))
+    bench.give(.arriving(blocks[0].header, from: 3))
+    bench.give(.wanted(lane: 1, blocks[0].head, for: .proposal))
+    bench.wait(100)
+    #expect(bench.requests.isEmpty)
+    bench.give(isRefused ? .refused(from: 3) : .disconnected(3))
+    bench.wait(20)
+    #expect(bench.requests.map(\.request.head) == [blocks[0].head])
+  }
+
+  @Test("What arrives from another peer is not taken back for that")
+  func otherArriving() {
+    var bench = Bench()
+    let blocks = bench.chain(1, 1)
+    bench.give(.arriving(blocks[0].header, from: 2))
+    bench.give(.wanted(lane: 1, blocks[0].head, for: .proposal))
+    bench.give(.refused(from: 3))
+    bench.wait(100)
+    #expect(bench.requests.isEmpty)
   }
 }

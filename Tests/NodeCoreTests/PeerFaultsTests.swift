@@ -43,4 +43,26 @@ struct PeerFaultsTests {
     let (first, last) = (try self.key(0), try self.key(19))
     #expect(faults.isShutOut(last, at: .zero) && !faults.isShutOut(first, at: .zero))
   }
+
+  @Test("A few copies of a message are nobody's fault; whoever goes on saying it is charged, for each message alone")
+  func repeats() {
+    var repeats = PeerRepeats()
+    let (one, other) = (Hash.blake2b("repeats", [1]), Hash.blake2b("repeats", [2]))
+    for _ in 0..<4 { #expect(repeats.count(one, by: 1, at: .zero) == .drop) }
+    for _ in 0..<3 { #expect(repeats.count(one, by: 1, at: .zero) == .charge) }
+    #expect(repeats.count(other, by: 1, at: .zero) == .drop)
+    #expect(repeats.count(one, by: 2, at: .zero) == .drop)
+    #expect(repeats.count(one, by: 1, at: .zero + .milliseconds(10_000)) == .drop)
+  }
+
+  @Test("I9: what is remembered of repeats is bounded")
+  func repeatsBounded() {
+    var repeats = PeerRepeats()
+    let first = Hash.blake2b("repeats", [0])
+    for _ in 0..<5 { _ = repeats.count(first, by: 1, at: .zero) }
+    for number in 0..<5000 as Range<UInt16> {
+      _ = repeats.count(Hash.blake2b("repeats", [UInt8(number >> 8), UInt8(number & 255)]), by: 1, at: .zero)
+    }
+    #expect(repeats.count(first, by: 1, at: .zero) == .drop)
+  }
 }

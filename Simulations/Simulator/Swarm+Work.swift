@@ -1,0 +1,114 @@
+internal import Ledger
+internal import Messages
+internal import NodeCore
+internal import Ordering
+internal import Primitives
+internal import Signing
+
+/// Situations in which somebody makes work for others: it stays within bounds, and what is wanted gets through.
+extension SituationRun {
+  /// What one member says again, or about what is far away, is not verified.
+  mutating func repeatEverything() -> String? {
+    self.cluster.corrupt(0, with: Repeating())
+    self.load([0, 1, 2, 3], rounds: 8, every: 60 + self.random.below(60))
+    if let broken { return broken }
+    for slot in [1, 2, 3] {
+      let verified = self.cluster.machines[slot].verified
+      let honest = [1, 2, 3].filter { $0 != slot }.compactMap { verified[$0] }.max() ?? 0
+      guard verified[0] ?? 0 <= 4 * honest + 100 else {
+        return "LEDGER §11.10: member \(slot) verified \(verified[0] ?? 0) signatures of member 0, \(honest) of others"
+      }
+    }
+    return self.goesOn([1, 2, 3])
+  }
+
+  /// Each decision comes from few, however many have it.
+  mutating func comeBackFarBehind() -> String? {
+    let (laggard, others) = (9, Array(0..<9))
+    self.load(Array(0..<10))
+    self.cluster.partition([laggard], from: others)
+    self.load([0, 1, 2], rounds: 20 + Int(self.random.below(20)), every: 30)
+    var copies: [SequenceNumber: Int] = [:]
+    self.cluster.onArrival = { _, to, packet in
+      guard to == laggard, case .decisions(let decisions)? = packet.message else { return }
+      for decision in decisions { copies[decision.sequence, default: 0] += 1 }
+    }
+    self.cluster.heal()
+    let cluster = self.cluster
+    let isBack = cluster.run(within: .milliseconds(20_000), asking: 16) {
+      cluster.disk(laggard).position.sequence >= cluster.disk(0).position.sequence
+    }
+    self.cluster.onArrival = nil
+    if let broken { return broken }
+    guard isBack else { return "I7: member \(laggard) does not come back" }
+    // Three of nine answer, and three others where it says the same again; what they send overlaps now and then.
+    let sent = copies.values.reduce(0, +)
+    guard sent <= 6 * copies.count else {
+      return "LEDGER §11.11: member \(laggard) is sent \(copies.count) decisions \(sent) times"
+    }
+    return self.goesOn(others)
+  }
+
+  /// Blocks are pulled, whatever somebody sends under their headers.
+  mutating func smother() -> String? {
+    let victim = 2
+    self.cluster.corrupt(0, with: Smothering(victim: victim))
+    self.cluster.drop(.block, from: [1, 3], to: [victim])
+    self.load([1, 2, 3], rounds: 4, every: 2000)
+    for _ in 0..<3 {
+      let isPrompt = self.isExecuted(by: [1, 3], within: .milliseconds(2500))
+      if let broken { return broken }
+      guard isPrompt else { return "LEDGER §11.10: junk keeps member \(victim) from asking for blocks" }
+    }
+    self.cluster.clearFilters()
+    return self.goesOn([1, 2, 3])
+  }
+}
+
+/// Says each of its votes again and again, and votes for views and numbers that nobody is near.
+private struct Repeating: Adversary {
+  mutating func intercept(_ message: PeerMessage, _ scene: inout Scene) -> [Utterance] {
+    guard case .ordering(let content, true) = message, content.signer == scene.from else { return [Utterance(message)] }
+    let ballot: Ballot
+    switch content {
+    case .prepare(let signed): ballot = signed.content.ballot
+    case .commit(let signed): ballot = signed.content.ballot
+    case .prePrepare, .viewChange, .newView, .decision: return [Utterance(message)]
+    }
+    var out = (0..<30 as Range<UInt64>).map { Utterance(.message(message), delay: .milliseconds($0)) }
+    for _ in 0..<30 {
+      let isFarView = scene.random.oneIn(2)
+      let far = Ballot(
+        configuration: ballot.configuration, view: View(ballot.view.number + (isFarView ? 1 << 20 : 0)),
+        sequence: SequenceNumber(ballot.sequence.number + (isFarView ? 0 : 1 << 20) + scene.random.below(1 << 20)),
+        digest: ballot.digest)
+      if let vote = scene.signed(.commit(Commit(far))) { out.append(Utterance(vote)) }
+    }
+    return out
+  }
+}
+
+/// Sends one member junk under the headers of blocks that it lacks, and takes no part in ordering.
+private struct Smothering: Adversary {
+  let victim: ReplicaIndex
+
+  mutating func intercept(_ message: PeerMessage, _ scene: inout Scene) -> [Utterance] {
+    if case .ordering = message { return [] }
+    guard scene.to == self.victim else { return [Utterance(message)] }
+    var out = [Utterance(message)]
+    for lane in [1, 3] {
+      let head = scene.executed.heads[lane]
+      for ahead in 1...6 as ClosedRange<UInt64> {
+        let body = Array(repeating: UInt8(ahead), count: 40)
+        let header = BlockHeader(
+          network: scene.network, configuration: scene.configuration.number,
+          author: scene.configuration.members[lane].id,
+          position: LanePosition(head.position.number + ahead),
+          parent: ahead == 1 ? head.digest : Hash.blake2b("consilium/air/v1", body), transactionCount: 1,
+          transactionBytes: UInt32(body.count), body: BlockHeader.bodyDigest(body))
+        if case .block(let junk) = scene.sign(.block(header, body: body)) { out.append(Utterance(.block(junk))) }
+      }
+    }
+    return out
+  }
+}
