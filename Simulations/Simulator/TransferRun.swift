@@ -20,6 +20,7 @@ struct TransferRun {
   /// How long the network is at fault, and how long after that a transfer may take.
   private static let trouble = Span.milliseconds(20_000)
   private static let patience = Span.milliseconds(120_000)
+  private static let heldMax = Span.milliseconds(2500)
 
   private var random: SeededGenerator
   private let genesis: Genesis
@@ -35,6 +36,8 @@ struct TransferRun {
   private var kept: [Digest: [Int: [UInt8]]] = [:]
   private var believed: SnapshotBundle?
   private var executed = SequenceNumber(5)
+  /// Since when replaying waits, while nothing is executed, fetched or begun.
+  private var heldSince: Tick?
   private var breach: String?
 
   init(seed: UInt64) {
@@ -98,6 +101,7 @@ struct TransferRun {
         self.handle(event)
       }
       events += 1
+      self.requireReplay()
       if events > 200_000 { return "LEDGER §7: 200,000 events for a snapshot" }
     }
     if let breach { return breach }
@@ -108,6 +112,17 @@ struct TransferRun {
     let chunks = self.kept[believed.manifest.digest] ?? [:]
     let isWhole = whole.map { made in made.chunks.indices.allSatisfy { chunks[$0] == made.chunks[$0] } } ?? false
     return isWhole ? nil : "LEDGER §7: what is gone on from is not what honest members executed"
+  }
+
+  /// Replaying waits for a manifest and for words on it, each for a member's patience, and once.
+  private mutating func requireReplay() {
+    guard self.transfer.holdsReplay, self.transfer.progress == nil, self.believed == nil else {
+      return self.heldSince = nil
+    }
+    let since = self.heldSince ?? self.now
+    self.heldSince = since
+    guard self.now > since + Self.heldMax else { return }
+    self.breach = "LEDGER §7: replaying waits for \(Self.heldMax.milliseconds) ms, and nothing is fetched"
   }
 
   private var isInTrouble: Bool { self.now < .zero + Self.trouble }
@@ -134,6 +149,7 @@ struct TransferRun {
     let end = UInt64(100 * self.made.count) - 20
     guard self.random.oneIn(8), self.executed.number < end else { return }
     self.executed = SequenceNumber(self.executed.number + 1 + self.random.below(end - self.executed.number))
+    self.heldSince = nil
     self.give(.executed(self.executed))
   }
 
@@ -151,6 +167,7 @@ struct TransferRun {
     case 3 where self.random.oneIn(3):
       // A restart: what was kept is still there, and all else forgotten.
       self.incarnation += 1
+      self.heldSince = nil
       self.transfer = Self.transfer(self.genesis, executed: self.executed)
     default: break
     }
@@ -169,8 +186,11 @@ struct TransferRun {
     let manifest = (isLiar && !self.random.oneIn(4) ? self.forged : self.made[last]).bundle.manifest
     // A liar also speaks in others' names, with the only key that it has.
     let signer = isLiar && self.random.oneIn(2) ? Int(self.random.below(UInt64(self.genesis.members.count))) : member
+    // Or under a number that is not the manifest's.
+    let ahead: UInt64 = isLiar && self.random.oneIn(3) ? 1000 : 0
     let offer = SnapshotOffer(
-      manifest.sequence, manifest: manifest.digest, in: ConfigurationNumber(0), signer: signer,
+      SequenceNumber(manifest.sequence.number + ahead), manifest: manifest.digest, in: ConfigurationNumber(0),
+      signer: signer,
       network: self.genesis.network, key: Cluster.keys(member).checkpoint)
     self.send(.offered(offer, from: member), from: member)
   }

@@ -166,6 +166,12 @@ public struct Transfer: Sendable {
     guard case .asking(let digest, peer, _) = self.stage, bundle.manifest.digest == digest else {
       return .ignored(.idle)
     }
+    // ⚑ A manifest has one number: who offers it under another would be asked for it for ever.
+    let liars = self.offers.filter { $0.value.manifest == digest && $0.value.sequence != bundle.manifest.sequence }
+    if !liars.isEmpty, !planted(.offerNumberTrusted) {
+      for peer in liars.keys { self.offers[peer] = nil }
+      self.hasFailed = true
+    }
     // ⚑ Whoever went back behind what it executed would forget what it sealed since, and seal otherwise.
     guard bundle.manifest.sequence > self.executed || planted(.snapshotBehind) else {
       self.stage = .idle
@@ -221,7 +227,9 @@ public struct Transfer: Sendable {
   private mutating func lose(_ peer: ReplicaIndex) {
     self.offers[peer] = nil
     switch self.stage {
-    case .asking(_, peer, _): self.stage = .idle
+    case .asking(_, peer, _):
+      self.hasFailed = true
+      self.stage = .idle
     case .fetching(var fetch):
       self.exclude(peer, from: &fetch)
       self.stage = .fetching(fetch)

@@ -17,7 +17,7 @@ public enum Canary: String, CaseIterable, Sendable {
   // Configurations (LEDGER §8).
   case membershipReplayed, membershipUnapproved, copyUnnoticed
   // Snapshots (LEDGER §7).
-  case chunksUnchecked, snapshotUnvouched, snapshotForgetsIdentifiers, snapshotBehind
+  case chunksUnchecked, snapshotUnvouched, snapshotForgetsIdentifiers, snapshotBehind, offerNumberTrusted
   case historyUnsigned, historyOutsideLog
   // Ordering with Raft (LEDGER §4).
   case raftVotesTwice, raftVoteNotDurable, raftStaleLogLeads, raftEntryNotDurable, raftOldTermCommits
@@ -25,7 +25,7 @@ public enum Canary: String, CaseIterable, Sendable {
   // Lanes (LEDGER §2).
   case blockNotDurable, laneRestartsBehind, ancestorNotPulled, unsignedBlocks, frozenLaneGrows, forkUnnoticed
   // Lanes against those who write them wrongly (LEDGER §11).
-  case positionsUnchecked, detachedKept, wishesByPosition, emptyStoreUnheard, unheardForgotten
+  case positionsUnchecked, detachedKept, wishesByPosition, emptyStoreUnheard, unheardForgotten, oneWordEnds
   // Work that others make (LEDGER §11.10, §11.11).
   case repeatsChecked, farVotesTaken, everybodyAnswers, arrivalsKept
   // Execution and checkpoints (LEDGER §5, §6).
