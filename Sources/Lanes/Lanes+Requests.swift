@@ -163,9 +163,11 @@ extension Lanes {
       let until = self.hearing?.until ?? now + self.parameters.claimPatience
       self.hearing?.claims[peer] = head
       self.hearing?.until = until
-      // ⚑ One of f + 1 tells the truth: this key signed what is not here.
+      // ⚑ One of f + 1 tells the truth: this key signed what is not here. Where f is 0 (fewer than four, or Raft) one
+      // word would end this node: only the block itself does, which is asked for.
       let claims = self.hearing?.claims.values.map(\.position) ?? []
-      if claims.count > self.configuration.faultyMax, let position = claims.min() {
+      let faultyMax = self.configuration.faultyMax
+      if claims.count > faultyMax, faultyMax > 0 || planted(.oneWordEnds), let position = claims.min() {
         effects.append(.copied(position))
         return
       }

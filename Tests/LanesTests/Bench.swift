@@ -20,8 +20,10 @@ struct Bench {
     return key
   }
 
-  init(stored: [Block] = [], isStart: Bool = false, parameters: Lanes.Parameters = Lanes.Parameters()) {
-    let members = (0..<4).map { index -> Member in
+  init(
+    stored: [Block] = [], isStart: Bool = false, parameters: Lanes.Parameters = Lanes.Parameters(), count: Int = 4
+  ) {
+    let members = (0..<count).map { index -> Member in
       let key = Bench.key(index).publicKey
       return Member(
         id: MemberID(UInt32(index + 1)), name: "", key: key, checkpointKey: key, registrarKey: key, sealingKey: .zero,
@@ -30,9 +32,9 @@ struct Bench {
     self.configuration = Configuration(number: ConfigurationNumber(0), members: members)
     self.lanes = Lanes(
       network: self.network, configuration: self.configuration, limits: LedgerLimits(), index: 0,
-      parameters: parameters, executed: .genesis(lanes: 4), stored: stored,
+      parameters: parameters, executed: .genesis(lanes: count), stored: stored,
       isStart: isStart)
-    for peer in 1..<4 { self.give(.connected(peer)) }
+    for peer in 1..<count { self.give(.connected(peer)) }
   }
 
   @discardableResult

@@ -309,6 +309,28 @@ struct LanesTests {
     #expect(bench.sealed?.position == LanePosition(3))
   }
 
+  @Test("LEDGER §8: where no liar is reckoned with, words alone end no node: the block itself does")
+  func claimedInThree() {
+    let chain = Bench(count: 3).chain(0, 3)
+    func announce(_ head: LaneHead) -> [LaneAnnouncement] {
+      (0..<3).map { LaneAnnouncement(lane: $0, head: $0 == 0 ? head : .empty) }
+    }
+    var bench = Bench(stored: Array(chain.dropLast()), isStart: true, count: 3)
+    for peer in 1...2 {
+      bench.give(.announced(announce(LaneHead(position: LanePosition(1000), digest: Hash.blake2b("air"))), from: peer))
+      #expect(!bench.effects.contains { if case .copied = $0 { true } else { false } })
+      #expect(bench.effects.contains { if case .request = $0 { true } else { false } }, "it is to show the block")
+    }
+    bench.give(.block(Verified(checked: chain[2])))
+    #expect(bench.effects == [.copied(LanePosition(3))])
+    // With f = 1 two words are enough, and one is not.
+    bench = Bench(stored: Array(chain.dropLast()), isStart: true)
+    bench.give(.announced(self.announce(chain[2].head), from: 1))
+    #expect(!bench.effects.contains(.copied(LanePosition(3))))
+    bench.give(.announced(self.announce(chain[2].head), from: 2))
+    #expect(bench.effects.contains(.copied(LanePosition(3))))
+  }
+
   @Test("What lies between two heads is told without walking, as the blocks count it")
   func counted() {
     var bench = Bench()
