@@ -26,6 +26,7 @@ struct FHIRPathPatch {
   ///
   /// - Throws: `FHIRFailure` 422 where one cannot be done, 400 where it is none.
   func applied(to resource: CanonicalJSON) throws(FHIRFailure) -> CanonicalJSON {
+    try JSONPatch.requireWork(self.operations.count, on: resource)
     var resource = resource
     for (number, parts) in self.operations.enumerated() {
       do throws(FHIRFailure) { resource = try Operation(parts).applied(to: resource) } catch {

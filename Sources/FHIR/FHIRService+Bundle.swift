@@ -54,9 +54,13 @@ extension FHIRService {
       throw FHIRFailure(400, "required", "it has no request with method and url").inEntry(number)
     }
     let halves = url.split(separator: "?", maxSplits: 1).map(String.init)
+    let query: [(name: String, value: String)]
+    do throws(FHIRFailure) { query = halves.count == 2 ? try FHIRURL.parameters(halves[1]) : [] } catch {
+      throw error.inEntry(number)
+    }
     var asked = FHIRRequest(
-      method: method, path: (halves.first ?? "").split(separator: "/").map(String.init),
-      query: halves.count == 2 ? FHIRURL.parameters(halves[1]) : [], body: entry["resource"]?.canonicalBytes ?? [])
+      method: method, path: (halves.first ?? "").split(separator: "/").map(String.init), query: query,
+      body: entry["resource"]?.canonicalBytes ?? [])
     (asked.asker, asked.meter) = (asker, meter)
     asked.ifMatch = request["ifMatch"]?.text
     asked.ifNoneMatch = request["ifNoneMatch"]?.text

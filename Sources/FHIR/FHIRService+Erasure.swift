@@ -99,7 +99,7 @@ extension FHIRService {
     var asked = request.query
     if let condition = request.ifNoneExist {
       let isWhole = condition.hasPrefix("\(type)?")
-      asked = FHIRURL.parameters(isWhole ? String(condition.dropFirst(type.count + 1)) : condition)
+      asked = try FHIRURL.parameters(isWhole ? String(condition.dropFirst(type.count + 1)) : condition)
     }
     let query = try SearchQuery(type: type, asked, at: self.site, self.now())
     return query.filters.filter { $0.code == "identifier" && $0.link == nil }.flatMap(\.alternatives).compactMap {

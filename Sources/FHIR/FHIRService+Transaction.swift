@@ -213,7 +213,7 @@ extension FHIRService {
       let isKnown = SearchParameter.of(condition.type) != nil
       var found = judging.references[text]
       if found == nil, isKnown {
-        found = try self.find(condition.type, FHIRURL.parameters(condition.query), by: judging, for: request)
+        found = try self.find(condition.type, try FHIRURL.parameters(condition.query), by: judging, for: request)
         judging.references[text] = found
       }
       let names = found ?? []

@@ -100,7 +100,7 @@ extension FHIRService {
       guard let condition = request.ifNoneExist else { return .create(id: self.freshIdentifier()) }
       // The query alone is what the standard asks for; some write the type before it.
       let query = condition.hasPrefix("\(type)?") ? String(condition.dropFirst(type.count + 1)) : condition
-      return try one(FHIRURL.parameters(query)).map { .found(id: $0) } ?? .create(id: self.freshIdentifier())
+      return try one(try FHIRURL.parameters(query)).map { .found(id: $0) } ?? .create(id: self.freshIdentifier())
     case ("PUT", 2):
       guard let id = json["id"]?.text, id == request.path[1] else {
         throw FHIRFailure(400, "invalid", "the resource's id must be \(request.path[1])", at: "\(type).id")

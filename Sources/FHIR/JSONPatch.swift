@@ -4,6 +4,10 @@ import HealthRecords
 struct JSONPatch {
   /// The most operations.
   static let operationsMax = 1000
+  /// The most values that all of its copies bring. ⚑ What is copied into itself doubles with each operation.
+  static let copiedMax = 100_000
+  /// The most values that are gone through: those of the resource, once per operation.
+  private static let visitedMax = 20_000_000
   /// Its media type.
   static let media = "application/json-patch+json"
 
@@ -23,9 +27,11 @@ struct JSONPatch {
   ///
   /// - Throws: `FHIRFailure` 422 where one cannot be done, or a test fails.
   func applied(to resource: CanonicalJSON) throws(FHIRFailure) -> CanonicalJSON {
+    try Self.requireWork(self.operations.count, on: resource)
     var resource = resource
+    var copied = 0
     for (number, operation) in self.operations.enumerated() {
-      do throws(Fault) { try Self.apply(operation, to: &resource) } catch {
+      do throws(Fault) { try Self.apply(operation, to: &resource, &copied) } catch {
         throw FHIRFailure(
           error.isMalformed ? 400 : 422, error.isMalformed ? "structure" : "processing",
           "operation \(number) of the patch: \(error.reason); nothing is changed")
@@ -34,13 +40,27 @@ struct JSONPatch {
     return resource
   }
 
+  /// Requires that the operations of a patch are not too many for a resource of its size.
+  ///
+  /// - Throws: `FHIRFailure` 413.
+  static func requireWork(_ operationCount: Int, on resource: CanonicalJSON) throws(FHIRFailure) {
+    let most = self.visitedMax / max(1, operationCount)
+    guard resource.valueCount(upTo: most + 1) <= most else {
+      throw FHIRFailure(
+        413, "too-costly",
+        "\(operationCount) operations on a resource of more than \(most) values: send them in several patches")
+    }
+  }
+
   private struct Fault: Error {
     let isMalformed: Bool
     let reason: String
     init(_ reason: String, isMalformed: Bool = false) { (self.reason, self.isMalformed) = (reason, isMalformed) }
   }
 
-  private static func apply(_ operation: CanonicalJSON, to resource: inout CanonicalJSON) throws(Fault) {
+  private static func apply(
+    _ operation: CanonicalJSON, to resource: inout CanonicalJSON, _ copied: inout Int
+  ) throws(Fault) {
     func place(_ name: String) throws(Fault) -> [String] {
       guard let text = operation[name]?.text, text.isEmpty || text.first == "/" else {
         throw Fault("\(name) must be a JSON Pointer, like /name/0/family", isMalformed: true)
@@ -58,7 +78,11 @@ struct JSONPatch {
     case "add": resource = try self.changed(resource, path[...], .add(try value()))
     case "replace": resource = try self.changed(resource, path[...], .replace(try value()))
     case "remove": resource = try self.changed(resource, path[...], .remove)
-    case "copy": resource = try self.changed(resource, path[...], .add(try self.found(resource, try place("from"))))
+    case "copy":
+      let copy = try self.found(resource, try place("from"))
+      copied += copy.valueCount(upTo: Self.copiedMax + 1)
+      guard copied <= Self.copiedMax else { throw Fault("it copies more than \(Self.copiedMax) values") }
+      resource = try self.changed(resource, path[...], .add(copy))
     case "move":
       let from = try place("from")
       guard !path.starts(with: from) || path == from else { throw Fault("nothing is moved into itself") }

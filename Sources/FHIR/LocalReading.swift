@@ -231,7 +231,7 @@ extension FHIRService {
   /// What a request asks, by its path and the names of its parameters.
   private static func question(_ request: FHIRRequest) -> String {
     guard let type = request.path.first else { return "transaction" }
-    let condition = request.ifNoneExist.map { FHIRURL.parameters($0) } ?? []
+    let condition = request.ifNoneExist.flatMap { try? FHIRURL.parameters($0) } ?? []
     let names = (request.query + condition).map { pair in String(pair.name.prefix { $0 != ":" && $0 != "." }) }
     let known = names.filter { SearchQuery.isKnown($0, of: type) }
     let query = known.isEmpty ? "" : "?" + known.joined(separator: "&")

@@ -14,6 +14,9 @@ struct Presentation {
   /// The parameters that every reading takes.
   static let names = ["_elements", "_format", "_pretty", "_summary"]
 
+  /// The most elements that are asked for.
+  static let elementsMax = 100
+
   private(set) var summary = Summary.all
   private var elements: Set<String> = []
 
@@ -29,7 +32,12 @@ struct Presentation {
         }
         self.summary = summary
       case "_elements":
-        for part in value.split(separator: ",") {
+        let parts = value.split(separator: ",", maxSplits: Self.elementsMax)
+        guard parts.count <= Self.elementsMax else {
+          throw FHIRFailure(
+            413, "too-costly", "more than \(Self.elementsMax) elements: ask for the whole resource", at: name)
+        }
+        for part in parts {
           let words = part.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
           guard words.count == 2, words[0].first?.isUppercase == true else {
             try self.add(String(part), of: type)

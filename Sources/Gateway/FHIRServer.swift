@@ -101,6 +101,17 @@ public struct FHIRServer: Sendable {
 
   private static let busy = FHIRFailure(503, "throttled", "too many requests are under way: try again in a moment")
 
+  /// The parameters of a search that comes as a form.
+  private static func form(
+    _ body: [UInt8], _ type: String?
+  ) throws(FHIRFailure) -> [(name: String, value: String)] {
+    if let type, self.media(type) != "application/x-www-form-urlencoded" {
+      throw FHIRFailure(
+        415, "not-supported", "a search is taken as application/x-www-form-urlencoded, not as \(type)")
+    }
+    return try FHIRURL.parameters(String(decoding: body, as: UTF8.self))
+  }
+
   private func answer(_ request: Request) async throws -> Response {
     // Who may not ask at all is not listened to: the body is read last.
     if let stranger = Self.stranger(request) {
@@ -110,8 +121,7 @@ public struct FHIRServer: Sendable {
     let path = request.uri.path.split(separator: "/").dropFirst()
     var asked = FHIRRequest(
       method: request.method == .head ? "GET" : request.method.rawValue,
-      path: path.map { String($0).removingPercentEncoding ?? String($0) },
-      query: FHIRURL.parameters(request.uri.query ?? ""))
+      path: path.map { String($0).removingPercentEncoding ?? String($0) }, query: [])
     asked.meter = AnswerMeter { [place = Place.current] in place?.takeAnswer($0) ?? true }
     asked.ifMatch = request.headers[.ifMatch]
     asked.ifNoneMatch = request.headers[.ifNoneMatch]
@@ -124,20 +134,17 @@ public struct FHIRServer: Sendable {
     let isBinary = asked.method == "GET" && asked.path.first == "Binary" && [2, 4].contains(asked.path.count)
     let form: String
     do throws(FHIRFailure) {
+      asked.query = try FHIRURL.parameters(request.uri.query ?? "")
       form =
         isBinary && !asked.query.contains { $0.name == "_format" }
         ? MediaTypes.fhir : try MediaTypes.answered(asked.query, accept: accept)
       asked.asker = try await self.asker(of: asked, request)
       asked.body = try await self.content(of: request)
-    } catch { return Self.response(error) }
-    if asked.method == "POST", asked.path.last == "_search" {
-      if let type = request.headers[.contentType], Self.media(type) != "application/x-www-form-urlencoded" {
-        return Self.response(
-          FHIRFailure(415, "not-supported", "a search is taken as application/x-www-form-urlencoded, not as \(type)"))
+      if asked.method == "POST", asked.path.last == "_search" {
+        asked.query += try Self.form(asked.body, request.headers[.contentType])
+        asked.body = []
       }
-      asked.query += FHIRURL.parameters(String(decoding: asked.body, as: UTF8.self))
-      asked.body = []
-    }
+    } catch { return Self.response(error) }
     if !asked.body.isEmpty, let type = request.headers[.contentType], asked.method != "PATCH",
       !Self.mayBeJSON(type) || !MediaTypes.isOfThisVersion(type)
     {
@@ -180,7 +187,8 @@ public struct FHIRServer: Sendable {
     let isRead = request.method == .get && (path.count == 2 || isVersion)
     // Without a word of what it wants, a client gets the resource, as of every other type.
     let accept =
-      request.uri.query.map { FHIRURL.parameters($0) }?.last { $0.name == "_format" }.map { _ in MediaTypes.fhir }
+      request.uri.query.flatMap { try? FHIRURL.parameters($0) }?.last { $0.name == "_format" }
+      .map { _ in MediaTypes.fhir }
       ?? request.headers[.accept] ?? MediaTypes.fhir
     let type = request.headers[.contentType] ?? "application/fhir+json"
     let isOwnBytes =

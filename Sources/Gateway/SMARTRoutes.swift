@@ -80,7 +80,7 @@ extension SMARTAuthorization {
       do {
         answer = try await Place.with(doors, .prompt) {
           let bytes = try await body(request, max: Self.formBytesMax)
-          let form = Self.dictionary(FHIRURL.parameters(String(decoding: bytes, as: UTF8.self)))
+          let form = try Self.dictionary(String(decoding: bytes, as: UTF8.self))
           return try json(try await self.answer(form, sessions, identity), inSnakeCase: true)
         }
       } catch let fault as Fault {
@@ -154,8 +154,10 @@ extension SMARTAuthorization {
     return statement.setting("rest", .array([server.setting("security", security)] + rest.dropFirst()))
   }
 
-  static func dictionary(_ parameters: [(name: String, value: String)]) -> [String: String] {
-    Dictionary(parameters.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
+  /// The parameters of a query or a form by their names; the first of each counts.
+  static func dictionary(_ query: String) throws(Fault) -> [String: String] {
+    guard let parameters = try? FHIRURL.parameters(query) else { throw .invalidRequest }
+    return Dictionary(parameters.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
   }
 }
 
@@ -165,7 +167,7 @@ extension PortalServer {
     guard let smart = self.smart else { return }
     router.get("/authorize") { request, _ in Self.page("An app", script: "authorize.js", to: request) }
     router.get("/api/apps") { request, _ in
-      let asked = try smart.authorization.read(Self.query(request.uri.query ?? ""))
+      let asked = try smart.authorization.read(SMARTAuthorization.dictionary(request.uri.query ?? ""))
       return try json(
         AppView(
           client: asked.client.id, scopes: asked.scopes.text.split(separator: " ").map(String.init),
@@ -182,7 +184,7 @@ extension PortalServer {
       guard let given = try? JSONDecoder().decode(ConsentBody.self, from: Data(bytes)),
         let transaction = Hex.decode(given.transaction)
       else { throw ServiceRefusal.badRequest("query and transaction are expected") }
-      let asked = try smart.authorization.read(Self.query(given.query))
+      let asked = try smart.authorization.read(SMARTAuthorization.dictionary(given.query))
       guard await smart.authorization.hasRoom(for: asked.client) else { throw ServiceRefusal.full }
       let (token, until) = try await smart.sessions.activate(
         transaction, client: asked.client.id, scopes: asked.scopes)
@@ -194,9 +196,5 @@ extension PortalServer {
         throw error
       }
     }
-  }
-
-  private static func query(_ text: String) -> [String: String] {
-    SMARTAuthorization.dictionary(FHIRURL.parameters(text))
   }
 }

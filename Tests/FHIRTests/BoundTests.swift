@@ -174,7 +174,7 @@ struct BoundTests {
     let halves = url.split(separator: "?", maxSplits: 1).map(String.init)
     var request = FHIRRequest(
       method: method, path: (halves.first ?? "").split(separator: "/").map(String.init),
-      query: halves.count == 2 ? FHIRURL.parameters(halves[1]) : [], body: Array(body.utf8))
+      query: halves.count == 2 ? (try? FHIRURL.parameters(halves[1])) ?? [] : [], body: Array(body.utf8))
     request.meter = AnswerMeter(bytesMax: 3000)
     return await bench.service.handle(request)
   }

@@ -66,7 +66,7 @@ struct ErasureTests {
       let halves = url.split(separator: "?", maxSplits: 1).map(String.init)
       var request = FHIRRequest(
         method: method, path: (halves.first ?? "").split(separator: "/").map(String.init),
-        query: halves.count == 2 ? FHIRURL.parameters(halves[1]) : [], body: Array(body.utf8))
+        query: halves.count == 2 ? (try? FHIRURL.parameters(halves[1])) ?? [] : [], body: Array(body.utf8))
       request.ifNoneExist = ifNoneExist
       return await self.service.handle(request)
     }

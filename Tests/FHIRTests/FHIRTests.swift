@@ -45,7 +45,7 @@ struct FHIRBench {
     let halves = url.split(separator: "?", maxSplits: 1).map(String.init)
     var request = FHIRRequest(
       method: method, path: (halves.first ?? "").split(separator: "/").map(String.init),
-      query: halves.count == 2 ? FHIRURL.parameters(halves[1]) : [], body: Array(body.utf8))
+      query: halves.count == 2 ? (try? FHIRURL.parameters(halves[1])) ?? [] : [], body: Array(body.utf8))
     (request.ifMatch, request.ifNoneExist, request.ifNoneMatch) = (ifMatch, ifNoneExist, ifNoneMatch)
     return await self.service.handle(request)
   }

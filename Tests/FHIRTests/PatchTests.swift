@@ -24,7 +24,7 @@ struct PatchTests {
     let halves = url.split(separator: "?", maxSplits: 1).map(String.init)
     var request = FHIRRequest(
       method: "PATCH", path: halves[0].split(separator: "/").map(String.init),
-      query: halves.count == 2 ? FHIRURL.parameters(halves[1]) : [], body: Array(body.utf8))
+      query: halves.count == 2 ? (try? FHIRURL.parameters(halves[1])) ?? [] : [], body: Array(body.utf8))
     (request.contentType, request.ifMatch) = (type, ifMatch)
     return await bench.service.handle(request)
   }
@@ -86,6 +86,24 @@ struct PatchTests {
     #expect(answer.status == status, "\(answer.body as Any)")
     #expect(answer.body?["resourceType"]?.text == "OperationOutcome")
     #expect(await bench.send("GET", "Patient/p").version == 1)
+  }
+
+  @Test("What is copied into itself doubles with each operation: it is refused before it is large")
+  func doubling() async throws {
+    let bench = try await Self.bench()
+    let double = #"{"op":"copy","from":"/name/0","path":"/name/0/given/-"}"#
+    let few = await Self.patch(bench, "Patient/p", "[\(Array(repeating: double, count: 3).joined(separator: ","))]")
+    #expect(few.status == 422 && few.body.map { "\($0)".contains("copies more") } == false, "no name is a given name")
+    let many = await Self.patch(bench, "Patient/p", "[\(Array(repeating: double, count: 60).joined(separator: ","))]")
+    #expect(many.status == 422 && many.body.map { "\($0)".contains("copies more") } == true)
+    #expect(await bench.send("GET", "Patient/p").version == 1)
+  }
+
+  @Test("Many operations on a large resource are refused: each goes through all of it")
+  func work() throws {
+    let items = CanonicalJSON.array(Array(repeating: .string("x"), count: 30_000))
+    #expect(throws: Never.self) { try JSONPatch.requireWork(600, on: items) }
+    #expect { try JSONPatch.requireWork(1000, on: items) } throws: { ($0 as? FHIRFailure)?.status == 413 }
   }
 
   private static let change = #"[{"op":"replace","path":"/gender","value":"other"}]"#

@@ -18,6 +18,22 @@ struct PresentationTests {
     return Set(members.map(\.name))
   }
 
+  @Test("A query is bounded in bytes, in parameters, and in the elements that it asks for")
+  func bounds() async throws {
+    func status(_ query: String) -> Int? {
+      do { return try FHIRURL.parameters(query).isEmpty ? 0 : 200 } catch { return error.status }
+    }
+    #expect(status(Array(repeating: "a=b", count: 1000).joined(separator: "&")) == 200)
+    #expect(status(Array(repeating: "a=b", count: 1001).joined(separator: "&")) == 413)
+    #expect(status(String(repeating: "a", count: FHIRURL.queryBytesMax)) == 200)
+    #expect(status(String(repeating: "a", count: FHIRURL.queryBytesMax + 1)) == 413)
+    let bench = try FHIRBench()
+    await bench.put(Self.patient)
+    func asked(_ count: Int) -> String { Array(repeating: "id", count: count).joined(separator: ",") }
+    #expect(await bench.send("GET", "Patient?_elements=\(asked(100))").status == 200)
+    #expect(await bench.send("GET", "Patient?_elements=\(asked(101))").status == 413)
+  }
+
   @Test(
     "Parts of resources are what was asked for, with a tag that says so, in searches, reads and histories",
     arguments: [

@@ -40,7 +40,7 @@ struct ReadingTests {
       let halves = url.split(separator: "?", maxSplits: 1).map(String.init)
       var request = FHIRRequest(
         method: method, path: (halves.first ?? "").split(separator: "/").map(String.init),
-        query: halves.count == 2 ? FHIRURL.parameters(halves[1]) : [], body: Array(body.utf8))
+        query: halves.count == 2 ? (try? FHIRURL.parameters(halves[1])) ?? [] : [], body: Array(body.utf8))
       (request.ifNoneExist, request.ifMatch) = (ifNoneExist, ifMatch)
       request.asker = FHIRAsker(account: Self.doctor, client: "app", scopes: .everything)
       return await self.service.handle(request)
@@ -251,7 +251,7 @@ struct ReadingTests {
     let halves = (url + "?").split(separator: "?").map(String.init)
     var request = FHIRRequest(
       method: "GET", path: halves[0].split(separator: "/").map(String.init),
-      query: halves.count == 2 ? FHIRURL.parameters(halves[1]) : [])
+      query: halves.count == 2 ? (try? FHIRURL.parameters(halves[1])) ?? [] : [])
     // What is left out does not stand there, either.
     request.prefer = "handling=lenient"
     _ = await bench.service.handle(request)

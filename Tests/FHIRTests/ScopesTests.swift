@@ -32,7 +32,7 @@ struct ScopesTests {
     let halves = url.split(separator: "?", maxSplits: 1).map(String.init)
     var request = FHIRRequest(
       method: method, path: (halves.first ?? "").split(separator: "/").map(String.init),
-      query: halves.count == 2 ? FHIRURL.parameters(halves[1]) : [], body: Array(body.utf8))
+      query: halves.count == 2 ? (try? FHIRURL.parameters(halves[1])) ?? [] : [], body: Array(body.utf8))
     request.ifNoneExist = ifNoneExist
     request.asker = FHIRAsker(account: nil, client: "app", scopes: try #require(SMARTScopes(scopes)))
     return await bench.service.handle(request)

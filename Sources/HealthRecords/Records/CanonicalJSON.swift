@@ -66,6 +66,20 @@ public indirect enum CanonicalJSON: Sendable, Hashable {
   /// The items of the array that it is.
   public var items: [CanonicalJSON]? { if case .array(let items) = self { items } else { nil } }
 
+  /// How many values it consists of, itself and members' values counted; counts no further than `max`.
+  public func valueCount(upTo max: Int) -> Int {
+    var (count, waiting) = (0, [self])
+    while count < max, let value = waiting.popLast() {
+      count += 1
+      switch value {
+      case .array(let items): waiting += items
+      case .object(let members): waiting += members.map(\.value)
+      case .null, .bool, .number, .string: break
+      }
+    }
+    return count
+  }
+
   /// The canonical bytes: RFC 8785 for order, strings and white space; numbers keep their token.
   public var canonicalBytes: [UInt8] {
     var out: [UInt8] = []
