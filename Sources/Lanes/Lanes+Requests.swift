@@ -167,7 +167,7 @@ extension Lanes {
       // word would end this node: only the block itself does, which is asked for.
       let claims = self.hearing?.claims.values.map(\.position) ?? []
       let faultyMax = self.configuration.faultyMax
-      if claims.count > faultyMax, faultyMax > 0 || planted(.oneWordEnds), let position = claims.min() {
+      if claims.count > faultyMax, faultyMax > 0, let position = claims.min() {
         effects.append(.copied(position))
         return
       }

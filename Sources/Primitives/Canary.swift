@@ -25,7 +25,7 @@ public enum Canary: String, CaseIterable, Sendable {
   // Lanes (LEDGER §2).
   case blockNotDurable, laneRestartsBehind, ancestorNotPulled, unsignedBlocks, frozenLaneGrows, forkUnnoticed
   // Lanes against those who write them wrongly (LEDGER §11).
-  case positionsUnchecked, detachedKept, wishesByPosition, emptyStoreUnheard, unheardForgotten, oneWordEnds
+  case positionsUnchecked, detachedKept, wishesByPosition, emptyStoreUnheard, unheardForgotten
   // Work that others make (LEDGER §11.10, §11.11).
   case repeatsChecked, farVotesTaken, everybodyAnswers, arrivalsKept
   // Execution and checkpoints (LEDGER §5, §6).
