@@ -34,7 +34,10 @@ struct SearchQuery {
   static let includesMax = 20
 
   /// Parameters of the result, besides those of `Presentation`.
-  static let ofResults = ["_count", "_include", "_offset", "_revinclude", "_sort", "_state", "_total", "_contained"]
+  static let ofResults = [
+    "_count", "_include", "_offset", "_revinclude", "_sort", "_state", "_total", "_totalMethod",
+    "_contained",
+  ]
 
   /// Whether a parameter of this name is understood: of others the name itself may say anything.
   static func isKnown(_ name: String, of type: String) -> Bool {
@@ -138,6 +141,12 @@ struct SearchQuery {
     case "_total":
       guard ["none", "estimate", "accurate"].contains(value) else {
         throw Self.bad(name, "none, estimate or accurate is expected, not \"\(value)\"")
+      }
+      self.saysTotal = value != "none"
+    case "_totalMethod":
+      // What fhirpy calls it when it counts.
+      guard ["none", "estimate", "count"].contains(value) else {
+        throw Self.bad(name, "none, estimate or count is expected, not \"\(value)\"")
       }
       self.saysTotal = value != "none"
     case "_contained":

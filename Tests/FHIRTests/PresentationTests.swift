@@ -87,6 +87,8 @@ struct PresentationTests {
     await bench.put(Self.patient)
     #expect(await bench.send("GET", "Patient?_total=none").body?["total"] == nil)
     #expect(await bench.send("GET", "Patient?_total=accurate").body?["total"] == .number("1"))
+    #expect(await bench.send("GET", "Patient?_count=0&_totalMethod=count").body?["total"] == .number("1"))
+    #expect(await bench.send("GET", "Patient?_totalMethod=accurate").status == 400)
     for query in ["_summary=count", "_count=0", "_summary=count&_total=none"] {
       let body = await bench.send("GET", "Patient?\(query)").body
       #expect(body?["total"] == .number("1") && body?["entry"] == nil && body?["type"]?.text == "searchset")
