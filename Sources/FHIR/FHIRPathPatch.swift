@@ -29,7 +29,12 @@ struct FHIRPathPatch {
     try JSONPatch.requireWork(self.operations.count, on: resource)
     var resource = resource
     for (number, parts) in self.operations.enumerated() {
-      do throws(FHIRFailure) { resource = try Operation(parts).applied(to: resource) } catch {
+      do throws(FHIRFailure) {
+        resource = try Operation(parts).applied(to: resource)
+        guard resource.isReadable else {
+          throw FHIRFailure(422, "processing", "it nests deeper than \(CanonicalJSON.depthMax) levels")
+        }
+      } catch {
         throw FHIRFailure(
           error.status, error.code, "operation \(number) of the patch: \(error.message); nothing is changed",
           at: "Parameters.parameter[\(number)]")

@@ -31,7 +31,11 @@ struct JSONPatch {
     var resource = resource
     var copied = 0
     for (number, operation) in self.operations.enumerated() {
-      do throws(Fault) { try Self.apply(operation, to: &resource, &copied) } catch {
+      do throws(Fault) {
+        try Self.apply(operation, to: &resource, &copied)
+        // ⚑ Each operation could nest what is there once more.
+        guard resource.isReadable else { throw Fault("it nests deeper than \(CanonicalJSON.depthMax) levels") }
+      } catch {
         throw FHIRFailure(
           error.isMalformed ? 400 : 422, error.isMalformed ? "structure" : "processing",
           "operation \(number) of the patch: \(error.reason); nothing is changed")

@@ -99,6 +99,23 @@ struct PatchTests {
     #expect(await bench.send("GET", "Patient/p").version == 1)
   }
 
+  @Test("What operations nest one in another can be read again, or is refused")
+  func nesting() async throws {
+    let bench = try await Self.bench()
+    func add(_ count: Int) -> String {
+      let value = String(repeating: #"{"extension":["#, count: 10) + "{}" + String(repeating: "]}", count: 10)
+      let operations = (0..<count).map { number in
+        let path = "/extension" + (number == 0 ? "" : String(repeating: "/0/extension", count: 10 * number)) + "/0"
+        return #"{"op":"add","path":"\#(path)","value":\#(value)}"#
+      }
+      let first = #"{"op":"add","path":"/extension","value":[]}"#
+      return "[" + ([first] + operations).joined(separator: ",") + "]"
+    }
+    let deep = await Self.patch(bench, "Patient/p", add(6))
+    #expect(deep.status == 422 && deep.body.map { "\($0)".contains("nests deeper") } == true, "\(deep.body as Any)")
+    #expect(await bench.send("GET", "Patient/p").version == 1)
+  }
+
   @Test("Many operations on a large resource are refused: each goes through all of it")
   func work() throws {
     let items = CanonicalJSON.array(Array(repeating: .string("x"), count: 30_000))

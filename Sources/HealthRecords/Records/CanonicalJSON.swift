@@ -80,6 +80,23 @@ public indirect enum CanonicalJSON: Sendable, Hashable {
     return count
   }
 
+  /// Whether it nests no deeper than what is read: it can be written and read again.
+  public var isReadable: Bool {
+    var waiting = [(value: self, depth: 1)]
+    while let (value, depth) = waiting.popLast() {
+      switch value {
+      case .array(let items):
+        guard depth <= Self.depthMax else { return false }
+        for item in items { waiting.append((item, depth + 1)) }
+      case .object(let members):
+        guard depth <= Self.depthMax else { return false }
+        for member in members { waiting.append((member.value, depth + 1)) }
+      case .null, .bool, .number, .string: break
+      }
+    }
+    return true
+  }
+
   /// The canonical bytes: RFC 8785 for order, strings and white space; numbers keep their token.
   public var canonicalBytes: [UInt8] {
     var out: [UInt8] = []
