@@ -106,8 +106,8 @@ public struct EventKind: Sendable, Hashable {
   public static let peerFaulted = EventKind(
     "peer.faulted", .warn, "a peer sent what no honest one sends",
     meaning: "A signature is wrong, the bytes are no message, it pings without end, or it does not take what it is "
-      + "sent. A member's wrong message is dropped, and where it goes on its connection is closed; whoever does not "
-      + "vote is disconnected at once, and let in again after 10 seconds.",
+      + "sent. A member's wrong message is dropped, and where it goes on its connection is closed; a node that does "
+      + "not vote is disconnected at once, and let in again after 10 seconds.",
     remedy: "If it repeats, ask that hospital whether its node was changed or its disk is failing.",
     fields: ["member", "reason"])
   /// A member could not be dialled.
@@ -165,7 +165,7 @@ public struct EventKind: Sendable, Hashable {
   public static let requestsRefused = EventKind(
     "peer.requests-refused", .warn, "a peer asks for more than it is given",
     meaning: "It sends more requests than may wait; what is too much is dropped, and it is served slowly.",
-    remedy: "If it repeats, ask whoever runs that node, or take its key from the observers.", fields: ["member"])
+    remedy: "If it repeats, ask the people who run that node, or take its key from the observers.", fields: ["member"])
   /// A view opened.
   public static let viewEntered = EventKind(
     "consensus.view.entered", .info, "a view is open", meaning: "Its primary proposes from now on.",
@@ -227,7 +227,8 @@ public struct EventKind: Sendable, Hashable {
     fields: ["descriptors", "connections"])
   /// Lines were lost.
   public static let logDropped = EventKind(
-    "log.dropped", .warn, "log lines were dropped", meaning: "Whoever reads the log was too slow, or its disk is full.",
+    "log.dropped", .warn, "log lines were dropped",
+    meaning: "The program that reads the log was too slow, or its disk is full.",
     remedy: "Free the disk, or read faster; the node itself goes on.", fields: ["count"])
   /// A record was stored and anchored.
   public static let recordSealed = EventKind(
@@ -244,13 +245,13 @@ public struct EventKind: Sendable, Hashable {
   /// The members changed.
   public static let configured = EventKind(
     "members.changed", .audit, "another configuration of members is in force",
-    meaning: "A change that a quorum's registrars approved has begun; views start anew.",
+    meaning: "A change that a quorum's registrars approved has begun; views are counted from 0 again.",
     remedy: "Compare with consilium member list, and tell those who verify the ledger from outside.",
     fields: ["configuration", "members", "votes"])
   /// A snapshot was made.
   public static let snapshotMade = EventKind(
     "snapshot.made", .info, "a snapshot of the ledger was made",
-    meaning: "Whoever joins, or was away for long, can go on from it once f + 1 members made the same.",
+    meaning: "A member that joins, or was away for long, can go on from it once f + 1 members made the same.",
     fields: ["height", "chunks"])
   /// A snapshot became the ledger.
   public static let snapshotAdopted = EventKind(
@@ -296,7 +297,8 @@ public struct EventKind: Sendable, Hashable {
   public static let custodyReady = EventKind(
     "custody.ready", .audit, "the consortium's custody key is in use",
     meaning:
-      "Keys of records written from now on open only with shares of so many custodians, after a granted request.",
+      "Keys of records written from now on open only with the shares of a number of custodians (threshold), after a "
+      + "granted request.",
     fields: ["generation", "epoch", "threshold", "custodians", "culprits"])
   /// A custody key is out of use.
   public static let custodyRetired = EventKind(
@@ -308,12 +310,12 @@ public struct EventKind: Sendable, Hashable {
     "custody.left", .warn, "records of this hospital cannot be sealed to the new custody key",
     meaning: "Their keys do not open with this hospital's secret, for instance because it goes on under new keys. The "
       + "old custody key stays in use for them.",
-    remedy: "Let the patients erase them, or write them anew; nothing is lost meanwhile.", fields: ["count", "reason"])
+    remedy: "Let the patients erase them, or write them again; nothing is lost meanwhile.", fields: ["count", "reason"])
   /// A custodian's secrets cannot be written.
   public static let custodyUnkept = EventKind(
     "custody.unkept", .warn, "this hospital's secrets of custody cannot be written",
     meaning: "It registers no key for new shares until they can be.",
-    remedy: "See to the disk and the folder of the member's key file; what is lost is dealt anew with the next epoch.",
+    remedy: "See to the disk and the folder of the member's key file; what is lost is dealt again with the next epoch.",
     fields: ["reason"])
   /// The share of a custodian cannot be read.
   public static let custodyLost = EventKind(
@@ -333,7 +335,7 @@ public struct EventKind: Sendable, Hashable {
   public static let vaultFailed = EventKind(
     "vault.failed", .error, "the vault could not store, read or erase a record",
     meaning: "Its disk is full or fails, or its object store is out of reach or refuses; records are refused until "
-      + "that is mended, none is lost; reading goes on from the other vaults.",
+      + "that is put right, none is lost; reading goes on from the other vaults.",
     remedy: "As the reason says: free the disk, or try the store with consilium vault check.", fields: ["reason"])
   /// The vault was mended.
   public static let vaultRepaired = EventKind(

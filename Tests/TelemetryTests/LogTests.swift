@@ -81,5 +81,11 @@ struct LogTests {
     let names = EventKind.catalogue.map(\.name)
     #expect(Set(names).count == names.count)
     #expect(EventKind.catalogue.allSatisfy { !$0.meaning.isEmpty && !$0.remedy.isEmpty })
+    for event in EventKind.catalogue {
+      let text = "\(event.message) \(event.meaning) \(event.remedy)".lowercased()
+      for word in ["mended", "whoever", "anew", "so many", "by lot"] {
+        #expect(!text.contains(word), "\(event.name): \(text)")
+      }
+    }
   }
 }
