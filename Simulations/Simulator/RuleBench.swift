@@ -10,6 +10,7 @@ struct RuleBench {
   let network = Hash.blake2b("consilium/rule-bench/v1", [])
   var configuration: Configuration
   private let rules: HealthRules
+  private let ledger: LedgerLimits
   /// The executed state.
   var state = MemoryState()
   /// The cut's time.
@@ -17,8 +18,11 @@ struct RuleBench {
   private var leaf: UInt64 = 0
 
   /// A bench of some members, 1 and up; member i's key is `key(100 + i)`, its registrar's `key(200 + i)`.
-  init(members count: Int, engine: OrderingEngine = .pbft, limits: HealthRules.Limits = HealthRules.Limits()) {
-    self.rules = HealthRules(limits: limits)
+  init(
+    members count: Int, engine: OrderingEngine = .pbft, limits: HealthRules.Limits = HealthRules.Limits(),
+    ledger: LedgerLimits = LedgerLimits()
+  ) {
+    (self.rules, self.ledger) = (HealthRules(limits: limits), ledger)
     let members = (1...count).map { number -> Member in
       let key = Self.key(100 + number).publicKey
       return Member(
@@ -38,7 +42,7 @@ struct RuleBench {
 
   private var context: ExecutionContext {
     ExecutionContext(
-      network: self.network, configuration: self.configuration, limits: LedgerLimits(),
+      network: self.network, configuration: self.configuration, limits: self.ledger,
       sequence: SequenceNumber(self.leaf + 1), time: self.time, leaf: self.leaf)
   }
 

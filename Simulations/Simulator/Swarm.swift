@@ -229,15 +229,15 @@ public final class SwarmRun {
   /// The access rules alone, custody alone, the overlay alone, state transfer alone, the vaults alone, a copied
   /// machine, a rare situation, then the whole network in both phases; the first invariant that does not hold ends it.
   public func run() -> Report {
-    var access = AccessRun(seed: self.seed)
     var custody = CustodyRun(seed: self.seed)
     var overlay = OverlayRun(seed: self.seed)
     var transfer = TransferRun(seed: self.seed)
     var vaults = VaultRun(seed: self.seed)
     var events = 0
     let failure =
-      access.run(events: &events) ?? custody.run(events: &events) ?? overlay.run(events: &events)
-      ?? transfer.run(events: &events) ?? vaults.run(events: &events) ?? self.copyBreach(events: &events)
+      self.rulesBreach(events: &events) ?? custody.run(events: &events) ?? overlay.run(events: &events)
+      ?? transfer.run(events: &events) ?? vaults.run(events: &events)
+      ?? self.copyBreach(events: &events)
       ?? self.situationBreach(events: &events) ?? self.safetyPhase() ?? self.livenessPhase()
       ?? self.checkHistories()
     let correct = self.cluster.votingSlots.first ?? 0
@@ -252,6 +252,13 @@ public final class SwarmRun {
       virtual: self.cluster.now - .zero, executed: self.cluster.disk(correct).position.log.size,
       configurations: Int(self.cluster.newest.number.number), transfers: self.cluster.transferCount,
       trace: self.cluster.trace, failure: failure)
+  }
+
+  private func rulesBreach(events: inout Int) -> String? {
+    var access = AccessRun(seed: self.seed)
+    if let failure = access.run(events: &events) { return failure }
+    var second = SecondRulesRun(seed: self.seed)
+    return second.run(events: &events)
   }
 
   private func safetyPhase() -> String? {

@@ -196,7 +196,7 @@ extension NodeDriver {
       self.ask(hospital, .boxes(anchor.record)) { [unowned self] result in
         guard case .success(let bytes) = result, let boxes = try? RecordPart.Boxes.decode(bytes),
           SealedRecord.digest(ofBox: boxes.capsule) == anchor.capsule,
-          SealedRecord.digest(ofBox: boxes.patientCopy) == anchor.patientCopy,
+          anchor.namesCopies(boxes),
           StateLedger(driver: self).mayShow(anchor.record)
         else { return }
         self.askVault({ vault throws(VaultFailure) in try await vault.replace(boxes, of: anchor.record) }) { _ in }

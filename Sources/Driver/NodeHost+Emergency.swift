@@ -4,7 +4,7 @@ internal import Ordering
 internal import EventLoop
 internal import Foundation
 public import Gateway
-internal import HealthRecords
+public import HealthRecords
 public import Ledger
 internal import Messages
 internal import NodeCore
@@ -73,6 +73,13 @@ extension NodeHost {
     return true
   }
 
+  /// Of the records that a request to read names, those that keep it from being granted, judged by the ledger's own
+  /// rules on the state that is here.
+  public func refusals(of transaction: CheckedTransaction) async -> [RecordRefusal] {
+    guard let driver = self.running, let request = try? Transaction.decode(transaction.bytes) else { return [] }
+    return HealthRules().refusals(of: request, in: self.nextContext(driver), state: driver.state)
+  }
+
   /// What the ledger said of a request that is in a patient's history; nil where none of that identifier is.
   public func receipt(ofRequest identifier: Digest) async -> Receipt? {
     self.running.flatMap { self.receipt(of: identifier, $0) }
@@ -93,13 +100,17 @@ extension NodeHost {
   /// ⚑ Whether the ledger would take them one after the other, judged by its own rules on the state that is here and
   /// what waits to be ordered.
   private func rehearse(_ transactions: [Transaction], _ driver: NodeDriver) throws(ServiceRefusal) {
+    let outcome = HealthRules().rehearse(
+      transactions, after: driver.node.lanes.unordered, in: self.nextContext(driver), state: driver.state)
+    guard outcome == .applied else { throw .notOpened(outcome) }
+  }
+
+  /// Where a transaction would be executed that is ordered next.
+  private func nextContext(_ driver: NodeDriver) -> ExecutionContext {
     let position = driver.node.execution.position
-    let context = ExecutionContext(
+    return ExecutionContext(
       network: self.genesis.network, configuration: driver.node.configuration, limits: self.genesis.limits,
       sequence: position.sequence.next, time: max(position.time, driver.moment.wall), leaf: position.log.size)
-    let outcome = HealthRules().rehearse(
-      transactions, after: driver.node.lanes.unordered, in: context, state: driver.state)
-    guard outcome == .applied else { throw .notOpened(outcome) }
   }
 
   /// Puts a transaction into this hospital's lane and waits until the block that has it is on the disk.

@@ -249,6 +249,21 @@ public actor NodeHost: NodeService {
     }
   }
 
+  /// The rules that hold for what is executed next.
+  public func rules() -> AgreedRules {
+    guard let state = self.driver?.state else { return self.genesis.limits.rules }
+    return AgreedRules.inForce(in: state, genesis: self.genesis.limits)
+  }
+  /// What is told of them.
+  public func rulesView() -> RulesView {
+    RulesView(self.rules(), adoptions: self.driver.map { AgreedRules.adoptions(in: $0.state) } ?? 0)
+  }
+
+  /// When a record is erased, as its patient wanted and can still take back; nil where nothing is to happen.
+  public func erasureDue(of entry: RecordEntry) -> Timestamp? {
+    self.driver.flatMap { PendingErasure.find(entry.anchor.record, of: entry.anchor.patient, in: $0.state)?.due }
+  }
+
   /// How patients rated what a practitioner wrote.
   public func ratings(of practitioner: Digest) -> RatingCounts {
     self.driver?.state.item(StateKey.ratings(of: practitioner), as: RatingCounts.self) ?? RatingCounts()
@@ -329,13 +344,14 @@ public actor NodeHost: NodeService {
     self.driver.flatMap { AccessEntry.find(request: identifier, in: $0.state)?.entry.reader }
   }
 
-  /// A page of what broke the glass at this hospital, the newest first.
+  /// A page of what broke the glass at this hospital, or elsewhere for this hospital's records, the newest first.
   public func emergencies(below leaf: UInt64?, countMax: Int) -> Page<EmergencyView> {
     let window = HealthRules.Limits().reviewWindowMilliseconds
     let prefix = StateKey.emergencies(at: self.member.id)
     var page: Page<EmergencyView> = self.page(prefix, nil, leaf, countMax) { state, leaf, value in
-      // The request is the transaction itself, which stands in the log.
-      guard let patient = Digest(value), let transaction = self.driver?.logged(leaf)?.transaction,
+      // The request stands in the log, by itself or in what the hospital stated of it.
+      guard let patient = Digest(value), let logged = self.driver?.logged(leaf)?.transaction,
+        let transaction = Self.request(in: logged),
         let entry = state.item(StateKey.access(patient, leaf: leaf), as: AccessEntry.self)
       else { return nil }
       return EmergencyView(
@@ -344,6 +360,12 @@ public actor NodeHost: NodeService {
     }
     page.total = UInt64(self.driver?.state.rows(prefix: prefix, below: nil, limit: .max).count ?? 0)
     return page
+  }
+
+  /// The request that a transaction is, or states that it was answered without the others.
+  private static func request(in transaction: Transaction) -> Transaction? {
+    guard transaction.kind == TransactionKind.openInPartition.rawValue else { return transaction }
+    return (try? PartitionOpening.decode(transaction.payload)).flatMap { try? Transaction.decode($0.request) }
   }
 
   /// Stores sealed records in the vault, and then anchors them.

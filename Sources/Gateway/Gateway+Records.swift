@@ -66,7 +66,8 @@ extension NodeService {
       throw ServiceRefusal.notFound("patient account")
     }
     return SealedRecord.Readers(
-      patient: account.sealingKey, hospital: self.member.sealingKey, custody: await self.custody())
+      patient: account.sealingKey, hospital: self.member.sealingKey, custody: await self.custody(),
+      bindsBoth: await self.rules().version >= 2)
   }
 
   /// Seals resources whose author is the hospital's own system under fresh keys, for a patient's account.
@@ -104,7 +105,7 @@ extension Gateway {
     router.post("/v1/records") { request, _ in
       let bytes = try await body(request, max: SealedRecord.plaintextBytesMax * 2)
       let receipts = try await service.anchor(try Self.readAnchored(bytes))
-      return try json(receipts.map(ReceiptView.init))
+      return try json(receipts.map { ReceiptView($0) })
     }
     router.get("/v1/records/{record}") { _, context in
       guard let entry = await service.record(try digest(context, "record")) else {

@@ -101,21 +101,23 @@ public struct Gateway: Sendable {
       guard let team = await service.careTeam(identifier) else { throw ServiceRefusal.notFound("care team") }
       return try json(CareTeamView(identifier, team))
     }
+    router.get("/v1/rules") { _, _ in try json(await service.rulesView()) }
     router.get("/v1/retention") { _, _ in try json(await service.retention().map { RetentionView($0) }) }
     router.post("/v1/transactions") { request, _ in
       let bytes = try await body(request, max: Int(service.genesis.limits.transactionBytesMax))
-      let receipts = try await service.submit([
-        try CheckedTransaction(bytes, index: 0, genesis: service.genesis, hospital: service.member.id)
-      ])
-      guard let receipt = receipts.first else { throw ServiceRefusal.notOrderedYet(why: NodeStatus.busy) }
-      return try json(ReceiptView(receipt))
+      let transaction = try CheckedTransaction(
+        bytes, index: 0, genesis: service.genesis, hospital: service.member.id)
+      guard let receipt = try await service.submit([transaction]).first else {
+        throw ServiceRefusal.notOrderedYet(why: NodeStatus.busy)
+      }
+      return try json(await service.receiptView(receipt, of: transaction))
     }
     router.post("/v1/transactions/batch") { request, _ in
       let bytes = try await body(request, max: Self.batchBytesMax)
       let transactions = try Self.split(bytes, genesis: service.genesis, hospital: service.member.id)
       let receipts = try await service.submit(transactions)
       guard request.headers[.accept] == "application/octet-stream" else {
-        return try json(receipts.map(ReceiptView.init))
+        return try json(receipts.map { ReceiptView($0) })
       }
       var encoder = Encoder(capacity: receipts.count * 18)
       for receipt in receipts {

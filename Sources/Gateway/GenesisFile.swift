@@ -60,5 +60,9 @@ public struct GenesisFile: Codable {
       "clockDriftMilliseconds": limits.clockDriftMilliseconds, "blockBytesMax": UInt64(limits.blockBytesMax),
       "transactionBytesMax": UInt64(limits.transactionBytesMax),
     ]
+    if limits.rules != .first {
+      self.limits["rulesVersion"] = UInt64(limits.rules.version)
+      self.limits["emergencyAgeMilliseconds"] = limits.rules.emergencyAgeMilliseconds
+    }
   }
 }

@@ -93,6 +93,12 @@ public protocol NodeService: Sendable {
   func careTeam(_ identifier: Digest) async -> CareTeam?
   /// How long records are kept, where a quorum said so.
   func retention() async -> [RetentionRule]
+  /// The rules that hold for what is executed next.
+  func rules() async -> AgreedRules
+  /// What is told of them.
+  func rulesView() async -> RulesView
+  /// When a record is erased, as its patient wanted and can still take back; nil where nothing is to happen.
+  func erasureDue(of entry: RecordEntry) async -> Timestamp?
   /// How patients rated what a practitioner wrote.
   func ratings(of practitioner: Digest) async -> RatingCounts
   /// How its patient rated a record; nil where that was not done.
@@ -117,6 +123,9 @@ public protocol NodeService: Sendable {
   func receipt(ofRequest identifier: Digest) async -> Receipt?
   /// Whether the ledger would take a transaction when it is ordered, judged by its own rules on the state that is here.
   func wouldApply(_ transaction: CheckedTransaction) async -> Bool
+  /// Of the records that a request to read names, those that keep it from being granted, judged by the ledger's own
+  /// rules on the state that is here.
+  func refusals(of transaction: CheckedTransaction) async -> [RecordRefusal]
   /// Submits what breaks the glass; opens this hospital's own records where nothing is ordered.
   func breakGlass(_ transaction: CheckedTransaction) async throws(ServiceRefusal) -> BrokenGlass
   /// Stores sealed records in the vault and copies them to others, and then anchors them.

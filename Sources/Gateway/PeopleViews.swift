@@ -1,4 +1,6 @@
 public import HealthRecords
+internal import Ledger
+public import Messages
 public import Primitives
 internal import Signing
 internal import Wire
@@ -112,6 +114,25 @@ public struct CareTeamView: Codable, Sendable {
   }
 }
 
+/// Which version of the rules holds.
+public struct RulesView: Codable, Sendable, Hashable {
+  /// The version.
+  public var version: UInt16
+  /// The newest that the node knows.
+  public var newest: UInt16
+  /// How many hours old an account must be to break the glass.
+  public var emergencyAgeHours: UInt64
+
+  /// How often rules were adopted.
+  public var adoptions: UInt64
+
+  /// A view of rules.
+  public init(_ rules: AgreedRules, adoptions: UInt64) {
+    (self.version, self.newest, self.adoptions) = (rules.version, AgreedRules.newest, adoptions)
+    self.emergencyAgeHours = rules.emergencyAgeMilliseconds / 3_600_000
+  }
+}
+
 /// How long records of a category are kept at least.
 public struct RetentionView: Codable, Sendable {
   /// The category.
@@ -155,6 +176,15 @@ extension NodeService {
     await self.records(of: patient, below: leaf, countMax: countMax).map { await self.view(of: $0, isOwn: isOwn) }
   }
 
+  /// What became of a transaction. ⚑ Who was refused some of what was asked for is told which: what is permitted can
+  /// then be asked for, and the refusal is in the patient's history all the same.
+  func receiptView(_ receipt: Receipt, of transaction: CheckedTransaction) async -> ReceiptView {
+    guard !receipt.isApplied, transaction.kind == TransactionKind.requestAccess.rawValue else {
+      return ReceiptView(receipt)
+    }
+    return ReceiptView(receipt, refused: await self.refusals(of: transaction))
+  }
+
   /// A page of a patient's access history as the API tells it.
   func accessViews(of patient: Digest, below leaf: UInt64?, countMax: Int) async -> Page<AccessView> {
     await self.history(of: patient, below: leaf, countMax: countMax).map { AccessView(leaf: $0.leaf, $0.entry) }
@@ -165,6 +195,7 @@ extension NodeService {
     let record = entry.anchor.record
     return RecordView(
       entry, rating: isOwn ? await self.rating(of: record) : nil,
-      deletedBy: entry.isErased ? await self.deletions(of: record) : [])
+      deletedBy: entry.isErased ? await self.deletions(of: record) : [],
+      erasureDue: entry.isErased ? nil : await self.erasureDue(of: entry))
   }
 }

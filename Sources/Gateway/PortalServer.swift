@@ -24,7 +24,7 @@ public struct PortalServer: Sendable {
   private static let kinds: Set<UInt16> = Set(
     [
       TransactionKind.grantConsent, .revokeConsent, .eraseRecord, .rateRecord, .requestAccess, .breakGlass,
-      .accuseCustodian, .reviewBreakGlass, .endRecovery,
+      .accuseCustodian, .reviewBreakGlass, .endRecovery, .keepRecords,
     ].map(\.rawValue))
 
   let service: any NodeService
@@ -82,7 +82,8 @@ public struct PortalServer: Sendable {
     router.get("/api/consortium") { _, _ in
       try json(
         ConsortiumView(
-          service.genesis, await service.membership().members, own: service.member.id, now: self.now()))
+          service.genesis, await service.membership().members, own: service.member.id, now: self.now(),
+          rules: await service.rules()))
     }
     router.get("/api/genesis") { _, _ in try json(GenesisFile(service.genesis)) }
     router.get("/api/words") { _, _ in text(RecoveryPhrase.wordList) }
@@ -138,7 +139,8 @@ public struct PortalServer: Sendable {
     }
     router.post("/api/transactions") { request, _ in
       let bytes = try await body(request, max: Int(service.genesis.limits.transactionBytesMax))
-      return try json(ReceiptView(try await self.submit(try self.signed(bytes))))
+      let transaction = try self.signed(bytes)
+      return try json(await service.receiptView(try await self.submit(transaction), of: transaction))
     }
     self.addReaderRoutes(to: router)
     self.addClinicianRoutes(to: router)
@@ -156,7 +158,8 @@ public struct PortalServer: Sendable {
     guard checked.signer != nil else { throw .unauthorized("nobody signed the transaction") }
     guard Self.kinds.contains(checked.kind) else {
       throw .badRequest(
-        "these pages make consents, revocations, erasures, ratings, requests, reviews and objections only")
+        "these pages make consents, revocations, erasures and what takes them back, ratings, requests, reviews and "
+          + "objections only")
     }
     return checked
   }
@@ -295,8 +298,11 @@ struct ConsortiumView: Codable, Sendable {
   var hospitals: [Hospital]
   var transactionLifeMilliseconds: UInt64
   var now: UInt64
+  /// The version of the rules that holds.
+  var rulesVersion: UInt16
 
-  init(_ genesis: Genesis, _ members: [MemberView], own: MemberID, now: UInt64) {
+  init(_ genesis: Genesis, _ members: [MemberView], own: MemberID, now: UInt64, rules: AgreedRules) {
+    self.rulesVersion = rules.version
     (self.network, self.name, self.own) = (genesis.network.description, genesis.name, own.number)
     self.hospitals = members.map { Hospital(number: $0.number, name: $0.name, key: $0.key) }
     (self.transactionLifeMilliseconds, self.now) = (genesis.limits.transactionLifeMilliseconds, now)

@@ -25,6 +25,8 @@ extension PortalServer {
   private struct Power {
     let granted: [ConsentGrant]
     let denials: [ConsentGrant]
+    /// Whether somebody acts for the patient in everything.
+    let isWhole: Bool
 
     /// Whether there is a purpose that is granted, and not denied, for what `isMeant` says is meant.
     private func isLeft(where isMeant: (ConsentScope) -> Bool) -> Bool {
@@ -51,13 +53,32 @@ extension PortalServer {
   /// - Throws: `ServiceRefusal.noProxy` where it does not, or is denied everything.
   private func power(of account: Digest, over patient: Digest) async throws(ServiceRefusal) -> Power {
     let now = Timestamp(milliseconds: self.now())
+    let isAlike = await self.service.rules().version >= 2
     let standing = await self.service.consents(of: patient).map { $0.entry }.filter { entry in
       let grant = entry.grant
+      // ⚑ Who acts for a patient cannot shut out another who does.
+      if isAlike, grant.isDenial, case .proxy = entry.origin { return false }
       return entry.revoked == nil && grant.grantee == .account(account) && grant.from <= now && now <= grant.until
     }.map { $0.grant }
-    let power = Power(granted: standing.filter { !$0.isDenial }, denials: standing.filter(\.isDenial))
+    let denials = standing.filter(\.isDenial)
+    let power = Power(
+      granted: standing.filter { !$0.isDenial }, denials: denials,
+      isWhole: denials.isEmpty
+        && standing.contains { $0.scope == .all && $0.actions.isSuperset(of: [.read, .share]) })
     guard power.isAny else { throw .noProxy }
     return power
+  }
+
+  /// The patient for whom somebody acts in everything; the patient is told nothing less than that one.
+  private func ward(
+    _ request: Request, _ context: BasicRequestContext
+  ) async throws -> (patient: Digest, guardian: Digest) {
+    let asker = try await self.reader(request, context)
+    let patient = try self.queryDigest("patient", of: request)
+    guard asker.account.kind == .patient, try await self.power(of: asker.identifier, over: patient).isWhole else {
+      throw ServiceRefusal.noProxy
+    }
+    return (patient, asker.identifier)
   }
 
   func queryDigest(_ name: String, of request: Request) throws -> Digest {
@@ -91,6 +112,18 @@ extension PortalServer {
       }
       try await self.note(asker.identifier, .search, of: patient, request)
       return try json(await service.recordViews(of: patient, below: page.below, countMax: page.countMax))
+    }
+    // What a patient sees, whoever acts for the patient in everything sees too: two parents are told the same.
+    router.get("/api/readers/{account}/consents") { request, context in
+      let (patient, guardian) = try await self.ward(request, context)
+      try await self.note(guardian, .search, of: patient, request)
+      return try json(await service.consents(of: patient).map { ConsentView($0.identifier, $0.entry) })
+    }
+    router.get("/api/readers/{account}/history") { request, context in
+      let (patient, guardian) = try await self.ward(request, context)
+      let page = try askedPage(of: request)
+      try await self.note(guardian, .search, of: patient, request)
+      return try json(await service.accessViews(of: patient, below: page.below, countMax: page.countMax))
     }
     router.get("/api/readers/{account}/anchor") { request, context in
       let (asker, account) = try await self.reader(request, context)

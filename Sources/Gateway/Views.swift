@@ -58,9 +58,12 @@ public struct ReceiptView: Codable, Sendable {
   public var height: UInt64
   /// The cut's time.
   public var time: String
+  /// Of a request to read that was denied: the records that keep it from being granted. Without them it would be.
+  public var refused: [RefusedRecordView]?
 
   /// A receipt's view.
-  public init(_ receipt: Receipt) {
+  public init(_ receipt: Receipt, refused: [RecordRefusal] = []) {
+    self.refused = refused.isEmpty ? nil : refused.map(RefusedRecordView.init)
     self.transaction = receipt.identifier.description
     self.applied = receipt.outcome == .applied
     self.code = receipt.outcome.number
@@ -68,6 +71,22 @@ public struct ReceiptView: Codable, Sendable {
     self.leaf = receipt.leaf
     self.height = receipt.sequence.number
     self.time = receipt.time.description
+  }
+}
+
+/// A record that was refused to whoever asked for it.
+public struct RefusedRecordView: Codable, Sendable {
+  /// The record.
+  public var record: String
+  /// The outcome's code.
+  public var code: UInt16
+  /// The reason in words.
+  public var outcome: String
+
+  /// A view of a refusal.
+  public init(_ refused: RecordRefusal) {
+    self.record = refused.record.description
+    (self.code, self.outcome) = (refused.refusal.rawValue, refused.refusal.explanation)
   }
 }
 
@@ -105,10 +124,14 @@ public struct RecordView: Codable, Sendable {
   public var deletedBy: [UInt32]?
   /// How the patient rated it; only the patient is told.
   public var rating: UInt8?
+  /// When it is erased, as the patient wanted and can still take back; nil where nothing is to happen.
+  public var erasureDue: String?
 
   /// A record's view.
-  public init(_ entry: RecordEntry, rating: UInt8? = nil, deletedBy: [UInt32] = []) {
-    self.rating = rating
+  public init(
+    _ entry: RecordEntry, rating: UInt8? = nil, deletedBy: [UInt32] = [], erasureDue: Timestamp? = nil
+  ) {
+    (self.rating, self.erasureDue) = (rating, erasureDue?.description)
     self.deletedBy = entry.isErased ? deletedBy : nil
     self.record = entry.anchor.record.description
     self.patient = entry.anchor.patient.description
@@ -222,7 +245,9 @@ public struct AccessView: Codable, Sendable {
     self.purpose = entry.request.purpose.codes.joined(separator: ",")
     self.records = entry.request.records.map(\.description)
     self.granted = entry.outcome == .applied
-    self.outcome = entry.outcome == .applied ? "granted" : "denied: \(entry.outcome.explanation)"
+    // What the one who asked could do is nothing to tell those who look.
+    let why = entry.outcome.explanation.prefix { $0 != ";" }
+    self.outcome = entry.outcome == .applied ? "granted" : "denied: \(why)"
     self.code = entry.outcome.number
     self.consent = entry.consent?.description
     self.emergency = "\(entry.emergency)"

@@ -30,8 +30,15 @@ public struct HealthRules: ExecutionRules {
     public var custodyWindowMilliseconds: UInt64 = 10 * 60 * 1000
     /// How long an epoch of the custody key is: then its shares are dealt anew, and stolen ones are of no use.
     public var custodyEpochMilliseconds: UInt64 = 30 * 24 * 3600 * 1000
-    /// How long the holder of an account's key can object to its recovery.
+    /// How long the holder of an account's key can object to its recovery, and a patient to a guardian whom a registrar
+    /// made, or take an erasure back that is not done at once.
     public var recoveryDelayMilliseconds: UInt64 = 72 * 3600 * 1000
+    /// How many records of a patient are erased at once on a day; the next ones after the delay.
+    public var erasuresAtOnceMax: UInt64 = 3
+    /// How long what a reader breaks the glass for, with one patient, is one emergency.
+    public var emergencyMilliseconds: UInt64 = 3600 * 1000
+    /// How many requests one emergency has at most: further ones are another.
+    public var emergencyRequestsMax: UInt64 = 64
     /// For how long a practitioner opens a session at most: a long shift.
     public var sessionMilliseconds: UInt64 = 16 * 3600 * 1000
     /// How long a hospital waits before it reports the same vault again.
@@ -52,9 +59,14 @@ public struct HealthRules: ExecutionRules {
     _ transaction: Transaction, identifier: Digest, in context: ExecutionContext, state: inout StateEditor
   ) -> OutcomeCode {
     guard let kind = TransactionKind(rawValue: transaction.kind) else { return .unknownKind }
+    let run = RuleContext(
+      transaction: transaction, identifier: identifier, execution: context, limits: self.limits)
+    // ⚑ What the first rules did not know they do not know now, but for what a quorum ends them with.
+    if kind == .keepRecords || kind == .adoptRules, !run.isSecond(in: state) {
+      guard kind == .adoptRules, (try? self.apply(kind, run, &state)) != nil else { return .unknownKind }
+      return .applied
+    }
     do {
-      let run = RuleContext(
-        transaction: transaction, identifier: identifier, execution: context, limits: self.limits)
       try self.apply(kind, run, &state)
       return .applied
     } catch let refusal as Refusal {
@@ -107,6 +119,8 @@ public struct HealthRules: ExecutionRules {
     case .stateDestruction: try run.stateDestruction(run.payload(), in: &state)
     case .stateDeletion: try run.stateDeletion(run.payload(), in: &state)
     case .reportVault: try run.reportVault(run.payload(), in: &state)
+    case .adoptRules: try run.adoptRules(run.payload(), in: &state)
+    case .keepRecords: try run.keepRecords(run.payload(), in: &state)
     }
   }
 
@@ -115,6 +129,8 @@ public struct HealthRules: ExecutionRules {
     MembershipRules.begin(context, in: &state)
     CustodyState(execution: context, limits: self.limits).expire(in: &state)
     RuleContext.endSessions(at: context.time, max: self.limits.deadlinesPerCutMax, in: &state)
+    // ⚑ Before recoveries are completed: what is erased was asked for by the key that the account still has.
+    Erasures.complete(at: context.time, max: self.limits.deadlinesPerCutMax, in: &state)
     Recoveries.complete(at: context.time, max: self.limits.deadlinesPerCutMax, in: &state)
     for pair in state.scan(prefix: StateKey.deadlines, limit: self.limits.deadlinesPerCutMax) {
       guard let due = Deadline(key: pair.key), due.time <= context.time,
@@ -134,7 +150,8 @@ public struct HealthRules: ExecutionRules {
     if state.value(StateKey.opening) != nil || CustodyState.mayRetire(in: state) { return .zero }
     let generation = CustodyKeys(in: state).generation
     let review = state.scan(prefix: StateKey.deadlines, limit: 1).first.flatMap { Deadline(key: $0.key)?.time }
-    return min(generation?.deadline ?? .never, review ?? .never, Recoveries.deadline(in: state))
+    return min(
+      generation?.deadline ?? .never, review ?? .never, Recoveries.deadline(in: state), Erasures.deadline(in: state))
   }
 }
 

@@ -43,6 +43,28 @@ public enum StateKey {
   public static func careTeam(_ identifier: Digest) -> [UInt8] { [0x67] + identifier.bytes }
   /// How long records of a category are kept, in milliseconds.
   public static func retention(of category: RecordCategory) -> [UInt8] { [0x65, category.rawValue] }
+  /// The rules that a quorum's registrars adopted.
+  public static let rules: [UInt8] = [0x75]
+  /// How often rules were adopted.
+  static let rulesAdopted: [UInt8] = [0x75, 1]
+  /// An erasure that can still be taken back.
+  public static func erasure(of patient: Digest, _ record: Digest) -> [UInt8] {
+    self.erasures(of: patient) + record.bytes
+  }
+  /// The prefix of a patient's erasures that can still be taken back.
+  public static func erasures(of patient: Digest) -> [UInt8] { [0x6c, 1] + patient.bytes }
+  /// When an erasure is done; the value is patient and record.
+  static func erasureDue(_ time: Timestamp, leaf: UInt64) -> [UInt8] {
+    self.erasuresDue + self.bigEndian(time.milliseconds) + self.bigEndian(leaf)
+  }
+  /// The prefix of all erasures by when they are done, the earliest first.
+  static let erasuresDue: [UInt8] = [0x77]
+  /// How many records a patient erased at once on the last day on which that happened.
+  static func erasedCount(of patient: Digest) -> [UInt8] { [0x6c, 2] + patient.bytes }
+  /// The last emergency of a reader with a patient: when it began, and how many requests it had.
+  static func lastEmergency(_ reader: Digest, of patient: Digest) -> [UInt8] {
+    [0x6a] + reader.bytes + patient.bytes
+  }
   /// An account's recovery that is under way.
   public static func recovery(of account: Digest) -> [UInt8] { [0x79, 1] + account.bytes }
   /// When a recovery counts.

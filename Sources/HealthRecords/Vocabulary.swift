@@ -78,6 +78,10 @@ public enum TransactionKind: UInt16, Sendable, CaseIterable {
   case stateDeletion = 35
   /// A hospital reports that another's vault does not prove what it should keep.
   case reportVault = 36
+  /// The version of the rules that holds from there on, with the approvals of Q registrars.
+  case adoptRules = 37
+  /// A patient, or the registrar, takes erasures back that are not done yet.
+  case keepRecords = 38
 }
 
 /// Why a rule refused; the log holds the code, people read the words.
@@ -176,6 +180,14 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
   case tooManyConsents = 64
   /// The reader was refused too often for this patient's records today.
   case tooManyRequests = 65
+  /// A guardian denies what another guardian may read.
+  case otherGuardian = 66
+  /// The record's erasure is under way.
+  case erasureUnderWay = 67
+  /// No erasure is under way that could be taken back.
+  case noErasure = 68
+  /// The rules hold already, or are older than those that do.
+  case unsoundRules = 69
 
   /// The code.
   public var code: OutcomeCode { OutcomeCode(self.rawValue) }
@@ -236,6 +248,12 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
     case .notErased: "the record is not erased"
     case .tooManyConsents: "as many consents stand as may; take some back first"
     case .tooManyRequests: "this reader was refused too often for this patient's records today; try again tomorrow"
+    case .otherGuardian:
+      "who acts for a patient cannot shut out another who does: both go on seeing; the patient, or the registrar of "
+        + "the patient's hospital, can end what either may do"
+    case .erasureUnderWay: "the record is to be erased already; until then that can be taken back"
+    case .noErasure: "nothing of that is to be erased that could be taken back: see consilium record list"
+    case .unsoundRules: "these rules hold already, or others were adopted meanwhile: see consilium rules show"
     case .tooLarge: "the record is larger than \(RecordPart.sizeBytesMax) bytes of ciphertext"
     }
   }

@@ -104,6 +104,8 @@ public struct LedgerLimits: Sendable, Hashable {
   public var blockBytesMax: UInt32 = 1 << 20
   /// The most bytes of one transaction.
   public var transactionBytesMax: UInt32 = 64 << 10
+  /// The rules that hold from the first cut on; a genesis has them behind its members.
+  public var rules = AgreedRules.first
 
   /// The defaults.
   public init() {}
@@ -143,8 +145,8 @@ extension LedgerLimits: WireCodable {
 
 /// What the members agreed on before the first block. Its digest is the network identifier.
 public struct Genesis: Sendable, Hashable {
-  /// The version that this code writes.
-  public static let version: UInt8 = 1
+  /// Of a genesis that says nothing of rules, for the first ones hold; one that does has the next version.
+  private static let version: UInt8 = 1
   /// The consortium's name, for people.
   public let name: String
   /// The engine that orders.
@@ -176,16 +178,18 @@ public struct Genesis: Sendable, Hashable {
   private static func encode(
     name: String, engine: OrderingEngine, limits: LedgerLimits, members: [Member], into encoder: inout Encoder
   ) {
-    encoder.u8(self.version)
+    let isFirst = limits.rules == .first
+    encoder.u8(isFirst ? self.version : self.version + 1)
     encoder.text(name)
     encoder.u8(engine.rawValue)
     encoder.item(limits)
     encoder.list(members)
+    if !isFirst { encoder.item(limits.rules) }
   }
 }
 
 extension Genesis: WireCodable {
-  /// Version, name, engine, limits, members.
+  /// Version, name, engine, limits, members; rules where they are not the first.
   public func encode(into encoder: inout Encoder) {
     Self.encode(
       name: self.name, engine: self.engine, limits: self.limits, members: self.members, into: &encoder)
@@ -194,15 +198,21 @@ extension Genesis: WireCodable {
   /// Reads a genesis; refuses another version, unsorted members and doubles.
   public init(from decoder: inout Decoder) throws(WireError) {
     let start = decoder.offset
-    guard try decoder.u8() == Self.version else { throw .invalid(at: start, field: "genesis version") }
+    let version = try decoder.u8()
+    guard Self.version...Self.version + 1 ~= version else { throw .invalid(at: start, field: "genesis version") }
     let name = try decoder.text(max: Member.textBytesMax, "name")
     let engineAt = decoder.offset
     guard let engine = OrderingEngine(rawValue: try decoder.u8()) else {
       throw .invalid(at: engineAt, field: "engine")
     }
-    let limits = try LedgerLimits(from: &decoder)
+    var limits = try LedgerLimits(from: &decoder)
     let membersAt = decoder.offset
     let members: [Member] = try decoder.list(max: ReplicaSet.countMax, "members")
+    if version > Self.version {
+      let rulesAt = decoder.offset
+      limits.rules = try AgreedRules(from: &decoder)
+      guard limits.rules != .first else { throw .invalid(at: rulesAt, field: "rules") }
+    }
     guard zip(members, members.dropFirst()).allSatisfy({ $0.id < $1.id }),
       let genesis = Genesis(name: name, engine: engine, limits: limits, members: members)
     else { throw .invalid(at: membersAt, field: "members") }

@@ -132,6 +132,16 @@ public enum MembershipAction: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension Configuration {
+  /// Whether so many distinct members approve what was signed, each by its registrar's key (⚑); by ascending signer.
+  func isApproved(_ bytes: [UInt8], by approvals: [VoteSignature], needed: Int) -> Bool {
+    approvals.count >= needed
+      && zip(approvals, approvals.dropFirst()).allSatisfy { $0.signer < $1.signer }
+      && approvals.allSatisfy { approval in
+        self.isVoter(approval.signer)
+          && self.members[approval.signer].registrarKey.verifies(approval.signature, of: bytes)
+      }
+  }
+
   /// The configuration that an action leads to, from `start` on.
   ///
   /// - Throws: `MembershipFault` where the action makes no sense here.
@@ -227,14 +237,9 @@ public struct ApprovedChange: Sendable, Hashable {
 
   /// Whether Q distinct members of `configuration` approve, each by its registrar's key (⚑).
   public func isApproved(network: Digest, in configuration: Configuration) -> Bool {
-    let bytes = self.change.signedBytes(network: network)
-    let needed = planted(.membershipUnapproved) ? 1 : configuration.quorum
-    return self.approvals.count >= needed
-      && zip(self.approvals, self.approvals.dropFirst()).allSatisfy { $0.signer < $1.signer }
-      && self.approvals.allSatisfy { approval in
-        configuration.isVoter(approval.signer)
-          && configuration.members[approval.signer].registrarKey.verifies(approval.signature, of: bytes)
-      }
+    configuration.isApproved(
+      self.change.signedBytes(network: network), by: self.approvals,
+      needed: planted(.membershipUnapproved) ? 1 : configuration.quorum)
   }
 }
 

@@ -40,6 +40,8 @@ public enum Canary: String, CaseIterable, Sendable {
   case proxyOutlivesPower, proxyUnbounded, teamIgnored, recoveryAtOnce, retentionIgnored
   case foreignOpened, openingExpires, sessionNeverEnds
   case grantTakesAway, pastConsentsCount, consentsCountedTogether, deniedUnlimited, lentKeyOpens, openingUntimely
+  case guardianShutOut, guardianAtOnce, youngBreakGlass, emergencyUnlimited, erasureUndelayed, strangerErases
+  case authorUntold, rulesUnapproved
   case erasedRecordRead, breakGlassUnlimited, releaseWithoutGrant, releaseNeverEnds
   case releaseToSuspended
   // Vaults (RECORDS §3, §4).

@@ -43,12 +43,21 @@ struct Access: AsyncParsableCommand {
         let reader = try await Patient(self.reader, self.passphrase, self.node)
         let secret = SecureRandom.bytes(32)
         guard let ephemeral = Digest(KeyAgreement.publicKey(of: secret)) else { return }
-        let request = AccessRequest(
-          patient: try parseDigest(self.patient, "patient"),
-          records: try self.record.map { try parseDigest($0, "record") },
-          purpose: self.breakGlass == nil ? try parsePurpose(self.purpose) : .emergency,
-          reason: self.breakGlass.map { UInt16($0.number) } ?? 0, ephemeralKey: ephemeral)
-        let (receipt, fetched) = try await self.fetch(request, secret, reader)
+        func request(_ records: [String]) throws -> AccessRequest {
+          AccessRequest(
+            patient: try parseDigest(self.patient, "patient"),
+            records: try records.map { try parseDigest($0, "record") },
+            purpose: self.breakGlass == nil ? try parsePurpose(self.purpose) : .emergency,
+            reason: self.breakGlass.map { UInt16($0.number) } ?? 0, ephemeralKey: ephemeral)
+        }
+        var (receipt, fetched) = try await self.fetch(try request(self.record), secret, reader)
+        // What is permitted is read, though more was asked for.
+        let refused = receipt?.refused ?? []
+        let left = self.record.filter { one in !refused.contains { $0.record == one.lowercased() } }
+        if !refused.isEmpty, !left.isEmpty, self.output.output != .json {
+          for one in refused { Console.line("Not permitted: \(one.record): \(one.outcome)") }
+          (receipt, fetched) = try await self.fetch(try request(left), secret, reader)
+        }
         if let receipt, !receipt.applied { return try show(receipt, self.output.output) }
         for (index, record) in fetched.enumerated() {
           let salt = try await record.open(into: index == 0 ? self.out : nil)
@@ -57,7 +66,11 @@ struct Access: AsyncParsableCommand {
           }
         }
         let rows = [["records read and checked", "\(fetched.count)"]]
-        if let receipt { return try show(receipt, self.output.output, rows) }
+        if let receipt {
+          try show(receipt, self.output.output, rows)
+          guard refused.isEmpty else { throw ExitCode(ExitStatus.refused) }
+          return
+        }
         if self.output.output == .json { return try Console.json(["openedInPartition": fetched.count]) }
         Console.table(["what", "value"], rows)
         Console.line(
@@ -93,7 +106,8 @@ struct Access: AsyncParsableCommand {
 
   struct Cases: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Show what broke the glass at this hospital, and until when each is to be reviewed.",
+      abstract:
+        "Show what broke the glass at this hospital, or for its records, and until when each is to be reviewed.",
       discussion: "Example, as the privacy officer:\n  consilium access cases --open")
     @Flag(help: "Only those whose review is due or overdue.") var open = false
     @OptionGroup var node: NodeOptions
@@ -105,10 +119,11 @@ struct Access: AsyncParsableCommand {
         let cases = all.reversed().filter { !self.open || ["reviewDue", "overdue"].contains($0.access.emergency) }
         if self.output.output == .json { return try Console.json(cases) }
         Console.table(
-          ["request", "when", "by", "patient", "records", "reason", "review", "due"],
+          ["request", "when", "by", "hospital", "patient", "records", "reason", "review", "due"],
           cases.map {
             [
-              $0.request, $0.access.time, $0.access.reader, $0.patient, "\($0.access.records.count)",
+              $0.request, $0.access.time, $0.access.reader, "\($0.access.hospital)", $0.patient,
+              "\($0.access.records.count)",
               GlassReason(number: UInt32($0.reason))?.word ?? "none", ReviewWords.of($0.access.emergency), $0.due,
             ]
           })

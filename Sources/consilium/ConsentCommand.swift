@@ -87,7 +87,9 @@ struct Consent: AsyncParsableCommand {
         Example:
           consilium consent guardian 5f1c… 0b3d… --registrar registrar.key --days 2000
         The guardian reads (access request --purpose PATRQT) and consents in the patient's name (consent grant --for);
-        all that is in the patient's history. The registrar takes it back with consent revoke --registrar.
+        all that is in the patient's history. It begins after three days (under the first rules at once: consilium rules
+        show), in which the patient can object by taking it back; the registrar takes it back with consent revoke
+        --registrar. Of two guardians neither can refuse the other.
         """)
     @Argument(help: "The patient's account.") var patient: String
     @Argument(help: "The guardian's account.") var guardian: String
@@ -192,14 +194,19 @@ struct Consent: AsyncParsableCommand {
         let path = "/v1/patients/\(try parseDigest(self.patient, "patient"))/consents"
         let consents: [ConsentView] = try await self.node.client().get(path)
         if self.output.output == .json { return try Console.json(consents) }
+        let now = "\(Drafts.now)"
         Console.table(
-          ["consent", "kind", "to", "may", "for", "purposes", "until", "given by", "revoked"],
+          ["consent", "kind", "to", "may", "for", "purposes", "until", "given by", "state"],
           consents.map {
             [
               $0.consent, $0.kind, $0.grantee, $0.actions.joined(separator: ","), $0.scope,
-              $0.purposes.joined(separator: ","), $0.until, $0.givenBy, $0.revoked ?? "",
+              $0.purposes.joined(separator: ","), $0.until, $0.givenBy,
+              $0.revoked.map { "revoked at \($0)" } ?? ($0.from > now ? "begins at \($0.from)" : ""),
             ]
           })
+        if consents.contains(where: { $0.givenBy == "registrar" && $0.revoked == nil && $0.from > now }) {
+          Console.line("The patient objects to what has not begun by taking it back: consilium consent revoke.")
+        }
       }
     }
   }

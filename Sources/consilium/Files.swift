@@ -199,6 +199,7 @@ extension GenesisFile {
   static func read(_ path: String) throws -> Genesis {
     let file = try Files.readJSON(path, as: GenesisFile.self, "genesis")
     var limits = LedgerLimits()
+    var rules: (version: UInt64?, age: UInt64) = (nil, 0)
     func bad(_ why: String, _ remedy: String) -> Failure {
       Failure("\(path) is no genesis", why: why, remedy: remedy, status: ExitStatus.configuration)
     }
@@ -212,8 +213,16 @@ extension GenesisFile {
       case "clockDriftMilliseconds": limits.clockDriftMilliseconds = value
       case "blockBytesMax": limits.blockBytesMax = UInt32(clamping: value)
       case "transactionBytesMax": limits.transactionBytesMax = UInt32(clamping: value)
+      case "rulesVersion": rules.version = value
+      case "emergencyAgeMilliseconds": rules.age = value
       default: throw bad("there is no limit \(name)", "take it out, or install the version that knows it")
       }
+    }
+    if let version = rules.version {
+      guard version == UInt64(AgreedRules.newest), let agreed = AgreedRules(emergencyAgeMilliseconds: rules.age) else {
+        throw bad("it has rules of version \(version)", "install the version that knows them")
+      }
+      limits.rules = agreed
     }
     guard let engine = OrderingEngine(name: file.engine) else {
       throw bad("the engine \(file.engine) is unknown", "use pbft or raft")

@@ -22,8 +22,8 @@ struct Consilium: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       Init.self, Keys.self, GenesisCommand.self, NodeCommand.self, Devnet.self, Status.self, Peers.self,
-      VaultCommand.self, FHIRCommand.self, CustodyCommand.self, MemberCommand.self, Account.self, Team.self,
-      Record.self, Consent.self, Access.self, SessionCommand.self, Audit.self, Verify.self, LogCommand.self,
+      VaultCommand.self, FHIRCommand.self, CustodyCommand.self, MemberCommand.self, RulesCommand.self, Account.self,
+      Team.self, Record.self, Consent.self, Access.self, SessionCommand.self, Audit.self, Verify.self, LogCommand.self,
       Explain.self, Bench.self,
     ])
 

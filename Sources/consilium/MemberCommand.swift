@@ -117,12 +117,7 @@ struct MemberCommand: AsyncParsableCommand {
       try await reporting {
         let file = try ChangeFile.read(self.change)
         let seed = try KeyFile.registrar(self.registrar, passphrase: try self.passphrase.read())
-        guard let key = SigningKey(seed: seed) else {
-          throw Failure("cannot sign", why: "the registrar's key is damaged", remedy: "give another key file")
-        }
-        let approval = ApprovalFile(
-          registrarKey: key.publicKey.description,
-          signature: Hex.encode(key.sign(file.change.signedBytes(network: file.network)).bytes))
+        let approval = try ApprovalFile(of: file.change.signedBytes(network: file.network), by: seed)
         try Files.writeJSON(self.out, approval)
         Console.line("Approved until \(file.change.validUntil): \(file.change.action).")
         Console.line("Made \(self.out). Give it to the hospital that submits the change.")
@@ -146,26 +141,9 @@ struct MemberCommand: AsyncParsableCommand {
         guard file.network == genesis.network else {
           throw Failure("\(self.change) is another network's", why: "the genesis differs", remedy: "give the right one")
         }
-        let configuration = try await client.configuration()
-        let bytes = file.change.signedBytes(network: genesis.network)
-        var approvals: [VoteSignature] = []
-        for path in self.approvals {
-          let approval = try ApprovalFile.read(path)
-          let signer = configuration.voters.first { configuration.members[$0].registrarKey == approval.key }
-          guard let signer, approval.key.verifies(approval.signature, of: bytes) else {
-            throw Failure(
-              "\(path) approves nothing", why: "it is no member's registrar's, or of another change",
-              remedy: "ask that registrar to approve \(self.change) again")
-          }
-          if !approvals.contains(where: { $0.signer == signer }) {
-            approvals.append(VoteSignature(signer: signer, signature: approval.signature))
-          }
-        }
-        guard approvals.count >= configuration.quorum else {
-          throw Failure(
-            "too few approvals", why: "\(approvals.count) members' registrars approve, \(configuration.quorum) must",
-            remedy: "ask more of them (consilium member approve)")
-        }
+        let approvals = try ApprovalFile.read(
+          self.approvals, of: file.change.signedBytes(network: genesis.network), named: self.change,
+          in: try await client.configuration(), by: "consilium member approve")
         let status: NodeStatus = try await client.get("/v1/status")
         let transaction = Drafts.hospital(
           .changeMembers, ApprovedChange(file.change, approvals: approvals), genesis: genesis,
@@ -215,7 +193,40 @@ struct ApprovalFile: Codable {
   var registrarKey: String
   var signature: String
 
-  static func read(_ path: String) throws -> (key: PublicKey, signature: Signature) {
+  /// An approval of what registrars sign, by a registrar's key.
+  init(of bytes: [UInt8], by seed: [UInt8]) throws {
+    guard let key = SigningKey(seed: seed) else {
+      throw Failure("cannot sign", why: "the registrar's key is damaged", remedy: "give another key file")
+    }
+    (self.registrarKey, self.signature) = (key.publicKey.description, Hex.encode(key.sign(bytes).bytes))
+  }
+
+  /// The approvals in files, each a member's; refuses what approves something else, and fewer than a quorum.
+  static func read(
+    _ paths: [String], of bytes: [UInt8], named subject: String, in configuration: Configuration, by command: String
+  ) throws -> [VoteSignature] {
+    var approvals: [VoteSignature] = []
+    for path in paths {
+      let approval = try self.read(path)
+      let signer = configuration.voters.first { configuration.members[$0].registrarKey == approval.key }
+      guard let signer, approval.key.verifies(approval.signature, of: bytes) else {
+        throw Failure(
+          "\(path) approves nothing", why: "it is no member's registrar's, or of another change",
+          remedy: "ask that registrar to approve \(subject) again")
+      }
+      if !approvals.contains(where: { $0.signer == signer }) {
+        approvals.append(VoteSignature(signer: signer, signature: approval.signature))
+      }
+    }
+    guard approvals.count >= configuration.quorum else {
+      throw Failure(
+        "too few approvals", why: "\(approvals.count) members' registrars approve, \(configuration.quorum) must",
+        remedy: "ask more of them (\(command))")
+    }
+    return approvals
+  }
+
+  private static func read(_ path: String) throws -> (key: PublicKey, signature: Signature) {
     let file = try Files.readJSON(path, as: ApprovalFile.self, "approval")
     guard let key = Hex.decode(file.registrarKey).flatMap({ PublicKey($0) }),
       let signature = Hex.decode(file.signature).flatMap({ Signature($0) })

@@ -22,8 +22,8 @@ struct Record: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Seal, list and read records.",
     subcommands: [
-      Add.self, Attach.self, List.self, Read.self, Erase.self, EraseKept.self, OrderErasure.self, Retention.self,
-      Verify.self,
+      Add.self, Attach.self, List.self, Read.self, Erase.self, Keep.self, EraseKept.self, OrderErasure.self,
+      Retention.self, Verify.self,
     ])
 
   struct Add: AsyncParsableCommand {
@@ -95,7 +95,8 @@ struct Record: AsyncParsableCommand {
           records.map {
             [
               $0.record, $0.category, "\($0.sizeBytes)", $0.time,
-              $0.erasureText ?? $0.supersededBy.map { "superseded by \($0)" } ?? "current",
+              $0.erasureText ?? $0.erasureDue.map { "to be erased at \($0)" }
+                ?? $0.supersededBy.map { "superseded by \($0)" } ?? "current",
             ]
           })
       }
@@ -137,6 +138,9 @@ struct Record: AsyncParsableCommand {
         Example:
           consilium record erase patient.key 88aa…
         A record that it superseded is another one, and stays until it is erased too: see consilium record list.
+        Three records a day are erased at once (under the first rules all: see consilium rules show). The next ones wait
+        three days, until which consilium record keep takes that back; nothing is erased where the account was
+        suspended, or its key changed, meanwhile.
         """)
     @Argument(help: "The patient's key file.") var patient: String
     @Argument(help: "The record.") var record: String
@@ -147,8 +151,51 @@ struct Record: AsyncParsableCommand {
     func run() async throws {
       try await reporting {
         let patient = try await Patient(self.patient, self.passphrase, self.node)
-        try show(
-          try await patient.submit(.eraseRecord, try parseDigest(self.record, "record")), self.output.output)
+        let record = try parseDigest(self.record, "record")
+        let receipt = try await patient.submit(.eraseRecord, record)
+        guard receipt.applied else { return try show(receipt, self.output.output) }
+        let view: RecordView = try await patient.client.get("/v1/records/\(record)")
+        let state = view.erasureDue.map { "at \($0), unless it is taken back" } ?? "now"
+        try show(receipt, self.output.output, [["erased", state]])
+      }
+    }
+  }
+
+  struct Keep: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Take back erasures that are not done yet, as the patient, or as the registrar who knows the person.",
+      discussion: """
+        Examples:
+          consilium record keep patient.key 88aa…
+          consilium record keep patient.key                              all that are to be erased
+          consilium record keep registrar.key --for 5f1c… --registrar    somebody's phone was stolen
+        """)
+    @Argument(help: "The patient's or registrar's key file.") var keys: String
+    @Argument(help: "The records; none for all.") var records: [String] = []
+    @Option(name: .customLong("for"), help: "The patient's account, where the registrar does it.") var patient: String?
+    @Flag(help: "The key file is the registrar's.") var registrar = false
+    @OptionGroup var passphrase: PassphraseOptions
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      try await reporting {
+        let records = try self.records.map { try parseDigest($0, "record") }
+        guard records.count <= ErasureWithdrawal.recordsMax else {
+          throw Failure("\(records.count) records", why: "256 are taken at once", remedy: "name none for all of them")
+        }
+        guard self.registrar == (self.patient != nil) else {
+          throw Failure(
+            "for whom?", why: "a registrar says for whom, a patient does not", remedy: "give --for, or neither")
+        }
+        if let patient {
+          let desk = try await Desk(self.keys, self.passphrase, self.node)
+          let withdrawal = ErasureWithdrawal(patient: try parseDigest(patient, "patient"), records: records)
+          return try show(try await desk.submit(.keepRecords, withdrawal), self.output.output)
+        }
+        let person = try await Patient(self.keys, self.passphrase, self.node)
+        let withdrawal = ErasureWithdrawal(patient: person.account, records: records)
+        try show(try await person.submit(.keepRecords, withdrawal), self.output.output)
       }
     }
   }
@@ -285,8 +332,10 @@ enum Authoring {
     guard let member, let sealing = Hex.decode(account.sealingKey).flatMap({ Digest($0) }) else {
       throw Failure("cannot seal", why: "the account has no sealing key", remedy: "check the patient's account")
     }
+    let rules: RulesView = try await writer.client.get("/v1/rules")
     return SealedRecord.Readers(
-      patient: sealing, hospital: member.sealingKey, custody: try await writer.client.custody())
+      patient: sealing, hospital: member.sealingKey, custody: try await writer.client.custody(),
+      bindsBoth: rules.version >= 2)
   }
 
   static func readOwn(_ record: Digest, _ patient: Patient) async throws -> ReadRecord {

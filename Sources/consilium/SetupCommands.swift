@@ -237,6 +237,8 @@ struct GenesisCommand: AsyncParsableCommand {
     @Option(help: "The file to make.") var out: String
     @Option(help: "What orders: pbft (no member need trust another) or raft (crashes only, one administration).")
     var engine = "pbft"
+    @Option(help: "How many hours old a practitioner's account must be to break the glass, at most 2160.")
+    var emergencyAgeHours: UInt64 = 24
     @Argument(help: "The members' member.json files.") var members: [String]
 
     func run() async throws {
@@ -250,7 +252,9 @@ struct GenesisCommand: AsyncParsableCommand {
           try Files.readJSON(path, as: MemberFile.self, "member's description").publishable(in: path)
         }
         let engine = try GenesisFile.engine(self.engine)
-        guard let genesis = Genesis(name: self.name, engine: engine, limits: LedgerLimits(), members: members) else {
+        var limits = LedgerLimits()
+        limits.rules = try AgreedRules.newest(emergencyAgeHours: self.emergencyAgeHours)
+        guard let genesis = Genesis(name: self.name, engine: engine, limits: limits, members: members) else {
           throw Failure(
             "no genesis can be made", why: "two members share a number or a key, or there are none",
             remedy: "give each member's file once")

@@ -55,11 +55,19 @@ extension Story {
       let record = story.records[0][1].record
       let before = try await story.ask(parent, for: [record], of: patient, purpose: .patient)
       try story.claim(!before.receipt.applied, "somebody else's records were given to another patient")
-      let until = Drafts.now.adding(milliseconds: 86_400_000)
+      let until = Drafts.now.adding(milliseconds: 30 * 86_400_000)
       let guardianship = ConsentGrant(
         patient: patient.account, isDenial: false, actions: [.read, .share], grantee: .account(parent.account),
         scope: .all, purposes: [.treatment, .patient], from: .zero, until: until, usesMax: nil)
-      let made = try await story.submit(.grantConsent, guardianship, at: desk, signedBy: story.registrars[desk])
+      let byDesk = try await story.submit(.grantConsent, guardianship, at: desk, signedBy: story.registrars[desk])
+      try story.claim(byDesk.applied, "the registrar's guardian was refused: \(byDesk.outcome)")
+      let early = try await story.ask(parent, for: [record], of: patient, purpose: .patient)
+      try story.claim(!early.receipt.applied, "whom the registrar made a guardian read before the patient could object")
+      let objection = ConsentRevocation(
+        patient: patient.account, consent: try parseDigest(byDesk.transaction, "consent"))
+      let objected = try await story.submit(.revokeConsent, objection, at: desk, signedBy: patient.keys.signingSeed)
+      try story.claim(objected.applied, "the patient could not object: \(objected.outcome)")
+      let made = try await story.submit(.grantConsent, guardianship, at: desk, signedBy: patient.keys.signingSeed)
       try story.claim(made.applied, "the guardianship was refused: \(made.outcome)")
       let asked = try await story.ask(parent, for: [record], of: patient, purpose: .patient)
       try story.claim(asked.receipt.applied, "the guardian was denied: \(asked.receipt.outcome)")
@@ -78,8 +86,9 @@ extension Story {
       let after = try await story.ask(doctor, for: [record], of: patient)
       try story.claim(!after.receipt.applied, "what the guardian gave outlived the guardian's power")
       return
-        "made by hospital \(desk + 1)'s registrar; the guardian read \(read.count) record and let a clinician of "
-        + "hospital 4 read it; the patient, grown up, ended both"
+        "whom hospital \(desk + 1)'s registrar made a guardian waits three days, and the patient objected; the one "
+        + "whom the patient let act read \(read.count) record and let a clinician of hospital 4 read it; the patient "
+        + "ended both"
     }
   }
 

@@ -323,17 +323,47 @@ struct ProcessTests {
     let records = try JSONDecoder().decode([Sealed].self, from: Data(added.output.utf8)).map(\.record)
     #expect(records.count == 20)
 
-    for record in records.prefix(12) {
+    for record in records.prefix(3) {
       #expect(try place.run(["record", "erase", key, record] + access + passphrase).status == 0)
     }
+    // The next ones of a day wait, and are taken back.
+    let late = try place.run(["record", "erase", key, records[3]] + access + passphrase)
+    #expect(late.status == 0 && late.output.contains("unless it is taken back"), "\(late.output)")
+    let listed = try place.run(["record", "list", account] + access)
+    #expect(listed.output.contains("to be erased at"), "\(listed.output)")
+    #expect(try place.run(["record", "keep", key] + access + passphrase).status == 0)
+    #expect(try place.run(["record", "keep", key, records[3]] + access + passphrase).status == 1)
+    try self.adoptsRules(place, access, passphrase)
     #expect(try place.run(["devnet", "down"] + place.options).status == 0)
     try FileManager.default.removeItem(atPath: h1 + "/data/vault")
     #expect(try place.run(["devnet", "up"] + place.options).status == 0)
-    #expect(try place.waits(for: #""fetched":8"#, inLogOf: "h1"), "what is not erased comes back, and nothing else")
+    #expect(try place.waits(for: #""fetched":17"#, inLogOf: "h1"), "what is not erased comes back, and nothing else")
     let own = try place.run(["record", "read", key, records[19]] + access + passphrase)
     #expect(own.status == 0 && own.output.contains("19"))
     let erased = try place.run(["record", "read", key, records[0]] + access + passphrase)
     #expect(erased.status == 1 && erased.errors.contains("erased"))
+  }
+
+  /// Three registrars approve that an account must be an hour old to break the glass; two do not suffice.
+  private func adoptsRules(_ place: Place, _ access: [String], _ passphrase: [String]) throws {
+    let rules = place.path + "/rules.json"
+    let proposed = try place.run(
+      ["rules", "propose", "--emergency-age-hours", "1", "--out", rules] + access)
+    #expect(proposed.status == 0, "\(proposed.errors)")
+    let approvals = (1...3).map { "\(place.path)/h\($0).approval.json" }
+    for (index, approval) in approvals.enumerated() {
+      let key = "\(place.devnet)/h\(index + 1)/registrar.key"
+      let approved = try place.run(["rules", "approve", rules, "--registrar", key, "--out", approval] + passphrase)
+      #expect(approved.status == 0, "\(approved.errors)")
+    }
+    let few = try place.run(["rules", "adopt", rules] + approvals.prefix(2) + access)
+    #expect(few.status != 0 && few.errors.contains("too few approvals"), "\(few.errors)")
+    let adopted = try place.run(["rules", "adopt", rules] + approvals + access)
+    #expect(adopted.status == 0, "\(adopted.errors)")
+    let shown = try place.run(["rules", "show", "--output", "json"] + access)
+    #expect(shown.output.contains(#""emergencyAgeHours" : 1"#), "\(shown.output)")
+    let again = try place.run(["rules", "adopt", rules] + approvals + access)
+    #expect(again.status == 1 && again.errors.contains("out of date"), "\(again.errors)")
   }
 
   @Test("The portal serves its pages under a strict policy, and tells nobody anything who does not sign the question")
@@ -593,7 +623,7 @@ struct ProcessTests {
       ["init"], ["keys", "new"], ["keys", "show"], ["genesis", "new"], ["genesis", "check"], ["node"], ["devnet"],
       ["status"], ["peers"], ["account", "register"], ["record", "add"], ["consent", "grant"], ["consent", "revoke"],
       ["access", "request"], ["access", "history"], ["audit", "replay"], ["audit", "follow"], ["verify"], ["log"],
-      ["explain"], ["bench", "ledger"],
+      ["explain"], ["bench", "ledger"], ["rules", "show"], ["rules", "adopt"], ["record", "keep"],
     ]
     for command in commands {
       let result = try place.run(command + ["--help"])

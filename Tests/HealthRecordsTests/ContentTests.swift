@@ -13,7 +13,9 @@ struct ContentTests {
 
   private func content(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 131 >> 3) } }
 
-  private func sealed(_ content: [UInt8], pieces: Int) throws -> (anchor: RecordAnchor, sealed: SealedRecord) {
+  private func sealed(
+    _ content: [UInt8], pieces: Int, bindsBoth: Bool = false
+  ) throws -> (anchor: RecordAnchor, sealed: SealedRecord) {
     var sealing = ContentSealing(SealedRecord.Secrets { [UInt8](repeating: 5, count: $0) })
     var chunks: [[UInt8]] = []
     var start = 0
@@ -26,7 +28,7 @@ struct ContentTests {
     let draft = RecordDraft(
       sealing, patient: .zero, hospital: MemberID(1), network: .zero, category: .document, supersedes: nil)
     let readers = SealedRecord.Readers(
-      patient: self.patient.sealingKey, hospital: self.patient.sealingKey, custody: nil)
+      patient: self.patient.sealingKey, hospital: self.patient.sealingKey, custody: nil, bindsBoth: bindsBoth)
     let (anchor, boxes) = try #require(draft.enclose(sealing.ciphertext, to: readers))
     return (anchor, SealedRecord(record: anchor.record, chunks: chunks, boxes: boxes))
   }
@@ -76,6 +78,23 @@ struct ContentTests {
       address: anchor.address, sizeBytes: anchor.sizeBytes, capsule: anchor.capsule, patientCopy: anchor.patientCopy,
       supersedes: nil, authorSignature: nil)
     #expect(fault(chunks, other) == .hashLock)
+  }
+
+  @Test(
+    "⚑ An anchor names both copies of the key, so that no vault gives another; an older one names the patient's",
+    arguments: [false, true])
+  func copies(_ bindsBoth: Bool) throws {
+    let (anchor, sealed) = try self.sealed(self.content(100), pieces: 100, bindsBoth: bindsBoth)
+    #expect(anchor.names(sealed))
+    func changed(patient: Bool) -> SealedRecord {
+      func flip(_ box: [UInt8]) -> [UInt8] { box.dropLast() + [(box.last ?? 0) ^ 1] }
+      return SealedRecord(
+        record: sealed.record, chunks: sealed.chunks, capsule: sealed.capsule,
+        hospitalCopy: patient ? sealed.hospitalCopy : flip(sealed.hospitalCopy),
+        patientCopy: patient ? flip(sealed.patientCopy) : sealed.patientCopy)
+    }
+    #expect(!anchor.names(changed(patient: true)))
+    #expect(anchor.names(changed(patient: false)) == !bindsBoth)
   }
 
   @Test("A chunk of a record of several parts is proved by the leaf hashes that were kept, by none, and by rotten ones")

@@ -12,7 +12,7 @@ private func code(_ refusal: Refusal) -> OutcomeCode { refusal.code }
 
 extension World {
   /// Asks for a record of the patient's.
-  fileprivate mutating func ask(
+  mutating func ask(
     _ record: Digest, _ purpose: Purposes = .treatment, by reader: String, at hospital: UInt32 = 1
   ) -> OutcomeCode {
     self.run(.requestAccess, self.request([record], purpose: purpose), at: hospital, by: reader)
@@ -20,7 +20,7 @@ extension World {
 
   /// The patient, or somebody, lets an account act for the patient; gives the consent.
   @discardableResult
-  fileprivate mutating func empower(
+  mutating func empower(
     _ proxy: Digest, scope: ConsentScope = .all, until: UInt64 = 2_000_000, by signer: String = "patient"
   ) -> Digest {
     let outcome = self.run(.grantConsent, self.power(proxy, scope: scope, until: until), by: signer)
@@ -28,17 +28,17 @@ extension World {
     return self.last
   }
 
-  fileprivate func power(_ proxy: Digest, scope: ConsentScope = .all, until: UInt64 = 2_000_000) -> ConsentGrant {
+  func power(_ proxy: Digest, scope: ConsentScope = .all, until: UInt64 = 2_000_000) -> ConsentGrant {
     ConsentGrant(
       patient: self.account("patient"), isDenial: false, actions: [.read, .share], grantee: .account(proxy),
       scope: scope, purposes: [.treatment, .patient], from: .zero, until: Timestamp(milliseconds: until), usesMax: nil)
   }
 
   /// What a cut does at a time.
-  fileprivate mutating func pass(milliseconds: UInt64) {
+  mutating func pass(milliseconds: UInt64) {
     self.time = self.time.adding(milliseconds: milliseconds)
     let context = ExecutionContext(
-      network: self.network, configuration: self.configuration, limits: LedgerLimits(),
+      network: self.network, configuration: self.configuration, limits: self.limits,
       sequence: SequenceNumber(self.leaf + 1), time: self.time, leaf: self.leaf)
     var editor = StateEditor(reader: self.state)
     self.rules.expire(in: context, state: &editor)
@@ -47,7 +47,7 @@ extension World {
   }
 
   /// With a parent's account besides.
-  fileprivate static func family() -> (world: World, record: Digest, parent: Digest) {
+  static func family() -> (world: World, record: Digest, parent: Digest) {
     var (world, record) = World.furnished()
     world.register("parent", .patient)
     return (world, record, world.account("parent"))

@@ -16,6 +16,7 @@ struct World {
   var time = Timestamp(milliseconds: 1_000_000)
   var leaf: UInt64 = 0
   var rules = HealthRules()
+  var limits = LedgerLimits()
 
   static func key(_ name: String) -> SigningKey {
     guard let key = SigningKey(seed: Hash.sha256(Array(name.utf8)).bytes) else { preconditionFailure("32 bytes") }
@@ -52,7 +53,7 @@ struct World {
     }
     self.last = transaction.identifier(network: self.network)
     let context = ExecutionContext(
-      network: self.network, configuration: self.configuration, limits: LedgerLimits(),
+      network: self.network, configuration: self.configuration, limits: self.limits,
       sequence: SequenceNumber(self.leaf + 1),
       time: self.time, leaf: self.leaf)
     var editor = StateEditor(reader: self.state)

@@ -26,6 +26,38 @@ test("what is permitted is read though more was asked for", async () => {
   assert.equal(requests.length, 5);
 });
 
+/** Asks a ledger that permits some records and says which it does not: {requests, read, refused}. */
+async function askedByName(wanted, permits) {
+  const [requests, read, refused] = [[], [], new Map()];
+  await askFor(wanted, async (some) => {
+    requests.push(some.length);
+    const records = some.map((one) => ({ record: one.record, code: permits(one.record), outcome: "no" })).filter((one) => one.code);
+    if (!records.length) read.push(...some.map((one) => one.record));
+    return records.length ? { code: "refused", number: records[0].code, message: "no", records } : null;
+  }, (some, why) => { for (const one of some) refused.set(one.record, why.number); });
+  return { requests, read, refused };
+}
+
+test("single records that are permitted are read though others of their kind were asked for that are not", async () => {
+  const wanted = [...views("observation", 5), ...views("condition", 3)];
+  const named = await askedByName(wanted, (record) => ({ "observation 3": 0, "condition 1": 0, "condition 2": 30 }[record] ?? 29));
+  assert.deepEqual(named.read.sort(), ["condition 1", "observation 3"]);
+  assert.deepEqual(named.requests, [8, 2]);
+  assert.equal(named.refused.get("condition 2"), 30);
+  assert.equal(named.refused.size, 6);
+  const many = views("observation", 640);
+  const half = await askedByName(many, (record) => (Number(record.split(" ")[1]) % 2 ? 29 : 0));
+  assert.equal(half.read.length, 320);
+  assert.ok(half.requests.length <= 2 * (640 / 64 + 1), `${half.requests.length}`);
+  assert.deepEqual((await askedByName(many, () => 29)).requests.length, 10, "nothing is asked for again where nothing is permitted");
+  // Taken back in between: told, and not asked for ever.
+  const told = new Map();
+  let count = 0;
+  await askFor(views("allergy", 2), async (some) => ({ code: "refused", number: 29, message: "no", records: count++ ? [] : [{ record: some[0].record, code: 29, outcome: "no" }] }),
+    (some, why) => { for (const one of some) told.set(one.record, why.number); });
+  assert.deepEqual([count, told.size], [2, 2]);
+});
+
 test("one request where all of it is permitted, and no more than its parts where it is not", async () => {
   const all = ["allergy", "condition", "medication", "observation", "document", "sensitive"];
   const wanted = all.flatMap((name) => views(name, 40));

@@ -12,10 +12,10 @@ import { acts, said } from "./looked.js";
 import { readAll, refusedCount } from "./reading.js";
 import { asOf as timed, endingOf, faults, knowledge, refusalsOf, sections, warnings, workspace } from "./sections.js";
 import { C, date, K, moment, T, V } from "./texts.js";
-import { form, sharing } from "./sharing.js";
+import { form, isComing, sharing, standing } from "./sharing.js";
 import { run } from "./turns.js";
 import { act, address, busy, deed, download, every, h, hospitalName, main, place, problem, redraw, say, tabs, view } from "./ui.js";
-import { KIND, recordRating, unhexDigest } from "./wire.js";
+import { consentRevocation, erasureWithdrawal, KIND, recordRating, unhexDigest } from "./wire.js";
 
 const POLL_MILLISECONDS = 4000;
 /** As many lines of the history as are shown at once. */
@@ -67,7 +67,8 @@ async function records(turn) {
   const erased = all.filter((one) => one.view.erased);
   const actions = ({ keys, view: entry, ...one }) => (keys.hospital === place.consortium.own
     ? [proving(turn, keys, entry, one), entry.author ? feedback(turn, keys, entry) : null,
-      deed({ class: "danger" }, T.erase, () => erase(turn, keys, entry))] : null);
+      entry.erasureDue ? h("p", { class: "card warn" }, T.erasureDue(moment(entry.erasureDue)))
+        : deed({ class: "danger" }, T.erase, () => erase(turn, keys, entry))] : null);
   const locked = all.filter((one) => one.fault === "key" && one.keys.hospital === place.consortium.own);
   const known = knowledge({
     listed: all.map((one) => one.view), outcomes: new Map(all.filter((one) => !one.view.erased).map((one) => [one.view.record, one])),
@@ -77,6 +78,7 @@ async function records(turn) {
   main().classList.toggle("wide", all.length > 0);
   return [
     h("h1", {}, T.tabs.records), whose ? h("p", { id: "whose" }, T.whose(whose.name, day(whose.birthDate))) : null, await turn.of(recovery(turn)),
+    await turn.of(newGuardians(turn)), erasures(turn, all),
     all.length === 0 ? h("p", { class: "card" }, T.noRecords(ownPlaces()), ...timed({ asOf })) : null,
     locked.length ? askAgain(turn, locked) : null,
     faults(all.filter((one) => !locked.includes(one))), warnings(known, C.conflictAdvice), ...workspace(sections(known, actions), state.search),
@@ -94,6 +96,29 @@ async function recovery(turn) {
     T.objected, go("records"));
   return h("section", { class: "card alert", role: "alert", id: "recovery" }, h("h2", {}, T.recovery),
     h("p", {}, T.recoveryText(moment(pending.due))), h("p", {}, deed({ class: "danger", id: "object" }, T.object, object)));
+}
+
+/** Somebody whom the desk lets act for the patient, and who does not yet: the patient can object. */
+async function newGuardians(turn) {
+  const coming = (await turn.of(node.consents(own()))).filter(isComing);
+  await turn.of(learn(own(), coming.map((one) => one.grantee.split(" ")[1])));
+  return coming.map((one) => {
+    const account = one.grantee.split(" ")[1];
+    const object = () => act(turn, () => node.submit(own(), place.consortium, KIND.revokeConsent, consentRevocation(own().account, one.consent)),
+      T.guardianObjected, go("records"));
+    return h("section", { class: "card alert guardian", role: "alert" }, h("h2", {}, T.guardian), h("p", {}, T.guardianText(
+      about(account)?.kind === "practitioner" ? called(account) : T.person(account), moment(one.from))),
+    h("p", {}, deed({ class: "danger" }, T.guardianObject, object)));
+  });
+}
+
+/** What is to be erased, and can still be kept. */
+function erasures(turn, all) {
+  const due = all.filter((one) => one.view.erasureDue && one.keys.account === own().account).map((one) => one.view.erasureDue).sort();
+  if (!due.length) return null;
+  const keep = () => act(turn, () => node.submit(own(), place.consortium, KIND.keepRecords, erasureWithdrawal(own().account)), T.keptAll, go("records"));
+  return h("section", { class: "card alert", role: "alert", id: "erasures" }, h("h2", {}, T.erasures(due.length)),
+    h("p", {}, T.erasuresText(moment(due[0]))), h("p", {}, deed({ id: "keepAll" }, T.keepAll, keep)));
 }
 
 /** Records that do not open with the key, perhaps sealed to one that was lost: a request of one's own opens them, by the
@@ -148,8 +173,13 @@ function proving(turn, keys, entry, one) {
   }))), answer);
 }
 
-const erase = (turn, keys, entry) => (confirm(T.eraseSure) ? act(turn, () => node.submit(
-  keys, place.consortium, KIND.eraseRecord, unhexDigest(entry.record)), T.erased, go("records")) : undefined);
+/** From the second version of the rules on not all that is erased is so at once; what became of it the ledger says. */
+const erase = (turn, keys, entry) => (confirm(T.eraseSure(place.consortium.rulesVersion > 1)) ? act(turn, async () => {
+  await node.submit(keys, place.consortium, KIND.eraseRecord, unhexDigest(entry.record));
+  const all = await turn.of(node.records(keys).catch(() => null));
+  const due = all?.find((each) => each.record === entry.record)?.erasureDue;
+  return due ? T.erasedLater(moment(due)) : all ? T.erased : T.noted;
+}, T.erased, go("records")) : undefined);
 
 // ---- Who looked
 
@@ -302,7 +332,22 @@ async function others(turn) {
       done.refusals.length ? h("section", { class: "card alert", role: "alert" }, h("p", {}, T.wardRefused(refusedCount(done))), refusalsOf(done)) : null,
       all.length === 0 ? h("p", { class: "card" }, T.noRecords(K.here), ...timed({ asOf })) : null,
       faults([...done.outcomes.values()]), warnings(known, C.conflictAdvice), ...sections(known, () => null, { ...T.sections, person: T.wardPerson }),
-      form(turn, own(), ward, go("others"))].flat().filter(Boolean));
+      await inner.of(wardTold(inner, ward, listed)), form(turn, own(), ward, go("others"))].flat().filter(Boolean));
+  };
+  // Of two who act for somebody each is told what the other does; who acts in part is not told of the rest.
+  const wardTold = async (inner, ward, listed) => {
+    const [consents, requests] = await inner.of(Promise.all([node.patientConsents(own(), ward), node.patientHistory(own(), ward)])
+      .catch((error) => {
+        if (error.code !== "no-proxy") throw error;
+        return [null, []];
+      }));
+    if (!consents) return null;
+    const read = acts(requests.map((one) => ({ ...one, patient: ward })));
+    await inner.of(learn(own(), [...consents.filter((one) => one.grantee.startsWith("account ")).map((one) => one.grantee.split(" ")[1]), ...read.map((one) => one.entries[0].reader)]));
+    const categories = new Map(listed.map((one) => [one.record, one.category]));
+    return [h("h2", {}, T.wardSharing), h("div", { class: "card" }, standing(turn, own(), ward, consents, go("others"))),
+      h("h2", {}, T.wardHistory), h("div", { class: "card" }, read.length ? h("ul", { class: "plain", id: "wardHistory" }, read.slice(0, HISTORY_SHOWN).map((one) => access(one, categories)))
+        : h("p", {}, T.wardUnread))];
   };
   const sent = (event) => {
     event.preventDefault();

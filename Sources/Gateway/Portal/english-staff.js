@@ -184,6 +184,7 @@ export const O = {
   late: (until) => `Overdue since ${until}`,
   justified: "It was right",
   unjustified: "It was not right",
+  elsewhere: (hospital) => `For records of this hospital, by somebody of ${hospital}, whose privacy officer judges it. If it looks wrong, ask there.`,
   said: "Your finding is on the ledger.",
   wasJustified: "It was right",
   wasNot: "It was not right",

@@ -147,8 +147,17 @@ export const T = {
   ratings: ["1 – poor", "2 – fair", "3 – good", "4 – very good", "5 – excellent"],
   thanks: "Thank you. Your feedback is on the ledger, without a word about your health.",
   erase: "Erase this record",
-  eraseSure: "Erase this record for good? No hospital will be able to open or give it out any more. This cannot be undone. Older versions of it are records of their own: they stay until you erase them too.",
+  eraseSure: (isSome) => "Erase this record for good? No hospital will be able to open or give it out any more. "
+    + (isSome ? "Three records a day are erased at once, which cannot be undone; the next ones after three days, until which you can keep them. " : "This cannot be undone. ")
+    + "Older versions of it are records of their own: they stay until you erase them too.",
   erased: "Erased.",
+  noted: "It is on the ledger.",
+  erasedLater: (when) => `To be erased on ${when}. Until then you can keep it.`,
+  erasures: (count) => (count === 1 ? "One record is to be erased" : `${count} records are to be erased`),
+  erasuresText: (when) => `From ${when} on, as was asked with your key. If that was not you, keep them now, and ask at your hospital's desk to block your key.`,
+  erasureDue: (when) => `To be erased on ${when}. Until then you can keep it: see the top of this page.`,
+  keepAll: "Keep them all",
+  keptAll: "Nothing is erased.",
   values: (count) => `${count} values`,
   plot: (name, count, first, last) => `${name}: ${count} values, from ${first} to ${last}`,
 
@@ -228,6 +237,7 @@ export const T = {
   revoke: "Take back",
   revoked: (when) => `Taken back on ${when}`,
   expired: "Over",
+  begins: (when) => `Begins on ${when}`,
   active: "Active",
   taken: "Taken back.",
   newConsent: "Give a permission, or a refusal",
@@ -254,6 +264,10 @@ export const T = {
     document: "documents", financial: "bills", bundle: "files of several records", sensitive: "especially sensitive ones",
   },
 
+  guardian: "Somebody is to act for you",
+  guardianText: (who, when) => `The desk of your hospital lets somebody act for you: ${who}. From ${when} on they read your records, and permit others to. If you do not want that, object now.`,
+  guardianObject: "I object",
+  guardianObjected: "Your objection counts: nobody acts for you by that.",
   recovery: "Somebody asked for another key to your records",
   recoveryText: (when) => `The desk of your hospital was asked to replace your key: on ${when} another one takes over. If that was not you, object now.`,
   object: "I object: it was not me",
@@ -264,6 +278,9 @@ export const T = {
   lockedAsk: "Ask for them",
 
   othersText: "Here you act for a child, or for somebody who asked you to. With their account you read their records and let others read them. They can see everything that you do here.",
+  wardSharing: "What is permitted and refused for them",
+  wardHistory: "Who asked for their records",
+  wardUnread: "Nobody has asked for their records.",
   wardLabel: "Their account: 64 letters and digits",
   wardOpen: "Open their records",
   wardOf: (account) => `Records of account ${account.slice(0, 8)}…`,

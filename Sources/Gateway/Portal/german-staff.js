@@ -184,6 +184,7 @@ export const O = {
   late: (until) => `Überfällig seit ${until}`,
   justified: "Es war richtig",
   unjustified: "Es war nicht richtig",
+  elsewhere: (hospital) => `Einträge dieses Krankenhauses, gelesen bei ${hospital}: dort urteilt der Datenschutz. Sieht es falsch aus, fragen Sie dort nach.`,
   said: "Ihr Urteil steht im Register.",
   wasJustified: "Es war richtig",
   wasNot: "Es war nicht richtig",

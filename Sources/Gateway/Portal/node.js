@@ -177,7 +177,12 @@ async function signed(keys, consortium, kind, payload) {
 }
 
 const applied = (receipt) => {
-  if (!receipt.applied) throw new Refusal("refused", receipt.outcome, "", receipt.code);
+  if (!receipt.applied) {
+    const refusal = new Refusal("refused", receipt.outcome, "", receipt.code);
+    // Of a request: which of its records kept it from being granted.
+    refusal.records = (receipt.refused ?? []).map((one) => ({ ...one, outcome: T.outcomes[one.code] ?? one.outcome }));
+    throw refusal;
+  }
   return receipt;
 };
 
@@ -221,6 +226,9 @@ const binary = async (keys, path) => new Uint8Array(await (await asked(keys, rea
 export const patients = async (keys, text) =>
   (await asked(keys, clinic(keys, `patients?search=${encodeURIComponent(text)}`))).json();
 export const patientRecords = (keys, patient) => pages(keys, reader(keys, `records?patient=${patient}&`));
+/** What the ledger says of a patient for whom the holder of the keys acts in everything. */
+export const patientConsents = async (keys, patient) => (await asked(keys, reader(keys, `consents?patient=${patient}`))).json();
+export const patientHistory = (keys, patient) => pages(keys, reader(keys, `history?patient=${patient}&`));
 export const anchor = async (keys, record) => readAnchor(await binary(keys, `anchor?record=${record}`));
 /** The sealed record and shares of custodians that are not among `settled`. */
 export const release = async (keys, request, record, settled) =>

@@ -1,12 +1,12 @@
-// The privacy officer's page: the cases in which this hospital's people broke the glass, with their deadlines, and what was
-// found. A finding is signed with the officer's own keys and stands on the ledger, where the patient sees it.
+// The privacy officer's page: the cases in which this hospital's people broke the glass, or others for its records, with
+// their deadlines, and what was found. A finding is signed with the officer's own keys and stands on the ledger, where the patient sees it.
 import { lockCard, OFFICER, open } from "./entrance.js";
 import * as keyring from "./keys.js";
 import { acts } from "./looked.js";
 import { called, learn } from "./names.js";
 import * as node from "./node.js";
 import { C, moment, O } from "./texts.js";
-import { address, deed, h, place, problem, say, tabs } from "./ui.js";
+import { address, deed, h, hospitalName, place, problem, say, tabs } from "./ui.js";
 import { accessReview, KIND } from "./wire.js";
 
 const HOUR_MILLISECONDS = 3_600_000;
@@ -118,8 +118,11 @@ function waiting(turn, one, patterned, done) {
       answer.replaceChildren(problem(error));
     }
   };
+  // Another hospital's people read this hospital's records: that one judges, this one sees.
+  const isOwn = one.hospital === place.consortium.own;
   card.append(...[h("h2", {}, isLate ? O.late(moment(one.due)) : O.left(left, moment(one.due))), facts(one, patterned),
-    h("p", { class: "row" }, deed({ class: "justified" }, O.justified, find(true)), deed({ class: "danger unjustified" }, O.unjustified, find(false))), answer].flat().filter(Boolean));
+    isOwn ? h("p", { class: "row" }, deed({ class: "justified" }, O.justified, find(true)), deed({ class: "danger unjustified" }, O.unjustified, find(false)))
+      : h("p", { class: "elsewhere" }, O.elsewhere(hospitalName(one.hospital))), answer].flat().filter(Boolean));
   return card;
 }
 

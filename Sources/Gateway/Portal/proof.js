@@ -23,7 +23,8 @@ const text = (encoder, value) => encoder.blob(utf8(value));
 
 /** A consortium's first members, of the genesis file that it gives out; its content makes the network's identifier. */
 export function readGenesis(json) {
-  const encoder = text(new Encoder().u8(1), json.name).u8(ENGINES[json.engine]);
+  const rules = json.limits.rulesVersion ?? 1;
+  const encoder = text(new Encoder().u8(rules > 1 ? 2 : 1), json.name).u8(ENGINES[json.engine]);
   for (const name of LIMITS) encoder.u64(json.limits[name]);
   encoder.u32(json.limits.blockBytesMax).u32(json.limits.transactionBytesMax).u16(json.members.length);
   for (const one of json.members) {
@@ -31,6 +32,7 @@ export function readGenesis(json) {
       .digest(one.sealingKey).u16(one.addresses.length);
     for (const address of one.addresses) text(encoder, address);
   }
+  if (rules > 1) encoder.u16(rules).u64(json.limits.emergencyAgeMilliseconds);
   const network = hex(digest("consilium/genesis/v1", encoder.bytes));
   if (network !== json.network) throw new ProofFault("genesis");
   const members = json.members.map((one) => ({ number: one.number, name: one.name, checkpointKey: unhex(one.checkpointKey) }));

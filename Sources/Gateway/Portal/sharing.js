@@ -3,7 +3,7 @@
 import { about, called, learn } from "./names.js";
 import * as node from "./node.js";
 import { picture } from "./qr.js";
-import { date, T } from "./texts.js";
+import { date, moment, T } from "./texts.js";
 import { run } from "./turns.js";
 import { act, choices, deed, h, hospitalName, place } from "./ui.js";
 import { CATEGORIES, consentGrant, consentRevocation, KIND, PURPOSES } from "./wire.js";
@@ -16,6 +16,8 @@ const SENSITIVE = "sensitive";
 
 const isOver = (one) => one.until.startsWith("20") && Date.parse(one.until) < Date.now();
 const isActive = (one) => !one.revoked && !isOver(one);
+/** Whether somebody whom the desk lets act for a patient does not yet. */
+export const isComing = (one) => isActive(one) && one.givenBy === "registrar" && Date.parse(one.from) > Date.now();
 
 function grantee(one) {
   const [kind, id] = one.grantee.split(" ");
@@ -61,20 +63,26 @@ export async function sharing(turn, keys, again) {
     form(turn, keys, keys.account, again)];
 }
 
-function row(turn, keys, { all, one, words }, others, again) {
+/** What stands of somebody for whom one acts; what one gave by that can be taken back. */
+export function standing(turn, keys, patient, all, again) {
+  const isOwn = (one) => all.some((power) => one.givenBy === `proxy by ${power.consent}` && power.grantee === `account ${keys.account}`);
+  return h("ul", { class: "plain", id: "wardConsents" }, merged([...all].reverse()).map((one) => row(turn, keys, one, all, again, { patient, isMine: one.all.every(isOwn) })));
+}
+
+function row(turn, keys, { all, one, words }, others, again, { patient = keys.account, isMine = true } = {}) {
   const giver = one.givenBy === "patient" ? null : one.givenBy === "registrar" ? T.byRegistrar : T.byProxy;
-  const mark = one.revoked ? ["warn", T.revoked(date(one.revoked))] : isOver(one) ? ["warn", T.expired] : ["good", T.active];
+  const mark = one.revoked ? ["warn", T.revoked(date(one.revoked))] : isOver(one) ? ["warn", T.expired] : isComing(one) ? ["warn", T.begins(moment(one.from))] : ["good", T.active];
   const uses = all.reduce((sum, each) => sum + each.uses, 0);
   // What goes on when this one is taken back is said before it is.
   const left = others.filter((each) => isActive(each) && each.kind !== "denial" && each.grantee === one.grantee && !all.includes(each)).length;
   const revoke = async () => {
-    for (const each of all) await node.submit(keys, place.consortium, KIND.revokeConsent, consentRevocation(keys.account, each.consent));
+    for (const each of all) await node.submit(keys, place.consortium, KIND.revokeConsent, consentRevocation(patient, each.consent));
   };
   const take = () => (confirm((one.kind === "denial" ? T.revokeDenialSure : T.revokeSure)(grantee(one), left)) ? act(turn, revoke, T.taken, again) : undefined);
   return h("li", { class: isActive(one) ? null : "replaced" }, h("p", {}, words), h("div", { class: "row" }, h("span", { class: `mark ${mark[0]}` }, mark[1]),
     all.length > 1 ? h("span", { class: "quiet" }, T.givenTimes(all.length)) : null, giver ? h("span", { class: "quiet" }, giver) : null,
     uses ? h("span", { class: "quiet" }, T.used(uses)) : null,
-    isActive(one) ? deed({ class: "danger", "aria-label": `${T.revoke}: ${words}` }, T.revoke, take) : null));
+    isActive(one) && isMine ? deed({ class: "danger", "aria-label": `${T.revoke}: ${words}` }, T.revoke, take) : null));
 }
 
 /** The day that is proposed as the last one. */

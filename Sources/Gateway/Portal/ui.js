@@ -107,15 +107,16 @@ export async function view(make, isSame = false) {
 
 /** Does something that counts whatever is shown when it is done: that is said. The view is shown again where its turn lasts. */
 export async function act(turn, work, done, make) {
+  let said;
   try {
-    await work();
+    said = await work();
   } catch (error) {
     if (!turn.isOver) return show(problem(error, () => view(make)));
     return say(`${failed(error)}: ${error.code === "unreachable" ? T.unreachable : error.message}`);
   }
   // Said when it is seen.
   if (!turn.isOver) await view(make, true);
-  say(done);
+  say(typeof said === "string" ? said : done);
 }
 
 /** A button for something that takes time: it says so, and cannot be pressed again before it is over. */

@@ -98,7 +98,7 @@ export function accessRequest({ patient, records, purpose, reason, ephemeralKey 
   return encoder.u16(PURPOSES[purpose]).u16(reason).raw(ephemeralKey).bytes;
 }
 
-export const KIND = { grantConsent: 6, revokeConsent: 7, requestAccess: 8, breakGlass: 9, reviewBreakGlass: 10, eraseRecord: 14, accuseCustodian: 19, rateRecord: 22, endRecovery: 25, openSession: 29 };
+export const KIND = { grantConsent: 6, revokeConsent: 7, requestAccess: 8, breakGlass: 9, reviewBreakGlass: 10, eraseRecord: 14, accuseCustodian: 19, rateRecord: 22, endRecovery: 25, openSession: 29, keepRecords: 38 };
 export const FOREVER = (1n << 64n) - 1n;
 
 /** HL7 v3 PurposeOfUse, as bits. */
@@ -129,6 +129,9 @@ export function consentGrant({ patient, isDenial, acts, grantee, categories, pur
 export const accessReview = (request, isJustified) => new Encoder().digest(request).flag(isJustified).bytes;
 
 export const consentRevocation = (patient, consent) => new Encoder().digest(patient).digest(consent).bytes;
+
+/** Takes back every erasure of a patient's that is not done yet. */
+export const erasureWithdrawal = (patient) => new Encoder().digest(patient).u16(0).bytes;
 
 /** A person's transaction: what is signed, and how the signature completes it. */
 export function transaction({ kind, hospital, validUntil, nonce, payload, publicKey, network }) {

@@ -50,7 +50,7 @@ public enum AccessPolicy {
       else { continue }
       let isOpen = grant.from <= question.time && (question.time <= grant.until || planted(.consentNeverEnds))
       if grant.isDenial {
-        if isOpen, !planted(.denialLoses) { return .failure(.denied) }
+        if isOpen, !planted(.denialLoses), !consents.isGuardians(entry, question) { return .failure(.denied) }
         continue
       }
       guard grant.actions.contains(.read), !consents.isProxyDenied(entry, question.record, question.category) else {
@@ -94,8 +94,13 @@ struct StandingConsents {
   let all: AccessPolicy.Consents
   private var powers: [Digest: Grantee] = [:]
   private var denied: [Grantee: Denied] = [:]
+  /// The consents by which somebody acts for the patient now, where none of them can shut out another.
+  private var guardians: [ConsentGrant] = []
 
-  init(_ consents: AccessPolicy.Consents, for purpose: Purposes, at time: Timestamp) {
+  /// Looks through consents; `guardiansAlike` where nobody who acts for a patient can shut out another who does.
+  init(
+    _ consents: AccessPolicy.Consents, for purpose: Purposes, at time: Timestamp, guardiansAlike isAlike: Bool = false
+  ) {
     var powers: [Digest: Grantee] = [:]
     for (identifier, entry) in consents where entry.revoked == nil && entry.grant.actions.contains(.share) {
       powers[identifier] = entry.grant.grantee
@@ -106,8 +111,15 @@ struct StandingConsents {
       return powers[power] != nil
     }
     self.powers = powers
+    if isAlike, !planted(.guardianShutOut) {
+      self.guardians = self.all.map(\.entry.grant).filter {
+        $0.actions.isSuperset(of: [.read, .share]) && !$0.isDenial && $0.from <= time && time <= $0.until
+          && $0.purposes.contains(purpose)
+      }
+    }
     for (_, entry) in self.all {
       let grant = entry.grant
+      if isAlike, case .proxy = entry.origin, !planted(.guardianShutOut) { continue }
       guard grant.isDenial, case .account = grant.grantee, grant.purposes.contains(purpose), grant.from <= time,
         time <= grant.until
       else { continue }
@@ -116,6 +128,15 @@ struct StandingConsents {
       case .categories(let bits): self.denied[grant.grantee, default: Denied()].categories |= bits
       case .records(let records): self.denied[grant.grantee, default: Denied()].records.formUnion(records)
       }
+    }
+  }
+
+  /// ⚑ Whether somebody who acts for the patient denies, by whatever name, what another may read who acts for the
+  /// patient too: of two parents neither shuts out the other by himself.
+  func isGuardians(_ denial: ConsentEntry, _ question: AccessPolicy.Question) -> Bool {
+    guard case .proxy = denial.origin else { return false }
+    return self.guardians.contains {
+      $0.grantee == .account(question.reader) && $0.scope.covers(question.record, of: question.category)
     }
   }
 

@@ -1,4 +1,4 @@
-import Messages
+public import Messages
 public import Primitives
 public import Rules
 import Signing
@@ -10,6 +10,7 @@ extension RuleContext {
     _ = try self.patient(grant.patient, in: state)
     let consents = self.consents(of: grant.patient, in: state)
     let origin = try self.origin(of: grant, among: consents, in: state)
+    let grant = self.delayed(grant, by: origin, in: state)
     guard grant.from <= grant.until, grant.until >= self.time else { throw Refusal.badWindow }
     try self.makeRoom(for: grant, by: origin, among: consents, in: &state)
     if case .proxy(let power) = origin { self.countUse(of: power, by: grant.patient, in: &state) }
@@ -59,33 +60,71 @@ extension RuleContext {
   private func judge(
     _ request: AccessRequest, _ reader: Digest, _ account: Account, isSession: Bool, in state: StateEditor
   ) -> Result<[Digest], Refusal> {
-    let all = self.consents(of: request.patient, in: state)
-    let teams = self.teams(of: reader, among: all, in: state)
-    let consents = StandingConsents(all, for: request.purpose, at: self.time)
+    let asker = self.asker(reader, account, isSession: isSession, of: request, in: state)
     var granted: [Digest] = []
     for record in request.records {
-      guard let entry = state.item(StateKey.record(record), as: RecordEntry.self),
-        entry.anchor.patient == request.patient
-      else { return .failure(.unknownRecord) }
-      guard !entry.isErased || planted(.erasedRecordRead) else { return .failure(.erased) }
-      // ⚑ What an EHR's machine holds is not enough for what must stay most private.
-      if isSession, entry.anchor.category == .sensitive { return .failure(.ownKeyNeeded) }
-      // Who lost the key to which records are sealed reads them by custody, as everybody does.
-      if reader == request.patient, request.purpose == .patient { continue }
-      let question = AccessPolicy.Question(
-        reader: reader, account: account, teams: teams, record: record, category: entry.anchor.category,
-        purpose: request.purpose, time: self.time)
-      switch AccessPolicy.judge(question, consents) {
-      case .success(let consent): granted.append(consent)
-      case .failure(let refusal):
-        // The patient's own hospital treats with what it wrote itself, unless that is denied (RECORDS §4).
-        // ⚑ Only a denial takes it away: a grant that has not begun, is over or used up leaves what held without it.
-        let isOwn = entry.hospital == account.hospital && account.kind == .practitioner
-        let isDenied = refusal == .denied || (planted(.grantTakesAway) && refusal != .noConsent)
-        guard !isDenied, isOwn, request.purpose == .treatment else { return .failure(refusal) }
+      switch self.judge(record, request, asker, in: state) {
+      case .success(let consent): if let consent { granted.append(consent) }
+      case .failure(let refusal): return .failure(refusal)
       }
     }
     return .success(granted)
+  }
+
+  /// Who asks, with what the patient's consents say.
+  private struct Asker {
+    let reader: Digest
+    let account: Account
+    let isSession: Bool
+    let teams: Set<Digest>
+    let consents: StandingConsents
+  }
+
+  private func asker(
+    _ reader: Digest, _ account: Account, isSession: Bool, of request: AccessRequest, in state: StateEditor
+  ) -> Asker {
+    let all = self.consents(of: request.patient, in: state)
+    return Asker(
+      reader: reader, account: account, isSession: isSession, teams: self.teams(of: reader, among: all, in: state),
+      consents: StandingConsents(
+        all, for: request.purpose, at: self.time, guardiansAlike: self.isSecond(in: state)))
+  }
+
+  /// Judges a request for one of its records: the consent that grants it, or nil where none is needed.
+  private func judge(
+    _ record: Digest, _ request: AccessRequest, _ asker: Asker, in state: StateEditor
+  ) -> Result<Digest?, Refusal> {
+    guard let entry = state.item(StateKey.record(record), as: RecordEntry.self),
+      entry.anchor.patient == request.patient
+    else { return .failure(.unknownRecord) }
+    guard !entry.isErased || planted(.erasedRecordRead) else { return .failure(.erased) }
+    // ⚑ What an EHR's machine holds is not enough for what must stay most private.
+    if asker.isSession, entry.anchor.category == .sensitive { return .failure(.ownKeyNeeded) }
+    // Who lost the key to which records are sealed reads them by custody, as everybody does.
+    if asker.reader == request.patient, request.purpose == .patient { return .success(nil) }
+    let question = AccessPolicy.Question(
+      reader: asker.reader, account: asker.account, teams: asker.teams, record: record,
+      category: entry.anchor.category, purpose: request.purpose, time: self.time)
+    switch AccessPolicy.judge(question, asker.consents) {
+    case .success(let consent): return .success(consent)
+    case .failure(let refusal):
+      // The patient's own hospital treats with what it wrote itself, unless that is denied (RECORDS §4).
+      // ⚑ Only a denial takes it away: a grant that has not begun, is over or used up leaves what held without it.
+      let isOwn = entry.hospital == asker.account.hospital && asker.account.kind == .practitioner
+      let isDenied = refusal == .denied || (planted(.grantTakesAway) && refusal != .noConsent)
+      guard !isDenied, isOwn, request.purpose == .treatment else { return .failure(refusal) }
+      return .success(nil)
+    }
+  }
+
+  /// Of the records that a request names, those that keep it from being granted, each with its reason.
+  func refusals(of request: AccessRequest, in state: StateEditor) throws(Refusal) -> [RecordRefusal] {
+    let (reader, account, isSession) = try self.reader(in: state)
+    let asker = self.asker(reader, account, isSession: isSession, of: request, in: state)
+    return request.records.compactMap { record in
+      guard case .failure(let refusal) = self.judge(record, request, asker, in: state) else { return nil }
+      return RecordRefusal(record: record, refusal: refusal)
+    }
   }
 
   /// ⚑ Whoever asks and is refused again and again does not bury what a patient must see: the history has the first so
@@ -128,6 +167,14 @@ extension RuleContext {
     let due = self.time.adding(milliseconds: self.limits.reviewWindowMilliseconds)
     state.set(StateKey.deadline(due, leaf: leaf), patient)
     state.set(StateKey.emergency(at: entry.hospital, leaf: leaf), patient)
+    guard self.isSecond(in: state), !planted(.authorUntold) else { return }
+    // ⚑ Whose records were read sees it too: a hospital that judges its own people is watched.
+    for record in entry.request.records {
+      guard let held = state.item(StateKey.record(record), as: RecordEntry.self), held.hospital != entry.hospital else {
+        continue
+      }
+      state.set(StateKey.emergency(at: held.hospital, leaf: leaf), patient)
+    }
   }
 
   /// Granted at once; reviewed later, and the lack of a review is itself an event.
@@ -139,12 +186,15 @@ extension RuleContext {
       throw WireError.invalid(at: 0, field: "break-glass purpose and reason")
     }
     guard AccessEntry.find(self.identifier, in: state) == nil else { throw Refusal.alreadyOpened }
-    guard account.since.adding(milliseconds: self.limits.breakGlassAgeMilliseconds) <= self.time else {
+    let age = max(self.limits.breakGlassAgeMilliseconds, self.rules(in: state).emergencyAgeMilliseconds)
+    guard account.since.adding(milliseconds: age) <= self.time || planted(.youngBreakGlass) else {
       throw Refusal.accountTooYoung
     }
-    try self.countBreakGlass(reader.bytes, max: self.limits.breakGlassPerAccountMax, in: &state)
-    try self.countBreakGlass(
-      self.hospital.encoded, max: self.limits.breakGlassPerHospitalMax, in: &state)
+    if self.isOfAnother(reader, request.patient, in: &state) {
+      try self.countBreakGlass(reader.bytes, max: self.limits.breakGlassPerAccountMax, in: &state)
+      try self.countBreakGlass(
+        self.hospital.encoded, max: self.limits.breakGlassPerHospitalMax, in: &state)
+    }
     for record in request.records {
       guard let entry = state.item(StateKey.record(record), as: RecordEntry.self),
         entry.anchor.patient == request.patient
@@ -153,6 +203,23 @@ extension RuleContext {
     }
     self.remember(
       self.entry(request, reader, .applied, nil, .reviewDue), of: self.identifier, in: &state)
+  }
+
+  /// Whether a broken glass begins another emergency: what one reader asks for of one patient within an hour is one,
+  /// and counts once, however many records there are. ⚑ Each request is in the history all the same.
+  func isOfAnother(_ reader: Digest, _ patient: Digest, in state: inout StateEditor) -> Bool {
+    guard self.isSecond(in: state) else { return true }
+    let key = StateKey.lastEmergency(reader, of: patient)
+    // The same form as a day's count: when it began, and how many requests it had.
+    let last = state.item(key, as: DailyCount.self)
+    if let last, self.time <= Timestamp(milliseconds: last.day).adding(milliseconds: self.limits.emergencyMilliseconds),
+      last.count < self.limits.emergencyRequestsMax || planted(.emergencyUnlimited)
+    {
+      state.set(key, DailyCount(day: last.day, count: last.count + 1))
+      return false
+    }
+    state.set(key, DailyCount(day: self.time.milliseconds, count: 1))
+    return true
   }
 
   func countBreakGlass(_ who: [UInt8], max: UInt64, in state: inout StateEditor) throws(Refusal) {
@@ -210,6 +277,30 @@ extension AccessEntry {
     var decoder = Decoder(pointer)
     guard let patient = try? decoder.digest(), let leaf = try? decoder.u64() else { return nil }
     return reader.item(StateKey.access(patient, leaf: leaf), as: AccessEntry.self).map { (leaf, $0) }
+  }
+}
+
+/// A record for which a request was not granted.
+public struct RecordRefusal: Sendable, Hashable {
+  /// The record.
+  public let record: Digest
+  /// Why.
+  public let refusal: Refusal
+}
+
+extension HealthRules {
+  /// Of the records that a request to read names, those that keep it from being granted, each with its reason: without
+  /// them it would be. Nothing is written. Empty for what is no such request, or may not ask at all.
+  public func refusals(
+    of transaction: Transaction, in context: ExecutionContext, state reader: some StateReader & Sendable
+  ) -> [RecordRefusal] {
+    guard transaction.kind == TransactionKind.requestAccess.rawValue,
+      let request = try? AccessRequest.decode(transaction.payload)
+    else { return [] }
+    let run = RuleContext(
+      transaction: transaction, identifier: transaction.identifier(network: context.network), execution: context,
+      limits: self.limits)
+    do { return try run.refusals(of: request, in: StateEditor(reader: reader)) } catch { return [] }
   }
 }
 

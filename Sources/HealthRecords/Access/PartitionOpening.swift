@@ -107,8 +107,10 @@ extension RuleContext {
       return state.set(key, entry)
     }
     // It counts, and whatever the limit says now it happened.
-    try self.countBreakGlass(reader.bytes, max: .max, in: &state)
-    try self.countBreakGlass(self.hospital.encoded, max: .max, in: &state)
+    if self.isOfAnother(reader, request.patient, in: &state) {
+      try self.countBreakGlass(reader.bytes, max: .max, in: &state)
+      try self.countBreakGlass(self.hospital.encoded, max: .max, in: &state)
+    }
     var entry = self.entry(request, reader, .applied, nil, .reviewDue)
     entry.openedInPartition = time
     self.remember(entry, of: identifier, in: &state)

@@ -42,7 +42,32 @@ extension RuleContext {
     }
     let (identifier, _) = try self.actor(in: state)
     guard identifier != grant.patient else { return .patient }
-    return .proxy(by: try self.power(of: identifier, over: grant, among: consents, in: state))
+    let power = try self.power(of: identifier, over: grant, among: consents, in: state)
+    try self.requireNoGuardian(grant, among: consents, in: state)
+    return .proxy(by: power)
+  }
+
+  /// ⚑ Who acts for a patient cannot shut out another who does.
+  private func requireNoGuardian(
+    _ grant: ConsentGrant, among consents: AccessPolicy.Consents, in state: StateEditor
+  ) throws(Refusal) {
+    guard grant.isDenial, self.isSecond(in: state), !planted(.guardianShutOut) else { return }
+    let isGuardian = consents.contains { _, entry in
+      entry.revoked == nil && entry.grant.actions.contains(.share) && !entry.grant.isDenial
+        && entry.grant.grantee == grant.grantee && self.time <= entry.grant.until
+    }
+    guard !isGuardian else { throw .otherGuardian }
+  }
+
+  /// A guardian whom a registrar makes begins after a delay, in which the patient can object by taking it back; what
+  /// everybody else gives begins when it says.
+  func delayed(_ grant: ConsentGrant, by origin: ConsentOrigin, in state: StateEditor) -> ConsentGrant {
+    guard origin == .registrar, self.isSecond(in: state), !planted(.guardianAtOnce) else { return grant }
+    let earliest = self.time.adding(milliseconds: self.limits.recoveryDelayMilliseconds)
+    return ConsentGrant(
+      patient: grant.patient, isDenial: grant.isDenial, actions: grant.actions, grantee: grant.grantee,
+      scope: grant.scope, purposes: grant.purposes, from: max(grant.from, earliest), until: grant.until,
+      usesMax: grant.usesMax)
   }
 
   /// The consent by which an account may give another in the patient's name.
@@ -52,9 +77,10 @@ extension RuleContext {
     let categoryOf: (Digest) -> RecordCategory? = { record in
       state.item(StateKey.record(record), as: RecordEntry.self)?.anchor.category
     }
-    let own = StandingConsents(consents, for: grant.purposes, at: self.time).all.filter {
-      $0.entry.grant.grantee == .account(proxy) && $0.entry.grant.from <= self.time
-        && self.time <= $0.entry.grant.until
+    let isAlike = self.isSecond(in: state) && !planted(.guardianShutOut)
+    let own = StandingConsents(consents, for: grant.purposes, at: self.time).all.filter { _, entry in
+      if isAlike, entry.grant.isDenial, case .proxy = entry.origin { return false }
+      return entry.grant.grantee == .account(proxy) && entry.grant.from <= self.time && self.time <= entry.grant.until
     }
     // ⚑ What a proxy is denied the proxy does not share either; and nobody gives what makes a proxy but the patient.
     let isDenied = own.contains {

@@ -48,20 +48,21 @@ extension RuleContext {
     let entry = try self.erasable(record, in: state)
     guard self.transaction.authorization == .hospital else {
       try self.requirePatient(entry.anchor.patient, in: state)
-      return self.erase(entry, by: .patient, in: &state)
+      guard try self.isAtOnce(entry, in: &state) else { return }
+      return Self.erase(entry, by: .patient, in: &state)
     }
     guard entry.hospital == self.hospital else { throw Refusal.notAuthor }
     let rule = StateKey.retention(of: entry.anchor.category)
     let isOver =
       state.value(rule) != nil && entry.time.adding(milliseconds: state.number(rule)) <= self.time
     guard isOver || planted(.retentionIgnored) else { throw Refusal.toBeKept }
-    self.erase(entry, by: .retention, in: &state)
+    Self.erase(entry, by: .retention, in: &state)
   }
 
   func orderErasure(_ record: Digest, in state: inout StateEditor) throws {
     let entry = try self.erasable(record, in: state)
     guard try self.isApproved("consilium/erasure-order/v1", record.bytes, in: &state) else { return }
-    self.erase(entry, by: .order, in: &state)
+    Self.erase(entry, by: .order, in: &state)
   }
 
   func setRetention(_ rule: RetentionRule, in state: inout StateEditor) throws {
@@ -78,7 +79,7 @@ extension RuleContext {
     return entry
   }
 
-  private func erase(_ held: RecordEntry, by right: Erasure, in state: inout StateEditor) {
+  static func erase(_ held: RecordEntry, by right: Erasure, in state: inout StateEditor) {
     var entry = held
     entry.erasure = right
     LiveRecords.count(entry, by: -1, in: &state)

@@ -20,7 +20,7 @@ public struct RecordAnchor: Sendable, Hashable {
   public let sizeBytes: UInt64
   /// The digest of the capsule for custody.
   public let capsule: Digest
-  /// The digest of the patient's sealed copy of the key.
+  /// The digest of the patient's sealed copy of the key, or of both that copy and the hospital's.
   public let patientCopy: Digest
   /// The record that this one amends.
   public let supersedes: Digest?

@@ -82,7 +82,8 @@ public struct RecordDraft: Sendable {
     let anchor = RecordAnchor(
       record: self.record, patient: self.patient, author: author, category: self.category, hashLock: self.hashLock,
       address: address, sizeBytes: ciphertext.sizeBytes, capsule: SealedRecord.digest(ofBox: boxes.capsule),
-      patientCopy: SealedRecord.digest(ofBox: boxes.patientCopy), supersedes: self.supersedes,
+      patientCopy: readers.bindsBoth ? boxes.digestOfCopies : SealedRecord.digest(ofBox: boxes.patientCopy),
+      supersedes: self.supersedes,
       authorSignature: signature)
     return (anchor, boxes)
   }

@@ -131,12 +131,27 @@ public struct AddressCheck: Sendable {
   public var address: Digest { self.log.root }
 }
 
+extension RecordPart.Boxes {
+  /// What an anchor names of the copies that the patient and the hospital have of the key.
+  var digestOfCopies: Digest {
+    Hash.blake2b(
+      "consilium/sealed-copies/v1", SealedRecord.digest(ofBox: self.patientCopy).bytes,
+      SealedRecord.digest(ofBox: self.hospitalCopy).bytes)
+  }
+}
+
 extension RecordAnchor {
   /// Whether a ciphertext that went by, and what came with it, are what this anchors.
   public func names(_ head: SealedHead, _ ciphertext: AddressCheck) -> Bool {
     self.record == head.record && self.address == ciphertext.address && self.sizeBytes == ciphertext.sizeBytes
       && self.capsule == SealedRecord.digest(ofBox: head.boxes.capsule)
-      && self.patientCopy == SealedRecord.digest(ofBox: head.boxes.patientCopy)
+      && self.namesCopies(head.boxes)
+  }
+
+  /// Whether the copies of the key are those that this anchors. ⚑ A record that was sealed under the second rules names
+  /// the hospital's copy too: no vault gives another in its place. An older one names the patient's alone.
+  public func namesCopies(_ boxes: RecordPart.Boxes) -> Bool {
+    self.patientCopy == boxes.digestOfCopies || self.patientCopy == SealedRecord.digest(ofBox: boxes.patientCopy)
   }
 
   /// Whether a sealed record is the one that this anchors.

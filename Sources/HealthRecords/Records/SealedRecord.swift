@@ -63,9 +63,12 @@ public struct SealedRecord: Sendable, Hashable {
     public let hospital: Digest
     /// The consortium's custody key; nil before there is one.
     public let custody: CustodyKey?
+    /// Whether the anchor names the hospital's copy of the key too: from the second version of the rules on.
+    public let bindsBoth: Bool
     /// All of them.
-    public init(patient: Digest, hospital: Digest, custody: CustodyKey?) {
+    public init(patient: Digest, hospital: Digest, custody: CustodyKey?, bindsBoth: Bool = false) {
       (self.patient, self.hospital, self.custody) = (patient, hospital, custody)
+      self.bindsBoth = bindsBoth
     }
   }
 

@@ -23,7 +23,7 @@ public enum Signers {
     guard account.isActive(at: max(time, account.validFrom)) else { return .accountInactive }
     // Who acts for a patient of another hospital consents there; what is asked for or judged is so at the own one.
     let own: [TransactionKind] = [
-      .breakGlass, .eraseRecord, .openSession, .rateRecord, .requestAccess, .reviewBreakGlass,
+      .breakGlass, .eraseRecord, .keepRecords, .openSession, .rateRecord, .requestAccess, .reviewBreakGlass,
     ]
     guard account.hospital == hospital || account.kind == .thirdParty || !own.map(\.rawValue).contains(kind) else {
       return .otherHospital
