@@ -53,7 +53,7 @@ extension NodeDriver {
         return self.log.emit(.custodyUnkept, ["reason": .text("\(error)")])
       }
       self.custodySecrets = left
-      self.keyShares = [:]
+      self.custodyShares.forget()
     }
     guard let newest = CustodyKeys(in: self.state).generation, let index = self.node.index,
       !newest.awaitsKey(of: index)
@@ -112,72 +112,30 @@ extension NodeDriver {
     self.moment.wall.adding(milliseconds: self.settings.genesis.limits.transactionLifeMilliseconds / 2)
   }
 
-  /// This member's share of a custody key, read out of the dealings that the ledger agreed on, once.
+  /// This member's share of a custody key; nil where it has none.
   private func keyShare(of custody: CustodyKey) -> KeyShare? {
-    if let held = self.keyShares[custody.attempt] { return held }
-    guard let index = self.node.index, custody.custodians.contains(index),
-      let agreed = CustodyReading.dealings(of: custody, for: index, network: self.network, in: self.state)
-    else { return nil }
-    let share = self.custodySecrets.keyShare(of: custody, as: index, from: agreed.dealings, at: agreed.place)
-    // At most two keys are in use at once.
-    if self.keyShares.count > 1 { self.keyShares = [:] }
-    self.keyShares[custody.attempt] = share
-    return share
+    guard let index = self.node.index else { return nil }
+    return self.custodyShares.share(
+      of: custody, as: index, with: self.custodySecrets, network: self.network, in: self.state)
   }
 
-  /// This custodian's share for opening a record's capsule, for a request that this node's own ledger granted.
-  func share(_ question: ReleaseQuestion, capsule bytes: [UInt8]) throws(ReleaseRefusal) -> SealedShare {
-    let (ephemeral, record) = try ReleasePolicy.judge(
-      question, at: self.node.execution.position.time, in: self.state)
-    let (capsule, custody) = try ReleasePolicy.capsule(bytes, of: record, network: self.network, in: self.state)
-    guard let index = self.node.index, let keyShare = self.keyShare(of: custody) else { throw .notHere }
-    let context = OpeningContext(
-      network: self.network, request: question.request, capsule: record.anchor.capsule,
-      custody: custody)
-    let share = ReleasedShare(
-      capsule, with: keyShare, nonce: Scalar(reducing: SecureRandom.bytes(64)), context: context,
-      signedBy: self.keys.member)
-    guard let box = SealedBox.seal(share.encoded, to: ephemeral.bytes) else { throw .notHere }
-    self.stateRelease(of: question.request)
-    return SealedShare(member: index, box: box)
-  }
-
-  /// The key of a record that this hospital wrote before there was a custody key, for a request that was granted.
-  func hospitalKey(
-    _ question: ReleaseQuestion, then done: @escaping (Result<HospitalRelease, ReleaseRefusal>) -> Void
-  ) {
-    do throws(ReleaseRefusal) {
-      _ = try ReleasePolicy.judge(question, at: self.node.execution.position.time, in: self.state)
-    } catch { return done(.failure(error)) }
-    self.askVault({ vault throws(VaultFailure) in try await vault.head(of: question.record) }) {
-      [unowned self] result in
-      done(
-        Result { () throws(ReleaseRefusal) in
-          guard case .success(let sealed?) = result else { throw .notHere }
-          return try self.hospitalKey(question, of: sealed)
-        })
+  /// Opens a capsule with this member's share, as the services ask.
+  func open(_ opening: ShareOpening) -> SealedShare? {
+    self.keyShare(of: opening.custody).flatMap {
+      opening.sealed(with: $0, nonce: Scalar(reducing: SecureRandom.bytes(64)), signedBy: self.keys.member)
     }
   }
 
-  private func hospitalKey(
-    _ question: ReleaseQuestion, of sealed: SealedHead
-  ) throws(ReleaseRefusal) -> HospitalRelease {
-    let (ephemeral, record) = try ReleasePolicy.judge(
-      question, at: self.node.execution.position.time, in: self.state)
-    guard record.hospital == self.own else { throw .notHere }
-    let custodian = AuthoringHospital(sealingSecret: self.keys.sealingSecret)
-    guard let key = custodian.reseal(sealed, to: ephemeral) else { throw .notHere }
-    let signed = HospitalRelease.signedBytes(network: self.network, question: question, key: key)
-    self.stateRelease(of: question.request)
-    return HospitalRelease(key: key, signature: self.keys.member.sign(signed))
-  }
-
-  /// States on the ledger, once for each request, that this hospital released something for it.
-  private func stateRelease(of request: Digest) {
-    guard let (_, entry) = AccessEntry.find(request: request, in: self.state), !entry.releases.contains(self.own),
-      self.stated.insert(request).inserted
-    else { return }
-    if self.stated.count > Self.questionsMax { self.stated = [request] }
-    self.submit(.recordRelease, request)
+  /// Seals the key of a record of this hospital's own to a reader, as the services ask.
+  func reseal(
+    _ question: ReleaseQuestion, to ephemeralKey: Digest, then done: @escaping (HospitalRelease?) -> Void
+  ) {
+    self.askVault({ vault throws(VaultFailure) in try await vault.head(of: question.record) }) {
+      [unowned self] result in
+      guard case .success(let head?) = result else { return done(nil) }
+      done(
+        AuthoringHospital(sealingSecret: self.keys.sealingSecret)
+          .release(head, for: question, to: ephemeralKey, network: self.network, signedBy: self.keys.member))
+    }
   }
 }

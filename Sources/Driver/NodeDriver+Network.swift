@@ -219,7 +219,7 @@ extension NodeDriver {
       }
       self.byMember[member] = nil
       self.close(held, reason: "replaced by a newer connection")
-      self.give(.disconnected(member))
+      self.part(from: member)
     }
     self.byMember[member] = peer
     self.stepDialler(.connected(member))
@@ -290,12 +290,18 @@ extension NodeDriver {
         }
         self.byMember[held] = nil
         self.guests.leave(held)
-        self.give(.disconnected(held))
+        self.part(from: held)
         self.admit(peer, key, as: place)
       } else {
         self.close(peer, reason: "no member any more")
       }
     }
+  }
+
+  /// A peer's session is over: node and services hear of it.
+  private func part(from peer: ReplicaIndex) {
+    self.give(.disconnected(peer))
+    self.give(services: .disconnected(peer))
   }
 
   func close(_ peer: PeerConnection, reason: String) {
@@ -320,13 +326,13 @@ extension NodeDriver {
     if let member = peer.member, member >= ReplicaSet.countMax {
       self.byMember[member] = nil
       self.guests.leave(member)
-      self.give(.disconnected(member))
+      self.part(from: member)
       if let dialled = peer.dialled { self.stepDialler(.disconnected(dialled)) }
       self.log.emit(.peerDisconnected, ["member": "observer", "reason": .text(reason)])
     } else if let member = peer.member, self.byMember[member] === peer {
       self.byMember[member] = nil
       self.log.emit(.peerDisconnected, ["member": .text(self.name(member)), "reason": .text(reason)])
-      self.give(.disconnected(member))
+      self.part(from: member)
       self.stepDialler(.disconnected(member))
     } else if let dialled = peer.dialled, self.byMember[dialled] == nil {
       self.stepDialler(.failed(dialled))

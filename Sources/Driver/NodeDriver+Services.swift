@@ -11,119 +11,104 @@ internal import Sessions
 internal import Telemetry
 internal import Wire
 
-/// A question that waits for its answer.
-struct Question {
-  let deadline: Tick
-  let member: ReplicaIndex
-  /// Called once, with nil where no answer came in time.
-  let answered: ([UInt8]?) -> Void
+/// Those who wait for something that the services were asked.
+struct ServiceWaiters {
+  private var next: UInt64 = 0
+  private var answers: [UInt64: (Result<[UInt8], ReleaseRefusal>) -> Void] = [:]
+  private var releases: [Releases.Ticket: (Result<Releases.Release, Releases.Failure>) -> Void] = [:]
+
+  /// Somebody waits for a member's answer.
+  mutating func add(_ done: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void) -> UInt64 {
+    self.next += 1
+    self.answers[self.next] = done
+    return self.next
+  }
+
+  /// A reader waits for what opens a record.
+  mutating func add(_ done: @escaping (Result<Releases.Release, Releases.Failure>) -> Void) -> Releases.Ticket {
+    self.next += 1
+    self.releases[self.next] = done
+    return self.next
+  }
+
+  /// Takes out who waits for an answer.
+  mutating func answer(_ ticket: UInt64) -> ((Result<[UInt8], ReleaseRefusal>) -> Void)? {
+    self.answers.removeValue(forKey: ticket)
+  }
+
+  /// Takes out who waits for a release.
+  mutating func release(_ ticket: Releases.Ticket) -> ((Result<Releases.Release, Releases.Failure>) -> Void)? {
+    self.releases.removeValue(forKey: ticket)
+  }
 }
 
-/// What members ask one another outside the ledger: sealed records, and what opens those that a granted request names.
+/// What members ask one another outside the ledger, as `Services` decides: this carries it.
 extension NodeDriver {
-  /// The most questions that wait for an answer.
-  static let questionsMax = 4096
-  /// The most questions of those who do not vote that are being answered.
-  private static let guestQuestionsMax = 16
-  /// The most questions of one peer that are being answered.
-  private static let answeringMax = 256
-  /// How long a member may take to answer a question.
-  static let questionTimeout = Span.milliseconds(10_000)
-
   /// Asks a member; the answer's content, or why there is none.
   func ask(
     _ member: ReplicaIndex, _ question: MemberQuestion,
     then answered: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void
   ) {
-    guard self.byMember[member] != nil, self.questions.count < Self.questionsMax else {
-      return answered(.failure(.unreachable))
-    }
-    let number = self.nextQuestion
-    self.nextQuestion += 1
-    self.questions[number] = Question(
-      deadline: self.loop.now + Self.questionTimeout, member: member,
-      answered: { answer in
-        guard let answer, let first = answer.first else { return answered(.failure(.unreachable)) }
-        guard first == 0 else { return answered(.failure(ReleaseRefusal(rawValue: first) ?? .unreachable)) }
-        answered(.success(Array(answer.dropFirst())))
-      })
-    self.give(.said(.question(number, question.encoded), to: member))
+    self.give(services: .wanted(member, question, ticket: self.waiters.add(answered)))
   }
 
-  /// Gives up on questions that nobody answered in time, or whose member is gone.
-  func sweepQuestions(at now: Tick) {
-    for (number, question) in self.questions where question.deadline <= now || self.byMember[question.member] == nil {
-      self.questions[number] = nil
-      question.answered(nil)
+  /// Gathers what opens a record for a reader of this hospital's own.
+  func release(
+    _ question: ReleaseQuestion, capsule: [UInt8], without settled: ReplicaSet,
+    then done: @escaping (Result<Releases.Release, Releases.Failure>) -> Void
+  ) {
+    self.give(services: .releaseWanted(self.waiters.add(done), question, capsule: capsule, without: settled))
+  }
+
+  /// Gives the services an input, and does what follows from it.
+  func give(services input: Services.Input) {
+    self.serviceInputs.append(input)
+    guard !self.isServing else { return }
+    self.isServing = true
+    var next = 0
+    while next < self.serviceInputs.count {
+      var effects: [Services.Effect] = []
+      let ledger = self.node.serviceLedger(self.settings.member.id, state: self.state)
+      let outcome = self.services.step(self.serviceInputs[next], at: self.loop.now, in: ledger, into: &effects)
+      if outcome != .accepted { self.serviceOutcomes[outcome, default: 0] += 1 }
+      for effect in effects { self.perform(effect) }
+      next += 1
+    }
+    self.serviceInputs.removeAll(keepingCapacity: true)
+    self.isServing = false
+  }
+
+  private func perform(_ effect: Services.Effect) {
+    switch effect {
+    case .send(let message, let peer):
+      guard self.byMember[peer] != nil else { return self.give(services: .disconnected(peer)) }
+      self.give(.said(message, to: peer))
+    case .read(let request, let peer): self.serve(request, to: peer)
+    case .serve(let question, let asked):
+      self.serve(question, from: asked.peer) { [unowned self] in self.give(services: .served(asked, $0)) }
+    case .answered(let ticket, let result): self.waiters.answer(ticket)?(result)
+    case .open(let job, let opening): self.give(services: .opened(job, self.open(opening)))
+    case .reseal(let job, let question, let key):
+      self.reseal(question, to: key) { [unowned self] in self.give(services: .resealed(job, $0)) }
+    case .stateRelease(let request): self.submit(.recordRelease, request)
+    case .released(let ticket, let result): self.waiters.release(ticket)?(result)
+    case .report(.tooMany(let peer)): self.refuseRequests(of: peer)
+    case .report(.released(let request, let peer)):
+      self.log.emit(.keyReleased, ["request": .text(request.short), "hospital": .text(self.name(peer))])
+    case .report(.refused(let refusal, let peer)):
+      self.log.emit(.releaseRefused, ["reason": .text("\(refusal)"), "hospital": .text(self.name(peer))])
     }
   }
 
-  /// An answer came; only from the member that was asked.
-  func answered(_ number: UInt64, _ bytes: [UInt8], by member: ReplicaIndex) {
-    guard self.questions[number]?.member == member else { return }
-    self.questions.removeValue(forKey: number)?.answered(bytes)
-  }
-
-  /// Answers a member's question; what is no question is not answered.
-  func answer(_ bytes: [UInt8], _ number: UInt64, to peer: ReplicaIndex) {
-    guard let question = try? MemberQuestion.decode(bytes) else { return }
-    // ⚑ A question costs 48 bytes and a part four million: the answer is rationed as what is read from the store is.
-    if case .object(let record, let start) = question, peer < ReplicaSet.countMax {
-      return self.serve(.record(record, from: start, question: number), to: peer)
-    }
-    // I9: whoever asks without waiting for answers is not answered, and asks again.
-    guard self.answering[peer, default: 0] < Self.answeringMax else { return self.refuseRequests(of: peer) }
-    self.answering[peer, default: 0] += 1
-    let reply: (Result<[UInt8], ReleaseRefusal>) -> Void = { [unowned self] result in
-      let left = self.answering[peer, default: 1] - 1
-      self.answering[peer] = left > 0 ? left : nil
-      switch result {
-      case .success(let content): self.give(.said(.answer(number, [0] + content), to: peer))
-      case .failure(let refusal): self.give(.said(.answer(number, [refusal.rawValue]), to: peer))
-      }
-    }
-    guard peer < ReplicaSet.countMax else { return self.answerGuest(question, reply) }
+  /// Answers a question about this hospital's vault.
+  private func serve(
+    _ question: MemberQuestion, from peer: ReplicaIndex, _ reply: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void
+  ) {
     switch question {
-    case .object: break
     case .keep(let parts): self.keep(parts, question, from: peer, reply)
     case .proof(let record, let chunk): self.prove(record, chunk: chunk, reply)
     case .boxes(let record): self.serveBoxes(record, reply)
-    case .hospitalKey(let question):
-      self.hospitalKey(question) { [unowned self] result in
-        reply(self.released(question, to: peer) { () throws(ReleaseRefusal) in try result.get().encoded })
-      }
-    case .share(let question, let capsule):
-      reply(
-        self.released(question, to: peer) { () throws(ReleaseRefusal) in
-          try self.share(question, capsule: capsule).encoded
-        })
-    }
-  }
-
-  /// ⚑ Whoever only follows gets proofs, a few at a time: no ciphertext as a whole, and no share of a key.
-  private func answerGuest(
-    _ question: MemberQuestion, _ reply: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void
-  ) {
-    guard case .proof(let record, let chunk) = question, self.guestQuestions < Self.guestQuestionsMax else {
-      return reply(.failure(.unreachable))
-    }
-    self.guestQuestions += 1
-    self.prove(record, chunk: chunk) { [unowned self] result in
-      self.guestQuestions -= 1
-      reply(result)
-    }
-  }
-
-  private func released(
-    _ question: ReleaseQuestion, to peer: ReplicaIndex, _ body: () throws(ReleaseRefusal) -> [UInt8]
-  ) -> Result<[UInt8], ReleaseRefusal> {
-    do throws(ReleaseRefusal) {
-      let content = try body()
-      self.log.emit(.keyReleased, ["request": .text(question.request.short), "hospital": .text(self.name(peer))])
-      return .success(content)
-    } catch {
-      self.log.emit(.releaseRefused, ["reason": .text("\(error)"), "hospital": .text(self.name(peer))])
-      return .failure(error)
+    case .object, .hospitalKey, .share: preconditionFailure("the services do not serve \(question)")
     }
   }
 

@@ -105,16 +105,18 @@ public final class NodeDriver {
   private(set) var unwritten: [(batch: UInt64, receipts: [Receipt])] = []
   /// Those who wait until an own transaction is durable in this hospital's lane.
   var durable: [Digest: CheckedContinuation<Bool, Never>] = [:]
-  var questions: [UInt64: Question] = [:]
-  var nextQuestion: UInt64 = 0
+  /// What this hospital asks of others, and answers.
+  var services: Services
+  var serviceInputs: [Services.Input] = []
+  var isServing = false
+  /// Those who wait for something that the services were asked.
+  var waiters = ServiceWaiters()
   /// The number that the next peer gets that does not vote.
   var nextGuest = ReplicaSet.countMax
   /// Who of those has a place.
   var guests = GuestPlaces()
-  /// Requests for which a release was stated since the start.
-  var stated: Set<Digest> = []
-  /// This member's share of the custody key, by its epoch.
-  var keyShares: [UInt64: KeyShare] = [:]
+  /// This member's shares of the custody keys.
+  var custodyShares = CustodyShares()
   /// Whether the ledger names this hospital as a custodian, and its secrets do not open its share.
   var isShareLost = false
   /// With which it reads its shares.
@@ -123,15 +125,12 @@ public final class NodeDriver {
   var replications: [ReplicationRun] = []
   /// What other members' records take in this vault.
   var intake: Intake
-  /// How many questions of each peer are being answered.
-  var answering: [ReplicaIndex: Int] = [:]
-  /// Questions of those who do not vote that are being answered.
-  var guestQuestions = 0
   /// When the operator was last told that a member's records find no room.
   var toldFull: [ReplicaIndex: Tick] = [:]
   /// What keeps this vault in line with the ledger.
   var tending: Tending
   private var outcomes: [Node.Outcome: UInt64] = [:]
+  var serviceOutcomes: [Services.Outcome: UInt64] = [:]
   /// Messages of other configurations, which members send that are a moment ahead or behind.
   var otherConfiguration: UInt64 = 0
   /// Messages that were of no use here, and were not checked.
@@ -167,6 +166,7 @@ public final class NodeDriver {
     self.state = StateView(reader)
     try Self.checkFirst(store, reader)
     self.node = try Self.restore(reader, settings, at: loop.now)
+    self.services = Services(seed: SecureRandom.seed())
     self.writer = StorageWriter()
     self.checker = MessageChecker(genesis, in: self.node.configuration)
     self.staticKey = NoiseHandshake.KeyPair(secret: SecureRandom.bytes(32))
@@ -208,13 +208,17 @@ public final class NodeDriver {
   /// Inputs that were of no use or wrong, by machine and reason.
   public var dispositions: [String: UInt64] {
     var out: [String: UInt64] = [:]
-    for (outcome, count) in self.outcomes {
-      switch outcome {
-      case .accepted: break
-      case .ignored(let reason): out["ignored, \(reason)"] = count
-      case .rejected(let reason): out["rejected, \(reason)"] = count
+    func note<Reason>(_ outcomes: [Disposition<Reason>: UInt64]) {
+      for (outcome, count) in outcomes {
+        switch outcome {
+        case .accepted: break
+        case .ignored(let reason): out["ignored, \(reason)"] = count
+        case .rejected(let reason): out["rejected, \(reason)"] = count
+        }
       }
     }
+    note(self.outcomes)
+    note(self.serviceOutcomes)
     if self.otherConfiguration > 0 { out["ignored, message of another configuration"] = self.otherConfiguration }
     if self.useless > 0 { out["ignored, of no use here"] = self.useless }
     return out
@@ -280,8 +284,8 @@ public final class NodeDriver {
       self.unwritten.append((self.gate.openBatch, receipts))
       self.executed(write, receipts)
     case .continueExecution: self.executionDue = true
-    case .question(let peer, let number, let bytes): self.answer(bytes, number, to: peer)
-    case .answer(let peer, let number, let bytes): self.answered(number, bytes, by: peer)
+    case .question(let peer, let number, let bytes): self.give(services: .question(from: peer, number, bytes))
+    case .answer(let peer, let number, let bytes): self.give(services: .answer(from: peer, number, bytes))
     case .custody(let job): self.perform(job)
     case .configured(let configuration): self.configured(configuration)
     case .report(let event): self.report(event)
@@ -366,10 +370,10 @@ public final class NodeDriver {
 
   private func setTimer() {
     var next = min(self.node.deadline, self.connectionDeadline)
-    for tick in [self.dialler.deadline, self.replicationDeadline, self.rations.deadline] {
+    for tick in [self.dialler.deadline, self.replicationDeadline, self.rations.deadline, self.services.deadline] {
       if let tick { next = min(next, tick) }
     }
-    if self.receipts.count > 0 || !self.questions.isEmpty { next = min(next, self.receipts.nextSweep) }
+    if self.receipts.count > 0 { next = min(next, self.receipts.nextSweep) }
     self.timer?.set(to: next)
   }
 
@@ -380,7 +384,7 @@ public final class NodeDriver {
     self.stepDialler(.timerFired)
     self.serveWaiting()
     self.receipts.sweep(at: now)
-    self.sweepQuestions(at: now)
+    if self.services.deadline.map({ $0 <= now }) ?? false { self.give(services: .timerFired) }
     self.fireReplicationTimers(at: now)
   }
 

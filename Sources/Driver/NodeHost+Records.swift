@@ -179,20 +179,24 @@ extension NodeHost {
     _ question: ReleaseQuestion, without settled: ReplicaSet
   ) async throws(ServiceRefusal) -> ReleaseAnswer {
     guard let driver = self.running else { throw .failed("the node is not started") }
-    guard let entry = self.record(question.record) else { throw .notFound("record") }
+    guard self.record(question.record) != nil else { throw .notFound("record") }
     do throws(ReleaseRefusal) {
       _ = try ReleasePolicy.judge(question, at: driver.node.execution.position.time, in: driver.state)
     } catch { throw .release(error) }
     let (head, chunks) = try await self.carried(question.record)
-    guard !head.boxes.capsule.isEmpty else {
-      let key = try await self.hospitalKey(question, entry, driver)
-      return ReleaseAnswer(head: head, chunks: chunks, hospitalKey: key)
+    let result = await withCheckedContinuation {
+      (continuation: CheckedContinuation<Result<Releases.Release, Releases.Failure>, Never>) in
+      driver.release(question, capsule: head.boxes.capsule, without: settled) { continuation.resume(returning: $0) }
     }
-    guard let capsule = try? Capsule.decode(head.boxes.capsule),
-      let custody = CustodyKeys(in: driver.state).key(of: capsule.generation)
-    else { throw .release(.badCapsule) }
-    let shares = try await self.shares(question, capsule: head.boxes.capsule, custody, without: settled, driver)
-    return ReleaseAnswer(head: head, chunks: chunks, shares: shares, custody: custody)
+    switch result {
+    case .success(.shares(let shares, let custody)):
+      return ReleaseAnswer(head: head, chunks: chunks, shares: shares, custody: custody)
+    case .success(.hospitalKey(let key)): return ReleaseAnswer(head: head, chunks: chunks, hospitalKey: key)
+    case .failure(.refused(let refusal)): throw .release(refusal)
+    case .failure(.malformed(let hospital)):
+      throw .failed("hospital \(hospital.number) answered with bytes that are no release")
+    case .failure(.unsigned(let hospital)): throw .failed("hospital \(hospital.number) did not sign its release")
+    }
   }
 
   /// What an answer carries of a record: all chunks where they are one part, else none.
@@ -209,100 +213,5 @@ extension NodeHost {
     let part: RecordPart
     do throws(VaultFailure) { part = try await content.part(from: 0) } catch { throw .failed("\(error)") }
     return (content.head, part.boxes == nil ? [] : part.chunks)
-  }
-
-  private func hospitalKey(
-    _ question: ReleaseQuestion, _ entry: RecordEntry, _ driver: NodeDriver
-  ) async throws(ServiceRefusal) -> HospitalRelease {
-    let configuration = driver.node.configuration
-    guard let index = configuration.index(of: entry.hospital) else { throw .release(.unreachable) }
-    guard index != driver.node.index else {
-      let result = await withCheckedContinuation {
-        (continuation: CheckedContinuation<Result<HospitalRelease, ReleaseRefusal>, Never>) in
-        driver.hospitalKey(question) { continuation.resume(returning: $0) }
-      }
-      do throws(ReleaseRefusal) { return try result.get() } catch { throw .release(error) }
-    }
-    let result = await withCheckedContinuation {
-      (continuation: CheckedContinuation<Result<[UInt8], ReleaseRefusal>, Never>) in
-      driver.ask(index, .hospitalKey(question)) { continuation.resume(returning: $0) }
-    }
-    let bytes: [UInt8]
-    do throws(ReleaseRefusal) { bytes = try result.get() } catch { throw .release(error) }
-    guard let release = try? HospitalRelease.decode(bytes) else {
-      throw .failed("hospital \(entry.hospital.number) answered with bytes that are no release")
-    }
-    let signed = HospitalRelease.signedBytes(network: self.genesis.network, question: question, key: release.key)
-    guard configuration.members[index].key.verifies(release.signature, of: signed) else {
-      throw .failed("hospital \(entry.hospital.number) did not sign its release")
-    }
-    return release
-  }
-
-  /// Shares of as many custodians as open a capsule together, this one's among them if it is one.
-  private func shares(
-    _ question: ReleaseQuestion, capsule: [UInt8], _ custody: CustodyKey, without settled: ReplicaSet,
-    _ driver: NodeDriver
-  ) async throws(ServiceRefusal) -> [SealedShare] {
-    let custodians = driver.node.configuration.voters.filter {
-      custody.custodians.contains($0) && !settled.contains($0)
-    }
-    let gathering = ShareGathering(wanted: custodians.count, enough: custody.threshold)
-    let shares: [SealedShare]
-    let refusals: [ReleaseRefusal]
-    (shares, refusals) = await withCheckedContinuation { continuation in
-      gathering.continuation = continuation
-      if custodians.isEmpty { return gathering.finish() }
-      for member in custodians {
-        if member == driver.node.index {
-          let own: Result<SealedShare, ReleaseRefusal>
-          do throws(ReleaseRefusal) { own = .success(try driver.share(question, capsule: capsule)) } catch {
-            own = .failure(error)
-          }
-          gathering.take(own)
-        } else {
-          driver.ask(member, .share(question, capsule: capsule)) { result in
-            gathering.take(
-              result.flatMap { bytes in
-                guard let share = try? SealedShare.decode(bytes), share.member == member else {
-                  return .failure(.unreachable)
-                }
-                return .success(share)
-              })
-          }
-        }
-      }
-    }
-    guard !shares.isEmpty else {
-      // The most telling reason: a custodian that is behind will know the request in a moment.
-      let reason = refusals.contains(.unknownRequest) ? .unknownRequest : refusals.first { $0 != .unreachable }
-      throw .release(reason ?? .tooFewCustodians)
-    }
-    return shares
-  }
-}
-
-/// Custodians' answers to one question, as they come in. For the loop's thread only.
-private final class ShareGathering {
-  var continuation: CheckedContinuation<([SealedShare], [ReleaseRefusal]), Never>?
-  private var left: Int
-  private let enough: Int
-  private var shares: [SealedShare] = []
-  private var refusals: [ReleaseRefusal] = []
-
-  init(wanted: Int, enough: Int) { (self.left, self.enough) = (wanted, enough) }
-
-  func take(_ result: Result<SealedShare, ReleaseRefusal>) {
-    self.left -= 1
-    switch result {
-    case .success(let share): self.shares.append(share)
-    case .failure(let refusal): self.refusals.append(refusal)
-    }
-    if self.shares.count >= self.enough || self.left == 0 { self.finish() }
-  }
-
-  func finish() {
-    self.continuation?.resume(returning: (self.shares, self.refusals))
-    self.continuation = nil
   }
 }

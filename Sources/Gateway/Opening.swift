@@ -41,46 +41,22 @@ public struct Opening: Sendable {
     members: [PublicKey], ask: (ReplicaSet) async throws -> ReleaseAnswer?,
     accuse: (ShareAccusation) async throws -> Void
   ) async throws -> ReleasedKey {
-    var combination: Combination?
+    var combination = ReaderCombination(
+      network: self.network, request: self.request, anchor: self.anchor, secret: self.secret, members: members)
     for _ in 0..<Self.attemptsMax {
-      guard let answer = try await ask(combination?.settled ?? ReplicaSet()) else {
+      guard let answer = try await ask(combination.settled) else {
         try await Task.sleep(for: Self.pause)
         continue
       }
       if answer.hospitalKey != nil { return try ReleasedKey(answer, self.anchor, secret: self.secret) }
-      var gathered = try combination ?? self.begin(answer.head, answer.custody, members)
-      for share in answer.shares {
-        guard let evidence = self.take(share, of: answer.head, into: &gathered) else { continue }
-        try await accuse(evidence)
+      let accusations: [ShareAccusation]
+      do throws(ReaderCombination.BadCapsule) { accusations = try combination.take(answer) } catch {
+        throw Fault.badCapsule
       }
-      if gathered.isComplete { return try ReleasedKey(answer, self.anchor, key: gathered.key) }
-      combination = gathered
+      for accusation in accusations { try await accuse(accusation) }
+      if combination.isComplete { return try ReleasedKey(answer, self.anchor, key: combination.key) }
     }
     throw Fault.tooFewCustodians
-  }
-
-  private func begin(
-    _ sealed: SealedHead, _ custody: CustodyKey?, _ members: [PublicKey]
-  ) throws(Fault) -> Combination {
-    guard let custody, let capsule = try? Capsule.decode(sealed.boxes.capsule),
-      SealedRecord.digest(ofBox: sealed.boxes.capsule) == self.anchor.capsule
-    else { throw .badCapsule }
-    let context = OpeningContext(
-      network: self.network, request: self.request, capsule: self.anchor.capsule, custody: custody)
-    return Combination(
-      capsule, of: custody, label: self.anchor.label(network: self.network, custody: custody), context: context,
-      members: members)
-  }
-
-  /// A share that is wrong convicts its author; the others go on without it.
-  private func take(
-    _ box: SealedShare, of sealed: SealedHead, into combination: inout Combination
-  ) -> ShareAccusation? {
-    guard let bytes = SealedBox.open(box.box, secret: self.secret),
-      let share = try? ReleasedShare.decode(bytes), share.member == box.member, combination.take(share) == .wrong
-    else { return nil }
-    let question = ReleaseQuestion(request: self.request, record: self.anchor.record)
-    return ShareAccusation(question: question, capsule: sealed.boxes.capsule, share: share)
   }
 }
 

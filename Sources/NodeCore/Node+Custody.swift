@@ -82,6 +82,33 @@ extension CustodyReading {
   }
 }
 
+/// This member's shares of the custody keys in use, each read once out of the dealings that the ledger agreed on.
+public struct CustodyShares: Sendable {
+  private var held: [UInt64: KeyShare] = [:]
+
+  /// None was read yet.
+  public init() {}
+
+  /// A member's share of a key; nil where it has none.
+  public mutating func share(
+    of custody: CustodyKey, as member: ReplicaIndex, with secrets: CustodianSecrets, network: Digest,
+    in state: some StateReader
+  ) -> KeyShare? {
+    if let share = self.held[custody.attempt] { return share }
+    guard custody.custodians.contains(member),
+      let agreed = CustodyReading.dealings(of: custody, for: member, network: network, in: state)
+    else { return nil }
+    let share = secrets.keyShare(of: custody, as: member, from: agreed.dealings, at: agreed.place)
+    // At most two keys are in use at once.
+    if self.held.count > 1 { self.held = [:] }
+    self.held[custody.attempt] = share
+    return share
+  }
+
+  /// Forgets them: what they were read with is forgotten too.
+  public mutating func forget() { self.held = [:] }
+}
+
 extension Node {
   /// Looks whether the making of a custody key awaits something of this member.
   mutating func lookAtCustody(_ run: inout NodeRun) {

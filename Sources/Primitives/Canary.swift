@@ -44,6 +44,9 @@ public enum Canary: String, CaseIterable, Sendable {
   case authorUntold, rulesUnapproved
   case erasedRecordRead, breakGlassUnlimited, releaseWithoutGrant, releaseNeverEnds
   case releaseToSuspended
+  // Releases (RECORDS §5).
+  case releaseUnjudged, staleRelease, othersShareTaken, settledAsked, wrongShareTaken
+  case answerOfOthers, answerTwice, questionsCounted
   // Vaults (RECORDS §3, §4).
   case copiesTooFew, refusalCounts, anchoredOverwritten, erasedServed, erasedKept, erasedBroughtBack, rotUnread
   // Custody (RECORDS §5).

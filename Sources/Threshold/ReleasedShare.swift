@@ -127,6 +127,7 @@ public struct Combination: Sendable {
       for: self.capsule, of: self.custody, context: self.context, author: self.members[share.member])
     switch verdict {
     case .right: self.right[share.member] = share.content
+    case .wrong where planted(.wrongShareTaken): self.right[share.member] = share.content
     case .wrong: self.wrong.append(share)
     case .unsigned: break
     }

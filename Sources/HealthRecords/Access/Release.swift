@@ -272,6 +272,16 @@ public struct AuthoringHospital {
     sealed.boxes.capsule.isEmpty ? self.resealInPartition(sealed, to: ephemeralKey) : nil
   }
 
+  /// The same for a question, signed.
+  public func release(
+    _ sealed: SealedHead, for question: ReleaseQuestion, to ephemeralKey: Digest, network: Digest,
+    signedBy signer: borrowing SigningKey
+  ) -> HospitalRelease? {
+    guard sealed.record == question.record, let key = self.reseal(sealed, to: ephemeralKey) else { return nil }
+    let signed = HospitalRelease.signedBytes(network: network, question: question, key: key)
+    return HospitalRelease(key: key, signature: signer.sign(signed))
+  }
+
   /// The record's key out of the hospital's own copy, sealed to `ephemeralKey`: for a `PartitionOpening` that is
   /// durable in the hospital's lane, and for nothing else.
   public func resealInPartition(_ sealed: SealedHead, to ephemeralKey: Digest) -> [UInt8]? {

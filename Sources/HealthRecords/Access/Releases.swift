@@ -1,0 +1,398 @@
+public import Messages
+public import Primitives
+public import Rules
+public import Signing
+public import Threshold
+internal import Wire
+
+/// The releasing of records' keys by one hospital, on both sides (RECORDS §5, "release"): it gives its shares for
+/// requests that its own ledger granted, and it gathers the others' shares for its own readers.
+///
+/// It holds no key and no share: a driver opens capsules and says what came of it. ⚑ What is asked of this hospital
+/// is judged when the question comes, and again when the answer is ready to leave.
+public struct Releases: Sendable {
+  /// The most gatherings at once.
+  public static let gatheringsMax = 4096
+  /// The most capsules that are being opened at once.
+  static let jobsMax = 4096
+  /// The most requests for which it remembers that it stated a release.
+  static let statedMax = 4096
+
+  /// The ledger as this node executed it, and its place in it.
+  public struct Ledger {
+    /// This node's place among the members; nil where it does not vote.
+    public let own: ReplicaIndex?
+    /// The hospital that runs the node.
+    public let hospital: MemberID
+    /// The members.
+    public let configuration: Configuration
+    /// The network.
+    public let network: Digest
+    /// The time of the last executed cut.
+    public let time: Timestamp
+    /// The executed state.
+    public let state: any StateReader
+
+    /// The ledger of given parts.
+    public init(
+      own: ReplicaIndex?, hospital: MemberID, configuration: Configuration, network: Digest, time: Timestamp,
+      state: any StateReader
+    ) {
+      (self.own, self.hospital, self.configuration) = (own, hospital, configuration)
+      (self.network, self.time, self.state) = (network, time, state)
+    }
+  }
+
+  /// Names what one reader here waits for.
+  public typealias Ticket = UInt64
+  /// Names what the driver opens.
+  public typealias Job = UInt64
+
+  /// Who asks this hospital for something.
+  public enum Asker: Sendable, Hashable {
+    /// A member, by the number of its question.
+    case member(ReplicaIndex, question: UInt64)
+    /// A reader of this hospital's own; the hospital's place when it was asked.
+    case own(Ticket, ReplicaIndex)
+  }
+
+  /// What happens.
+  public enum Input: Sendable {
+    /// A reader here wants a record's key for a request: the capsule of the record (empty where it has none), and the
+    /// members whose shares it need not have.
+    case wanted(Ticket, ReleaseQuestion, capsule: [UInt8], without: ReplicaSet)
+    /// A member answered a question of this node's, or why there is no answer.
+    case answered(Ticket, by: ReplicaIndex, Result<[UInt8], ReleaseRefusal>)
+    /// This hospital is asked for its share of a capsule.
+    case shareAsked(ReleaseQuestion, capsule: [UInt8], by: Asker)
+    /// This hospital is asked for the key of a record that it wrote before there was a custody key.
+    case keyAsked(ReleaseQuestion, by: Asker)
+    /// A capsule was opened with this member's share; nil where it has none.
+    case opened(Job, SealedShare?)
+    /// A key of this hospital's own was sealed for a reader; nil where that cannot be done.
+    case resealed(Job, HospitalRelease?)
+  }
+
+  /// What is to be done.
+  public enum Effect: Sendable {
+    /// Ask a member, and say with `answered` what came of it.
+    case ask(ReplicaIndex, MemberQuestion, for: Ticket)
+    /// Open a capsule with this member's share, and say so with `opened`.
+    case open(Job, ShareOpening)
+    /// Seal the key of a record out of this hospital's own copy, and say so with `resealed`.
+    case reseal(Job, ReleaseQuestion, ephemeralKey: Digest)
+    /// Answer a member's question, which was asked for a request.
+    case reply(ReplicaIndex, question: UInt64, Result<[UInt8], ReleaseRefusal>, request: Digest)
+    /// State on the ledger that this hospital released something for a request.
+    case stateRelease(Digest)
+    /// Tell a reader here what came of it.
+    case settled(Ticket, Result<Release, Failure>)
+  }
+
+  /// What opens a record for its reader.
+  public enum Release: Sendable, Hashable {
+    /// Shares of different members, each sealed to the reader, and the custody key of which they are.
+    case shares([SealedShare], of: CustodyKey)
+    /// The key itself, from the hospital that wrote the record.
+    case hospitalKey(HospitalRelease)
+  }
+
+  /// Why a reader gets nothing.
+  public enum Failure: Error, Sendable, Hashable {
+    /// This hospital, or those that were asked, refuse.
+    case refused(ReleaseRefusal)
+    /// The hospital that wrote the record answered with what is no release.
+    case malformed(MemberID)
+    /// The hospital that wrote the record did not sign its release.
+    case unsigned(MemberID)
+  }
+
+  /// Why an input was of no use.
+  public enum Reason: Sendable, Hashable {
+    /// Nobody waits for it any more.
+    case settled
+    /// That member was not asked, or has answered.
+    case notAsked
+    /// It is refused.
+    case refused(ReleaseRefusal)
+  }
+
+  fileprivate struct Gathering: Sendable {
+    let question: ReleaseQuestion
+    /// Of whose shares; nil where one hospital has the key.
+    let custody: CustodyKey?
+    var awaited: ReplicaSet
+    var shares: [SealedShare] = []
+    var refusals: [ReleaseRefusal] = []
+  }
+
+  private struct Asked: Sendable {
+    let question: ReleaseQuestion
+    let asker: Asker
+  }
+
+  private var gatherings: [Ticket: Gathering] = [:]
+  private var jobs: [Job: Asked] = [:]
+  private var nextJob: Job = 0
+  /// Requests for which a release was stated since the start.
+  private var stated: Set<Digest> = []
+
+  /// Nothing is asked yet.
+  public init() {}
+
+  /// Takes one input; appends effects in the order in which they are to happen.
+  public mutating func step(
+    _ input: Input, in ledger: Ledger, into effects: inout [Effect]
+  ) -> Disposition<Reason> {
+    switch input {
+    case .wanted(let ticket, let question, let capsule, let settled):
+      return self.gather(ticket, question, capsule, without: settled, ledger, &effects)
+    case .answered(let ticket, let member, let result):
+      return self.take(result, by: member, for: ticket, ledger, &effects)
+    case .shareAsked(let question, let capsule, let asker):
+      let asked = Asked(question: question, asker: asker)
+      return self.answer(asked, ledger, &effects) { releases, effects throws(ReleaseRefusal) in
+        let opening = try Self.judge(question, capsule, ledger)
+        effects.append(.open(try releases.begin(asked), opening))
+      }
+    case .keyAsked(let question, let asker):
+      let asked = Asked(question: question, asker: asker)
+      return self.answer(asked, ledger, &effects) { releases, effects throws(ReleaseRefusal) in
+        let (key, record) = try Self.judge(question, ledger)
+        guard record.hospital == ledger.hospital else { throw .notHere }
+        effects.append(.reseal(try releases.begin(asked), question, ephemeralKey: key))
+      }
+    case .opened(let job, let share): return self.finish(job, share?.encoded, ledger, &effects)
+    case .resealed(let job, let release): return self.finish(job, release?.encoded, ledger, &effects)
+    }
+  }
+
+  /// The first invariant that does not hold, in words; nil where all do.
+  public var invariantBreach: String? {
+    if self.gatherings.count > Self.gatheringsMax { return "I9: \(self.gatherings.count) gatherings of shares" }
+    if self.jobs.count > Self.jobsMax { return "I9: \(self.jobs.count) capsules are being opened" }
+    if self.stated.count > Self.statedMax { return "I9: \(self.stated.count) stated releases are remembered" }
+    if self.gatherings.values.contains(where: { $0.awaited.isEmpty }) {
+      return "R2: a reader waits for shares and nobody is asked"
+    }
+    return nil
+  }
+}
+
+/// The custodian's side.
+extension Releases {
+  /// What is to be opened, and to whom it goes.
+  ///
+  /// - Throws: `ReleaseRefusal` where this node's own ledger did not grant it, or the capsule is another's.
+  private static func judge(
+    _ question: ReleaseQuestion, _ bytes: [UInt8], _ ledger: Ledger
+  ) throws(ReleaseRefusal) -> ShareOpening {
+    let (ephemeralKey, record) = try Self.judge(question, ledger)
+    let (capsule, custody) = try ReleasePolicy.capsule(bytes, of: record, network: ledger.network, in: ledger.state)
+    guard let own = ledger.own, custody.custodians.contains(own) else { throw .notHere }
+    return ShareOpening(
+      capsule: capsule, custody: custody, ephemeralKey: ephemeralKey,
+      context: OpeningContext(
+        network: ledger.network, request: question.request, capsule: record.anchor.capsule, custody: custody))
+  }
+
+  /// To whom it goes, and the record, by this node's own ledger as it stands now.
+  private static func judge(
+    _ question: ReleaseQuestion, _ ledger: Ledger
+  ) throws(ReleaseRefusal) -> (ephemeralKey: Digest, record: RecordEntry) {
+    do throws(ReleaseRefusal) {
+      return try ReleasePolicy.judge(question, at: ledger.time, in: ledger.state)
+    } catch {
+      guard planted(.releaseUnjudged), let (_, access) = AccessEntry.find(request: question.request, in: ledger.state),
+        let record = ledger.state.item(StateKey.record(question.record), as: RecordEntry.self)
+      else { throw error }
+      return (access.request.ephemeralKey, record)
+    }
+  }
+
+  private mutating func begin(_ asked: Asked) throws(ReleaseRefusal) -> Job {
+    guard self.jobs.count < Self.jobsMax else { throw .unreachable }
+    let job = self.nextJob
+    self.nextJob += 1
+    self.jobs[job] = asked
+    return job
+  }
+
+  private mutating func answer(
+    _ asked: Asked, _ ledger: Ledger, _ effects: inout [Effect],
+    _ body: (inout Releases, inout [Effect]) throws(ReleaseRefusal) -> Void
+  ) -> Disposition<Reason> {
+    do throws(ReleaseRefusal) {
+      try body(&self, &effects)
+      return .accepted
+    } catch {
+      self.reply(.failure(error), to: asked, ledger, &effects)
+      return .ignored(.refused(error))
+    }
+  }
+
+  /// What was asked for is ready. ⚑ What was erased meanwhile, or came too late, does not leave.
+  private mutating func finish(
+    _ job: Job, _ content: [UInt8]?, _ ledger: Ledger, _ effects: inout [Effect]
+  ) -> Disposition<Reason> {
+    guard let asked = self.jobs.removeValue(forKey: job) else { return .ignored(.settled) }
+    return self.answer(asked, ledger, &effects) { releases, effects throws(ReleaseRefusal) in
+      if !planted(.staleRelease) { _ = try Self.judge(asked.question, ledger) }
+      guard let content else { throw .notHere }
+      releases.stateRelease(of: asked.question.request, ledger, &effects)
+      releases.reply(.success(content), to: asked, ledger, &effects)
+    }
+  }
+
+  private mutating func reply(
+    _ result: Result<[UInt8], ReleaseRefusal>, to asked: Asked, _ ledger: Ledger, _ effects: inout [Effect]
+  ) {
+    switch asked.asker {
+    case .member(let member, let question):
+      effects.append(.reply(member, question: question, result, request: asked.question.request))
+    case .own(let ticket, let own): _ = self.take(result, by: own, for: ticket, ledger, &effects)
+    }
+  }
+
+  /// States on the ledger, once for each request, that this hospital released something for it.
+  private mutating func stateRelease(of request: Digest, _ ledger: Ledger, _ effects: inout [Effect]) {
+    guard let (_, entry) = AccessEntry.find(request: request, in: ledger.state),
+      !entry.releases.contains(ledger.hospital), self.stated.insert(request).inserted
+    else { return }
+    if self.stated.count > Self.statedMax { self.stated = [request] }
+    effects.append(.stateRelease(request))
+  }
+}
+
+/// The reader's hospital's side.
+extension Releases {
+  private mutating func gather(
+    _ ticket: Ticket, _ question: ReleaseQuestion, _ capsule: [UInt8], without settled: ReplicaSet, _ ledger: Ledger,
+    _ effects: inout [Effect]
+  ) -> Disposition<Reason> {
+    precondition(self.gatherings[ticket] == nil, "ticket \(ticket) is given out twice")
+    do throws(ReleaseRefusal) {
+      guard self.gatherings.count < Self.gatheringsMax else { throw .tooFewCustodians }
+      let (_, record) = try Self.judge(question, ledger)
+      guard !capsule.isEmpty else {
+        guard let author = ledger.configuration.index(of: record.hospital) else { throw .unreachable }
+        self.gatherings[ticket] = Gathering(question: question, custody: nil, awaited: Self.set([author]))
+        self.ask(author, .hospitalKey(question), for: ticket, ledger, &effects)
+        return .accepted
+      }
+      guard let generation = try? Capsule.decode(capsule).generation,
+        let custody = CustodyKeys(in: ledger.state).key(of: generation)
+      else { throw .badCapsule }
+      let asked = ledger.configuration.voters.filter {
+        custody.custodians.contains($0) && (!settled.contains($0) || planted(.settledAsked))
+      }
+      guard !asked.isEmpty else { throw .tooFewCustodians }
+      self.gatherings[ticket] = Gathering(question: question, custody: custody, awaited: Self.set(asked))
+      for member in asked { self.ask(member, .share(question, capsule: capsule), for: ticket, ledger, &effects) }
+      return .accepted
+    } catch {
+      effects.append(.settled(ticket, .failure(.refused(error))))
+      return .ignored(.refused(error))
+    }
+  }
+
+  private static func set(_ members: [ReplicaIndex]) -> ReplicaSet {
+    var out = ReplicaSet()
+    for member in members { out.insert(member) }
+    return out
+  }
+
+  private mutating func ask(
+    _ member: ReplicaIndex, _ question: MemberQuestion, for ticket: Ticket, _ ledger: Ledger,
+    _ effects: inout [Effect]
+  ) {
+    guard member == ledger.own else { return effects.append(.ask(member, question, for: ticket)) }
+    switch question {
+    case .share(let question, let capsule):
+      _ = self.step(.shareAsked(question, capsule: capsule, by: .own(ticket, member)), in: ledger, into: &effects)
+    case .hospitalKey(let question):
+      _ = self.step(.keyAsked(question, by: .own(ticket, member)), in: ledger, into: &effects)
+    case .object, .keep, .boxes, .proof: preconditionFailure("releases ask for keys and shares")
+    }
+  }
+
+  private mutating func take(
+    _ result: Result<[UInt8], ReleaseRefusal>, by member: ReplicaIndex, for ticket: Ticket, _ ledger: Ledger,
+    _ effects: inout [Effect]
+  ) -> Disposition<Reason> {
+    guard var gathering = self.gatherings[ticket] else { return .ignored(.settled) }
+    guard gathering.awaited.contains(member) else { return .ignored(.notAsked) }
+    gathering.awaited.remove(member)
+    guard let custody = gathering.custody else {
+      self.gatherings[ticket] = nil
+      effects.append(.settled(ticket, Self.hospitalKey(result, gathering.question, by: member, ledger)))
+      return .accepted
+    }
+    switch result.flatMap({ Self.share($0, of: member) }) {
+    case .success(let share): gathering.shares.append(share)
+    case .failure(let refusal): gathering.refusals.append(refusal)
+    }
+    let isEnough = gathering.shares.count >= custody.threshold || gathering.awaited.isEmpty
+    self.gatherings[ticket] = isEnough ? nil : gathering
+    if isEnough { effects.append(.settled(ticket, gathering.result(of: custody))) }
+    return .accepted
+  }
+
+  /// ⚑ A custodian answers with its own share: whoever could answer with another's would spend that one's place.
+  private static func share(_ bytes: [UInt8], of member: ReplicaIndex) -> Result<SealedShare, ReleaseRefusal> {
+    guard let share = try? SealedShare.decode(bytes), share.member == member || planted(.othersShareTaken) else {
+      return .failure(.unreachable)
+    }
+    return .success(share)
+  }
+
+  private static func hospitalKey(
+    _ result: Result<[UInt8], ReleaseRefusal>, _ question: ReleaseQuestion, by member: ReplicaIndex, _ ledger: Ledger
+  ) -> Result<Release, Failure> {
+    result.mapError { Failure.refused($0) }.flatMap { bytes -> Result<Release, Failure> in
+      let author = ledger.configuration.members[member]
+      guard let release = try? HospitalRelease.decode(bytes) else { return .failure(.malformed(author.id)) }
+      let signed = HospitalRelease.signedBytes(network: ledger.network, question: question, key: release.key)
+      guard author.key.verifies(release.signature, of: signed) else { return .failure(.unsigned(author.id)) }
+      return .success(.hospitalKey(release))
+    }
+  }
+}
+
+extension Releases.Gathering {
+  /// The shares that came; where there are none, the most telling reason: a custodian that is behind will know the
+  /// request in a moment.
+  fileprivate func result(of custody: CustodyKey) -> Result<Releases.Release, Releases.Failure> {
+    guard self.shares.isEmpty else { return .success(.shares(self.shares, of: custody)) }
+    let isBehind = self.refusals.contains(.unknownRequest)
+    let reason = isBehind ? .unknownRequest : self.refusals.first { $0 != .unreachable }
+    return .failure(.refused(reason ?? .tooFewCustodians))
+  }
+}
+
+/// What a custodian opens for a granted request: made by the machine that judged it, done by whoever holds the share.
+public struct ShareOpening: Sendable {
+  /// The capsule, which is valid for its record.
+  public let capsule: Capsule
+  /// The custody key to which it is sealed.
+  public let custody: CustodyKey
+  /// To which key the share is sealed.
+  public let ephemeralKey: Digest
+  /// What the share is proved and signed for.
+  public let context: OpeningContext
+
+  package init(capsule: Capsule, custody: CustodyKey, ephemeralKey: Digest, context: OpeningContext) {
+    (self.capsule, self.custody) = (capsule, custody)
+    (self.ephemeralKey, self.context) = (ephemeralKey, context)
+  }
+
+  /// The share of a member for it, signed and sealed; nil where the reader's key is none.
+  public func sealed(
+    with share: KeyShare, nonce: Scalar, signedBy key: borrowing SigningKey
+  ) -> SealedShare? {
+    let released = ReleasedShare(self.capsule, with: share, nonce: nonce, context: self.context, signedBy: key)
+    return SealedBox.seal(released.encoded, to: self.ephemeralKey.bytes).map {
+      SealedShare(member: share.member, box: $0)
+    }
+  }
+}
