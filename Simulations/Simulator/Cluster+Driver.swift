@@ -21,6 +21,7 @@ extension Cluster {
     machine.node = Node(
       genesis: self.genesis, key: machine.keys.publicKey, parameters: self.parameters, rules: self.rules,
       restoring: machine.disk.restore(limits: self.genesis.limits), seed: self.random.next(), at: self.now)
+    self.startServices(slot)
     self.give(.timerFired, to: slot)
     if let newest = machine.disk.snapshots.last { self.give(.snapshotMade(newest.manifest), to: slot) }
     machine.gaps = machine.disk.gaps
@@ -76,10 +77,9 @@ extension Cluster {
     let member = self.place(of: other, at: slot)
     guard member < ReplicaSet.countMax else { return self.give(.disconnected(member), to: slot) }
     guard self.machines[slot].node?.connected.contains(member) == true else { return }
-    let others = (0..<self.slotCount).contains {
-      self.isOpen[slot * self.slotCount + $0] && self.place(of: $0, at: slot) == member
-    }
-    if !others { self.give(.disconnected(member), to: slot) }
+    guard !self.isReachable(member, from: slot) else { return }
+    self.give(.disconnected(member), to: slot)
+    self.give(services: .disconnected(member), to: slot)
   }
 
   func isBlocked(_ one: Int, _ other: Int) -> Bool {
@@ -118,7 +118,7 @@ extension Cluster {
     }
   }
 
-  private func countDownToCrash(_ slot: Int) {
+  func countDownToCrash(_ slot: Int) {
     guard let left = self.machines[slot].effectsUntilCrash else { return }
     self.machines[slot].effectsUntilCrash = left - 1
     guard left <= 1 else { return }
@@ -176,7 +176,8 @@ extension Cluster {
       self.recorder?.executed(write, receipts, at: slot, self.now)
     case .continueExecution:
       self.queue.add(.slice(slot, incarnation: machine.incarnation), at: self.now)
-    case .question, .answer: break
+    case .question(let peer, let number, let bytes): self.serve(.question(from: peer, number, bytes), slot, &inputs)
+    case .answer(let peer, let number, let bytes): self.serve(.answer(from: peer, number, bytes), slot, &inputs)
     case .custody(let job): inputs.append(.submitted(self.state(job, slot)))
     case .configured(let configuration):
       if self.configurations[configuration.number] == nil { self.know(configuration) }
@@ -322,7 +323,7 @@ extension Cluster {
     self.queue.add(.timer(slot, due, incarnation: machine.incarnation), at: due)
   }
 
-  private func transmit(_ bytes: [UInt8], on channel: Channel, from slot: Int, to member: ReplicaIndex) {
+  func transmit(_ bytes: [UInt8], on channel: Channel, from slot: Int, to member: ReplicaIndex) {
     for to in 0..<self.slotCount where self.isOpen[slot * self.slotCount + to] && self.place(of: to, at: slot) == member
     {
       let packet = self.packet(bytes, on: channel)

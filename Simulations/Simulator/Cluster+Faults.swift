@@ -67,6 +67,7 @@ extension Cluster {
     machine.held = []
     machine.busyUntil = self.now
     machine.effectsUntilCrash = nil
+    self.stopServices(slot)
     for other in 0..<self.slotCount where other != slot { self.disconnect(slot, other) }
   }
 

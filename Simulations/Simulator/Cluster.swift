@@ -69,6 +69,8 @@ public final class Cluster {
     var lastCut: Cut?
     /// With which it reads its shares; kept with its keys.
     var custodySecrets = CustodianSecrets()
+    /// Its services, and what the driver keeps for them.
+    var host = ServiceHost()
     /// What it goes on as once it has lost its keys, and how often that happened.
     var renewals = 0
 
@@ -107,6 +109,11 @@ public final class Cluster {
   /// What nodes reported, in order.
   public internal(set) var reports: [(at: Tick, slot: Int, event: NodeEvent)] = []
   let machines: [Machine]
+  /// What correct hospitals promised by what they asked and answered.
+  let serviceWatch = ServiceWatch()
+  /// Drawn apart: where nobody asks anything, everything is as without it.
+  var serviceRandom: SeededGenerator
+  var serviceTickets: UInt64 = 0
   let parameters: Node.Parameters
   let rules: any ExecutionRules
   /// Every configuration that a node went over to, and what checks its messages.
@@ -153,6 +160,7 @@ public final class Cluster {
     self.count = count
     self.slotCount = count + joiners + twins.count
     self.random = SeededGenerator(seed: seed)
+    self.serviceRandom = SeededGenerator(seed: seed ^ 0x5e71)
     (self.world, self.parameters, self.rules) = (world, parameters, rules)
     let described = (0..<count).map { Self.describe($0) }
     guard let genesis = Genesis(name: "simulated", engine: world.engine, limits: limits, members: described) else {

@@ -226,20 +226,14 @@ public final class SwarmRun {
     }
   }
 
-  /// The access rules alone, custody alone, the overlay alone, state transfer alone, the vaults alone, a copied
-  /// machine, a rare situation, then the whole network in both phases; the first invariant that does not hold ends it.
+  /// The access rules alone, custody alone, the overlay alone, state transfer alone, the vaults alone, releases, a
+  /// copied machine, a rare situation, then the whole network in both phases; the first invariant that does not hold
+  /// ends it.
   public func run() -> Report {
-    var custody = CustodyRun(seed: self.seed)
-    var overlay = OverlayRun(seed: self.seed)
-    var transfer = TransferRun(seed: self.seed)
-    var vaults = VaultRun(seed: self.seed)
     var events = 0
     let failure =
-      self.rulesBreach(events: &events) ?? custody.run(events: &events) ?? overlay.run(events: &events)
-      ?? transfer.run(events: &events) ?? vaults.run(events: &events)
-      ?? self.copyBreach(events: &events)
-      ?? self.situationBreach(events: &events) ?? self.safetyPhase() ?? self.livenessPhase()
-      ?? self.checkHistories()
+      self.partsBreach(events: &events) ?? self.copyBreach(events: &events) ?? self.situationBreach(events: &events)
+      ?? self.safetyPhase() ?? self.livenessPhase() ?? self.checkHistories()
     let correct = self.cluster.votingSlots.first ?? 0
     var faults = self.plan.faults.map(\.rawValue).sorted() + self.plan.changes.map(\.rawValue)
     if let interval = self.plan.snapshotInterval { faults.append("snapshots:\(interval)") }
@@ -254,11 +248,17 @@ public final class SwarmRun {
       trace: self.cluster.trace, failure: failure)
   }
 
-  private func rulesBreach(events: inout Int) -> String? {
+  private func partsBreach(events: inout Int) -> String? {
     var access = AccessRun(seed: self.seed)
-    if let failure = access.run(events: &events) { return failure }
     var second = SecondRulesRun(seed: self.seed)
-    return second.run(events: &events)
+    var custody = CustodyRun(seed: self.seed)
+    var overlay = OverlayRun(seed: self.seed)
+    var transfer = TransferRun(seed: self.seed)
+    var vaults = VaultRun(seed: self.seed)
+    let releases = ReleaseRun(seed: self.seed, engine: self.plan.engine)
+    return access.run(events: &events) ?? second.run(events: &events) ?? custody.run(events: &events)
+      ?? overlay.run(events: &events)
+      ?? transfer.run(events: &events) ?? vaults.run(events: &events) ?? releases.run(events: &events)
   }
 
   private func safetyPhase() -> String? {
