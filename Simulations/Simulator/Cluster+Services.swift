@@ -102,7 +102,7 @@ extension Cluster {
       let ledger = node.serviceLedger(Self.hospital(machine.member), state: machine.state)
       guard let outcome = machine.host.services?.step(next, at: self.now, in: ledger, into: &effects) else { return }
       if self.isCorrect(slot) {
-        self.serviceWatch.stepped(next, outcome, effects, at: slot)
+        self.serviceWatch.stepped(next, outcome, effects, at: slot, self.now)
         if self.breach == nil, let breach = machine.host.services?.invariantBreach {
           self.breach = "member \(machine.member): \(breach)"
         }

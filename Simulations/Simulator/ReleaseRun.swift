@@ -51,6 +51,8 @@ final class ReleaseRun {
   private var secrets: [Digest: [UInt8]] = [:]
   private var number: UInt64 = 0
   private var breach: String?
+  /// Whether nobody floods any more; in some runs somebody does once.
+  private var wasFlooded: Bool
   private var patient = Digest.zero
   private let patientKey = RuleBench.key(1)
 
@@ -74,6 +76,7 @@ final class ReleaseRun {
         liars[Int(random.below(UInt64(self.count)))] = kinds[Int(random.below(UInt64(kinds.count)))]
       }
     }
+    self.wasFlooded = !random.oneIn(3)
     (self.liars, self.random) = (liars, random)
   }
 
@@ -217,7 +220,9 @@ extension ReleaseRun {
       for reader in self.readers where self.random.oneIn(2) {
         if self.random.oneIn(3) { self.steal(reader) } else { self.read(reader) }
       }
+      if self.random.oneIn(3), !self.readers.isEmpty { self.flood(self.one(of: self.readers)) }
       self.erase()
+      self.suspend()
       self.strike()
       let spans: [UInt64] = [5, 40, 300, 300, 2000, self.random.oneIn(4) ? 25_000 : 300]
       self.cluster.run(for: Span(nanoseconds: 1 + self.random.below(1_000_000 * self.one(of: spans))))
@@ -315,6 +320,37 @@ extension ReleaseRun {
     }
   }
 
+  /// A hospital asks one member for one share over and over again, and in some runs once oftener than is answered.
+  private func flood(_ reader: Reader) {
+    let slot = self.one(of: Array(self.slots))
+    let kept = self.records[reader.record]
+    guard self.cluster.node(slot) != nil, let member = self.slots.first(where: { $0 != slot }) else { return }
+    let isLarge = !self.wasFlooded
+    self.wasFlooded = true
+    let request = isLarge && self.random.oneIn(2) ? Hash.sha256(self.bytes(16)) : reader.request
+    let question = ReleaseQuestion(request: request, record: kept.anchor.record)
+    let capsule = kept.head.boxes.capsule
+    let count = isLarge ? 2000 : 50
+    for _ in 0..<count {
+      self.cluster.ask(
+        member, capsule.isEmpty ? .hospitalKey(question) : .share(question, capsule: capsule), at: slot
+      ) { _ in }
+    }
+  }
+
+  /// A registrar suspends a practitioner, or lets one go on.
+  private func suspend() {
+    guard self.random.oneIn(4) else { return }
+    let slot = self.one(of: Array(self.slots))
+    self.set(self.random.oneIn(2) ? .suspended : .active, at: slot)
+  }
+
+  private func set(_ status: AccountStatus, at slot: Int) {
+    guard self.cluster.node(slot) != nil else { return }
+    let change = StatusChange(account: self.account(self.doctor(slot), at: slot), status: status)
+    self.submit(.setStatus, change, at: slot, by: Cluster.registrar(slot))
+  }
+
   /// The patient has a record erased; two are left.
   private func erase() {
     guard self.random.oneIn(5), self.cluster.node(0) != nil, self.records.count(where: { !$0.isErased }) > 2 else {
@@ -356,6 +392,8 @@ extension ReleaseRun {
       self.cluster.restart(slot)
       self.cluster.openingTakes(.milliseconds(5), at: slot)
     }
+    self.cluster.run(for: .milliseconds(5000))
+    for slot in self.slots { self.set(.active, at: slot) }
     for index in self.records.indices where !self.records[index].isErased {
       // A record that is older than the custody key opens by its hospital alone.
       if self.records[index].head.boxes.capsule.isEmpty, self.liars[0] != nil { continue }

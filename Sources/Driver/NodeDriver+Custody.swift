@@ -36,7 +36,10 @@ extension NodeDriver {
       then: { [unowned self] result in
         switch result {
         case .success(let statements):
-          if isNew { self.custodySecrets = secrets }
+          if isNew {
+            self.custodySecrets = secrets
+            self.custodyShares.forget()
+          }
           self.give(.submitted(statements.map { self.transaction(stating: $0).encoded }))
         case .failure(let error): self.log.emit(.custodyUnkept, ["reason": .text("\(error)")])
         }

@@ -93,8 +93,8 @@ extension NodeDriver {
     case .stateRelease(let request): self.submit(.recordRelease, request)
     case .released(let ticket, let result): self.waiters.release(ticket)?(result)
     case .report(.tooMany(let peer)): self.refuseRequests(of: peer)
-    case .report(.released(let request, let peer)):
-      self.log.emit(.keyReleased, ["request": .text(request.short), "hospital": .text(self.name(peer))])
+    case .report(.released(let question, let peer)):
+      self.log.emit(.keyReleased, ["request": .text(question.request.short), "hospital": .text(self.name(peer))])
     case .report(.refused(let refusal, let peer)):
       self.log.emit(.releaseRefused, ["reason": .text("\(refusal)"), "hospital": .text(self.name(peer))])
     }

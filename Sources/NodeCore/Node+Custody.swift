@@ -84,7 +84,8 @@ extension CustodyReading {
 
 /// This member's shares of the custody keys in use, each read once out of the dealings that the ledger agreed on.
 public struct CustodyShares: Sendable {
-  private var held: [UInt64: KeyShare] = [:]
+  /// By the attempt that made the key; nil where this member's secrets do not open it, which costs as much to find.
+  private var held: [UInt64: KeyShare?] = [:]
 
   /// None was read yet.
   public init() {}
@@ -101,7 +102,7 @@ public struct CustodyShares: Sendable {
     let share = secrets.keyShare(of: custody, as: member, from: agreed.dealings, at: agreed.place)
     // At most two keys are in use at once.
     if self.held.count > 1 { self.held = [:] }
-    self.held[custody.attempt] = share
+    self.held[custody.attempt] = .some(share)
     return share
   }
 

@@ -14,6 +14,10 @@ struct Questions: Sendable {
   static let timeout = Span.milliseconds(10_000)
   /// The most questions of one peer that are being answered.
   static let answeringMax = 256
+  /// How many questions for keys and shares a member may ask at once, and one more each interval.
+  static let keyQuestionsMax: UInt64 = 1024
+  /// That interval.
+  static let keyQuestionInterval = Span.milliseconds(4)
   /// The most questions of all those who do not vote that are being answered.
   static let guestAnsweringMax = 16
 
@@ -32,7 +36,7 @@ struct Questions: Sendable {
     /// An answer came.
     case answered(UInt64, [UInt8], by: ReplicaIndex)
     /// A peer asks something that is going to be answered.
-    case asked(by: ReplicaIndex)
+    case asked(MemberQuestion, by: ReplicaIndex)
     /// A peer's question is answered.
     case replied(to: ReplicaIndex)
     /// A peer is gone, or was not there when it was asked.
@@ -73,6 +77,7 @@ struct Questions: Sendable {
   private var order: [UInt64] = []
   private var answering: [ReplicaIndex: Int] = [:]
   private var guestAnswering = 0
+  private var keyRates: [ReplicaIndex: Rate] = [:]
   /// The last number, for a planted bug.
   private var last: UInt64 = 0
 
@@ -113,11 +118,12 @@ struct Questions: Sendable {
       if !planted(.answerTwice) { self.open[number] = nil }
       effects.append(.settled(question.purpose, by: question.member, Self.content(of: bytes)))
       return .accepted
-    case .asked(let peer):
+    case .asked(let question, let peer):
       let isGuest = peer >= ReplicaSet.countMax
       guard self.answering[peer, default: 0] < Self.answeringMax,
         !isGuest || self.guestAnswering < Self.guestAnsweringMax
       else { return .ignored(.tooMany) }
+      guard isGuest || self.mayAsk(question, peer, at: now) else { return .ignored(.tooMany) }
       self.answering[peer, default: 0] += 1
       if isGuest { self.guestAnswering += 1 }
       return .accepted
@@ -130,6 +136,17 @@ struct Questions: Sendable {
       // ⚑ What is being answered counts until it is: who hangs up and comes back has no more for it.
       return self.giveUp(&effects) { $0.member == peer }
     case .timerFired: return self.giveUp(&effects) { $0.deadline <= now }
+    }
+  }
+
+  /// ⚑ Whether a member may ask this now: what it asks for keys is judged by the ledger, and costs that each time.
+  private mutating func mayAsk(_ question: MemberQuestion, _ member: ReplicaIndex, at now: Tick) -> Bool {
+    switch question {
+    case .share, .hospitalKey:
+      planted(.keyQuestionsUnbounded)
+        || self.keyRates[member, default: Rate()]
+          .admits(at: now, every: Self.keyQuestionInterval, burst: Self.keyQuestionsMax)
+    case .object, .keep, .boxes, .proof: true
     }
   }
 

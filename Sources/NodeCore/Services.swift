@@ -67,11 +67,11 @@ public struct Services: Sendable {
 
   /// What an operator wants to know.
   public enum Event: Sendable, Hashable {
-    /// A peer asks for more than it is answered.
+    /// A peer asks for more than it is answered; said once in a while.
     case tooMany(ReplicaIndex)
-    /// A member got this hospital's share, or key, for a request.
-    case released(request: Digest, to: ReplicaIndex)
-    /// A member was refused one.
+    /// A member got this hospital's share of a record's key, or the key, for the first time.
+    case released(ReleaseQuestion, to: ReplicaIndex)
+    /// A member was refused one; said once in a while for each member and reason.
     case refused(ReleaseRefusal, to: ReplicaIndex)
   }
 
@@ -104,6 +104,8 @@ public struct Services: Sendable {
 
   private var questions: Questions
   private var releases = Releases()
+  /// When something that may repeat was reported last.
+  private var reported: [Event: Tick] = [:]
 
   /// Nothing is asked yet; the seed determines the numbers of questions, and must be fresh at each start.
   public init(seed: UInt64) { self.questions = Questions(seed: seed) }
@@ -136,9 +138,15 @@ public struct Services: Sendable {
     }
   }
 
+  /// How long what repeats is reported once.
+  static let reportInterval = Span.milliseconds(600_000)
+  /// The most of what may repeat that is remembered.
+  static let reportedMax = 4096
+
   /// The first invariant that does not hold, in words; nil where all do.
   public var invariantBreach: String? {
-    self.questions.invariantBreach ?? self.releases.invariantBreach
+    if self.reported.count > Self.reportedMax { return "I9: \(self.reported.count) reports are remembered" }
+    return self.questions.invariantBreach ?? self.releases.invariantBreach
   }
 }
 
@@ -175,9 +183,10 @@ extension Services {
       case .open(let job, let opening): run.effects.append(.open(job, opening))
       case .reseal(let job, let question, let key):
         run.effects.append(.reseal(job, question, ephemeralKey: key))
-      case .reply(let member, let number, let result, let request):
-        run.effects.append(.report(result.event(request: request, to: member)))
+      case .reply(let member, let number, let result):
+        if case .failure(let refusal) = result { self.report(.refused(refusal, to: member), &run) }
         self.reply(result, to: Asked(peer: member, number: number), &run)
+      case .released(let question, let member): run.effects.append(.report(.released(question, to: member)))
       case .stateRelease(let request): run.effects.append(.stateRelease(request))
       case .settled(let ticket, let result): run.effects.append(.released(ticket, result))
       }
@@ -193,9 +202,9 @@ extension Services {
       run.effects.append(.read(.record(record, from: start, question: asked.number), for: asked.peer))
       return .accepted
     }
-    let outcome = self.step(questions: .asked(by: asked.peer), &run)
+    let outcome = self.step(questions: .asked(question, by: asked.peer), &run)
     guard case .accepted = outcome else {
-      run.effects.append(.report(.tooMany(asked.peer)))
+      self.report(.tooMany(asked.peer), &run)
       return outcome
     }
     // ⚑ Whoever only follows gets proofs: no ciphertext as a whole, and no share of a key.
@@ -217,6 +226,14 @@ extension Services {
     }
   }
 
+  /// Tells the operator of what may repeat: once in a while, as a peer may make it happen as often as it likes.
+  private mutating func report(_ event: Event, _ run: inout Run) {
+    if let last = self.reported[event], run.now < last + Self.reportInterval { return }
+    if self.reported.count >= Self.reportedMax { self.reported = [:] }
+    self.reported[event] = run.now
+    run.effects.append(.report(event))
+  }
+
   private mutating func reply(_ result: Result<[UInt8], ReleaseRefusal>, to asked: Asked, _ run: inout Run) {
     _ = self.step(questions: .replied(to: asked.peer), &run)
     let bytes =
@@ -225,16 +242,6 @@ extension Services {
       case .failure(let refusal): [refusal.rawValue]
       }
     run.effects.append(.send(.answer(asked.number, bytes), to: asked.peer))
-  }
-}
-
-extension Result<[UInt8], ReleaseRefusal> {
-  /// What an operator is told of an answer to a member.
-  fileprivate func event(request: Digest, to member: ReplicaIndex) -> Services.Event {
-    switch self {
-    case .success: .released(request: request, to: member)
-    case .failure(let refusal): .refused(refusal, to: member)
-    }
   }
 }
 

@@ -46,7 +46,7 @@ public enum Canary: String, CaseIterable, Sendable {
   case releaseToSuspended
   // Releases (RECORDS §5).
   case releaseUnjudged, staleRelease, othersShareTaken, settledAsked, wrongShareTaken
-  case answerOfOthers, answerTwice, questionsCounted
+  case answerOfOthers, answerTwice, questionsCounted, sharesRemade, keyQuestionsUnbounded
   // Vaults (RECORDS §3, §4).
   case copiesTooFew, refusalCounts, anchoredOverwritten, erasedServed, erasedKept, erasedBroughtBack, rotUnread
   // Custody (RECORDS §5).

@@ -69,30 +69,95 @@ struct ReleasesTests {
   private let asker = Releases.Asker.member(2, question: 77)
 
   private func reply(_ effects: [Releases.Effect]) -> Result<[UInt8], ReleaseRefusal>? {
-    effects.compactMap { if case .reply(2, question: 77, let result, request: _) = $0 { result } else { nil } }.first
+    effects.compactMap { if case .reply(2, question: 77, let result) = $0 { result } else { nil } }.first
   }
 
   private func job(_ effects: [Releases.Effect]) -> Releases.Job? {
     effects.compactMap { if case .open(let job, _) = $0 { job } else { nil } }.first
   }
 
+  private func statements(_ effects: [Releases.Effect]) -> Int {
+    effects.count { if case .stateRelease = $0 { true } else { false } }
+  }
+
+  private func told(_ effects: [Releases.Effect]) -> [ReplicaIndex] {
+    effects.compactMap { if case .released(_, let member) = $0 { member } else { nil } }
+  }
+
   private func settled(_ effects: [Releases.Effect]) -> Result<Releases.Release, Releases.Failure>? {
     effects.compactMap { if case .settled(_, let result) = $0 { result } else { nil } }.first
   }
 
-  @Test("R2: a share leaves once for each question, and the ledger hears of the release once")
+  @Test("R2, I9: a share is made once, and given as often as it is asked for; ledger and operator hear of it once")
   func share() throws {
     var custodians = try Custodians()
-    for round in 0..<2 {
-      let asked = custodians.step(.shareAsked(custodians.question, capsule: custodians.capsule, by: self.asker))
-      #expect(asked.outcome == .accepted && self.reply(asked.effects) == nil)
-      let job = try #require(self.job(asked.effects))
-      let opened = custodians.step(.opened(job, sealedShare(0)))
-      #expect(self.reply(opened.effects) == .success(sealedShare(0).encoded))
-      let stated = opened.effects.contains { if case .stateRelease = $0 { true } else { false } }
-      #expect(stated == (round == 0))
-      #expect(custodians.step(.opened(job, sealedShare(0))).outcome == .ignored(.settled))
+    let question = Releases.Input.shareAsked(custodians.question, capsule: custodians.capsule, by: self.asker)
+    let asked = custodians.step(question)
+    #expect(asked.outcome == .accepted && self.reply(asked.effects) == nil)
+    let job = try #require(self.job(asked.effects))
+    // Whoever asks meanwhile waits for the same one.
+    let meanwhile = custodians.step(
+      .shareAsked(custodians.question, capsule: custodians.capsule, by: .member(3, question: 5)))
+    #expect(meanwhile.outcome == .accepted && meanwhile.effects.isEmpty)
+    let opened = custodians.step(.opened(job, sealedShare(0)))
+    #expect(self.reply(opened.effects) == .success(sealedShare(0).encoded))
+    let members = opened.effects.compactMap { if case .reply(let member, _, .success) = $0 { member } else { nil } }
+    #expect(members == [2, 3])
+    #expect(self.statements(opened.effects) == 1 && self.told(opened.effects) == [2, 3])
+    #expect(custodians.step(.opened(job, sealedShare(0))).outcome == .ignored(.settled))
+    for _ in 0..<1000 {
+      let again = custodians.step(question)
+      #expect(self.reply(again.effects) == .success(sealedShare(0).encoded) && again.effects.count == 1)
     }
+    let other = custodians.step(
+      .shareAsked(custodians.question, capsule: custodians.capsule, by: .member(1, question: 5)))
+    #expect(self.job(other.effects) == nil && self.statements(other.effects) == 0 && self.told(other.effects) == [1])
+  }
+
+  @Test("R2, R7: a share that was made is judged again each time it is asked for")
+  func keptIsJudged() throws {
+    for isErased in [false, true] {
+      var custodians = try Custodians()
+      let question = Releases.Input.shareAsked(custodians.question, capsule: custodians.capsule, by: self.asker)
+      _ = custodians.step(.opened(try #require(self.job(custodians.step(question).effects)), sealedShare(0)))
+      #expect(self.reply(custodians.step(question).effects) == .success(sealedShare(0).encoded))
+      let elsewhere = Releases.Input.shareAsked(custodians.question, capsule: [1], by: self.asker)
+      #expect(self.reply(custodians.step(elsewhere).effects) == .failure(.badCapsule))
+      if isErased {
+        #expect(custodians.world.run(.eraseRecord, custodians.record, by: "patient") == .applied)
+      } else {
+        custodians.world.time = custodians.world.time.adding(milliseconds: 600_001)
+      }
+      #expect(self.reply(custodians.step(question).effects) == .failure(isErased ? .erased : .windowOver))
+    }
+  }
+
+  @Test("A share of another custody key is made in place of the one that was kept")
+  func otherKey() throws {
+    var custodians = try Custodians()
+    let question = Releases.Input.shareAsked(custodians.question, capsule: custodians.capsule, by: self.asker)
+    _ = custodians.step(.opened(try #require(self.job(custodians.step(question).effects)), sealedShare(0)))
+    let key = StateKey.custodyKey(1)
+    let custody = try #require(custodians.world.state.item(key, as: CustodyKey.self))
+    var fewer = custody.custodians
+    fewer.remove(3)
+    custodians.world.state.apply([StateWrite(key: key, value: custody.with(custodians: fewer).encoded)])
+    let again = custodians.step(question)
+    #expect(self.reply(again.effects) == nil)
+    _ = custodians.step(.opened(try #require(self.job(again.effects)), sealedShare(0)))
+    #expect(self.job(custodians.step(question).effects) == nil)
+  }
+
+  @Test("What a member cannot open is not kept, and one that is being opened for many fails for all of them")
+  func unopened() throws {
+    var custodians = try Custodians()
+    let question = Releases.Input.shareAsked(custodians.question, capsule: custodians.capsule, by: self.asker)
+    let job = try #require(self.job(custodians.step(question).effects))
+    _ = custodians.step(question)
+    let opened = custodians.step(.opened(job, nil))
+    let refusals = opened.effects.count { if case .reply(2, _, .failure(.notHere)) = $0 { true } else { false } }
+    #expect(refusals == 2 && self.statements(opened.effects) == 0 && self.told(opened.effects) == [])
+    #expect(self.job(custodians.step(question).effects) != nil)
   }
 
   @Test("R2, R9: what the ledger does not grant is refused, and so is another capsule, and nothing is opened")

@@ -122,6 +122,37 @@ struct ServicesTests {
     #expect(served(guests, 1) == 1)
   }
 
+  @Test("I9: so many questions of a member for keys are answered, then some each second; the operator hears of it once")
+  func keyQuestions() {
+    var services = Services(seed: 1)
+    let share = MemberQuestion.share(ReleaseQuestion(request: .zero, record: self.record), capsule: []).encoded
+    var reports: [Services.Event] = []
+    func answered(_ peer: ReplicaIndex, _ count: UInt64, at now: Tick) -> Int {
+      var out = 0
+      for number in 0..<count {
+        for effect in self.step(&services, .question(from: peer, number, share), at: now).effects {
+          if case .send(.answer(number, _), to: peer) = effect { out += 1 }
+          if case .report(let event) = effect { reports.append(event) }
+        }
+      }
+      return out
+    }
+    #expect(answered(1, 3000, at: .zero) == 1025)
+    #expect(answered(1, 3000, at: .zero + .milliseconds(1000)) == 250)
+    #expect(reports == [.refused(.unknownRequest, to: 1), .tooMany(1)])
+    // Another member has its own, and what is asked for besides keys is as before.
+    #expect(answered(2, 1000, at: .zero + .milliseconds(1000)) == 1000)
+    let proof = MemberQuestion.proof(self.record, chunk: 0).encoded
+    let effects = self.step(&services, .question(from: 1, 1, proof), at: .zero + .milliseconds(1000)).effects
+    #expect(effects.contains { if case .serve = $0 { true } else { false } })
+    #expect(answered(1, 1, at: .zero + .milliseconds(700_000)) == 1)
+    #expect(
+      reports == [
+        .refused(.unknownRequest, to: 1), .tooMany(1), .refused(.unknownRequest, to: 2),
+        .refused(.unknownRequest, to: 1),
+      ])
+  }
+
   @Test("A part of a record is read for a member as the rations allow, however many it asks for")
   func records() {
     var services = Services(seed: 1)

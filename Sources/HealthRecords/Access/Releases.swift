@@ -1,47 +1,27 @@
 public import Messages
 public import Primitives
-public import Rules
-public import Signing
+internal import Rules
+internal import Signing
 public import Threshold
 internal import Wire
 
 /// The releasing of records' keys by one hospital, on both sides (RECORDS §5, "release"): it gives its shares for
 /// requests that its own ledger granted, and it gathers the others' shares for its own readers.
 ///
-/// It holds no key and no share: a driver opens capsules and says what came of it. ⚑ What is asked of this hospital
-/// is judged when the question comes, and again when the answer is ready to leave.
+/// It holds no key and no share of one: a driver opens capsules and says what came of it. ⚑ What is asked of this
+/// hospital is judged when the question comes, and again when the answer is ready to leave. ⚑ An answer is made once:
+/// it is sealed to the reader, so it is kept, and whoever asks again gets the same one without new work.
 public struct Releases: Sendable {
   /// The most gatherings at once.
   public static let gatheringsMax = 4096
   /// The most capsules that are being opened at once.
   static let jobsMax = 4096
-  /// The most requests for which it remembers that it stated a release.
+  /// The most askers that wait for what is being opened.
+  static let askersMax = 16_384
+  /// The most answers that are kept; the older half gives way.
+  static let keptMax = 4096
+  /// The most requests for which it remembers that it stated a release, and questions whose answer it reported.
   static let statedMax = 4096
-
-  /// The ledger as this node executed it, and its place in it.
-  public struct Ledger {
-    /// This node's place among the members; nil where it does not vote.
-    public let own: ReplicaIndex?
-    /// The hospital that runs the node.
-    public let hospital: MemberID
-    /// The members.
-    public let configuration: Configuration
-    /// The network.
-    public let network: Digest
-    /// The time of the last executed cut.
-    public let time: Timestamp
-    /// The executed state.
-    public let state: any StateReader
-
-    /// The ledger of given parts.
-    public init(
-      own: ReplicaIndex?, hospital: MemberID, configuration: Configuration, network: Digest, time: Timestamp,
-      state: any StateReader
-    ) {
-      (self.own, self.hospital, self.configuration) = (own, hospital, configuration)
-      (self.network, self.time, self.state) = (network, time, state)
-    }
-  }
 
   /// Names what one reader here waits for.
   public typealias Ticket = UInt64
@@ -81,8 +61,10 @@ public struct Releases: Sendable {
     case open(Job, ShareOpening)
     /// Seal the key of a record out of this hospital's own copy, and say so with `resealed`.
     case reseal(Job, ReleaseQuestion, ephemeralKey: Digest)
-    /// Answer a member's question, which was asked for a request.
-    case reply(ReplicaIndex, question: UInt64, Result<[UInt8], ReleaseRefusal>, request: Digest)
+    /// Answer a member's question.
+    case reply(ReplicaIndex, question: UInt64, Result<[UInt8], ReleaseRefusal>)
+    /// A member gets this hospital's answer to a question for the first time.
+    case released(ReleaseQuestion, to: ReplicaIndex)
     /// State on the ledger that this hospital released something for a request.
     case stateRelease(Digest)
     /// Tell a reader here what came of it.
@@ -126,14 +108,37 @@ public struct Releases: Sendable {
     var refusals: [ReleaseRefusal] = []
   }
 
-  private struct Asked: Sendable {
+  /// Of what an answer is made: another capsule of the record, or another custody key, needs another answer.
+  private struct Source: Sendable {
+    let capsule: Digest
+    /// The generation of the custody key, and the digest of the key as the ledger had it; nil where one hospital has
+    /// the record's key.
+    let custody: (generation: UInt64, value: Digest?)?
+  }
+
+  private struct Work: Sendable {
     let question: ReleaseQuestion
-    let asker: Asker
+    let source: Source
+    var askers: [Asker]
+  }
+
+  private struct Kept: Sendable {
+    let source: Source
+    let result: Result<[UInt8], ReleaseRefusal>
   }
 
   private var gatherings: [Ticket: Gathering] = [:]
-  private var jobs: [Job: Asked] = [:]
+  private var jobs: [Job: Work] = [:]
   private var nextJob: Job = 0
+  private var askerCount = 0
+  /// The newest job for each question.
+  private var underway: [ReleaseQuestion: Job] = [:]
+  /// The answers that were made.
+  private var kept: [ReleaseQuestion: Kept] = [:]
+  /// Their questions, the oldest first.
+  private var keptOrder: [ReleaseQuestion] = []
+  /// The members that got an answer to a question.
+  private var told: [ReleaseQuestion: ReplicaSet] = [:]
   /// Requests for which a release was stated since the start.
   private var stated: Set<Digest> = []
 
@@ -150,17 +155,12 @@ public struct Releases: Sendable {
     case .answered(let ticket, let member, let result):
       return self.take(result, by: member, for: ticket, ledger, &effects)
     case .shareAsked(let question, let capsule, let asker):
-      let asked = Asked(question: question, asker: asker)
-      return self.answer(asked, ledger, &effects) { releases, effects throws(ReleaseRefusal) in
-        let opening = try Self.judge(question, capsule, ledger)
-        effects.append(.open(try releases.begin(asked), opening))
+      return self.answer(question, to: asker, ledger, &effects) { releases, effects throws(ReleaseRefusal) in
+        try releases.share(question, capsule, for: asker, ledger, &effects)
       }
     case .keyAsked(let question, let asker):
-      let asked = Asked(question: question, asker: asker)
-      return self.answer(asked, ledger, &effects) { releases, effects throws(ReleaseRefusal) in
-        let (key, record) = try Self.judge(question, ledger)
-        guard record.hospital == ledger.hospital else { throw .notHere }
-        effects.append(.reseal(try releases.begin(asked), question, ephemeralKey: key))
+      return self.answer(question, to: asker, ledger, &effects) { releases, effects throws(ReleaseRefusal) in
+        try releases.hospitalKey(question, for: asker, ledger, &effects)
       }
     case .opened(let job, let share): return self.finish(job, share?.encoded, ledger, &effects)
     case .resealed(let job, let release): return self.finish(job, release?.encoded, ledger, &effects)
@@ -171,6 +171,14 @@ public struct Releases: Sendable {
   public var invariantBreach: String? {
     if self.gatherings.count > Self.gatheringsMax { return "I9: \(self.gatherings.count) gatherings of shares" }
     if self.jobs.count > Self.jobsMax { return "I9: \(self.jobs.count) capsules are being opened" }
+    if self.jobs.values.contains(where: { $0.askers.isEmpty }) { return "I9: a capsule is being opened for nobody" }
+    if self.askerCount > Self.askersMax || self.askerCount != self.jobs.values.reduce(0, { $0 + $1.askers.count }) {
+      return "I9: \(self.askerCount) wait for capsules"
+    }
+    if self.kept.count > Self.keptMax || self.kept.count != self.keptOrder.count {
+      return "I9: \(self.kept.count) answers are kept"
+    }
+    if self.told.count > Self.statedMax { return "I9: answers to \(self.told.count) questions are remembered" }
     if self.stated.count > Self.statedMax { return "I9: \(self.stated.count) stated releases are remembered" }
     if self.gatherings.values.contains(where: { $0.awaited.isEmpty }) {
       return "R2: a reader waits for shares and nobody is asked"
@@ -181,19 +189,96 @@ public struct Releases: Sendable {
 
 /// The custodian's side.
 extension Releases {
-  /// What is to be opened, and to whom it goes.
+  /// This hospital's share of a capsule: the one that was made, or nil once it is being made.
   ///
   /// - Throws: `ReleaseRefusal` where this node's own ledger did not grant it, or the capsule is another's.
-  private static func judge(
-    _ question: ReleaseQuestion, _ bytes: [UInt8], _ ledger: Ledger
-  ) throws(ReleaseRefusal) -> ShareOpening {
+  private mutating func share(
+    _ question: ReleaseQuestion, _ bytes: [UInt8], for asker: Asker, _ ledger: Ledger, _ effects: inout [Effect]
+  ) throws(ReleaseRefusal) -> [UInt8]? {
     let (ephemeralKey, record) = try Self.judge(question, ledger)
-    let (capsule, custody) = try ReleasePolicy.capsule(bytes, of: record, network: ledger.network, in: ledger.state)
+    let digest = SealedRecord.digest(ofBox: bytes)
+    if digest == record.anchor.capsule, let kept = self.kept[question], Self.fits(kept.source, digest, ledger) {
+      return try kept.result.get()
+    }
+    if try self.joins(question, digest, asker, ledger) { return nil }
+    let (capsule, custody) = try self.checked(bytes, question, record, ledger)
     guard let own = ledger.own, custody.custodians.contains(own) else { throw .notHere }
-    return ShareOpening(
+    let opening = ShareOpening(
       capsule: capsule, custody: custody, ephemeralKey: ephemeralKey,
       context: OpeningContext(
         network: ledger.network, request: question.request, capsule: record.anchor.capsule, custody: custody))
+    effects.append(.open(try self.begin(question, Self.source(digest, custody.generation, ledger), asker), opening))
+    return nil
+  }
+
+  /// The key of a record that this hospital wrote: what was made, or nil once it is being made.
+  ///
+  /// - Throws: `ReleaseRefusal` where this node's own ledger did not grant it, or another hospital wrote the record.
+  private mutating func hospitalKey(
+    _ question: ReleaseQuestion, for asker: Asker, _ ledger: Ledger, _ effects: inout [Effect]
+  ) throws(ReleaseRefusal) -> [UInt8]? {
+    let (key, record) = try Self.judge(question, ledger)
+    guard record.hospital == ledger.hospital else { throw .notHere }
+    let source = Source(capsule: record.anchor.capsule, custody: nil)
+    if let kept = self.kept[question], kept.source.custody == nil, kept.source.capsule == source.capsule {
+      return try kept.result.get()
+    }
+    if try self.joins(question, source.capsule, asker, ledger) { return nil }
+    effects.append(.reseal(try self.begin(question, source, asker), question, ephemeralKey: key))
+    return nil
+  }
+
+  /// The capsule of a question that was judged. ⚑ To find that one is bad costs as much as a share: that is kept too.
+  private mutating func checked(
+    _ bytes: [UInt8], _ question: ReleaseQuestion, _ record: RecordEntry, _ ledger: Ledger
+  ) throws(ReleaseRefusal) -> (capsule: Capsule, custody: CustodyKey) {
+    do throws(ReleaseRefusal) {
+      return try ReleasePolicy.capsule(bytes, of: record, network: ledger.network, in: ledger.state)
+    } catch {
+      let digest = SealedRecord.digest(ofBox: bytes)
+      if digest == record.anchor.capsule, let capsule = try? Capsule.decode(bytes) {
+        self.keep(.failure(error), question, Self.source(digest, capsule.generation, ledger))
+      }
+      throw error
+    }
+  }
+
+  private static func source(_ capsule: Digest, _ generation: UInt64, _ ledger: Ledger) -> Source {
+    let value = ledger.state.value(StateKey.custodyKey(generation)).map { Hash.sha256($0) }
+    return Source(capsule: capsule, custody: (generation, value))
+  }
+
+  /// Whether what was made of a source is of this capsule, and of the custody key as the ledger has it now.
+  private static func fits(_ source: Source, _ capsule: Digest, _ ledger: Ledger) -> Bool {
+    guard source.capsule == capsule, let custody = source.custody else { return false }
+    return Self.source(capsule, custody.generation, ledger).custody?.value == custody.value
+  }
+
+  /// Whether the answer to a question is being made already: then the asker waits for it with the others.
+  private mutating func joins(
+    _ question: ReleaseQuestion, _ capsule: Digest, _ asker: Asker, _ ledger: Ledger
+  ) throws(ReleaseRefusal) -> Bool {
+    guard let job = self.underway[question], let source = self.jobs[job]?.source, !planted(.sharesRemade),
+      source.custody == nil ? source.capsule == capsule : Self.fits(source, capsule, ledger)
+    else { return false }
+    guard self.askerCount < Self.askersMax else { throw .unreachable }
+    self.askerCount += 1
+    self.jobs[job]?.askers.append(asker)
+    return true
+  }
+
+  private mutating func keep(
+    _ result: Result<[UInt8], ReleaseRefusal>, _ question: ReleaseQuestion, _ source: Source
+  ) {
+    guard !planted(.sharesRemade) else { return }
+    if self.kept[question] == nil {
+      if self.keptOrder.count >= Self.keptMax {
+        for old in self.keptOrder.prefix(Self.keptMax / 2) { self.kept[old] = nil }
+        self.keptOrder.removeFirst(Self.keptMax / 2)
+      }
+      self.keptOrder.append(question)
+    }
+    self.kept[question] = Kept(source: source, result: result)
   }
 
   /// To whom it goes, and the record, by this node's own ledger as it stands now.
@@ -210,23 +295,27 @@ extension Releases {
     }
   }
 
-  private mutating func begin(_ asked: Asked) throws(ReleaseRefusal) -> Job {
-    guard self.jobs.count < Self.jobsMax else { throw .unreachable }
+  private mutating func begin(
+    _ question: ReleaseQuestion, _ source: Source, _ asker: Asker
+  ) throws(ReleaseRefusal) -> Job {
+    guard self.jobs.count < Self.jobsMax, self.askerCount < Self.askersMax else { throw .unreachable }
     let job = self.nextJob
     self.nextJob += 1
-    self.jobs[job] = asked
+    self.jobs[job] = Work(question: question, source: source, askers: [asker])
+    self.underway[question] = job
+    self.askerCount += 1
     return job
   }
 
   private mutating func answer(
-    _ asked: Asked, _ ledger: Ledger, _ effects: inout [Effect],
-    _ body: (inout Releases, inout [Effect]) throws(ReleaseRefusal) -> Void
+    _ question: ReleaseQuestion, to asker: Asker, _ ledger: Ledger, _ effects: inout [Effect],
+    _ body: (inout Releases, inout [Effect]) throws(ReleaseRefusal) -> [UInt8]?
   ) -> Disposition<Reason> {
     do throws(ReleaseRefusal) {
-      try body(&self, &effects)
+      if let made = try body(&self, &effects) { self.release(made, question, to: asker, ledger, &effects) }
       return .accepted
     } catch {
-      self.reply(.failure(error), to: asked, ledger, &effects)
+      self.reply(.failure(error), to: asker, ledger, &effects)
       return .ignored(.refused(error))
     }
   }
@@ -235,31 +324,49 @@ extension Releases {
   private mutating func finish(
     _ job: Job, _ content: [UInt8]?, _ ledger: Ledger, _ effects: inout [Effect]
   ) -> Disposition<Reason> {
-    guard let asked = self.jobs.removeValue(forKey: job) else { return .ignored(.settled) }
-    return self.answer(asked, ledger, &effects) { releases, effects throws(ReleaseRefusal) in
-      if !planted(.staleRelease) { _ = try Self.judge(asked.question, ledger) }
-      guard let content else { throw .notHere }
-      releases.stateRelease(of: asked.question.request, ledger, &effects)
-      releases.reply(.success(content), to: asked, ledger, &effects)
+    guard let work = self.jobs.removeValue(forKey: job) else { return .ignored(.settled) }
+    self.askerCount -= work.askers.count
+    if self.underway[work.question] == job { self.underway[work.question] = nil }
+    if let content { self.keep(.success(content), work.question, work.source) }
+    var disposition = Disposition<Reason>.accepted
+    for asker in work.askers {
+      disposition = self.answer(work.question, to: asker, ledger, &effects) { _, _ throws(ReleaseRefusal) in
+        if !planted(.staleRelease) { _ = try Self.judge(work.question, ledger) }
+        guard let content else { throw .notHere }
+        return content
+      }
     }
+    return disposition
+  }
+
+  private mutating func release(
+    _ content: [UInt8], _ question: ReleaseQuestion, to asker: Asker, _ ledger: Ledger, _ effects: inout [Effect]
+  ) {
+    self.stateRelease(of: question.request, ledger, &effects)
+    if case .member(let member, _) = asker, self.told[question]?.contains(member) != true {
+      if self.told.count >= Self.statedMax { self.told = [:] }
+      self.told[question, default: ReplicaSet()].insert(member)
+      effects.append(.released(question, to: member))
+    }
+    self.reply(.success(content), to: asker, ledger, &effects)
   }
 
   private mutating func reply(
-    _ result: Result<[UInt8], ReleaseRefusal>, to asked: Asked, _ ledger: Ledger, _ effects: inout [Effect]
+    _ result: Result<[UInt8], ReleaseRefusal>, to asker: Asker, _ ledger: Ledger, _ effects: inout [Effect]
   ) {
-    switch asked.asker {
-    case .member(let member, let question):
-      effects.append(.reply(member, question: question, result, request: asked.question.request))
+    switch asker {
+    case .member(let member, let question): effects.append(.reply(member, question: question, result))
     case .own(let ticket, let own): _ = self.take(result, by: own, for: ticket, ledger, &effects)
     }
   }
 
   /// States on the ledger, once for each request, that this hospital released something for it.
   private mutating func stateRelease(of request: Digest, _ ledger: Ledger, _ effects: inout [Effect]) {
-    guard let (_, entry) = AccessEntry.find(request: request, in: ledger.state),
-      !entry.releases.contains(ledger.hospital), self.stated.insert(request).inserted
+    guard !self.stated.contains(request), let (_, entry) = AccessEntry.find(request: request, in: ledger.state),
+      !entry.releases.contains(ledger.hospital)
     else { return }
-    if self.stated.count > Self.statedMax { self.stated = [request] }
+    if self.stated.count >= Self.statedMax { self.stated = [] }
+    self.stated.insert(request)
     effects.append(.stateRelease(request))
   }
 }
@@ -288,7 +395,10 @@ extension Releases {
       }
       guard !asked.isEmpty else { throw .tooFewCustodians }
       self.gatherings[ticket] = Gathering(question: question, custody: custody, awaited: Self.set(asked))
-      for member in asked { self.ask(member, .share(question, capsule: capsule), for: ticket, ledger, &effects) }
+      // This hospital's own share may be there at once, and be enough.
+      for member in asked where self.gatherings[ticket] != nil {
+        self.ask(member, .share(question, capsule: capsule), for: ticket, ledger, &effects)
+      }
       return .accepted
     } catch {
       effects.append(.settled(ticket, .failure(.refused(error))))
@@ -367,32 +477,5 @@ extension Releases.Gathering {
     let isBehind = self.refusals.contains(.unknownRequest)
     let reason = isBehind ? .unknownRequest : self.refusals.first { $0 != .unreachable }
     return .failure(.refused(reason ?? .tooFewCustodians))
-  }
-}
-
-/// What a custodian opens for a granted request: made by the machine that judged it, done by whoever holds the share.
-public struct ShareOpening: Sendable {
-  /// The capsule, which is valid for its record.
-  public let capsule: Capsule
-  /// The custody key to which it is sealed.
-  public let custody: CustodyKey
-  /// To which key the share is sealed.
-  public let ephemeralKey: Digest
-  /// What the share is proved and signed for.
-  public let context: OpeningContext
-
-  package init(capsule: Capsule, custody: CustodyKey, ephemeralKey: Digest, context: OpeningContext) {
-    (self.capsule, self.custody) = (capsule, custody)
-    (self.ephemeralKey, self.context) = (ephemeralKey, context)
-  }
-
-  /// The share of a member for it, signed and sealed; nil where the reader's key is none.
-  public func sealed(
-    with share: KeyShare, nonce: Scalar, signedBy key: borrowing SigningKey
-  ) -> SealedShare? {
-    let released = ReleasedShare(self.capsule, with: share, nonce: nonce, context: self.context, signedBy: key)
-    return SealedBox.seal(released.encoded, to: self.ephemeralKey.bytes).map {
-      SealedShare(member: share.member, box: $0)
-    }
   }
 }
