@@ -58,6 +58,8 @@ struct AccessRun {
   /// Practitioners' sessions: the number of the key, and until when.
   var sessions: [(who: Int, key: Int, until: Timestamp)] = []
   var isRetentionSet = false
+  /// What the hospitals that wrote the records release, and keep of it.
+  private var releases = Releases()
 
   init(seed: UInt64) {
     self.random = SeededGenerator(seed: seed ^ 0xacce55)
@@ -455,11 +457,7 @@ struct AccessRun {
     let isErased = self.records.contains { $0.identifier == asked.record && $0.isErased }
     let isInTime = self.bench.time <= asked.at.adding(milliseconds: 600_000)
     let question = ReleaseQuestion(request: asked.request, record: asked.record)
-    let isReleased: Bool
-    do throws(ReleaseRefusal) {
-      _ = try ReleasePolicy.judge(question, at: self.bench.time, in: self.bench.state)
-      isReleased = true
-    } catch { isReleased = false }
+    let isReleased = Self.isReleased(question, self.bench, &self.releases)
     if isReleased, let failure = self.releaseToSuspended(question) { return failure }
     let expected = asked.isGranted && !isErased && isInTime
     return isReleased == expected
@@ -475,7 +473,22 @@ struct AccessRun {
     let change = StatusChange(account: reader, status: .suspended)
     let made = bench.execute(.setStatus, change, at: hospital, by: 200 + Int(hospital))
     guard made.outcome == .applied else { return "RECORDS §2: a registrar cannot suspend an account" }
-    let judged = try? ReleasePolicy.judge(question, at: bench.time, in: bench.state)
-    return judged == nil ? nil : "R2: a key was released to a suspended account"
+    var releases = self.releases
+    return Self.isReleased(question, bench, &releases) ? "R2: a key was released to a suspended account" : nil
+  }
+
+  /// Whether another hospital gets the key of a record from the one that wrote it.
+  private static func isReleased(_ question: ReleaseQuestion, _ bench: RuleBench, _ releases: inout Releases) -> Bool {
+    guard let record = bench.state.item(StateKey.record(question.record), as: RecordEntry.self) else { return false }
+    let ledger = Releases.Ledger(
+      own: bench.configuration.index(of: record.hospital), hospital: record.hospital,
+      configuration: bench.configuration, network: bench.network, time: bench.time, state: bench.state)
+    var effects: [Releases.Effect] = []
+    _ = releases.step(.keyAsked(question, by: .member(2, question: 1)), in: ledger, into: &effects)
+    for case .reseal(let job, _, _) in effects {
+      let release = HospitalRelease(key: [], signature: RuleBench.key(100).sign([]))
+      _ = releases.step(.resealed(job, release), in: ledger, into: &effects)
+    }
+    return effects.contains { if case .reply(2, question: 1, .success) = $0 { true } else { false } }
   }
 }

@@ -287,17 +287,20 @@ extension CustodyRun {
       patient: patient, records: [honest.record, stolen.record], purpose: .treatment, reason: 0, ephemeralKey: .zero)
     let asked = self.bench.execute(.requestAccess, request, at: 1, by: 1)
     guard asked.outcome == .applied else { return "RECORDS §4: the hospital's own record is refused" }
+    var releases = Releases()
+    let ledger = Releases.Ledger(
+      own: self.voters.first { custody.custodians.contains($0) }, hospital: MemberID(1),
+      configuration: self.bench.configuration, network: self.bench.network, time: self.bench.time,
+      state: self.bench.state)
     for (record, capsule, isRight) in [
       (honest.record, honest.capsule, true), (honest.record, other.capsule, false),
       (stolen.record, stolen.capsule, false),
     ] {
       let question = ReleaseQuestion(request: asked.identifier, record: record)
-      let isOpened: Bool
-      do throws(ReleaseRefusal) {
-        let (_, entry) = try ReleasePolicy.judge(question, at: self.bench.time, in: self.bench.state)
-        _ = try ReleasePolicy.capsule(capsule, of: entry, network: self.bench.network, in: self.bench.state)
-        isOpened = true
-      } catch { isOpened = false }
+      var effects: [Releases.Effect] = []
+      let asker = Releases.Asker.member(ReplicaSet.countMax - 1, question: 1)
+      _ = releases.step(.shareAsked(question, capsule: capsule, by: asker), in: ledger, into: &effects)
+      let isOpened = effects.contains { if case .open = $0 { true } else { false } }
       guard isOpened == isRight else {
         return "R9: a capsule is \(isOpened ? "opened for another record" : "not opened for its own record")"
       }
