@@ -12,6 +12,15 @@ extension FHIRService {
     var query = try SearchQuery(type: type, parameters, at: self.site, self.now())
     try query.authorize(for: request.asker)
     if let unknown = query.unknown.first { throw query.refusal(of: unknown) }
+    // ⚑ What was built of a value that is missing means nobody: the rest would meet a stranger.
+    if let empty = query.empty.first {
+      let name = String(empty.prefix(100))
+      throw FHIRFailure(412, "required", "\(name) has no value: a condition says whom it means", at: name)
+    }
+    if let open = query.filters.first(where: \.isOfAnyCode) {
+      throw FHIRFailure(
+        412, "required", "\(open.code) has a system and no code: a condition says whom it means", at: open.code)
+    }
     guard !query.filters.isEmpty else { throw FHIRFailure(412, "required", "a condition is expected") }
     let found = try self.identifiers(query, by: judging)
     self.tell(query, found: found, to: request)

@@ -55,6 +55,9 @@ extension FHIRService {
     if let unknown = query.unknown.first, Preferences(request.prefer).handling != .lenient {
       throw query.refusal(of: unknown)
     }
+    if let empty = query.empty.first, Preferences(request.prefer).handling != .lenient {
+      throw SearchQuery.refusal(ofEmpty: empty)
+    }
     return query
   }
 
@@ -84,6 +87,9 @@ extension FHIRService {
     let shown = page.prefix(taken).compactMap { self.row(of: $0)?.row }
     var issues: [(severity: String, code: String, message: String, expression: String?)] = query.unknown.map {
       ("warning", "not-supported", "\(query.type) has no search parameter \($0); it was ignored", nil)
+    }
+    for name in query.empty {
+      issues.append(("warning", "required", "\(name.prefix(100)) has no value; it was ignored", nil))
     }
     let isFull = try self.include(query, shown, request, into: &entries)
     // Said whether or not there was any: what is left out shows nothing of itself.

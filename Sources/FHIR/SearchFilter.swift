@@ -69,6 +69,7 @@ struct SearchFilter {
     }
     let reader = WantedReader(type: query.type, site: query.site, now: query.now)
     for text in SearchText.split(value, at: ",") {
+      guard !SearchText.isBlank(text) else { throw SearchQuery.bad(parameter.code, "one of its values is no value") }
       self.alternatives.append(try reader.wanted(text, parameter, modifier))
     }
   }
@@ -76,6 +77,9 @@ struct SearchFilter {
 
 /// Text of a search in which separators can be escaped (FHIR R4, search.html#escaping).
 enum SearchText {
+  /// Whether there is nothing in a text but space.
+  static func isBlank(_ text: String) -> Bool { text.allSatisfy(\.isWhitespace) }
+
   /// Its parts between separators that are not escaped; escapes stay.
   static func split(_ text: String, at separator: Character, max: Int = .max) -> [String] {
     var (parts, isEscaped) = ([""], false)
@@ -121,14 +125,14 @@ private struct WantedReader {
         throw SearchQuery.bad("\(parameter.code):missing", "true or false is expected, not \"\(text)\"")
       }
       return .isMissing(text == "true")
-    case .text: return .text(SearchValue.fold(SearchText.plain(text)))
+    case .text: return .text(try self.folded(text, parameter))
     case .ofType:
       let parts = SearchText.split(text, at: "|").map { SearchText.plain($0) }
-      guard parts.count == 3, !parts[1].isEmpty, !parts[2].isEmpty else {
+      guard parts.count == 3, !SearchText.isBlank(parts[1]), !SearchText.isBlank(parts[2]) else {
         throw SearchQuery.bad("\(parameter.code):of-type", "SYSTEM|CODE|VALUE is expected, not \"\(text)\"")
       }
       return .token(system: SearchValue.type(parts[0], parts[1]), code: parts[2])
-    case .identifier: return self.token(text)
+    case .identifier: return try self.token(text, parameter)
     case .exact, .contains, .not, .above, .below, .type, nil: break
     }
     return try self.wanted(text, parameter, of: parameter.kind, modifier)
@@ -138,10 +142,8 @@ private struct WantedReader {
     _ text: String, _ parameter: SearchParameter, of kind: SearchParameter.Kind, _ modifier: SearchModifier?
   ) throws(FHIRFailure) -> SearchFilter.Wanted {
     switch kind {
-    case .token: return self.token(text)
-    case .string:
-      let plain = SearchText.plain(text)
-      return .string(folded: SearchValue.fold(plain), exact: plain)
+    case .token: return try self.token(text, parameter)
+    case .string: return .string(folded: try self.folded(text, parameter), exact: SearchText.plain(text))
     case .uri: return .uri(SearchText.plain(text))
     case .date:
       let (prefix, rest) = SearchPrefix.split(text)
@@ -161,10 +163,20 @@ private struct WantedReader {
     }
   }
 
-  private func token(_ text: String) -> SearchFilter.Wanted {
+  private func token(_ text: String, _ parameter: SearchParameter) throws(FHIRFailure) -> SearchFilter.Wanted {
     let parts = SearchText.split(text, at: "|", max: 2).map { SearchText.plain($0) }
+    guard !parts.allSatisfy({ SearchText.isBlank($0) }) else {
+      throw SearchQuery.bad(parameter.code, "\"\(text)\" is no value: CODE, SYSTEM|CODE, |CODE or SYSTEM| is expected")
+    }
     guard parts.count == 2 else { return .token(system: nil, code: parts[0]) }
-    return .token(system: parts[0], code: parts[1].isEmpty ? nil : parts[1])
+    return .token(system: parts[0], code: SearchText.isBlank(parts[1]) ? nil : parts[1])
+  }
+
+  /// Text as it is compared. ⚑ Every text begins with none, and none is what is left of accents alone.
+  private func folded(_ text: String, _ parameter: SearchParameter) throws(FHIRFailure) -> String {
+    let folded = SearchValue.fold(SearchText.plain(text))
+    guard !SearchText.isBlank(folded) else { throw SearchQuery.bad(parameter.code, "\"\(text)\" is no value") }
+    return folded
   }
 
   /// The most characters of a number.
@@ -224,6 +236,24 @@ extension SearchFilter {
   var identifiers: [String]? {
     guard self.code == "_id", self.modifier == nil else { return nil }
     return self.alternatives.compactMap { if case .token(_, let code) = $0 { code } else { nil } }
+  }
+
+  /// Whether any code of a system would do, here or at the end of a chain.
+  var isOfAnyCode: Bool {
+    switch self.link {
+    case .forward(let queries): queries.contains { $0.filters.contains(where: \.isOfAnyCode) }
+    case .backward(let query, _): query.filters.contains(where: \.isOfAnyCode)
+    case .list, .compartment: false
+    case nil: self.alternatives.contains { Self.isOfAnyCode($0) }
+    }
+  }
+
+  private static func isOfAnyCode(_ wanted: Wanted) -> Bool {
+    switch wanted {
+    case .token(_, let code): code == nil
+    case .composite(let parts): parts.contains { Self.isOfAnyCode($0) }
+    case .text, .string, .date, .number, .uri, .reference, .isMissing: false
+    }
   }
 
   /// How many values each row must be held against.

@@ -45,6 +45,12 @@ struct SearchQuery {
       || ["account", "_has", "_list"].contains(name)
   }
 
+  /// Whether a parameter says nothing of what is found, only of how it is shown.
+  private static func isOfResult(_ name: String) -> Bool {
+    let word = String(name.prefix { $0 != ":" })
+    return Self.ofResults.contains(word) || Presentation.names.contains(word)
+  }
+
   let type: String
   /// Where it is asked, below the base.
   private(set) var path: String
@@ -63,6 +69,8 @@ struct SearchQuery {
   private(set) var state: String?
   /// Parameters that this server does not know.
   private(set) var unknown: [String] = []
+  /// Parameters without a value, but for those of the result.
+  private(set) var empty: [String] = []
   /// What was understood, for the link `self`.
   private(set) var understood: [(String, String)] = []
 
@@ -80,7 +88,11 @@ struct SearchQuery {
     guard values <= Self.valuesMax else { throw Self.costly("\(values) values, at most \(Self.valuesMax)") }
     let presentation = try Presentation(parameters, of: type)
     self.isCountOnly = presentation.summary == .count
-    for (name, value) in parameters where !value.isEmpty {
+    for (name, value) in parameters {
+      guard !SearchText.isBlank(value) else {
+        if !Self.isOfResult(name) { self.empty.append(name) }
+        continue
+      }
       let isKnown = try self.take(name, value)
       if isKnown { self.understood.append((name, value)) } else { self.unknown.append(name) }
     }
@@ -126,6 +138,14 @@ struct SearchQuery {
       400, "not-supported",
       "\(self.type) has no search parameter \(unknown.prefix(100)); it has \(all.joined(separator: ", ")). With "
         + "Prefer: handling=lenient others are left out", at: unknown)
+  }
+
+  /// What is said of a parameter without a value. ⚑ Without it the rest would mean others.
+  static func refusal(ofEmpty name: String) -> FHIRFailure {
+    let name = String(name.prefix(100))
+    return Self.bad(
+      name,
+      "it has no value: give it one, or leave the parameter out. With Prefer: handling=lenient a search leaves it out")
   }
 
   private mutating func take(_ name: String, _ value: String) throws(FHIRFailure) -> Bool {

@@ -36,6 +36,51 @@ struct ConditionTests {
     #expect(await bench.send("GET", "Patient/b").version == 1)
   }
 
+  /// Of the one patient who is here; each names no value somewhere.
+  private static let withoutValue = [
+    "identifier=&birthdate=1950-01-01", "birthdate=1950-01-01&identifier", "identifier=%20&birthdate=1950-01-01",
+    "identifier=mrn|", "identifier=mrn|%20", "identifier=|", "identifier=mrn|9,mrn|", "identifier:of-type=v2|MR|%20",
+    "family=Nobody,", "family:contains=,Nobody", "family=%CC%81", "frobnicate=&birthdate=1950-01-01",
+    "_has:Observation:subject:code=&birthdate=1950-01-01", "_has:Observation:subject:code=l|",
+    "_has:Observation:subject:code-value-quantity=l|$1",
+  ]
+
+  @Test(
+    "⚑ A condition without a value is never left out: nobody whom the rest of it names is met", arguments: withoutValue)
+  func noValue(_ condition: String) async throws {
+    let bench = try FHIRBench()
+    await bench.put(Self.patient("1", id: "a", #""birthDate":"1950-01-01","name":[{"family":"Anna"}],"#))
+    let about = #""code":{"coding":[{"system":"l","code":"c"}]},"valueQuantity":{"value":1},"#
+    await bench.put(FHIRBench.observation("o", about + #""subject":{"reference":"Patient/a"}"#))
+    let other = Self.patient("2")
+    let patch =
+      #"{"resourceType":"Parameters","parameter":[{"name":"operation","part":[{"name":"type","valueCode":"delete"},"#
+      + #"{"name":"path","valueString":"Patient.birthDate"}]}]}"#
+    let reference = FHIRBench.observation("r", about + #""subject":{"reference":"Patient?\#(condition)"}"#)
+    var answers = [
+      await bench.send("PUT", "Patient?\(condition)", other), await bench.send("DELETE", "Patient?\(condition)"),
+      await bench.send("PATCH", "Patient?\(condition)", patch),
+      await bench.send("POST", "Patient", other, ifNoneExist: condition),
+      await bench.send("POST", "Patient", other, ifNoneExist: "Patient?\(condition)"),
+      await bench.send("PUT", "Observation/r", reference),
+    ]
+    for entry in [
+      #"{"resource":\#(other),"request":{"method":"PUT","url":"Patient?\#(condition)"}}"#,
+      #"{"request":{"method":"DELETE","url":"Patient?\#(condition)"}}"#,
+      #"{"resource":\#(patch),"request":{"method":"PATCH","url":"Patient?\#(condition)"}}"#,
+      #"{"resource":\#(other),"request":{"method":"POST","url":"Patient","ifNoneExist":"\#(condition)"}}"#,
+      #"{"resource":\#(reference),"request":{"method":"PUT","url":"Observation/r"}}"#,
+    ] {
+      answers.append(await bench.bundle("transaction", entry))
+      let batch = await bench.bundle("batch", entry).body?["entry"]?.items?.first?["response"]
+      #expect(["400", "412 Precondition Failed"].contains(batch?["status"]?.text ?? ""), "\(entry)")
+    }
+    for answer in answers { #expect([400, 412].contains(answer.status), "\(answer.status) \(answer.body as Any)") }
+    #expect(await bench.send("GET", "Patient/a").version == 1)
+    #expect(await bench.found("Patient") == ["a"])
+    #expect(await bench.found("Observation") == ["o"])
+  }
+
   @Test(
     "If-Match names whole tags: any, one of a list, weak or not; digits of several are no version",
     arguments: [
