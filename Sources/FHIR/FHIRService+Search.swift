@@ -84,7 +84,7 @@ extension FHIRService {
   ) throws -> FHIRResponse {
     let page = query.isCountOnly ? [] : Array(hits.dropFirst(query.offset).prefix(query.count))
     var (entries, taken) = try self.entries(page, request.meter)
-    let shown = page.prefix(taken).compactMap { self.row(of: $0)?.row }
+    let shown = try self.shown(page.prefix(taken), query, request)
     var issues: [(severity: String, code: String, message: String, expression: String?)] = query.unknown.map {
       ("warning", "not-supported", "\(query.type) has no search parameter \($0); it was ignored", nil)
     }
@@ -132,6 +132,22 @@ extension FHIRService {
     }
     guard taken > 0 || page.isEmpty else { throw meter.failure }
     return (entries, taken)
+  }
+
+  /// The rows of what a page shows. ⚑ As it shows them: what a resource names by now is none of what it named then.
+  private func shown(
+    _ page: ArraySlice<SearchStates.Hit>, _ query: SearchQuery, _ request: FHIRRequest
+  ) throws -> [ResourceIndex.Row] {
+    guard !query.includes.isEmpty || !query.revincludes.isEmpty else { return [] }
+    return try page.compactMap { hit in
+      guard let (type, row) = self.row(of: hit) else { return nil }
+      guard row.version != UInt64(hit.version) else { return row.isDeleted ? nil : row }
+      try request.looks.look(Self.includeLooks)
+      guard let json = try self.stored(type, row.id, UInt64(hit.version))?.json else { return nil }
+      var then = row
+      then.values = SearchValue.all(of: type, in: json, at: self.site).values
+      return then
+    }
   }
 
   private func links(_ query: SearchQuery, _ hits: [SearchStates.Hit], taken: Int) -> [(String, String)] {

@@ -285,6 +285,23 @@ struct SearchTests {
     #expect(await bench.send("GET", "Patient?_offset=1&_state=none").status == 410)
   }
 
+  @Test("⚑ What a page brings besides its matches is what they name as they are shown, not as they are by now")
+  func includesOfPages() async throws {
+    let bench = try FHIRBench()
+    for id in ["anna", "boris"] { await bench.put(#"{"resourceType":"Patient","id":"\#(id)"}"#) }
+    func put(_ id: String, _ patient: String) async {
+      await bench.put(Self.observation(id, #""code":{"text":"x"},"subject":{"reference":"Patient/\#(patient)"}"#))
+    }
+    for id in ["a", "b", "c"] { await put(id, "anna") }
+    let asked = "Observation?subject=Patient/anna&_include=Observation:subject&_count=1"
+    let next = await bench.send("GET", asked).body?["link"]?.items?.last?["url"]?.text ?? ""
+    await put("b", "boris")
+    let second = String(next.dropFirst("http://h/fhir/".count))
+    #expect(await bench.found(second) == ["b", "anna"])
+    _ = await bench.send("DELETE", "Observation/b")
+    #expect(await bench.found(second) == ["b", "anna"], "nor where it is deleted by now")
+  }
+
   @Test("⚑ While a long search goes on others are answered, and what they write is found as it is in the end")
   func turns() async throws {
     let bench = try FHIRBench(looksBetweenTurns: 1)
