@@ -92,7 +92,7 @@ extension FHIRService {
     return Self.names(in: [row], by: "item", of: type)
   }
 
-  private func names(ofPatient id: String, in type: String) -> Set<String> {
+  func names(ofPatient id: String, in type: String) -> Set<String> {
     let rows = self.index.rows[type] ?? []
     var names: Set<String> = []
     for code in Compartment.parameters(of: type) ?? [] {

@@ -197,7 +197,7 @@ extension FHIRService {
     let meta = (json["meta"] ?? .members([])).setting("versionId", .string("\(version)"))
       .setting("lastUpdated", .string(updated.description))
     let account = type == "Patient" ? ResourceIndex.account(in: json, at: updated) : nil
-    if type == "Patient" { try self.requireSamePerson(id, before, account, after: writes) }
+    if type == "Patient" { try self.requireSamePerson(id, before, json, account, after: writes) }
     if let account { writes.charts[account, default: []].append(id) }
     let resource = StoredResource(
       type: type, id: id, version: version,

@@ -89,4 +89,32 @@ struct ChartTests {
     #expect(await bench.send("DELETE", "Observation/c").status == 204)
     #expect(await self.put(bench, "a", Self.identifier(Self.other)).status == 201, "nothing of the first is left")
   }
+
+  @Test(
+    "⚑ Nor does what belonged to one without an account, who comes back only by an identifier of its own",
+    arguments: [
+      condition("a"),
+      #"{"resourceType":"Appointment","id":"c","status":"booked","participant":[{"status":"accepted","#
+        + #""actor":{"reference":"Patient/a"}}]}"#,
+    ])
+  func againWithoutAccount(_ left: String) async throws {
+    let bench = try FHIRBench()
+    let (own, strange) = (#"{"system":"mrn","value":"1"}"#, #"{"system":"mrn","value":"2"}"#)
+    #expect(await self.put(bench, "a", own).status == 201)
+    await bench.put(left)
+    #expect(await bench.send("DELETE", "Patient/a").status == 204)
+    for other in [[], [strange], [#"{"system":"other","value":"1"}"#], [Self.identifier(Self.other)]] {
+      #expect(await bench.send("PUT", "Patient/a", Self.patient("a", other)).status == 409, "\(other)")
+    }
+    let entry = #"{"resource":\#(Self.patient("a", [strange])),"request":{"method":"PUT","url":"Patient/a"}}"#
+    #expect(await bench.bundle("transaction", entry).status == 409)
+    #expect(await self.put(bench, "a", strange, own).status == 201, "the same person again")
+    #expect(await bench.send("DELETE", "Patient/a").status == 204)
+    let type = left.contains("Appointment") ? "Appointment" : "Observation"
+    let removal = #"{"request":{"method":"DELETE","url":"\#(type)/c"}}"#
+    let third = #"{"resource":\#(Self.patient("a", [#"{"system":"mrn","value":"3"}"#])),"#
+    let written = third + #""request":{"method":"PUT","url":"Patient/a"}}"#
+    #expect(await bench.bundle("transaction", written).status == 409)
+    #expect(await bench.bundle("transaction", removal, written).status == 200, "nothing of the first is left")
+  }
 }
