@@ -178,6 +178,7 @@ extension FHIRService {
         throw FHIRFailure(
           422, "value", "the reference \"\(text)\" says no type: Type/ID is expected", at: "\(type)")
       }
+      if let why = self.site.fault(of: text) { throw FHIRFailure(422, "value", why, at: "\(type)") }
     }
     // ⚑ What was left out of a reading would be gone.
     guard !Presentation.isPart(json) else {

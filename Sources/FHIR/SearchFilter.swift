@@ -150,7 +150,12 @@ private struct WantedReader {
       guard let range = DateRange(rest) else { throw SearchQuery.bad(parameter.code, "\"\(text)\" is no date") }
       return .date(prefix, prefix == .approximate ? range.approximate(at: self.now) : range)
     case .quantity, .number: return try self.number(text, parameter, kind)
-    case .reference: return .reference(self.names(SearchText.plain(text), parameter, modifier))
+    case .reference:
+      let name = SearchText.plain(text)
+      if name.contains("/") || name.contains(":"), let why = self.site.fault(of: name) {
+        throw SearchQuery.bad(parameter.code, why)
+      }
+      return .reference(self.names(name, parameter, modifier))
     case .composite:
       let parts = SearchText.split(text, at: "$")
       guard parts.count == parameter.parts.count else {

@@ -1,9 +1,14 @@
+internal import Foundation
+import HealthRecords
+
 /// This server, as references name it: relative ones and absolute ones below its own base mean what is stored here;
 /// every other URL means something at another server, whatever its last parts are.
 ///
 /// Source: FHIR R4, references.html#literal, bundle.html#references.
 struct Site: Sendable {
   private let bases: [String]
+  /// The bases in the one spelling of all that mean the same.
+  private let normal: [String]
 
   /// The server of a base. One on this machine is known by both of the machine's names for itself.
   init(base: String) {
@@ -12,6 +17,7 @@ struct Site: Sendable {
       base.hasPrefix("http://\(name):") ? names.map { "http://\($0)" + base.dropFirst("http://\(name)".count) } : []
     }
     self.bases = Set([base] + same).sorted()
+    self.normal = self.bases.compactMap { Self.normal($0) }
   }
 
   /// `Type/id` of a reference to a resource here, without its version; any other reference as it is.
@@ -60,6 +66,69 @@ struct Site: Sendable {
     guard halves.count == 2, halves[0].first?.isUppercase == true, halves[0].allSatisfy({ $0.isASCII && $0.isLetter })
     else { return nil }
     return (halves[0], halves[1])
+  }
+
+  /// Why a reference is not taken: it is meant for this server, and in no form that is read here. ⚑ Taken as a
+  /// stranger's it would be missing from the chart whose it is. nil of every other.
+  func fault(of reference: String) -> String? {
+    guard !reference.hasPrefix("#"), self.isMeantHere(reference), self.condition(reference) == nil else { return nil }
+    let name = Self.name(within: reference) ?? "Type/ID"
+    return "\"\(reference.prefix(200))\" is no reference that is read here: \(name) is expected"
+  }
+
+  /// Whether a reference leads to this server by any spelling but those that are read.
+  private func isMeantHere(_ reference: String) -> Bool {
+    if let path = self.path(of: reference) { return !Self.isName(path) }
+    guard ["http:", "https:"].contains(where: { reference.prefix($0.count).lowercased() == $0 }) else { return false }
+    guard let normal = Self.normal(reference) else { return true }
+    return self.normal.contains { normal == $0 || normal.hasPrefix($0 + "/") }
+  }
+
+  /// Whether a path is `Type/ID` or `Type/ID/_history/n`, of any type of FHIR's.
+  private static func isName(_ path: String) -> Bool {
+    let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count == 2 || (parts.count == 4 && parts[2] == "_history"), FHIRResource.isType(String(parts[0])) else {
+      return false
+    }
+    return self.isID(parts[1]) && self.isID(parts[parts.count - 1])
+  }
+
+  private static func isID(_ text: Substring) -> Bool {
+    !text.isEmpty && text.utf8.count <= 64
+      && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-.".contains($0)) }
+  }
+
+  /// `Type/ID` of what a reference in another form seems to mean.
+  private static func name(within reference: String) -> String? {
+    let parts = (reference.removingPercentEncoding ?? reference).prefix { !"?#".contains($0) }
+      .split { "/:".contains($0) }.map { $0.trimmingCharacters(in: .whitespaces) }
+    for (part, next) in zip(parts, parts.dropFirst()) where self.isID(next[...]) {
+      if let type = SearchParameter.types.first(where: { $0.lowercased() == part.lowercased() }) {
+        return "\(type)/\(next)"
+      }
+    }
+    return nil
+  }
+
+  /// A URL in one spelling of all that mean the same (RFC 3986, §6.2); nil where it has no host.
+  private static func normal(_ url: String) -> String? {
+    guard let mark = url.firstRange(of: "://") else { return nil }
+    let (scheme, rest) = (url[..<mark.lowerBound].lowercased(), url[mark.upperBound...])
+    let authority = rest.prefix { !"/?#".contains($0) }
+    var host = authority.split(separator: "@").last?.lowercased() ?? ""
+    var port = ""
+    if let colon = host.lastIndex(of: ":"), let number = Int(host[colon...].dropFirst()) {
+      port = number == (scheme == "https" ? 443 : 80) ? "" : ":\(number)"
+      host = String(host[..<colon])
+    }
+    while let last = host.last, ".:".contains(last) { host.removeLast() }
+    guard !host.isEmpty else { return nil }
+    let path = String(rest.dropFirst(authority.count).prefix { !"?#".contains($0) })
+    var segments: [Substring] = []
+    for segment in (path.removingPercentEncoding ?? path).split(separator: "/") where segment != "." {
+      if segment == ".." { _ = segments.popLast() } else { segments.append(segment) }
+    }
+    return ([Substring("\(scheme)://\(host)\(port)")] + segments).joined(separator: "/")
   }
 
   /// RFC 3986, §3.1.

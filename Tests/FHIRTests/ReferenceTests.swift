@@ -12,7 +12,8 @@ struct ReferenceTests {
     "Another server's patient is nobody here: not found, not included, not of the chart, not anchored",
     arguments: [
       "https://other.example/fhir/Patient/p", "http://h/other/Patient/p", "http://h/fhir2/Patient/p",
-      "https://other.example/fhir/Patient/p/_history/1", "urn:uuid:p", "other/Patient/p", "/Patient/p", "Group/p",
+      "https://other.example/fhir/Patient/p/_history/1", "urn:uuid:p", "Group/p", "HealthcareService/p",
+      "https://h/fhir/Patient/p", "http://h:81/fhir/Patient/p", "http://h/fhir2/../x/Patient/p",
       "https://other.example/?x=http://h/fhir/Patient/p",
     ])
   func stranger(_ reference: String) async throws {
@@ -47,6 +48,38 @@ struct ReferenceTests {
     }
     #expect(await bench.found("Patient/p/$everything") == ["p", "a"])
     #expect(bench.ledger.lines.count == before + 1)
+  }
+
+  @Test(
+    "⚑ A reference that is meant for this server in a form that is not read is refused, and the right form is named",
+    arguments: [
+      "/fhir/Patient/p", "./Patient/p", "../fhir/Patient/p", "http://h/fhir/Patient/p/", "HTTP://h/fhir/Patient/p",
+      "http://H/fhir/Patient/p", "http://h:80/fhir/Patient/p", "http://x@h/fhir/Patient/p", "http://h/fhir//Patient/p",
+      "http://h//fhir/Patient/p", "http://h/x/../fhir/Patient/p", "http://h/%66hir/Patient/p",
+      "http://h/fhir/Patient/p?x", "Patient/p/", "Patient/p ", " Patient/p", "Patient/p#x", "Patient/p?", "patient/p",
+      "PATIENT/p", "/Patient/p", "other/Patient/p", "//h/fhir/Patient/p", "http:Patient/p", "http:/fhir/Patient/p",
+      "Patient/p/_history/", "Patient/p/_history/1/", "Patient%2Fp/", "Patient//p", "fhir/Patient/p",
+    ])
+  func otherForm(_ reference: String) async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    let body = FHIRBench.observation("a", #"\#(Self.body)"\#(reference)"}"#)
+    let answer = await bench.send("PUT", "Observation/a", body)
+    #expect(answer.status == 422, "\(reference)")
+    #expect(answer.body?["issue"]?.items?.first?["diagnostics"]?.text?.contains("Patient/p is") == true, "\(answer)")
+    let nested = FHIRBench.observation(
+      "a",
+      #""code":{"text":"x"},"extension":[{"url":"urn:x","valueReference":{"reference":"\#(reference)"}}]"#)
+    #expect(await bench.send("PUT", "Observation/a", nested).status == 422)
+    let entry = #"{"resource":\#(body),"request":{"method":"PUT","url":"Observation/a"}}"#
+    let whole = await bench.bundle("transaction", entry)
+    #expect(whole.status == 422)
+    #expect(whole.body?["issue"]?.items?.first?["expression"]?.items?.first?.text == "Bundle.entry[0]")
+    #expect(await bench.found("Observation").isEmpty)
+    var search = FHIRRequest(method: "GET", path: ["Observation"], query: [("subject", reference)])
+    #expect(await bench.service.handle(search).status == 400)
+    search.query = [("subject:Patient", reference)]
+    #expect(await bench.service.handle(search).status == 400)
   }
 
   @Test("The views of the ledger and attachments know this server's patients only")

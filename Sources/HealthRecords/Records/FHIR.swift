@@ -50,6 +50,9 @@ public struct FHIRResource: Sendable, Hashable {
     return resources
   }
 
+  /// Whether a type of resources is one of FHIR R4.
+  public static func isType(_ name: String) -> Bool { self.types.contains(name) }
+
   private static func resource(_ json: CanonicalJSON, entry: Int?) throws(FHIRFault) -> FHIRResource {
     guard let type = json["resourceType"]?.text else { throw .resourceType(nil, entry: entry) }
     guard self.types.contains(type) else { throw .resourceType(type, entry: entry) }
