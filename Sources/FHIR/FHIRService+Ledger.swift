@@ -6,18 +6,59 @@ extension FHIRService {
   /// The fewest bytes of what is said of one consent, access or record.
   private static let viewBytesMin = 512
 
+  /// What a request asks of the ledger, by GET or by a form; nil where the store answers. ⚑ Of Provenance the store has
+  /// only what others say: what is asked of a linked patient's in a way that the ledger does not answer is refused.
+  func ledgerQuestion(
+    _ request: FHIRRequest
+  ) throws(FHIRFailure) -> (type: String, query: [(name: String, value: String)])? {
+    let path = request.path
+    var query = request.query
+    switch (request.method, path.count) {
+    case ("GET", 1): break
+    case ("POST", 2) where path[1] == "_search": break
+    case ("GET", 3) where path[0] == "Patient": query.insert(("patient", path[1]), at: 0)
+    default: return nil
+    }
+    let type = path.count == 3 ? path[2] : path[0]
+    if CapabilityStatement.views.contains(type) { return (type, query) }
+    guard type == "Provenance", self.ledger != nil else { return nil }
+    func isOfPatient(_ name: String) -> Bool {
+      name.prefix { $0 != ":" && $0 != "." } == "patient" && name != "patient:missing"
+    }
+    let named = query.filter { isOfPatient($0.name) }
+    if let other = named.first(where: { !Self.patientNames.contains($0.name) })?.name {
+      throw Self.otherView(type, other)
+    }
+    let values = named.flatMap { $0.value.split(separator: ",").map(String.init) }
+    let ids = values.compactMap { self.patient(named: $0) }
+    guard let id = ids.first(where: { self.account(ofPatient: $0) != nil }) else { return nil }
+    guard values.count == 1 else {
+      throw FHIRFailure(400, "not-supported", "what the ledger says is of one patient: ask for each", at: "patient")
+    }
+    return (type, [(name: "patient", value: id)] + query.filter { !isOfPatient($0.name) })
+  }
+
+  /// How the patient is named of whom the ledger is asked.
+  private static let patientNames = ["patient", "patient:Patient", "subject", "subject:Patient"]
+  /// What is asked besides, of how it is answered.
+  private static let viewParameters = ["_count", "_offset", "_total", "_totalMethod"] + Presentation.names
+
+  private static func otherView(_ type: String, _ name: String) -> FHIRFailure {
+    FHIRFailure(
+      400, "not-supported",
+      "what the ledger says is asked for as \(type)?patient=ID, with \(self.viewParameters.joined(separator: ", ")), "
+        + "and not by \(name.prefix(100))", at: String(name.prefix(100)))
+  }
+
   /// Consents and accesses, as the ledger has them, newest first.
   func ledgerView(
     _ type: String, _ query: [(name: String, value: String)], _ meter: AnswerMeter
   ) async throws -> FHIRResponse {
-    let known = ["patient", "subject", "_count", "_offset"] + Presentation.names
-    if let unknown = query.first(where: { !known.contains($0.name) })?.name {
-      throw FHIRFailure(
-        400, "not-supported",
-        "what the ledger says is asked for as \(type)?patient=ID, with _count, and not by "
-          + "\(unknown.prefix(100))", at: unknown)
+    let kept = query.filter { Self.viewParameters.contains($0.name) }
+    if let unknown = query.first(where: { !(Self.viewParameters + Self.patientNames).contains($0.name) })?.name {
+      throw Self.otherView(type, unknown)
     }
-    guard let asked = query.first(where: { $0.name == "patient" || $0.name == "subject" })?.value else {
+    guard let asked = query.first(where: { Self.patientNames.contains($0.name) })?.value else {
       throw FHIRFailure(400, "required", "say of whom: \(type)?patient=ID", at: "patient")
     }
     let id = self.patient(named: asked) ?? asked
@@ -26,9 +67,9 @@ extension FHIRService {
         404, "not-found", "Patient/\(id) is not linked to an account: give it an identifier of \(Self.accountSystem)")
     }
     let page = try SearchQuery(
-      type: "Patient", query.filter { $0.name == "_count" || $0.name == "_offset" }, at: self.site, self.now())
+      type: "Patient", kept.filter { $0.name != "_elements" }, at: self.site, self.now())
     // No more is made than there is room for.
-    let countMax = min(page.count, max(1, meter.room / Self.viewBytesMin))
+    let countMax = page.isCountOnly ? 0 : min(page.count, max(1, meter.room / Self.viewBytesMin))
     let (total, views): (Int, [CanonicalJSON])
     var rest: ArraySlice<ResourceIndex.Row> = []
     switch type {
@@ -61,12 +102,19 @@ extension FHIRService {
         ("search", .members([("mode", .string("match"))])),
       ])
     }
-    var links = [("self", "\(self.base)/\(type)?patient=\(id)")]
-    let next = page.offset + shown.count
-    if next < total, page.count > 0 {
-      links.append(("next", "\(self.base)/\(type)?patient=\(id)&_count=\(page.count)&_offset=\(next)"))
+    let shows = kept.filter { !["_count", "_offset"].contains($0.name) }.map { ($0.name, $0.value) }
+    func link(_ paging: [(String, String)]) -> String {
+      "\(self.base)/\(type)?" + FHIRURL.text([("patient", id)] + shows + paging)
     }
-    return FHIRResponse(body: self.bundle("searchset", entries, total: total, links: links))
+    var links = [("self", link([]))]
+    let next = page.offset + shown.count
+    if next < total, !page.isCountOnly {
+      links.append(("next", link([("_count", "\(page.count)"), ("_offset", "\(next)")])))
+    }
+    let told = page.saysTotal || page.isCountOnly ? total : nil
+    var response = FHIRResponse(body: self.bundle("searchset", entries, total: told, links: links))
+    response.counted = [account]
+    return response
   }
 
   private func stored(_ type: String, _ parameters: [(name: String, value: String)]) throws -> [ResourceIndex.Row] {

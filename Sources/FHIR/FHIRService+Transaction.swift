@@ -22,11 +22,12 @@ extension FHIRService {
     }
     var answers: [Int: FHIRResponse] = [:]
     // The ledger does not depend on what is written here.
-    for (number, request) in requests.enumerated() where self.asksLedger(request) {
+    for (number, request) in requests.enumerated() {
       try Task.checkCancellation()
-      do { answers[number] = try await self.ledgerView(request.path[0], request.query, request.meter) } catch {
-        throw (error as? FHIRFailure)?.inEntry(number) ?? error
-      }
+      do {
+        guard let (type, query) = try self.ledgerQuestion(request) else { continue }
+        answers[number] = try await self.ledgerView(type, query, request.meter)
+      } catch { throw (error as? FHIRFailure)?.inEntry(number) ?? error }
     }
     var (planned, writes) = try self.judged(entries, requests, answered: Set(answers.keys))
     // ⚑ Before anything is written: what conditions tell is noted, and then they are judged again.
@@ -94,15 +95,6 @@ extension FHIRService {
   /// What fails inside an entry names it.
   private static func entry<Value>(_ number: Int, _ body: () throws -> Value) throws -> Value {
     do { return try body() } catch let failure as FHIRFailure { throw failure.inEntry(number) }
-  }
-
-  /// Whether the ledger answers: of Provenance, where nothing but a patient who is linked is said.
-  func asksLedger(_ request: FHIRRequest) -> Bool {
-    guard request.method == "GET", request.path.count == 1 else { return false }
-    if CapabilityStatement.views.contains(request.path[0]) { return true }
-    let others = request.query.filter { !["_count", "_offset", "_format", "_pretty"].contains($0.name) }
-    guard request.path[0] == "Provenance", self.ledger != nil, others.map(\.name) == ["patient"] else { return false }
-    return self.patient(named: others[0].value).flatMap { self.account(ofPatient: $0) } != nil
   }
 
   private static func isWrite(_ request: FHIRRequest) -> Bool {

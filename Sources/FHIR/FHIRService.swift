@@ -192,10 +192,11 @@ public actor FHIRService {
   private func answer(_ request: FHIRRequest) async throws -> FHIRResponse {
     let path = request.path
     try self.judge(request)
+    if let (type, query) = try self.ledgerQuestion(request) {
+      return try await self.ledgerView(type, query, request.meter)
+    }
     switch (request.method, path.count) {
     case ("POST", 0): return try await self.bundle(try await Self.parsed(request.body), request)
-    case ("GET", 1) where self.asksLedger(request):
-      return try await self.ledgerView(path[0], request.query, request.meter)
     case ("POST", 1), ("PUT", 1), ("PUT", 2), ("PATCH", 1), ("PATCH", 2), ("DELETE", 1), ("DELETE", 2):
       return try await self.write(request)
     case ("GET", 1) where path[0].first?.isUppercase == true: return try await self.searched(path[0], request)

@@ -206,4 +206,57 @@ struct CapabilityTests {
     }
     #expect(await bench.found("Provenance?patient=p").count == 2)
   }
+
+  /// A ledger that proves three things of everybody.
+  private struct ProvingLedger: LedgerViews {
+    static let lines = (0..<3).map { number in
+      CanonicalJSON.members([("resourceType", .string("Provenance")), ("id", .string("l\(number)"))])
+    }
+    func erasure(of record: Digest) async -> Erasure? { nil }
+    func consents(of account: Digest, patient: String) async -> [CanonicalJSON] { Self.lines }
+    func accesses(
+      of account: Digest, patient: String, skipping offset: Int, countMax: Int
+    ) async -> (total: Int, page: [CanonicalJSON]) { (3, Array(Self.lines.dropFirst(offset).prefix(countMax))) }
+    func provenance(
+      of account: Digest, names: [String: String], skipping offset: Int, countMax: Int
+    ) async -> (total: Int, page: [CanonicalJSON]) { (3, Array(Self.lines.dropFirst(offset).prefix(countMax))) }
+  }
+
+  @Test(
+    "⚑ A linked patient's Provenance begins with what the ledger proves, however it is asked for, or is refused",
+    arguments: [
+      ("GET", "Provenance?patient=p", 3), ("GET", "Provenance?patient=Patient/p&_elements=target", 3),
+      ("GET", "Provenance?patient=p&_summary=true", 3), ("GET", "Provenance?patient=p&_summary=count", 0),
+      ("GET", "Provenance?patient=p&_total=accurate&_pretty=true", 3), ("GET", "Provenance?patient:Patient=p", 3),
+      ("POST", "Provenance/_search?patient=p", 3), ("GET", "Patient/p/Provenance", 3),
+      ("GET", "Patient/p/Provenance?_count=2", 2), ("GET", "AuditEvent?patient:Patient=p&_summary=count", 0),
+      ("POST", "AuditEvent/_search?patient=p", 3), ("POST", "Consent/_search?patient=p&_count=2", 2),
+      ("GET", "Provenance?patient=p&_sort=-recorded", nil), ("GET", "Provenance?patient=p&target=Patient/p", nil),
+      ("GET", "Provenance?patient.identifier=x", nil), ("GET", "Provenance?patient._id=p", nil),
+      ("GET", "Provenance?patient:identifier=x", nil), ("GET", "Provenance?patient:Patient._id=p", nil),
+      ("GET", "Provenance?patient=q,p", nil), ("GET", "Provenance?patient=q&patient=p", nil),
+      ("GET", "Patient/p/Provenance?_sort=recorded", nil), ("GET", "Patient/p/Provenance?patient=p", nil),
+      ("POST", "Provenance/_search?patient=p&recorded=2024", nil), ("GET", "AuditEvent?patient=p&_sort=date", nil),
+    ] as [(String, String, Int?)])
+  func proved(_ method: String, _ url: String, _ count: Int?) async throws {
+    let bench = try FHIRBench(ProvingLedger())
+    await bench.link("p")
+    await bench.put(#"{"resourceType":"Patient","id":"q"}"#)
+    let entry = #"{"request":{"method":"\#(method)","url":"\#(url)"}}"#
+    let batch = await bench.bundle("batch", entry).body?["entry"]?.items?.first
+    let whole = await bench.bundle("transaction", entry)
+    guard let count else {
+      #expect(await bench.send(method, url).status == 400)
+      #expect(batch?["response"]?["status"]?.text == "400" && whole.status == 400)
+      return
+    }
+    let direct = await bench.send(method, url)
+    #expect(direct.status == 200, "\(direct.body as Any)")
+    for answer in [direct.body, batch?["resource"], whole.body?["entry"]?.items?.first?["resource"]] {
+      #expect(answer?["total"] == .number("3"))
+      #expect((answer?["entry"]?.items ?? []).count == count)
+    }
+    // Of one who is not linked the store has all there is.
+    #expect(await bench.send("GET", "Provenance?patient=q&_sort=recorded").body?["total"] == .number("0"))
+  }
 }
