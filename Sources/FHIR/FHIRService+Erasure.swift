@@ -17,6 +17,54 @@ extension FHIRService {
   }
 
   private func forget(_ record: Digest, _ right: Erasure) throws {
+    // ⚑ What it bears goes first: were this to end in between, the record is still here to go on with.
+    for name in try self.borne(by: record) { try self.forget(borne: name, by: record, right) }
+    let gone = try self.erase(record, right)
+    for name in self.index.takeMoved() { self.book.touch(name, in: self.index) }
+    guard gone.isEmpty else { return }
+    // It may be on its way back from the ledger.
+    if self.erasedEarly.count >= Self.erasedEarlyMax { self.erasedEarly.removeFirst() }
+    self.erasedEarly.append((record, right))
+  }
+
+  /// The Binaries whose content goes with a record: what it anchors bears them, and nothing else does.
+  private func borne(by record: Digest) throws -> [String] {
+    let going = try self.store.going(with: record)
+    var (borne, patients): (Set<String>, Set<String>) = ([], [])
+    for version in going {
+      guard let json = version.json else { continue }
+      borne.formUnion(Attached.names(in: json, type: version.type, at: self.site))
+      if let patient = self.index.patient(of: json, type: version.type, id: version.id) { patients.insert(patient) }
+    }
+    let names = Set(going.map(\.name))
+    return borne.sorted().filter { name in
+      guard let row = self.index.row(name), self.index.bearers.names(bearing: name).isSubset(of: names) else {
+        return false
+      }
+      // One that names another patient itself is that one's.
+      return !row.isOwn || row.patient.map { patients.contains($0) } ?? false
+    }
+  }
+
+  /// Forgets a Binary, with all that is anchored of it and what is not.
+  private func forget(borne name: String, by record: Digest, _ right: Erasure) throws {
+    let id = String(name.dropFirst("Binary/".count))
+    let kept = try self.store.versions(type: "Binary", id: id).filter { $0.erased == nil && !$0.isDeleted }
+    for own in Set(kept.compactMap(\.record)).sorted(by: { $0.description < $1.description }) {
+      _ = try self.erase(own, right)
+    }
+    // What no record of its own anchors goes with the one that bears it.
+    let rest = try self.store.versions(type: "Binary", id: id).filter { $0.erased == nil && $0.record == nil }
+    try self.store.write(
+      rest.map { version in
+        var version = version
+        version.record = record
+        return version
+      })
+  }
+
+  /// Puts what is known of them in the place of the versions that a record anchors; those.
+  private func erase(_ record: Digest, _ right: Erasure) throws -> [StoredResource] {
     let time = self.now()
     let gone = try self.store.erase(record) { version in
       var remains = StoredResource(
@@ -30,10 +78,7 @@ extension FHIRService {
     for version in gone where version.version == self.index.row(version.name)?.version { self.index.put(version) }
     self.tellWatches(gone)
     for version in gone { self.book.erase(version) }
-    guard gone.isEmpty else { return }
-    // It may be on its way back from the ledger.
-    if self.erasedEarly.count >= Self.erasedEarlyMax { self.erasedEarly.removeFirst() }
-    self.erasedEarly.append((record, right))
+    return gone
   }
 
   private static let erasedEarlyMax = 1000

@@ -266,7 +266,8 @@ extension FHIRService {
     try self.store.write(writes.resources, notes: [])
     for resource in writes.resources { self.index.put(resource) }
     self.tellWatches(writes.resources)
-    var names = writes.resources.map(\.name)
+    let written = Set(writes.resources.map(\.name))
+    var names = writes.resources.map(\.name) + self.index.takeMoved().filter { !written.contains($0) }
     // With a link everything of the patient comes and goes.
     for (patient, link) in zip(patients, links) where self.index.account(ofPatient: patient.id) != link {
       let known = Set(names)

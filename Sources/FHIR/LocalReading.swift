@@ -314,6 +314,10 @@ extension FHIRService {
       let name = self.site.local(text).split(separator: "/")
       if name.count == 2, name[0] == "Patient" { patients.insert(String(name[1])) }
     }
+    // What bears it says whose it is.
+    if type == "Binary", let id = resource["id"]?.text, let patient = self.index.row("Binary/\(id)")?.patient {
+      patients.insert(patient)
+    }
     var accounts = Set(patients.flatMap { self.accounts(ofPatient: $0) })
     if let id = resource["id"]?.text { accounts.formUnion(self.anchoredAccounts("\(type)/\(id)")) }
     // What the ledger has of a patient names the account.

@@ -46,6 +46,8 @@ public protocol ResourceStore: Sendable {
   func version(_ version: UInt64, type: String, id: String) throws -> StoredResource?
   /// The records that anchor anything here.
   func records() throws -> [Digest]
+  /// The versions that go with a record (`StoredResource.going(with:of:)`).
+  func going(with record: Digest) throws -> [StoredResource]
   /// Puts what `remains` of them in the place of the versions that go with a record (`StoredResource.going(with:of:)`),
   /// and gives that. When it returns, nothing else of them can be read on this disk.
   func erase(_ record: Digest, remains: (StoredResource) -> StoredResource) throws -> [StoredResource]
@@ -76,6 +78,8 @@ struct ResourceIndex {
     var erased: StoredResource.Erased?
     /// The patient that it belongs to, by local identifier.
     var patient: String?
+    /// Whether it names that patient itself.
+    var isOwn = false
     /// The account that it is linked to, where it is a patient.
     var account: Digest?
     var values: [String: [SearchValue]]
@@ -110,6 +114,8 @@ struct ResourceIndex {
       isDeleted: resource.isDeleted, record: resource.record, erased: resource.erased,
       patient: json.flatMap { self.patient(of: $0, type: resource.type, id: resource.id) },
       values: values, bare: found?.bare ?? [])
+    row.isOwn = row.patient != nil
+    if !row.isOwn, !row.isDeleted { row.patient = self.bearers.patient(of: resource.name) }
     let before = self.row(resource.name)
     let earlier = before?.values ?? [:]
     if let account = before?.account { self.charts[account]?.remove(resource.id) }
@@ -124,12 +130,36 @@ struct ResourceIndex {
     } else {
       self.rows[resource.type]?[place] = row
     }
+    let attached = json.map { Attached.names(in: $0, type: resource.type, at: self.site) } ?? []
+    for name in self.bearers.put(resource.name, of: row.patient, bearing: attached) { self.own(name) }
     for (code, found) in values {
       let known = Set((earlier[code] ?? []).compactMap { Self.key(of: $0) })
       for key in Set(found.compactMap { Self.key(of: $0) }).subtracting(known) {
         self.postings["\(resource.type) \(code) \(key)", default: []].append(place)
       }
     }
+  }
+
+  /// What bears which Binary.
+  private(set) var bearers = Attached()
+  /// Binaries that became somebody else's because of what bears them, since they were last taken.
+  private var moved: Set<String> = []
+
+  /// Those that are another patient's, or nobody's, since this was last asked.
+  mutating func takeMoved() -> [String] {
+    defer { self.moved = [] }
+    return self.moved.sorted()
+  }
+
+  /// Gives a Binary that names nobody itself to the patient of what bears it.
+  private mutating func own(_ name: String) {
+    guard let place = self.places[name], let row = self.rows["Binary"]?[place], !row.isDeleted, !row.isOwn else {
+      return
+    }
+    let patient = self.bearers.patient(of: name)
+    guard row.patient != patient else { return }
+    self.rows["Binary"]?[place].patient = patient
+    self.moved.insert(name)
   }
 
   /// Resources that were erased.
@@ -208,7 +238,7 @@ struct ResourceIndex {
   /// The patient of this server that a resource is about.
   func patient(of json: CanonicalJSON, type: String, id: String) -> String? {
     if type == "Patient" { return id }
-    for name in ["patient", "subject", "beneficiary"] {
+    for name in type == "Binary" ? ["securityContext"] : ["patient", "subject", "beneficiary"] {
       for node in json.children(name) {
         if let text = node["reference"]?.text.map({ self.site.local($0) }), text.hasPrefix("Patient/") {
           return String(text.dropFirst("Patient/".count))

@@ -213,19 +213,38 @@ public final class EncryptedResources: ResourceStore {
     return out
   }
 
-  /// Puts what `remains` of them in the place of the versions that go with a record. When it returns, nothing else of
-  /// them can be read: not in pages that the database uses no more, by whoever has the hospital's secret, either.
-  public func erase(_ record: Digest, remains: (StoredResource) -> StoredResource) throws -> [StoredResource] {
+  /// The versions that go with a record.
+  public func going(with record: Digest) throws -> [StoredResource] {
     let snapshot = try self.environment.snapshot()
+    return try Self.names(of: self.places(of: record, in: snapshot)).flatMap { name in
+      StoredResource.going(with: record, of: try self.versions(name, in: snapshot))
+    }
+  }
+
+  /// The places of the versions that a record anchors.
+  private func places(of record: Digest, in snapshot: Snapshot) -> [[UInt8]] {
     var places: [[UInt8]] = []
     snapshot.scan(self.anchored.handle, from: record.bytes) { key, _ in
       guard key.starts(with: record.bytes) else { return false }
       places.append(Array(key.dropFirst(Digest.lengthBytes)))
       return true
     }
+    return places
+  }
+
+  /// The names of resources within places, each once.
+  private static func names(of places: [[UInt8]]) -> [[UInt8]] {
+    Set(places.map { Array($0.prefix(32)) }).sorted { $0.lexicographicallyPrecedes($1) }
+  }
+
+  /// Puts what `remains` of them in the place of the versions that go with a record. When it returns, nothing else of
+  /// them can be read: not in pages that the database uses no more, by whoever has the hospital's secret, either.
+  public func erase(_ record: Digest, remains: (StoredResource) -> StoredResource) throws -> [StoredResource] {
+    let snapshot = try self.environment.snapshot()
+    let places = self.places(of: record, in: snapshot)
     var out: [StoredResource] = []
     var notes: [AnchorNote] = []
-    for name in Set(places.map { Array($0.prefix(32)) }).sorted(by: { $0.lexicographicallyPrecedes($1) }) {
+    for name in Self.names(of: places) {
       let going = StoredResource.going(with: record, of: try self.versions(name, in: snapshot))
       out += going.map(remains)
       // A draft of what goes is never submitted, nor kept.

@@ -14,6 +14,12 @@ extension MemoryResources {
     return names.flatMap { self.versions(type: $0.type, id: $0.id) }.filter { $0.erased == nil }.compactMap(\.record)
   }
 
+  func going(with record: Digest) -> [StoredResource] {
+    var names: [StoredResource] = []
+    self.latest { names.append($0) }
+    return names.flatMap { StoredResource.going(with: record, of: self.versions(type: $0.type, id: $0.id)) }
+  }
+
   func erase(_ record: Digest, remains: (StoredResource) -> StoredResource) throws -> [StoredResource] {
     var names: [StoredResource] = []
     self.latest { names.append($0) }

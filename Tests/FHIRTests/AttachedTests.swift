@@ -1,0 +1,206 @@
+// Goal: a Binary that is stored as JSON belongs to the patient whose document, picture or report it is the content of:
+// on the ledger, in the chart, in the log of who read it, and when that is erased. Method: each way to say whose it is,
+// in any order, alone and in transactions, and the same after a restart.
+import FHIR
+import HealthRecords
+import Primitives
+import Synchronization
+import Testing
+
+@Suite("Binaries that are stored")
+struct AttachedTests {
+  private final class Log: ReadingLog {
+    let kept = Mutex<[LocalReading]>([])
+    var intervalMilliseconds: UInt64 { 900_000 }
+    func note(_ readings: [LocalReading]) async throws { self.kept.withLock { $0 += readings } }
+    func readings(of patient: Digest, _ question: ReadingQuestion) async -> ReadingPage {
+      ReadingPage(lines: [], next: nil)
+    }
+    func counts(of patient: Digest) async -> [(interval: UInt64, count: Int)] { [] }
+    /// How many readings of a Binary were noted.
+    var count: Int { self.kept.withLock { $0.filter { $0.types.contains("Binary") }.count } }
+  }
+
+  private struct Bench {
+    let store = MemoryResources()
+    let anchoring = FakeLedger()
+    let ledger = ErasingLedger()
+    let log = Log()
+    var service: FHIRService
+
+    init() async throws {
+      self.service = try Self.start(self.store, self.anchoring, self.ledger, self.log)
+      for (id, account) in [("p", FHIRBench.account), ("q", AttachedTests.other)] {
+        let identifier = #"{"system":"urn:consilium:account","value":"\#(account)"}"#
+        await self.put(#"{"resourceType":"Patient","id":"\#(id)","identifier":[\#(identifier)]}"#)
+      }
+    }
+
+    private static func start(
+      _ store: MemoryResources, _ anchoring: FakeLedger, _ ledger: ErasingLedger, _ log: Log
+    ) throws -> FHIRService {
+      try FHIRService(
+        store: store, anchoring: anchoring, ledger: ledger, readings: log, base: "http://h/fhir",
+        now: { Timestamp(milliseconds: 1_750_000_000_000) }, entropy: { Array(repeating: 7, count: $0) })
+    }
+
+    mutating func restart() throws {
+      self.service = try Self.start(self.store, self.anchoring, self.ledger, self.log)
+    }
+
+    func send(_ method: String, _ url: String, _ body: String = "") async -> FHIRResponse {
+      let path = url.split(separator: "/").map(String.init)
+      return await self.service.handle(FHIRRequest(method: method, path: path, body: Array(body.utf8)))
+    }
+
+    func put(_ json: String) async {
+      let value = (try? CanonicalJSON(Array(json.utf8))) ?? .null
+      let name = "\(value["resourceType"]?.text ?? "")/\(value["id"]?.text ?? "")"
+      let status = await self.send("PUT", name, json).status
+      #expect(status == 201 || status == 200, "\(name): \(status)")
+    }
+
+    func transaction(_ resources: [String]) async {
+      let entries = resources.map { json in
+        let value = (try? CanonicalJSON(Array(json.utf8))) ?? .null
+        let name = "\(value["resourceType"]?.text ?? "")/\(value["id"]?.text ?? "")"
+        return #"{"resource":\#(json),"request":{"method":"PUT","url":"\#(name)"}}"#
+      }
+      let body = #"{"resourceType":"Bundle","type":"transaction","entry":[\#(entries.joined(separator: ","))]}"#
+      #expect(await self.send("POST", "", body).status == 200)
+    }
+
+    /// How many current records of Binaries an account has.
+    func records(_ account: String = FHIRBench.account) -> Int {
+      self.anchoring.current(account).filter { $0.json["data"] != nil }.count
+    }
+
+    func chart(_ id: String = "p") async -> [String] {
+      let entries = await self.send("GET", "Patient/\(id)/$everything").body?["entry"]?.items ?? []
+      return entries.compactMap { $0["resource"]?["id"]?.text }
+    }
+
+    func erase(_ name: String, version: UInt64 = 1) async throws {
+      let parts = name.split(separator: "/").map(String.init)
+      let record = try #require(self.store.version(version, type: parts[0], id: parts[1])?.record)
+      self.ledger.erased.withLock { $0[record] = .patient }
+      try await self.service.forget(record)
+    }
+  }
+
+  private static let other = String(repeating: "cd", count: 32)
+  private static let plain = binary("b", "")
+
+  private static func binary(_ id: String, _ more: String, data: String = "U0VDUkVU") -> String {
+    #"{"resourceType":"Binary","id":"\#(id)","contentType":"text/plain",\#(more)"data":"\#(data)"}"#
+  }
+
+  private static func document(_ url: String, of patient: String = "p", id: String = "d") -> String {
+    #"{"resourceType":"DocumentReference","id":"\#(id)","status":"current","#
+      + #""subject":{"reference":"Patient/\#(patient)"},"content":[{"attachment":{"url":"\#(url)"}}]}"#
+  }
+
+  private static let bearers = [
+    document("Binary/b"), document("http://h/fhir/Binary/b"), document("Binary/b/_history/1"),
+    #"{"resourceType":"Media","id":"d","status":"completed","subject":{"reference":"Patient/p"},"#
+      + #""content":{"url":"Binary/b"}}"#,
+    #"{"resourceType":"DiagnosticReport","id":"d","status":"final","code":{"text":"x"},"#
+      + #""subject":{"reference":"Patient/p"},"presentedForm":[{"url":"Binary/b"}]}"#,
+    #"{"resourceType":"Communication","id":"d","status":"completed","subject":{"reference":"Patient/p"},"#
+      + #""payload":[{"contentAttachment":{"url":"Binary/b"}}]}"#,
+  ]
+
+  @Test("⚑ It is of the patient whom securityContext names, whatever bears it")
+  func context() async throws {
+    var bench = try await Bench()
+    let context = #""securityContext":{"reference":"Patient/p"},"#
+    let answer = await bench.send("PUT", "Binary/b", Self.binary("b", context))
+    #expect(answer.status == 201 && answer.anchor?.count == 64, "\(answer.anchor ?? "no record")")
+    await bench.put(Self.document("Binary/b", of: "q"))
+    for _ in 0..<2 {
+      #expect(await bench.chart() == ["p", "b"])
+      let count = bench.log.count
+      #expect(await bench.send("GET", "Binary/b").anchor?.count == 64)
+      #expect(bench.log.count == count + 1)
+      try bench.restart()
+    }
+    #expect(bench.records() == 1 && bench.records(Self.other) == 0)
+    try await bench.erase("DocumentReference/d")
+    #expect(await bench.send("GET", "Binary/b").status == 200, "what another's document bears is not another's")
+    try await bench.erase("Binary/b")
+    #expect(await bench.send("GET", "Binary/b").status == 410)
+  }
+
+  @Test("⚑ It is of the patient whom what bears it is about, in whatever order they come", arguments: bearers)
+  func borne(_ bearer: String) async throws {
+    for order in [[Self.plain, bearer], [bearer, Self.plain]] {
+      for isWhole in [false, true] {
+        var bench = try await Bench()
+        if isWhole { await bench.transaction(order) } else { for one in order { await bench.put(one) } }
+        for _ in 0..<2 {
+          #expect(bench.records() == 1)
+          #expect(await bench.chart().contains("b"))
+          let count = bench.log.count
+          #expect(await bench.send("GET", "Binary/b").anchor?.count == 64)
+          #expect(bench.log.count == count + 1)
+          await bench.put(Self.plain)
+          #expect(bench.records() == 1, "it is written again as it was")
+          try bench.restart()
+        }
+        // It goes with what bears it.
+        let type = try CanonicalJSON(Array(bearer.utf8))["resourceType"]?.text ?? ""
+        #expect(await bench.send("DELETE", "\(type)/d").status == 204)
+        #expect(bench.records() == 0)
+        #expect(await bench.chart() == ["p"])
+      }
+    }
+  }
+
+  @Test("⚑ Where what bears it becomes another patient's, so does it")
+  func moved() async throws {
+    let bench = try await Bench()
+    await bench.put(Self.plain)
+    #expect(bench.records() == 0)
+    await bench.put(Self.document("Binary/b"))
+    await bench.put(Self.document("Binary/b", of: "q"))
+    #expect(bench.records() == 0 && bench.records(Self.other) == 1)
+    #expect(await bench.chart("q") == ["q", "b", "d"])
+    await bench.put(Self.document("Binary/c", of: "q"))
+    #expect(bench.records(Self.other) == 0)
+  }
+
+  @Test(
+    "⚑ What an erased document bears is erased with it, in all versions, on the ledger or not", arguments: [1, 90_000])
+  func erased(_ length: Int) async throws {
+    var bench = try await Bench()
+    let data = String(repeating: "U0VDUkVU", count: length)
+    await bench.put(Self.document("Binary/b"))
+    await bench.put(Self.binary("b", "", data: "U0VDUkVU" + data))
+    await bench.put(Self.binary("b", "", data: data))
+    #expect(bench.records() == (length == 1 ? 1 : 0))
+    try await bench.erase("DocumentReference/d")
+    for _ in 0..<2 {
+      for url in ["Binary/b", "Binary/b/_history/1", "Binary/b/_history/2"] {
+        #expect(await bench.send("GET", url).status == 410, "\(url)")
+      }
+      #expect(bench.store.versions(type: "Binary", id: "b").allSatisfy { $0.body.isEmpty && $0.erased != nil })
+      #expect(await bench.send("PUT", "Binary/b", Self.plain).status == 410)
+      #expect(await bench.chart() == ["p"])
+      try bench.restart()
+    }
+  }
+
+  @Test("What another document bears as well stays until that is erased; what an erased version bore goes with it")
+  func shared() async throws {
+    let bench = try await Bench()
+    await bench.put(Self.plain)
+    await bench.put(Self.document("Binary/b"))
+    await bench.put(Self.document("Binary/b", id: "e"))
+    try await bench.erase("DocumentReference/d")
+    #expect(await bench.send("GET", "Binary/b").status == 200)
+    await bench.put(Self.document("Binary/c", id: "e"))
+    try await bench.erase("DocumentReference/e")
+    #expect(await bench.send("GET", "Binary/b").status == 410)
+    #expect(await bench.send("GET", "DocumentReference/e").status == 200)
+  }
+}
