@@ -236,7 +236,18 @@ extension FHIRService {
   func anchorText(_ found: StoredResource) -> String? {
     let text = self.book.text(found.name, version: found.version, in: self.index)
     let isLatest = self.index.row(found.name)?.version == found.version
-    return isLatest ? text : found.record?.description ?? text
+    guard isLatest else { return found.record?.description ?? text }
+    return text ?? (found.type == "Patient" ? found.json.flatMap { Self.linkFault(in: $0) } : nil)
+  }
+
+  /// What is said of a Patient without a link who has an identifier that was meant for one; nil of every other.
+  private static func linkFault(in patient: CanonicalJSON) -> String? {
+    let isMeant = patient.children("identifier").contains { identifier in
+      guard identifier["system"]?.text == Self.accountSystem, identifier["use"]?.text != "old" else { return false }
+      return identifier["value"]?.text.flatMap { Hex.decode($0) }.flatMap { Digest($0) } == nil
+    }
+    return isMeant
+      ? "refused: the identifier of \(Self.accountSystem) is no account, which has 64 digits and letters" : nil
   }
 
   private func keep(_ notes: [AnchorNote]) throws {

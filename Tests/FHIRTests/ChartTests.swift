@@ -75,6 +75,19 @@ struct ChartTests {
     #expect(bench.ledger.current(Self.other).count == (isLinked ? 0 : 1))
   }
 
+  @Test(
+    "A Patient with what is no account in the place of one is told so", arguments: ["8af2", " " + FHIRBench.account])
+  func noAccount(_ value: String) async throws {
+    let bench = try FHIRBench()
+    for _ in 0..<2 {
+      let answer = await self.put(bench, "a", Self.identifier(value))
+      #expect(answer.anchor?.hasPrefix("refused: ") == true && answer.anchor?.contains("64") == true, "\(answer)")
+    }
+    #expect(await bench.send("GET", "Patient/a").anchor?.hasPrefix("refused: ") == true)
+    #expect(await self.put(bench, "a", Self.identifier(value, #","use":"old""#)).anchor == nil)
+    #expect(await self.put(bench, "a", Self.identifier(value), Self.identifier(FHIRBench.account)).anchor?.count == 64)
+  }
+
   @Test("⚑ What belonged to a Patient who was deleted moves to nobody who is written under the id again")
   func again() async throws {
     let bench = try FHIRBench()
