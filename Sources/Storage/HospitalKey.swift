@@ -28,6 +28,16 @@ public enum HospitalKey {
     return key
   }
 
+  /// Whether the store in a folder was made to go on under keys that give `own`.
+  ///
+  /// - Throws: `StorageFailure.folder` where the system does not give its key.
+  public static func isHanded(_ folder: String, to own: Digest) throws(StorageFailure) -> Bool {
+    do throws(StorageFailure) { return try self.read(folder, own: own) != own } catch {
+      guard case .otherKey = error else { throw error }
+      return false
+    }
+  }
+
   /// Makes the store in a folder go on under new keys; false where it does already. `opening` opens it for a node whose
   /// keys give what it is handed, or throws. Interrupted, it stands under the old keys or under the new ones.
   ///

@@ -41,14 +41,16 @@ public final class StoreMark: Sendable {
 
   /// The file.
   public let path: String
+  /// Whether it only tells how a store was left, and follows nothing.
+  private let isReadOnly: Bool
   private let state: Mutex<State>
 
-  /// Reads the mark in a file, where there is one.
+  /// Reads the mark in a file, where there is one. One for reading only stays as it is.
   ///
   /// - Throws: `StorageFailure` where the file is there and the system does not give it.
-  public init(path: String) throws(StorageFailure) {
-    self.path = path
-    let descriptor = unsafe open(path, O_RDWR | O_CLOEXEC)
+  public init(path: String, isReadOnly: Bool = false) throws(StorageFailure) {
+    (self.path, self.isReadOnly) = (path, isReadOnly)
+    let descriptor = unsafe open(path, (isReadOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC)
     guard descriptor >= 0 || errno == ENOENT else { throw .opening(path, errno) }
     guard descriptor >= 0 else {
       self.state = Mutex(State(memory: .none, turn: 0, descriptor: -1))
@@ -104,6 +106,7 @@ public final class StoreMark: Sendable {
 
   /// Makes the file, or puts another in its place: when it returns, it is on the disk.
   func begin(_ content: Content) throws(StorageFailure) {
+    guard !self.isReadOnly else { return }
     try self.state.withLock { state throws(StorageFailure) in
       try HospitalKey.replace(self.path, Self.place(1, content) + Self.place(2, content))
       let descriptor = unsafe open(self.path, O_RDWR | O_CLOEXEC)
@@ -116,6 +119,7 @@ public final class StoreMark: Sendable {
   /// Follows a write. The system brings it to the disk in its own time: after a power cut the mark may be behind the
   /// store, never ahead of it, and a mark that is behind tells of no loss.
   func follow(_ content: Content) throws(StorageFailure) {
+    guard !self.isReadOnly else { return }
     try self.state.withLock { state throws(StorageFailure) in
       guard state.memory != .known(content) else { return }
       let turn = state.turn + 1

@@ -22,7 +22,8 @@ struct FHIRCommand: AsyncParsableCommand {
 
         The node must not run. Each store is under the old keys or under the new ones, whenever this is interrupted:
         give the same command again. The old node.key still opens both stores: keep it as safe as the new one, or
-        destroy it.
+        destroy it. A folder that is older than node.key.fhir or node.key.readings beside the old key tell is refused,
+        and taken only with --accept-loss: the EHR must then write again what is lost.
         """)
 
     @Option(help: "The node's configuration file, with the new keys.") var config: String
@@ -30,6 +31,8 @@ struct FHIRCommand: AsyncParsableCommand {
     @Option(help: "The node.key that the stores were written with.") var oldKey: String
     @Option(help: "A file with the old key's passphrase; else the new key's passphrase is tried.")
     var oldPassphraseFile: String?
+    @Flag(help: "Go on with what is there, also where it is older than what was acknowledged, or damaged.")
+    var acceptLoss = false
     @OptionGroup var passphrase: PassphraseOptions
 
     func run() async throws {
@@ -49,9 +52,25 @@ struct FHIRCommand: AsyncParsableCommand {
         let new = try KeyFile.member(config.keys, passphrase: word)
         let old = try KeyFile.member(
           self.oldKey, passphrase: self.oldPassphraseFile.map { try PassphraseOptions.read($0) } ?? word)
+        // ⚑ One that was left behind is lost like one that is older: before the other is taken over without it.
+        let before = HospitalStore.key(old)
+        for store in HospitalStore.allCases where !stores.contains(store) {
+          try self.refusing(store, config) { () throws(StorageFailure) -> Void in
+            if let mark = try self.mark(of: store) { try store.check(config, key: before, mark: mark) }
+          }
+        }
         for store in stores { try self.handOver(store, config, from: old, to: new) }
         withExtendedLifetime(lock) {}
       }
+    }
+
+    /// What tells how a store was left under the old key; nil where nothing does, or it does not count.
+    private func mark(of store: HospitalStore) throws(StorageFailure) -> StoreMark? {
+      let path = store.mark(beside: self.oldKey)
+      guard !self.acceptLoss, FileManager.default.fileExists(atPath: path) else { return nil }
+      let mark = try StoreMark(path: path, isReadOnly: true)
+      // What never held anything has nothing to lose.
+      return mark.rowCount == 0 ? nil : mark
     }
 
     private func handOver(
@@ -59,24 +78,84 @@ struct FHIRCommand: AsyncParsableCommand {
     ) throws {
       let (before, after) = (HospitalStore.key(old), HospitalStore.key(new))
       let folder = store.folder(in: config)
-      do throws(StorageFailure) {
-        let isTaken = try HospitalKey.handOver(folder, from: before, to: after) {
-          (key: Digest) throws(StorageFailure) in try store.check(config, key: key)
+      let isTaken = try self.refusing(store, config) { () throws(StorageFailure) -> Bool in
+        let mark = try self.mark(of: store)
+        let isAccepted = if self.acceptLoss { try self.accept(store, config, from: before, to: after) } else { false }
+        let isHanded = try HospitalKey.handOver(folder, from: before, to: after) {
+          (key: Digest) throws(StorageFailure) in
+          try self.open(store, config, key: key, mark: try HospitalKey.isHanded(folder, to: after) ? nil : mark)
         }
-        // The node may have begun with another one meanwhile: this one is to go on.
-        if isTaken, FileManager.default.fileExists(atPath: store.mark(in: config)) {
-          _ = try store.accept(config, key: after)
-        }
-        Console.line(
-          isTaken ? "\(folder) goes on under \(config.keys)." : "\(folder) opens with \(config.keys) as it is.")
-      } catch {
-        if case .otherKey = error {
-          throw Failure(
-            "the store in \(folder) is not taken over", why: "\(self.oldKey) did not seal it",
-            remedy: "give the node.key that was in use when it was written", status: ExitStatus.permission)
-        }
-        throw Failure(opening: error, "the store in \(folder) cannot be opened")
+        return isHanded || isAccepted
       }
+      guard isTaken else { return Console.line("\(folder) opens with \(config.keys) as it is.") }
+      // ⚑ From now on it is another store than each copy of before. The node may have begun with one of them: this one
+      // is to go on.
+      try FHIRCommand.goOn(store, config, key: after, remembering: store.mark(beside: self.oldKey))
+      Console.line("\(folder) goes on under \(config.keys).")
+    }
+
+    /// Goes on with what is there of a store under the old keys; false where it is not under them.
+    private func accept(
+      _ store: HospitalStore, _ config: NodeConfig, from before: Digest, to after: Digest
+    ) throws(StorageFailure) -> Bool {
+      guard try !HospitalKey.isHanded(store.folder(in: config), to: after) else { return false }
+      do throws(StorageFailure) { _ = try store.accept(config, key: before, mark: nil) } catch {
+        guard case .otherKey = error else { throw error }
+        return false
+      }
+      return true
+    }
+
+    private func open(
+      _ store: HospitalStore, _ config: NodeConfig, key: Digest, mark: StoreMark?
+    ) throws(StorageFailure) {
+      do throws(StorageFailure) { try store.check(config, key: key, mark: mark) } catch {
+        // A store of other keys is another in any case: that is said first.
+        if case .lost = error, mark != nil { try store.check(config, key: key, mark: nil) }
+        throw error
+      }
+    }
+
+    private func refusing<Value>(
+      _ store: HospitalStore, _ config: NodeConfig, _ body: () throws(StorageFailure) -> Value
+    ) throws -> Value {
+      let what = "the store in \(store.folder(in: config)) is not taken over"
+      do throws(StorageFailure) { return try body() } catch {
+        switch error {
+        case .otherKey:
+          throw Failure(
+            what, why: "\(self.oldKey) did not seal it",
+            remedy: "give the node.key that was in use when it was written", status: ExitStatus.permission)
+        case .lost, .damaged:
+          throw Failure(
+            what, why: error.parts.what,
+            remedy: "copy the folder there as the old node left it, and give this command again; to go on without what "
+              + "is lost, which the EHR must then write again: --accept-loss", status: ExitStatus.failedIO)
+        case .folder, .rotten, .diverged, .otherFormat, .copied, .foreign, .full, .system:
+          throw Failure(opening: error, what)
+        }
+      }
+    }
+  }
+
+  /// Goes on with what is there of a store, and says how much that is of what the mark in a file tells of.
+  static func goOn(
+    _ store: HospitalStore, _ config: NodeConfig, key: Digest, remembering path: String
+  ) throws {
+    let folder = store.folder(in: config)
+    do {
+      let written = try StoreMark(path: path, isReadOnly: true).rowCount
+      let found = try store.accept(config, key: key, mark: try StoreMark(path: store.mark(in: config)))
+      let names = try found.resources?.takeOutDamaged() ?? []
+      if case .accepted(_, let rows) = found.opening {
+        let before =
+          written.map { "\($0) had been acknowledged" }
+          ?? "how many had been is not known, for nothing in \(path) tells it"
+        Console.line("\(folder) goes on with \(rows) rows; \(before).")
+      }
+      for name in names { Console.line("Taken out, for it cannot be opened: \(name)") }
+    } catch {
+      throw Failure("the store in \(folder) cannot be opened", error, status: ExitStatus.failedIO)
     }
   }
 }
@@ -107,19 +186,8 @@ extension FHIRCommand {
         let lock = try FolderLock(config.data)
         let word = try config.passphraseFile.map { try PassphraseOptions.read($0) } ?? self.passphrase.read()
         let keys = try KeyFile.member(config.keys, passphrase: word)
-        let folder = self.store.folder(in: config)
-        let (opening, names): (StoreOpening, [String])
-        do {
-          let found = try self.store.accept(config, key: HospitalStore.key(keys))
-          (opening, names) = (found.opening, try found.resources?.takeOutDamaged() ?? [])
-        } catch {
-          throw Failure("the store in \(folder) cannot be opened", error, status: ExitStatus.failedIO)
-        }
-        if case .accepted(let written, let rows) = opening {
-          let before = written.map { "\($0) had been acknowledged" } ?? "how many had been is not known"
-          Console.line("\(folder) goes on with \(rows) rows; \(before).")
-        }
-        for name in names { Console.line("Taken out, for it cannot be opened: \(name)") }
+        try FHIRCommand.goOn(
+          self.store, config, key: HospitalStore.key(keys), remembering: self.store.mark(in: config))
         withExtendedLifetime(lock) {}
       }
     }

@@ -15,24 +15,25 @@ enum HospitalStore: String, CaseIterable, ExpressibleByArgument {
   func folder(in config: NodeConfig) -> String { "\(config.data)/\(self.rawValue)" }
 
   /// What tells how the store was left. ⚑ Beside the keys, outside the folder: they are not lost together.
-  func mark(in config: NodeConfig) -> String { "\(config.keys).\(self.rawValue)" }
+  func mark(in config: NodeConfig) -> String { self.mark(beside: config.keys) }
+
+  func mark(beside keys: String) -> String { "\(keys).\(self.rawValue)" }
 
   /// What seals it: whoever has the hospital's secret can read what its EHR wrote, and nobody else.
   static func key(_ keys: borrowing NodeKeys) -> Digest { Hash.blake2b("consilium/fhir-store/v1", keys.sealingSecret) }
 
-  /// Opens it and lets it go.
-  func check(_ config: NodeConfig, key: Digest) throws(StorageFailure) {
+  /// Opens it and lets it go; `mark` tells how it was left.
+  func check(_ config: NodeConfig, key: Digest, mark: StoreMark?) throws(StorageFailure) {
     switch self {
-    case .fhir: _ = try Self.resources(config, key: key, mark: nil)
-    case .readings: _ = try Self.readings(config, key: key, mark: nil)
+    case .fhir: _ = try Self.resources(config, key: key, mark: mark)
+    case .readings: _ = try Self.readings(config, key: key, mark: mark)
     }
   }
 
   /// Goes on with what is there of it; says how that was found.
   func accept(
-    _ config: NodeConfig, key: Digest
+    _ config: NodeConfig, key: Digest, mark: StoreMark?
   ) throws(StorageFailure) -> (opening: StoreOpening, resources: EncryptedResources?) {
-    let mark = try StoreMark(path: self.mark(in: config))
     switch self {
     case .fhir:
       let store = try EncryptedResources(

@@ -148,24 +148,58 @@ struct OperatorTests {
 
   /// The EHR's store of the first hospital goes over to the second's keys, which stand for its new ones.
   private func rekey(_ hospitals: Hospitals) throws {
-    let patient = #"{"resourceType":"Patient","id":"p","name":[{"family":"Doe"}]}"#
-    try patient.write(toFile: hospitals.place.path + "/patient.json", atomically: true, encoding: .utf8)
-    let written = try hospitals.place.run(
-      [],
-      through: "cd \(hospitals.place.path) && curl -s --retry 30 --retry-connrefused -o out.json -w '%{http_code}' "
-        + "-X PUT --data-binary @patient.json -H 'Content-Type: application/fhir+json' "
-        + "http://127.0.0.1:5448/fhir/Patient/p")
-    #expect(written.output == "201", "\(written.output)")
+    let (path, files) = (hospitals.place.path, FileManager.default)
+    func write(_ id: String) throws {
+      let patient = #"{"resourceType":"Patient","id":"\#(id)","name":[{"family":"Doe"}]}"#
+      try patient.write(toFile: path + "/patient.json", atomically: true, encoding: .utf8)
+      let written = try hospitals.place.run(
+        [],
+        through: "cd \(path) && curl -s --retry 30 --retry-connrefused -o out.json -w '%{http_code}' "
+          + "-X PUT --data-binary @patient.json -H 'Content-Type: application/fhir+json' "
+          + "http://127.0.0.1:5448/fhir/Patient/\(id)")
+      #expect(written.output == "201", "\(written.output)")
+    }
+    func put(_ name: String, in place: String) throws {
+      if files.fileExists(atPath: "\(path)/\(place)") { try files.removeItem(atPath: "\(path)/\(place)") }
+      try files.copyItem(atPath: "\(path)/\(name)", toPath: "\(path)/\(place)")
+    }
+    try write("p")
     let line = "fhir rekey --config h1/node.toml --set keys=../h2/node.key"
     let running = try hospitals.run("\(line) --old-key h1/node.key")
     #expect(running.status == 69, "\(running.errors)")
     hospitals.stop()
+    try put("h1/data/fhir", in: "before")
+    try hospitals.start(1, ["fhir_port=5448"])
+    #expect(try hospitals.peers(of: 1, until: 0) == 0, "\(hospitals.errors(1))")
+    try write("q")
+    hospitals.stop()
     let stranger = try hospitals.run("\(line) --old-key h3/node.key")
     #expect(stranger.status == 77 && stranger.errors.contains("did not seal it"), "\(stranger.errors)")
+    try put("h1/data/fhir", in: "good")
+    try put("h1/node.key.fhir", in: "mark")
+    for how in ["older", "gone", "unreadable"] {
+      switch how {
+      case "older": try put("before", in: "h1/data/fhir")
+      case "gone": try files.removeItem(atPath: path + "/h1/data/fhir")
+      default: try "no mark".write(toFile: path + "/h1/node.key.fhir", atomically: true, encoding: .utf8)
+      }
+      let refused = try hospitals.run("\(line) --old-key h1/node.key")
+      #expect(refused.status == 74 && refused.errors.contains("is not as this node left it"), "\(how): \(refused)")
+      #expect(refused.errors.contains("--accept-loss"), "\(how): \(refused.errors)")
+      try put("good", in: "h1/data/fhir")
+    }
+    try put("mark", in: "h1/node.key.fhir")
     let taken = try hospitals.run("\(line) --old-key h1/node.key")
     #expect(taken.status == 0 && taken.output.contains("fhir goes on under"), "\(taken.output) \(taken.errors)")
+    #expect(taken.output.contains("goes on with 2 rows; 2 had been acknowledged"), "\(taken.output)")
+    #expect(files.contents(atPath: path + "/mark") == files.contents(atPath: path + "/h1/node.key.fhir"))
     let again = try hospitals.run("\(line) --old-key h1/node.key")
     #expect(again.status == 0 && again.output.contains("as it is"), "\(again.output) \(again.errors)")
+    // What is older is taken on the operator's word.
+    try put("before", in: "h1/data/fhir")
+    let accepted = try hospitals.run("\(line) --old-key h1/node.key --accept-loss")
+    #expect(accepted.status == 0, "\(accepted.errors)")
+    #expect(accepted.output.contains("goes on with 1 rows; 2 had been acknowledged"), "\(accepted.output)")
     let old = try hospitals.run("node --config h1/node.toml")
     #expect(old.status == 78 && old.errors.contains("consilium fhir rekey"), "\(old.errors)")
   }
