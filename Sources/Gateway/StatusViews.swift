@@ -17,6 +17,8 @@ public struct NodeStatus: Codable, Sendable {
   public var lane: String
   /// Why the FHIR interface is refused, and what helps; none where it is not.
   public var fhirTrouble: String?
+  /// What a person should see to though the node goes on, and what helps.
+  public var notices: [String]?
   /// The view.
   public var view: UInt64
   /// The configuration of members: how often they changed.

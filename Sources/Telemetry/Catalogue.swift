@@ -55,7 +55,7 @@ public struct EventKind: Sendable, Hashable {
     .checkpointStable, .unheard, .executionFailed, .keyUsed, .doorsOpened, .logDropped, .recordSealed, .keyReleased,
     .releaseRefused, .crashFaultOnly, .custodyReady, .custodyRetired, .custodyLeft, .custodyUnkept, .custodyLost,
     .openedInPartition, .vaultFailed, .vaultRepaired, .vaultKeysLost,
-    .fhirRefused, .storeMarked,
+    .fhirRefused, .fhirEmpty, .storeMarked,
     .vaultShareFull,
     .vaultUnproven,
     .configured,
@@ -357,6 +357,13 @@ public struct EventKind: Sendable, Hashable {
     remedy: "Stop the node, bring the folder that the reason names back, and start again. To go on without what is "
       + "lost: consilium fhir accept-loss.",
     fields: ["reason"])
+  /// The EHR's store is empty, and perhaps should not be.
+  public static let fhirEmpty = EventKind(
+    "fhir.empty", .warn, "the FHIR store is empty, and the ledger has records of this hospital's own system",
+    meaning: "The EHR wrote them through this interface, and then its store is gone; or they were all given by command "
+      + "or as documents. The ledger does not tell these apart, so the interface serves.",
+    remedy: "If the EHR wrote here before: stop the node, bring the folder fhir back, and start again. Else nothing; "
+      + "it is not said any more once the EHR has written.")
   /// A store of this hospital alone is remembered from now on.
   public static let storeMarked = EventKind(
     "store.marked", .warn, "from now on this node remembers how far a store of its own was written",

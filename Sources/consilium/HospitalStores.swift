@@ -69,22 +69,28 @@ struct HospitalStores {
   let readings: any ReadingLog
   /// Why nothing is served from them, and what helps; nil where it is.
   let trouble: String?
+  /// What an empty store may mean; nil where it means nothing.
+  let notice: String?
 
-  /// Opens both.
+  /// Opens both. `marked` are those that had a mark when the node last ran; `areRecordsOwn` tells whether the ledger
+  /// has a record of this hospital's own system.
   ///
   /// - Throws: `Failure` where they are of other keys or another program, and so nothing is wrong with them.
-  init(_ config: NodeConfig, key: Digest, _ log: Log) throws {
+  init(
+    _ config: NodeConfig, key: Digest, marked: Set<HospitalStore>, _ log: Log, areRecordsOwn: () throws -> Bool
+  ) throws {
     let files = [HospitalStore.fhir.folder(in: config), HospitalStore.fhir.mark(in: config)]
-    let isWanted = config.fhirPort != nil || files.contains { FileManager.default.fileExists(atPath: $0) }
+    let isWanted =
+      config.fhirPort != nil || marked.contains(.fhir) || files.contains { FileManager.default.fileExists(atPath: $0) }
     var troubles: [String] = []
     let resources =
       try isWanted
-      ? Self.open(.fhir, config, log, &troubles) { mark throws(StorageFailure) in
+      ? Self.open(.fhir, config, marked, log, &troubles) { mark throws(StorageFailure) in
         let store = try HospitalStore.resources(config, key: key, mark: mark)
         return (store, store.opening)
       } : nil
     (self.resources, self.isFHIRLost) = (resources, isWanted && resources == nil)
-    let readings = try Self.open(.readings, config, log, &troubles) { mark throws(StorageFailure) in
+    let readings = try Self.open(.readings, config, marked, log, &troubles) { mark throws(StorageFailure) in
       let store = try HospitalStore.readings(config, key: key, mark: mark)
       return (store, store.opening)
     }
@@ -94,14 +100,28 @@ struct HospitalStores {
     } else {
       self.readings = RefusedReadings(reason: self.trouble ?? "")
     }
+    let isEmpty = try resources != nil && StoreMark(path: HospitalStore.fhir.mark(in: config)).rowCount == 0
+    self.notice = try isEmpty && areRecordsOwn() ? Self.emptiness(HospitalStore.fhir.folder(in: config)) : nil
+    if self.notice != nil { log.emit(.fhirEmpty) }
+  }
+
+  private static func emptiness(_ folder: String) -> String {
+    "the store in \(folder) is empty, and the ledger has records that this hospital's own system anchored: if its EHR "
+      + "wrote them here, stop the node and bring the folder back before the EHR writes; if they were all given by "
+      + "command or as documents, nothing is missing"
   }
 
   private static func open<Store>(
-    _ kind: HospitalStore, _ config: NodeConfig, _ log: Log, _ troubles: inout [String],
-    _ body: (StoreMark) throws(StorageFailure) -> (Store, StoreOpening)
+    _ kind: HospitalStore, _ config: NodeConfig, _ marked: Set<HospitalStore>, _ log: Log,
+    _ troubles: inout [String], _ body: (StoreMark) throws(StorageFailure) -> (Store, StoreOpening)
   ) throws -> Store? {
     do throws(StorageFailure) {
-      let (store, opening) = try body(StoreMark(path: kind.mark(in: config)))
+      let mark = kind.mark(in: config)
+      // ⚑ Without it nobody can tell a store that is gone from one that never was.
+      guard !marked.contains(kind) || FileManager.default.fileExists(atPath: mark) else {
+        throw .lost(path: kind.folder(in: config), reason: "\(mark), which told how it was left, is gone")
+      }
+      let (store, opening) = try body(StoreMark(path: mark))
       if case .marked(let rows) = opening {
         log.emit(.storeMarked, ["store": .text(kind.rawValue), "rows": .number(rows)])
       }

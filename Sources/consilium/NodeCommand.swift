@@ -49,13 +49,10 @@ struct NodeCommand: AsyncParsableCommand {
     let passphrase = try config.passphraseFile.map { try PassphraseOptions.read($0) } ?? self.passphrase.read()
     let keys = try KeyFile.member(config.keys, passphrase: passphrase)
     let member = try self.member(config, genesis, key: keys.publicKey)
-    let log = Log(
-      node: "m\(config.member)", level: config.logLevel, format: config.logFormat, path: config.logFile)
-    log.emit(.keyUsed, ["purpose": "member"])
-    StoreDamage.onDamage { log.emit(.nodeFailed, ["reason": .text("\($0)")]) }
-    let (store, snapshots, lock) = try self.open(config, genesis, held, log)
+    let log = Self.openLog(config)
+    let (store, snapshots, lock, seal) = try self.open(config, genesis, held, log)
     let vault = LinkedVault(try await self.openVault(config, log))
-    let stores = try HospitalStores(config, key: HospitalStore.key(keys), log)
+    let stores = try Self.openStores(config, key: HospitalStore.key(keys), seal, store, log)
     let (limits, loop) = (Self.limits(log), EventLoop(workers: config.workers))
     loop.start()
     let host = NodeHost(
@@ -85,7 +82,7 @@ struct NodeCommand: AsyncParsableCommand {
     try await withThrowingTaskGroup(of: Void.self) { group in
       let gateway = Gateway(
         service: host, sessions: sessions, readings: stores.readings, socket: config.api, fhirTrouble: trouble,
-        limits: limits)
+        fhirNotice: stores.notice, limits: limits)
       group.addTask { try await gateway.run() }
       group.addTask { await host.tendVault() }
       group.addTask { await host.keepSealed() }
@@ -105,6 +102,26 @@ struct NodeCommand: AsyncParsableCommand {
       group.cancelAll()
     }
     withExtendedLifetime((signals, lock)) {}
+  }
+
+  private static func openLog(_ config: NodeConfig) -> Log {
+    let log = Log(
+      node: "m\(config.member)", level: config.logLevel, format: config.logFormat, path: config.logFile)
+    log.emit(.keyUsed, ["purpose": "member"])
+    StoreDamage.onDamage { log.emit(.nodeFailed, ["reason": .text("\($0)")]) }
+    return log
+  }
+
+  /// Opens the stores that only this hospital has, and has the seal name those that have a mark from now on.
+  private static func openStores(
+    _ config: NodeConfig, key: Digest, _ found: Seal, _ store: Store, _ log: Log
+  ) throws -> HospitalStores {
+    let stores = try HospitalStores(config, key: key, marked: found.marked, log) {
+      OwnRecords.isAny(in: try StoreReader(store), of: MemberID(config.member))
+    }
+    var seal = found
+    try seal.name(HospitalStore.allCases.filter { FileManager.default.fileExists(atPath: $0.mark(in: config)) })
+    return stores
   }
 
   /// What serves the EHR; nil where no interface is asked for.
@@ -238,13 +255,9 @@ struct NodeCommand: AsyncParsableCommand {
   /// Opens the stores; refuses an empty or copied one under a key that has voted elsewhere (LEDGER §8).
   private func open(
     _ config: NodeConfig, _ genesis: Genesis, _ held: FolderLock?, _ log: Log
-  ) throws -> (Store, SnapshotFolder, FolderLock) {
-    let seal = config.keys + ".seal"
+  ) throws -> (Store, SnapshotFolder, FolderLock, Seal) {
     do {
-      let known = try Files.readKept(
-        seal, max: 256,
-        remedy: "bring the seal back; if it is lost, come back under a new key: consilium member propose replace"
-      ).map { String(decoding: $0, as: UTF8.self).split(separator: "\n").map(String.init) }
+      let known = try Seal.read(beside: config.keys)
       let isNew = !FileManager.default.fileExists(atPath: config.data + "/ledger/data.mdb")
       if known != nil, isNew {
         throw Failure(
@@ -259,11 +272,12 @@ struct NodeCommand: AsyncParsableCommand {
       if known == nil, !isNew, try !Self.isUnused(store, genesis) {
         throw Failure(
           "the seal of the store in \(config.data) is gone",
-          why: "without \(seal) nobody can tell whether the store is older than the votes that this key has cast",
+          why: "without \(Seal.path(beside: config.keys)) nobody can tell whether the store is older than the votes "
+            + "that this key has cast",
           remedy: "bring the seal back; if it is lost, come back under a new key: consilium member propose replace",
           status: ExitStatus.configuration)
       }
-      if let known, !known.contains(store.incarnation.description) {
+      if let known, !known.incarnations.contains(store.incarnation.description) {
         throw Failure(
           "the store in \(config.data) is a copy", why: "it is older than the votes that this key has cast",
           remedy: "bring the original back; if it is lost, join again under a new key", status: ExitStatus.configuration
@@ -272,10 +286,11 @@ struct NodeCommand: AsyncParsableCommand {
       // ⚑ Each start gives the store another number: a copy from before it has an older one, and is told by it. Both
       // stand in the seal until the store has the new one, whenever this is interrupted.
       let next = Hash.sha256(SecureRandom.bytes(32))
-      try Files.replace(seal, Array("\(store.incarnation)\n\(next)\n".utf8), mode: 0o600)
+      var seal = known ?? Seal.none(beside: config.keys)
+      try seal.name([store.incarnation, next])
       try store.renew(next)
-      try Files.replace(seal, Array("\(next)\n".utf8), mode: 0o600)
-      return (store, try SnapshotFolder(path: config.data + "/snapshots"), lock)
+      try seal.name([next])
+      return (store, try SnapshotFolder(path: config.data + "/snapshots"), lock, seal)
     } catch let failure as StorageFailure {
       throw Self.failure(opening: failure, log)
     }

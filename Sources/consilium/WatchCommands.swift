@@ -14,10 +14,12 @@ struct Status: AsyncParsableCommand {
     try await reporting {
       let status: NodeStatus = try await self.node.client().get("/v1/status")
       if self.output.output == .json { return try Console.json(status) }
-      let fhir = status.fhirTrouble.map { [["fhir", $0]] } ?? []
+      let first =
+        [status.fhirTrouble].compactMap { $0.map { ["fhir", $0] } }
+        + (status.notices ?? []).map { ["notice", $0] }
       Console.table(
         ["what", "value"],
-        fhir + [
+        first + [
           ["hospital", "\(status.name) (member \(status.member))"], ["network", status.network],
           ["engine", status.engine], ["role", status.role], ["votes", status.votes ? "yes" : "no"],
           ["view", "\(status.view)"],

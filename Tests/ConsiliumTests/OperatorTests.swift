@@ -247,11 +247,16 @@ struct OperatorTests {
     #expect(try ask(search).contains("\"total\":2"))
     hospitals.stop()
     try copy("\(data)/fhir", "\(path)/good")
-    for how in ["folder", "data.mdb", "backup", "value", "readings"] {
+    try copy("\(keys).fhir", "\(path)/mark")
+    for how in ["folder", "data.mdb", "backup", "value", "mark", "both", "readings"] {
       switch how {
       case "folder": try files.removeItem(atPath: "\(data)/fhir")
       case "data.mdb": try files.removeItem(atPath: "\(data)/fhir/data.mdb")
       case "backup": try copy("\(path)/before", "\(data)/fhir")
+      case "mark": try files.removeItem(atPath: "\(keys).fhir")
+      case "both":
+        try files.removeItem(atPath: "\(data)/fhir")
+        try files.removeItem(atPath: "\(keys).fhir")
       case "value":
         // The first key, with which the first value was sealed.
         var bytes = try Data(contentsOf: URL(filePath: "\(data)/fhir/keys"))
@@ -275,6 +280,7 @@ struct OperatorTests {
         try copy("\(path)/readings", "\(data)/readings")
       } else {
         try copy("\(path)/good", "\(data)/fhir")
+        try copy("\(path)/mark", "\(keys).fhir")
       }
       try files.removeItem(atPath: "\(path)/h1/node.log")
     }

@@ -286,7 +286,24 @@ struct ProcessTests {
     #expect(kept.range(of: Data("Gulgowski".utf8)) == nil, "no name stands in the file")
     #expect(try place.run(["devnet", "up"] + place.options + port).status == 0)
     #expect(try Self.found(try await send("GET", observations).1) == before)
+    #expect(try place.run(["devnet", "down"] + place.options).status == 0)
+    try self.emptied(h1, place)
+    #expect(try place.run(["devnet", "up"] + place.options + port).status == 0)
+    let empty = try place.run(["status", "--api", h1 + "/api.sock"])
+    #expect(empty.output.contains("is empty, and the ledger has records"), "\(empty.output)")
+    let ready = try place.run([], through: "curl -s --unix-socket \(h1)/api.sock http://n/readyz")
+    #expect(ready.output.hasPrefix("ready\nnotice: "), "\(ready.output)")
+    #expect(try String(contentsOfFile: h1 + "/node.log", encoding: .utf8).contains("fhir.empty"))
+    let others = try place.run(["status", "--api", place.devnet + "/h2/api.sock"])
+    #expect(!others.output.contains("notice"), "a hospital that anchored nothing: \(others.output)")
     #expect(try place.run(["devnet", "reset"] + place.options).status == 0)
+  }
+
+  /// The EHR's store is gone, and nothing on the machine tells of it any more: neither mark nor seal.
+  private func emptied(_ h1: String, _ place: Place) throws {
+    for lost in ["data/fhir", "node.key.fhir"] { try FileManager.default.removeItem(atPath: "\(h1)/\(lost)") }
+    try place.replace("fhir\n", with: "", in: h1 + "/node.key.seal")
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: h1 + "/node.key.seal")
   }
 
   /// What a search found, without the links to its pages: those name a state that ends with the process.
