@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Synchronization
 
 /// Whether a write failed for want of room, which a full disk says in several ways.
 public enum DiskRoom {
@@ -30,6 +31,41 @@ public enum DiskRoom {
 
   /// Whether a file cannot grow for want of room: what a write that failed without a reason met.
   public static func isGone(for file: String) -> Bool { self.isGone(EIO, freeBytes: self.freeBytes(for: file)) }
+}
+
+/// Which stores take nothing for want of room, from the first write that is refused until the next that is not.
+public enum StoreRoom {
+  private struct State {
+    var full: [String: String] = [:]
+    var listener: (@Sendable (_ path: String, _ reason: String?) -> Void)?
+  }
+
+  private static let state = Mutex(State())
+
+  /// From now on `listener` hears of each store once when it is full, and once, without a reason, when it takes again.
+  public static func onChange(_ listener: @escaping @Sendable (_ path: String, _ reason: String?) -> Void) {
+    self.state.withLock { $0.listener = listener }
+  }
+
+  /// The folders of those that are full now, and why.
+  public static var full: [String: String] { self.state.withLock { $0.full } }
+
+  /// A write came to an end, `failure` where it was refused. One that failed otherwise tells nothing of the room.
+  static func wrote(to path: String, _ failure: StorageFailure?) {
+    let reason: String?
+    switch failure {
+    case nil: reason = nil
+    case .full(_, let why)?: reason = why
+    case .folder?, .damaged?, .rotten?, .diverged?, .otherFormat?, .copied?, .foreign?, .otherKey?, .lost?, .system?:
+      return
+    }
+    let listener = self.state.withLock { state -> (@Sendable (String, String?) -> Void)? in
+      let isNews = (state.full[path] == nil) != (reason == nil)
+      state.full[path] = reason
+      return isNews ? state.listener : nil
+    }
+    listener?(path, reason)
+  }
 }
 
 extension StorageFailure {

@@ -214,6 +214,16 @@ final class Environment: @unchecked Sendable {
   func write(
     sums: ContentSums? = nil, _ body: (borrowing WriteTransaction) throws(StorageFailure) -> Void
   ) throws(StorageFailure) {
+    do throws(StorageFailure) { try self.commit(sums, body) } catch {
+      StoreRoom.wrote(to: self.path, error)
+      throw error
+    }
+    StoreRoom.wrote(to: self.path, nil)
+  }
+
+  private func commit(
+    _ sums: ContentSums?, _ body: (borrowing WriteTransaction) throws(StorageFailure) -> Void
+  ) throws(StorageFailure) {
     let handle = try unsafe self.begin(0, "beginning a write")
     let transaction = unsafe WriteTransaction(handle: handle, path: self.path, sums: sums)
     do { try body(transaction) } catch {

@@ -55,7 +55,7 @@ public struct EventKind: Sendable, Hashable {
     .checkpointStable, .unheard, .executionFailed, .keyUsed, .doorsOpened, .logDropped, .recordSealed, .keyReleased,
     .releaseRefused, .crashFaultOnly, .custodyReady, .custodyRetired, .custodyLeft, .custodyUnkept, .custodyLost,
     .openedInPartition, .vaultFailed, .vaultRepaired, .vaultKeysLost,
-    .fhirRefused, .fhirEmpty, .storeMarked,
+    .fhirRefused, .fhirEmpty, .storeMarked, .storeFull, .storeRoom,
     .vaultShareFull,
     .vaultUnproven,
     .configured,
@@ -370,6 +370,18 @@ public struct EventKind: Sendable, Hashable {
     meaning: "There was no mark beside node.key that told of it: an earlier program wrote the store, or it was brought "
       + "here. Nobody can tell whether anything was lost before.",
     remedy: "Nothing after an update. Else see that the store is the right one.", fields: ["store", "rows"])
+  /// A store has no room.
+  public static let storeFull = EventKind(
+    "store.full", .warn, "a store takes nothing for want of room; the ledger goes on",
+    meaning: "The disk, or the store's map, is full. What is sent to it is refused, and nothing that was acknowledged "
+      + "is lost. Once the ledger itself has no room, the node ends.",
+    remedy: "Free disk space now; where it is the map that is full, raise map_size_max_gib and start the node again. "
+      + "consilium status shows it until a write succeeds.",
+    fields: ["store", "reason"])
+  /// A store has room again.
+  public static let storeRoom = EventKind(
+    "store.room", .info, "a store has room again",
+    meaning: "A write succeeded after some were refused for want of room.", fields: ["store"])
   /// A member's records take all their room.
   public static let vaultShareFull = EventKind(
     "vault.share-full", .warn, "this vault takes no more copies of a member's records for now",

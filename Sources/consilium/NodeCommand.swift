@@ -109,6 +109,10 @@ struct NodeCommand: AsyncParsableCommand {
       node: "m\(config.member)", level: config.logLevel, format: config.logFormat, path: config.logFile)
     log.emit(.keyUsed, ["purpose": "member"])
     StoreDamage.onDamage { log.emit(.nodeFailed, ["reason": .text("\($0)")]) }
+    StoreRoom.onChange { store, reason in
+      guard let reason else { return log.emit(.storeRoom, ["store": .text(store)]) }
+      log.emit(.storeFull, ["store": .text(store), "reason": .text(reason)])
+    }
     return log
   }
 

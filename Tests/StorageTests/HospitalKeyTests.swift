@@ -104,4 +104,17 @@ struct HospitalKeyTests {
     #expect("\(full)".contains("map_size_max_gib") && "\(full)".contains("free disk space"))
     #expect(DiskRoom.freeBytes(for: NSTemporaryDirectory() + "nothing") != nil)
   }
+  @Test("A store without room is told while that lasts: from the first refused write to the next that is taken")
+  func withoutRoom() {
+    let path = "/a/store/\(UUID().uuidString)"
+    StoreRoom.wrote(to: path, .full(path: path, reason: "the map is full"))
+    #expect(StoreRoom.full[path] == "the map is full")
+    // Another failure tells nothing of the room.
+    StoreRoom.wrote(to: path, .system(action: "writing", reason: "the disk fails"))
+    #expect(StoreRoom.full[path] == "the map is full")
+    StoreRoom.wrote(to: path, nil)
+    #expect(StoreRoom.full[path] == nil)
+    StoreRoom.wrote(to: path, .system(action: "writing", reason: "the disk fails"))
+    #expect(StoreRoom.full[path] == nil)
+  }
 }

@@ -114,6 +114,7 @@ struct StorageTests {
       Issue.record("the map was enough for \(taken) writes: \(String(describing: failure))")
       return
     }
+    #expect(StoreRoom.full[store.path] != nil)
     let larger = try open(Folder(), cluster.genesis)
     for write in all.prefix(taken) { try larger.write([write]) }
     #expect(
