@@ -110,6 +110,9 @@ public actor NodeHost: NodeService {
     status.engine = "\(self.genesis.engine)"
     status.role = Self.role(of: node)
     status.lane = node.index == nil ? "" : node.lanes.isFrozen ? "frozen" : node.lanes.isWaiting ? "waiting" : "open"
+    status.hasLeft =
+      node.index == nil
+      && node.configuration.members.contains { $0.id == self.member.id && $0.key == self.member.key }
     status.view = node.replica.view.number
     status.configuration = node.configuration.number.number
     status.members = node.configuration.voterCount

@@ -17,6 +17,9 @@ public struct NodeStatus: Codable, Sendable {
   public var lane: String
   /// Why the FHIR interface is refused, and what helps; none where it is not.
   public var fhirTrouble: String?
+  /// Whether the ledger that is here names this node's key as that of a member that left; nil where a node says nothing
+  /// of it.
+  public var hasLeft: Bool?
   /// What a person should see to though the node goes on, and what helps.
   public var notices: [String]?
   /// The view.
@@ -147,10 +150,11 @@ extension NodeStatus {
   /// While transactions wait, nothing ordered for this long is trouble.
   public static let pauseMillisecondsMax: UInt64 = 30_000
 
-  /// Why the members order nothing, and what helps; nil where they do, or where this node does not vote and cannot
-  /// know.
+  /// Why the members order nothing, or this node hears nothing of it, and what helps; nil where they do, or where it
+  /// does not vote and cannot know.
   public var orderingTrouble: String? {
-    guard self.running, !self.lane.isEmpty else { return nil }
+    guard self.running else { return nil }
+    guard !self.lane.isEmpty else { return self.followingTrouble }
     if self.reachable < self.quorum {
       return "nothing can be ordered: \(self.tooFewConnected); see consilium peers, and call the hospitals that are "
         + "missing"
@@ -160,6 +164,19 @@ extension NodeStatus {
     return
       "nothing was ordered for \(self.pausedMilliseconds / 1000) s while transactions wait\(clocks); see consilium "
       + "peers and the log's warnings"
+  }
+
+  /// Why a node that does not vote does not follow the ledger either; nil where it does.
+  private var followingTrouble: String? {
+    guard self.peers == 0 else { return nil }
+    let cutOff =
+      "this node does not vote and is connected to no member: it ends with height \(self.height) "
+      + "(\(self.ledgerTime)), and does not know what was ordered since"
+    return self.hasLeft == true
+      ? "\(cutOff); as far as its ledger goes, this hospital is no member any more, and members let its key in no "
+        + "more: consilium member list at another hospital tells; member propose add brings it back"
+      : "\(cutOff); as far as its ledger goes, its key is no member's: members let it in where they name it as an "
+        + "observer or a change of members names it; see consilium peers"
   }
 
   /// Why something that was given to this node is not ordered in time, as far as the node can tell.

@@ -37,7 +37,21 @@ struct LaneStatusTests {
     #expect(status.orderingTrouble?.contains("consilium peers shows by how much") == true)
     // Who does not vote orders nothing, and cannot know.
     status.lane = ""
-    status.reachable = 0
+    (status.reachable, status.peers) = (0, 1)
+    #expect(status.orderingTrouble == nil)
+  }
+
+  @Test("A node that does not vote and is connected to nobody says that it is behind, and whether its hospital left")
+  func cutOff() {
+    var status = NodeStatus(name: "Five", member: 5)
+    (status.height, status.ledgerTime) = (47, "2026-01-01T00:00:00.000Z")
+    #expect(status.orderingTrouble == nil, "it does not run")
+    status.running = true
+    #expect(status.orderingTrouble?.contains("ends with height 47 (2026-01-01T00:00:00.000Z)") == true)
+    #expect(status.orderingTrouble?.contains("its key is no member's") == true)
+    status.hasLeft = true
+    #expect(status.orderingTrouble?.contains("this hospital is no member any more") == true)
+    status.peers = 1
     #expect(status.orderingTrouble == nil)
   }
 
