@@ -53,6 +53,8 @@ final class PeerConnection {
   /// The peer's place among the members; of one that does not vote a number above all of theirs.
   var member: ReplicaIndex?
   var key: PublicKey?
+  /// When it became its member's connection.
+  var since: Tick?
   var incoming = [Incoming](repeating: Incoming(), count: Channel.allCases.count)
   var isClosed = false
   var dropped: UInt64 = 0
@@ -214,6 +216,8 @@ extension NodeDriver {
     if let held = self.byMember[member] {
       let isOwnDialWanted = self.keys.publicKey < key
       let (isNewOwn, isHeldOwn) = (peer.dialled != nil, held.dialled != nil)
+      // ⚑ One process dials again only after its session ended, and that is seen here first, but for broken ways.
+      if !isNewOwn { self.noteShared(member, held, peer) }
       if isNewOwn != isHeldOwn, isNewOwn != isOwnDialWanted {
         return self.close(peer, reason: "a second connection")
       }
@@ -222,6 +226,7 @@ extension NodeDriver {
       self.part(from: member)
     }
     self.byMember[member] = peer
+    peer.since = self.loop.now
     self.stepDialler(.connected(member))
     self.log.emit(
       .peerConnected,
@@ -312,6 +317,7 @@ extension NodeDriver {
 
   private func closed(_ peer: PeerConnection, reason: String) {
     guard !peer.isClosed else { return }
+    self.noteEnded(peer)
     self.forget(peer, reason: reason)
   }
 

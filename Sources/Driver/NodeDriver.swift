@@ -97,6 +97,10 @@ public final class NodeDriver {
   var faults = PeerFaults()
   /// Who says the same again and again.
   var repeats = PeerRepeats()
+  /// Members whose key another process dials with besides.
+  var sharedKeys = SharedKeys()
+  /// Members that end this node's sessions as they do where another process dials with its key.
+  var ownKeyShared = SharedKeys()
   /// How many lone messages were stepped in this turn.
   var steppedThisTurn = 0
   // Services.

@@ -117,3 +117,43 @@ public struct PeerRepeats: Sendable, Equatable {
     return copies < Self.copiesMax ? .drop : .charge
   }
 }
+
+/// Whose key two processes seem to use (LEDGER §8): each ends the other's sessions, again and again.
+///
+/// One such end is nothing: two members may dial one another at once, and a way may break. ⚑ What a copy does with the
+/// key before both have written a block can still be undone; after it the lane is frozen.
+public struct SharedKeys: Sendable, Equatable {
+  private struct Seen: Sendable, Equatable {
+    /// When it was seen last, the earliest first.
+    var ticks: [Tick] = []
+    var isTold = false
+  }
+
+  /// So often within the span it is no accident.
+  static let countMin = 5
+  /// That span.
+  static let span = Span.milliseconds(60_000)
+  /// After so long without another it is over: both processes dial again within half a minute.
+  static let quiet = Span.milliseconds(300_000)
+
+  private var seen: [ReplicaIndex: Seen] = [:]
+
+  /// Nobody did anything yet.
+  public init() {}
+
+  /// A member's session ended as it does where two processes use one key; whether the operator is to be told now.
+  public mutating func note(_ member: ReplicaIndex, at now: Tick) -> Bool {
+    var seen = self.seen[member] ?? Seen()
+    if let last = seen.ticks.last, now >= last + Self.quiet { seen = Seen() }
+    seen.ticks = seen.ticks.suffix(Self.countMin - 1) + [now]
+    let isNews = !seen.isTold && seen.ticks.count == Self.countMin && now < seen.ticks[0] + Self.span
+    seen.isTold = seen.isTold || isNews
+    self.seen[member] = seen
+    return isNews
+  }
+
+  /// The members of whom that was told and is not over.
+  public func members(at now: Tick) -> [ReplicaIndex] {
+    self.seen.filter { $0.value.isTold && $0.value.ticks.last.map { now < $0 + Self.quiet } ?? false }.keys.sorted()
+  }
+}

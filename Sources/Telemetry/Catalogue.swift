@@ -55,6 +55,7 @@ public struct EventKind: Sendable, Hashable {
     .checkpointStable, .unheard, .executionFailed, .keyUsed, .doorsOpened, .logDropped, .recordSealed, .keyReleased,
     .releaseRefused, .crashFaultOnly, .custodyReady, .custodyRetired, .custodyLeft, .custodyUnkept, .custodyLost,
     .openedInPartition, .vaultFailed, .vaultRepaired, .vaultKeysLost,
+    .keyShared, .ownKeyShared,
     .fhirRefused, .fhirEmpty, .storeMarked, .storeFull, .storeRoom,
     .vaultShareFull,
     .vaultUnproven,
@@ -114,6 +115,22 @@ public struct EventKind: Sendable, Hashable {
   public static let dialFailed = EventKind(
     "peer.dial-failed", .debug, "a member could not be dialled",
     meaning: "Its node is down or the way to it is; the next attempt follows.", fields: ["member", "reason"])
+  /// A member's key is used twice.
+  public static let keyShared = EventKind(
+    "peer.key-shared", .warn, "two processes dial with one member's key",
+    meaning: "A process proved that member's key while another had a session with it, several times within a minute: "
+      + "a copy of its folder runs, or its network breaks again and again without a word. Once both have written a "
+      + "block, its lane is frozen for good.",
+    remedy: "Tell that hospital both addresses at once: it must find the copy and stop it.",
+    fields: ["member", "address", "other_address"])
+  /// This node's key seems to be used twice.
+  public static let ownKeyShared = EventKind(
+    "node.key-shared", .warn, "another process seems to dial with this node's key",
+    meaning: "Several members end this node's sessions right after they open, again and again, as they do where a copy "
+      + "of its folder runs beside it. Once both have written a block, this hospital's lane is frozen for good.",
+    remedy: "Look for the other process, on this machine too, and stop it: peer.key-shared in those hospitals' logs "
+      + "has its address. If there is none, ask them why they hang up.",
+    fields: ["members"])
   /// The name of a member could not be looked up.
   public static let lookupFailed = EventKind(
     "peer.lookup-failed", .warn, "a member's name could not be looked up",

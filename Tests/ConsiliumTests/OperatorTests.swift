@@ -204,6 +204,36 @@ struct OperatorTests {
     #expect(old.status == 78 && old.errors.contains("consilium fhir rekey"), "\(old.errors)")
   }
 
+  @Test("A copy that runs beside a node with its key is told by whoever is dialled by both, with both addresses")
+  func copied() throws {
+    struct Published: Decodable { let key: String }
+    let hospitals = try Hospitals(port: 5471) { ["--listen /ip4/127.0.0.1/tcp/\(5470 + $0)"] }
+    let path = hospitals.place.path
+    let keys = try (1...2).map { number in
+      let bytes = try Data(contentsOf: URL(filePath: "\(path)/h\(number)/member.json"))
+      return try JSONDecoder().decode(Published.self, from: bytes).key
+    }
+    // Two of four order nothing, and so neither the node nor its copy writes. Of two members the smaller key dials.
+    let (one, other) = keys[0] < keys[1] ? (1, 2) : (2, 1)
+    func meet() throws {
+      for number in 1...2 { try hospitals.start(number) }
+      for number in 1...2 { #expect(try hospitals.peers(of: number, until: 1) == 1, "\(hospitals.errors(number))") }
+    }
+    try meet()
+    hospitals.stop()
+    try FileManager.default.copyItem(atPath: "\(path)/h\(one)", toPath: "\(path)/h5")
+    try meet()
+    #expect(!hospitals.log(other).contains("peer.key-shared"))
+    try hospitals.start(5, ["listen=/ip4/127.0.0.1/tcp/5478"])
+    var status = ""
+    for _ in 0..<600 where !status.contains("two processes") {
+      status = try hospitals.run("status --api h\(other)/api.sock").output
+    }
+    #expect(status.contains("two processes dial with the key of member \(one)"), "\(status) \(hospitals.errors(5))")
+    #expect(hospitals.log(other).components(separatedBy: "\"peer.key-shared\"").count == 2)
+    #expect(hospitals.log(other).contains("other_address"))
+  }
+
   @Test("An EHR's store that is gone, emptied, older or rotten is refused with its reason, and the node goes on")
   func lostStore() throws {
     let hospitals = try Hospitals(port: 5461) { ["--listen /ip4/127.0.0.1/tcp/\(5460 + $0)"] }

@@ -65,4 +65,26 @@ struct PeerFaultsTests {
     }
     #expect(repeats.count(first, by: 1, at: .zero) == .drop)
   }
+
+  @Test("A key that two processes use is told once while it lasts; sessions that end now and then are nobody's copy")
+  func shared() {
+    var keys = SharedKeys()
+    for minute in 0..<20 { #expect(keys.note(2, at: .zero + .milliseconds(UInt64(minute) * 20_000)) == false) }
+    #expect(keys.members(at: .zero + .milliseconds(380_000)).isEmpty)
+    var now = Tick.zero + .milliseconds(400_000)
+    let told = (0..<40).map { _ in
+      now = now + .milliseconds(1000)
+      return keys.note(1, at: now)
+    }
+    #expect(told == (0..<40).map { $0 == 4 })
+    // As both wait longer and longer before they dial, it goes on.
+    now = now + .milliseconds(90_000)
+    #expect(keys.note(1, at: now) == false)
+    #expect(keys.members(at: now) == [1])
+    now = now + .milliseconds(300_000)
+    #expect(keys.members(at: now).isEmpty)
+    // Another time it is told again.
+    let again = (0..<5).map { keys.note(1, at: now + .milliseconds(UInt64($0))) }
+    #expect(again == [false, false, false, false, true])
+  }
 }
