@@ -90,7 +90,9 @@ struct FHIRCommand: AsyncParsableCommand {
       guard isTaken else { return Console.line("\(folder) opens with \(config.keys) as it is.") }
       // ⚑ From now on it is another store than each copy of before. The node may have begun with one of them: this one
       // is to go on.
-      try FHIRCommand.goOn(store, config, key: after, remembering: store.mark(beside: self.oldKey))
+      let resources = try FHIRCommand.goOn(
+        store, config, key: after, remembering: store.mark(beside: self.oldKey))
+      if self.acceptLoss, let resources { try OwnRecords.sayOrphans(of: resources, config) }
       Console.line("\(folder) goes on under \(config.keys).")
     }
 
@@ -138,10 +140,11 @@ struct FHIRCommand: AsyncParsableCommand {
     }
   }
 
-  /// Goes on with what is there of a store, and says how much that is of what the mark in a file tells of.
+  /// Goes on with what is there of a store, and says how much that is of what the mark in a file tells of; the EHR's
+  /// resources, where it is theirs.
   static func goOn(
     _ store: HospitalStore, _ config: NodeConfig, key: Digest, remembering path: String
-  ) throws {
+  ) throws -> EncryptedResources? {
     let folder = store.folder(in: config)
     do {
       let written = try StoreMark(path: path, isReadOnly: true).rowCount
@@ -154,6 +157,7 @@ struct FHIRCommand: AsyncParsableCommand {
         Console.line("\(folder) goes on with \(rows) rows; \(before).")
       }
       for name in names { Console.line("Taken out, for it cannot be opened: \(name)") }
+      return found.resources
     } catch {
       throw Failure("the store in \(folder) cannot be opened", error, status: ExitStatus.failedIO)
     }
@@ -171,7 +175,9 @@ extension FHIRCommand {
 
         The node must not run. What the folder holds counts from now on, also where it is older than what was
         acknowledged, or empty. A resource of which anything cannot be opened is taken out with all its versions, and
-        named: the EHR must write it again. What was anchored is in the vaults.
+        named: the EHR must write it again. What was anchored is in the vaults, and stays current on the ledger: the
+        records that nothing here goes with any more are listed. What the EHR writes again becomes a further record, for
+        the ledger does not tell which one it should supersede.
         """)
 
     @Option(help: "The node's configuration file.") var config: String
@@ -186,8 +192,9 @@ extension FHIRCommand {
         let lock = try FolderLock(config.data)
         let word = try config.passphraseFile.map { try PassphraseOptions.read($0) } ?? self.passphrase.read()
         let keys = try KeyFile.member(config.keys, passphrase: word)
-        try FHIRCommand.goOn(
+        let resources = try FHIRCommand.goOn(
           self.store, config, key: HospitalStore.key(keys), remembering: self.store.mark(in: config))
+        if let resources { try OwnRecords.sayOrphans(of: resources, config) }
         withExtendedLifetime(lock) {}
       }
     }

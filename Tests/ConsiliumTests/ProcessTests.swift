@@ -270,7 +270,8 @@ struct ProcessTests {
     patient["identifier"] = [["system": "urn:consilium:account", "value": String(account)]]
     let linked = try await send("PUT", "/Patient/\(id)", try JSONSerialization.data(withJSONObject: patient)).0
     #expect(linked.statusCode == 200)
-    #expect(linked.value(forHTTPHeaderField: "X-Consilium-Record")?.count == 64)
+    let record = try #require(linked.value(forHTTPHeaderField: "X-Consilium-Record"))
+    #expect(record.count == 64)
     var stranger = URLRequest(url: try #require(URL(string: base + "/Patient")))
     stranger.setValue("https://elsewhere.example", forHTTPHeaderField: "Origin")
     let refused = try #require(try await URLSession.shared.data(for: stranger).1 as? HTTPURLResponse)
@@ -287,11 +288,12 @@ struct ProcessTests {
     #expect(try place.run(["devnet", "up"] + place.options + port).status == 0)
     #expect(try Self.found(try await send("GET", observations).1) == before)
     #expect(try place.run(["devnet", "down"] + place.options).status == 0)
-    try self.emptied(h1, place)
+    try self.emptied(h1, place, record)
     #expect(try place.run(["devnet", "up"] + place.options + port).status == 0)
     let empty = try place.run(["status", "--api", h1 + "/api.sock"])
     #expect(empty.output.contains("is empty, and the ledger has records"), "\(empty.output)")
-    let ready = try place.run([], through: "curl -s --unix-socket \(h1)/api.sock http://n/readyz")
+    let ready = try place.run(
+      [], through: "curl -sf --retry 60 --retry-delay 1 --unix-socket \(h1)/api.sock http://n/readyz")
     #expect(ready.output.hasPrefix("ready\nnotice: "), "\(ready.output)")
     #expect(try String(contentsOfFile: h1 + "/node.log", encoding: .utf8).contains("fhir.empty"))
     let others = try place.run(["status", "--api", place.devnet + "/h2/api.sock"])
@@ -300,7 +302,15 @@ struct ProcessTests {
   }
 
   /// The EHR's store is gone, and nothing on the machine tells of it any more: neither mark nor seal.
-  private func emptied(_ h1: String, _ place: Place) throws {
+  private func emptied(_ h1: String, _ place: Place, _ record: String) throws {
+    let accept = ["fhir", "accept-loss", "--config", h1 + "/node.toml", "--store", "fhir"]
+    let whole = try place.run(accept)
+    #expect(whole.status == 0 && whole.output.contains("goes with something here"), "\(whole.output) \(whole.errors)")
+    try FileManager.default.removeItem(atPath: h1 + "/data/fhir")
+    // What nothing corrects any more is named, and what follows from that.
+    let accepted = try place.run(accept)
+    #expect(accepted.status == 0 && accepted.output.contains("goes on with 0 rows"), "\(accepted.output)")
+    #expect(accepted.output.contains(record) && accepted.output.contains("--supersedes"), "\(accepted.output)")
     for lost in ["data/fhir", "node.key.fhir"] { try FileManager.default.removeItem(atPath: "\(h1)/\(lost)") }
     try place.replace("fhir\n", with: "", in: h1 + "/node.key.seal")
     try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: h1 + "/node.key.seal")
