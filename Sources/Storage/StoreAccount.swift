@@ -206,7 +206,10 @@ final class StoreAccount: Sendable {
   ) throws(StorageFailure) {
     guard let mark else { return }
     switch mark.memory {
-    case .none: return
+    case .none:
+      // ⚑ A store that has an account had a mark: without it nobody can tell whether it is an older copy.
+      guard let content, content.generation > 0 || content.rows > 0 else { return }
+      throw .lost(path: path, reason: "\(mark.path), which told how it was left, is gone")
     case .unreadable: throw .lost(path: path, reason: "\(mark.path), which tells how it was left, cannot be read")
     case .known(let known):
       guard let content else {

@@ -384,8 +384,7 @@ public struct EventKind: Sendable, Hashable {
   /// A store of this hospital alone is remembered from now on.
   public static let storeMarked = EventKind(
     "store.marked", .warn, "from now on this node remembers how far a store of its own was written",
-    meaning: "There was no mark beside node.key that told of it: an earlier program wrote the store, or it was brought "
-      + "here. Nobody can tell whether anything was lost before.",
+    meaning: "A program of before there were marks wrote the store. Nobody can tell whether anything was lost before.",
     remedy: "Nothing after an update. Else see that the store is the right one.", fields: ["store", "rows"])
   /// A store has no room.
   public static let storeFull = EventKind(

@@ -22,8 +22,8 @@ struct FHIRCommand: AsyncParsableCommand {
 
         The node must not run. Each store is under the old keys or under the new ones, whenever this is interrupted:
         give the same command again. The old node.key still opens both stores: keep it as safe as the new one, or
-        destroy it. A folder that is older than node.key.fhir or node.key.readings beside the old key tell is refused,
-        and taken only with --accept-loss: the EHR must then write again what is lost.
+        destroy it. A folder that is older than node.key.fhir or node.key.readings beside the old key tell, or has none
+        of them there, is refused, and taken only with --accept-loss: the EHR must then write again what is lost.
         """)
 
     @Option(help: "The node's configuration file, with the new keys.") var config: String
@@ -56,7 +56,8 @@ struct FHIRCommand: AsyncParsableCommand {
         let before = HospitalStore.key(old)
         for store in HospitalStore.allCases where !stores.contains(store) {
           try self.refusing(store, config) { () throws(StorageFailure) -> Void in
-            if let mark = try self.mark(of: store) { try store.check(config, key: before, mark: mark) }
+            guard let mark = try self.mark(of: store), FileManager.default.fileExists(atPath: mark.path) else { return }
+            try store.check(config, key: before, mark: mark)
           }
         }
         for store in stores { try self.handOver(store, config, from: old, to: new) }
@@ -64,11 +65,10 @@ struct FHIRCommand: AsyncParsableCommand {
       }
     }
 
-    /// What tells how a store was left under the old key; nil where nothing does, or it does not count.
+    /// What tells how a store was left under the old key; nil where that does not count.
     private func mark(of store: HospitalStore) throws(StorageFailure) -> StoreMark? {
-      let path = store.mark(beside: self.oldKey)
-      guard !self.acceptLoss, FileManager.default.fileExists(atPath: path) else { return nil }
-      let mark = try StoreMark(path: path, isReadOnly: true)
+      guard !self.acceptLoss else { return nil }
+      let mark = try StoreMark(path: store.mark(beside: self.oldKey), isReadOnly: true)
       // What never held anything has nothing to lose.
       return mark.rowCount == 0 ? nil : mark
     }

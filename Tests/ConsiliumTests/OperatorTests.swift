@@ -177,8 +177,9 @@ struct OperatorTests {
     #expect(stranger.status == 77 && stranger.errors.contains("did not seal it"), "\(stranger.errors)")
     try put("h1/data/fhir", in: "good")
     try put("h1/node.key.fhir", in: "mark")
-    for how in ["older", "gone", "unreadable"] {
+    for how in ["older", "gone", "unmarked", "unreadable"] {
       switch how {
+      case "unmarked": try files.removeItem(atPath: path + "/h1/node.key.fhir")
       case "older": try put("before", in: "h1/data/fhir")
       case "gone": try files.removeItem(atPath: path + "/h1/data/fhir")
       default: try "no mark".write(toFile: path + "/h1/node.key.fhir", atomically: true, encoding: .utf8)

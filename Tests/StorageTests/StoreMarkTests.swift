@@ -111,6 +111,17 @@ struct StoreMarkTests {
     #expect(try store.version(1, type: "AllergyIntolerance", id: "b") == Self.resource("b"))
   }
 
+  @Test("A store without its mark is refused like an older one, and goes on with a new one where that is accepted")
+  func unmarked() throws {
+    let place = try Place()
+    try place.open().write([Self.resource("a")], notes: [])
+    try place.remove(place.mark)
+    #expect(place.isLost)
+    #expect(!FileManager.default.fileExists(atPath: place.mark))
+    #expect(try place.open(isLossAccepted: true).opening == .accepted(writtenCount: nil, rowCount: 1))
+    #expect(try place.open().opening == .known)
+  }
+
   @Test("Keys without the values that they sealed are no new store, also where nothing else is remembered")
   func keysAlone() throws {
     let place = try Place()
