@@ -77,8 +77,14 @@ struct SearchFilter {
 
 /// Text of a search in which separators can be escaped (FHIR R4, search.html#escaping).
 enum SearchText {
-  /// Whether there is nothing in a text but space.
-  static func isBlank(_ text: String) -> Bool { text.allSatisfy(\.isWhitespace) }
+  /// Whether there is nothing in a text but space, accents without a letter, and what is not shown.
+  static func isBlank(_ text: String) -> Bool {
+    text.unicodeScalars.allSatisfy { scalar in
+      let properties = scalar.properties
+      return properties.isWhitespace || properties.isDefaultIgnorableCodePoint
+        || [.nonspacingMark, .enclosingMark, .control].contains(properties.generalCategory)
+    }
+  }
 
   /// Its parts between separators that are not escaped; escapes stay.
   static func split(_ text: String, at separator: Character, max: Int = .max) -> [String] {
