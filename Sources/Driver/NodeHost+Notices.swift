@@ -19,7 +19,7 @@ extension NodeHost {
     guard let driver = self.running else { return [] }
     let now = self.loop.now
     var out = driver.sharedKeys.members(at: now).map { member in
-      "two processes dial with the key of member \(driver.name(member)): tell that hospital both addresses, which "
+      "two processes dial with the key of \(driver.name(member)): tell that hospital both addresses, which "
         + "peer.key-shared in the log has"
     }
     let ended = driver.ownKeyShared.members(at: now)

@@ -85,12 +85,12 @@ struct HospitalStores {
     var troubles: [String] = []
     let resources =
       try isWanted
-      ? Self.open(.fhir, config, marked, log, &troubles) { mark throws(StorageFailure) in
+      ? Self.open(.fhir, config, key, marked, log, &troubles) { mark throws(StorageFailure) in
         let store = try HospitalStore.resources(config, key: key, mark: mark)
         return (store, store.opening)
       } : nil
     (self.resources, self.isFHIRLost) = (resources, isWanted && resources == nil)
-    let readings = try Self.open(.readings, config, marked, log, &troubles) { mark throws(StorageFailure) in
+    let readings = try Self.open(.readings, config, key, marked, log, &troubles) { mark throws(StorageFailure) in
       let store = try HospitalStore.readings(config, key: key, mark: mark)
       return (store, store.opening)
     }
@@ -111,8 +111,16 @@ struct HospitalStores {
       + "command or as documents, nothing is missing"
   }
 
+  /// A store of other keys is another in any case: that is said first. What is not there is not made.
+  private static func requireOwn(_ kind: HospitalStore, _ config: NodeConfig, _ key: Digest, _ log: Log) throws {
+    guard FileManager.default.fileExists(atPath: "\(kind.folder(in: config))/data.mdb") else { return }
+    do throws(StorageFailure) { try kind.check(config, key: key, mark: nil) } catch {
+      if case .otherKey = error { throw NodeCommand.failure(opening: error, log) }
+    }
+  }
+
   private static func open<Store>(
-    _ kind: HospitalStore, _ config: NodeConfig, _ marked: Set<HospitalStore>, _ log: Log,
+    _ kind: HospitalStore, _ config: NodeConfig, _ key: Digest, _ marked: Set<HospitalStore>, _ log: Log,
     _ troubles: inout [String], _ body: (StoreMark) throws(StorageFailure) -> (Store, StoreOpening)
   ) throws -> Store? {
     do throws(StorageFailure) {
@@ -129,7 +137,10 @@ struct HospitalStores {
     } catch {
       switch error {
       case .otherKey, .otherFormat, .foreign: throw NodeCommand.failure(opening: error, log)
-      case .folder, .damaged, .lost, .rotten, .diverged, .copied, .full, .system:
+      case .lost:
+        try Self.requireOwn(kind, config, key, log)
+        fallthrough
+      case .folder, .damaged, .rotten, .diverged, .copied, .full, .system:
         log.emit(.fhirRefused, ["reason": .text("\(error)")])
         troubles.append("\(error)")
         return nil
