@@ -238,8 +238,8 @@ public struct EventKind: Sendable, Hashable {
   /// How much the listeners take.
   public static let doorsOpened = EventKind(
     "node.doors", .info, "the listeners' limits follow from how many descriptors there may be",
-    meaning: "So many connections each of the API's socket, the portal and the FHIR interface takes; the rest is for "
-      + "the ledger and its peers.",
+    meaning: "connections is what each of the API's socket, the portal and the FHIR interface takes at most; the rest "
+      + "is for the ledger and its peers.",
     remedy: "Where it is too few for the people here, raise the hard limit of open files, as LimitNOFILE.",
     fields: ["descriptors", "connections"])
   /// Lines were lost.
@@ -369,8 +369,8 @@ public struct EventKind: Sendable, Hashable {
   /// The EHR's store is not as it was.
   public static let fhirRefused = EventKind(
     "fhir.refused", .error, "the FHIR interface is refused; the ledger goes on",
-    meaning: "What the EHR wrote here, or who read it, is gone, older than what was acknowledged, or damaged. Whoever "
-      + "asks the interface is answered 503 with the reason, and never that there is nothing. Nothing is stored.",
+    meaning: "What the EHR wrote here, or who read it, is gone, older than what was acknowledged, or damaged. "
+      + "Clients are answered 503 with the reason, and never that there is nothing. Nothing is stored.",
     remedy: "Stop the node, bring the folder that the reason names back, and start again. To go on without what is "
       + "lost: consilium fhir accept-loss.",
     fields: ["reason"])
