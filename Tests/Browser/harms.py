@@ -535,7 +535,8 @@ def permitted_in_part(case):
     expect(page.locator("#history > li")).to_contain_text("You had not permitted it.")
     assert "ask the patient" not in page.locator("#history").inner_text()
     page.locator("#history summary").click()
-    expect(page.locator("#history details li")).to_have_count(6)
+    # One for all, which named what kept it from being granted, and one for the rest.
+    expect(page.locator("#history details li")).to_have_count(2)
     pia.look("one-act")
     print("harm: what the patient permits is read though more was asked for, and is one line for the patient")
 

@@ -74,7 +74,9 @@ def portal(hospital):
 
 def scanned(page):
     """What another's reader finds in the QR code on a page, in the dark too."""
-    found = zxingcpp.read_barcodes(Image.open(io.BytesIO(page.locator("svg.qr").screenshot())))
+    # Among a QR code's squares the reader now and then sees a bar code, which nobody put there.
+    picture = Image.open(io.BytesIO(page.locator("svg.qr").screenshot()))
+    found = zxingcpp.read_barcodes(picture, formats=zxingcpp.BarcodeFormat.QRCode)
     return [one.text for one in found]
 
 
