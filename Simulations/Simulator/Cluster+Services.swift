@@ -69,7 +69,7 @@ extension Cluster {
     self.give(services: .wanted(member, question, ticket: self.serviceTickets), to: slot)
   }
 
-  /// Starts a slot's services anew.
+  /// Starts a slot's services again.
   func startServices(_ slot: Int) {
     self.machines[slot].host.services = Services(seed: self.serviceRandom.next())
     self.serviceWatch.started(slot)

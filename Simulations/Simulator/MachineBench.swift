@@ -50,7 +50,7 @@ public struct ReplicaBench {
   /// What is to be taken in.
   private var inputs: [OrderingInput] = []
 
-  /// A backup among so many members.
+  /// A backup in a consortium of a given size.
   public init(members: Int) {
     self.configuration = consortium(members)
     self.replica = Replica(
@@ -107,7 +107,7 @@ public struct AnnouncementBench {
   private var lanes: Lanes
   private var heads: [LaneHead]
 
-  /// The lanes of so many members.
+  /// The lanes of a consortium of a given size.
   public init(members: Int) {
     self.configuration = consortium(members)
     self.heads = Array(repeating: .empty, count: members)

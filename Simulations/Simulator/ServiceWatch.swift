@@ -95,7 +95,7 @@ final class ServiceWatch {
     }
   }
 
-  /// I9: a member asks for so many keys and is answered, and no more.
+  /// I9: a member's questions for keys are answered up to a bound, and no more.
   private func took(_ question: MemberQuestion, of peer: ReplicaIndex, _ slot: Int, _ now: Tick) {
     switch question {
     case .share, .hospitalKey:

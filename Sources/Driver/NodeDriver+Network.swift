@@ -391,7 +391,7 @@ extension NodeDriver {
       self.noteFault("it does not vote, and may only ask", of: peer)
       return self.close(peer, reason: "it does not vote, and may only ask")
     }
-    // ⚑ What is here already is not checked again, and whoever goes on repeating it is charged.
+    // ⚑ What is here already is not checked again, and a peer that goes on repeating it is charged.
     if isMember, let member = peer.member, let identifier = self.node.repeated(message) {
       peer.session.consumed(message.count, on: channel)
       self.give(.repeated(identifier, from: member))

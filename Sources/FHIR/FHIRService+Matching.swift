@@ -270,7 +270,7 @@ struct SearchScan {
     self.compared = max(1, query.filters.reduce(0) { $0 + $1.comparedCount })
   }
 
-  /// How many comparisons it takes where there are so many rows.
+  /// How many comparisons it takes for a number of rows.
   func cost(_ count: Int) -> Int { (self.places?.count ?? count) * self.compared }
 
   /// Whether a row meets all conditions.

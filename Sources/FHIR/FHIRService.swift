@@ -144,8 +144,8 @@ public actor FHIRService {
   /// When this service began.
   let started: Timestamp
 
-  /// A service over a store; reads everything that it holds. Others are answered each time when a search has looked at
-  /// so many resources.
+  /// A service over a store; reads everything that it holds. A search lets others be answered each time when it has
+  /// looked at `looksBetweenTurns` resources.
   public init(
     store: any ResourceStore, anchoring: any RecordAnchoring, ledger: (any LedgerViews)? = nil,
     readings: (any ReadingLog)? = nil, base: String, looksBetweenTurns: Int = 4096,

@@ -33,7 +33,7 @@ extension Doors {
 
 /// Content that comes: how fast, and what ends it where it must give way.
 final class Upload: Sendable {
-  /// Whose it is: a session's, or that of whoever sends none.
+  /// Whose it is: a session's, or the one of all requests without a session.
   let source: String
   private let began: NIODeadline
   private let state = Mutex((bytes: 0, hasYielded: false, cancel: (@Sendable () -> Void)?.none))

@@ -140,7 +140,7 @@ final class Doors: Sendable {
     }
   }
 
-  /// Takes content in. Where there is no place, the slowest of whoever has most gives way.
+  /// Takes content in. Where there is no place, the slowest content of the source that has most gives way.
   func take(_ upload: Upload, at now: NIODeadline = .now()) -> Bool {
     let (isIn, gone): (Bool, Upload?) = self.state.withLock { state in
       let own = state.uploads.filter { $0.source == upload.source }

@@ -113,7 +113,7 @@ extension PortalServer {
       try await self.note(asker.identifier, .search, of: patient, request)
       return try json(await service.recordViews(of: patient, below: page.below, countMax: page.countMax))
     }
-    // What a patient sees, whoever acts for the patient in everything sees too: two parents are told the same.
+    // Somebody who acts for a patient in everything sees what the patient sees: two parents are told the same.
     router.get("/api/readers/{account}/consents") { request, context in
       let (patient, guardian) = try await self.ward(request, context)
       try await self.note(guardian, .search, of: patient, request)

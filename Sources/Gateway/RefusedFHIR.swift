@@ -4,7 +4,7 @@ internal import Hummingbird
 internal import Logging
 public import Primitives
 
-/// What stands at the FHIR interface's port where the store behind it is not as this node left it. ⚑ Whoever asks hears
+/// What stands at the FHIR interface's port where the store behind it is not as this node left it. ⚑ A client hears
 /// that it cannot be told: never that there is nothing.
 public struct RefusedFHIRServer: Sendable {
   private let failure: FHIRFailure
@@ -46,7 +46,7 @@ public struct RefusedFHIRServer: Sendable {
   }
 }
 
-/// A log of readings that cannot be read nor written: whoever asks hears why.
+/// A log of readings that cannot be read nor written: a caller hears why.
 public struct RefusedReadings: ReadingLog {
   /// As every log's.
   public let intervalMilliseconds: UInt64 = 900_000
@@ -55,7 +55,7 @@ public struct RefusedReadings: ReadingLog {
   /// A log that is refused for a reason.
   public init(reason: String) { self.refusal = .failed(reason) }
 
-  /// Is refused: whoever is shown something is noted, or is shown nothing.
+  /// Is refused: a reader is noted, or is shown nothing.
   public func note(_ readings: [LocalReading]) async throws { throw self.refusal }
   /// Is refused.
   public func readings(of patient: Digest, _ question: ReadingQuestion) async throws -> ReadingPage {

@@ -74,7 +74,7 @@ public struct ReceiptView: Codable, Sendable {
   }
 }
 
-/// A record that was refused to whoever asked for it.
+/// A record that was refused to the one who asked for it.
 public struct RefusedRecordView: Codable, Sendable {
   /// The record.
   public var record: String

@@ -132,7 +132,7 @@ public enum MembershipAction: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension Configuration {
-  /// Whether so many distinct members approve what was signed, each by its registrar's key (⚑); by ascending signer.
+  /// Whether `needed` distinct members approve what was signed, each by its registrar's key (⚑); by ascending signer.
   func isApproved(_ bytes: [UInt8], by approvals: [VoteSignature], needed: Int) -> Bool {
     approvals.count >= needed
       && zip(approvals, approvals.dropFirst()).allSatisfy { $0.signer < $1.signer }

@@ -177,7 +177,7 @@ public enum PeerFault: Error, Sendable, Hashable {
   case manifest(ProofFault)
   /// It is of another configuration: no fault of whoever sent it, who may be a moment ahead or behind.
   case otherConfiguration
-  /// It is of no use here, whoever signed it: no fault either (`Screen`).
+  /// It is of no use here, no matter who signed it: no fault either (`Screen`).
   case useless
 }
 

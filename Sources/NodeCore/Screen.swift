@@ -8,9 +8,9 @@ internal import Signing
 /// What a node knows of itself when a message comes: enough to drop most of what is of no use before a signature is
 /// checked (LEDGER §11.10).
 ///
-/// ⚑ A vote costs its sender nothing to repeat, and whoever verifies it sixty microseconds. What is settled, of a view
-/// that was left, or far from where this node is, can change nothing here, whatever is signed. Whoever is truly far
-/// ahead says so by its status, and sends what proves it.
+/// ⚑ Repeating a vote costs its sender nothing, and checking it costs its receiver sixty microseconds. What is settled,
+/// of a view that was left, or far from where this node is, can change nothing here, whatever is signed. A node that is
+/// truly far ahead says so by its status, and sends what proves it.
 public struct Screen: Sendable, Equatable {
   /// How many views ahead votes are still looked at, and how many numbers, in pipelines.
   static let viewsAheadMax: UInt64 = 16
@@ -77,7 +77,7 @@ extension Node {
   }
 
   /// ⚑ Whether a gossiped message is passed on. What a machine refused is not; of what it only has no use for now, some
-  /// of each author: others may be elsewhere, and whoever signs what nobody can use does not send it through everybody.
+  /// of each author: others may be elsewhere, and an author of what nobody can use does not send it through all.
   mutating func passesOn(_ content: GossipContent, _ outcome: Outcome, at now: Tick) -> Bool {
     switch outcome {
     case .accepted: return true

@@ -83,7 +83,7 @@ public struct Services: Sendable {
     case releases(Releases.Reason)
     /// The bytes are no question.
     case malformed
-    /// Whoever does not vote may not ask this.
+    /// A peer that does not vote may not ask this.
     case notForGuests
 
     /// The machine and its reason, in words.
@@ -194,7 +194,7 @@ extension Services {
     return outcome.map { .releases($0) }
   }
 
-  /// A peer's question. I9: whoever asks without waiting for answers is not answered, and asks again.
+  /// A peer's question. I9: a peer that asks without waiting for answers is not answered, and asks again.
   private mutating func take(_ bytes: [UInt8], _ asked: Asked, _ run: inout Run) -> Outcome {
     guard let question = try? MemberQuestion.decode(bytes) else { return .rejected(.malformed) }
     // ⚑ A question costs 48 bytes and a part four million: the answer is rationed as what is read from the store is.
@@ -207,7 +207,7 @@ extension Services {
       self.report(.tooMany(asked.peer), &run)
       return outcome
     }
-    // ⚑ Whoever only follows gets proofs: no ciphertext as a whole, and no share of a key.
+    // ⚑ A peer that does not vote gets proofs: no ciphertext as a whole, and no share of a key.
     if asked.peer >= ReplicaSet.countMax {
       guard case .proof = question else {
         self.reply(.failure(.unreachable), to: asked, &run)

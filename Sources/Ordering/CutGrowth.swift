@@ -3,9 +3,9 @@ public import Primitives
 
 /// How a leader lets the next cut grow by what it holds (LEDGER §3).
 ///
-/// ⚑ Of one lane no more is under way than an even share of a cut, and so many blocks: what others write is executed
-/// soon after, however much one writes, and however small its blocks are (LEDGER §11.5). That is the leader's choice
-/// and no rule of validity.
+/// ⚑ Of one lane no more is under way than an even share of a cut, nor more than a few blocks: what others write is
+/// executed soon after, however much one writes, and however small its blocks are (LEDGER §11.5). That is the leader's
+/// choice and no rule of validity.
 public struct CutGrowth: Sendable, Hashable {
   /// A lane may have at least so much under way, however many lanes there are.
   private static let openTransactionsMin: UInt64 = 1000
@@ -36,7 +36,7 @@ public struct CutGrowth: Sendable, Hashable {
     let begun = executed.among(lanes: count).heads
     // ⚑ Round-robin from a lane that moves on with the sequence number: none takes the room for ever.
     let first = Int(sequence.previous.number % UInt64(count))
-    // First its share for each lane, then what is left for whoever needs more.
+    // First its share for each lane, then what is left for lanes that need more.
     for step in 0..<(2 * count) {
       let lane = (first + step) % count
       guard !frozen.contains(lane) || planted(.frozenLaneGrows) else { continue }

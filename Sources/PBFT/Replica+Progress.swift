@@ -20,8 +20,8 @@ extension Replica {
     func deadline(_ patience: Span) -> Tick? { self.dues.first.map { $0.since + patience } }
   }
 
-  /// A part of a cut's room, and so many blocks, are due of all lanes together, or of each: no more, so that a primary
-  /// that works as fast as it can is not blamed for what nobody could order in time.
+  /// A part of a cut's room, and at most `blocksDueMax` blocks, are due of all lanes together, or of
+  /// each: no more, so that a primary that works as fast as it can is not blamed for what nobody could order in time.
   private static let partDue: UInt64 = 4
   private static let blocksDueMax: UInt64 = 128
 
@@ -64,7 +64,7 @@ extension Replica {
     return true
   }
 
-  /// How far a lane can be ordered within its patience by whoever is honest: what waits, at most its even share of a
+  /// How far a lane can be ordered within its patience by an honest primary: what waits, at most its even share of a
   /// part of a cut, and one block at least.
   private func owed(
     _ lane: Int, after ordered: LaneHead, _ orderable: LanePosition, lanes: some LaneReader

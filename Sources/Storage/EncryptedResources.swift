@@ -238,7 +238,7 @@ public final class EncryptedResources: ResourceStore {
   }
 
   /// Puts what `remains` of them in the place of the versions that go with a record. When it returns, nothing else of
-  /// them can be read: not in pages that the database uses no more, by whoever has the hospital's secret, either.
+  /// them can be read: not in pages that the database uses no more, by a holder of the hospital's secret, either.
   public func erase(_ record: Digest, remains: (StoredResource) -> StoredResource) throws -> [StoredResource] {
     let snapshot = try self.environment.snapshot()
     let places = self.places(of: record, in: snapshot)

@@ -13,7 +13,7 @@ public enum StoreOpening: Sendable, Hashable {
   case known
   /// Nothing outside its folder told how it was left; from now on something does.
   case marked(rowCount: UInt64)
-  /// Its keeper went on with what is there; so many rows were written, where that was remembered.
+  /// Its keeper went on with what is there; `writtenCount` rows had been written, where that was remembered.
   case accepted(writtenCount: UInt64?, rowCount: UInt64)
 }
 

@@ -19,7 +19,7 @@ enum HospitalStore: String, CaseIterable, ExpressibleByArgument {
 
   func mark(beside keys: String) -> String { "\(keys).\(self.rawValue)" }
 
-  /// What seals it: whoever has the hospital's secret can read what its EHR wrote, and nobody else.
+  /// What seals it: a holder of the hospital's secret can read what its EHR wrote, and nobody else.
   static func key(_ keys: borrowing NodeKeys) -> Digest { Hash.blake2b("consilium/fhir-store/v1", keys.sealingSecret) }
 
   /// Opens it and lets it go; `mark` tells how it was left.

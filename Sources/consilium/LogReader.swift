@@ -51,7 +51,7 @@ struct LogReader {
   /// - Throws: `Failure` where it cannot be read, or has lines and none of them is a log's.
   mutating func next(isLast: Bool) throws -> [LogLine] {
     var lines = try self.added()
-    // What was written until the other file came is read: whoever writes has opened that one before.
+    // What was written until the other file came is read: the writer has opened that one before.
     if let successor = self.successor() {
       lines += try self.added()
       lines += self.lines(in: self.rest)

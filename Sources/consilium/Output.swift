@@ -45,7 +45,7 @@ struct Failure: Error, CustomStringConvertible {
 enum Console {
   static var isTerminal: Bool { isatty(1) == 1 && ProcessInfo.processInfo.environment["NO_COLOR"] == nil }
 
-  /// Prints a line at once, into a pipe or a file too: whoever follows it waits for no full buffer.
+  /// Prints a line at once, into a pipe or a file too: a reader that follows it waits for no full buffer.
   static func line(_ text: String = "") {
     print(text)
     fflush(nil)

@@ -34,7 +34,7 @@ public struct ReaderCombination: Sendable {
 
   /// Takes the shares of an answer; the proofs against the authors of wrong ones.
   ///
-  /// Once the shares of the custody key were dealt anew, those from before do not fit, and it begins again.
+  /// Once the shares of the custody key were dealt again, those from before do not fit, and it begins again.
   ///
   /// - Throws: `BadCapsule` where the capsule is not the anchored one, so that no share can be judged.
   public mutating func take(_ answer: ReleaseAnswer) throws(BadCapsule) -> [ShareAccusation] {

@@ -10,7 +10,7 @@ internal import Wire
 ///
 /// It holds no key and no share of one: a driver opens capsules and says what came of it. ⚑ What is asked of this
 /// hospital is judged when the question comes, and again when the answer is ready to leave. ⚑ An answer is made once:
-/// it is sealed to the reader, so it is kept, and whoever asks again gets the same one without new work.
+/// it is sealed to the reader, so it is kept, and a repeated question gets the same one without new work.
 public struct Releases: Sendable {
   /// The most gatherings at once.
   public static let gatheringsMax = 4096
@@ -448,7 +448,7 @@ extension Releases {
     return .accepted
   }
 
-  /// ⚑ A custodian answers with its own share: whoever could answer with another's would spend that one's place.
+  /// ⚑ A custodian answers with its own share: one that could answer with another's would spend that one's place.
   private static func share(_ bytes: [UInt8], of member: ReplicaIndex) -> Result<SealedShare, ReleaseRefusal> {
     guard let share = try? SealedShare.decode(bytes), share.member == member || planted(.othersShareTaken) else {
       return .failure(.unreachable)

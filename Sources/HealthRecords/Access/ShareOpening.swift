@@ -3,7 +3,7 @@ public import Signing
 public import Threshold
 internal import Wire
 
-/// What a custodian opens for a granted request: made by the machine that judged it, done by whoever holds the share.
+/// What a custodian opens for a granted request: made by the machine that judged it, done by the holder of the share.
 public struct ShareOpening: Sendable {
   /// The capsule, which is valid for its record.
   public let capsule: Capsule
