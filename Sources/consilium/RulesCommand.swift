@@ -17,8 +17,8 @@ struct RulesCommand: AsyncParsableCommand {
         consilium rules propose --out rules.json --api api.sock --genesis genesis.json
         consilium rules approve rules.json --registrar registrar.key --out h1.approval.json      at each hospital
         consilium rules adopt rules.json *.approval.json --api api.sock --genesis genesis.json
-      First install a program that knows it at all hospitals: from there on one that does not executes otherwise, and
-      stops. Until then both agree.
+      Each registrar approves once the own hospital's node runs a program that knows them: so a quorum goes on. A node
+      that does not know them executes otherwise from there on, and stops; until then both agree.
       """,
     subcommands: [Show.self, Propose.self, Approve.self, Adopt.self])
 
@@ -76,21 +76,46 @@ struct RulesCommand: AsyncParsableCommand {
 
   struct Approve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Approve rules as a member's registrar. Needs no node.",
-      discussion: "Example:\n  consilium rules approve rules.json --registrar registrar.key --out h1.approval.json")
+      abstract: "Approve rules as a member's registrar, once its node knows them.",
+      discussion: """
+        The hospital's own node is asked whether it knows the rules. Where the registrar's key is on a machine that does
+        not reach the node, say so yourself with --installed, after a look at consilium rules show at the node.
+
+        Example:
+          consilium rules approve rules.json --registrar registrar.key --out h1.approval.json --api api.sock
+        """)
     @Argument(help: "The rules.") var rules: String
     @Option(help: "The registrar's key file.") var registrar: String
     @Option(help: "The file to make.") var out: String
+    @Flag(help: "The hospital's node runs a program that knows the rules: it is not asked.") var installed = false
+    @OptionGroup var node: NodeOptions
     @OptionGroup var passphrase: PassphraseOptions
 
     func run() async throws {
       try await reporting {
         let file = try RulesFile.read(self.rules)
+        if !self.installed { try await self.requireKnown(file.change.rules) }
         let seed = try KeyFile.registrar(self.registrar, passphrase: try self.passphrase.read())
         let approval = try ApprovalFile(of: file.change.signedBytes(network: file.network), by: seed)
         try Files.writeJSON(self.out, approval)
         Console.line("Approved until \(file.change.validUntil): \(file.change.rules).")
         Console.line("Made \(self.out). Give it to the hospital that adopts the rules.")
+      }
+    }
+
+    /// ⚑ Rules that are adopted while fewer than a quorum know them stop the ledger for good.
+    private func requireKnown(_ rules: AgreedRules) async throws {
+      let known: RulesView
+      do { known = try await self.node.client().get("/v1/rules") } catch {
+        throw Failure(
+          "the rules are not approved", why: "this hospital's node could not be asked whether it knows them: \(error)",
+          remedy: "give its --api; or look there (consilium rules show), and then say so with --installed")
+      }
+      guard known.newest >= rules.version else {
+        throw Failure(
+          "the rules are not approved",
+          why: "this hospital's node knows version \(known.newest), and these are version \(rules.version)",
+          remedy: "install the newest program at the node first", status: ExitStatus.refused)
       }
     }
   }
