@@ -22,9 +22,11 @@ func target(
 }
 
 /// A test target `<Name>Tests` with the house settings.
-func tests(_ name: String, uses: [String], resources: [Resource] = []) -> Target {
+func tests(
+  _ name: String, uses: [String], needs: [Target.Dependency] = [], resources: [Resource] = []
+) -> Target {
   .testTarget(
-    name: name + "Tests", dependencies: uses.map { .target(name: $0) }, resources: resources,
+    name: name + "Tests", dependencies: uses.map { .target(name: $0) } + needs, resources: resources,
     swiftSettings: house)
 }
 
@@ -41,6 +43,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
     .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
     .package(url: "https://github.com/LebJe/TOMLKit", exact: "0.6.0"),
     .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
@@ -103,7 +106,9 @@ let package = Package(
         "CZlib", "FHIR", "HealthRecords", "Ledger", "Messages", "Primitives", "Rules", "Signing", "Threshold", "Wire",
       ],
       needs: [
-        .product(name: "Hummingbird", package: "hummingbird"), .product(name: "JWTKit", package: "jwt-kit"),
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdTLS", package: "hummingbird"), .product(name: "JWTKit", package: "jwt-kit"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ], resources: [.copy("Portal")]),
     // Floor 5: the driver joins node and adapters.
     target(
@@ -179,6 +184,9 @@ let package = Package(
       uses: [
         "Driver", "EventLoop", "FHIR", "Gateway", "HealthRecords", "Ledger", "Messages", "NodeCore", "Primitives",
         "Rules", "Signing", "Storage", "Telemetry", "Wire",
+      ],
+      needs: [
+        .product(name: "Hummingbird", package: "hummingbird"), .product(name: "JWTKit", package: "jwt-kit"),
       ]),
     tests("ObjectStore", uses: ["ObjectStore", "Primitives"]),
     tests("FHIR", uses: ["FHIR", "HealthRecords", "Primitives"]),

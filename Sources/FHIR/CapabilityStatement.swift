@@ -36,7 +36,9 @@ enum CapabilityStatement {
   static func of(base: String) -> CanonicalJSON {
     .members([
       ("resourceType", .string("CapabilityStatement")), ("status", .string("active")),
-      ("date", .string("2026-11-30")), ("kind", .string("instance")), ("fhirVersion", .string("4.0.1")),
+      ("date", .string("2026-11-30")), ("kind", .string("instance")),
+      ("instantiates", .array([.string("http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data")])),
+      ("fhirVersion", .string("4.0.1")),
       ("format", .array([.string("json"), .string(MediaTypes.fhir)])),
       ("patchFormat", .array([.string(JSONPatch.media), .string(MediaTypes.fhir)])),
       ("software", .members([("name", .string("Consilium"))])),
@@ -53,6 +55,7 @@ enum CapabilityStatement {
             ("resource", .array(self.resources)),
             ("searchParam", self.parameters(SearchParameter.common.values, of: "Resource")),
             ("compartment", .array([.string("http://hl7.org/fhir/CompartmentDefinition/patient")])),
+            ("operation", self.operations([("export", self.bulk + "export")])),
           ])
         ])
       ),
@@ -116,7 +119,9 @@ enum CapabilityStatement {
     var operations = [("validate", "http://hl7.org/fhir/OperationDefinition/Resource-validate")]
     if type == "Patient" {
       operations.append(("everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything"))
+      operations.append(("export", self.bulk + "patient-export"))
     }
+    if type == "Group" { operations.append(("export", self.bulk + "group-export")) }
     return .members([
       ("type", .string(type)), ("documentation", self.documentationOfTypes[type].map { .string($0) }),
       ("versioning", .string("versioned-update")), ("readHistory", .bool(true)), ("updateCreate", .bool(true)),
@@ -126,10 +131,13 @@ enum CapabilityStatement {
       ("interaction", self.codes(self.ofTypes)),
       ("searchParam", parameters.isEmpty ? nil : self.parameters(parameters, of: type)),
       ("searchInclude", strings(includes)), ("searchRevInclude", strings(reverse)),
-      (
-        "operation",
-        .array(operations.map { .members([("name", .string($0.0)), ("definition", .string($0.1))]) })
-      ),
+      ("operation", self.operations(operations)),
     ])
+  }
+
+  private static let bulk = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
+
+  private static func operations(_ operations: [(String, String)]) -> CanonicalJSON {
+    .array(operations.map { .members([("name", .string($0.0)), ("definition", .string($0.1))]) })
   }
 }

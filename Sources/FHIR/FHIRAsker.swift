@@ -34,6 +34,8 @@ extension FHIRRequest {
   /// its matches are judged one by one.
   public var needs: [(action: SMARTScopes.Action, type: String)] {
     let path = self.path
+    // Which types may be in them is judged for each.
+    if FHIRService.isExport(path) || path.first == FHIRService.exportsPath { return [] }
     let type = path.first.flatMap { $0.first?.isUppercase == true ? $0 : nil } ?? "*"
     switch (self.method, path.count) {
     case ("POST", 0): return []

@@ -90,6 +90,7 @@ extension FHIRService {
       switch value {
       case .string(let text), .number(let text): parameters.append((name, text))
       case .bool(let isTrue): parameters.append((name, isTrue ? "true" : "false"))
+      case .object where value["reference"]?.text != nil: parameters.append((name, value["reference"]?.text ?? ""))
       case .null, .array, .object:
         throw FHIRFailure(400, "value", "\(name) has a value of one word", at: "Parameters.parameter")
       }

@@ -54,6 +54,8 @@ public struct FHIRResponse: Sendable {
   public var updated: Timestamp?
   /// Where a version stands, below the base.
   public var location: String?
+  /// Where what was asked for will be, below the base.
+  public var contentLocation: String?
   /// The record that anchors it, or `pending`.
   public var anchor: String?
   /// The accounts of the patients whom a search with a condition counts: its total tells of them without a resource.
@@ -130,6 +132,8 @@ public actor FHIRService {
   var book: AnchorBook
   /// What searches found, for the pages after the first.
   var states = SearchStates()
+  /// What was exported, for those who fetch its files.
+  var exports = Exports()
   /// Which rows were written while a search is under way, by the search's number.
   var watches: [UInt64: (type: String, places: Set<Int>)] = [:]
   var watchesCount: UInt64 = 0
@@ -148,13 +152,13 @@ public actor FHIRService {
   /// looked at `looksBetweenTurns` resources.
   public init(
     store: any ResourceStore, anchoring: any RecordAnchoring, ledger: (any LedgerViews)? = nil,
-    readings: (any ReadingLog)? = nil, base: String, looksBetweenTurns: Int = 4096,
+    readings: (any ReadingLog)? = nil, base: String, otherBases: [String] = [], looksBetweenTurns: Int = 4096,
     now: @escaping @Sendable () -> Timestamp,
     entropy: @escaping @Sendable (Int) -> [UInt8]
   ) throws {
     (self.store, self.anchoring, self.base, self.now, self.entropy) = (store, anchoring, base, now, entropy)
     (self.ledger, self.readings, self.looksBetweenTurns) = (ledger, readings, max(1, looksBetweenTurns))
-    self.site = Site(base: base)
+    self.site = Site(base: base, others: otherBases)
     self.started = now()
     self.capabilities = CapabilityStatement.of(base: base)
     var index = ResourceIndex(site: self.site)
@@ -197,6 +201,7 @@ public actor FHIRService {
     }
     switch (request.method, path.count) {
     case ("POST", 0): return try await self.bundle(try await Self.parsed(request.body), request)
+    case (_, _) where Self.isExport(path) || path.first == Self.exportsPath: return try self.reading(request)
     case ("POST", 1), ("PUT", 1), ("PUT", 2), ("PATCH", 1), ("PATCH", 2), ("DELETE", 1), ("DELETE", 2):
       return try await self.write(request)
     case ("GET", 1) where path[0].first?.isUppercase == true: return try await self.searched(path[0], request)
@@ -226,6 +231,14 @@ public actor FHIRService {
     case ("GET", 1) where path[0] == "metadata": return try request.meter.required(self.capabilities)
     case ("GET", 1) where path[0] == "openapi.json": return try request.meter.required(self.openAPI)
     case ("GET", 1) where path[0] == "_history": return try self.history(of: nil, request)
+    case ("GET", 1) where Self.isExport(path), ("POST", 1) where Self.isExport(path),
+      ("GET", 2) where Self.isExport(path), ("POST", 2) where Self.isExport(path),
+      ("GET", 3) where Self.isExport(path), ("POST", 3) where Self.isExport(path):
+      return try self.startExport(request)
+    case ("GET", 2) where path[0] == Self.exportsPath: return try self.exportStatus(path[1], request)
+    case ("DELETE", 2) where path[0] == Self.exportsPath:
+      try self.exports.end(path[1], of: request.asker, at: self.now())
+      return FHIRResponse(status: 202)
     case ("GET", 1): return try self.search(path[0], request)
     case ("POST", 2) where path[1] == "_search":
       return try self.search(path[0], request)
@@ -250,6 +263,9 @@ public actor FHIRService {
   public static func methods(of path: [String]) -> [String] {
     switch path.count {
     case 0: ["POST"]
+    case _ where self.isExport(path): ["GET", "POST"]
+    case 2 where path[0] == self.exportsPath: ["DELETE", "GET"]
+    case 3 where path[0] == self.exportsPath: ["GET"]
     case 1 where (CapabilityStatement.views + ["metadata", "openapi.json", "$records", "_history"]).contains(path[0]):
       ["GET"]
     case 1: ["DELETE", "GET", "PATCH", "POST", "PUT"]

@@ -37,6 +37,7 @@ public struct LocalReading: Sendable, Hashable {
       case ("POST", 1) where request.ifNoneExist != nil && status == 200: self = .search
       case ("GET", _) where last == "_history": self = .history
       case ("PATCH", _): self = .read
+      case ("GET", 3) where request.path[0] == FHIRService.exportsPath: self = .everything
       case ("POST", 2) where last == "_search", ("GET", 1),
         ("GET", 3) where last.first?.isUppercase == true:
         self = .search

@@ -12,10 +12,13 @@ struct Preferences {
 
   private(set) var handling: Handling?
   private(set) var shows: Return?
+  /// Whether the answer may come later, elsewhere.
+  private(set) var isAsync = false
 
   init(_ header: String?) {
     for part in (header ?? "").split(whereSeparator: { $0 == "," || $0 == ";" }) {
       let halves = part.split(separator: "=", maxSplits: 1).map { $0.trimmed }
+      if halves.count == 1, halves[0].lowercased() == "respond-async" { self.isAsync = true }
       guard halves.count == 2 else { continue }
       let value = halves[1].filter { $0 != "\"" }
       switch halves[0].lowercased() {

@@ -14,6 +14,14 @@ public struct SMARTScopes: Sendable, Hashable {
     case search = "s"
   }
 
+  /// In whose name something is done.
+  public enum Level: String, Sendable, Hashable {
+    /// A practitioner's.
+    case user
+    /// The hospital's own, by a system that has a key.
+    case system
+  }
+
   /// What is allowed of each type; `*` is every type.
   private var allowed: [String: Set<Action>] = [:]
   /// The scopes as they were granted.
@@ -33,16 +41,16 @@ public struct SMARTScopes: Sendable, Hashable {
     (self.wantsIdentity, self.wantsUser, self.wantsRefresh) = (false, false, false)
   }
 
-  /// Reads scopes apart by spaces; those that name nothing here, as `launch`, are left out. Nil where none is left that
-  /// allows something.
-  public init?(_ text: String) {
+  /// Reads scopes apart by spaces; those that name nothing here, as `launch`, or are of another level, are left out.
+  /// Nil where none is left that allows something.
+  public init?(_ text: String, of level: Level = .user) {
     var (granted, others): ([String], Set<Substring>) = ([], [])
     for scope in text.split(separator: " ").prefix(64) {
-      if let (type, actions) = Self.parse(scope) {
+      if let (type, actions) = Self.parse(scope, level) {
         self.allowed[type, default: []].formUnion(actions)
       } else {
         // These allow nothing: the token says or does more.
-        guard Self.others.contains(scope), others.insert(scope).inserted else { continue }
+        guard level == .user, Self.others.contains(scope), others.insert(scope).inserted else { continue }
       }
       granted.append(String(scope))
     }
@@ -55,9 +63,9 @@ public struct SMARTScopes: Sendable, Hashable {
 
   private static let others: Set<Substring> = ["openid", "fhirUser", "profile", "online_access", "offline_access"]
 
-  private static func parse(_ scope: Substring) -> (type: String, actions: Set<Action>)? {
+  private static func parse(_ scope: Substring, _ level: Level) -> (type: String, actions: Set<Action>)? {
     let halves = scope.split(separator: "/", omittingEmptySubsequences: false)
-    guard halves.count == 2, halves[0] == "user" else { return nil }
+    guard halves.count == 2, halves[0] == level.rawValue else { return nil }
     let parts = halves[1].split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count == 2, let first = parts[0].first, first == "*" ? parts[0].count == 1 : first.isUppercase,
       parts[0] == "*" || parts[0].allSatisfy({ $0.isASCII && $0.isLetter })

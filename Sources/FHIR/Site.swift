@@ -10,13 +10,16 @@ struct Site: Sendable {
   /// The bases in the one spelling of all that mean the same.
   private let normal: [String]
 
-  /// The server of a base. One on this machine is known by both of the machine's names for itself.
-  init(base: String) {
+  /// The server of a base, and of others by which it was or is reached too. One on this machine is known by both of the
+  /// machine's names for itself.
+  init(base: String, others: [String] = []) {
     let names = ["127.0.0.1", "localhost"]
-    let same = names.flatMap { name in
-      base.hasPrefix("http://\(name):") ? names.map { "http://\($0)" + base.dropFirst("http://\(name)".count) } : []
+    let same = ([base] + others).flatMap { base in
+      names.flatMap { name in
+        base.hasPrefix("http://\(name):") ? names.map { "http://\($0)" + base.dropFirst("http://\(name)".count) } : []
+      }
     }
-    self.bases = Set([base] + same).sorted()
+    self.bases = Set([base] + others + same).sorted()
     self.normal = self.bases.compactMap { Self.normal($0) }
   }
 

@@ -7,7 +7,7 @@ internal import Synchronization
 /// connection and for the doors that choose which one must go.
 final class DoorConnection: Sendable {
   let channel: any Channel
-  /// The address of another machine; nil for this one's own.
+  /// The address of another machine; nil for this one's own and for a proxy's.
   let source: String?
   /// How often it is looked at.
   let interval: TimeAmount
@@ -20,7 +20,8 @@ final class DoorConnection: Sendable {
     (self.channel, self.interval) = (channel, wait.interval)
     self.wait = Mutex(wait)
     let address = channel.remoteAddress?.ipAddress
-    self.source = ["127.0.0.1", "::1", "::ffff:127.0.0.1"].contains(address) ? nil : address
+    let machine = address.map { $0.hasPrefix("::ffff:") ? String($0.dropFirst(7)) : $0 }
+    self.source = machine.flatMap { ["127.0.0.1", "::1"].contains($0) || limits.proxies.contains($0) ? nil : $0 }
   }
 
   /// Since when the server waits for the client; nil while it has something to do itself.

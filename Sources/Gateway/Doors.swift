@@ -1,5 +1,6 @@
 internal import Hummingbird
 internal import HummingbirdCore
+internal import HummingbirdTLS
 internal import Logging
 internal import NIOCore
 internal import NIOHTTPTypes
@@ -12,6 +13,10 @@ public struct DoorLimits: Sendable, Hashable {
   /// The most connections of one address of another machine. This machine's own are not bounded so: a proxy for many
   /// people may stand here.
   public var connectionsPerSourceMax = 128
+  /// The addresses of the proxies that bring people here: bounded together, as this machine's own.
+  public var proxies: Set<String> = []
+  /// Whether only they may come from other machines: what comes is not encrypted here.
+  public var takesOnlyProxies = false
   /// The most requests that are handled at once; an executor's queue cannot refuse, so this does.
   public var requestsMax = 512
   /// The most of them that may wait for the ledger, which can take long: what only reads, and an emergency, finds a
@@ -73,9 +78,13 @@ final class Doors: Sendable {
 
   init(_ limits: DoorLimits) { self.limits = limits }
 
-  /// What listens: HTTP/1.1, behind these doors.
-  var server: HTTPServerBuilder {
-    .http1(configuration: HTTP1Channel.Configuration(additionalChannelHandlers: [DoorHandler(self)]))
+  /// What listens: HTTP/1.1, behind these doors, within TLS where there is a certificate.
+  ///
+  /// - Throws: where TLS takes no certificate that was checked before.
+  func server(_ certificate: ServerCertificate? = nil) throws -> HTTPServerBuilder {
+    let plain = HTTPServerBuilder.http1(
+      configuration: HTTP1Channel.Configuration(additionalChannelHandlers: [DoorHandler(self)]))
+    return try certificate.map { try .tls(plain, tlsConfiguration: $0.configuration) } ?? plain
   }
 
   /// Takes a connection in. Where there is no room, the one goes that has kept the server waiting for longest: whoever
@@ -84,6 +93,7 @@ final class Doors: Sendable {
     let source = connection.source
     connection.change { $0.connected(at: .now()) }
     let gone: DoorConnection? = self.state.withLock { state in
+      if source != nil, self.limits.takesOnlyProxies { return connection }
       if let source, state.bySource[source, default: 0] >= self.limits.connectionsPerSourceMax { return connection }
       var gone: DoorConnection?
       if state.connections.count >= self.limits.connectionsMax {

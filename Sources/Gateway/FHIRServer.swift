@@ -11,28 +11,30 @@ internal import NIOCore
 internal import Primitives
 internal import Signing
 
-/// The hospital's FHIR R4 interface over HTTP, on this machine only: its EHR is pointed at it.
+/// The hospital's FHIR R4 interface over HTTP: its EHR is pointed at it.
 public struct FHIRServer: Sendable {
-  private let service: FHIRService
+  let service: FHIRService
   private let node: any NodeService
   private let log: TransparencyLog
   private let foreign: ForeignRecords
   private let sessions: ReadingSessions
   private let smart: SMARTAuthorization?
   private let isTokenRequired: Bool
-  private let port: Int
+  private let entrance: Entrance
+  private let visitors: Visitors
   private let doors: Doors
 
   /// A server for a service, for what EHRs and apps ask of other hospitals in practitioners' names, and for the node's
-  /// log, on a port of 127.0.0.1. Where a token `isRequired`, nobody is served without a practitioner's session.
+  /// log. Where a token `isRequired`, or others than programs of this machine come, nobody is served without one.
   public init(
     service: FHIRService, node: any NodeService, sessions: ReadingSessions, smart: SMARTAuthorization?,
-    isTokenRequired: Bool, port: Int, limits: DoorLimits = DoorLimits()
+    isTokenRequired: Bool, at entrance: Entrance, limits: DoorLimits = DoorLimits()
   ) {
     self.doors = Doors(limits)
-    (self.service, self.node, self.log, self.port) = (service, node, TransparencyLog(service: node), port)
-    (self.sessions, self.smart, self.isTokenRequired) = (sessions, smart, isTokenRequired)
-    self.foreign = ForeignRecords(service: node, sessions: sessions, base: Self.base(port: port))
+    (self.service, self.node, self.log, self.entrance) = (service, node, TransparencyLog(service: node), entrance)
+    (self.sessions, self.smart, self.isTokenRequired) = (sessions, smart, isTokenRequired || !entrance.isLocal)
+    self.visitors = Visitors(entrance: entrance, apps: smart?.origins ?? [])
+    self.foreign = ForeignRecords(service: node, sessions: sessions, base: Self.base(at: entrance))
   }
 
   /// Serves until the task is cancelled.
@@ -40,8 +42,9 @@ public struct FHIRServer: Sendable {
     var logger = Logger(label: "fhir")
     logger.logLevel = .critical
     let application = Application(
-      router: await self.router, server: self.doors.server,
-      configuration: .init(address: .hostname("127.0.0.1", port: self.port), serverName: "consilium"), logger: logger)
+      router: await self.router, server: try self.doors.server(self.entrance.certificate),
+      configuration: .init(
+        address: .hostname(self.entrance.host, port: self.entrance.port), serverName: "consilium"), logger: logger)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await application.run() }
       group.addTask {
@@ -61,6 +64,7 @@ public struct FHIRServer: Sendable {
   private var router: Router<DoorContext> {
     get async {
       let router = Router(context: DoorContext.self)
+      router.add(middleware: CrossOrigin(visitors: self.visitors))
       // Those that nothing takes are answered too: with what is taken instead.
       let others = ["PROPFIND", "QUERY"].compactMap { HTTPRequest.Method($0) }
       for method in [.get, .head, .post, .put, .delete, .patch, .options, .trace] + others {
@@ -73,7 +77,11 @@ public struct FHIRServer: Sendable {
       await self.smart?.addRoutes(to: router, sessions: self.sessions, doors: self.doors)
       let log = router.group("log").add(middleware: RefusalMiddleware<DoorContext>(doors: self.doors))
       log.get("**") { [log = self.log] request, _ in
-        if let stranger = Self.stranger(request) { throw ServiceRefusal.stranger(stranger) }
+        if let stranger = self.visitors.stranger(request) { throw ServiceRefusal.stranger(stranger) }
+        // On this machine alone it is for everybody who has an account here.
+        if !self.entrance.isLocal, await self.holder(of: request) == nil {
+          throw ServiceRefusal.unauthorized("a token is needed, as for the FHIR interface")
+        }
         return try await log.answer(request.uri.path.split(separator: "/").dropFirst().map(String.init))
       }
       return router
@@ -114,10 +122,11 @@ public struct FHIRServer: Sendable {
 
   private func answer(_ request: Request) async throws -> Response {
     // Who may not ask at all is not listened to: the body is read last.
-    if let stranger = Self.stranger(request) {
+    if let stranger = self.visitors.stranger(request) {
       return Self.response(Self.forbidden(to: stranger))
     }
     if let answer = await self.answerAttachment(request) { return answer }
+    if let answer = await self.answerLines(request) { return answer }
     let path = request.uri.path.split(separator: "/").dropFirst()
     var asked = FHIRRequest(
       method: request.method == .head ? "GET" : request.method.rawValue,
@@ -195,7 +204,7 @@ public struct FHIRServer: Sendable {
       isRead ? !accept.split(separator: ",").contains { Self.isJSON("\($0)") } : path.count == 1 && !Self.isJSON(type)
     guard isRead || request.method == .post, isOwnBytes else { return nil }
     do throws(FHIRFailure) {
-      if let stranger = Self.stranger(request) {
+      if let stranger = self.visitors.stranger(request) {
         throw Self.forbidden(to: stranger)
       }
       var asked = FHIRRequest(method: request.method.rawValue, path: path)
@@ -283,7 +292,7 @@ public struct FHIRServer: Sendable {
     let done: (anchor: RecordAnchor, receipt: Receipt)
     do {
       guard let place = Place.current else { throw ServiceRefusal.busy }
-      done = try await place.upload(by: asker.account.map { "\($0)" } ?? "") { [node = self.node] in
+      done = try await place.upload(by: asker.account.map { "\($0)" } ?? asker.client ?? "") { [node = self.node] in
         try await node.attach(request.body, of: account, category: .document, supersedes: nil)
       }
     } catch let refusal as ServiceRefusal {
@@ -303,25 +312,34 @@ public struct FHIRServer: Sendable {
     return Self.response(response, base: self.base)
   }
 
+  /// Whose token a request bears; nil where it bears none, or one of nobody.
+  private func holder(of request: Request) async -> FHIRAsker? {
+    guard let token = Self.token(request) else { return nil }
+    if let session = await self.sessions.session(token) { return session.asker }
+    return await self.smart?.systems.asker(token)
+  }
+
   /// In whose name a request is made. Whoever sends no token is the hospital's own EHR, unless tokens are required.
-  private func asker(of asked: FHIRRequest, _ request: Request) async throws(FHIRFailure) -> FHIRAsker {
+  func asker(of asked: FHIRRequest, _ request: Request) async throws(FHIRFailure) -> FHIRAsker {
     if asked.path == ["metadata"] || asked.path == ["openapi.json"] { return .system }
-    guard let token = Self.token(request) else {
+    guard Self.token(request) != nil else {
       // ⚑ Whoever means to send one, and sends none, is not the hospital's own system.
       guard request.headers[.authorization] == nil else {
         throw FHIRFailure(401, "login", "the header Authorization is not understood: Bearer TOKEN is expected")
       }
-      guard self.isTokenRequired else { return .system }
+      // ⚑ A page of an app is in a browser of a person who may have no right at all.
+      guard self.isTokenRequired || self.visitors.isApp(request) else { return .system }
       throw FHIRFailure(
-        401, "login", "a practitioner's session is needed: \(self.base)/.well-known/smart-configuration")
+        401, "login",
+        "a practitioner's session or a system's token is needed: \(self.base)/.well-known/smart-configuration")
     }
-    guard let session = await self.sessions.session(token) else {
+    guard let asker = await self.holder(of: request) else {
       throw FHIRFailure(
         401, "expired",
-        "the session is over, or its practitioner may not act any more, or this node does not know it: "
-          + "open another")
+        "the token's time or session is over, or its practitioner may not act any more, or this node does not know "
+          + "it: get another")
     }
-    return session.asker
+    return asker
   }
 
   private static func token(_ request: Request) -> String? {
@@ -406,26 +424,14 @@ public struct FHIRServer: Sendable {
 
   private static func mayBeJSON(_ type: String) -> Bool { self.isJSON(type) || self.unsaid.contains(self.media(type)) }
 
-  /// Another site than this machine, in whose name a browser asks: by its origin, by what the browser says of the page
-  /// that asks (⚑ a page's pictures and frames state no origin), or by a name that leads here (DNS rebinding). Nil for
-  /// everybody else.
-  static func stranger(_ request: Request) -> String? {
-    let origin = request.headers[.origin]
-    for name in [origin, request.head.authority.map { "http://\($0)" }] {
-      guard let name else { continue }
-      guard let host = URL(string: name)?.host, ["127.0.0.1", "localhost"].contains(host) else { return name }
-    }
-    return SameSite.isForeign(request) ? "another site" : nil
-  }
-
   static func forbidden(to stranger: String) -> FHIRFailure {
     FHIRFailure(403, "forbidden", "pages of \(stranger) may not use this interface")
   }
 
   /// Where clients reach it.
-  private var base: String { Self.base(port: self.port) }
-  /// Where clients reach the server of a port.
-  public static func base(port: Int) -> String { "http://127.0.0.1:\(port)/fhir" }
+  private var base: String { Self.base(at: self.entrance) }
+  /// Where clients reach the server of an entrance.
+  public static func base(at entrance: Entrance) -> String { entrance.origin + "/fhir" }
 
   static func response(_ failure: FHIRFailure) -> Response {
     self.response(FHIRResponse(status: failure.status, body: failure.outcome))
@@ -438,6 +444,7 @@ public struct FHIRServer: Sendable {
     if let version = answer.version { headers[.eTag] = "W/\"\(version)\"" }
     if let updated = answer.updated { headers[.lastModified] = Self.httpDate(updated) }
     if let location = answer.location { headers[.location] = "\(base)/\(location)" }
+    if let place = answer.contentLocation { headers[.contentLocation] = "\(base)/\(place)" }
     if let anchor = answer.anchor, let name = HTTPField.Name("X-Consilium-Record") { headers[name] = anchor }
     let bytes = made ?? answer.body?.canonicalBytes ?? []
     return Response(

@@ -46,7 +46,7 @@ public struct Gateway: Sendable {
     logger.logLevel = .critical
     let socket = self.socket
     let application = Application(
-      router: self.router, server: self.doors.server,
+      router: self.router, server: try self.doors.server(),
       configuration: .init(address: .unixDomainSocket(path: socket), serverName: "consilium"),
       onServerRunning: { _ in unsafe chmod(socket, 0o600) }, logger: logger)
     try await application.run()

@@ -28,8 +28,7 @@ public struct PortalServer: Sendable {
     ].map(\.rawValue))
 
   let service: any NodeService
-  private let host: String
-  private let port: Int
+  private let entrance: Entrance
   /// How apps are let in, and the sessions by which they read; nil where none are.
   let smart: (authorization: SMARTAuthorization, sessions: ReadingSessions)?
   /// Where clinicians look for patients; nil where the hospital's EHR is not connected.
@@ -41,16 +40,18 @@ public struct PortalServer: Sendable {
   private let names: Set<String>
   let refused: RefusedCounts
 
-  /// A server for a node on an address and port, which is reached by other `names` through a proxy; `now` gives
-  /// milliseconds since 1970.
+  /// A server for a node, which is reached by other `names` too through a proxy; `now` gives milliseconds since 1970.
   public init(
-    service: any NodeService, host: String, port: Int, names: [String] = [], patients: PatientIndex?,
+    service: any NodeService, at entrance: Entrance, names: [String] = [], patients: PatientIndex?,
     readings: (any ReadingLog)? = nil, smart: (authorization: SMARTAuthorization, sessions: ReadingSessions)? = nil,
     refused: RefusedCounts? = nil, limits: DoorLimits = DoorLimits(), now: @escaping @Sendable () -> UInt64
   ) {
     (self.smart, self.readings, self.doors) = (smart, readings, Doors(limits))
-    (self.refused, self.names) = (refused ?? RefusedCounts(now: now), Set(names.map { $0.lowercased() }))
-    (self.service, self.host, self.port, self.patients, self.now) = (service, host, port, patients, now)
+    (self.refused, self.names) = (
+      refused ?? RefusedCounts(now: now),
+      Set(names.map { $0.lowercased() } + [entrance.name].filter { !Entrance.ownNames.contains($0) })
+    )
+    (self.service, self.entrance, self.patients, self.now) = (service, entrance, patients, now)
   }
 
   /// Serves until the task is cancelled.
@@ -58,8 +59,9 @@ public struct PortalServer: Sendable {
     var logger = Logger(label: "portal")
     logger.logLevel = .critical
     let application = Application(
-      router: self.router, server: self.doors.server,
-      configuration: .init(address: .hostname(self.host, port: self.port), serverName: "consilium"), logger: logger)
+      router: self.router, server: try self.doors.server(self.entrance.certificate),
+      configuration: .init(
+        address: .hostname(self.entrance.host, port: self.entrance.port), serverName: "consilium"), logger: logger)
     try await application.run()
   }
 
@@ -70,7 +72,7 @@ public struct PortalServer: Sendable {
     let router = Router()
     router.add(middleware: PortalHeaders())
     router.add(middleware: RefusalMiddleware<BasicRequestContext>(doors: self.doors))
-    router.add(middleware: SameSite(names: self.names, listening: self.host.lowercased()))
+    router.add(middleware: SameSite(names: self.names, entrance: self.entrance))
     router.get("/") { request, _ in Self.page("My records", script: "app.js", to: request) }
     router.get("/clinic") { request, _ in Self.page("Clinicians", script: "clinic.js", to: request) }
     router.get("/officer") { request, _ in Self.page("Privacy office", script: "officer.js", to: request) }

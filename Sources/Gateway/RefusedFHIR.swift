@@ -8,16 +8,16 @@ public import Primitives
 /// that it cannot be told: never that there is nothing.
 public struct RefusedFHIRServer: Sendable {
   private let failure: FHIRFailure
-  private let port: Int
+  private let entrance: Entrance
   private let doors: Doors
 
-  /// A server that says why, on a port of 127.0.0.1.
-  public init(reason: String, port: Int, limits: DoorLimits = DoorLimits()) {
+  /// A server that says why.
+  public init(reason: String, at entrance: Entrance, limits: DoorLimits = DoorLimits()) {
     self.failure = FHIRFailure(
       503, "exception",
       "this hospital's FHIR store is not served, and nothing is stored: \(reason). What it holds of a patient is "
         + "unknown until then: do not take it for none")
-    (self.port, self.doors) = (port, Doors(limits))
+    (self.entrance, self.doors) = (entrance, Doors(limits))
   }
 
   /// Serves until the task is cancelled.
@@ -25,19 +25,21 @@ public struct RefusedFHIRServer: Sendable {
     var logger = Logger(label: "fhir")
     logger.logLevel = .critical
     let application = Application(
-      router: self.router, server: self.doors.server,
-      configuration: .init(address: .hostname("127.0.0.1", port: self.port), serverName: "consilium"), logger: logger)
+      router: self.router, server: try self.doors.server(self.entrance.certificate),
+      configuration: .init(
+        address: .hostname(self.entrance.host, port: self.entrance.port), serverName: "consilium"), logger: logger)
     try await application.run()
   }
 
   private var router: Router<BasicRequestContext> {
     let router = Router()
+    let visitors = Visitors(entrance: self.entrance, apps: [])
     let others = ["PROPFIND", "QUERY"].compactMap { HTTPRequest.Method($0) }
     for method in [.get, .head, .post, .put, .delete, .patch, .options, .trace] + others {
       for path in ["/fhir", "/fhir/**"] {
         router.on(RouterPath(path), method: method) { request, _ in
           let answer = FHIRServer.response(
-            FHIRServer.stranger(request).map { FHIRServer.forbidden(to: $0) } ?? self.failure)
+            visitors.stranger(request).map { FHIRServer.forbidden(to: $0) } ?? self.failure)
           return request.method == .head ? answer.createHeadResponse() : answer
         }
       }

@@ -9,16 +9,24 @@ public struct SMARTClient: Sendable, Hashable {
   public let id: String
   /// Where its users come back to, to the letter.
   public let redirect: String
+  /// The origin of its pages, as browsers state it.
+  let origin: String
 
   /// Reads `ID=URL`; nil where it is neither https nor this machine's.
   public init?(_ text: String) {
     let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
-    guard parts.count == 2, !parts[0].isEmpty, parts[0].count <= 64,
-      parts[0].allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }),
-      let url = URL(string: parts[1]), let host = url.host, url.fragment == nil,
-      url.scheme == "https" || url.scheme == "http" && ["127.0.0.1", "localhost"].contains(host)
+    guard parts.count == 2, Self.isName(parts[0]),
+      let url = URL(string: parts[1]), let host = url.host, url.fragment == nil, let scheme = url.scheme,
+      scheme == "https" || scheme == "http" && ["127.0.0.1", "localhost"].contains(host)
     else { return nil }
     (self.id, self.redirect) = (parts[0], parts[1])
+    self.origin = "\(scheme)://\(host.lowercased())" + (url.port.map { ":\($0)" } ?? "")
+  }
+
+  /// Whether a text can be a `client_id`.
+  static func isName(_ text: String) -> Bool {
+    !text.isEmpty && text.count <= 64
+      && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }
   }
 }
 
@@ -109,12 +117,12 @@ public actor SMARTAuthorization {
   public struct Places: Sendable, Hashable {
     /// The FHIR interface's base, which apps name as `aud`.
     public let fhir: String
-    /// Where practitioners let apps in.
-    public let authorize: String
-    /// Where apps change codes for tokens.
+    /// Where practitioners let apps in; nil where none are.
+    public let authorize: String?
+    /// Where apps change codes for tokens, and systems get theirs.
     public let token: String
     /// The places of a node.
-    public init(fhir: String, authorize: String, token: String) {
+    public init(fhir: String, authorize: String?, token: String) {
       (self.fhir, self.authorize, self.token) = (fhir, authorize, token)
     }
   }
@@ -122,19 +130,28 @@ public actor SMARTAuthorization {
   /// Where browsers and apps go.
   public nonisolated let places: Places
   private nonisolated let clients: [SMARTClient]
+  /// The hospital's own systems, which need no practitioner.
+  nonisolated let systems: SystemAuthorization
   private let now: @Sendable () -> UInt64
   private let sessionsMax: Int
   private var codes: [Digest: Code] = [:]
   /// By the digest of the code that each began with.
   private var families: [Digest: Family] = [:]
 
-  /// Lets apps of `clients` in, each for at most `sessionsMax` sessions at once; `now` gives milliseconds since 1970.
+  /// Lets apps of `clients` in, each for at most `sessionsMax` sessions at once, and `systems` by their keys; `now`
+  /// gives milliseconds since 1970.
   public init(
-    clients: [SMARTClient], places: Places, sessionsMax: Int = SMARTAuthorization.sessionsPerClientMax,
-    now: @escaping @Sendable () -> UInt64
+    clients: [SMARTClient], systems: [SMARTSystem] = [], places: Places,
+    sessionsMax: Int = SMARTAuthorization.sessionsPerClientMax, now: @escaping @Sendable () -> UInt64
   ) {
+    self.systems = SystemAuthorization(systems: systems, place: places.token, now: now)
     (self.clients, self.places, self.sessionsMax, self.now) = (clients, places, sessionsMax, now)
   }
+
+  /// Whether any apps are let in, by practitioners.
+  public nonisolated var hasApps: Bool { !self.clients.isEmpty }
+  /// The origins of their pages.
+  nonisolated var origins: Set<String> { Set(self.clients.map(\.origin)) }
 
   /// What an app's query asks.
   ///

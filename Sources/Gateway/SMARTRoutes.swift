@@ -12,22 +12,39 @@ internal import Signing
 private struct SMARTConfiguration: Encodable {
   let issuer: String
   let jwksUri: String
-  let authorizationEndpoint: String
+  let authorizationEndpoint: String?
   let tokenEndpoint: String
-  let grantTypesSupported = ["authorization_code", "refresh_token"]
+  let grantTypesSupported: [String]
   let responseTypesSupported = ["code"]
   let subjectTypesSupported = ["public"]
   let idTokenSigningAlgValuesSupported = ["ES256"]
   let codeChallengeMethodsSupported = ["S256"]
-  let tokenEndpointAuthMethodsSupported = ["none"]
-  let scopesSupported = [
-    "openid", "fhirUser", "profile", "online_access", "offline_access", "user/*.cruds", "user/*.rs", "user/*.read",
-    "user/*.write",
-  ]
-  let capabilities = [
-    "launch-standalone", "client-public", "sso-openid-connect", "permission-user", "permission-online",
-    "permission-offline", "permission-v1", "permission-v2",
-  ]
+  let tokenEndpointAuthMethodsSupported: [String]
+  let tokenEndpointAuthSigningAlgValuesSupported: [String]?
+  let scopesSupported: [String]
+  let capabilities: [String]
+
+  /// What is there for apps, and what for the hospital's own systems.
+  init(_ places: SMARTAuthorization.Places, issuer: String, hasApps: Bool, hasSystems: Bool) {
+    self.issuer = issuer
+    self.jwksUri = places.token.replacing("/auth/token", with: "/auth/keys")
+    (self.authorizationEndpoint, self.tokenEndpoint) = (places.authorize, places.token)
+    func both(_ apps: [String], _ systems: [String]) -> [String] { (hasApps ? apps : []) + (hasSystems ? systems : []) }
+    self.grantTypesSupported = both(["authorization_code", "refresh_token"], ["client_credentials"])
+    self.tokenEndpointAuthMethodsSupported = both(["none"], ["private_key_jwt"])
+    self.tokenEndpointAuthSigningAlgValuesSupported = hasSystems ? SystemAuthorization.algorithms : nil
+    self.scopesSupported = both(
+      [
+        "openid", "fhirUser", "profile", "online_access", "offline_access", "user/*.cruds", "user/*.rs", "user/*.read",
+        "user/*.write",
+      ], ["system/*.cruds", "system/*.rs", "system/*.read", "system/*.write"])
+    self.capabilities =
+      both(
+        [
+          "launch-standalone", "client-public", "sso-openid-connect", "permission-user", "permission-online",
+          "permission-offline",
+        ], ["client-confidential-asymmetric"]) + ["permission-v1", "permission-v2"]
+  }
 }
 
 private struct TokenAnswer: Encodable {
@@ -37,6 +54,13 @@ private struct TokenAnswer: Encodable {
   let scope: String
   let refreshToken: String?
   let idToken: String?
+}
+
+extension TokenAnswer {
+  init(_ grant: SystemAuthorization.Grant) {
+    self.init(
+      accessToken: grant.token, expiresIn: grant.seconds, scope: grant.scopes.text, refreshToken: nil, idToken: nil)
+  }
 }
 
 /// What a practitioner lets an app do, signed in the browser.
@@ -67,11 +91,10 @@ extension SMARTAuthorization {
     // By OpenID Connect Discovery the same, beside the issuer.
     for name in ["smart-configuration", "openid-configuration"] {
       router.get("/fhir/.well-known/\(name)") { _, _ in
-        let keys = places.token.replacing("/auth/token", with: "/auth/keys")
-        return try json(
+        try json(
           SMARTConfiguration(
-            issuer: identity.issuer, jwksUri: keys, authorizationEndpoint: places.authorize,
-            tokenEndpoint: places.token), inSnakeCase: true)
+            places, issuer: identity.issuer, hasApps: self.hasApps, hasSystems: !self.systems.isEmpty),
+          inSnakeCase: true)
       }
     }
     router.get("/auth/keys") { _, _ in try json(identity.published) }
@@ -81,8 +104,14 @@ extension SMARTAuthorization {
         answer = try await Place.with(doors, .prompt) {
           let bytes = try await body(request, max: Self.formBytesMax)
           let form = try Self.dictionary(String(decoding: bytes, as: UTF8.self))
+          if form["grant_type"] == "client_credentials", !self.systems.isEmpty {
+            return try json(TokenAnswer(try await self.systems.answer(form)), inSnakeCase: true)
+          }
           return try json(try await self.answer(form, sessions, identity), inSnakeCase: true)
         }
+      } catch let refusal as SystemAuthorization.Refusal {
+        answer = try json(
+          ["error": refusal.fault.rawValue, "error_description": refusal.reason], status: .badRequest)
       } catch let fault as Fault {
         answer = try json(["error": fault.rawValue], status: .badRequest)
       } catch let refusal as ServiceRefusal { answer = try Self.answer(refusal) }
@@ -141,7 +170,8 @@ extension SMARTAuthorization {
       ("url", .string("http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris")),
       (
         "extension",
-        .array([place("authorize", self.places.authorize), place("token", self.places.token)])
+        .array(
+          (self.places.authorize.map { [place("authorize", $0)] } ?? []) + [place("token", self.places.token)])
       ),
     ])
     let coding = CanonicalJSON.members([

@@ -9,7 +9,7 @@ struct SameSite: RouterMiddleware {
   /// The names by which a proxy leads here.
   let names: Set<String>
   /// Where it listens.
-  let listening: String
+  let entrance: Entrance
 
   func handle(
     _ request: Request, context: Context, next: (Request, Context) async throws -> Response
@@ -23,7 +23,7 @@ struct SameSite: RouterMiddleware {
         name == host || self.names.contains(name)
       else { throw ServiceRefusal.stranger(origin) }
       // What else listens at this name listens at another port.
-      guard name != host || self.names.contains(name) || Self.port(of: own) == url.port ?? Self.port(of: url.scheme)
+      guard name != host || self.names.contains(name) || self.port(of: own) == url.port ?? Self.port(of: url.scheme)
       else { throw ServiceRefusal.stranger(origin) }
     }
     if request.uri.path.hasPrefix("/api/"), Self.isForeign(request) { throw ServiceRefusal.stranger("another site") }
@@ -37,16 +37,15 @@ struct SameSite: RouterMiddleware {
 
   private static func host(of authority: String) -> String? { URL(string: "http://\(authority)")?.host()?.lowercased() }
 
-  private static func port(of authority: String) -> Int { URL(string: "http://\(authority)")?.port ?? 80 }
+  private func port(of authority: String) -> Int {
+    URL(string: "http://\(authority)")?.port ?? Self.port(of: self.entrance.certificate == nil ? "http" : "https")
+  }
 
   private static func port(of scheme: String?) -> Int { scheme == "https" ? 443 : 80 }
 
   /// An address leads nowhere else than a name that somebody else owns can.
   private func isOwn(_ host: String) -> Bool {
-    if host == "localhost" || host == self.listening || self.names.contains(host) { return true }
-    let isFour =
-      host.split(separator: ".", omittingEmptySubsequences: false).count == 4
-      && host.split(separator: ".").allSatisfy { UInt8($0) != nil }
-    return isFour || host.contains(":")
+    host == "localhost" || host == self.entrance.host.lowercased() || self.names.contains(host)
+      || Entrance.isAddress(host)
   }
 }

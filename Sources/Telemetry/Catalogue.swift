@@ -52,7 +52,8 @@ public struct EventKind: Sendable, Hashable {
     .nodeStarted, .nodeStopping, .nodeFailed, .peerConnected, .peerDisconnected, .peerRefused, .peerFaulted,
     .dialFailed, .lookupFailed, .viewChangeStarted, .viewEntered, .equivocation, .laneForked, .ownLaneForked,
     .diverged, .progress,
-    .checkpointStable, .unheard, .executionFailed, .keyUsed, .doorsOpened, .logDropped, .recordSealed, .keyReleased,
+    .checkpointStable, .unheard, .executionFailed, .keyUsed, .doorsOpened, .certificateTaken, .certificateEnding,
+    .certificateRefused, .logDropped, .recordSealed, .keyReleased,
     .releaseRefused, .crashFaultOnly, .custodyReady, .custodyRetired, .custodyLeft, .custodyUnkept, .custodyLost,
     .openedInPartition, .vaultFailed, .vaultRepaired, .vaultKeysLost,
     .keyShared, .ownKeyShared,
@@ -242,6 +243,20 @@ public struct EventKind: Sendable, Hashable {
       + "is for the ledger and its peers.",
     remedy: "Where it is too few for the people here, raise the hard limit of open files, as LimitNOFILE.",
     fields: ["descriptors", "connections"])
+  /// The interfaces speak TLS.
+  public static let certificateTaken = EventKind(
+    "tls.taken", .info, "the interfaces show a certificate",
+    meaning: "days is how long it is good. Files that replace it are taken with the next connection.", fields: ["days"])
+  /// Soon nobody can connect.
+  public static let certificateEnding = EventKind(
+    "tls.ending", .warn, "the certificate of the interfaces ends soon, or is over",
+    meaning: "days is how long it is good. After that EHRs and browsers refuse to connect.",
+    remedy: "Replace tls_certificate and tls_key; the node takes them while it runs.", fields: ["days"])
+  /// What replaced the certificate is not used.
+  public static let certificateRefused = EventKind(
+    "tls.refused", .warn, "the new certificate or its key cannot be used",
+    meaning: "What was shown before still is. The two files are looked at again when one of them changes.",
+    remedy: "Correct the files that tls_certificate and tls_key name.", fields: ["reason"])
   /// Lines were lost.
   public static let logDropped = EventKind(
     "log.dropped", .warn, "log lines were dropped",

@@ -53,7 +53,8 @@ struct NodeCommand: AsyncParsableCommand {
     let (store, snapshots, lock, seal) = try self.open(config, genesis, held, log)
     let vault = LinkedVault(try await self.openVault(config, log))
     let stores = try Self.openStores(config, key: HospitalStore.key(keys), seal, store, log)
-    let (limits, loop) = (Self.limits(log), EventLoop(workers: config.workers))
+    let certificate = try config.serverCertificate(log, now: Self.now)
+    let (limits, loop) = (Self.limits(config, log), EventLoop(workers: config.workers))
     loop.start()
     let host = NodeHost(
       loop: loop, genesis: genesis, member: member, store: store, vault: vault, snapshots: snapshots,
@@ -75,26 +76,29 @@ struct NodeCommand: AsyncParsableCommand {
         "the node cannot start", error,
         status: error is NetworkFailure ? ExitStatus.unavailable : ExitStatus.failedIO)
     }
-    let (service, trouble) = await self.openFHIR(config, host, vault, stores, log)
-    let (refused, smart) = (RefusedCounts(now: Self.now), config.smart(now: Self.now))
+    let (fhirEntrance, portalEntrance) = (config.fhirEntrance(certificate), config.portalEntrance(certificate))
+    let (service, trouble) = await self.openFHIR(fhirEntrance, host, vault, stores, log)
+    let (refused, smart) = (RefusedCounts(now: Self.now), config.smart(fhirEntrance, portalEntrance, now: Self.now))
     let sessions = ReadingSessions(service: host, refused: refused, now: Self.now)
-    let fhir = trouble == nil ? self.server(for: service, config, host, sessions, smart, limits) : nil
+    let fhir = trouble == nil ? self.server(for: service, config, fhirEntrance, host, sessions, smart, limits) : nil
     try await withThrowingTaskGroup(of: Void.self) { group in
       let gateway = Gateway(
         service: host, sessions: sessions, readings: stores.readings, socket: config.api, fhirTrouble: trouble,
-        fhirNotice: stores.notice, limits: limits)
+        fhirNotice: stores.notice, limits: limits.portal)
       group.addTask { try await gateway.run() }
       group.addTask { await host.tendVault() }
       group.addTask { await host.keepSealed() }
       if let fhir { group.addTask { try await Self.serve(fhir.run, log) } }
-      if let trouble, let port = config.fhirPort {
-        group.addTask { try await Self.serve(RefusedFHIRServer(reason: trouble, port: port, limits: limits).run, log) }
+      if let trouble, let fhirEntrance {
+        let server = RefusedFHIRServer(reason: trouble, at: fhirEntrance, limits: limits.fhir)
+        group.addTask { try await Self.serve(server.run, log) }
       }
-      if let port = config.portalPort {
+      if let portalEntrance {
         let patients = fhir == nil ? nil : service.map { PatientIndex(service: $0) }
         let portal = PortalServer(
-          service: host, host: config.portalHost, port: port, names: config.portalNames, patients: patients,
-          readings: stores.readings, smart: smart.map { ($0, sessions) }, refused: refused, limits: limits,
+          service: host, at: portalEntrance, names: config.portalNames, patients: patients,
+          readings: stores.readings, smart: smart.flatMap { $0.hasApps ? ($0, sessions) : nil }, refused: refused,
+          limits: limits.portal,
           now: Self.now)
         group.addTask { try await Self.serve(portal, log) }
       }
@@ -130,23 +134,27 @@ struct NodeCommand: AsyncParsableCommand {
 
   /// What serves the EHR; nil where no interface is asked for.
   private func server(
-    for service: FHIRService?, _ config: NodeConfig, _ host: NodeHost, _ sessions: ReadingSessions,
-    _ smart: SMARTAuthorization?, _ limits: DoorLimits
+    for service: FHIRService?, _ config: NodeConfig, _ entrance: Entrance?, _ host: NodeHost,
+    _ sessions: ReadingSessions,
+    _ smart: SMARTAuthorization?, _ limits: (portal: DoorLimits, fhir: DoorLimits)
   ) -> FHIRServer? {
-    guard let service, let port = config.fhirPort else { return nil }
+    guard let service, let entrance else { return nil }
     return FHIRServer(
       service: service, node: host, sessions: sessions, smart: smart, isTokenRequired: config.isTokenRequired,
-      port: port, limits: limits)
+      at: entrance, limits: limits.fhir)
   }
 
   /// What the listeners take, by how many descriptors there may be.
-  private static func limits(_ log: Log) -> DoorLimits {
+  private static func limits(_ config: NodeConfig, _ log: Log) -> (portal: DoorLimits, fhir: DoorLimits) {
     let descriptors = Descriptors.raise()
-    let limits = DoorLimits(descriptors: descriptors)
+    var limits = DoorLimits(descriptors: descriptors)
+    limits.proxies = config.proxies
     log.emit(
       .doorsOpened,
       ["descriptors": .number(UInt64(descriptors)), "connections": .number(UInt64(limits.connectionsMax))])
-    return limits
+    var fhir = limits
+    fhir.takesOnlyProxies = config.certificate == nil
+    return (limits, fhir)
   }
 
   private func listening(_ config: NodeConfig) throws -> PeerAddress {
@@ -205,7 +213,7 @@ struct NodeCommand: AsyncParsableCommand {
   /// The interface for the hospital's EHR, or why it is refused. ⚑ Nothing that was erased is there when it serves, and
   /// what is erased from then on goes there first: while it cannot, this hospital states no deletion.
   private func openFHIR(
-    _ config: NodeConfig, _ host: NodeHost, _ vault: LinkedVault, _ stores: HospitalStores, _ log: Log
+    _ entrance: Entrance?, _ host: NodeHost, _ vault: LinkedVault, _ stores: HospitalStores, _ log: Log
   ) async -> (service: FHIRService?, trouble: String?) {
     func refused(_ reason: String) -> (service: FHIRService?, trouble: String?) {
       vault.link { _ in throw Failure("the FHIR store is refused", why: reason, remedy: "see consilium status") }
@@ -222,7 +230,7 @@ struct NodeCommand: AsyncParsableCommand {
         store: store, anchoring: RecordAnchorer(service: host),
         ledger: LedgerResources(service: host, readings: readings),
         readings: readings,
-        base: FHIRServer.base(port: config.fhirPort ?? 0),
+        base: entrance.map { FHIRServer.base(at: $0) } ?? "", otherBases: entrance.map { [$0.ownBase] } ?? [],
         now: { Timestamp(milliseconds: UInt64(max(0, Date().timeIntervalSince1970 * 1000))) },
         entropy: { SecureRandom.bytes($0) })
       try await service.forgetErased()

@@ -17,11 +17,19 @@ struct NodeConfig {
   var data = "data"
   var listen = ""
   var api = "api.sock"
+  var fhirHost = "127.0.0.1"
   var fhirPort: Int?
+  /// Scheme, name and port by which clients come; nil where they come as it listens.
+  var fhirOrigin: String?
   var isTokenRequired = false
   var apps: [SMARTClient] = []
+  var systems: [SMARTSystem] = []
   var portalHost = "127.0.0.1"
   var portalPort: Int?
+  var portalOrigin: String?
+  /// The files of what both show by TLS.
+  var certificate: (chain: String, key: String)?
+  var proxies: Set<String> = []
   var portalNames: [String] = []
   var logLevel = EventLevel.info
   var logFormat = LogFormat.json
@@ -35,11 +43,12 @@ struct NodeConfig {
   var vaultShareBytesMax: UInt64?
 
   static let keys = [
-    "api", "data", "description", "fhir_port", "fhir_token_required", "genesis", "keys", "listen", "log_file",
+    "api", "data", "description", "fhir_host", "fhir_port", "fhir_systems", "fhir_token_required", "fhir_url",
+    "genesis", "keys", "listen", "log_file",
     "log_format", "log_level",
     "map_size_max_gib",
-    "member", "observers", "passphrase_file", "portal_host", "portal_names", "portal_port",
-    "smart_clients", "snapshot_interval",
+    "member", "observers", "passphrase_file", "portal_host", "portal_names", "portal_port", "portal_url", "proxies",
+    "smart_clients", "snapshot_interval", "tls_certificate", "tls_key",
     "vault_s3_bucket", "vault_s3_credentials", "vault_s3_endpoint", "vault_s3_prefix", "vault_s3_region",
     "vault_share_gib", "workers",
   ]
@@ -76,19 +85,7 @@ struct NodeConfig {
     listen = "\(listen)"
     # The API's Unix socket, for this user only.
     api = "api.sock"
-    # FHIR R4 for this hospital's own EHR, at http://127.0.0.1:PORT/fhir; off where there is no port. Whoever may open
-    # connections on this machine may use it.
-    # fhir_port = 8080
-    # Apps that practitioners may let in by SMART App Launch, as ID=RETURN-URL, apart by spaces; it needs both ports.
-    # smart_clients = "growth-chart=http://127.0.0.1:9000/callback"
-    # Whether FHIR is only for those who have a practitioner's token.
-    # fhir_token_required = false
-    # The patients' pages, at http://HOST:PORT/; off where there is no port. Browsers make keys only for pages from this
-    # machine or over HTTPS: for others put a TLS proxy before it.
-    # portal_port = 8443
-    # portal_host = "127.0.0.1"
-    # The names by which browsers reach them through the proxy, apart by spaces: pages under other names are refused.
-    # portal_names = "records.hospital.example"
+    \(Self.doorsTemplate)
     # trace, debug, info, audit, warn or error; json or text; a file, or standard error where there is none.
     log_level = "info"
     log_format = "json"
@@ -103,6 +100,36 @@ struct NodeConfig {
 
     """
   }
+
+  /// The part of it about who reaches the node from outside, and how.
+  private static let doorsTemplate = """
+    # FHIR R4 for this hospital's own EHR, at http://127.0.0.1:PORT/fhir; off where there is no port. Whoever may open
+    # connections on this machine may use it.
+    # fhir_port = 8080
+    # Where it listens; on another address than this machine's own it needs TLS, or proxies, and every request a token.
+    # fhir_host = "127.0.0.1"
+    # The address by which clients come, where a name or a proxy leads here; it ends with /fhir.
+    # fhir_url = "https://fhir.hospital.example/fhir"
+    # The hospital's own systems that get tokens by a key (SMART backend services), apart by spaces: ID=JWKS-FILE,SCOPES
+    # fhir_systems = "ehr=ehr.jwks,system/*.cruds lab=lab.jwks,system/Observation.c,system/Patient.rs"
+    # Apps that practitioners may let in by SMART App Launch, as ID=RETURN-URL, apart by spaces; it needs both ports.
+    # smart_clients = "growth-chart=http://127.0.0.1:9000/callback"
+    # Whether FHIR is only for those who have a practitioner's token.
+    # fhir_token_required = false
+    # The patients' pages, at http://HOST:PORT/; off where there is no port. Browsers make keys only for pages from this
+    # machine or over HTTPS: for others put a TLS proxy before it.
+    # portal_port = 8443
+    # portal_host = "127.0.0.1"
+    # The names by which browsers reach them through the proxy, apart by spaces: pages under other names are refused.
+    # portal_names = "records.hospital.example"
+    # The address by which browsers reach them, where a name or a proxy leads here.
+    # portal_url = "https://records.hospital.example"
+    # With both files, in PEM, the FHIR interface and the pages speak TLS; files that replace them are taken at once.
+    # tls_certificate = "fullchain.pem"
+    # tls_key = "privkey.pem"
+    # The addresses of proxies on other machines, apart by spaces. Without TLS here the FHIR interface takes no others.
+    # proxies = "10.0.0.5"
+    """
 
   /// A text as TOML writes it.
   private static func quoted(_ text: String) -> String {
@@ -139,17 +166,6 @@ struct NodeConfig {
     }
   }
 
-  /// How apps are let in; nil where there are none.
-  func smart(now: @escaping @Sendable () -> UInt64) -> SMARTAuthorization? {
-    guard !self.apps.isEmpty, let fhir = self.fhirPort, let portal = self.portalPort else { return nil }
-    let host = self.portalHost == "0.0.0.0" ? "127.0.0.1" : self.portalHost
-    return SMARTAuthorization(
-      clients: self.apps,
-      places: SMARTAuthorization.Places(
-        fhir: FHIRServer.base(port: fhir), authorize: "http://\(host):\(portal)/authorize",
-        token: "http://127.0.0.1:\(fhir)/auth/token"), now: now)
-  }
-
   private mutating func take(
     _ values: [String: String], folder: String, bad: (String, String) -> Failure
   ) throws {
@@ -183,21 +199,7 @@ struct NodeConfig {
     self.snapshotInterval = try number("snapshot_interval", 0...(1 << 40)) ?? self.snapshotInterval
     self.fhirPort = try number("fhir_port", 1...65_535)
     self.portalPort = try number("portal_port", 1...65_535)
-    for text in (values["smart_clients"] ?? "").split(separator: " ") {
-      guard let app = SMARTClient(String(text)) else {
-        throw bad("smart_clients", "\"\(text)\" is no ID=URL with a URL of https, or of this machine")
-      }
-      self.apps.append(app)
-    }
-    guard self.apps.isEmpty || self.fhirPort != nil && self.portalPort != nil else {
-      throw bad("smart_clients", "apps need fhir_port and portal_port")
-    }
-    if let text = values["fhir_token_required"] {
-      guard let isRequired = Bool(text) else { throw bad("fhir_token_required", "true or false is expected") }
-      self.isTokenRequired = isRequired
-    }
-    self.portalHost = values["portal_host"] ?? self.portalHost
-    self.portalNames = (values["portal_names"] ?? "").split(separator: " ").map(String.init)
+    try self.takeDoors(values, resolve: resolve, bad: bad)
     if let text = values["log_level"] {
       guard let level = EventLevel(name: text) else {
         throw bad("log_level", "\"\(text)\" is none of \(EventLevel.allCases.map(\.name).joined(separator: ", "))")

@@ -76,10 +76,10 @@ final class LoneHospital: Sendable {
       store: EncryptedResources(path: self.path + "/fhir", mapSizeMax: size, key: .zero),
       anchoring: RecordAnchorer(service: self.host), ledger: LedgerResources(service: self.host, readings: readings),
       readings: readings,
-      base: FHIRServer.base(port: port + 1), now: { Self.now }, entropy: { SecureRandom.bytes($0) })
+      base: FHIRServer.base(at: Entrance(port: port + 1)), now: { Self.now }, entropy: { SecureRandom.bytes($0) })
     let refused = RefusedCounts(now: now)
     let sessions = ReadingSessions(service: self.host, refused: refused, now: now)
-    let base = FHIRServer.base(port: port + 1)
+    let base = FHIRServer.base(at: Entrance(port: port + 1))
     let smart = SMARTAuthorization(
       clients: [try #require(SMARTClient("viewer=http://127.0.0.1:1/back"))],
       places: SMARTAuthorization.Places(
@@ -89,9 +89,9 @@ final class LoneHospital: Sendable {
       service: self.host, sessions: sessions, readings: readings, socket: self.path + "/api.sock", limits: limits)
     self.fhir = FHIRServer(
       service: service, node: self.host, sessions: sessions, smart: smart, isTokenRequired: isTokenRequired,
-      port: port + 1, limits: limits)
+      at: Entrance(port: port + 1), limits: limits)
     self.portal = PortalServer(
-      service: self.host, host: "127.0.0.1", port: port, patients: PatientIndex(service: service), readings: readings,
+      service: self.host, at: Entrance(port: port), patients: PatientIndex(service: service), readings: readings,
       smart: (smart, sessions), refused: refused, limits: limits, now: now)
     let (api, fhir, portal) = (self.api, self.fhir, self.portal)
     for run in [api.run, fhir.run, portal.run] as [@Sendable () async throws -> Void] { Task { try? await run() } }

@@ -1,0 +1,216 @@
+public import HealthRecords
+import Primitives
+
+/// Bulk export: everything, all patients' or one group's, as files of lines (HL7 Bulk Data Access 2.0.0).
+extension FHIRService {
+  /// Where exports and their files are, below the base.
+  public static let exportsPath = "$export-status"
+  /// What one line of an export's file is taken as.
+  public static let linesMedia = "application/fhir+ndjson"
+  /// What the operation takes.
+  static let exportParameters = ["_outputFormat", "_since", "_type", "patient"]
+  /// The most patients who are named in one request.
+  static let exportPatientsMax = 10_000
+
+  /// Whether a path asks for an export: of all, of all patients, of a group.
+  static func isExport(_ path: [String]) -> Bool {
+    path == ["$export"] || path == ["Patient", "$export"]
+      || path.count == 3 && path[0] == "Group" && path[2] == "$export"
+  }
+
+  /// Takes the state of now, of which the files will be. It is ready when this answers: the status says so.
+  func startExport(_ request: FHIRRequest) throws -> FHIRResponse {
+    let preferences = Preferences(request.prefer)
+    guard preferences.isAsync else {
+      throw FHIRFailure(400, "required", "an export is asked for with Prefer: respond-async")
+    }
+    let asked = try ExportQuestion(
+      request.query.filter { !Presentation.names.contains($0.name) || $0.name == "_elements" }
+        + (try Self.operationParameters(of: request)), isLenient: preferences.handling == .lenient, request.path,
+      self.site)
+    for type in (asked.types ?? []).sorted() where !request.asker.maySee(type) {
+      try request.asker.require(.read, type)
+    }
+    try request.looks.look(self.index.count)
+    let patients = try self.patients(of: request.path, asked, for: request.asker)
+    var files: [Exports.File] = []
+    var deleted: [SearchStates.Hit] = []
+    for type in self.index.rows.keys.sorted() {
+      guard asked.types?.contains(type) ?? true, request.asker.maySee(type) else { continue }
+      var hits: [SearchStates.Hit] = []
+      for (place, row) in (self.index.rows[type] ?? []).enumerated() {
+        guard asked.since.map({ row.updated > $0 }) ?? true else { continue }
+        let patient = type == "Patient" ? row.id : row.patient
+        guard patients.holds(patient) else { continue }
+        if !row.isDeleted { hits.append(Self.hit(type, place, row)) }
+        // What was never there before the time is nobody's to forget.
+        if row.isDeleted, asked.since != nil { deleted.append(Self.hit(type, place, row)) }
+      }
+      if !hits.isEmpty { files.append(Exports.File(type: type, hits: hits)) }
+    }
+    if !deleted.isEmpty { files.append(Exports.File(type: nil, hits: deleted)) }
+    let name = self.freshIdentifier()
+    let words = FHIRURL.text(request.query.map { ($0.name, $0.value) })
+    let path = request.path.joined(separator: "/")
+    try self.exports.keep(
+      Exports.Export(
+        account: request.asker.account, client: request.asker.client,
+        request: "\(self.base)/\(path)" + (words.isEmpty ? "" : "?\(words)"), time: self.now(), files: files),
+      as: name)
+    var response = FHIRResponse(status: 202)
+    response.contentLocation = "\(Self.exportsPath)/\(name)"
+    return response
+  }
+
+  private enum Patients {
+    /// Everything, of patients or not.
+    case everything
+    /// What belongs to some patient.
+    case all
+    /// What belongs to these.
+    case some(Set<String>)
+
+    func holds(_ patient: String?) -> Bool {
+      switch self {
+      case .everything: true
+      case .all: patient != nil
+      case .some(let patients): patient.map(patients.contains) ?? false
+      }
+    }
+  }
+
+  private func patients(
+    of path: [String], _ asked: ExportQuestion, for asker: FHIRAsker
+  ) throws -> Patients {
+    if path[0] == "$export" { return .everything }
+    guard path[0] == "Group" else { return asked.patients.map { .some($0) } ?? .all }
+    try asker.require(.read, "Group")
+    guard let row = self.index.row("Group/\(path[1])"), !row.isDeleted,
+      let group = try self.stored("Group", row.id, row.version)?.json
+    else { throw FHIRFailure(404, "not-found", "there is no Group/\(path[1])") }
+    var members: Set<String> = []
+    for member in group["member"]?.items ?? [] where member["inactive"] != .bool(true) {
+      guard let name = member["entity"]?["reference"]?.text.map({ self.site.local($0) }) else { continue }
+      if name.hasPrefix("Patient/") { members.insert(String(name.dropFirst("Patient/".count))) }
+    }
+    return .some(asked.patients.map { $0.intersection(members) } ?? members)
+  }
+
+  /// What an export's status says: the manifest, for it is ready at once.
+  func exportStatus(_ name: String, _ request: FHIRRequest) throws -> FHIRResponse {
+    let export = try self.exports.export(name, of: request.asker, at: self.now())
+    func output(_ isDeleted: Bool) -> CanonicalJSON {
+      .array(
+        export.files.enumerated().filter { ($0.element.type == nil) == isDeleted }.map { number, file in
+          .members([
+            ("type", .string(file.type ?? "Bundle")),
+            ("url", .string("\(self.base)/\(Self.exportsPath)/\(name)/\(number)")),
+            ("count", .number("\(file.hits.count)")),
+          ])
+        })
+    }
+    return FHIRResponse(
+      body: .members([
+        ("transactionTime", .string(export.time.description)), ("request", .string(export.request)),
+        ("requiresAccessToken", .bool(true)), ("output", output(false)), ("deleted", output(true)),
+        ("error", .array([])),
+      ]))
+  }
+
+  /// Some lines of an export's file, from one on, and where those after them begin; nil there at the end. Who is shown
+  /// them is noted before this returns.
+  ///
+  /// - Throws: `FHIRFailure`.
+  public func exported(
+    _ request: FHIRRequest, from start: Int
+  ) async throws(FHIRFailure) -> (lines: [CanonicalJSON], next: Int?) {
+    do {
+      guard request.path.count == 3, let number = Int(request.path[2]) else {
+        throw FHIRFailure(404, "not-found", "there is no such file")
+      }
+      let export = try self.exports.export(request.path[1], of: request.asker, at: self.now())
+      guard export.files.indices.contains(number) else {
+        throw FHIRFailure(404, "not-found", "this export has no file \(number)")
+      }
+      let file = export.files[number]
+      if let type = file.type { try request.asker.require(.read, type) }
+      var (lines, place) = ([CanonicalJSON](), start)
+      var bytes = 0
+      while place < file.hits.count, lines.count < Self.linesAtOnce, bytes < Self.lineBytesAtOnce {
+        if let line = try self.line(file.hits[place], isDeleted: file.type == nil) {
+          bytes += line.storedBytes
+          lines.append(line.json)
+        }
+        place += 1
+      }
+      let entries = lines.map { CanonicalJSON.members([("resource", $0)]) }
+      let shown = FHIRResponse(body: self.bundle("searchset", entries, total: entries.count, links: []))
+      try await self.note(request, shown)
+      return (lines, place < file.hits.count ? place : nil)
+    } catch { throw error as? FHIRFailure ?? FHIRFailure(503, "transient", "\(error)") }
+  }
+
+  private static let linesAtOnce = 200
+  private static let lineBytesAtOnce = 4 << 20
+
+  private func line(
+    _ hit: SearchStates.Hit, isDeleted: Bool
+  ) throws -> (json: CanonicalJSON, storedBytes: Int)? {
+    guard let (type, row) = self.row(of: hit) else { return nil }
+    if isDeleted {
+      // A transaction that deletes the same at the reader's.
+      let request = CanonicalJSON.members([("method", .string("DELETE")), ("url", .string("\(type)/\(row.id)"))])
+      return (
+        .members([
+          ("resourceType", .string("Bundle")), ("type", .string("transaction")),
+          ("entry", .array([.members([("request", request)])])),
+        ]), 0
+      )
+    }
+    // What was erased meanwhile is shown to nobody.
+    guard let found = try self.stored(type, row.id, UInt64(hit.version)), found.erased == nil, let json = found.json
+    else { return nil }
+    return (json, found.body.count)
+  }
+}
+
+/// What an export is asked for.
+private struct ExportQuestion {
+  private(set) var types: Set<String>?
+  private(set) var since: Timestamp?
+  private(set) var patients: Set<String>?
+
+  init(
+    _ parameters: [(name: String, value: String)], isLenient: Bool, _ path: [String], _ site: Site
+  ) throws(FHIRFailure) {
+    for (name, value) in parameters {
+      switch name {
+      case "_type":
+        var types: Set<String> = []
+        for type in value.split(separator: ",") { types.insert(try FHIRService.known(String(type))) }
+        guard !types.isEmpty else { throw SearchQuery.bad(name, "it names no type") }
+        self.types = types.union(self.types ?? [])
+      case "_since":
+        guard let range = DateRange(value) else { throw SearchQuery.bad(name, "\"\(value)\" is no instant") }
+        self.since = Timestamp(milliseconds: range.lowMilliseconds)
+      case "_outputFormat":
+        guard ["application/fhir+ndjson", "application/ndjson", "ndjson"].contains(value) else {
+          throw SearchQuery.bad(name, "files are \(FHIRService.linesMedia), not \(value)")
+        }
+      case "patient" where path[0] != "$export":
+        let local = site.local(value)
+        guard local.hasPrefix("Patient/"), (self.patients?.count ?? 0) < FHIRService.exportPatientsMax else {
+          throw SearchQuery.bad(name, "Patient/ID of this server is expected, at most \(FHIRService.exportPatientsMax)")
+        }
+        self.patients = (self.patients ?? []).union([String(local.dropFirst("Patient/".count))])
+      default:
+        guard isLenient else {
+          throw FHIRFailure(
+            400, "not-supported",
+            "$export has no parameter \(name); it has \(FHIRService.exportParameters.joined(separator: ", "))",
+            at: name)
+        }
+      }
+    }
+  }
+}
