@@ -14,6 +14,7 @@ struct VaultRun {
     case wake(Int, incarnation: Int)
     case answered(Int, Tending.Input, incarnation: Int)
     case offered(Digest, run: Int, to: Int, isSound: Bool)
+    case lastRecord(Int)
     case replied(run: Int, Replication.Input)
     case runTimer(Int)
     case fault
@@ -58,6 +59,9 @@ struct VaultRun {
     let incarnation: Int
     var machine: Replication
     var isOver = false
+    var isAnchored = false
+    /// Whether it began when all trouble was over.
+    var isLast = false
   }
 
   private static let trouble = Span.milliseconds(300_000)
@@ -154,6 +158,7 @@ struct VaultRun {
     case .answered(let member, let input, let incarnation):
       if self.isCurrent(member, incarnation) { self.tend(member, input) }
     case .offered(let record, let run, let member, let isSound): self.keep(record, run: run, at: member, isSound)
+    case .lastRecord(let member): self.author(at: member, isLast: true)
     case .replied(let run, let input): self.step(run, input)
     case .runTimer(let run):
       if self.runs[run].machine.deadline.map({ $0 <= self.now }) ?? false { self.step(run, .timerFired) }
@@ -209,6 +214,10 @@ extension VaultRun {
     guard self.written.count < self.recordsMax, self.hospitals[member].isUp, !self.hospitals[member].isStoreAway,
       self.isInTrouble
     else { return }
+    self.author(at: member, isLast: false)
+  }
+
+  private mutating func author(at member: Int, isLast: Bool) {
     let record = Hash.sha256(self.random.next().bigEndianBytes)
     self.written[record] = member
     self.hospitals[member].vault[record] = true
@@ -216,7 +225,8 @@ extension VaultRun {
       Run(
         record: record, hospital: member, incarnation: self.hospitals[member].incarnation,
         machine: Replication(
-          of: [record], from: member, placement: self.placement, reachable: self.view(member).connected)))
+          of: [record], from: member, placement: self.placement, reachable: self.view(member).connected),
+        isLast: isLast))
     self.step(self.runs.count - 1, .start)
   }
 
@@ -230,7 +240,7 @@ extension VaultRun {
     for effect in effects {
       switch effect {
       case .complete:
-        self.runs[run].isOver = true
+        (self.runs[run].isOver, self.runs[run].isAnchored) = (true, true)
         let record = self.runs[run].record
         let anchor = AnchoredRecord(
           record: record, hospital: self.runs[run].hospital, sizeBytes: self.size(record), isErased: false)
@@ -257,14 +267,27 @@ extension VaultRun {
       let from = run < 0 ? self.liars.min() ?? author : author
       let parts = [(record: record, bytes: self.size(record))]
       let isKnown = self.hospitals[member].intake.isWaiting(record)
-      isTaken = self.hospitals[member].intake.take(parts, from: from, ledger: self.view(member)) == .taken
+      let ledger = self.view(member)
+      isTaken = self.hospitals[member].intake.take(parts, from: from, isOwn: from == author, ledger: ledger) == .taken
       let isKept = !self.hospitals[member].isStoreAway && (isKnown || self.agrees(record, isSound, at: member))
       if isTaken, !isKept { self.hospitals[member].intake.giveBack(parts, from: from) }
       isTaken = isTaken && isKept
       if isTaken { self.hospitals[member].vault[record] = isSound }
+    } else if run >= 0, self.runs[run].isLast {
+      isTaken = !self.capture(record)
     }
     guard run >= 0, !(self.isInTrouble && self.random.oneIn(8)) else { return }
     self.queue.add(.replied(run: run, isTaken ? .acknowledged(member) : .refused(member)), at: self.delay(1_000))
+  }
+
+  /// A liar that is offered a record leaves something else under its identifier in all other vaults, and refuses it;
+  /// says whether it does.
+  private mutating func capture(_ record: Digest) -> Bool {
+    guard self.random.oneIn(2) else { return false }
+    for member in self.hospitals.indices where self.isHonest(member) && self.written[record] != member {
+      self.queue.add(.offered(record, run: -1, to: member, isSound: false), at: self.now)
+    }
+    return true
   }
 
   /// Whether a vault has nothing else under a record's name.
@@ -396,6 +419,7 @@ extension VaultRun {
     for member in self.hospitals.indices {
       self.hospitals[member].isStoreAway = false
       self.restart(member)
+      if self.isHonest(member) { self.queue.add(.lastRecord(member), at: self.delay(60_000)) }
     }
   }
 
@@ -429,6 +453,9 @@ extension VaultRun {
 
   private func checkEnd() -> String? {
     let current = Set(self.current.map(\.record))
+    if let run = self.runs.first(where: { $0.isLast && !$0.isAnchored }) {
+      return "RECORDS §3.5: a record of member \(run.hospital) finds no vaults, though only f members lie"
+    }
     for member in self.hospitals.indices where self.isHonest(member) {
       if let record = self.lacking(member).first {
         return "R8: member \(member) lacks record \(record.short) long after healing"

@@ -105,7 +105,7 @@ extension NodeDriver {
     _ question: MemberQuestion, from peer: ReplicaIndex, _ reply: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void
   ) {
     switch question {
-    case .keep(let parts): self.keep(parts, question, from: peer, reply)
+    case .keep(let parts, let origins): self.keep(parts, of: origins, question, from: peer, reply)
     case .proof(let record, let chunk): self.prove(record, chunk: chunk, reply)
     case .boxes(let record): self.serveBoxes(record, reply)
     case .object, .hospitalKey, .share: preconditionFailure("the services do not serve \(question)")

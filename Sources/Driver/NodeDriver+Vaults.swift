@@ -17,18 +17,22 @@ internal import Wire
 extension NodeDriver {
   private static let tellingFullInterval = Span.milliseconds(600_000)
 
-  /// Copies records into other vaults; says whether there are enough copies.
-  func replicate(_ records: [SealedRecord], then done: @escaping (_ isComplete: Bool) -> Void) {
-    self.replicate(records.map(\.record), done) { items in
+  /// Copies records into other vaults; their anchors are in the same order. Says whether there are enough copies.
+  func replicate(
+    _ records: [SealedRecord], anchors: [RecordAnchor], then done: @escaping (_ isComplete: Bool) -> Void
+  ) {
+    self.replicate(anchors, done) { items in
       let messages = SealedRecord.messages(of: items.map { records[$0] })
       return { messages.indices.contains($0) ? messages[$0] : nil }
     }
   }
 
   /// Copies one record part by part.
-  func replicate(_ content: any SealedContent, then done: @escaping (_ isComplete: Bool) -> Void) {
+  func replicate(
+    _ content: any SealedContent, anchor: RecordAnchor, then done: @escaping (_ isComplete: Bool) -> Void
+  ) {
     let starts = Mutex([0])
-    self.replicate([content.head.record], done) { _ in
+    self.replicate([anchor], done) { _ in
       { place async throws(VaultFailure) in
         let start = starts.withLock { $0.indices.contains(place) ? $0[place] : content.head.count }
         guard start < content.head.count else { return nil }
@@ -40,12 +44,21 @@ extension NodeDriver {
   }
 
   private func replicate(
-    _ records: [Digest], _ done: @escaping (Bool) -> Void, messages: @escaping ([Int]) -> MessageSource
+    _ anchors: [RecordAnchor], _ done: @escaping (Bool) -> Void, messages: @escaping ([Int]) -> MessageSource
   ) {
     guard let index = self.node.index else { return done(false) }
     let machine = Replication(
-      of: records, from: index, placement: Placement(self.node.configuration), reachable: self.node.connected)
-    self.step(ReplicationRun(machine: machine, messages: messages, done: done), .start)
+      of: anchors.map(\.record), from: index, placement: Placement(self.node.configuration),
+      reachable: self.node.connected)
+    var origins: [Digest: RecordOrigin] = [:]
+    if self.showsOrigins { for anchor in anchors { origins[anchor.record] = RecordOrigin(of: anchor) } }
+    self.step(ReplicationRun(machine: machine, origins: origins, messages: messages, done: done), .start)
+  }
+
+  /// Whether records are offered with what their identifiers are made of, and taken only so: from the second version of
+  /// the rules on, which no program executes that does not read it.
+  private var showsOrigins: Bool {
+    AgreedRules.inForce(in: self.state, genesis: self.settings.genesis.limits).version >= 2
   }
 
   /// The messages of an offer, by their place; nil after the last.
@@ -54,11 +67,16 @@ extension NodeDriver {
   /// One replication under way.
   final class ReplicationRun {
     var machine: Replication
+    /// What its records' identifiers are made of; empty where vaults do not ask for it.
+    let origins: [Digest: RecordOrigin]
     /// The messages that offer some of its records.
     let messages: ([Int]) -> MessageSource
     let done: (Bool) -> Void
-    init(machine: Replication, messages: @escaping ([Int]) -> MessageSource, done: @escaping (Bool) -> Void) {
-      (self.machine, self.messages, self.done) = (machine, messages, done)
+    init(
+      machine: Replication, origins: [Digest: RecordOrigin], messages: @escaping ([Int]) -> MessageSource,
+      done: @escaping (Bool) -> Void
+    ) {
+      (self.machine, self.origins, self.messages, self.done) = (machine, origins, messages, done)
     }
   }
 
@@ -70,7 +88,7 @@ extension NodeDriver {
       case .complete: run.done(true)
       case .failed: run.done(false)
       case .offer(let items, let member):
-        self.offer(run.messages(items), 0, to: member) { [unowned self] kept in self.step(run, kept) }
+        self.offer(run.messages(items), of: run.origins, 0, to: member) { [unowned self] in self.step(run, $0) }
       }
     }
     self.replications.removeAll { $0.machine.deadline == nil }
@@ -79,7 +97,7 @@ extension NodeDriver {
 
   /// Offers messages one after another; the first that is not kept ends it.
   private func offer(
-    _ messages: @escaping MessageSource, _ place: Int, to member: ReplicaIndex,
+    _ messages: @escaping MessageSource, of origins: [Digest: RecordOrigin], _ place: Int, to member: ReplicaIndex,
     then say: @escaping (Replication.Input) -> Void
   ) {
     self.askVault({ _ throws(VaultFailure) in try await messages(place) }) { [unowned self] result in
@@ -87,14 +105,14 @@ extension NodeDriver {
       guard let parts else { return say(.acknowledged(member)) }
       guard self.node.configuration.members.indices.contains(member) else { return say(.refused(member)) }
       if place > 0 { say(.progressed(member)) }
-      let question = MemberQuestion.keep(parts)
+      let question = MemberQuestion.keep(parts, of: parts.compactMap { origins[$0.record] })
       let key = self.node.configuration.members[member].key
       let signed = KeepReceipt.signedBytes(network: self.settings.genesis.network, question: question)
       self.ask(member, question) { [unowned self] result in
         guard case .success(let answer) = result, let signature = try? Signature.decode(answer),
           key.verifies(signature, of: signed)
         else { return say(.refused(member)) }
-        self.offer(messages, place + 1, to: member, then: say)
+        self.offer(messages, of: origins, place + 1, to: member, then: say)
       }
     }
   }
@@ -106,9 +124,17 @@ extension NodeDriver {
     for run in self.replications where run.machine.deadline.map({ $0 <= now }) ?? false { self.step(run, .timerFired) }
   }
 
+  /// ⚑ Whether parts are of records that a member made itself: nobody squats on another's identifier.
+  private func isOwn(_ parts: [RecordPart], of origins: [RecordOrigin], by peer: ReplicaIndex) -> Bool {
+    guard !origins.isEmpty else { return !self.showsOrigins }
+    guard origins.count == parts.count, self.node.configuration.members.indices.contains(peer) else { return false }
+    let (hospital, network) = (self.node.configuration.members[peer].id, self.settings.genesis.network)
+    return zip(parts, origins).allSatisfy { $0.record == $1.record(of: hospital, network: network) }
+  }
+
   /// Keeps parts of another hospital's records, as far as there is room for that hospital's.
   func keep(
-    _ parts: [RecordPart], _ question: MemberQuestion, from peer: ReplicaIndex,
+    _ parts: [RecordPart], of origins: [RecordOrigin], _ question: MemberQuestion, from peer: ReplicaIndex,
     _ reply: @escaping (Result<[UInt8], ReleaseRefusal>) -> Void
   ) {
     guard parts.allSatisfy(\.isWellCut) else { return reply(.failure(.notHere)) }
@@ -120,8 +146,10 @@ extension NodeDriver {
     }
     // ⚑ What came before a restart waits here too, though nobody knows from whom: it is not written over.
     let unknown = parts.filter { !self.intake.isWaiting($0.record) }
-    switch self.intake.take(offered, from: peer, ledger: StateLedger(driver: self)) {
+    let isOwn = self.isOwn(parts, of: origins, by: peer)
+    switch self.intake.take(offered, from: peer, isOwn: isOwn, ledger: StateLedger(driver: self)) {
     case .taken: break
+    case .foreign: return reply(.failure(.notHere))
     case .erased: return reply(.failure(.erased))
     case .full:
       // What the ledger names already is offered again by whoever lost the answer: that is no lack of room.

@@ -15,11 +15,11 @@ internal import Wire
 
 /// Records of all hospitals, as this one's people and systems ask for them.
 extension NodeHost {
-  /// Copies records into other vaults; whether there are enough copies.
-  func replicate(_ records: [SealedRecord]) async -> Bool {
+  /// Copies records, which anchors name, into other vaults; whether there are enough copies.
+  func replicate(_ records: [SealedRecord], anchors: [RecordAnchor]) async -> Bool {
     guard let driver = self.running else { return false }
     return await withCheckedContinuation { continuation in
-      driver.replicate(records) { continuation.resume(returning: $0) }
+      driver.replicate(records, anchors: anchors) { continuation.resume(returning: $0) }
     }
   }
 
@@ -58,10 +58,10 @@ extension NodeHost {
   }
 
   /// Copies one record part by part; whether there are enough copies.
-  func replicate(_ content: any SealedContent) async -> Bool {
+  func replicate(_ content: any SealedContent, anchor: RecordAnchor) async -> Bool {
     guard let driver = self.running else { return false }
     return await withCheckedContinuation { continuation in
-      driver.replicate(content) { continuation.resume(returning: $0) }
+      driver.replicate(content, anchor: anchor) { continuation.resume(returning: $0) }
     }
   }
 

@@ -380,7 +380,7 @@ public actor NodeHost: NodeService {
     let sealed = records.map(\.sealed)
     do throws(VaultFailure) { try await self.vault.store(sealed) } catch { throw .failed("\(error)") }
     // ⚑ Anchored only once enough vaults have it: what is on the ledger survives the loss of any one of them.
-    guard await self.replicate(sealed) else { throw .tooFewVaults }
+    guard await self.replicate(sealed, anchors: records.map(\.anchor)) else { throw .tooFewVaults }
     let generation = try self.requireCurrent(sealed.map(\.boxes.capsule))
     let receipts = try await self.submit(anchors: records.map(\.anchor))
     await self.resealRaced(records.map(\.anchor), sealedTo: generation)
@@ -393,7 +393,7 @@ public actor NodeHost: NodeService {
   /// Stores one sealed record, which its anchor names, part by part, and then anchors it.
   public func anchor(_ content: any SealedContent, as anchor: RecordAnchor) async throws(ServiceRefusal) -> Receipt {
     do throws(VaultFailure) { try await self.vault.store(content) } catch { throw .failed("\(error)") }
-    guard await self.replicate(content) else { throw .tooFewVaults }
+    guard await self.replicate(content, anchor: anchor) else { throw .tooFewVaults }
     let generation = try self.requireCurrent([content.head.boxes.capsule])
     guard let receipt = try await self.submit(anchors: [anchor]).first else {
       throw .notOrderedYet(why: self.status().delay)

@@ -49,6 +49,7 @@ public enum Canary: String, CaseIterable, Sendable {
   case answerOfOthers, answerTwice, questionsCounted, sharesRemade, keyQuestionsUnbounded
   // Vaults (RECORDS §3, §4).
   case copiesTooFew, refusalCounts, anchoredOverwritten, erasedServed, erasedKept, erasedBroughtBack, rotUnread
+  case identifierCaptured
   // Custody (RECORDS §5).
   case custodyFromFew, capsuleUnjudged, complaintUnjudged, otherShareDealt, transportKeyKept
   case resealedByOthers, retiredTooEarly, oldDealingsForgotten, absentKeepTheirKey, resealedAgain

@@ -43,18 +43,21 @@ public struct Intake: Sendable {
     case full
     /// The ledger erased one.
     case erased
+    /// One is not of that member's making.
+    case foreign
   }
 
-  /// Takes parts of records from a member, all of them or none. Of what another member left here it takes none: two
-  /// cannot both have made a record. ⚑ What the ledger names is never written over, and what it erased does not come
-  /// back.
+  /// Takes parts of records from a member, all of them or none, where they are the member's own as far as can be seen.
+  /// ⚑ Nobody takes another's identifier before it, and of what another member left here none is taken: two cannot both
+  /// have made a record. What the ledger names is never written over, and what it erased does not come back.
   public mutating func take(
-    _ parts: [(record: Digest, bytes: UInt64)], from member: ReplicaIndex, ledger: some VaultLedger
+    _ parts: [(record: Digest, bytes: UInt64)], from member: ReplicaIndex, isOwn: Bool, ledger: some VaultLedger
   ) -> Verdict {
     for part in parts {
       guard let entry = ledger.anchored(part.record), !planted(.anchoredOverwritten) else { continue }
       return entry.isErased ? .erased : .full
     }
+    guard isOwn || planted(.identifierCaptured) else { return .foreign }
     return self.take(parts, from: member) ? .taken : .full
   }
 

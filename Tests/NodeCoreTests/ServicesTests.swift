@@ -172,7 +172,7 @@ struct ServicesTests {
     let question = ReleaseQuestion(request: .zero, record: self.record)
     for asked in [
       MemberQuestion.object(self.record, from: 0), .boxes(self.record), .share(question, capsule: []),
-      .hospitalKey(question), .keep([]),
+      .hospitalKey(question), .keep([], of: []),
     ] {
       var services = Services(seed: 1)
       let guest = ReplicaSet.countMax

@@ -218,7 +218,7 @@ struct IntakeTests {
     /// Whether it takes parts of records with given numbers, each of so many bytes.
     func takes(_ numbers: UInt8..., bytes: UInt64, from member: ReplicaIndex) -> Bool {
       let parts = numbers.map { (record: Hash.sha256([$0]), bytes: bytes) }
-      return self.intake.take(parts, from: member, ledger: self.ledger) == .taken
+      return self.intake.take(parts, from: member, isOwn: true, ledger: self.ledger) == .taken
     }
   }
 
@@ -278,9 +278,18 @@ struct IntakeTests {
       AnchoredRecord(record: record(1), hospital: 1, sizeBytes: 10, isErased: false),
       AnchoredRecord(record: record(2), hospital: 1, sizeBytes: 10, isErased: true),
     ]
-    #expect(room.intake.take([(record(1), 10)], from: 1, ledger: room.ledger) == .full)
-    #expect(room.intake.take([(record(3), 10), (record(2), 10)], from: 1, ledger: room.ledger) == .erased)
+    #expect(room.intake.take([(record(1), 10)], from: 1, isOwn: true, ledger: room.ledger) == .full)
+    let both = [(record: record(3), bytes: UInt64(10)), (record: record(2), bytes: UInt64(10))]
+    #expect(room.intake.take(both, from: 1, isOwn: true, ledger: room.ledger) == .erased)
     #expect(room.intake.bytes(of: 1).waiting == 0)
+  }
+
+  @Test("Nobody leaves anything under another's identifier, so that the other's record finds room")
+  func captured() {
+    let room = Room(share: nil)
+    #expect(room.intake.take([(record(1), 10)], from: 2, isOwn: false, ledger: room.ledger) == .foreign)
+    #expect(room.intake.bytes(of: 2).waiting == 0 && !room.intake.isWaiting(record(1)))
+    #expect(room.takes(1, bytes: 10, from: 1))
   }
 
   @Test("All parts of a message are taken or none, and nobody adds to another's record")

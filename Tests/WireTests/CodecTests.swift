@@ -230,6 +230,26 @@ struct CodecTests {
     #expect(try SealedRecord.decode(Samples.sealed.encoded) == Samples.sealed)
   }
 
+  @Test("Records are offered with what their identifiers are made of, each with its own, or all without")
+  func offers() throws {
+    let parts = [Samples.sealed.part(from: 0), Samples.sealed.part(from: 0)]
+    let origin = RecordOrigin(patient: Hash.sha256([8]), hashLock: Hash.sha256([9]))
+    let own = origin.record(of: MemberID(1), network: Hash.sha256([7]))
+    #expect(own != origin.record(of: MemberID(2), network: Hash.sha256([7])))
+    #expect(
+      own
+        == RecordAnchor.identifier(
+          network: Hash.sha256([7]), hospital: MemberID(1), patient: origin.patient, hashLock: origin.hashLock))
+    for origins in [[], [origin, origin]] {
+      let question = MemberQuestion.keep(parts, of: origins)
+      #expect(try MemberQuestion.decode(question.encoded) == question)
+    }
+    // Programs of the first rules read what has none.
+    #expect(MemberQuestion.keep(parts, of: []).encoded.first == 4)
+    let uneven = MemberQuestion.keep(parts, of: [origin]).encoded
+    #expect(throws: WireError.self) { try MemberQuestion.decode(uneven) }
+  }
+
   @Test("A consent's kind has one spelling: a grant to read is 0, a denial 1, other actions twice their bits")
   func consentKinds() {
     var bytes = Samples.power.encoded

@@ -170,6 +170,38 @@ public struct HospitalRelease: Sendable, Hashable, WireCodable {
   }
 }
 
+/// What a record's identifier is made of besides the network and the hospital.
+///
+/// ⚑ Whoever offers a record shows it: only the hospital that made the record has what its identifier comes from before
+/// the record is anchored, so nobody else leaves anything in a vault under that identifier (RECORDS §3.5).
+public struct RecordOrigin: Sendable, Hashable, WireCodable {
+  /// The patient's account.
+  public let patient: Digest
+  /// The hash-lock.
+  public let hashLock: Digest
+
+  /// An origin of given parts.
+  public init(patient: Digest, hashLock: Digest) { (self.patient, self.hashLock) = (patient, hashLock) }
+  /// The origin of what is to be anchored.
+  public init(of anchor: RecordAnchor) { self.init(patient: anchor.patient, hashLock: anchor.hashLock) }
+
+  /// The identifier of the record that a hospital makes of it.
+  public func record(of hospital: MemberID, network: Digest) -> Digest {
+    RecordAnchor.identifier(network: network, hospital: hospital, patient: self.patient, hashLock: self.hashLock)
+  }
+
+  /// Patient, hash-lock.
+  public func encode(into encoder: inout Encoder) {
+    encoder.digest(self.patient)
+    encoder.digest(self.hashLock)
+  }
+  /// Reads both.
+  public init(from decoder: inout Decoder) throws(WireError) {
+    self.patient = try decoder.digest()
+    self.hashLock = try decoder.digest()
+  }
+}
+
 /// What a vault signs once parts of records are on its disk.
 public enum KeepReceipt {
   /// The signed bytes.
@@ -182,8 +214,9 @@ public enum KeepReceipt {
 public enum MemberQuestion: Sendable, Hashable, WireCodable {
   /// A sealed record that the other keeps, from a chunk on.
   case object(Digest, from: Int)
-  /// Keep these parts of sealed records.
-  case keep([RecordPart])
+  /// Keep these parts of sealed records, each with what its identifier is made of; without any where the first rules
+  /// hold, whose programs do not read them.
+  case keep([RecordPart], of: [RecordOrigin])
   /// The key of a record that the other wrote before there was a custody key.
   case hospitalKey(ReleaseQuestion)
   /// The other's share for opening a capsule.
@@ -197,7 +230,8 @@ public enum MemberQuestion: Sendable, Hashable, WireCodable {
   public func encode(into encoder: inout Encoder) {
     switch self {
     case .object(let record, let start): encoder.u8(1); encoder.digest(record); encoder.u16(UInt16(start))
-    case .keep(let parts): encoder.u8(4); encoder.list(parts)
+    case .keep(let parts, let origins) where origins.isEmpty: encoder.u8(4); encoder.list(parts)
+    case .keep(let parts, let origins): encoder.u8(7); encoder.list(parts); encoder.list(origins)
     case .hospitalKey(let question): encoder.u8(2); encoder.item(question)
     case .share(let question, let capsule): encoder.u8(3); encoder.item(question); encoder.blob(capsule)
     case .boxes(let record): encoder.u8(6); encoder.digest(record)
@@ -209,11 +243,17 @@ public enum MemberQuestion: Sendable, Hashable, WireCodable {
     let start = decoder.offset
     switch try decoder.u8() {
     case 1: self = .object(try decoder.digest(), from: Int(try decoder.u16()))
-    case 4: self = .keep(try decoder.list(max: RecordPart.partsMax, "parts"))
+    case 4: self = .keep(try decoder.list(max: RecordPart.partsMax, "parts"), of: [])
     case 2: self = .hospitalKey(try ReleaseQuestion(from: &decoder))
     case 3: self = .share(try ReleaseQuestion(from: &decoder), capsule: try decoder.blob(max: 1024, "capsule"))
     case 6: self = .boxes(try decoder.digest())
     case 5: self = .proof(try decoder.digest(), chunk: Int(try decoder.u16()))
+    case 7:
+      let parts: [RecordPart] = try decoder.list(max: RecordPart.partsMax, "parts")
+      let at = decoder.offset
+      let origins: [RecordOrigin] = try decoder.list(max: RecordPart.partsMax, "origins")
+      guard !origins.isEmpty, origins.count == parts.count else { throw .invalid(at: at, field: "origins") }
+      self = .keep(parts, of: origins)
     default: throw .invalid(at: start, field: "question")
     }
   }
