@@ -40,6 +40,13 @@ struct RuleBench {
     return key
   }
 
+  /// What a numbered key's holder signs before it becomes an account's at a hospital.
+  func possession(of key: Int, as kind: AccountKind, sealingKey: Digest, at hospital: UInt32) -> Signature {
+    let said = KeyPossession(
+      network: self.network, hospital: MemberID(hospital), kind: kind, sealingKey: sealingKey)
+    return Self.key(key).sign(said.signedBytes)
+  }
+
   private var context: ExecutionContext {
     ExecutionContext(
       network: self.network, configuration: self.configuration, limits: self.ledger,

@@ -41,6 +41,7 @@ struct SecondRulesRun {
   private static let patient = 4
   private static let registrar = 201
   private static let keys = [10, 11, 12, 13]
+  private static let sealingKey = Hash.blake2b("sealing", [])
 
   private var bench: RuleBench
   private var random: SeededGenerator
@@ -54,6 +55,7 @@ struct SecondRulesRun {
   private var patientKey = 0
   private var nextKey = 20
   private var isSuspended = false
+  private var isAdopted = false
   private var glassCount = 0
 
   init(seed: UInt64) {
@@ -85,7 +87,8 @@ struct SecondRulesRun {
       self.bench.execute(.adoptRules, approved([0, 3]), at: 1, by: nil).outcome == .unknownKind
     else { return "RECORDS §10: what the first rules do not know has an effect under them" }
     let adopted = self.bench.execute(.adoptRules, approved([0, 2, 3]), at: 2, by: nil).outcome
-    return adopted == .applied ? nil : "RECORDS §10: rules that a quorum approved were answered \(adopted.number)"
+    self.isAdopted = adopted == .applied
+    return self.isAdopted ? nil : "RECORDS §10: rules that a quorum approved were answered \(adopted.number)"
   }
 
   private func hospital(of person: Int) -> UInt32 { person == 3 ? 2 : 1 }
@@ -126,12 +129,33 @@ struct SecondRulesRun {
 
   private mutating func register(_ person: Int, _ kind: AccountKind) -> String? {
     let registration = AccountRegistration(
-      kind: kind, key: RuleBench.key(self.key(person)).publicKey, sealingKey: Hash.blake2b("sealing", []), role: 1,
+      kind: kind, key: RuleBench.key(self.key(person)).publicKey, sealingKey: Self.sealingKey, role: 1,
       validFrom: .zero, validUntil: Timestamp(milliseconds: 1 << 40))
     self.since[person] = self.bench.time
     let hospital = self.hospital(of: person)
-    let made = self.bench.execute(.registerAccount, registration, at: hospital, by: 200 + Int(hospital))
+    let proven = self.proven(registration, of: self.key(person), as: kind, at: hospital)
+    if let failure = self.steal(registration, proof: proven.proof, from: hospital) { return failure }
+    let made = self.bench.execute(.registerAccount, proven, at: hospital, by: 200 + Int(hospital))
     return made.outcome == .applied ? nil : "RECORDS §2: an account cannot be registered"
+  }
+
+  /// What names a key, with its holder's word once the rules ask for it.
+  private func proven<Claim>(
+    _ claim: Claim, of key: Int, as kind: AccountKind, at hospital: UInt32
+  ) -> Proven<Claim> {
+    let word = self.bench.possession(of: key, as: kind, sealingKey: Self.sealingKey, at: hospital)
+    return Proven(claim, proof: self.isAdopted ? word : nil)
+  }
+
+  /// Another hospital reads in a block what names a key, and registers that key before it is ordered.
+  private mutating func steal(
+    _ registration: AccountRegistration, proof: Signature?, from hospital: UInt32
+  ) -> String? {
+    guard self.isAdopted else { return nil }
+    let thief: UInt32 = hospital == 1 ? 2 : 1
+    let stolen = Proven(registration, proof: proof)
+    let outcome = self.bench.execute(.registerAccount, stolen, at: thief, by: 200 + Int(thief)).outcome
+    return outcome == .applied ? "RECORDS §2: another hospital registers a key that it read in a block" : nil
   }
 
   private mutating func furnish() -> String? {
@@ -334,7 +358,11 @@ struct SecondRulesRun {
     }
     let key = self.nextKey
     let rotation = KeyRotation(account: self.account(Self.patient), key: RuleBench.key(key).publicKey)
-    let outcome = self.bench.execute(.rotateKey, rotation, at: 1, by: self.patientKey).outcome
+    let proven = self.proven(rotation, of: key, as: .patient, at: 1)
+    let registration = AccountRegistration(
+      kind: .patient, key: rotation.key, sealingKey: Self.sealingKey, role: 0, validFrom: .zero, validUntil: .never)
+    if let failure = self.steal(registration, proof: proven.proof, from: 1) { return failure }
+    let outcome = self.bench.execute(.rotateKey, proven, at: 1, by: self.patientKey).outcome
     self.nextKey += 1
     if !self.isSuspended { self.patientKey = key }
     return (outcome == .applied) == !self.isSuspended ? nil : "RECORDS §2: another key was answered \(outcome.number)"

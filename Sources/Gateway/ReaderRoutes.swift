@@ -94,10 +94,10 @@ extension PortalServer {
     let service = self.service
     self.addReadingRoutes(to: router)
     router.get("/api/keys/{key}") { _, context in
-      guard let account = await service.account(ofKey: try digest(context, "key")) else {
-        throw ServiceRefusal.notFound("account of that key")
-      }
-      return try json(["account": account.description])
+      guard let identifier = await service.account(ofKey: try digest(context, "key")),
+        let account = await service.account(identifier)
+      else { throw ServiceRefusal.notFound("account of that key") }
+      return try json(KeyView(account: identifier.description, hospital: account.hospital.number))
     }
     router.get("/api/readers/{account}/records") { request, context in
       let asker = try await self.reader(request, context)
@@ -158,4 +158,10 @@ extension PortalServer {
       return try binary(try await service.part(record, from: try Self.start(of: request)).encoded)
     }
   }
+}
+
+/// Whose account a key is of.
+private struct KeyView: Encodable, Sendable {
+  let account: String
+  let hospital: UInt32
 }

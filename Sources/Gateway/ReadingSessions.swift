@@ -72,9 +72,17 @@ public actor ReadingSessions {
     (self.service, self.refused, self.now) = (service, refused ?? RefusedCounts(now: now), now)
   }
 
+  /// A key that was made for a session.
+  public struct SessionKey: Sendable {
+    /// The key.
+    public let key: PublicKey
+    /// Its holder's word that it is to be a session's at this hospital (`KeyPossession`).
+    public let possession: Signature
+  }
+
   /// A fresh key that waits for a practitioner's word; `account` asks for it, or the hospital's own system where it is
   /// nil. Whoever asks for more than wait at once loses the oldest of the own. Nil where too many wait.
-  public func prepare(for account: Digest? = nil) -> PublicKey? {
+  public func prepare(for account: Digest? = nil) -> SessionKey? {
     let time = self.now()
     self.prepared.removeAll { $0.until < time }
     let seed = SecureRandom.bytes(32)
@@ -85,7 +93,8 @@ public actor ReadingSessions {
     guard self.prepared.count < Self.preparedMax else { return nil }
     self.prepared.append(
       Prepared(key: key.publicKey, seed: seed, account: account, until: time + Self.preparedMilliseconds))
-    return key.publicKey
+    let said = KeyPossession(sessionAt: self.service.member.id, network: self.service.genesis.network)
+    return SessionKey(key: key.publicKey, possession: key.sign(said.signedBytes))
   }
 
   /// Submits a practitioner's `openSession` for a prepared key; gives the token by which the session is used.
@@ -98,7 +107,7 @@ public actor ReadingSessions {
     let checked = try CheckedTransaction(
       bytes, index: 0, genesis: self.service.genesis, hospital: self.service.member.id)
     guard let transaction = try? Transaction.decode(bytes), transaction.kind == TransactionKind.openSession.rawValue,
-      let opening = try? SessionOpening.decode(transaction.payload)
+      let opening = (try? Proven<SessionOpening>.decode(transaction.payload))?.claim
     else { throw ServiceRefusal.badRequest("a transaction that opens a session is expected") }
     guard let waiting = self.prepared.first(where: { $0.key == opening.key }) else {
       throw ServiceRefusal.badRequest("its key was not made here, or too long ago: ask for a key again")

@@ -206,7 +206,7 @@ extension PortalServer {
     router.post("/api/clinicians/{account}/sessions/keys") { request, context in
       let clinician = try await self.clinician(request, context).identifier
       guard let key = await smart.sessions.prepare(for: clinician) else { throw ServiceRefusal.full }
-      return try json(SessionView(key: key.description))
+      return try json(SessionView(key))
     }
     router.post("/api/clinicians/{account}/apps") { request, context in
       _ = try await self.clinician(request, context)

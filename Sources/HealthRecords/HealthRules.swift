@@ -83,9 +83,9 @@ public struct HealthRules: ExecutionRules {
 
   private func apply(_ kind: TransactionKind, _ run: RuleContext, _ state: inout StateEditor) throws {
     switch kind {
-    case .registerAccount: try run.registerAccount(run.payload(), in: &state)
+    case .registerAccount: try run.registerAccount(run.proven(in: state), in: &state)
     case .approveThirdParty: try run.approveThirdParty(run.payload(), in: &state)
-    case .rotateKey: try run.rotateKey(run.payload(), in: &state)
+    case .rotateKey: try run.rotateKey(run.proven(in: state), in: &state)
     case .setStatus: try run.setStatus(run.payload(), in: &state)
     case .anchorRecord: try run.anchorRecord(run.payload(), in: &state)
     case .eraseRecord: try run.eraseRecord(run.payload(), in: &state)
@@ -106,11 +106,11 @@ public struct HealthRules: ExecutionRules {
     case .openConfiguration: try run.openConfiguration(run.payload(), in: &state)
     case .rateRecord: try run.rateRecord(run.payload(), in: &state)
     case .setCareTeam: try run.setCareTeam(run.payload(), in: &state)
-    case .beginRecovery: try run.beginRecovery(run.payload(), in: &state)
+    case .beginRecovery: try run.beginRecovery(run.proven(in: state), in: &state)
     case .endRecovery: try run.endRecovery(run.payload(), in: &state)
     case .orderErasure: try run.orderErasure(run.payload(), in: &state)
     case .setRetention: try run.setRetention(run.payload(), in: &state)
-    case .openSession: try run.openSession(run.payload(), in: &state)
+    case .openSession: try run.openSession(run.proven(in: state), in: &state)
     case .closeSession: try run.closeSession(run.payload(), in: &state)
     case .openInPartition: try run.openInPartition(run.payload(), in: &state)
     case .refreshCustody: try run.refreshCustody(run.payload(), in: &state)

@@ -38,7 +38,7 @@ public enum Canary: String, CaseIterable, Sendable {
   // Access (RECORDS §4, §5).
   case revokedConsentCounts, consentNeverEnds, denialLoses, usesUncounted, purposeIgnored, scopeIgnored
   case proxyOutlivesPower, proxyUnbounded, teamIgnored, recoveryAtOnce, retentionIgnored
-  case foreignOpened, openingExpires, sessionNeverEnds
+  case foreignOpened, openingExpires, sessionNeverEnds, possessionUnproven
   case grantTakesAway, pastConsentsCount, consentsCountedTogether, deniedUnlimited, lentKeyOpens, openingUntimely
   case guardianShutOut, guardianAtOnce, youngBreakGlass, emergencyUnlimited, erasureUndelayed, strangerErases
   case authorUntold, rulesUnapproved

@@ -39,6 +39,20 @@ struct Desk {
     try await self.client.submit(
       try Drafts.transaction(kind, payload, genesis: self.genesis, hospital: self.hospital, signedBy: self.seed))
   }
+
+  /// What names a person's key, with its holder's word where the ledger's rules ask for it.
+  func proven<Claim>(_ claim: Claim, of person: GivenKeys) async throws -> Proven<Claim> {
+    guard try await self.client.asksForPossession() else { return Proven(claim, proof: nil) }
+    let said = KeyPossession(
+      network: self.genesis.network, hospital: self.hospital, kind: person.kind, sealingKey: person.sealing)
+    guard let proof = person.possession, said.isProved(by: proof, of: person.key) else {
+      throw Failure(
+        "the code does not prove that its holder has the key",
+        why: "it is another hospital's or an older page's, or not whole",
+        remedy: "reload the page of this hospital, and copy its code with all that stands before it")
+    }
+    return Proven(claim, proof: proof)
+  }
 }
 
 /// `consilium session`
@@ -76,7 +90,9 @@ struct SessionCommand: AsyncParsableCommand {
           throw Failure("the node's answer is not understood", why: "it gave no key", remedy: "report this")
         }
         let until = Drafts.now.adding(milliseconds: self.hours * 3_600_000)
-        let opening = SessionOpening(key: key, until: until)
+        let word = prepared.possession.flatMap { Hex.decode($0) }.flatMap { Signature($0) }
+        let asks = try await person.client.asksForPossession()
+        let opening = Proven(SessionOpening(key: key, until: until), proof: asks ? word : nil)
         let transaction = try Drafts.transaction(
           .openSession, opening, genesis: person.genesis, hospital: person.hospital, signedBy: person.keys.signingSeed)
         var view: SessionView = try await person.client.post("/v1/sessions", transaction.encoded)
@@ -170,7 +186,7 @@ extension Account {
       discussion: """
         Examples:
           consilium account recover 5f1c… new.key --registrar registrar.key
-          consilium account recover 5f1c… 3f9a…:77c0… --registrar registrar.key     the code that the portal shows
+          consilium account recover 5f1c… 3f9a…:77c0…:b2… --registrar registrar.key     the code that the portal shows
         Tell the person by another way too. For three days the holder of the old key can object with account
         end-recovery; of a stolen key's account set the status to suspended first. Afterwards records that were sealed
         to the old key are read by consilium access request --purpose PATRQT.
@@ -182,10 +198,10 @@ extension Account {
     func run() async throws {
       try await reporting {
         let desk = try await Desk(self.options)
-        let keys = try Actors.publicKeys(self.person, desk)
+        let keys = try Actors.keys(of: self.person, desk)
         let account = try parseDigest(self.account, "account")
-        let receipt = try await desk.submit(
-          .beginRecovery, RecoveryRequest(account: account, key: keys.key, sealingKey: keys.sealing))
+        let request = RecoveryRequest(account: account, key: keys.key, sealingKey: keys.sealing)
+        let receipt = try await desk.submit(.beginRecovery, try await desk.proven(request, of: keys))
         guard receipt.applied else { return try show(receipt, self.options.output.output) }
         let view: AccountView = try await desk.client.get("/v1/accounts/\(account)")
         try show(receipt, self.options.output.output, [["the new key counts from", view.recovery?.due ?? ""]])

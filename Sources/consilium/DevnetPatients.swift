@@ -117,9 +117,12 @@ extension DevnetFolder {
     _ keys: PersonKeys, kind: AccountKind, role: UInt32, at index: Int, genesis: Genesis, registrar: [UInt8]
   ) async throws -> Digest {
     let hospital = MemberID(UInt32(index + 1))
+    let word = keys.possession(as: kind, at: hospital, network: genesis.network)
+    let asks = try await self.client(index).asksForPossession()
+    let registration = Proven(
+      Actors.registration(keys, kind: kind, role: role, days: 365), proof: asks ? word : nil)
     let transaction = try Drafts.transaction(
-      .registerAccount, Actors.registration(keys, kind: kind, role: role, days: 365), genesis: genesis,
-      hospital: hospital, signedBy: registrar)
+      .registerAccount, registration, genesis: genesis, hospital: hospital, signedBy: registrar)
     let receipt = try await self.client(index).submit(transaction)
     guard receipt.applied else {
       throw Failure(

@@ -155,6 +155,14 @@ struct NodeClient: Sendable {
   }
 }
 
+extension NodeClient {
+  /// Whether the ledger's rules ask for the word of whoever holds a key that is named (RECORDS §2).
+  func asksForPossession() async throws -> Bool {
+    let rules: RulesView = try await self.get("/v1/rules")
+    return rules.version >= 2
+  }
+}
+
 /// Makes transactions in the name of persons and registrars.
 enum Drafts {
   static func transaction(

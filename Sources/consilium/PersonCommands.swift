@@ -34,9 +34,10 @@ struct Account: AsyncParsableCommand {
       discussion: """
         Example:
           consilium account register dr-lee.key --registrar registrar.key --role physician
-          consilium account register 3f9a…:77c0… --registrar registrar.key     the code that the portal shows a patient
-          consilium account register clinician:3f9a…:77c0… --registrar registrar.key --role nurse     or a clinician
-          consilium account register officer:3f9a…:77c0… --registrar registrar.key     or the privacy officer
+          consilium account register 3f9a…:77c0…:b2… --registrar registrar.key   the code that the portal shows a patient
+          consilium account register clinician:3f9a… --registrar registrar.key --role nurse     or a clinician
+          consilium account register officer:3f9a… --registrar registrar.key     or the privacy officer
+        The code proves that whoever shows it has its keys, and is good at this hospital only.
         A patient is registered under a pseudonym of this hospital's own; no name goes on the ledger.
 
         Roles, by word or number (NUCC taxonomy, first three digits; others are taken by number):
@@ -50,16 +51,14 @@ struct Account: AsyncParsableCommand {
     func run() async throws {
       try await reporting {
         let desk = try await Desk(self.options)
-        let registration = try self.registration(desk)
+        let registration = try await self.registration(desk)
         let account = HealthRecords.Account.identifier(
-          network: desk.genesis.network, hospital: desk.hospital, key: registration.key)
+          network: desk.genesis.network, hospital: desk.hospital, key: registration.claim.key)
         try show(
           try await desk.submit(.registerAccount, registration), self.options.output.output,
           [["account", "\(account)"]])
       }
     }
-
-    private static let prefixes = ["clinician:", "officer:"]
 
     private func givenRole() throws -> UInt32 {
       if let role { return role.number }
@@ -68,16 +67,13 @@ struct Account: AsyncParsableCommand {
         remedy: "give --role, as --role physician; account register --help lists the words")
     }
 
-    private func registration(_ desk: Desk) throws -> AccountRegistration {
-      // A browser's code: a patient's two keys, or somebody else's, which says so; in capitals from a scanner.
-      let prefix = Self.prefixes.first { self.person.lowercased().hasPrefix($0) }
-      let code = String(self.person.dropFirst(prefix?.count ?? 0))
-      let keys = try Actors.publicKeys(code, desk)
-      let isFile = Actors.browserCode(code) == nil
-      let isPatient = isFile ? try KeyFile.load(code).kind == .patient : prefix == nil
-      let role = try isPatient ? 0 : prefix == "officer:" ? HealthRecords.Account.privacyOfficer : self.givenRole()
-      return Actors.registration(
-        keys.key, keys.sealing, kind: isPatient ? .patient : .practitioner, role: role, days: self.days)
+    private func registration(_ desk: Desk) async throws -> Proven<AccountRegistration> {
+      let person = try Actors.keys(of: self.person, desk)
+      let isPatient = person.kind == .patient
+      let role = try isPatient ? 0 : person.isOfficer ? HealthRecords.Account.privacyOfficer : self.givenRole()
+      let registration = Actors.registration(
+        person.key, person.sealing, kind: person.kind, role: role, days: self.days)
+      return try await desk.proven(registration, of: person)
     }
   }
 
@@ -162,21 +158,48 @@ struct Account: AsyncParsableCommand {
   }
 }
 
+/// A person's public keys, as they are given to the desk.
+struct GivenKeys {
+  let key: PublicKey
+  let sealing: Digest
+  let kind: AccountKind
+  /// Whether they are said to be a privacy officer's.
+  let isOfficer: Bool
+  /// Their holder's word that they are to be an account's here; nil in an older page's code.
+  let possession: Signature?
+}
+
 /// What commands and the demonstration do in people's names.
 enum Actors {
-  /// Both public keys of a code that a browser shows; nil where it is none.
-  static func browserCode(_ text: String) -> (key: PublicKey, sealing: Digest)? {
+  private static let prefixes = ["clinician:", "officer:"]
+
+  /// Both public keys of a browser's code without its prefix, and its holder's word, which an older page's code lacks;
+  /// nil where it is none.
+  private static func browserCode(_ text: String) -> (key: PublicKey, sealing: Digest, possession: Signature?)? {
     let code = text.split(separator: ":").map { Hex.decode(String($0)) ?? [] }
-    guard code.count == 2, let key = PublicKey(code[0]), let sealing = Digest(code[1]) else { return nil }
-    return (key, sealing)
+    guard (2...3).contains(code.count), let key = PublicKey(code[0]), let sealing = Digest(code[1]) else { return nil }
+    guard code.count == 3 else { return (key, sealing, nil) }
+    guard let possession = Signature(code[2]) else { return nil }
+    return (key, sealing, possession)
   }
 
-  /// Both public keys of a browser's code, or of a key file.
-  static func publicKeys(_ person: String, _ desk: Desk) throws -> (key: PublicKey, sealing: Digest) {
-    if let code = self.browserCode(person) { return code }
+  /// The keys of a browser's code, or of a key file. A patient's code is the keys alone, somebody else's says so; in
+  /// capitals from a scanner.
+  static func keys(of person: String, _ desk: Desk) throws -> GivenKeys {
+    let prefix = self.prefixes.first { person.lowercased().hasPrefix($0) }
+    let text = String(person.dropFirst(prefix?.count ?? 0))
+    let isOfficer = prefix == "officer:"
+    if let code = self.browserCode(text) {
+      return GivenKeys(
+        key: code.key, sealing: code.sealing, kind: prefix == nil ? .patient : .practitioner, isOfficer: isOfficer,
+        possession: code.possession)
+    }
+    let kind: AccountKind = try KeyFile.load(text).kind == .patient ? .patient : .practitioner
     let keys = try KeyFile.person(
-      person, passphrase: desk.passphrase, network: desk.genesis.network, hospital: desk.hospital)
-    return (keys.publicKey, keys.sealingKey)
+      text, passphrase: desk.passphrase, network: desk.genesis.network, hospital: desk.hospital)
+    return GivenKeys(
+      key: keys.publicKey, sealing: keys.sealingKey, kind: kind, isOfficer: isOfficer,
+      possession: keys.possession(as: kind, at: desk.hospital, network: desk.genesis.network))
   }
 
   static func registration(_ keys: PersonKeys, kind: AccountKind, role: UInt32, days: UInt64) -> AccountRegistration {

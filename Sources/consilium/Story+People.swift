@@ -146,9 +146,13 @@ extension Story {
       story in
       let patient = story.patients[0]
       let keys = PersonKeys(signingSeed: SecureRandom.bytes(32), sealingSecret: SecureRandom.bytes(32))
+      let word = keys.possession(
+        as: .patient, at: story.hospital(patient.hospital), network: story.genesis.network)
+      let asks = try await story.client(patient.hospital).asksForPossession()
+      let request = RecoveryRequest(account: patient.account, key: keys.publicKey, sealingKey: keys.sealingKey)
       let begun = try await story.submit(
-        .beginRecovery, RecoveryRequest(account: patient.account, key: keys.publicKey, sealingKey: keys.sealingKey),
-        at: patient.hospital, signedBy: story.registrars[patient.hospital])
+        .beginRecovery, Proven(request, proof: asks ? word : nil), at: patient.hospital,
+        signedBy: story.registrars[patient.hospital])
       try story.claim(begun.applied, "the recovery was refused: \(begun.outcome)")
       let view: AccountView = try await story.client(patient.hospital).get("/v1/accounts/\(patient.account)")
       try story.claim(view.recovery?.key == "\(keys.publicKey)", "the account does not show its recovery")

@@ -415,9 +415,16 @@ struct ProcessTests {
     let h1 = place.devnet + "/h1"
     let access = ["--api", h1 + "/api.sock", "--genesis", place.devnet + "/genesis.json"]
     let passphrase = ["--passphrase-file", place.devnet + "/passphrase"]
-    let code = String(repeating: "5f", count: 32) + ":" + String(repeating: "7c", count: 32)
+    let keys = String(repeating: "5f", count: 32) + ":" + String(repeating: "7c", count: 32)
+    for code in [keys, keys + ":" + String(repeating: "33", count: 64)] {
+      let refused = try place.run(
+        ["account", "register", code, "--registrar", h1 + "/registrar.key"] + access + passphrase)
+      #expect(refused.status == 65 && refused.errors.contains("does not prove"), "\(refused.errors)")
+    }
+    let key = place.devnet + "/patient.key"
+    #expect(try place.run(["keys", "new", "patient", "--out", key] + passphrase).status == 0)
     let registered = try place.run(
-      ["account", "register", code, "--registrar", h1 + "/registrar.key"] + access + passphrase)
+      ["account", "register", key, "--registrar", h1 + "/registrar.key"] + access + passphrase)
     let account = String(
       try #require(
         registered.output.split(whereSeparator: \.isWhitespace).first { $0.count == 64 && $0.allSatisfy(\.isHexDigit) })

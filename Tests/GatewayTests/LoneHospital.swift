@@ -41,7 +41,9 @@ final class LoneHospital: Sendable {
   }
 
   /// Starts a hospital whose portal is at a port and whose FHIR interface is at the next.
-  init(port: Int, limits: DoorLimits = DoorLimits(), isTokenRequired: Bool = false) async throws {
+  init(
+    port: Int, limits: DoorLimits = DoorLimits(), isTokenRequired: Bool = false, rules: AgreedRules = .first
+  ) async throws {
     self.port = port
     self.path = FileManager.default.temporaryDirectory.appending(path: "lone-\(UUID().uuidString.prefix(8))").path()
     try FileManager.default.createDirectory(atPath: self.path, withIntermediateDirectories: true)
@@ -55,8 +57,9 @@ final class LoneHospital: Sendable {
       id: Self.id, name: "Lone", key: keys.publicKey, checkpointKey: keys.checkpoint.publicKey,
       registrarKey: registrar, sealingKey: try #require(Digest(KeyAgreement.publicKey(of: secret))),
       addresses: ["/ip4/127.0.0.1/tcp/\(port + 2)"])
-    let genesis = try #require(
-      Genesis(name: "Lone", engine: .pbft, limits: LedgerLimits(), members: [member]))
+    var ledger = LedgerLimits()
+    ledger.rules = rules
+    let genesis = try #require(Genesis(name: "Lone", engine: .pbft, limits: ledger, members: [member]))
     self.genesis = genesis
     let size = 1 << 30
     let store = try Store(
@@ -127,6 +130,9 @@ final class LoneHospital: Sendable {
       })
   }
 
+  /// Whether the second rules hold.
+  var isSecond: Bool { self.genesis.limits.rules.version >= 2 }
+
   /// Registers an account whose signing key has a seed of these bytes; gives its identifier.
   func register(_ kind: AccountKind, seed: [UInt8], role: UInt32 = 0) async throws -> Digest {
     let key = Self.key(seed).publicKey
@@ -134,8 +140,11 @@ final class LoneHospital: Sendable {
     let registration = AccountRegistration(
       kind: kind, key: key, sealingKey: sealing, role: role, validFrom: .zero,
       validUntil: Self.now.adding(milliseconds: 1 << 40))
+    let said = KeyPossession(
+      network: self.genesis.network, hospital: Self.id, kind: kind, sealingKey: sealing)
+    let proven = Proven(registration, proof: self.isSecond ? Self.key(seed).sign(said.signedBytes) : nil)
     let receipt = try await self.submit([
-      self.transaction(.registerAccount, registration, by: Self.registrarSeed)
+      self.transaction(.registerAccount, proven, by: Self.registrarSeed)
     ])
     #expect(receipt.first?.outcome == .applied)
     return Account.identifier(network: self.genesis.network, hospital: Self.id, key: key)

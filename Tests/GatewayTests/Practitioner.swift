@@ -43,10 +43,12 @@ struct Practitioner {
   func open() async throws -> Connection.Answer? {
     let api = Connection.Place.socket(self.hospital.socket)
     let keys = try #require(await Connection.ask(api, "POST", "/v1/sessions/keys"))
-    let text = try #require(try JSONDecoder().decode(SessionView.self, from: Data(keys.body)).key)
-    let key = try #require(Hex.decode(text).flatMap { PublicKey($0) })
+    let view = try JSONDecoder().decode(SessionView.self, from: Data(keys.body))
+    let key = try #require(view.key.flatMap { Hex.decode($0) }.flatMap { PublicKey($0) })
+    let word = try #require(view.possession.flatMap { Hex.decode($0) }.flatMap { Signature($0) })
     let opening = SessionOpening(key: key, until: LoneHospital.now.adding(milliseconds: 3_600_000))
-    let made = self.hospital.transaction(.openSession, opening, by: self.seed)
+    let proven = Proven(opening, proof: self.hospital.isSecond ? word : nil)
+    let made = self.hospital.transaction(.openSession, proven, by: self.seed)
     return await Connection.ask(api, "POST", "/v1/sessions", body: made.encoded)
   }
 

@@ -318,7 +318,8 @@ struct SubmissionTests {
   @Test(
     "⚑ An Authorization that is no token is not the hospital's own system; a key that one asked for is not another's")
   func tokens() async throws {
-    let hospital = try await LoneHospital(port: 5971)
+    let second = try #require(AgreedRules(emergencyAgeMilliseconds: 0))
+    let hospital = try await LoneHospital(port: 5971, rules: second)
     let fhir = Connection.Place.port(hospital.port + 1)
     #expect(await Connection.ask(fhir, "GET", "/fhir/Patient")?.status == 200)
     for header in ["Bearer", "Bearer ", "Bearer a b", "Token x", "Basic eDp5", ""] {
@@ -327,14 +328,16 @@ struct SubmissionTests {
     }
     let (own, other) = (try await Practitioner(56, at: hospital), try await Practitioner(57, at: hospital))
     let sessions = ReadingSessions(service: hospital.host) { LoneHospital.now.milliseconds }
-    func open(_ key: PublicKey, by practitioner: Practitioner) -> [UInt8] {
-      let opening = SessionOpening(key: key, until: LoneHospital.now.adding(milliseconds: 3_600_000))
-      return hospital.transaction(.openSession, opening, by: practitioner.seed).encoded
+    func open(_ made: ReadingSessions.SessionKey, by practitioner: Practitioner) -> [UInt8] {
+      let opening = SessionOpening(key: made.key, until: LoneHospital.now.adding(milliseconds: 3_600_000))
+      let proven = Proven(opening, proof: made.possession)
+      return hospital.transaction(.openSession, proven, by: practitioner.seed).encoded
     }
     let key = try #require(await sessions.prepare(for: own.account))
     let (foreign, rightful) = (open(key, by: other), open(key, by: own))
     await #expect(throws: ServiceRefusal.self) { try await sessions.activate(foreign) }
     _ = try await sessions.activate(rightful)
+    #expect(try await own.open()?.status == 200, "a session's key comes with the node's word for it")
   }
 
   @Test("⚑ A broken glass is the first line of the history behind ten thousand others, and the newest record the first")

@@ -68,9 +68,25 @@ struct World {
   var last = Digest.zero
 
   mutating func register(_ name: String, _ kind: AccountKind, at hospital: UInt32 = 1, role: UInt32 = 7) {
-    let outcome = self.run(
-      .registerAccount, self.registration(name, kind, role: role), at: hospital, by: "registrar \(hospital)")
+    let registration = self.registration(name, kind, role: role)
+    let proven = self.proven(
+      registration, of: name, as: kind, sealingKey: registration.sealingKey, at: hospital)
+    let outcome = self.run(.registerAccount, proven, at: hospital, by: "registrar \(hospital)")
     #expect(outcome == .applied)
+  }
+
+  /// What names a key, with what its holder signs where the rules ask for it; `kind` nil is a session's.
+  func proven<Claim>(
+    _ claim: Claim, of name: String, as kind: AccountKind?, sealingKey: Digest = .zero, at hospital: UInt32 = 1
+  ) -> Proven<Claim> {
+    guard AgreedRules.inForce(in: self.state, genesis: self.limits).version >= 2 else {
+      return Proven(claim, proof: nil)
+    }
+    let (network, place) = (self.network, MemberID(hospital))
+    let said =
+      kind.map { KeyPossession(network: network, hospital: place, kind: $0, sealingKey: sealingKey) }
+      ?? KeyPossession(sessionAt: place, network: network)
+    return Proven(claim, proof: World.key(name).sign(said.signedBytes))
   }
 
   func registration(_ name: String, _ kind: AccountKind, role: UInt32 = 7) -> AccountRegistration {

@@ -234,14 +234,16 @@ struct SecondRulesTests {
       },
       { world in
         let rotation = KeyRotation(account: world.account("patient"), key: World.key("new").publicKey)
-        let outcome = world.run(.rotateKey, rotation, by: "patient")
+        let proven = world.proven(rotation, of: "new", as: .patient, sealingKey: Hash.sha256([1]))
+        let outcome = world.run(.rotateKey, proven, by: "patient")
         #expect(outcome == .applied)
       },
       { world in
         world.time = world.time.adding(milliseconds: 1)
         let recovery = RecoveryRequest(
           account: world.account("patient"), key: World.key("new").publicKey, sealingKey: Hash.sha256([5]))
-        let outcome = world.run(.beginRecovery, recovery, by: "registrar 1")
+        let proven = world.proven(recovery, of: "new", as: .patient, sealingKey: recovery.sealingKey)
+        let outcome = world.run(.beginRecovery, proven, by: "registrar 1")
         #expect(outcome == .applied)
       },
       { world in
@@ -261,6 +263,61 @@ struct SecondRulesTests {
       #expect(
         world.state.scan(prefix: StateKey.erasures(of: world.account("patient")), limit: 9).isEmpty, "\(number)")
     }
+  }
+
+  @Test("⚑ A key that is read in a block is nobody else's: what names it carries its holder's word for that hospital")
+  func possession() throws {
+    var (world, _) = World.furnished()
+    world.limits.rules = try #require(AgreedRules(emergencyAgeMilliseconds: 0))
+    let registration = world.registration("child", .patient)
+    let read = world.proven(registration, of: "child", as: .patient, sealingKey: registration.sealingKey)
+    // Another hospital takes neither the key as it is nor with another sealing key, nor as another kind of account.
+    let other = AccountRegistration(
+      kind: .patient, key: registration.key, sealingKey: Hash.sha256([9]), role: 7, validFrom: .zero,
+      validUntil: registration.validUntil)
+    for stolen in [
+      read, Proven(registration, proof: nil), Proven(other, proof: read.proof),
+      Proven(other, proof: World.key("thief").sign([1])),
+      Proven(world.registration("child", .device), proof: read.proof),
+    ] {
+      #expect(world.run(.registerAccount, stolen, at: 2, by: "registrar 2") == code(.badEvidence))
+    }
+    #expect(world.run(.registerAccount, Proven(other, proof: read.proof), by: "registrar 1") == code(.badEvidence))
+    #expect(world.run(.registerAccount, read, by: "registrar 1") == .applied)
+    #expect(world.state.item(StateKey.key(registration.key.bytes), as: Digest.self) == world.account("child"))
+
+    let rotation = KeyRotation(account: world.account("child"), key: World.key("new").publicKey)
+    let rotated = world.proven(rotation, of: "new", as: .patient, sealingKey: registration.sealingKey)
+    #expect(world.run(.rotateKey, Proven(rotation, proof: nil), by: "child") == code(.badEvidence))
+    // Not by another account, whose sealing key is another, and not in another lane.
+    let (doctor, session) = (world.account("doctor", at: 2), World.key("session").publicKey)
+    let taking = Proven(KeyRotation(account: doctor, key: rotation.key), proof: rotated.proof)
+    #expect(world.run(.rotateKey, taking, at: 2, by: "doctor") == code(.badEvidence))
+    #expect(world.run(.rotateKey, rotated, at: 2, by: "child") == code(.badEvidence))
+    #expect(world.run(.rotateKey, rotated, by: "child") == .applied)
+
+    let request = RecoveryRequest(
+      account: world.account("child"), key: World.key("newer").publicKey, sealingKey: Hash.sha256([5]))
+    let recovery = world.proven(request, of: "newer", as: .patient, sealingKey: request.sealingKey)
+    #expect(world.run(.beginRecovery, Proven(request, proof: nil), by: "registrar 1") == code(.badEvidence))
+    #expect(world.run(.beginRecovery, Proven(request, proof: rotated.proof), by: "registrar 1") == code(.badEvidence))
+    #expect(world.run(.beginRecovery, recovery, by: "registrar 1") == .applied)
+
+    let opening = SessionOpening(key: session, until: world.time.adding(milliseconds: 1000))
+    let opened = world.proven(opening, of: "session", as: nil, at: 2)
+    #expect(world.run(.openSession, Proven(opening, proof: nil), at: 2, by: "doctor") == code(.badEvidence))
+    #expect(world.run(.openSession, opened, at: 1, by: "own doctor") == code(.badEvidence))
+    #expect(world.run(.openSession, opened, at: 2, by: "doctor") == .applied)
+  }
+
+  @Test("The first rules know no word of a key's holder: what carries one is malformed, as it was")
+  func possessionUnknown() {
+    var world = World()
+    let registration = world.registration("child", .patient)
+    let proof = World.key("child").sign([1])
+    let outcome = world.run(.registerAccount, Proven(registration, proof: proof), by: "registrar 1")
+    #expect(outcome == .malformed)
+    #expect(world.run(.registerAccount, registration, by: "registrar 1") == .applied)
   }
 
   @Test("⚑ A quorum's registrars adopt rules together, from there on and for good; before, nothing new is known")

@@ -226,8 +226,25 @@ struct CodecTests {
     }
     #expect(try CareTeamChange.decode(Samples.careTeam.encoded) == Samples.careTeam)
     #expect(try RecoveryRequest.decode(Samples.recovery.encoded) == Samples.recovery)
+    for proof in [nil, Samples.vote.signature] {
+      let proven = Proven(Samples.recovery, proof: proof)
+      #expect(try Proven<RecoveryRequest>.decode(proven.encoded) == proven)
+    }
+    #expect(Proven(Samples.recovery, proof: nil).encoded == Samples.recovery.encoded)
     #expect(try RetentionRule.decode(Samples.retention.encoded) == Samples.retention)
     #expect(try SealedRecord.decode(Samples.sealed.encoded) == Samples.sealed)
+  }
+
+  @Test("What a key's holder says has one form: domain, network, hospital, kind, sealing key; a session has no kind")
+  func possession() throws {
+    let (network, sealing) = (String(repeating: "11", count: 32), String(repeating: "22", count: 32))
+    let identifier = try #require(Hex.decode(network).flatMap { Digest($0) })
+    let sealingKey = try #require(Hex.decode(sealing).flatMap { Digest($0) })
+    let domain = "636f6e73696c69756d2f6b65792f763100"
+    let patient = KeyPossession(network: identifier, hospital: MemberID(2), kind: .patient, sealingKey: sealingKey)
+    #expect(Hex.encode(patient.signedBytes) == domain + network + "0200000002" + sealing)
+    let session = KeyPossession(sessionAt: MemberID(2), network: identifier)
+    #expect(Hex.encode(session.signedBytes) == domain + network + "0200000000" + String(repeating: "00", count: 32))
   }
 
   @Test("Records are offered with what their identifiers are made of, each with its own, or all without")

@@ -125,7 +125,9 @@ async function enter(turn, role, all, isKept) {
   for (const keys of all) {
     // Where the account is not the one that this key would have had first, the key replaced one that was lost.
     keys.first ??= keys.account;
-    keys.account = (await turn.of(node.accountOf(keys.publicKey))) ?? keys.account;
+    // Keys are made for one hospital: an account of another is not their owner's, whoever registered it there.
+    const holder = await turn.of(node.accountOf(keys.publicKey));
+    keys.account = holder?.hospital === keys.hospital ? holder.account : keys.first;
     keys.isReplaced = keys.account !== keys.first;
   }
   let account;
@@ -165,8 +167,8 @@ async function stranger(turn, role, account) {
 /** The role of whoever reviews. Node: Account.privacyOfficer. */
 export const OFFICER = 1_000_000;
 
-function unregistered(turn, role, all, isKept) {
-  const code = role.code(all[0]);
+async function unregistered(turn, role, all, isKept) {
+  const code = await turn.of(role.code(all[0]));
   every(turn, POLL_MILLISECONDS, async () => {
     if (await turn.of(node.account(all[0]).catch(() => null))) await view((next) => enter(next, role, all, isKept));
   });

@@ -71,12 +71,25 @@ export async function recordKey(keys, record, box) {
   return opened && opened.length === 64 && hex(opened.subarray(0, 32)) === record ? opened.slice(32) : null;
 }
 
-/** What a registrar needs to register a clinician: that it is one, and both public keys. */
-export const clinicianCode = (keys) => `clinician:${registrationCode(keys)}`;
-export const officerCode = (keys) => `officer:${registrationCode(keys)}`;
+/** The kinds of accounts. Node: AccountKind. */
+const KIND = { practitioner: 1, patient: 2 };
 
-/** What the desk of a hospital needs to register the pseudonym: both public keys. */
-export const registrationCode = (keys) => `${hex(keys.publicKey)}:${hex(keys.sealingKey)}`;
+/** What the holder of the keys says of them before they are an account's. Node: KeyPossession. */
+export const possessed = (keys, kind) => new Encoder().raw(utf8("consilium/key/v1\0")).digest(keys.network).u32(keys.hospital)
+  .u8(KIND[kind]).raw(keys.sealingKey).bytes;
+
+/** Both public keys, and their holder's word: nobody else registers what this shows. */
+async function codeOf(keys, kind) {
+  const word = await sign(keys, possessed(keys, kind));
+  return [keys.publicKey, keys.sealingKey, word].map((bytes) => hex(bytes)).join(":");
+}
+
+/** What a registrar needs to register a clinician: that it is one, and the code of the keys. */
+export const clinicianCode = async (keys) => `clinician:${await codeOf(keys, "practitioner")}`;
+export const officerCode = async (keys) => `officer:${await codeOf(keys, "practitioner")}`;
+
+/** What the desk of a hospital needs to register the pseudonym. */
+export const registrationCode = (keys) => codeOf(keys, "patient");
 
 function database() {
   return new Promise((resolve, reject) => {

@@ -81,10 +81,10 @@ async function pages(keys, path) {
   return rows.reverse();
 }
 
-/** The account whose key this is now: another than the key's first one, once a lost key was replaced. */
+/** The account whose key this is now, and its hospital: another than the key's first one, once a lost key was replaced. */
 export async function accountOf(publicKey) {
   try {
-    return (await (await ask(`/api/keys/${hex(publicKey)}`)).json()).account;
+    return await (await ask(`/api/keys/${hex(publicKey)}`)).json();
   } catch (error) {
     if (error.code === "not-found") return null;
     throw error;
@@ -208,10 +208,13 @@ export const cases = async (keys) => (await pages(keys, `/api/officers/${keys.ac
 /** What an app asks, by its query. */
 export const app = async (query) => (await ask(`/api/apps?${query}`)).json();
 /** A key that the node made for a session. */
-export const sessionKey = async (keys) => (await (await asked(keys, clinic(keys, "sessions/keys"), {})).json()).key;
-/** A session for a key, signed: the transaction's bytes. */
-export const openSession = (keys, consortium, key, until) =>
-  signed(keys, consortium, KIND.openSession, new Encoder().digest(key).u64(until).bytes);
+export const sessionKey = async (keys) => (await asked(keys, clinic(keys, "sessions/keys"), {})).json();
+/** A session for a key, signed: the transaction's bytes. The second rules ask for the word of the node that has the key. */
+export function openSession(keys, consortium, { key, possession }, until) {
+  const payload = new Encoder().digest(key).u64(until);
+  if (consortium.rulesVersion > 1) payload.raw(unhex(possession));
+  return signed(keys, consortium, KIND.openSession, payload.bytes);
+}
 /** Opens it; gives where the browser goes back to. */
 export const letIn = async (keys, query, transaction) =>
   (await (await asked(keys, clinic(keys, "apps"), { query, transaction })).json()).redirect;

@@ -1,15 +1,16 @@
 // A QR code (ISO/IEC 18004) of an account or a registration code, for the scanner at a desk: it types what it reads.
-// Alphanumeric mode, error correction level M, versions 4 and 6, which take 90 and 154 characters; mask 0: what is shown is
-// mostly hexadecimal digits drawn by lot, which any mask spreads as well.
+// Alphanumeric mode, versions 4 and 6 with error correction level M, which take 90 and 154 characters, and version 8 with
+// level L, which takes 279; mask 0: what is shown is mostly hexadecimal digits without a pattern, which any mask spreads as well.
 import { draw } from "./ui.js";
 
 const CHARACTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
+/** `format` is the level and mask 0, with their own error correction; `number` the version's, where a code tells it. */
 const VERSIONS = [
-  { size: 33, charactersMax: 90, blocks: 2, data: 32, correction: 18 },
-  { size: 41, charactersMax: 154, blocks: 4, data: 27, correction: 16 },
+  { size: 33, charactersMax: 90, blocks: 2, data: 32, correction: 18, format: 0x5412, middles: [] },
+  { size: 41, charactersMax: 154, blocks: 4, data: 27, correction: 16, format: 0x5412, middles: [] },
+  { size: 49, charactersMax: 279, blocks: 2, data: 97, correction: 24, format: 0x77c4, number: 0x085bc,
+    middles: [[24, 6], [6, 24], [24, 24], [42, 24], [24, 42]] },
 ];
-/** Level M, mask 0, with its own error correction. */
-const FORMAT = 0x5412;
 
 /** The data's codewords: mode, count, pairs of characters, then filling. */
 function codewords(text, version) {
@@ -75,8 +76,13 @@ export function modules(text) {
     for (let dy = -reach; dy <= reach; dy++) for (let dx = -reach; dx <= reach; dx++) set(x + dx, y + dy, isDark(Math.max(Math.abs(dx), Math.abs(dy))));
   };
   for (const [x, y] of [[3, 3], [size - 4, 3], [3, size - 4]]) rings(x, y, 4, (ring) => ring !== 2 && ring !== 4);
-  rings(size - 7, size - 7, 2, (ring) => ring !== 1);
-  const bit = (i) => (FORMAT >> i) & 1;
+  for (const [x, y] of [...version.middles, [size - 7, size - 7]]) rings(x, y, 2, (ring) => ring !== 1);
+  for (let i = 0; version.number && i < 18; i++) {
+    const [near, far] = [Math.floor(i / 3), size - 11 + i % 3];
+    set(near, far, (version.number >> i) & 1);
+    set(far, near, (version.number >> i) & 1);
+  }
+  const bit = (i) => (version.format >> i) & 1;
   for (let i = 0; i < 15; i++) {
     const near = i < 6 ? [8, i] : i < 8 ? [8, i + 1] : i === 8 ? [7, 8] : [14 - i, 8];
     set(...near, bit(i));

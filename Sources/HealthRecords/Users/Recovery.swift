@@ -60,7 +60,8 @@ extension PendingRecovery: WireCodable {
 }
 
 extension RuleContext {
-  func beginRecovery(_ request: RecoveryRequest, in state: inout StateEditor) throws {
+  func beginRecovery(_ proven: Proven<RecoveryRequest>, in state: inout StateEditor) throws {
+    let request = proven.claim
     try self.requireRegistrar()
     guard let account = state.item(StateKey.account(request.account), as: Account.self) else {
       throw Refusal.unknownAccount
@@ -69,6 +70,8 @@ extension RuleContext {
     guard account.hospital == self.hospital else { throw Refusal.otherHospital }
     guard account.status != .revoked else { throw Refusal.accountInactive }
     guard state.value(StateKey.recovery(of: request.account)) == nil else { throw Refusal.recoveryUnderWay }
+    try self.requireHolder(
+      of: request.key, as: account.kind, sealingKey: request.sealingKey, proof: proven.proof, in: state)
     guard state.value(StateKey.key(request.key.bytes)) == nil else { throw Refusal.keyInUse }
     let due = self.time.adding(milliseconds: self.limits.recoveryDelayMilliseconds)
     let pending = PendingRecovery(request: request, due: due, leaf: self.execution.leaf)

@@ -99,4 +99,10 @@ public struct PersonKeys: Sendable {
     }
     return key
   }
+
+  /// Their holder's word that they are to be an account's at a hospital.
+  public func possession(as kind: AccountKind, at hospital: MemberID, network: Digest) -> Signature {
+    let said = KeyPossession(network: network, hospital: hospital, kind: kind, sealingKey: self.sealingKey)
+    return self.signingKey.sign(said.signedBytes)
+  }
 }

@@ -56,13 +56,15 @@ extension SessionEntry: WireCodable {
 }
 
 extension RuleContext {
-  func openSession(_ opening: SessionOpening, in state: inout StateEditor) throws {
+  func openSession(_ proven: Proven<SessionOpening>, in state: inout StateEditor) throws {
+    let opening = proven.claim
     let (identifier, account) = try self.actor(in: state)
     guard account.kind == .practitioner else { throw Refusal.wrongRole }
     guard account.hospital == self.hospital else { throw Refusal.otherHospital }
     guard opening.until > self.time,
       opening.until <= self.time.adding(milliseconds: self.limits.sessionMilliseconds)
     else { throw Refusal.badWindow }
+    try self.requireHolder(of: opening.key, as: nil, sealingKey: .zero, proof: proven.proof, in: state)
     guard state.value(StateKey.key(opening.key.bytes)) == nil else { throw Refusal.keyInUse }
     let entry = SessionEntry(account: identifier, until: opening.until, leaf: self.execution.leaf)
     state.set(StateKey.session(opening.key.bytes), entry)

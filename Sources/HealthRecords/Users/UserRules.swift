@@ -6,10 +6,13 @@ import Wire
 
 /// User management (RECORDS §2).
 extension RuleContext {
-  func registerAccount(_ registration: AccountRegistration, in state: inout StateEditor) throws {
+  func registerAccount(_ proven: Proven<AccountRegistration>, in state: inout StateEditor) throws {
+    let registration = proven.claim
     try self.requireRegistrar()
     guard registration.kind != .thirdParty else { throw Refusal.wrongRole }
     guard registration.validFrom < registration.validUntil else { throw Refusal.badWindow }
+    try self.requireHolder(
+      of: registration.key, as: registration.kind, sealingKey: registration.sealingKey, proof: proven.proof, in: state)
     try self.open(
       Account(
         kind: registration.kind, hospital: self.hospital, key: registration.key,
@@ -50,9 +53,12 @@ extension RuleContext {
     state.set(counter, number: state.number(counter) + 1)
   }
 
-  func rotateKey(_ rotation: KeyRotation, in state: inout StateEditor) throws {
+  func rotateKey(_ proven: Proven<KeyRotation>, in state: inout StateEditor) throws {
+    let rotation = proven.claim
     var (identifier, account) = try self.actor(in: state)
     guard identifier == rotation.account else { throw Refusal.unknownSigner }
+    try self.requireHolder(
+      of: rotation.key, as: account.kind, sealingKey: account.sealingKey, proof: proven.proof, in: state)
     guard state.value(StateKey.key(rotation.key.bytes)) == nil else { throw Refusal.keyInUse }
     // The old key keeps its entry: it names the account, whose current key it no longer is.
     account.key = rotation.key
