@@ -240,7 +240,8 @@ extension VaultRun {
     for effect in effects {
       switch effect {
       case .complete:
-        (self.runs[run].isOver, self.runs[run].isAnchored) = (true, true)
+        self.runs[run].isOver = true
+        self.runs[run].isAnchored = true
         let record = self.runs[run].record
         let anchor = AnchoredRecord(
           record: record, hospital: self.runs[run].hospital, sizeBytes: self.size(record), isErased: false)

@@ -15,7 +15,7 @@ internal import Wire
 
 /// This hospital's vault among the others: copies are offered, taken, served, and erased when the ledger says so.
 extension NodeDriver {
-  private static let tellingFullInterval = Span.milliseconds(600_000)
+  private static let tellingInterval = Span.milliseconds(600_000)
 
   /// Copies records into other vaults; their anchors are in the same order. Says whether there are enough copies.
   func replicate(
@@ -149,7 +149,9 @@ extension NodeDriver {
     let isOwn = self.isOwn(parts, of: origins, by: peer)
     switch self.intake.take(offered, from: peer, isOwn: isOwn, ledger: StateLedger(driver: self)) {
     case .taken: break
-    case .foreign: return reply(.failure(.notHere))
+    case .foreign:
+      self.noteForeign(peer)
+      return reply(.failure(.notHere))
     case .erased: return reply(.failure(.erased))
     case .full:
       // What the ledger names already is offered again by whoever lost the answer: that is no lack of room.
@@ -176,7 +178,7 @@ extension NodeDriver {
   /// Tells the operator, not more often than once in a while, that a member's records find no room here.
   func noteFull(_ member: ReplicaIndex) {
     let now = self.loop.now
-    guard self.toldFull[member].map({ $0 + Self.tellingFullInterval <= now }) ?? true else { return }
+    guard self.toldFull[member].map({ $0 + Self.tellingInterval <= now }) ?? true else { return }
     self.toldFull[member] = now
     let held = self.intake.bytes(of: member)
     self.log.emit(
@@ -184,6 +186,14 @@ extension NodeDriver {
       [
         "member": .text(self.name(member)), "kept_bytes": .number(held.kept), "waiting_bytes": .number(held.waiting),
       ])
+  }
+
+  /// Tells the operator as seldom that a member offers records that it did not make.
+  private func noteForeign(_ member: ReplicaIndex) {
+    let now = self.loop.now
+    guard self.toldForeign[member].map({ $0 + Self.tellingInterval <= now }) ?? true else { return }
+    self.toldForeign[member] = now
+    self.log.emit(.vaultForeign, ["member": .text(self.name(member))])
   }
 
   /// Serves a part of a sealed record to a member; an erased one is answered as such.

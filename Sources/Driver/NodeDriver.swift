@@ -131,6 +131,8 @@ public final class NodeDriver {
   var intake: Intake
   /// When the operator was last told that a member's records find no room.
   var toldFull: [ReplicaIndex: Tick] = [:]
+  /// When it was told last that a member offered what is not its own.
+  var toldForeign: [ReplicaIndex: Tick] = [:]
   /// What keeps this vault in line with the ledger.
   var tending: Tending
   private var outcomes: [Node.Outcome: UInt64] = [:]

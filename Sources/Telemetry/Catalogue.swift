@@ -58,7 +58,7 @@ public struct EventKind: Sendable, Hashable {
     .openedInPartition, .vaultFailed, .vaultRepaired, .vaultKeysLost,
     .keyShared, .ownKeyShared,
     .fhirRefused, .fhirEmpty, .storeMarked, .storeFull, .storeRoom,
-    .vaultShareFull,
+    .vaultShareFull, .vaultForeign,
     .vaultUnproven,
     .configured,
     .observing,
@@ -420,6 +420,12 @@ public struct EventKind: Sendable, Hashable {
       + "That hospital asks other vaults; where too few take copies, it cannot anchor records.",
     remedy: "Raise vault_share_gib, or ask that hospital what it writes; consilium peers shows what each takes here.",
     fields: ["member", "kept_bytes", "waiting_bytes"])
+  /// A member offered records that are not its own.
+  public static let vaultForeign = EventKind(
+    "vault.foreign", .warn, "a member offered records that it did not make, and this vault did not take them",
+    meaning: "What it offered does not make their identifiers with that hospital: it would have kept the hospital that "
+      + "made them from storing copies here. A hospital that just goes over to the second rules may do it once.",
+    remedy: "Tell that hospital where it goes on: its node does not run this program as it is.", fields: ["member"])
   /// Another vault did not give what it should keep.
   public static let vaultUnproven = EventKind(
     "vault.unproven", .warn, "a member's vault did not give records that it should keep, twice one after another",

@@ -34,7 +34,7 @@ struct Account: AsyncParsableCommand {
       discussion: """
         Example:
           consilium account register dr-lee.key --registrar registrar.key --role physician
-          consilium account register 3f9a…:77c0…:b2… --registrar registrar.key   the code that the portal shows a patient
+          consilium account register 3f9a…:77c0…:b2… --registrar registrar.key     the code that a patient sees
           consilium account register clinician:3f9a… --registrar registrar.key --role nurse     or a clinician
           consilium account register officer:3f9a… --registrar registrar.key     or the privacy officer
         The code proves that whoever shows it has its keys, and is good at this hospital only.
