@@ -377,9 +377,11 @@ extension VaultRun {
     case 2, 3: self.hospitals[member].isStoreAway = false
     case 4, 5: self.damage(member)
     default:
-      // A liar offers what is anchored or erased, with another content.
+      // A liar offers what is anchored or erased, with another content: of its own where it has any, for others' are
+      // refused to it anyway.
       guard let liar = self.liars.min(), self.hospitals[liar].isUp, !self.written.isEmpty else { return }
-      let records = self.written.keys.sorted()
+      let own = self.written.filter { $0.value == liar }.keys.sorted()
+      let records = own.isEmpty ? self.written.keys.sorted() : own
       let record = records[Int(self.random.below(UInt64(records.count)))]
       if self.written[record] != member, self.order.contains(where: { $0.change?.record == record }) {
         self.queue.add(.offered(record, run: -1, to: member, isSound: false), at: self.delay(200))
