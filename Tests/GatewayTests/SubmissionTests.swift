@@ -337,6 +337,9 @@ struct SubmissionTests {
     let (foreign, rightful) = (open(key, by: other), open(key, by: own))
     await #expect(throws: ServiceRefusal.self) { try await sessions.activate(foreign) }
     _ = try await sessions.activate(rightful)
+    let signing = LoneHospital.key(own.seed).publicKey
+    let whose = await Connection.ask(.port(hospital.port), "GET", "/api/keys/\(signing)")
+    #expect(whose?.text.contains("\"hospital\":1") == true, "\(whose?.text ?? "")")
     #expect(try await own.open()?.status == 200, "a session's key comes with the node's word for it")
   }
 

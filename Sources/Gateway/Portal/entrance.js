@@ -125,9 +125,7 @@ async function enter(turn, role, all, isKept) {
   for (const keys of all) {
     // Where the account is not the one that this key would have had first, the key replaced one that was lost.
     keys.first ??= keys.account;
-    // Keys are made for one hospital: an account of another is not their owner's, whoever registered it there.
-    const holder = await turn.of(node.accountOf(keys.publicKey));
-    keys.account = holder?.hospital === keys.hospital ? holder.account : keys.first;
+    keys.account = keyring.ownAccount(keys, await turn.of(node.accountOf(keys.publicKey)));
     keys.isReplaced = keys.account !== keys.first;
   }
   let account;
