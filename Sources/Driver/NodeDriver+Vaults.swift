@@ -127,9 +127,9 @@ extension NodeDriver {
   /// ⚑ Whether parts are of records that a member made itself: nobody squats on another's identifier.
   private func isOwn(_ parts: [RecordPart], of origins: [RecordOrigin], by peer: ReplicaIndex) -> Bool {
     guard !origins.isEmpty else { return !self.showsOrigins }
-    guard origins.count == parts.count, self.node.configuration.members.indices.contains(peer) else { return false }
-    let (hospital, network) = (self.node.configuration.members[peer].id, self.settings.genesis.network)
-    return zip(parts, origins).allSatisfy { $0.record == $1.record(of: hospital, network: network) }
+    guard self.node.configuration.members.indices.contains(peer) else { return false }
+    let hospital = self.node.configuration.members[peer].id
+    return RecordOrigin.areOwn(parts, of: origins, by: hospital, network: self.settings.genesis.network)
   }
 
   /// Keeps parts of another hospital's records, as far as there is room for that hospital's.

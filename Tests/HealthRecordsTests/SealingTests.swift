@@ -141,6 +141,24 @@ struct SealingTests {
     #expect(SealedRecord.key(in: sealed.hospitalCopy, of: .zero, secret: self.hospital.sealingSecret) == nil)
   }
 
+  @Test("⚑ What is offered to a vault is the offering hospital's own: nobody else shows what its identifier is made of")
+  func origins() throws {
+    let (anchor, sealed) = try self.sealed(0)
+    let (origin, part) = (RecordOrigin(of: anchor), sealed.part(from: 0))
+    let junk = RecordPart(
+      record: part.record, count: part.count, start: part.start, chunks: part.chunks.map { $0.reversed() },
+      boxes: part.boxes)
+    func areOwn(_ parts: [RecordPart], _ origins: [RecordOrigin], by hospital: UInt32) -> Bool {
+      RecordOrigin.areOwn(parts, of: origins, by: MemberID(hospital), network: .zero)
+    }
+    #expect(areOwn([part], [origin], by: 1) && areOwn([part, part], [origin, origin], by: 1))
+    // Who was offered a copy knows all of it, and leaves nothing under its identifier elsewhere.
+    #expect(!areOwn([junk], [origin], by: 4) && !areOwn([part], [origin], by: 4))
+    let other = RecordOrigin(patient: Hash.sha256([4]), hashLock: origin.hashLock)
+    #expect(!areOwn([junk], [other], by: 4) && !areOwn([part, junk], [origin, other], by: 1))
+    #expect(!areOwn([part], [], by: 1) && !areOwn([part], [origin, origin], by: 1))
+  }
+
   @Test("A vault proves each chunk of what was anchored, at its place alone; sizes about a chunk's end count right")
   func chunkProofs() async throws {
     let empty = Int(try self.sealed(0).anchor.sizeBytes)

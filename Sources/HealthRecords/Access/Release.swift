@@ -190,6 +190,14 @@ public struct RecordOrigin: Sendable, Hashable, WireCodable {
     RecordAnchor.identifier(network: network, hospital: hospital, patient: self.patient, hashLock: self.hashLock)
   }
 
+  /// ⚑ Whether a hospital made the records of some parts itself, each by the origin at its part's place.
+  public static func areOwn(
+    _ parts: [RecordPart], of origins: [RecordOrigin], by hospital: MemberID, network: Digest
+  ) -> Bool {
+    origins.count == parts.count
+      && zip(parts, origins).allSatisfy { $0.record == $1.record(of: hospital, network: network) }
+  }
+
   /// Patient, hash-lock.
   public func encode(into encoder: inout Encoder) {
     encoder.digest(self.patient)
