@@ -54,9 +54,12 @@ struct Access: AsyncParsableCommand {
         // What is permitted is read, though more was asked for.
         let refused = receipt?.refused ?? []
         let left = self.record.filter { one in !refused.contains { $0.record == one.lowercased() } }
-        if !refused.isEmpty, !left.isEmpty, self.output.output != .json {
-          for one in refused { Console.line("Not permitted: \(one.record): \(one.outcome)") }
+        if !refused.isEmpty, !left.isEmpty {
+          if self.output.output != .json {
+            for one in refused { Console.line("Not permitted: \(one.record): \(one.outcome)") }
+          }
           (receipt, fetched) = try await self.fetch(try request(left), secret, reader)
+          receipt?.refused = refused + (receipt?.refused ?? [])
         }
         if let receipt, !receipt.applied { return try show(receipt, self.output.output) }
         for (index, record) in fetched.enumerated() {
@@ -65,14 +68,14 @@ struct Access: AsyncParsableCommand {
             try Files.writeJSON(proof, try await Reading.proof(of: record, salt: salt), mode: 0o600)
           }
         }
-        let rows = [["records read and checked", "\(fetched.count)"]]
+        let read = Told("records read and checked", "\(fetched.count)", ["recordsRead": fetched.count])
         if let receipt {
-          try show(receipt, self.output.output, rows)
+          try show(receipt, self.output.output, [read])
           guard refused.isEmpty else { throw ExitCode(ExitStatus.refused) }
           return
         }
         if self.output.output == .json { return try Console.json(["openedInPartition": fetched.count]) }
-        Console.table(["what", "value"], rows)
+        Console.table(["what", "value"], [read.row])
         Console.line(
           "Nothing is ordered now: the hospital opened what it wrote itself. The patient sees it when members are "
             + "connected again, and the privacy officer reviews it.")

@@ -57,7 +57,7 @@ extension Record {
             streaming: .stream(pieces.buffers, length: .known(Int64(pieces.sizeBytes))))
         }
         if self.output.output == .json {
-          try Console.json(sealed)
+          try Console.json(With(sealed, [Told("bytes", "\(pieces.sizeBytes)", ["sizeBytes": pieces.sizeBytes])]))
         } else {
           Console.table(
             ["record", "category", "bytes", "leaf", "outcome"],

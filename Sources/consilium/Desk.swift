@@ -155,7 +155,7 @@ struct Team: AsyncParsableCommand {
         let team = CareTeam.identifier(network: desk.genesis.network, hospital: desk.hospital, number: self.number)
         let receipt = try await desk.submit(
           .setCareTeam, CareTeamChange(number: self.number, members: Array(members)))
-        try show(receipt, self.options.output.output, [["team", "\(team)"]])
+        try show(receipt, self.options.output.output, [Told("team", "\(team)", ["team": "\(team)"])])
       }
     }
   }
@@ -204,7 +204,9 @@ extension Account {
         let receipt = try await desk.submit(.beginRecovery, try await desk.proven(request, of: keys))
         guard receipt.applied else { return try show(receipt, self.options.output.output) }
         let view: AccountView = try await desk.client.get("/v1/accounts/\(account)")
-        try show(receipt, self.options.output.output, [["the new key counts from", view.recovery?.due ?? ""]])
+        let due = view.recovery?.due
+        try show(
+          receipt, self.options.output.output, [Told("the new key counts from", due ?? "", ["newKeyFrom": due])])
       }
     }
   }
@@ -278,7 +280,8 @@ extension Record {
         let receipt = try await desk.submit(.orderErasure, record)
         guard receipt.applied else { return try show(receipt, self.options.output.output) }
         let view: RecordView = try await desk.client.get("/v1/records/\(record)")
-        try show(receipt, self.options.output.output, [["erased", view.erased ? "yes" : "not yet: more must approve"]])
+        let state = view.erased ? "yes" : "not yet: more must approve"
+        try show(receipt, self.options.output.output, [Told("erased", state, ["erased": view.erased])])
       }
     }
   }

@@ -148,7 +148,9 @@ struct MemberCommand: AsyncParsableCommand {
         let transaction = Drafts.hospital(
           .changeMembers, ApprovedChange(file.change, approvals: approvals), genesis: genesis,
           hospital: MemberID(status.member))
-        try show(try await client.submit(transaction), self.output.output, [["change", "\(file.change.action)"]])
+        let change = "\(file.change.action)"
+        try show(
+          try await client.submit(transaction), self.output.output, [Told("change", change, ["change": change])])
       }
     }
   }

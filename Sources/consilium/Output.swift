@@ -73,6 +73,39 @@ enum Console {
   }
 }
 
+/// What a command tells besides what a node answered. ⚑ Never for people alone: a row of the table has members of the
+/// JSON.
+struct Told {
+  let row: [String]
+  fileprivate let members: KeyValuePairs<String, any Encodable>
+
+  /// A row's two cells, and what scripts get of it, by name.
+  init(_ label: String, _ text: String, _ members: KeyValuePairs<String, any Encodable>) {
+    (self.row, self.members) = ([label, text], members)
+  }
+}
+
+/// A view of the API with what a command tells besides, as one object.
+struct With<View: Encodable>: Encodable {
+  private let view: View
+  private let told: [Told]
+
+  init(_ view: View, _ told: [Told]) { (self.view, self.told) = (view, told) }
+
+  private struct Name: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    try self.view.encode(to: encoder)
+    var container = encoder.container(keyedBy: Name.self)
+    for (name, value) in self.told.flatMap(\.members) { try container.encode(value, forKey: Name(stringValue: name)) }
+  }
+}
+
 extension String {
   var trimmingTrailingSpaces: String {
     var text = self[...]

@@ -7,14 +7,15 @@ internal import Primitives
 internal import Signing
 internal import Wire
 
-/// Prints what became of a transaction; a refusal of the ledger ends with exit code 1.
-func show(_ receipt: ReceiptView, _ output: OutputFormat, _ rows: [[String]] = []) throws {
+/// Prints what became of a transaction, and what the command tells besides; a refusal of the ledger ends with exit
+/// code 1.
+func show(_ receipt: ReceiptView, _ output: OutputFormat, _ told: [Told] = []) throws {
   if output == .json {
-    try Console.json(receipt)
+    try Console.json(With(receipt, told))
   } else {
     Console.table(
       ["what", "value"],
-      rows + [
+      told.map(\.row) + [
         ["outcome", receipt.outcome], ["transaction", receipt.transaction], ["height", "\(receipt.height)"],
         ["leaf", "\(receipt.leaf)"], ["time", receipt.time],
       ])
@@ -56,7 +57,7 @@ struct Account: AsyncParsableCommand {
           network: desk.genesis.network, hospital: desk.hospital, key: registration.claim.key)
         try show(
           try await desk.submit(.registerAccount, registration), self.options.output.output,
-          [["account", "\(account)"]])
+          [Told("account", "\(account)", ["account": "\(account)"])])
       }
     }
 

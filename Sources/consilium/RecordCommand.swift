@@ -156,7 +156,9 @@ struct Record: AsyncParsableCommand {
         guard receipt.applied else { return try show(receipt, self.output.output) }
         let view: RecordView = try await patient.client.get("/v1/records/\(record)")
         let state = view.erasureDue.map { "at \($0), unless it is taken back" } ?? "now"
-        try show(receipt, self.output.output, [["erased", state]])
+        try show(
+          receipt, self.output.output,
+          [Told("erased", state, ["erased": view.erasureDue == nil, "erasureDue": view.erasureDue])])
       }
     }
   }

@@ -155,7 +155,8 @@ struct RulesCommand: AsyncParsableCommand {
         let transaction = Drafts.hospital(
           .adoptRules, ApprovedRules(file.change, approvals: approvals), genesis: genesis,
           hospital: MemberID(status.member))
-        try show(try await client.submit(transaction), self.output.output, [["rules", "\(file.change.rules)"]])
+        let rules = "\(file.change.rules)"
+        try show(try await client.submit(transaction), self.output.output, [Told("rules", rules, ["rules": rules])])
       }
     }
   }

@@ -285,7 +285,10 @@ struct GenesisCommand: AsyncParsableCommand {
       try await reporting {
         let genesis = try GenesisFile.read(self.file)
         for member in genesis.members { try MemberFile.refuseUndiallable(member, in: self.file) }
-        if self.output.output == .json { return try Console.json(GenesisFile(genesis)) }
+        if self.output.output == .json {
+          let peers = genesis.members.map(\.key.peerIdentifier)
+          return try Console.json(With(GenesisFile(genesis), [Told("peers", "", ["peers": peers])]))
+        }
         Console.line("\(genesis.name): network \(genesis.network), engine \(genesis.engine)")
         Console.table(
           ["member", "name", "peer", "address"],

@@ -264,9 +264,11 @@ struct ProcessTests {
     let key = place.devnet + "/patient.key"
     #expect(try place.run(["keys", "new", "patient", "--out", key] + passphrase).status == 0)
     let registered = try place.run(
-      ["account", "register", key, "--registrar", h1 + "/registrar.key"] + access + passphrase)
-    let account = try #require(
-      registered.output.split(whereSeparator: \.isWhitespace).first { $0.count == 64 && $0.allSatisfy(\.isHexDigit) })
+      ["account", "register", key, "--registrar", h1 + "/registrar.key", "--output", "json"] + access + passphrase)
+    let told = try JSONSerialization.jsonObject(with: Data(registered.output.utf8)) as? [String: Any]
+    #expect(told?["applied"] as? Bool == true, "\(registered.output)")
+    // What is told to people is told to scripts.
+    let account = try #require(told?["account"] as? String)
     patient["identifier"] = [["system": "urn:consilium:account", "value": String(account)]]
     let linked = try await send("PUT", "/Patient/\(id)", try JSONSerialization.data(withJSONObject: patient)).0
     #expect(linked.statusCode == 200)

@@ -119,6 +119,10 @@ struct SetupTests {
       #expect(result.status == 65 && result.errors.contains(words), "\(options): \(result.errors)")
       #expect(!FileManager.default.fileExists(atPath: hospitals.place.path + "/x/node.key"))
     }
+    // What the table says of a genesis, scripts get too.
+    let checked = try hospitals.run("genesis check genesis.json --output json")
+    let told = try JSONSerialization.jsonObject(with: Data(checked.output.utf8)) as? [String: Any]
+    #expect((told?["peers"] as? [String])?.count == 4 && (told?["members"] as? [Any])?.count == 4, "\(checked.output)")
     let behind = try hospitals.run(
       "init y --member 9 --name Y --passphrase-file word --address /dns4/node.example/tcp/4001")
     #expect(behind.status == 0)
