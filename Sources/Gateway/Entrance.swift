@@ -22,6 +22,9 @@ public struct Entrance: Sendable {
     self.origin = origin ?? "\(certificate == nil ? "http" : "https")://\(shown):\(port)"
   }
 
+  /// Address and port on which it listens, for people.
+  var place: String { "\(self.host):\(self.port)" }
+
   /// This machine's own names for itself.
   static let ownNames: Set<String> = ["127.0.0.1", "localhost", "::1"]
 

@@ -46,7 +46,7 @@ public struct FHIRServer: Sendable {
       configuration: .init(
         address: .hostname(self.entrance.host, port: self.entrance.port), serverName: "consilium"), logger: logger)
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await application.run() }
+      group.addTask { try await application.serve(at: self.entrance.place) }
       group.addTask {
         while !Task.isCancelled {
           try await Task.sleep(for: Self.pendingInterval)

@@ -49,7 +49,7 @@ public struct Gateway: Sendable {
       router: self.router, server: try self.doors.server(),
       configuration: .init(address: .unixDomainSocket(path: socket), serverName: "consilium"),
       onServerRunning: { _ in unsafe chmod(socket, 0o600) }, logger: logger)
-    try await application.run()
+    try await application.serve(at: socket)
   }
 
   /// What it answers, as `GET /v1/status`.

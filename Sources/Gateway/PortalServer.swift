@@ -62,7 +62,7 @@ public struct PortalServer: Sendable {
       router: self.router, server: try self.doors.server(self.entrance.certificate),
       configuration: .init(
         address: .hostname(self.entrance.host, port: self.entrance.port), serverName: "consilium"), logger: logger)
-    try await application.run()
+    try await application.serve(at: self.entrance.place)
   }
 
   /// What it answers, as `GET /api/words`.

@@ -28,7 +28,7 @@ public struct RefusedFHIRServer: Sendable {
       router: self.router, server: try self.doors.server(self.entrance.certificate),
       configuration: .init(
         address: .hostname(self.entrance.host, port: self.entrance.port), serverName: "consilium"), logger: logger)
-    try await application.run()
+    try await application.serve(at: self.entrance.place)
   }
 
   private var router: Router<BasicRequestContext> {

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import EventLoop
 internal import Foundation
+internal import Gateway
 internal import NodeCore
 internal import Primitives
 internal import Signing
@@ -202,14 +203,20 @@ extension FHIRCommand {
 }
 
 extension Failure {
-  /// Something that an error ended, which says by itself what to do where it is a store's or a port's.
-  init(_ what: String, _ error: any Error, status: Int32) {
+  /// Something that an error ended, which says by itself what to do where it is a store's, or that of the address that
+  /// a `setting` of the configuration names.
+  init(_ what: String, _ error: any Error, setting: String? = nil, status: Int32) {
+    let other = "set another \(setting ?? "address") in the configuration"
     if let failure = error as? StorageFailure {
       self.init(opening: failure, what)
-    } else if let failure = error as? NetworkFailure, failure.code == "EADDRINUSE" {
+    } else if let failure = error as? NetworkFailure {
+      let isTaken = failure.code == "EADDRINUSE"
       self.init(
         what, why: "\(failure.action): \(failure.reason) (\(failure.code))",
-        remedy: "stop the process that uses this port, or choose another port", status: status)
+        remedy: isTaken ? "stop the process that uses this port, or \(other)" : other, status: status)
+    } else if let failure = error as? ListenFailure {
+      self.init(
+        what, why: "\(failure)", remedy: failure.isTaken ? "stop that process, or \(other)" : other, status: status)
     } else {
       self.init(what, why: "\(error)", remedy: "remove the cause, then start it again", status: status)
     }

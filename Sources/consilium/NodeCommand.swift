@@ -73,7 +73,7 @@ struct NodeCommand: AsyncParsableCommand {
     } catch {
       log.emit(.nodeFailed, ["reason": .text("\(error)")])
       throw Failure(
-        "the node cannot start", error,
+        "the node cannot start", error, setting: "listen",
         status: error is NetworkFailure ? ExitStatus.unavailable : ExitStatus.failedIO)
     }
     let (fhirEntrance, portalEntrance) = (config.fhirEntrance(certificate), config.portalEntrance(certificate))
@@ -85,13 +85,14 @@ struct NodeCommand: AsyncParsableCommand {
       let gateway = Gateway(
         service: host, sessions: sessions, readings: stores.readings, socket: config.api, fhirTrouble: trouble,
         fhirNotice: stores.notice, limits: limits.portal)
-      group.addTask { try await gateway.run() }
+      group.addTask { try await Self.serve(gateway.run, as: "the API", of: "api", log) }
       group.addTask { await host.tendVault() }
       group.addTask { await host.keepSealed() }
-      if let fhir { group.addTask { try await Self.serve(fhir.run, log) } }
+      let (name, setting) = ("the FHIR interface", "fhir_port")
+      if let fhir { group.addTask { try await Self.serve(fhir.run, as: name, of: setting, log) } }
       if let trouble, let fhirEntrance {
-        let server = RefusedFHIRServer(reason: trouble, at: fhirEntrance, limits: limits.fhir)
-        group.addTask { try await Self.serve(server.run, log) }
+        let refusing = RefusedFHIRServer(reason: trouble, at: fhirEntrance, limits: limits.fhir)
+        group.addTask { try await Self.serve(refusing.run, as: name, of: setting, log) }
       }
       if let portalEntrance {
         let patients = fhir == nil ? nil : service.map { PatientIndex(service: $0) }
@@ -100,7 +101,7 @@ struct NodeCommand: AsyncParsableCommand {
           readings: stores.readings, smart: smart.flatMap { $0.hasApps ? ($0, sessions) : nil }, refused: refused,
           limits: limits.portal,
           now: Self.now)
-        group.addTask { try await Self.serve(portal, log) }
+        group.addTask { try await Self.serve(portal.run, as: "the portal", of: "portal_port", log) }
       }
       try await group.next()
       group.cancelAll()
@@ -192,21 +193,13 @@ struct NodeCommand: AsyncParsableCommand {
     return member
   }
 
-  private static func serve(_ portal: PortalServer, _ log: Log) async throws {
-    do { try await portal.run() } catch {
-      log.emit(.nodeFailed, ["reason": .text("the portal: \(error)")])
-      throw Failure(
-        "the portal cannot start", why: "\(error)", remedy: "choose another portal_port",
-        status: ExitStatus.unavailable)
-    }
-  }
-
-  private static func serve(_ fhir: @Sendable () async throws -> Void, _ log: Log) async throws {
-    do { try await fhir() } catch {
-      log.emit(.nodeFailed, ["reason": .text("the FHIR interface: \(error)")])
-      throw Failure(
-        "the FHIR interface cannot start", why: "\(error)", remedy: "choose another fhir_port",
-        status: ExitStatus.unavailable)
+  /// Serves what a setting says where.
+  private static func serve(
+    _ run: @Sendable () async throws -> Void, as name: String, of setting: String, _ log: Log
+  ) async throws {
+    do { try await run() } catch {
+      log.emit(.nodeFailed, ["reason": .text("\(name): \(error)")])
+      throw Failure("\(name) cannot start", error, setting: setting, status: ExitStatus.unavailable)
     }
   }
 

@@ -449,7 +449,7 @@ struct ProcessTests {
     #expect(try place.run(["devnet", "up"] + place.options).status == 0)
     let result = try other.run(["devnet", "up"] + other.options)
     #expect(result.status == 69)
-    #expect(result.errors.contains("EADDRINUSE") && result.errors.contains("choose another"))
+    #expect(result.errors.contains("EADDRINUSE") && result.errors.contains("set another listen"))
   }
 
   @Test("A store that is gone or a copy of an older one is refused: its key has voted (LEDGER §10.16)")

@@ -2,6 +2,7 @@
 // instead, and a store that a disk or another program damaged ends in a sentence. Method: the built `consilium`, run as
 // people do.
 import Foundation
+import Glibc
 import Testing
 
 /// Four hospitals whose nodes are started by hand.
@@ -135,6 +136,40 @@ struct SetupTests {
       "/ip4/127.0.0.1/tcp/5411", with: "/ip4/0.0.0.0/tcp/5411", in: hospitals.place.path + "/h1/member.json")
     let published = try hospitals.run("genesis new --name Four --out other.json h1/member.json")
     #expect(published.status == 65 && published.errors.contains("0.0.0.0"), "\(published.errors)")
+  }
+
+  /// Listens on a port of this machine until `body` has returned.
+  private func taking(_ port: Int, _ body: () throws -> Void) throws {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(descriptor) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    (address.sin_port, address.sin_addr.s_addr) = (UInt16(port).bigEndian, UInt32(0x7f00_0001).bigEndian)
+    let bound = unsafe withUnsafePointer(to: &address) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+    }
+    #expect(bound == 0 && listen(descriptor, 1) == 0)
+    try body()
+  }
+
+  @Test("What a node cannot listen on ends it with one sentence: where, why, and which setting to change")
+  func taken() throws {
+    let hospitals = try Hospitals(port: 5481) { ["--listen /ip4/127.0.0.1/tcp/\(5480 + $0)"] }
+    try self.taking(5489) {
+      for setting in ["fhir_port=5489", "portal_port=5489", "listen=/ip4/127.0.0.1/tcp/5489"] {
+        let name = String(setting.prefix { $0 != "=" })
+        let result = try hospitals.run("node --config h1/node.toml --set \(setting)")
+        #expect(result.status == 69, "\(setting): \(result)")
+        let words = ["consilium: ", "cannot start: ", "5489", "(EADDRINUSE)", "What to do: ", "set another \(name) "]
+        for word in words { #expect(result.errors.contains(word), "\(setting): \(result.errors)") }
+        #expect(!result.errors.contains("bind(") && !result.errors.contains("errno"), "\(result.errors)")
+      }
+    }
+    let socket = try hospitals.run("node --config h1/node.toml --set api=nowhere/api.sock")
+    #expect(socket.status == 69 && socket.errors.contains("its folder is not there"), "\(socket)")
+    #expect(socket.errors.contains("set another api "), "\(socket.errors)")
   }
 
   @Test("Whatever a disk does to a page of the ledger is harmless or told in a sentence: no signal, no wrong answer")
