@@ -1,7 +1,7 @@
 public import Primitives
 
 /// In whose name a request is made, and what may be done in it.
-public struct FHIRAsker: Sendable {
+public struct FHIRAsker: Sendable, Hashable {
   /// The practitioner's account; nil where the hospital's own system asks.
   public let account: Digest?
   /// The app's `client_id`; nil where there is none.

@@ -25,7 +25,7 @@ extension FHIRService {
     let question = "Patient/\(id)/$everything?" + FHIRURL.text(rest)
     let hits: [SearchStates.Hit]
     if let state = query.state {
-      hits = try self.states.hits(of: question, in: state)
+      hits = try self.states.hits(of: question, for: request.asker, in: state)
     } else {
       try request.looks.look(self.index.count)
       hits = self.everything(of: id, asked, for: request.asker)
@@ -37,7 +37,7 @@ extension FHIRService {
     var links: [(String, String)] = []
     if count > 0, query.offset + taken < hits.count {
       let name = query.state ?? self.freshIdentifier()
-      let isKept = query.state != nil || self.states.keep(hits, of: question, as: name)
+      let isKept = query.state != nil || self.states.keep(hits, of: question, for: request.asker, as: name)
       let next =
         [("_count", "\(isPaged ? query.count : SearchQuery.countMax)"), ("_offset", "\(query.offset + taken)")]
         + (isKept ? [("_state", name)] : [])

@@ -38,7 +38,7 @@ extension FHIRService {
 
   /// What an earlier page found.
   private func kept(_ query: SearchQuery, in state: String, _ request: FHIRRequest) throws -> [SearchStates.Hit] {
-    let hits = try self.states.hits(of: query.question, in: state)
+    let hits = try self.states.hits(of: query.question, for: request.asker, in: state)
     try request.looks.look(hits.count)
     return hits
   }
@@ -110,7 +110,8 @@ extension FHIRService {
     }
     let total = query.saysTotal || query.isCountOnly ? hits.count : nil
     var response = FHIRResponse(
-      body: self.bundle("searchset", entries, total: total, links: self.links(query, hits, taken: taken)))
+      body: self.bundle(
+        "searchset", entries, total: total, links: self.links(query, hits, taken: taken, for: request.asker)))
     if !query.filters.isEmpty {
       response.counted = self.accounts(of: hits.compactMap { self.row(of: $0)?.row })
         .union(self.accounts(namedBy: query))
@@ -150,12 +151,14 @@ extension FHIRService {
     }
   }
 
-  private func links(_ query: SearchQuery, _ hits: [SearchStates.Hit], taken: Int) -> [(String, String)] {
+  private func links(
+    _ query: SearchQuery, _ hits: [SearchStates.Hit], taken: Int, for asker: FHIRAsker
+  ) -> [(String, String)] {
     var state = query.state
     let hasNext = !query.isCountOnly && query.offset + taken < hits.count && taken > 0
     if state == nil, hasNext {
       let name = self.freshIdentifier()
-      if self.states.keep(hits, of: query.question, as: name) { state = name }
+      if self.states.keep(hits, of: query.question, for: asker, as: name) { state = name }
     }
     let kept = query.understood.filter { !["_offset", "_count", "_state"].contains($0.0) }
     func link(_ offset: Int) -> String {

@@ -202,6 +202,41 @@ struct ScopesTests {
     #expect(try await said("o").count == 1)
   }
 
+  @Test(
+    "⚑ The pages after the first are for who was given the first: no other practitioner, app or scopes go on with them",
+    arguments: ["Patient/p/$everything", "Condition", "Condition?_sort=_id&_revinclude=Provenance:target"])
+  func pages(_ url: String) async throws {
+    let bench = try await Self.bench()
+    await bench.put(#"{"resourceType":"Condition","id":"d","code":{"text":"x"},"subject":{"reference":"Patient/p"}}"#)
+    let wide = try #require(SMARTScopes("user/*.rs"))
+    let (lee, kim) = (Digest(words: (1, 0, 0, 0)), Digest(words: (2, 0, 0, 0)))
+    let asker = FHIRAsker(account: lee, client: "app", scopes: wide)
+    func send(_ url: String, by asker: FHIRAsker) async throws -> FHIRResponse {
+      let halves = url.split(separator: "?", maxSplits: 1).map(String.init)
+      var request = FHIRRequest(
+        method: "GET", path: halves[0].split(separator: "/").map(String.init),
+        query: halves.count == 2 ? try FHIRURL.parameters(halves[1]) : [])
+      request.asker = asker
+      return await bench.service.handle(request)
+    }
+    let first = try await send(url + (url.contains("?") ? "&" : "?") + "_count=1", by: asker)
+    let links = first.body?["link"]?.items ?? []
+    let next = try #require(links.first { $0["relation"]?.text == "next" }?["url"]?.text)
+    let path = String(next.drop { $0 != "?" })
+    let page = url.prefix { $0 != "?" } + path
+    #expect(page.contains("_state="), "\(next)")
+    let narrow = try #require(SMARTScopes("user/Patient.rs user/Condition.rs user/Provenance.rs"))
+    for other in [
+      FHIRAsker(account: kim, client: "app", scopes: wide), FHIRAsker(account: lee, client: "other", scopes: wide),
+      FHIRAsker(account: lee, client: "app", scopes: narrow), .system,
+    ] {
+      let refused = try await send(String(page), by: other)
+      #expect(refused.status == 403 && refused.body?["entry"] == nil, "\(refused)")
+    }
+    let second = try await send(String(page), by: asker)
+    #expect(second.status == 200 && second.body?["entry"]?.items.isEmpty == false)
+  }
+
   @Test("Who learns who let the app in may read that practitioner and no other")
   func user() async throws {
     let bench = try await Self.bench()

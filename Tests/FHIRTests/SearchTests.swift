@@ -323,14 +323,14 @@ struct SearchTests {
   func states() throws {
     var states = SearchStates()
     let hit = SearchStates.Hit(type: 0, place: 0, version: 1)
-    for number in 0..<SearchStates.statesMax { _ = states.keep([hit], of: "q", as: "\(number)") }
-    #expect(try states.hits(of: "q", in: "0").count == 1)
-    _ = states.keep([hit], of: "q", as: "new")
-    #expect(try states.hits(of: "q", in: "0").count == 1)
-    #expect(throws: FHIRFailure.self) { try states.hits(of: "q", in: "1") }
-    _ = states.keep(Array(repeating: hit, count: SearchStates.hitsMax), of: "large", as: "large")
-    _ = states.keep(Array(repeating: hit, count: SearchStates.hitsMax + 1), of: "larger", as: "larger")
-    #expect(throws: FHIRFailure.self) { try states.hits(of: "q", in: "0") }
-    #expect(try states.hits(of: "large", in: "large").count == SearchStates.hitsMax)
+    for number in 0..<SearchStates.statesMax { _ = states.keep([hit], of: "q", for: .system, as: "\(number)") }
+    #expect(try states.hits(of: "q", for: .system, in: "0").count == 1)
+    _ = states.keep([hit], of: "q", for: .system, as: "new")
+    #expect(try states.hits(of: "q", for: .system, in: "0").count == 1)
+    #expect(throws: FHIRFailure.self) { try states.hits(of: "q", for: .system, in: "1") }
+    _ = states.keep(Array(repeating: hit, count: SearchStates.hitsMax), of: "large", for: .system, as: "large")
+    _ = states.keep(Array(repeating: hit, count: SearchStates.hitsMax + 1), of: "larger", for: .system, as: "larger")
+    #expect(throws: FHIRFailure.self) { try states.hits(of: "q", for: .system, in: "0") }
+    #expect(try states.hits(of: "large", for: .system, in: "large").count == SearchStates.hitsMax)
   }
 }
