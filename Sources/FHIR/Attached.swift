@@ -7,22 +7,41 @@ struct Attached {
   private var bearers: [String: [String: String?]] = [:]
   private var borne: [String: [String]] = [:]
 
-  /// The elements of each type that are attachments.
-  private static let paths: [String: [[String]]] = [
-    "Communication": [["payload", "contentAttachment"]], "Consent": [["sourceAttachment"]],
-    "DiagnosticReport": [["presentedForm"]], "DocumentReference": [["content", "attachment"]],
-    "Media": [["content"]], "Patient": [["photo"]], "Person": [["photo"]], "RelatedPerson": [["photo"]],
+  /// The elements of each type that are attachments without a name that says so.
+  private static let elements: [String: String] = [
+    "DiagnosticReport": "presentedForm", "ExplanationOfBenefit": "form", "Media": "content", "Patient": "photo",
+    "Person": "photo", "Practitioner": "photo", "RelatedPerson": "photo",
   ]
+
+  /// The attachments of a resource: the elements of its type, and whatever is one by its name at any depth, as an
+  /// answer in a questionnaire, an extension or a payload; those of what it contains, too.
+  private static func attachments(in resource: CanonicalJSON, type: String) -> [CanonicalJSON] {
+    var found = self.elements[type].map { resource.children($0) } ?? []
+    var waiting = [resource]
+    while let value = waiting.popLast() {
+      switch value {
+      case .array(let items): waiting += items
+      case .object(let members):
+        for (name, member) in members {
+          if name == "attachment" || name.hasSuffix("Attachment") { found += member.items ?? [member] }
+          waiting.append(member)
+        }
+      case .null, .bool, .number, .string: break
+      }
+    }
+    for contained in resource.children("contained") {
+      guard let element = contained["resourceType"]?.text.flatMap({ self.elements[$0] }) else { continue }
+      found += contained.children(element)
+    }
+    return found
+  }
 
   /// The names of the Binaries of this server that a resource bears, each once.
   static func names(in resource: CanonicalJSON, type: String, at site: Site) -> [String] {
     var names: Set<String> = []
-    for path in self.paths[type] ?? [] {
-      let nodes = path.reduce([resource]) { nodes, name in nodes.flatMap { $0.children(name) } }
-      for url in nodes.compactMap({ $0["url"]?.text }) {
-        let name = site.local(url)
-        if name.hasPrefix("Binary/") { names.insert(name) }
-      }
+    for url in self.attachments(in: resource, type: type).compactMap({ $0["url"]?.text }) {
+      let name = site.local(url)
+      if name.hasPrefix("Binary/") { names.insert(name) }
     }
     return names.sorted()
   }

@@ -108,7 +108,21 @@ struct AttachedTests {
       + #""subject":{"reference":"Patient/p"},"presentedForm":[{"url":"Binary/b"}]}"#,
     #"{"resourceType":"Communication","id":"d","status":"completed","subject":{"reference":"Patient/p"},"#
       + #""payload":[{"contentAttachment":{"url":"Binary/b"}}]}"#,
+    answers(#""answer":[{"valueAttachment":{"url":"Binary/b"}}]"#),
+    answers(#""item":[{"linkId":"2","answer":[{"valueAttachment":{"url":"Binary/b"}}]}]"#),
+    answers(
+      #""answer":[{"valueString":"x","item":[{"linkId":"3","answer":[{"valueAttachment":{"url":"Binary/b"}}]}]}]"#),
+    #"{"resourceType":"Condition","id":"d","code":{"text":"x"},"subject":{"reference":"Patient/p"},"#
+      + #""extension":[{"url":"urn:scan","valueAttachment":{"url":"Binary/b"}}]}"#,
+    #"{"resourceType":"DiagnosticReport","id":"d","status":"final","code":{"text":"x"},"media":[{"link":"#
+      + ##"{"reference":"#m"}}],"contained":[{"resourceType":"Media","id":"m","status":"completed","##
+      + #""content":{"url":"Binary/b"}}],"subject":{"reference":"Patient/p"}}"#,
   ]
+
+  private static func answers(_ item: String) -> String {
+    #"{"resourceType":"QuestionnaireResponse","id":"d","status":"completed","#
+      + #""subject":{"reference":"Patient/p"},"item":[{"linkId":"1",\#(item)}]}"#
+  }
 
   @Test("⚑ It is of the patient whom securityContext names, whatever bears it")
   func context() async throws {
