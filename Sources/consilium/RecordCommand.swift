@@ -137,7 +137,8 @@ struct Record: AsyncParsableCommand {
       discussion: """
         Example:
           consilium record erase patient.key 88aa…
-        A record that it superseded is another one, and stays until it is erased too: see consilium record list.
+        A record that it superseded is another one, and stays until it is erased too: see consilium record list. So is a
+        file that its attachments name; the patient's page erases both together.
         Three records a day are erased at once (under the first rules all: see consilium rules show). The next ones wait
         three days, until which consilium record keep takes that back; nothing is erased where the account was
         suspended, or its key changed, meanwhile.

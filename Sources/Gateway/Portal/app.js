@@ -1,4 +1,5 @@
 // The patient's pages: views over what node.js fetches and keys.js opens.
+import { attachments } from "./attached.js";
 import { person } from "./chart.js";
 import { locksOf } from "./content.js";
 import { hex } from "./crypto.js";
@@ -68,7 +69,7 @@ async function records(turn) {
   const actions = ({ keys, view: entry, ...one }) => (keys.hospital === place.consortium.own
     ? [proving(turn, keys, entry, one), entry.author ? feedback(turn, keys, entry) : null,
       entry.erasureDue ? h("p", { class: "card warn" }, T.erasureDue(moment(entry.erasureDue)))
-        : deed({ class: "danger" }, T.erase, () => erase(turn, keys, entry))] : null);
+        : deed({ class: "danger" }, T.erase, () => erase(turn, keys, entry, all))] : null);
   const locked = all.filter((one) => one.fault === "key" && one.keys.hospital === place.consortium.own);
   const known = knowledge({
     listed: all.map((one) => one.view), outcomes: new Map(all.filter((one) => !one.view.erased).map((one) => [one.view.record, one])),
@@ -173,13 +174,19 @@ function proving(turn, keys, entry, one) {
   }))), answer);
 }
 
-/** From the second version of the rules on not all that is erased is so at once; what became of it the ledger says. */
-const erase = (turn, keys, entry) => (confirm(T.eraseSure(place.consortium.rulesVersion > 1)) ? act(turn, async () => {
-  await node.submit(keys, place.consortium, KIND.eraseRecord, unhexDigest(entry.record));
-  const all = await turn.of(node.records(keys).catch(() => null));
-  const due = all?.find((each) => each.record === entry.record)?.erasureDue;
-  return due ? T.erasedLater(moment(due)) : all ? T.erased : T.noted;
-}, T.erased, go("records")) : undefined);
+/** Erases a record, and the files that it alone names, which are records of their own. From the second version of the rules
+ * on not all that is erased is so at once; what became of it the ledger says. */
+function erase(turn, keys, entry, opened) {
+  const files = attachments(opened.find((one) => one.view.record === entry.record), opened).map((one) => one.view.record);
+  if (!confirm(T.eraseSure(place.consortium.rulesVersion > 1, files.length))) return undefined;
+  const going = [entry.record, ...files];
+  return act(turn, async () => {
+    for (const record of going) await node.submit(keys, place.consortium, KIND.eraseRecord, unhexDigest(record));
+    const all = await turn.of(node.records(keys).catch(() => null));
+    const due = all?.filter((each) => going.includes(each.record)).map((each) => each.erasureDue).filter(Boolean).sort().at(-1);
+    return due ? T.erasedLater(moment(due)) : all ? T.erased : T.noted;
+  }, T.erased, go("records"));
+}
 
 // ---- Who looked
 

@@ -147,7 +147,9 @@ export const T = {
   ratings: ["1 – poor", "2 – fair", "3 – good", "4 – very good", "5 – excellent"],
   thanks: "Thank you. Your feedback is on the ledger, without a word about your health.",
   erase: "Erase this record",
-  eraseSure: (isSome) => "Erase this record for good? No hospital will be able to open or give it out any more. "
+  eraseSure: (isSome, files) => "Erase this record for good? "
+    + (files === 0 ? "" : files === 1 ? "The file that it names is a record of its own, and is erased with it. " : `The ${files} files that it names are records of their own, and are erased with it. `)
+    + "No hospital will be able to open or give it out any more. "
     + (isSome ? "Three records a day are erased at once, which cannot be undone; the next ones after three days, until which you can keep them. " : "This cannot be undone. ")
     + "Older versions of it are records of their own: they stay until you erase them too.",
   erased: "Erased.",

@@ -166,7 +166,9 @@ export const T = {
   ratings: ["1 – schlecht", "2 – mäßig", "3 – gut", "4 – sehr gut", "5 – ausgezeichnet"],
   thanks: "Danke. Ihre Rückmeldung steht im Register, ohne ein Wort über Ihre Gesundheit.",
   erase: "Diesen Eintrag löschen",
-  eraseSure: (isSome) => "Diesen Eintrag endgültig löschen? Kein Krankenhaus kann ihn dann noch öffnen oder herausgeben. "
+  eraseSure: (isSome, files) => "Diesen Eintrag endgültig löschen? "
+    + (files === 0 ? "" : files === 1 ? "Die Datei, die er nennt, ist ein eigener Eintrag und wird mit ihm gelöscht. " : `Die ${files} Dateien, die er nennt, sind eigene Einträge und werden mit ihm gelöscht. `)
+    + "Kein Krankenhaus kann ihn dann noch öffnen oder herausgeben. "
     + (isSome ? "Drei Einträge am Tag werden sofort gelöscht, was sich nicht rückgängig machen lässt; weitere nach drei Tagen, bis zu denen Sie sie behalten können. " : "Das lässt sich nicht rückgängig machen. ")
     + "Ältere Fassungen sind eigene Einträge: sie bleiben, bis Sie auch sie löschen.",
   erased: "Gelöscht.",
