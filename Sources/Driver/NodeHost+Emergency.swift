@@ -19,6 +19,8 @@ internal import Wire
 extension NodeHost {
   /// How long the order of a broken glass is waited for before this hospital opens what it wrote itself.
   private static let emergencyWaitMax = Span.milliseconds(5000)
+  /// So many records that were opened so are remembered, the latest.
+  private static let openedAloneMax = 4096
   /// How long the own disk may take.
   private static let durableMax = Duration.seconds(20)
 
@@ -55,7 +57,21 @@ extension NodeHost {
     for record in asked.records {
       opened.append((record, try await self.open(record, for: transaction.identifier, asked, driver)))
     }
+    if let reader = transaction.signer.flatMap({ Digest($0.bytes) }).flatMap({ self.account(ofKey: $0) }) {
+      self.openedAlone += asked.records.map { (record: $0, reader: reader) }
+      self.openedAlone.removeFirst(max(0, self.openedAlone.count - Self.openedAloneMax))
+    }
     return .opened(opened)
+  }
+
+  /// Whether an account is given a record's ciphertext: by a request of its own that was granted and names the record;
+  /// without one, because this hospital opened the record for it while nothing was ordered.
+  public func mayFetch(_ record: Digest, by account: Digest, request: Digest?) async -> Bool {
+    guard let request else { return self.openedAlone.contains { $0.record == record && $0.reader == account } }
+    guard let (_, access) = self.running.flatMap({ AccessEntry.find(request: request, in: $0.state) }) else {
+      return false
+    }
+    return access.reader == account && access.outcome == .applied && access.request.records.contains(record)
   }
 
   /// Whether the ledger would take a transaction when it is ordered, judged by its own rules on the state that is here.

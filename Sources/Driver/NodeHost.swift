@@ -27,6 +27,8 @@ public actor NodeHost: NodeService {
   nonisolated let spoolRoom: SpoolRoom
   /// Long records that readers are fetching.
   var opened = OpenedContents()
+  /// The latest records that were opened while nothing was ordered, and for whom.
+  var openedAlone: [(record: Digest, reader: Digest)] = []
   /// Records that are being brought from other vaults, for all who read them.
   var fetching: [Digest: Task<(any SealedContent)?, Never>] = [:]
   private let started: ContinuousClock.Instant

@@ -119,6 +119,9 @@ public protocol NodeService: Sendable {
   func emergencies(below leaf: UInt64?, countMax: Int) async -> Page<EmergencyView>
   /// The account that made a request which is in a patient's history; nil where none of that identifier is.
   func reader(ofRequest identifier: Digest) async -> Digest?
+  /// Whether an account is given a record's ciphertext: by a request of its own that was granted and names the record;
+  /// without one, because this hospital opened the record for it while nothing was ordered.
+  func mayFetch(_ record: Digest, by account: Digest, request: Digest?) async -> Bool
   /// What the ledger said of a request that is in a patient's history; nil where none of that identifier is.
   func receipt(ofRequest identifier: Digest) async -> Receipt?
   /// Whether the ledger would take a transaction when it is ordered, judged by its own rules on the state that is here.

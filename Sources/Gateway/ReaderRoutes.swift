@@ -93,6 +93,7 @@ extension PortalServer {
   func addReaderRoutes(to router: Router<BasicRequestContext>) {
     let service = self.service
     self.addReadingRoutes(to: router)
+    self.addOpeningRoutes(to: router)
     router.get("/api/keys/{key}") { _, context in
       guard let identifier = await service.account(ofKey: try digest(context, "key")),
         let account = await service.account(identifier)
@@ -138,6 +139,11 @@ extension PortalServer {
       try await self.note(asker, .read, of: entry.anchor.patient, request)
       return try binary(entry.anchor.encoded)
     }
+  }
+
+  /// What opens a record.
+  private func addOpeningRoutes(to router: Router<BasicRequestContext>) {
+    let service = self.service
     router.get("/api/readers/{account}/release") { request, context in
       let asker = try await self.reader(request, context).identifier
       let question = ReleaseQuestion(
@@ -152,9 +158,13 @@ extension PortalServer {
       return try binary(try await service.release(question, without: settled).encoded)
     }
     router.get("/api/readers/{account}/part") { request, context in
-      // Ciphertext is of use to nobody without the key, which a granted request alone gives.
-      _ = try await self.reader(request, context)
+      let asker = try await self.reader(request, context).identifier
       let record = try self.queryDigest("record", of: request)
+      let asked = request.uri.queryParameters["request"] == nil ? nil : try self.queryDigest("request", of: request)
+      // ⚑ Whoever was granted nothing of it has this hospital neither check it, nor fetch it from another.
+      guard await service.mayFetch(record, by: asker, request: asked) else {
+        throw ServiceRefusal.unauthorized("no granted request of this account names the record: ask for it first")
+      }
       return try binary(try await service.part(record, from: try Self.start(of: request)).encoded)
     }
   }

@@ -98,7 +98,7 @@ struct ReadingTests {
     let resource = await ask(location, "application/fhir+json")
     #expect(resource?.status == 200 && resource?.text.contains("c2VjcmV0") == true, "\(resource?.text ?? "")")
     #expect(await ask(location, "application/fhir+json", "HEAD")?.status == 200)
-    #expect(await Connection.ask(fhir, "GET", location)?.status == 401)
+    #expect(await Connection.ask(fhir, "GET", location)?.status == 403)
     for wrong in ["2", "0", "x", "01"] {
       let path = location.dropLast() + wrong
       for accept in ["*/*", "application/fhir+json"] {
@@ -117,6 +117,46 @@ struct ReadingTests {
     let read = await ask("/fhir/Observation/\(named)/_history/1", "application/fhir+json")
     #expect(read?.status == 200 && read?.text.contains("Observation") == true, "\(read?.text ?? "")")
     #expect(await ask("/fhir/Observation/\(named)/_history/2", "application/fhir+json")?.status == 404)
+  }
+
+  @Test("⚑ Ciphertext is given to whose request was granted, and to nobody else: not by another's or a denied one")
+  func parts() async throws {
+    let hospital = try await LoneHospital(port: 6161)
+    let patient = try await hospital.register(.patient, seed: Self.patient)
+    let (doctor, other) = (try await Practitioner(67, at: hospital), try await Practitioner(68, at: hospital))
+    try await Self.link(patient, at: hospital)
+    let kept = await Connection.ask(
+      .port(hospital.port + 1), "POST", "/fhir/Binary",
+      ["Content-Type": "text/plain", "X-Security-Context": "Patient/p"], body: Array("secret".utf8))
+    let named = kept?.head.split(separator: "\r\n").first { $0.lowercased().hasPrefix("x-consilium-record:") }
+    let record = try #require(named.flatMap { Hex.decode(String($0.suffix(64))) }.flatMap { Digest($0) })
+    func part(_ practitioner: Practitioner, _ request: Digest?) async -> Int? {
+      let asked = request.map { "request=\($0)&" } ?? ""
+      let path = "/api/readers/\(practitioner.account)/part?\(asked)record=\(record)&from=0"
+      return await practitioner.get(path)?.status
+    }
+    func ask(_ practitioner: Practitioner) async throws -> Digest {
+      let request = hospital.transaction(
+        .requestAccess, Practitioner.request(patient, record), by: practitioner.seed)
+      _ = try await hospital.submit([request])
+      return request.identifier(network: hospital.genesis.network)
+    }
+    #expect(await part(doctor, nil) == 403)
+    #expect(await part(doctor, record) == 403)
+    let granted = try await ask(doctor)
+    #expect(await part(doctor, granted) == 200)
+    #expect(await part(other, granted) == 403)
+    #expect(await part(doctor, nil) == 403)
+    let denial = ConsentGrant(
+      patient: patient, isDenial: true, grantee: .account(other.account), scope: .all, purposes: .all, from: .zero,
+      until: .never, usesMax: nil)
+    #expect(
+      try await hospital.submit([hospital.transaction(.grantConsent, denial, by: Self.patient)]).first?.outcome
+        == .applied)
+    #expect(await part(other, try await ask(other)) == 403)
+    let another = try await hospital.anchor(patient, .observation)
+    let path = "/api/readers/\(doctor.account)/part?request=\(granted)&record=\(another)&from=0"
+    #expect(await doctor.get(path)?.status == 403, "the request names another record")
   }
 
   @Test("⚑ A record is what the ledger has, whatever is stored under its id; an attachment is withdrawn by its id")

@@ -236,7 +236,8 @@ export const anchor = async (keys, record) => readAnchor(await binary(keys, `anc
 /** The sealed record and shares of custodians that are not among `settled`. */
 export const release = async (keys, request, record, settled) =>
   readRelease(await binary(keys, `release?request=${request}&record=${record}&without=${settled.join(".")}`));
-/** A part of a record's ciphertext: {count, chunks}. */
-export const part = async (keys, record, from) => readPart(await binary(keys, `part?record=${record}&from=${from}`));
+/** A part of a record's ciphertext: {count, chunks}, by the request that was granted; null where the hospital opened its own. */
+export const part = async (keys, request, record, from) =>
+  readPart(await binary(keys, `part?${request ? `request=${request}&` : ""}record=${record}&from=${from}`));
 /** Has the hospital's node seal and anchor what the clinician wrote and signed. */
 export const write = async (keys, note) => applied(await sent(async () => (await asked(keys, clinic(keys, "notes"), note)).json()));

@@ -55,7 +55,7 @@ async function readSome(turn, keys, patient, some, { purpose, reason, told, done
     return error;
   }
   done.isInPartition ||= Boolean(glass.opened);
-  const opening = (one) => (glass.opened ? openOwn(keys, patient, one, glass.opened.get(one.record), once)
+  const opening = (one) => (glass.opened ? openOwn(keys, patient, one, glass.opened.get(one.record), once, null)
     : openOne(turn, keys, patient, one, glass.receipt.transaction, once)).catch((error) => {
     // One record that is not what it should be does not keep the others from being read.
     if (error.code === "over" || error.code === "unreachable") throw error;
@@ -81,18 +81,18 @@ async function anchorOf(keys, patient, one) {
 }
 
 /** What a hospital opened by itself, held against its anchor. */
-async function openOwn(keys, patient, one, answer, once) {
+async function openOwn(keys, patient, one, answer, once, request) {
   const anchor = await anchorOf(keys, patient, one);
   const inside = answer?.hospitalBox && (await openBox(answer.hospitalBox, once.publicKey, once.privateKey));
   if (!inside || inside.length !== 64 || hex(inside.subarray(0, 32)) !== one.record) return { fault: "key" };
-  return opened(keys, one, answer, inside.slice(32), anchor);
+  return opened(keys, one, answer, inside.slice(32), anchor, request);
 }
 
 /** Opens a record with its key, or says how it is opened once somebody wants it. */
-function opened(keys, one, answer, key, anchor) {
+function opened(keys, one, answer, key, anchor, request) {
   const hashLock = hex(anchor.hashLock);
   if (answer.chunks.length > 0) return openChunks(answer.chunks, key, hashLock);
-  return key ? longFile(anchor.sizeBytes, key, hashLock, (from) => node.part(keys, one.record, from)) : { fault: "encryption" };
+  return key ? longFile(anchor.sizeBytes, key, hashLock, (from) => node.part(keys, request, one.record, from)) : { fault: "encryption" };
 }
 
 /** Gathers shares of custodians until enough are right, and opens the record. */
@@ -110,14 +110,14 @@ async function openOne(turn, keys, patient, one, request, once) {
       await turn.of(new Promise((resolve) => { setTimeout(resolve, PAUSE_MILLISECONDS); }));
       continue;
     }
-    if (answer.hospitalBox) return openOwn(keys, patient, one, answer, once);
+    if (answer.hospitalBox) return openOwn(keys, patient, one, answer, once, request);
     opening.custody ??= readCustodyKey(answer.custody);
     await turn.of(opening.take(answer.shares, answer.capsule));
     for (const proof of opening.accusations(answer.capsule)) {
       say(C.accused);
       await turn.of(node.submit(keys, place.consortium, KIND.accuseCustodian, proof).catch(() => null));
     }
-    if (opening.isComplete) return opened(keys, one, answer, await turn.of(opening.key(answer.capsule)), anchor);
+    if (opening.isComplete) return opened(keys, one, answer, await turn.of(opening.key(answer.capsule)), anchor, request);
   }
   return { fault: C.few };
 }
