@@ -72,6 +72,21 @@ public enum RecordStanding: Sendable, Hashable {
   case erased
 }
 
+/// A resource that is to be sealed.
+public struct SealableResource: Sendable, Hashable {
+  /// Its canonical bytes.
+  public let body: [UInt8]
+  /// The record that it amends; nil where it is new.
+  public let supersedes: Digest?
+  /// Whether it is of the sensitive category, whatever it says itself.
+  public let isSensitive: Bool
+
+  /// A resource with what it amends.
+  public init(body: [UInt8], supersedes: Digest?, isSensitive: Bool = false) {
+    (self.body, self.supersedes, self.isSensitive) = (body, supersedes, isSensitive)
+  }
+}
+
 /// A resource sealed for its patient's account, ready to be submitted.
 public struct SealedDraft: Sendable, Hashable {
   /// The record that it will be.
@@ -116,7 +131,7 @@ public protocol RecordAnchoring: Sendable {
   /// The account of a record that this hospital's own system anchored as a document; nil of every other.
   func attachmentAccount(_ record: Digest) async -> Digest?
   /// Seals resources for an account, each over the record that it amends. Nothing leaves this hospital.
-  func seal(_ resources: [(body: [UInt8], supersedes: Digest?)], of account: Digest) async throws -> [Sealing]
+  func seal(_ resources: [SealableResource], of account: Digest) async throws -> [Sealing]
   /// Stores, copies and anchors drafts. The same draft, submitted again, makes nothing twice.
   func submit(_ drafts: [SealedDraft]) async -> [AnchorOutcome]
 }

@@ -147,7 +147,7 @@ extension FHIRService {
     _ steps: [(name: String, step: AnchorBook.Step)], _ account: Digest
   ) async throws -> [AnchorNote] {
     var notes: [AnchorNote] = []
-    var ready: [(note: AnchorNote, goal: (Digest) -> AnchorNote.Anchored, body: [UInt8], supersedes: Digest?)] = []
+    var ready: [(note: AnchorNote, goal: (Digest) -> AnchorNote.Anchored, resource: SealableResource)] = []
     for (name, step) in steps {
       var note = self.book.notes[name] ?? AnchorNote(name: name)
       (note.draft, note.refused) = (nil, nil)
@@ -177,7 +177,7 @@ extension FHIRService {
         self.book.reasons[name] = "this node does not know the record that it corrects yet"
       case (.withdraw(let anchored, _), .some, .current?):
         guard let body = self.kept(name, { try self.withdrawal(name, anchored) }) else { continue }
-        ready.append((note, Self.withdrawn(anchored, version), body, amended))
+        ready.append((note, Self.withdrawn(anchored, version), self.sealable(name, body, amended)))
       case (.withdraw, nil, _): continue
       case (.anchor(_, let patient, _, _), nil, _), (.anchor(_, let patient, _, _), .some, .current?):
         guard let place = name.firstIndex(of: "/"),
@@ -185,11 +185,11 @@ extension FHIRService {
             name, { try self.stored(String(name[..<place]), String(name[place...].dropFirst()), version) }) ?? nil,
           !found.isDeleted
         else { continue }
-        ready.append((note, Self.anchored(account, patient, version), found.body, amended))
+        ready.append((note, Self.anchored(account, patient, version), self.sealable(name, found.body, amended)))
       }
     }
     guard !ready.isEmpty else { return notes }
-    let sealings = try await self.anchoring.seal(ready.map { ($0.body, $0.supersedes) }, of: account)
+    let sealings = try await self.anchoring.seal(ready.map(\.resource), of: account)
     for (one, sealing) in zip(ready, sealings) {
       var note = one.note
       switch sealing {
@@ -201,6 +201,16 @@ extension FHIRService {
       notes.append(note)
     }
     return notes
+  }
+
+  /// What is sealed of a resource. ⚑ A file is as sensitive as what bears it, and taken for sensitive where that cannot
+  /// be read.
+  private func sealable(_ name: String, _ body: [UInt8], _ supersedes: Digest?) -> SealableResource {
+    let isSensitive = self.index.bearers.names(bearing: name).contains { bearer in
+      guard let found = self.kept(name, { try self.current(bearer) }) else { return true }
+      return found?.json.map { Sensitivity.isSensitive($0) } ?? false
+    }
+    return SealableResource(body: body, supersedes: supersedes, isSensitive: isSensitive)
   }
 
   /// What the store has of a resource; nil, and the reason noted, where it cannot be read. ⚑ It holds up no other.

@@ -43,7 +43,7 @@ extension FHIRService {
     }
     let type = CanonicalJSON.members([("contentType", .string("application/octet-stream"))])
     let body = Withdrawal.of("Binary", "\(record)", type, at: self.now())
-    switch try await self.anchoring.seal([(body, record)], of: account).first {
+    switch try await self.anchoring.seal([SealableResource(body: body, supersedes: record)], of: account).first {
     case .sealed(let draft)?: try await self.submit(draft, withdrawing: record)
     case .refused(let reason)?: throw FHIRFailure(422, "business-rule", "it is not withdrawn: \(reason)")
     case nil: throw FHIRFailure(503, "transient", "it is not withdrawn: send it again")

@@ -13,10 +13,10 @@ enum Withdrawal {
   /// What supersedes a version of a resource; nil of it, where it is not kept any more.
   static func of(_ type: String, _ id: String, _ last: CanonicalJSON?, at time: Timestamp) -> [UInt8] {
     let definition = Definitions.table[type] ?? Definitions.Definition()
-    var out = CanonicalJSON.members([
-      ("resourceType", .string(type)), ("id", .string(id)),
-      ("meta", .members([("lastUpdated", .string(time.description)), ("tag", .array([self.tag]))])),
-    ])
+    var meta = CanonicalJSON.members([("lastUpdated", .string(time.description)), ("tag", .array([self.tag]))])
+    // It stays in the category of what it withdraws.
+    if let last, Sensitivity.isSensitive(last) { meta = meta.setting("security", .array([Sensitivity.label])) }
+    var out = CanonicalJSON.members([("resourceType", .string(type)), ("id", .string(id)), ("meta", meta)])
     if case .object(let members)? = last {
       for (name, value) in members where self.isKept(name, of: definition) { out = out.setting(name, value) }
     }

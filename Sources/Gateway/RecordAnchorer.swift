@@ -45,15 +45,13 @@ public struct RecordAnchorer: RecordAnchoring {
   /// Seals resources for an account, each over the record that it amends. Nothing leaves this hospital.
   ///
   /// - Throws: `ServiceRefusal` where there is no such account.
-  public func seal(
-    _ resources: [(body: [UInt8], supersedes: Digest?)], of account: Digest
-  ) async throws -> [Sealing] {
+  public func seal(_ resources: [SealableResource], of account: Digest) async throws -> [Sealing] {
     let readers = try await self.service.readers(of: account)
-    return resources.map { body, supersedes in
+    return resources.map { resource in
       do {
-        let read = try FHIRResource.read(body)
+        let read = try FHIRResource.read(resource.body).map { resource.isSensitive ? $0.asSensitive : $0 }
         let sealed = try self.service.seal(
-          read, of: account, to: readers, supersedes: Array(repeating: supersedes, count: read.count))
+          read, of: account, to: readers, supersedes: Array(repeating: resource.supersedes, count: read.count))
         guard sealed.count == 1, let one = sealed.first else { return .refused("one resource is one record") }
         var encoder = Encoder()
         encoder.item(one.anchor)

@@ -93,6 +93,7 @@ final class FakeLedger: RecordAnchoring {
     var lines: [Line] = []
     var closed: Set<Digest> = []
     var sealedCount: UInt64 = 0
+    var sensitive: Set<Digest> = []
     var submittedCount = 0
     var isHolding = false
     var waiting: [CheckedContinuation<Void, Never>] = []
@@ -107,6 +108,8 @@ final class FakeLedger: RecordAnchoring {
   func current(_ account: String = FHIRBench.account) -> [Line] {
     self.lines.filter { $0.account == Digest(Hex.decode(account) ?? []) && $0.supersededBy == nil && !$0.isErased }
   }
+  /// The records that were sealed as sensitive, whatever they say themselves.
+  var sensitive: Set<Digest> { self.state.withLock { $0.sensitive } }
   /// How many drafts were ever submitted.
   var submittedCount: Int { self.state.withLock { $0.submittedCount } }
   /// How many submissions wait.
@@ -162,15 +165,16 @@ final class FakeLedger: RecordAnchoring {
     }
   }
 
-  func seal(
-    _ resources: [(body: [UInt8], supersedes: Digest?)], of account: Digest
-  ) async throws -> [Sealing] {
+  func seal(_ resources: [SealableResource], of account: Digest) async throws -> [Sealing] {
     await Task.yield()
-    return resources.map { body, supersedes in
+    return resources.map { resource in
+      let (body, supersedes) = (resource.body, resource.supersedes)
       if body.count > 100_000 { return .refused("it is too long") }
       let record = self.state.withLock { state in
         state.sealedCount += 1
-        return Digest(words: (state.sealedCount, 0, 0, 1))
+        let record = Digest(words: (state.sealedCount, 0, 0, 1))
+        if resource.isSensitive { state.sensitive.insert(record) }
+        return record
       }
       let amended = supersedes ?? .zero
       return .sealed(SealedDraft(record: record, bytes: record.bytes + account.bytes + amended.bytes + body))

@@ -233,10 +233,9 @@ struct ReadingTests {
     while await hospital.host.custody() == nil { _ = await hospital.logSize }
     let anchorer = RecordAnchorer(service: hospital.host)
     let bodies = (0..<3).map {
-      (
+      SealableResource(
         body: Array(#"{"resourceType":"Observation","status":"final","code":{"text":"\#($0)"}}"#.utf8),
-        supersedes: Digest?.none
-      )
+        supersedes: nil)
     }
     var drafts = try await anchorer.seal(bodies, of: patient).compactMap { sealing -> SealedDraft? in
       if case .sealed(let draft) = sealing { draft } else { nil }

@@ -422,7 +422,8 @@ async function signDraft(turn, chart, { draft, known, fault }) {
   try {
     // It counts whatever is shown when it is done; so it is said then, with the patient's name.
     const content = JSON.stringify([draft, notes]);
-    await record(chart, () => signed(state.keys, chart.patient.account, resourceOf(chart.patient, draft, notes), draft.replaces), content);
+    const replaced = draft.replaces ? { record: draft.replaces, category: chart.listed.find((one) => one.record === draft.replaces)?.category } : null;
+    await record(chart, () => signed(state.keys, chart.patient.account, resourceOf(chart.patient, draft, notes), replaced), content);
   } catch (error) {
     if (turn.isOver) say(`${name}: ${failed(error)}`);
     else fault.replaceChildren(problem(error));
@@ -464,7 +465,7 @@ function amending(turn, chart, one) {
     if (!why.value.trim()) return;
     const resource = ended(one.resource, how, why.value.trim());
     try {
-      await record(chart, () => signed(state.keys, chart.patient.account, resource, one.view.record), JSON.stringify([resource, one.view.record]));
+      await record(chart, () => signed(state.keys, chart.patient.account, resource, one.view), JSON.stringify([resource, one.view.record]));
     } catch (error) {
       if (turn.isOver) say(failed(error));
       else fault.replaceChildren(problem(error));

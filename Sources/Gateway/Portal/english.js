@@ -217,7 +217,7 @@ export const T = {
   revokeDenialSure: (who) => `Take this refusal back? From then on your permissions count again for ${who}.`,
   nobodyThere: "No account has this number. Check every letter and digit, or have it scanned.",
   ownAccountGiven: "That is the account whose records these are.",
-  sensitiveText: "Only what systems mark as genetic sequences counts as especially sensitive. HIV, mental health and the like stand among problems, medicines and results.",
+  sensitiveText: "What a system labels so, or writes with such a code, counts as especially sensitive: genetics, HIV, sexually transmitted diseases, mental health and addiction. Without label or code it stands among problems, medicines and results, and so does what was written before this rule.",
   whyThem: "What for",
   purposesThem: { TREAT: "to treat them", HPAYMT: "for payment", HRESCH: "for research", PUBHLTH: "for public health" },
   may: (who, what, why, until) => `${who} may read ${what} ${why}, until ${until}.`,

@@ -236,7 +236,7 @@ export const T = {
   revokeDenialSure: (who) => `Dieses Verbot zurücknehmen? Von da an gelten Ihre Erlaubnisse wieder für ${who}.`,
   nobodyThere: "Kein Konto hat diese Nummer. Prüfen Sie jeden Buchstaben und jede Ziffer, oder lassen Sie den Code einlesen.",
   ownAccountGiven: "Das ist das Konto, um dessen Akte es geht.",
-  sensitiveText: "Als besonders empfindlich gilt nur, was Systeme als Erbgutdaten kennzeichnen. HIV, seelische Gesundheit und Ähnliches stehen unter Diagnosen, Medikamenten und Befunden.",
+  sensitiveText: "Als besonders empfindlich gilt, was ein System so kennzeichnet oder mit einem solchen Code schreibt: Erbgut, HIV, Geschlechtskrankheiten, seelische Gesundheit und Sucht. Ohne Kennzeichen oder Code steht es unter Diagnosen, Medikamenten und Befunden, ebenso was vor dieser Regel geschrieben wurde.",
   whyThem: "Wofür",
   purposesThem: { TREAT: "zur Behandlung", HPAYMT: "zur Abrechnung", HRESCH: "zur Forschung", PUBHLTH: "für die öffentliche Gesundheit" },
   may: (who, what, why, until) => `Erlaubt für ${who}: ${what} lesen, ${why}, bis ${until}.`,

@@ -7,6 +7,8 @@ import * as node from "./node.js";
 import { Encoder } from "./wire.js";
 
 const CATEGORY = { MedicationRequest: 5, Observation: 6 };
+const SENSITIVE = 12;
+const RESTRICTED = { system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" };
 /** The ledger has the record already: it was sent before, and its answer was lost. Node: Refusal. */
 const RECORD_EXISTS = 23;
 
@@ -38,16 +40,21 @@ export function ended(resource, how, why) {
   return { ...resource, status: "stopped", statusReason: { text: why }, note: resource.note };
 }
 
-/** What is signed of a resource: made once, so that what is sent again is the same record. */
-export async function signed(keys, patient, resource, supersedes) {
-  const text = canonical(JSON.stringify(resource));
+/** A resource that says that it is sensitive: what corrects or ends a sensitive record is no less so. */
+const restricted = (resource) => ({ ...resource, meta: { ...resource.meta, security: [...(resource.meta?.security ?? []), RESTRICTED] } });
+
+/** What is signed of a resource, which `replaced` says the record of that it supersedes, where one is: {record, category}. Made
+ * once, so that what is sent again is the same record. */
+export async function signed(keys, patient, resource, replaced) {
+  const [supersedes, isSensitive] = [replaced?.record, replaced?.category === "sensitive"];
+  const text = canonical(JSON.stringify(isSensitive ? restricted(resource) : resource));
   const salt = crypto.getRandomValues(new Uint8Array(32));
   const lock = await sha256(utf8("consilium/record/v1\0"), salt, utf8(text));
   const network = unhex(keys.network);
   const identifier = digest("consilium/record-identifier/v1", network, new Encoder().u32(keys.hospital).bytes, unhex(patient), lock);
   const before = supersedes ? new Encoder().flag(true).digest(supersedes).bytes : new Encoder().flag(false).bytes;
   const authored = concat(utf8("consilium/authorship/v1\0"), network, identifier, unhex(patient),
-    new Encoder().u8(CATEGORY[resource.resourceType]).bytes, lock, before);
+    new Encoder().u8(isSensitive ? SENSITIVE : CATEGORY[resource.resourceType]).bytes, lock, before);
   const note = { patient, resource: text, salt: hex(salt), signature: hex(await keyring.sign(keys, authored)), ...(supersedes ? { supersedes } : {}) };
   return { note, identifier: hex(identifier), opened: { text, salt } };
 }

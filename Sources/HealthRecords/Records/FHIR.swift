@@ -28,8 +28,15 @@ public struct FHIRResource: Sendable, Hashable {
   /// Its canonical bytes.
   public let canonical: [UInt8]
 
-  /// What it is about.
-  public var category: RecordCategory { Self.categories[self.type] ?? .other }
+  /// What it is about: its type's category, or `sensitive` where labels or codes say so (`Sensitivity`).
+  public private(set) var category: RecordCategory
+
+  /// The same, of the sensitive category.
+  public var asSensitive: FHIRResource {
+    var same = self
+    same.category = .sensitive
+    return same
+  }
 
   /// The resources in a file: the entries of a bundle, or the one resource.
   ///
@@ -41,10 +48,13 @@ public struct FHIRResource: Sendable, Hashable {
     let json: CanonicalJSON
     do { json = try CanonicalJSON(bytes, limits: .outside) } catch { throw .json(error) }
     guard json["resourceType"]?.text == "Bundle" else { return [try self.resource(json, entry: nil)] }
+    // What a bundle is labelled as, so is all that is in it.
+    let isSensitive = Sensitivity.isSensitive(json)
     var resources: [FHIRResource] = []
     for (index, entry) in (json["entry"]?.items ?? []).enumerated() {
       guard let resource = entry["resource"] else { continue }
-      resources.append(try self.resource(resource, entry: index))
+      let read = try self.resource(resource, entry: index)
+      resources.append(isSensitive ? read.asSensitive : read)
     }
     guard !resources.isEmpty else { throw .emptyBundle }
     return resources
@@ -56,7 +66,8 @@ public struct FHIRResource: Sendable, Hashable {
   private static func resource(_ json: CanonicalJSON, entry: Int?) throws(FHIRFault) -> FHIRResource {
     guard let type = json["resourceType"]?.text else { throw .resourceType(nil, entry: entry) }
     guard self.types.contains(type) else { throw .resourceType(type, entry: entry) }
-    return FHIRResource(type: type, canonical: json.canonicalBytes)
+    let category = Sensitivity.isSensitive(json) ? .sensitive : self.categories[type] ?? .other
+    return FHIRResource(type: type, canonical: json.canonicalBytes, category: category)
   }
 
   private static let categories: [String: RecordCategory] = [
