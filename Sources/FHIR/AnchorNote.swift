@@ -11,7 +11,7 @@ public struct AnchorNote: Sendable, Hashable {
     public let account: Digest
     /// The patient here to whom that account belonged.
     public let patient: String
-    /// The version that it holds.
+    /// The version that it holds; 0 where the store has lost which that was.
     public let version: UInt64
     /// Whether it says that the resource is no longer so: it was deleted here, or is another patient's.
     public let isWithdrawal: Bool

@@ -151,7 +151,7 @@ extension FHIRService {
     for (name, step) in steps {
       var note = self.book.notes[name] ?? AnchorNote(name: name)
       (note.draft, note.refused) = (nil, nil)
-      let amended: Digest?
+      var amended: Digest?
       let version: UInt64
       switch step {
       case .resume: continue
@@ -160,6 +160,10 @@ extension FHIRService {
       }
       var standing: RecordStanding?
       if let amended { standing = await self.anchoring.standing(of: amended) }
+      // What was lost was withdrawn by hand meanwhile: what is written again is a record of its own.
+      if case .anchor = step, standing == .superseded, note.anchored?.isLost == true {
+        (amended, standing) = (nil, nil)
+      }
       switch (step, amended, standing) {
       case (.resume, _, _): continue
       case (.withdraw(let anchored, _), _, .superseded?), (.withdraw(let anchored, _), _, .erased?):

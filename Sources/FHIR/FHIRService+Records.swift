@@ -70,6 +70,8 @@ extension FHIRService {
 
   /// Whether a record is of a resource that is stored here: that one is deleted by its own id.
   private func isAnchored(_ record: Digest) -> Bool {
-    self.book.notes.values.contains { $0.anchored?.record == record || $0.draft?.goal.record == record }
+    self.book.notes.values.contains {
+      ($0.anchored?.record == record || $0.draft?.goal.record == record) && self.index.row($0.name) != nil
+    }
   }
 }

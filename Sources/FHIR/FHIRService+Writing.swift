@@ -215,13 +215,16 @@ extension FHIRService {
     try Self.requireFirst(name, in: &writes)
     let row = self.index.row(name)
     try Self.check(request, against: row.flatMap { $0.isDeleted ? nil : $0.version }, name)
-    guard let row, !row.isDeleted else {
+    // ⚑ What this store lost, and the ledger has, is deleted all the same.
+    let isLost = row == nil && self.book.notes[name]?.anchored.map { $0.isLost && !$0.isWithdrawal } ?? false
+    guard isLost || row.map({ !$0.isDeleted }) ?? false else {
       if request.writesRecord { throw Self.failure(ofRecord: id, 405) }
       return Planned(status: 204, resource: nil, name: name)
     }
     let deletion = StoredResource(
-      type: type, id: id, version: row.version + 1, ordinal: row.ordinal, updated: self.now(), body: [],
-      record: row.record)
+      type: type, id: id, version: (row?.version ?? 0) + 1,
+      ordinal: row?.ordinal ?? UInt64(self.index.count + writes.madeCount), updated: self.now(), body: [],
+      record: row?.record)
     writes.add(deletion)
     return Planned(status: 204, resource: deletion, name: name)
   }

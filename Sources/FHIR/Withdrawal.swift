@@ -10,6 +10,10 @@ enum Withdrawal {
     ("display", .string("Deleted or moved by the hospital that wrote it")),
   ])
 
+  static func isTag(_ coding: CanonicalJSON) -> Bool {
+    coding["system"]?.text == self.tag["system"]?.text && coding["code"]?.text == self.tag["code"]?.text
+  }
+
   /// What supersedes a version of a resource; nil of it, where it is not kept any more.
   static func of(_ type: String, _ id: String, _ last: CanonicalJSON?, at time: Timestamp) -> [UInt8] {
     let definition = Definitions.table[type] ?? Definitions.Definition()

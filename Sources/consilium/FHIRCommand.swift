@@ -61,7 +61,16 @@ struct FHIRCommand: AsyncParsableCommand {
             try store.check(config, key: before, mark: mark)
           }
         }
-        for store in stores { try self.handOver(store, config, from: old, to: new) }
+        var resources: EncryptedResources?
+        for store in stores {
+          let taken = try self.handOver(store, config, from: old, to: new)
+          resources = resources ?? taken
+        }
+        // Only now is the log of readings under the new keys, too.
+        if self.acceptLoss, let resources {
+          let secrets = [old.sealingSecret, new.sealingSecret]
+          try await Orphans.settle(resources, config, secrets: secrets, key: HospitalStore.key(new))
+        }
         withExtendedLifetime(lock) {}
       }
     }
@@ -74,9 +83,10 @@ struct FHIRCommand: AsyncParsableCommand {
       return mark.rowCount == 0 ? nil : mark
     }
 
+    /// Takes a store over; the EHR's resources, where it is theirs and was not under the new keys before.
     private func handOver(
       _ store: HospitalStore, _ config: NodeConfig, from old: borrowing NodeKeys, to new: borrowing NodeKeys
-    ) throws {
+    ) throws -> EncryptedResources? {
       let (before, after) = (HospitalStore.key(old), HospitalStore.key(new))
       let folder = store.folder(in: config)
       let isTaken = try self.refusing(store, config) { () throws(StorageFailure) -> Bool in
@@ -88,13 +98,16 @@ struct FHIRCommand: AsyncParsableCommand {
         }
         return isHanded || isAccepted
       }
-      guard isTaken else { return Console.line("\(folder) opens with \(config.keys) as it is.") }
+      guard isTaken else {
+        Console.line("\(folder) opens with \(config.keys) as it is.")
+        return nil
+      }
       // ⚑ From now on it is another store than each copy of before. The node may have begun with one of them: this one
       // is to go on.
       let resources = try FHIRCommand.goOn(
         store, config, key: after, remembering: store.mark(beside: self.oldKey))
-      if self.acceptLoss, let resources { try OwnRecords.sayOrphans(of: resources, config) }
       Console.line("\(folder) goes on under \(config.keys).")
+      return resources
     }
 
     /// Goes on with what is there of a store under the old keys; false where it is not under them.
@@ -176,9 +189,10 @@ extension FHIRCommand {
 
         The node must not run. What the folder holds counts from now on, also where it is older than what was
         acknowledged, or empty. A resource of which anything cannot be opened is taken out with all its versions, and
-        named: the EHR must write it again. What was anchored is in the vaults, and stays current on the ledger: the
-        records that nothing here goes with any more are listed. What the EHR writes again becomes a further record, for
-        the ledger does not tell which one it should supersede.
+        named: the EHR must write it again. What was anchored is in the vaults, and stays current on the ledger. Each
+        record that nothing here goes with any more is opened on this machine, to learn which resource it holds; what
+        the EHR writes or deletes under the same type and id supersedes it. Those that hold nothing that the EHR wrote,
+        or do not open here, are listed: what is written again of them becomes a further record.
         """)
 
     @Option(help: "The node's configuration file.") var config: String
@@ -195,7 +209,10 @@ extension FHIRCommand {
         let keys = try KeyFile.member(config.keys, passphrase: word)
         let resources = try FHIRCommand.goOn(
           self.store, config, key: HospitalStore.key(keys), remembering: self.store.mark(in: config))
-        if let resources { try OwnRecords.sayOrphans(of: resources, config) }
+        if let resources {
+          try await Orphans.settle(
+            resources, config, secrets: [keys.sealingSecret], key: HospitalStore.key(keys))
+        }
         withExtendedLifetime(lock) {}
       }
     }

@@ -126,7 +126,7 @@ struct NodeCommand: AsyncParsableCommand {
     _ config: NodeConfig, key: Digest, _ found: Seal, _ store: Store, _ log: Log
   ) throws -> HospitalStores {
     let stores = try HospitalStores(config, key: key, marked: found.marked, log) {
-      OwnRecords.isAny(in: try StoreReader(store), of: MemberID(config.member))
+      !OwnRecords(in: try StoreReader(store), of: MemberID(config.member)).isEmpty
     }
     var seal = found
     try seal.name(HospitalStore.allCases.filter { FileManager.default.fileExists(atPath: $0.mark(in: config)) })

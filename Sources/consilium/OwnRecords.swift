@@ -2,84 +2,222 @@ internal import FHIR
 internal import Foundation
 internal import Gateway
 internal import HealthRecords
+internal import ObjectStore
 internal import Primitives
 internal import Storage
 internal import Wire
 
-/// The current records on a node's ledger that its hospital's own system anchored: what the EHR wrote, and what was
-/// given by command or as a document. ⚑ The ledger does not tell these apart: it holds commitments, neither types nor
-/// ids, and a record's identifier follows from salted content.
-enum OwnRecords {
-  /// Hands over one after another while `body` returns true.
-  static func each(in ledger: StoreReader, of hospital: MemberID, _ body: (RecordEntry) -> Bool) {
-    var start = StateKey.records
-    while let pair = ledger.pair(from: start), pair.key.starts(with: StateKey.records) {
-      start = pair.key + [0]
-      guard let entry = try? RecordEntry.decode(pair.value) else { continue }
-      let isOwn = entry.hospital == hospital && entry.anchor.author == nil
-      guard isOwn, entry.supersededBy == nil, !entry.isErased else { continue }
-      guard body(entry) else { return }
+/// The current records on a node's ledger that its hospital's own system anchored, one after another: what the EHR
+/// wrote, and what was given by command or as a document. ⚑ The ledger does not tell these apart: it holds commitments,
+/// neither types nor ids, and a record's identifier follows from salted content.
+struct OwnRecords: Sequence, IteratorProtocol {
+  private let ledger: StoreReader
+  private let hospital: MemberID
+  private var start = StateKey.records
+
+  init(in ledger: StoreReader, of hospital: MemberID) { (self.ledger, self.hospital) = (ledger, hospital) }
+
+  mutating func next() -> RecordEntry? {
+    while let pair = self.ledger.pair(from: self.start), pair.key.starts(with: StateKey.records) {
+      self.start = pair.key + [0]
+      guard let entry = try? RecordEntry.decode(pair.value), entry.hospital == self.hospital,
+        entry.anchor.author == nil, entry.isCurrent
+      else { continue }
+      return entry
     }
+    return nil
   }
 
   /// Whether there is any.
-  static func isAny(in ledger: StoreReader, of hospital: MemberID) -> Bool {
-    var isAny = false
-    self.each(in: ledger, of: hospital) { _ in
-      isAny = true
-      return false
-    }
-    return isAny
+  var isEmpty: Bool {
+    var records = self
+    return records.next() == nil
   }
 }
 
-extension OwnRecords {
-  /// The most that are named one by one.
-  private static let namedMax = 10_000
+extension RecordEntry {
+  var isCurrent: Bool { self.supersededBy == nil && !self.isErased }
+}
 
-  /// Says which of them nothing in a store goes with any more: nothing that is written there corrects them.
+/// The records that went on while the EHR's store lost what it had of them. Each is opened by the hospital's own copy
+/// of its key, on this machine alone, to learn which resource it holds: what the EHR writes of that resource then
+/// supersedes it. Nothing of the content is shown or kept, and that it was opened is in the log of readings.
+struct Orphans {
+  private let resources: EncryptedResources
+  private let config: NodeConfig
+  private let ledger: StoreReader
+  private let secrets: [[UInt8]]
+  private let readings: (any ReadingLog)?
+  private let vault: (any Vault)?
+  /// Why none is opened; nil where they are.
+  private var trouble: String?
+  private var found = Found()
+
+  /// What was found.
+  private struct Found {
+    var others: [RecordEntry] = []
+    var (knownCount, othersCount) = (0, 0)
+    /// The record that was found for each resource, and all that ever were.
+    var (chosen, ever): ([String: RecordEntry], Set<Digest>) = ([:], [])
+    var notes: [AnchorNote] = []
+    var readings: [LocalReading] = []
+  }
+
+  /// The most that are named one by one, of each sort.
+  private static let namedMax = 10_000
+  /// So many are noted together.
+  private static let batchMax = 500
+
+  /// Looks for what a store lost and the ledger has, opens it by this hospital's secrets, of today and of before, and
+  /// says what follows; `key` seals the hospital's own stores.
   ///
-  /// - Throws: `StorageFailure` where what the store holds cannot be read.
-  static func sayOrphans(of resources: EncryptedResources, _ config: NodeConfig) throws {
-    var held = Set(try resources.records())
-    try resources.notes { note in
+  /// - Throws: `Failure` where the store or the log of readings cannot be read or written.
+  static func settle(
+    _ resources: EncryptedResources, _ config: NodeConfig, secrets: [[UInt8]], key: Digest
+  ) async throws {
+    var orphans: Self
+    do { orphans = try Self(resources, config, secrets, key) } catch {
+      return Console.line(
+        "Which records on the ledger nothing here corrects any more is not known: \(error). \(Self.consequence)")
+    }
+    do { try await orphans.settle() } catch {
+      throw Failure("what was lost cannot be noted", error, status: ExitStatus.failedIO)
+    }
+    orphans.say()
+  }
+
+  private init(
+    _ resources: EncryptedResources, _ config: NodeConfig, _ secrets: [[UInt8]], _ key: Digest
+  ) throws {
+    (self.resources, self.config, self.secrets) = (resources, config, secrets)
+    let folder = config.data + "/ledger"
+    guard FileManager.default.fileExists(atPath: folder + "/data.mdb") else {
+      throw StorageFailure.folder(path: folder, reason: "there is no ledger yet")
+    }
+    self.ledger = try StoreReader(
+      Store(
+        path: folder, genesis: try GenesisFile.read(config.genesis), member: MemberID(config.member),
+        mapSizeMax: config.mapSizeMax, fresh: nil))
+    do {
+      // ⚑ What cannot be noted is not opened.
+      let mark = try StoreMark(path: HospitalStore.readings.mark(in: config))
+      self.readings = try HospitalStore.readings(config, key: key, mark: mark)
+    } catch {
+      self.readings = nil
+      self.trouble = "the log of who read what is not as this node left it (\(error))"
+    }
+    let path = config.data + "/vault"
+    if let settings = config.objectStore {
+      self.vault = S3Vault(settings)
+    } else if FileManager.default.fileExists(atPath: path + "/data.mdb") {
+      self.vault = try EmbeddedVault(path: path, mapSizeMax: config.mapSizeMax)
+    } else {
+      self.vault = nil
+      self.trouble = self.trouble ?? "there is no vault in \(path)"
+    }
+  }
+
+  private mutating func settle() async throws {
+    var held = Set(try self.resources.records())
+    try self.resources.notes { note in
       held.formUnion([note.anchored?.record, note.draft?.goal.record].compactMap { $0 })
     }
-    var (orphans, count): ([RecordEntry], Int) = ([], 0)
-    let folder = config.data + "/ledger"
-    do {
-      guard FileManager.default.fileExists(atPath: folder + "/data.mdb") else {
-        throw StorageFailure.folder(path: folder, reason: "there is no ledger yet")
-      }
-      let ledger = try StoreReader(
-        Store(
-          path: folder, genesis: try GenesisFile.read(config.genesis), member: MemberID(config.member),
-          mapSizeMax: config.mapSizeMax, fresh: nil))
-      self.each(in: ledger, of: MemberID(config.member)) { entry in
-        guard !held.contains(entry.anchor.record) else { return true }
-        count += 1
-        if orphans.count < self.namedMax { orphans.append(entry) }
-        return true
-      }
-    } catch {
-      return Console.line(
-        "Which records on the ledger nothing here corrects any more is not known: \(error). \(self.consequence)")
+    let records = OwnRecords(in: self.ledger, of: MemberID(self.config.member))
+    for entry in records where !held.contains(entry.anchor.record) {
+      if let note = try await self.note(of: entry) { self.choose(entry, note) } else { self.addOther(entry) }
+      if self.found.readings.count >= Self.batchMax { try await self.keep() }
     }
-    guard count > 0 else {
+    try await self.keep()
+  }
+
+  /// Of several records of a resource the last counts: the others stay for whoever withdraws them.
+  private mutating func choose(_ entry: RecordEntry, _ note: AnchorNote) {
+    let before = self.found.chosen[note.name]
+    if let before, before.leaf > entry.leaf { return self.addOther(entry) }
+    if let before { self.addOther(before) } else { self.found.knownCount += 1 }
+    self.found.chosen[note.name] = entry
+    self.found.ever.insert(entry.anchor.record)
+    self.found.notes.append(note)
+  }
+
+  private mutating func addOther(_ entry: RecordEntry) {
+    self.found.othersCount += 1
+    if self.found.others.count < Self.namedMax { self.found.others.append(entry) }
+  }
+
+  /// ⚑ That records were opened is durable before anything follows from it.
+  private mutating func keep() async throws {
+    guard !self.found.readings.isEmpty else { return }
+    try await self.readings?.note(self.found.readings)
+    try self.resources.write([], notes: self.found.notes)
+    (self.found.readings, self.found.notes) = ([], [])
+  }
+
+  /// The note by which what the EHR writes supersedes a record; nil where it cannot be opened here, or holds nothing
+  /// that the EHR wrote.
+  private mutating func note(of entry: RecordEntry) async throws -> AnchorNote? {
+    let anchor = entry.anchor
+    guard let vault, self.trouble == nil, anchor.chunkCount <= SealedRecord.chunksMax else { return nil }
+    let sealed: SealedRecord?
+    do throws(VaultFailure) { sealed = try await vault.record(anchor.record) } catch {
+      self.trouble = "\(error)"
+      return nil
+    }
+    guard let sealed,
+      let key = self.secrets.lazy.compactMap({
+        SealedRecord.key(in: sealed.boxes.hospitalCopy, of: anchor.record, secret: $0)
+      }).first
+    else { return nil }
+    let content: [UInt8]
+    // What is not what was anchored tells nothing of it.
+    do throws(RecordFault) { content = try sealed.open(key: key, anchored: anchor).canonical } catch { return nil }
+    let (ledger, ever) = (self.ledger, self.found.ever)
+    let note = try AnchorNote.recovered(
+      anchor.record, of: anchor.patient, holding: content, in: self.resources,
+      base: FHIRServer.base(port: self.config.fhirPort ?? 0)
+    ) { record in
+      guard !ever.contains(record) else { return false }
+      return ledger.value(StateKey.record(record)).flatMap { try? RecordEntry.decode($0) }?.isCurrent ?? false
+    }
+    self.found.readings.append(
+      LocalReading(
+        patient: anchor.patient, reader: nil, client: nil, interaction: .read,
+        types: [note.map { String($0.name.prefix { $0 != "/" }) } ?? "DocumentReference"],
+        request: "consilium fhir accept-loss", time: Drafts.now))
+    return note
+  }
+
+  private func say() {
+    let (known, others) = (self.found.knownCount, self.found.othersCount)
+    guard known + others > 0 else {
       return Console.line("Each current record of this hospital's own system on the ledger goes with something here.")
     }
-    Console.line(
-      "\(count) current records of this hospital's own system go with nothing here: what was lost, and what was given "
-        + "by command or as a document, which the ledger does not tell apart. \(self.consequence)")
-    for entry in orphans {
-      let anchor = entry.anchor
-      Console.line("  \(anchor.record)  patient \(anchor.patient)  \(anchor.category.name)  \(entry.time)")
+    if known > 0 {
+      Console.line(
+        "\(known) current records of this hospital's own system hold resources that were lost here, and stay current "
+          + "until the EHR writes or deletes each again, under its type and id: that supersedes the record. They were "
+          + "opened to learn which they are, and each patient sees that it was done.")
+      Self.list(self.found.chosen.sorted { $0.key < $1.key }.map { ($0.value, $0.key) }, of: known)
     }
-    if count > orphans.count { Console.line("  and \(count - orphans.count) more: consilium record list PATIENT") }
+    guard others > 0 else { return }
+    let why = self.trouble.map { "not all could be opened (\($0))" } ?? "what was given by command or as a document"
+    Console.line(
+      "\(others) current records of this hospital's own system go with nothing here: \(why). \(Self.consequence)")
+    Self.list(self.found.others.map { ($0, "") }, of: others)
+  }
+
+  private static func list(_ rows: [(entry: RecordEntry, name: String)], of count: Int) {
+    for (entry, name) in rows.prefix(self.namedMax) {
+      let anchor = entry.anchor
+      Console.line(
+        "  \(anchor.record)  patient \(anchor.patient)  \(anchor.category.name)  \(entry.time)  \(name)"
+          .trimmingTrailingSpaces)
+    }
+    if count > self.namedMax { Console.line("  and \(count - self.namedMax) more: consilium record list PATIENT") }
   }
 
   private static let consequence =
-    "What the EHR writes again, under the same id too, becomes a further record beside the lost one's, and both are "
-    + "current for every hospital. Withdraw each lost one: consilium record add FILE --patient ACCOUNT --supersedes "
-    + "RECORD, where FILE is the resource marked as entered in error."
+    "What the EHR writes again of them becomes a further record beside the lost one's, and both are current for every "
+    + "hospital. Withdraw each lost one: consilium record add FILE --patient ACCOUNT --supersedes RECORD, where FILE "
+    + "is the resource marked as entered in error."
 }

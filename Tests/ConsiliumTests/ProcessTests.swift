@@ -290,7 +290,19 @@ struct ProcessTests {
     #expect(try place.run(["devnet", "up"] + place.options + port).status == 0)
     #expect(try Self.found(try await send("GET", observations).1) == before)
     #expect(try place.run(["devnet", "down"] + place.options).status == 0)
-    try self.emptied(h1, place, record)
+    try self.lost(h1, place, record)
+    // What the store lost, and the ledger has, is superseded by what the EHR writes again.
+    #expect(try place.run(["devnet", "up"] + place.options + port).status == 0)
+    let again = try await send("PUT", "/Patient/\(id)", try JSONSerialization.data(withJSONObject: patient)).0
+    #expect(again.statusCode == 201 && again.value(forHTTPHeaderField: "X-Consilium-Record")?.count == 64)
+    let listed = try place.run(["record", "list", account, "--output", "json"] + access)
+    let records = try JSONSerialization.jsonObject(with: Data(listed.output.utf8)) as? [[String: Any]]
+    let current = records?.filter { $0["category"] as? String == "demographics" && $0["supersededBy"] == nil } ?? []
+    #expect(current.map { $0["record"] as? String } == [again.value(forHTTPHeaderField: "X-Consilium-Record")])
+    let noted = try place.run(["access", "readings", account, "--reader", "system"] + access)
+    #expect(noted.status == 0 && noted.output.contains("MedicationRequest"), "\(noted.output)")
+    #expect(try place.run(["devnet", "down"] + place.options).status == 0)
+    try self.emptied(h1, place)
     #expect(try place.run(["devnet", "up"] + place.options + port).status == 0)
     let empty = try place.run(["status", "--api", h1 + "/api.sock"])
     #expect(empty.output.contains("is empty, and the ledger has records"), "\(empty.output)")
@@ -303,16 +315,22 @@ struct ProcessTests {
     #expect(try place.run(["devnet", "reset"] + place.options).status == 0)
   }
 
-  /// The EHR's store is gone, and nothing on the machine tells of it any more: neither mark nor seal.
-  private func emptied(_ h1: String, _ place: Place, _ record: String) throws {
+  /// The EHR's store is gone, and the hospital goes on without it.
+  private func lost(_ h1: String, _ place: Place, _ record: String) throws {
     let accept = ["fhir", "accept-loss", "--config", h1 + "/node.toml", "--store", "fhir"]
     let whole = try place.run(accept)
     #expect(whole.status == 0 && whole.output.contains("goes with something here"), "\(whole.output) \(whole.errors)")
     try FileManager.default.removeItem(atPath: h1 + "/data/fhir")
-    // What nothing corrects any more is named, and what follows from that.
+    // What is current without it is named, and what follows from that.
     let accepted = try place.run(accept)
     #expect(accepted.status == 0 && accepted.output.contains("goes on with 0 rows"), "\(accepted.output)")
-    #expect(accepted.output.contains(record) && accepted.output.contains("--supersedes"), "\(accepted.output)")
+    let line = accepted.output.split(separator: "\n").first { $0.contains(record) } ?? ""
+    #expect(line.contains("  Patient/") && accepted.output.contains("that supersedes the record"), "\(accepted.output)")
+    #expect(!accepted.output.contains("further record"), "\(accepted.output)")
+  }
+
+  /// Nothing on the machine tells any more that there was an EHR's store: neither mark nor seal.
+  private func emptied(_ h1: String, _ place: Place) throws {
     for lost in ["data/fhir", "node.key.fhir"] { try FileManager.default.removeItem(atPath: "\(h1)/\(lost)") }
     try place.replace("fhir\n", with: "", in: h1 + "/node.key.seal")
     try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: h1 + "/node.key.seal")

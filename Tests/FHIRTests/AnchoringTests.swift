@@ -354,6 +354,100 @@ struct AnchoringTests {
     #expect(self.values(bench) == ["3", "entered-in-error"])
   }
 
+  /// Tells a store what it lost of records, by what they hold.
+  private static func recover(
+    _ lines: [FakeLedger.Line], in store: MemoryResources, isCurrent: (Digest) -> Bool = { _ in false }
+  ) throws -> Int {
+    let notes = try lines.compactMap {
+      try AnchorNote.recovered(
+        $0.record, of: $0.account, holding: $0.body, in: store, base: "http://h/fhir", isCurrent: isCurrent)
+    }
+    try store.write([], notes: notes)
+    return notes.count
+  }
+
+  @Test("⚑ What a store lost is superseded on the ledger by what is written again or deleted, under the same id")
+  func lost() async throws {
+    let before = try FHIRBench()
+    await before.link("p")
+    for id in ["x", "y", "z", "w"] {
+      await before.put(FHIRBench.observation(id, #""code":{"text":"one"},"subject":{"reference":"Patient/p"}"#))
+    }
+    #expect(await before.send("DELETE", "Observation/z").status == 204)
+    let lines = before.ledger.current()
+    let store = MemoryResources()
+    #expect(lines.count == 5)
+    #expect(try Self.recover(lines, in: store) == 5)
+    let bench = try before.over(store)
+    #expect(await bench.service.anchorPending() == 0, "nothing is written again by itself")
+    await bench.link("p")
+    for id in ["x", "z"] {
+      await bench.put(FHIRBench.observation(id, #""code":{"text":"two"},"subject":{"reference":"Patient/p"}"#))
+    }
+    #expect(await bench.send("DELETE", "Observation/y").status == 204)
+    #expect(await bench.send("GET", "Observation/y").status == 410)
+    func current(_ id: String) -> [FakeLedger.Line] { bench.ledger.current().filter { $0.json["id"]?.text == id } }
+    for (id, said) in [("p", nil), ("x", "two"), ("y", nil), ("z", "two"), ("w", "one")] {
+      #expect(current(id).map { $0.json["code"]?["text"]?.text } == [said], "\(id)")
+    }
+    #expect(current("y").first?.json["meta"]?["tag"] != nil, "what is deleted says so")
+
+    // What was withdrawn by hand meanwhile is a record of its own when it is written again.
+    let lost = try #require(current("w").first)
+    let account = try #require(Hex.decode(FHIRBench.account).flatMap { Digest($0) })
+    let byHand = Array(#"{"resourceType":"Observation","status":"entered-in-error"}"#.utf8)
+    let sealing = try await bench.ledger.seal([SealableResource(body: byHand, supersedes: lost.record)], of: account)
+    guard case .sealed(let draft)? = sealing.first else {
+      Issue.record("\(sealing)")
+      return
+    }
+    #expect(await bench.ledger.submit([draft]) == [.anchored])
+    await bench.put(FHIRBench.observation("w", #""code":{"text":"two"},"subject":{"reference":"Patient/p"}"#))
+    #expect(current("w").map(\.supersedes) == [nil])
+  }
+
+  @Test("⚑ An older copy of a store does not put what it has in the place of what it lost; the next write does")
+  func older() async throws {
+    let before = try FHIRBench()
+    await before.link("p")
+    #expect(await self.put(before, 1).anchor?.count == 64)
+    let store = MemoryResources()
+    var kept: [StoredResource] = []
+    before.store.latest { kept.append($0) }
+    var notes: [AnchorNote] = []
+    before.store.notes { notes.append($0) }
+    try store.write(kept, notes: notes)
+    #expect(await self.put(before, 2).anchor?.count == 64)
+    let newest = try #require(before.ledger.current().first { $0.json["id"]?.text == "x" })
+    let live = Set(before.ledger.current().map(\.record))
+    #expect(try Self.recover([newest], in: store) { live.contains($0) } == 1)
+    for _ in 0..<2 {
+      let bench = try before.over(store)
+      #expect(await bench.service.anchorPending() == 0)
+      let answer = await bench.send("GET", "Observation/x").anchor
+      #expect(answer?.hasPrefix("refused: the ledger has a later version") == true, "\(answer ?? "")")
+    }
+    let bench = try before.over(store)
+    #expect(await self.put(bench, 3).anchor?.count == 64)
+    let current = bench.ledger.current().filter { $0.json["id"]?.text == "x" }
+    #expect(current.map(\.supersedes) == [newest.record])
+    #expect(try Self.recover([newest], in: store) { current.map(\.record).contains($0) } == 0, "it has a current one")
+  }
+
+  @Test(
+    "What was given by command, and what is no resource, is nothing that a store lost",
+    arguments: [
+      #"{"resourceType":"Observation","id":"x","status":"final"}"#, "a letter", #"{"id":"x"}"#, "",
+      #"{"resourceType":"StructureDefinition","id":"x","meta":{"versionId":"1"}}"#,
+      #"{"resourceType":"Observation","meta":{"versionId":"1"}}"#,
+    ])
+  func others(_ content: String) throws {
+    let note = try AnchorNote.recovered(
+      Digest(words: (1, 0, 0, 0)), of: .zero, holding: Array(content.utf8), in: MemoryResources(),
+      base: "http://h/fhir", isCurrent: { _ in false })
+    #expect(note == nil)
+  }
+
   @Test("Writers and rounds at once, on a ledger in any order: one line of records a resource, the last one current")
   func manyAtOnce() async throws {
     let bench = try FHIRBench()

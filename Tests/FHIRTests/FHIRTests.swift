@@ -18,6 +18,11 @@ struct FHIRBench {
   /// The same hospital after its process ended, whatever it was doing.
   func restarted() throws -> FHIRBench { try FHIRBench(self.store, self.ledger, nil, firstIdentifier: 128) }
 
+  /// The same hospital with another store.
+  func over(_ store: MemoryResources) throws -> FHIRBench {
+    try FHIRBench(store, self.ledger, nil, firstIdentifier: 64)
+  }
+
   private init(
     _ store: MemoryResources, _ ledger: FakeLedger, _ views: (any LedgerViews)?, firstIdentifier: UInt8,
     _ looksBetweenTurns: Int = 4096

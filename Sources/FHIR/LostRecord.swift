@@ -1,0 +1,46 @@
+import HealthRecords
+public import Primitives
+
+/// What a store knows again of records that went on while it lost what it had of them (OPERATIONS §3). ⚑ The ledger
+/// tells neither type nor id: a record's own content does.
+extension AnchorNote {
+  /// The note by which the next write or deletion of a resource supersedes a current record of an account that holds
+  /// it, and of which the store has nothing; nil where the content is nothing that was written here by FHIR, or where
+  /// the resource has another record that `isCurrent`.
+  ///
+  /// - Throws: what reading the store throws.
+  public static func recovered(
+    _ record: Digest, of account: Digest, holding content: [UInt8], in store: any ResourceStore, base: String,
+    isCurrent: (Digest) -> Bool
+  ) throws -> AnchorNote? {
+    guard let json = try? CanonicalJSON(content, limits: .outside), let type = json["resourceType"]?.text,
+      SearchParameter.of(type) != nil, let id = json["id"]?.text, !id.isEmpty
+    else { return nil }
+    let isWithdrawal = json["meta"]?["tag"]?.items?.contains { Withdrawal.isTag($0) } ?? false
+    // What was given by command may have a type and an id too, but no version of this server's.
+    guard isWithdrawal || json["meta"]?["versionId"] != nil else { return nil }
+    var note = try store.note(of: "\(type)/\(id)") ?? AnchorNote(name: "\(type)/\(id)")
+    if let known = note.anchored?.record, known != record, isCurrent(known) { return nil }
+    let index = ResourceIndex(site: Site(base: base))
+    note.anchored = Anchored(
+      record: record, account: account, patient: index.patient(of: json, type: type, id: id) ?? "",
+      version: Self.lostVersion, isWithdrawal: isWithdrawal)
+    note.draft = nil
+    // ⚑ An older version that is still here is not put in the place of the newer one by itself.
+    note.refused = try store.versions(type: type, id: id).last.map {
+      Refused(
+        account: account, version: $0.version,
+        reason: "the ledger has a later version than this store, which lost it, as record \(record): write the "
+          + "resource again, or delete it")
+    }
+    return note
+  }
+
+  /// Stands for the version of what was lost.
+  fileprivate static let lostVersion: UInt64 = 0
+}
+
+extension AnchorNote.Anchored {
+  /// Whether the store has lost which version the record holds.
+  var isLost: Bool { self.version == AnchorNote.lostVersion }
+}
