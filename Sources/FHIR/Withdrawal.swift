@@ -1,8 +1,8 @@
 import HealthRecords
 import Primitives
 
-/// What a resource that is withdrawn leaves behind: it says itself that it was entered in error, and nothing clinical
-/// but what the standard demands of its type. It supersedes the record that said more.
+/// What a resource that is withdrawn leaves behind: it says itself that it was entered in error, and has the form that
+/// the standard demands of its type, without what that said. It supersedes the record that said more.
 enum Withdrawal {
   /// Marks it for machines, also where its type has no status for that.
   static let tag = CanonicalJSON.members([
@@ -22,7 +22,7 @@ enum Withdrawal {
     if let last, Sensitivity.isSensitive(last) { meta = meta.setting("security", .array([Sensitivity.label])) }
     var out = CanonicalJSON.members([("resourceType", .string(type)), ("id", .string(id)), ("meta", meta)])
     if case .object(let members)? = last {
-      for (name, value) in members where self.isKept(name, of: definition) { out = out.setting(name, value) }
+      for (name, value) in self.bare(members, of: definition) { out = out.setting(name, value) }
     }
     for name in ["status", "lifecycleStatus"] {
       switch definition.elements[name]?.kind {
@@ -45,9 +45,53 @@ enum Withdrawal {
     return out.canonicalBytes
   }
 
-  private static func isKept(_ name: String, of definition: Definitions.Definition) -> Bool {
-    // Not its code either, where it can be without: a diagnosis would outlive its erasure.
-    if definition.required.contains(name) { return true }
-    return definition.elements[name]?.choice.map { definition.required.contains("\($0)[x]") } ?? false
+  /// What stands for text that is not repeated.
+  private static let mask = CanonicalJSON.string("withdrawn")
+  /// What stands for an element of which nothing is repeated.
+  private static let absent = CanonicalJSON.members([
+    (
+      "extension",
+      .array([
+        .members([
+          ("url", .string("http://hl7.org/fhir/StructureDefinition/data-absent-reason")),
+          ("valueCode", .string("masked")),
+        ])
+      ])
+    )
+  ])
+
+  /// What is repeated of types though it need not be there: of which kind it was, when, and of whom.
+  private static let kept = ["Attachment": ["contentType"], "Period": ["start", "end"], "Reference": ["reference"]]
+
+  /// The members that must be there, without what they said. ⚑ No code either, no title and no file: a diagnosis or a
+  /// letter would outlive its erasure, and stay with a patient whose it never was.
+  private static func bare(
+    _ members: [(name: String, value: CanonicalJSON)], of definition: Definitions.Definition
+  ) -> [(name: String, value: CanonicalJSON)] {
+    members.compactMap { name, value in
+      guard let element = definition.elements[name],
+        definition.required.contains(element.choice.map { "\($0)[x]" } ?? name)
+      else { return nil }
+      // What was given or done is no name of a person.
+      let isChosen = element.choice != nil && value["reference"] != nil
+      return (name: name, value: isChosen ? self.absent : self.bare(value, of: element.kind))
+    }
+  }
+
+  private static func bare(_ value: CanonicalJSON, of kind: Definitions.Kind) -> CanonicalJSON {
+    if let items = value.items { return .array(items.prefix(1).map { self.bare($0, of: kind) }) }
+    switch kind {
+    case .primitive(.string), .primitive(.markdown): return self.mask
+    case .primitive, .code: return value
+    case .object("CodeableConcept"): return .members([("text", self.mask)])
+    case .object(let type):
+      guard case .object(let members) = value, let definition = Definitions.table[type] else { return self.absent }
+      let names = self.kept[type] ?? []
+      // What it contained is not there any more.
+      let extra = members.filter { names.contains($0.name) && $0.value.text?.hasPrefix("#") != true }
+      let left = extra + self.bare(members, of: definition)
+      return left.isEmpty ? self.absent : .members(left.map { ($0.name, $0.value) })
+    case .resource: return self.absent
+    }
   }
 }

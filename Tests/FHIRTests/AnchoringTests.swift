@@ -148,7 +148,7 @@ struct AnchoringTests {
     #expect(line.supersedes?.description == first)
     #expect(line.json["status"]?.text == "entered-in-error")
     #expect(line.json["resourceType"]?.text == "Observation")
-    #expect(line.json["code"]?["text"]?.text == "dose")
+    #expect(line.json["code"]?["text"]?.text == "withdrawn")
     #expect(line.json["valueInteger"] == nil)
     #expect(line.json["meta"]?["tag"]?.items?.first?["code"]?.text == "withdrawn")
     #expect(await bench.service.anchorPending() == 0)
@@ -195,6 +195,76 @@ struct AnchoringTests {
     #expect(text.contains("entered-in-error") || text.contains(#""active":false"#))
     let faults = await bench.send("POST", "\(type)/$validate", text)
     #expect(faults.body?["issue"]?.items?.first?["severity"]?.text == "information", "\(faults.body as Any)")
+  }
+
+  @Test(
+    "⚑ A withdrawal repeats no code, text, title, name or file of what it withdraws, whatever its type demands",
+    arguments: [
+      (
+        #""resourceType":"DocumentReference","status":"current","content":[{"format":{"code":"secret"},"attachment":{"#
+          + #""contentType":"text/plain","data":"c2VjcmV0","title":"secret"}},{"attachment":{"url":"urn:secret"}}]"#,
+        "subject"
+      ),
+      (
+        #""resourceType":"Media","status":"completed","content":{"contentType":"image/png","data":"c2VjcmV0","#
+          + #""title":"secret","extension":[{"url":"urn:x","valueString":"secret"}]}"#, "subject"
+      ),
+      (#""resourceType":"Media","status":"completed","content":{"data":"c2VjcmV0"}"#, "subject"),
+      (#""resourceType":"Observation","status":"final","code":{"coding":[{"code":"secret"}]}"#, "subject"),
+      (#""resourceType":"DiagnosticReport","status":"final","code":{"text":"secret"}"#, "subject"),
+      (
+        #""resourceType":"MedicationRequest","status":"active","intent":"order","#
+          + #""medicationCodeableConcept":{"text":"secret"}"#, "subject"
+      ),
+      (
+        #""resourceType":"MedicationRequest","status":"active","intent":"order","#
+          + #""medicationReference":{"reference":"Medication/secret","display":"secret"}"#, "subject"
+      ),
+      (
+        #""resourceType":"MedicationAdministration","status":"completed","effectivePeriod":{"start":"2026-01-01"},"#
+          + #""contained":[{"resourceType":"Medication","id":"m","code":{"text":"secret"}}],"#
+          + ##""medicationReference":{"reference":"#m"}"##, "subject"
+      ),
+      (#""resourceType":"Goal","lifecycleStatus":"active","description":{"text":"secret"}"#, "subject"),
+      (
+        #""resourceType":"Immunization","status":"completed","vaccineCode":{"text":"secret"},"#
+          + #""occurrenceString":"secret""#, "patient"
+      ),
+      (
+        #""resourceType":"FamilyMemberHistory","status":"completed","relationship":{"text":"secret"}"#, "patient"
+      ),
+      (
+        #""resourceType":"Composition","status":"final","type":{"text":"secret"},"date":"2026-01-01","#
+          + #""title":"secret","author":[{"display":"secret"}],"section":[{"title":"secret"}]"#, "subject"
+      ),
+      (#""resourceType":"Encounter","status":"finished","class":{"code":"secret"}"#, "subject"),
+      (
+        #""resourceType":"Claim","status":"active","type":{"text":"secret"},"use":"claim","created":"2026-01-01","#
+          + #""provider":{"display":"secret"},"priority":{"text":"secret"},"insurance":[{"sequence":1,"focal":true,"#
+          + #""businessArrangement":"secret","coverage":{"display":"secret"}}]"#, "patient"
+      ),
+    ])
+  func bare(_ members: String, _ whose: String) async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    await bench.link("q", to: Self.other)
+    func resource(of patient: String) -> String {
+      #"{"id":"x",\#(members),"\#(whose)":{"reference":"Patient/\#(patient)","display":"secret"}}"#
+    }
+    await bench.put(resource(of: "p"))
+    await bench.put(resource(of: "q"))
+    let type = try #require(try CanonicalJSON(Array(resource(of: "p").utf8))["resourceType"]?.text)
+    #expect(await bench.send("DELETE", "\(type)/x").status == 204)
+    for account in [FHIRBench.account, Self.other] {
+      let line = try #require(bench.ledger.current(account).first { $0.json["meta"]?["tag"] != nil })
+      let text = String(decoding: line.body, as: UTF8.self)
+      #expect(!text.contains("secret") && !text.contains("c2VjcmV0"), "\(text)")
+      #expect(line.json["resourceType"]?.text == type)
+      // Whose it was is said where the standard demands it.
+      if let about = line.json[whose] { #expect(about["reference"] != nil) }
+      let faults = await bench.send("POST", "\(type)/$validate", text)
+      #expect(faults.body?["issue"]?.items?.first?["severity"]?.text == "information", "\(faults.body as Any)")
+    }
   }
 
   @Test("What is moved to another patient is withdrawn from the one and anchored for the other")
