@@ -3,8 +3,33 @@ import HealthRecords
 /// Binaries that others bear as their content: a DocumentReference, a photograph, a report. ⚑ Such a Binary is of the
 /// patient whom that is about, though it does not say so itself.
 struct Attached {
-  /// Who bears a Binary, and of which patient that is.
-  private var bearers: [String: [String: String?]] = [:]
+  /// What bears one Binary.
+  private struct Bearers {
+    /// The patients of what bears it, in the order in which they came to it.
+    private(set) var patients: [String] = []
+    /// Of which patient each is.
+    private(set) var names: [String: String?] = [:]
+    /// How many of each patient.
+    private var counts: [String: Int] = [:]
+
+    mutating func put(_ name: String, of patient: String?) {
+      if let before = self.names[name], before == patient { return }
+      self.remove(name)
+      self.names.updateValue(patient, forKey: name)
+      guard let patient else { return }
+      if self.counts[patient] == nil { self.patients.append(patient) }
+      self.counts[patient, default: 0] += 1
+    }
+
+    mutating func remove(_ name: String) {
+      guard let before = self.names.removeValue(forKey: name), let patient = before else { return }
+      let count = (self.counts[patient] ?? 1) - 1
+      self.counts[patient] = count == 0 ? nil : count
+      if count == 0 { self.patients.removeAll { $0 == patient } }
+    }
+  }
+
+  private var bearers: [String: Bearers] = [:]
   private var borne: [String: [String]] = [:]
 
   /// The elements of each type that are attachments without a name that says so.
@@ -50,17 +75,36 @@ struct Attached {
   mutating func put(_ name: String, of patient: String?, bearing binaries: [String]) -> Set<String> {
     let before = self.borne[name] ?? []
     if before.isEmpty, binaries.isEmpty { return [] }
-    for binary in before { self.bearers[binary]?[name] = nil }
-    for binary in binaries { self.bearers[binary, default: [:]].updateValue(patient, forKey: name) }
+    let named = Set(binaries)
+    for binary in before where !named.contains(binary) { self.bearers[binary]?.remove(name) }
+    for binary in binaries { self.bearers[binary, default: Bearers()].put(name, of: patient) }
     self.borne[name] = binaries.isEmpty ? nil : binaries
-    return Set(before + binaries)
+    return named.union(before)
   }
 
-  /// The patient of what bears a Binary; of several the first by name.
-  func patient(of binary: String) -> String? {
-    (self.bearers[binary] ?? [:]).sorted { $0.key < $1.key }.lazy.compactMap(\.value).first
-  }
+  /// The patient of what bears a Binary. ⚑ Of several the one whose it was before it was the others': nobody becomes
+  /// its patient by naming what another has.
+  func patient(of binary: String) -> String? { self.bearers[binary]?.patients.first }
 
   /// What bears a Binary.
-  func names(bearing binary: String) -> Set<String> { Set((self.bearers[binary] ?? [:]).keys) }
+  func names(bearing binary: String) -> Set<String> {
+    guard let names = self.bearers[binary]?.names.keys else { return [] }
+    return Set(names)
+  }
+
+  /// Whether a resource bears a Binary as a patient's.
+  func bears(_ name: String, _ binary: String, of patient: String) -> Bool {
+    if let known = self.bearers[binary]?.names[name] { known == patient } else { false }
+  }
+
+  /// What bears a Binary as some patient's, but for what is left out: one name of each patient, of two at most.
+  func others(bearing binary: String, without isLeftOut: (String) -> Bool) -> [String: String] {
+    var found: [String: String] = [:]
+    for (name, patient) in self.bearers[binary]?.names ?? [:] {
+      guard let patient, found[patient] == nil, !isLeftOut(name) else { continue }
+      found[patient] = name
+      if found.count == 2 { break }
+    }
+    return found
+  }
 }

@@ -78,7 +78,10 @@ extension FHIRService {
         }
       }
       for (number, one) in planned.sorted(by: { $0.key < $1.key }) {
-        try Self.entry(number) { try self.requireOnlyChart(one, after: writes, for: requests[number]) }
+        try Self.entry(number) {
+          try self.requireOnlyChart(one, after: writes, for: requests[number])
+          try self.requireOwnBinaries(one, after: &writes, for: requests[number])
+        }
       }
       for (number, request) in requests.enumerated() where planned[number] == nil && !answered.contains(number) {
         try Self.entry(number) { try self.requireReadable(request, after: writes, looks) }

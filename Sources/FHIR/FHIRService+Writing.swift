@@ -13,11 +13,22 @@ extension FHIRService {
     var madeCount = 0
     /// The patients that are linked to each account.
     var charts: [Digest: [String]] = [:]
+    /// The Binaries that are written, and the patient whom each names itself.
+    var owners: [String: String?] = [:]
+    /// The Binaries that are borne, of which patients, and what bears them.
+    var borne: [String: [String: String]] = [:]
+    /// The same of what is stored and not written, where it was looked at.
+    var borneBefore: [String: [String: String]] = [:]
 
     mutating func add(_ resource: StoredResource) {
       if resource.version == 1 { self.madeCount += 1 }
       self.places[resource.name] = self.resources.count
       self.resources.append(resource)
+    }
+    mutating func note(_ name: String, of patient: String?, bearing binaries: [String]) {
+      if name.hasPrefix("Binary/") { self.owners.updateValue(patient, forKey: name) }
+      guard let patient else { return }
+      for binary in binaries { self.borne[binary, default: [:]][patient] = name }
     }
     func latest(_ name: String) -> StoredResource? { self.places[name].map { self.resources[$0] } }
   }
@@ -50,6 +61,10 @@ extension FHIRService {
     var name: String
     /// The account that it links, where it is a patient.
     var account: Digest?
+    /// The patient whom it is about.
+    var patient: String?
+    /// The Binaries that it bears.
+    var borne: [String] = []
   }
 
   /// A write by itself.
@@ -81,6 +96,7 @@ extension FHIRService {
     if case .update = target { json = try self.conditioned(json, by: judging, for: request) }
     let planned = try self.plan(target, request, type, json, into: &writes)
     try self.requireOnlyChart(planned, after: writes, for: request)
+    try self.requireOwnBinaries(planned, after: &writes, for: request)
     return (planned, writes)
   }
 
@@ -205,7 +221,11 @@ extension FHIRService {
       ordinal: before?.ordinal ?? UInt64(self.index.count + writes.madeCount), updated: updated,
       body: json.setting("meta", meta).canonicalBytes, record: nil)
     writes.add(resource)
-    return Planned(status: isNew || !exists ? 201 : 200, resource: resource, name: name, account: account)
+    var planned = Planned(status: isNew || !exists ? 201 : 200, resource: resource, name: name, account: account)
+    planned.patient = self.index.patient(of: json, type: type, id: id)
+    planned.borne = Attached.names(in: json, type: type, at: self.site)
+    writes.note(name, of: planned.patient, bearing: planned.borne)
+    return planned
   }
 
   private func planDeletion(

@@ -70,6 +70,18 @@ struct AttachedTests {
       #expect(await self.send("POST", "", body).status == 200)
     }
 
+    /// Puts into the store what was taken by an earlier release, and starts over it.
+    mutating func keep(_ json: String) async throws {
+      let value = try CanonicalJSON(Array(json.utf8))
+      try self.store.write([
+        StoredResource(
+          type: value["resourceType"]?.text ?? "", id: value["id"]?.text ?? "", version: 1, ordinal: 99,
+          updated: Timestamp(milliseconds: 1_750_000_000_000), body: value.canonicalBytes, record: nil)
+      ])
+      try self.restart()
+      _ = await self.service.anchorPending()
+    }
+
     /// How many current records of Binaries an account has.
     func records(_ account: String = FHIRBench.account) -> Int {
       self.anchoring.current(account).filter { $0.json["data"] != nil }.count
@@ -130,7 +142,9 @@ struct AttachedTests {
     let context = #""securityContext":{"reference":"Patient/p"},"#
     let answer = await bench.send("PUT", "Binary/b", Self.binary("b", context))
     #expect(answer.status == 201 && answer.anchor?.count == 64, "\(answer.anchor ?? "no record")")
-    await bench.put(Self.document("Binary/b", of: "q"))
+    let strange = Self.document("Binary/b", of: "q")
+    #expect(await bench.send("PUT", "DocumentReference/d", strange).status == 409)
+    try await bench.keep(strange)
     for _ in 0..<2 {
       #expect(await bench.chart() == ["p", "b"])
       let count = bench.log.count
@@ -181,6 +195,47 @@ struct AttachedTests {
     #expect(await bench.chart("q") == ["q", "b", "d"])
     await bench.put(Self.document("Binary/c", of: "q"))
     #expect(bench.records(Self.other) == 0)
+  }
+
+  @Test("⚑ What one patient's document bears becomes nobody else's: another's that names it is refused, whatever its id")
+  func stranger() async throws {
+    let bench = try await Bench()
+    await bench.put(Self.plain)
+    await bench.put(Self.document("Binary/b"))
+    for url in ["Binary/b", "http://h/fhir/Binary/b", "Binary/b/_history/1"] {
+      let answer = await bench.send("PUT", "DocumentReference/0", Self.document(url, of: "q", id: "0"))
+      #expect(answer.status == 409, "\(url)")
+      let said = answer.body?["issue"]?.items?.first?["diagnostics"]?.text ?? ""
+      #expect(said.contains("Binary/b is another patient's, by DocumentReference/d"), "\(said)")
+    }
+    let context = Self.binary("b", #""securityContext":{"reference":"Patient/q"},"#)
+    #expect(await bench.send("PUT", "Binary/b", context).status == 409)
+    let entries = [("m", "p"), ("n", "q")].map { id, patient in
+      #"{"resource":\#(Self.document("Binary/n", of: patient, id: id)),"#
+        + #""request":{"method":"PUT","url":"DocumentReference/\#(id)"}}"#
+    }
+    let body = #"{"resourceType":"Bundle","type":"transaction","entry":[\#(entries.joined(separator: ","))]}"#
+    #expect(await bench.send("POST", "", body).status == 409)
+    #expect(bench.records() == 1 && bench.records(Self.other) == 0)
+    // What bears it moves together, and not one alone.
+    await bench.put(Self.document("Binary/b", id: "e"))
+    #expect(await bench.send("PUT", "DocumentReference/d", Self.document("Binary/b", of: "q")).status == 409)
+    await bench.transaction([Self.document("Binary/b", of: "q"), Self.document("Binary/b", of: "q", id: "e")])
+    #expect(bench.records() == 0 && bench.records(Self.other) == 1)
+  }
+
+  @Test("⚑ Where two patients' documents bear it in a store of an earlier release, it is whose it was first")
+  func first() async throws {
+    var bench = try await Bench()
+    await bench.put(Self.plain)
+    await bench.put(Self.document("Binary/b"))
+    try await bench.keep(Self.document("Binary/b", of: "q", id: "0"))
+    #expect(bench.records() == 1 && bench.records(Self.other) == 0)
+    #expect(await bench.chart("q") == ["q", "0"])
+    await bench.put(Self.document("Binary/b"))
+    try await bench.erase("DocumentReference/0")
+    #expect(await bench.send("GET", "Binary/b").status == 200)
+    #expect(await bench.chart() == ["p", "b", "d"])
   }
 
   @Test(

@@ -1,0 +1,55 @@
+import HealthRecords
+
+/// Binaries and persons. ⚑ A content is of one patient: nobody becomes its patient by naming what another has.
+extension FHIRService {
+  /// Refuses what bears a Binary of another patient, and a Binary that names another patient than what bears it.
+  func requireOwnBinaries(
+    _ planned: Planned, after writes: inout Writes, for request: FHIRRequest
+  ) throws(FHIRFailure) {
+    guard planned.resource != nil else { return }
+    if planned.name.hasPrefix("Binary/") {
+      let before = self.index.row(planned.name).flatMap { $0.isOwn ? $0.patient : nil }
+      guard let patient = planned.patient ?? before, planned.patient != before,
+        let other = self.other(bearing: planned.name, than: patient, after: &writes)
+      else { return }
+      throw self.failure(planned.name, of: other, at: "Binary.securityContext", for: request)
+    }
+    guard let patient = planned.patient else { return }
+    // What was stored before this was refused is still corrected.
+    for binary in planned.borne where !self.index.bearers.bears(planned.name, binary, of: patient) {
+      let type = String(planned.name.prefix { $0 != "/" })
+      if let owner = self.owner(of: binary, after: writes) {
+        if owner != patient { throw self.failure(binary, of: binary, at: type, for: request) }
+      } else if let other = self.other(bearing: binary, than: patient, after: &writes) {
+        throw self.failure(binary, of: other, at: type, for: request)
+      }
+    }
+  }
+
+  /// The patient whom a Binary names itself, once all is written.
+  private func owner(of binary: String, after writes: Writes) -> String? {
+    if let named = writes.owners[binary] { return named }
+    guard writes.latest(binary) == nil, let row = self.index.row(binary), row.isOwn else { return nil }
+    return row.patient
+  }
+
+  /// What bears a Binary of another patient, once all is written.
+  private func other(bearing binary: String, than patient: String, after writes: inout Writes) -> String? {
+    let places = writes.places
+    let before =
+      writes.borneBefore[binary] ?? self.index.bearers.others(bearing: binary) { places[$0] != nil }
+    writes.borneBefore[binary] = before
+    return before.merging(writes.borne[binary] ?? [:]) { first, _ in first }.filter { $0.key != patient }.values.min()
+  }
+
+  private func failure(
+    _ binary: String, of bearer: String, at place: String, for request: FHIRRequest
+  ) -> FHIRFailure {
+    if let row = self.index.row(bearer) { self.tell(row, bearer, .read, to: request) }
+    let reason = binary == bearer ? "its securityContext" : bearer
+    return FHIRFailure(
+      409, "conflict",
+      "\(binary) is another patient's, by \(reason), and a content is of one patient: send it as a Binary of its own "
+        + "for this one, or correct what is wrong there, in one transaction with this", at: place)
+  }
+}
