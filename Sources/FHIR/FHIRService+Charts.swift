@@ -21,16 +21,28 @@ extension FHIRService {
         + "with \"use\": \"old\"", at: "Patient.identifier")
   }
 
-  /// Refuses to make a deleted Patient's id another person's while anything of the first is still here.
+  /// Refuses to make a Patient's id another person's while anything of the first is still here: what is written again
+  /// after a deletion, and a live chart that gets an account.
   func requireSamePerson(
     _ id: String, _ before: ResourceIndex.Row?, _ json: CanonicalJSON, _ account: Digest?, after writes: Writes
   ) throws {
-    guard let before, before.isDeleted,
-      let last = try self.store.versions(type: "Patient", id: id).last(where: { !$0.isDeleted }),
-      let person = last.json
-    else { return }
+    guard let before, before.isDeleted || (account != nil && account != before.account) else { return }
+    let versions = try self.store.versions(type: "Patient", id: id)
+    guard before.isDeleted else {
+      guard let account, !Self.goesOn(json, account, after: versions) else { return }
+      let left = self.names(about: id).filter { writes.latest($0)?.isDeleted != true }
+      guard !left.isEmpty else { return }
+      throw FHIRFailure(
+        409, "conflict",
+        "\(left.count) resources were written of Patient/\(id), and nothing shows that the account \(account) is that "
+          + "person's: an identifier, with its system, or name and birth date stay as they were. Write another person "
+          + "under a new id; where the link was wrong, write an identifier beside it first, and then the right account",
+        at: "Patient.identifier")
+    }
+    guard let last = versions.last(where: { !$0.isDeleted }), let person = last.json else { return }
     let was = ResourceIndex.account(in: person, at: last.updated)
-    guard was != account || (was == nil && !Self.shareIdentifier(person, json)) else { return }
+    let isShared = !Self.identifiers(of: person).isDisjoint(with: Self.identifiers(of: json))
+    guard was != account || (was == nil && !isShared) else { return }
     let left = self.names(about: id).filter { writes.latest($0)?.isDeleted != true }
     guard !left.isEmpty else { return }
     throw FHIRFailure(
@@ -41,24 +53,63 @@ extension FHIRService {
         + "had", at: "Patient.id")
   }
 
-  /// Whether two Patients have a business identifier in common: its system and its value.
-  private static func shareIdentifier(_ one: CanonicalJSON, _ other: CanonicalJSON) -> Bool {
-    func identifiers(_ patient: CanonicalJSON) -> Set<[String]> {
-      Set(
-        patient.children("identifier").compactMap { identifier in
-          guard let system = identifier["system"]?.text, let value = identifier["value"]?.text,
-            system != Self.accountSystem, identifier["use"]?.text != "old"
-          else { return nil }
-          return [system, value]
-        })
+  /// Whether a Patient who gets an account is the one of the versions before, back to where there was an account or a
+  /// deletion. ⚑ One that had another account must show it; one without any must not show the contrary.
+  private static func goesOn(_ json: CanonicalJSON, _ account: Digest, after versions: [StoredResource]) -> Bool {
+    var (known, person) = (self.identifiers(of: json), json)
+    for version in versions.reversed() {
+      if let erased = version.erased {
+        guard erased.account == nil || erased.account == account else { return false }
+        continue
+      }
+      guard let earlier = version.json else { return true }
+      let linked = ResourceIndex.account(in: earlier, at: version.updated)
+      if linked == account { return true }
+      let own = self.identifiers(of: earlier)
+      let isOne: Bool? =
+        own.isEmpty || known.isEmpty ? self.isOne(earlier, person) : !own.isDisjoint(with: known)
+      guard isOne ?? (linked == nil) else { return false }
+      if linked != nil { return true }
+      known.formUnion(own)
+      if earlier["birthDate"] != nil { person = earlier }
     }
-    return !identifiers(one).isDisjoint(with: identifiers(other))
+    return true
   }
 
-  /// What is here of a patient or names it as the one whose it is, deleted resources not among them.
+  /// Whether two Patients are one by name and birth date; nil where these do not tell.
+  private static func isOne(_ one: CanonicalJSON, _ other: CanonicalJSON) -> Bool? {
+    guard let born = one["birthDate"]?.text, let day = other["birthDate"]?.text else { return nil }
+    let isSameDay = born.hasPrefix(day) || day.hasPrefix(born)
+    let isSameName = one["name"] != nil && one["name"] == other["name"]
+    return isSameDay == isSameName ? isSameDay : nil
+  }
+
+  /// The business identifiers of a Patient that count: system and value.
+  private static func identifiers(of patient: CanonicalJSON) -> Set<[String]> {
+    Set(
+      patient.children("identifier").compactMap { identifier in
+        guard let system = identifier["system"]?.text, let value = identifier["value"]?.text,
+          system != Self.accountSystem, identifier["use"]?.text != "old"
+        else { return nil }
+        return [system, value]
+      })
+  }
+
+  /// What is here of a patient or names it in any element that is searched, the patient and deleted resources not among
+  /// them.
   private func names(about id: String) -> Set<String> {
-    Compartment.types.reduce(into: Set(self.index.names(ofPatient: id))) { names, type in
-      names.formUnion(self.names(ofPatient: id, in: type))
+    let name = "Patient/\(id)"
+    var names = Set(self.index.names(ofPatient: id))
+    for type in SearchParameter.types {
+      let rows = self.index.rows[type] ?? []
+      for (code, parameter) in SearchParameter.of(type) ?? [:] where parameter.kind == .reference {
+        for place in self.index.candidates(type, code, name)
+        where rows[place].values[code]?.contains(.reference(name)) ?? false {
+          names.insert("\(type)/\(rows[place].id)")
+        }
+      }
     }
+    names.remove(name)
+    return names
   }
 }

@@ -288,10 +288,10 @@ struct AnchoringTests {
   @Test("A wrong link that is corrected takes everything along; one that is gone leaves corrections where they belong")
   func relinked() async throws {
     let bench = try FHIRBench()
-    await bench.link("p")
+    await bench.link("p", number: "1")
     _ = await self.put(bench, 1)
     _ = await self.put(bench, 2, id: "y")
-    await bench.link("p", to: Self.other)
+    await bench.link("p", to: Self.other, number: "1")
     #expect(self.values(bench) == ["entered-in-error", "entered-in-error"])
     #expect(self.values(bench, Self.other) == ["1", "2"])
     #expect(bench.ledger.current(Self.other).count == 3)
@@ -310,14 +310,14 @@ struct AnchoringTests {
   func wrongLink() async throws {
     let bench = try FHIRBench()
     bench.ledger.close(Self.other)
-    await bench.link("p", to: Self.other)
+    await bench.link("p", to: Self.other, number: "1")
     for number in 0..<20 {
       #expect(await self.put(bench, number, id: "o\(number)").anchor == "refused: the account belongs to hospital 2")
     }
     for _ in 0..<3 { #expect(await bench.service.anchorPending() == 0) }
     #expect(bench.ledger.submittedCount == 0)
     #expect(await bench.send("GET", "Observation/o1").anchor == "refused: the account belongs to hospital 2")
-    await bench.link("p")
+    await bench.link("p", number: "1")
     #expect(bench.ledger.current().count == 21)
   }
 

@@ -197,7 +197,7 @@ struct AttachedTests {
     #expect(bench.records(Self.other) == 0)
   }
 
-  @Test("⚑ What one patient's document bears becomes nobody else's: another's that names it is refused, whatever its id")
+  @Test("⚑ What one patient's document bears becomes nobody else's: another's that names it is refused, by any id")
   func stranger() async throws {
     let bench = try await Bench()
     await bench.put(Self.plain)

@@ -109,6 +109,9 @@ struct ChartTests {
       condition("a"),
       #"{"resourceType":"Appointment","id":"c","status":"booked","participant":[{"status":"accepted","#
         + #""actor":{"reference":"Patient/a"}}]}"#,
+      #"{"resourceType":"Task","id":"c","status":"requested","intent":"order","for":{"reference":"Patient/a"}}"#,
+      #"{"resourceType":"List","id":"c","status":"current","mode":"working","#
+        + #""entry":[{"item":{"reference":"Patient/a"}}]}"#,
     ])
   func againWithoutAccount(_ left: String) async throws {
     let bench = try FHIRBench()
@@ -123,11 +126,54 @@ struct ChartTests {
     #expect(await bench.bundle("transaction", entry).status == 409)
     #expect(await self.put(bench, "a", strange, own).status == 201, "the same person again")
     #expect(await bench.send("DELETE", "Patient/a").status == 204)
-    let type = left.contains("Appointment") ? "Appointment" : "Observation"
+    let type = try #require(try CanonicalJSON(Array(left.utf8))["resourceType"]?.text)
     let removal = #"{"request":{"method":"DELETE","url":"\#(type)/c"}}"#
     let third = #"{"resource":\#(Self.patient("a", [#"{"system":"mrn","value":"3"}"#])),"#
     let written = third + #""request":{"method":"PUT","url":"Patient/a"}}"#
     #expect(await bench.bundle("transaction", written).status == 409)
     #expect(await bench.bundle("transaction", removal, written).status == 200, "nothing of the first is left")
+  }
+
+  private static let carla = #""name":[{"family":"Carla"}],"birthDate":"1950-01-01""#
+  private static let dave = #""name":[{"family":"Dave"}],"birthDate":"1999-09-09""#
+  private static func mrn(_ number: String) -> String { #"{"system":"mrn","value":"\#(number)"}"# }
+
+  /// What a chart had, what it is given, and whether that is taken.
+  private static let cases: [([String], String, [String], String, Bool)] = [
+    ([identifier(FHIRBench.account), mrn("1")], carla, [mrn("2")], dave, false),
+    ([identifier(FHIRBench.account), mrn("1")], carla, [mrn("2")], carla, false),
+    ([identifier(FHIRBench.account), mrn("1")], "", [], "", false),
+    ([identifier(FHIRBench.account)], "", [], "", false), ([identifier(FHIRBench.account)], carla, [], dave, false),
+    ([identifier(FHIRBench.account)], carla, [mrn("2")], dave, false),
+    ([identifier(FHIRBench.account), mrn("1")], carla, [mrn("1")], carla, true),
+    ([identifier(FHIRBench.account)], carla, [mrn("1")], carla, true),
+    ([mrn("1")], "", [mrn("2")], "", false), ([], carla, [], dave, false), ([mrn("1")], carla, [], dave, false),
+    ([mrn("1")], carla, [], carla, true), ([mrn("1")], "", [mrn("1")], "", true), ([], "", [], "", true),
+    ([], "", [mrn("1")], dave, true),
+  ]
+
+  @Test(
+    "⚑ A live chart becomes nobody else's by an account: who has it goes on by a number, or by name and birth date",
+    arguments: cases)
+  func live(_ had: [String], _ was: String, _ has: [String], _ new: String, _ isTaken: Bool) async throws {
+    func patient(_ identifiers: [String], _ more: String) -> String {
+      let list = identifiers.isEmpty ? "" : #","identifier":[\#(identifiers.joined(separator: ","))]"#
+      return #"{"resourceType":"Patient","id":"a"\#(list)\#(more.isEmpty ? "" : "," + more)}"#
+    }
+    let next = patient([Self.identifier(Self.other)] + has, new)
+    for isByAndBy in [false, true] {
+      let bench = try FHIRBench()
+      await bench.put(patient(had, was))
+      await bench.put(Self.condition("a"))
+      // An account that is taken out first, with all the rest.
+      if isByAndBy { await bench.put(patient([], "")) }
+      let answer = await bench.send("PUT", "Patient/a", next)
+      #expect(answer.status == (isTaken ? 200 : 409), "\(answer.body?["issue"] as Any)")
+      #expect(bench.ledger.current(Self.other).count == (isTaken ? 2 : 0))
+      let entry = #"{"resource":\#(next),"request":{"method":"PUT","url":"Patient/a"}}"#
+      #expect(await bench.bundle("transaction", entry).status == (isTaken ? 200 : 409))
+      #expect(await bench.send("DELETE", "Observation/c").status == 204)
+      #expect(await bench.send("PUT", "Patient/a", next).status == 200, "nothing of the first is left")
+    }
   }
 }

@@ -72,11 +72,12 @@ struct FHIRBench {
     #expect(response.status == 201 || response.status == 200, "\(response.body?["issue"] as Any)")
   }
 
-  /// A patient here, linked to an account.
-  func link(_ id: String, to account: String = FHIRBench.account) async {
+  /// A patient here, linked to an account, with the hospital's own number where there is one.
+  func link(_ id: String, to account: String = FHIRBench.account, number: String? = nil) async {
+    let own = number.map { #",{"system":"mrn","value":"\#($0)"}"# } ?? ""
     await self.put(
       #"{"resourceType":"Patient","id":"\#(id)","identifier":[{"system":"\#(FHIRService.accountSystem)","#
-        + #""value":"\#(account)"}]}"#)
+        + #""value":"\#(account)"}\#(own)]}"#)
   }
 
   /// Waits until something is so.
