@@ -172,6 +172,7 @@ extension FHIRService {
       guard let resource = patched ?? entries[number]["resource"] else { continue }
       let resolved = references.resolved(resource, in: entries[number]["fullUrl"]?.text)
       resources[number] = resolved
+      isConditional = isConditional || Self.namesByIdentifier(resolved)
       try Self.entry(number) {
         try resolved.forEachReference { text in
           isConditional = isConditional || self.site.condition(text) != nil
@@ -196,14 +197,16 @@ extension FHIRService {
     return resources
   }
 
-  /// A resource in which each reference that is a condition names the one resource that meets it.
+  /// A resource in which each reference that is a condition names the one resource that meets it, and each that names a
+  /// patient by an identifier alone the one who has it.
   func conditioned(
     _ resource: CanonicalJSON, by judging: Judging, for request: FHIRRequest
   ) throws -> CanonicalJSON {
+    let named = try self.identified(resource, by: judging, for: request)
     var isConditional = false
-    resource.forEachReference { isConditional = isConditional || self.site.condition($0) != nil }
-    guard isConditional else { return resource }
-    return try resource.replacing { name, text in
+    named.forEachReference { isConditional = isConditional || self.site.condition($0) != nil }
+    guard isConditional else { return named }
+    return try named.replacing { name, text in
       guard name == "reference", let condition = self.site.condition(text) else { return text }
       let isKnown = SearchParameter.of(condition.type) != nil
       var found = judging.references[text]

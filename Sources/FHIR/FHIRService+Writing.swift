@@ -189,13 +189,7 @@ extension FHIRService {
       let more = faults.count > 1 ? " (and \(faults.count - 1) more; see $validate)" : ""
       throw FHIRFailure(422, "structure", faults[0] + more, at: String(faults[0].prefix { $0 != ":" }))
     }
-    try json.forEachReference { text in
-      guard text.contains(where: { "/:#?".contains($0) }) || text.isEmpty else {
-        throw FHIRFailure(
-          422, "value", "the reference \"\(text)\" says no type: Type/ID is expected", at: "\(type)")
-      }
-      if let why = self.site.fault(of: text) { throw FHIRFailure(422, "value", why, at: "\(type)") }
-    }
+    try self.requireReferences(of: json, type)
     // ⚑ What was left out of a reading would be gone.
     guard !Presentation.isPart(json) else {
       throw FHIRFailure(
@@ -226,6 +220,31 @@ extension FHIRService {
     planned.borne = Attached.names(in: json, type: type, at: self.site)
     writes.note(name, of: planned.patient, bearing: planned.borne)
     return planned
+  }
+
+  /// Refuses references that mean nothing, or something here in a form that is not read.
+  private func requireReferences(of json: CanonicalJSON, _ type: String) throws {
+    let contained = json.children("contained")
+    let fragments = Set(contained.compactMap { one in one["id"]?.text.map { "#\($0)" } })
+    try (contained.isEmpty ? json : json.setting("contained", nil)).forEachReference {
+      try self.requireReference($0, in: fragments, type)
+    }
+    // There # alone is what contains it.
+    let within = fragments.union(["#"])
+    for one in contained { try one.forEachReference { try self.requireReference($0, in: within, type) } }
+  }
+
+  private func requireReference(_ text: String, in fragments: Set<String>, _ type: String) throws(FHIRFailure) {
+    guard text.contains(where: { "/:#?".contains($0) }) || text.isEmpty else {
+      throw FHIRFailure(422, "value", "the reference \"\(text)\" says no type: Type/ID is expected", at: "\(type)")
+    }
+    guard text.first != "#" || fragments.contains(text) else {
+      throw FHIRFailure(
+        422, "value",
+        "\"\(text.prefix(200))\" is nothing that the resource contains: Type/ID is expected of what is stored here",
+        at: "\(type)")
+    }
+    if let why = self.site.fault(of: text) { throw FHIRFailure(422, "value", why, at: "\(type)") }
   }
 
   private func planDeletion(

@@ -100,6 +100,14 @@ enum SearchText {
     return parts
   }
 
+  /// It with its separators escaped, as they are read as they stand.
+  static func escaped(_ text: String) -> String {
+    text.reduce(into: "") { out, character in
+      if "\\,|$".contains(character) { out.append("\\") }
+      out.append(character)
+    }
+  }
+
   /// It without its escapes.
   static func plain(_ text: String) -> String {
     guard text.contains("\\") else { return text }

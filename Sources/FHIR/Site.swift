@@ -113,25 +113,41 @@ struct Site: Sendable {
     return nil
   }
 
-  /// A URL in one spelling of all that mean the same (RFC 3986, §6.2); nil where it has no host.
+  /// A URL in one spelling of all that mean the same (RFC 3986, §6.2): host, port and path, for one port speaks one
+  /// protocol; nil where it has no host.
   private static func normal(_ url: String) -> String? {
     guard let mark = url.firstRange(of: "://") else { return nil }
     let (scheme, rest) = (url[..<mark.lowerBound].lowercased(), url[mark.upperBound...])
     let authority = rest.prefix { !"/?#".contains($0) }
     var host = authority.split(separator: "@").last?.lowercased() ?? ""
-    var port = ""
+    var port = scheme == "https" ? 443 : 80
     if let colon = host.lastIndex(of: ":"), let number = Int(host[colon...].dropFirst()) {
-      port = number == (scheme == "https" ? 443 : 80) ? "" : ":\(number)"
+      port = number
       host = String(host[..<colon])
     }
     while let last = host.last, ".:".contains(last) { host.removeLast() }
     guard !host.isEmpty else { return nil }
+    if self.isLoopback(host) { host = "localhost" }
     let path = String(rest.dropFirst(authority.count).prefix { !"?#".contains($0) })
     var segments: [Substring] = []
     for segment in (path.removingPercentEncoding ?? path).split(separator: "/") where segment != "." {
       if segment == ".." { _ = segments.popLast() } else { segments.append(segment) }
     }
-    return ([Substring("\(scheme)://\(host)\(port)")] + segments).joined(separator: "/")
+    return ([Substring("\(host):\(port)")] + segments).joined(separator: "/")
+  }
+
+  /// Whether a host is the machine itself, by any of the names and addresses that it has for itself.
+  private static func isLoopback(_ host: String) -> Bool {
+    if host == "localhost" || host.hasSuffix(".localhost") { return true }
+    guard host.hasPrefix("["), host.hasSuffix("]") else {
+      // 127.1 is short for 127.0.0.1, and 0.0.0.0 is every address of this machine.
+      let parts = host.split(separator: ".", omittingEmptySubsequences: false).map { UInt32($0) ?? .max }
+      return !parts.contains(.max) && (parts[0] == 127 || parts.allSatisfy { $0 == 0 })
+    }
+    let groups = host.dropFirst().dropLast().split(separator: ":")
+    if groups.count == 2, groups[0] == "ffff" { return self.isLoopback(String(groups[1])) }
+    let numbers = groups.map { UInt32($0, radix: 16) ?? .max }
+    return numbers.dropLast().allSatisfy { $0 == 0 } && (numbers.last ?? 0) < 2
   }
 
   /// RFC 3986, §3.1.

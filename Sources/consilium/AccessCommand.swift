@@ -59,7 +59,8 @@ struct Access: AsyncParsableCommand {
             for one in refused { Console.line("Not permitted: \(one.record): \(one.outcome)") }
           }
           (receipt, fetched) = try await self.fetch(try request(left), secret, reader)
-          receipt?.refused = refused + (receipt?.refused ?? [])
+          let all = refused + (receipt?.refused ?? [])
+          receipt?.refused = all
         }
         if let receipt, !receipt.applied { return try show(receipt, self.output.output) }
         for (index, record) in fetched.enumerated() {

@@ -174,7 +174,7 @@ struct Orphans {
     let (ledger, ever) = (self.ledger, self.found.ever)
     let note = try AnchorNote.recovered(
       anchor.record, of: anchor.patient, holding: content, in: self.resources,
-      base: FHIRServer.base(port: self.config.fhirPort ?? 0)
+      base: self.config.fhirEntrance(nil).map { FHIRServer.base(at: $0) } ?? ""
     ) { record in
       guard !ever.contains(record) else { return false }
       return ledger.value(StateKey.record(record)).flatMap { try? RecordEntry.decode($0) }?.isCurrent ?? false

@@ -1,5 +1,6 @@
 import FHIR
 import HealthRecords
+import Primitives
 import Testing
 
 /// Whom references mean. Goal: nothing about a stranger is ever taken for somebody here. Method: references of every
@@ -82,6 +83,103 @@ struct ReferenceTests {
     #expect(await bench.service.handle(search).status == 400)
   }
 
+  @Test(
+    "⚑ This machine's own port is this server by every name and address that the machine has for itself",
+    arguments: [
+      ("http://localhost:8101", 201), ("https://127.0.0.1:8101", 422), ("https://localhost:8101", 422),
+      ("http://a.localhost:8101", 422), ("http://[::1]:8101", 422), ("http://[::]:8101", 422),
+      ("http://[0:0:0:0:0:0:0:1]:8101", 422), ("http://[::ffff:127.0.0.1]:8101", 422), ("http://127.1:8101", 422),
+      ("http://127.9.9.9:8101", 422), ("http://0.0.0.0:8101", 422), ("http://127.0.0.1:8102", 201),
+      ("http://[::2]:8101", 201), ("http://10.0.0.1:8101", 201), ("http://127.example:8101", 201),
+      ("http://localhost.example:8101", 201), ("http://localhost", 201),
+    ])
+  func machine(_ origin: String, _ status: Int) async throws {
+    let service = try FHIRService(
+      store: MemoryResources(), anchoring: FakeLedger(), base: "http://127.0.0.1:8101/fhir",
+      now: { Timestamp(milliseconds: 1_750_000_000_000) }, entropy: { Array(repeating: 7, count: $0) })
+    let body = FHIRBench.observation("a", #"\#(Self.body)"\#(origin)/fhir/Patient/p"}"#)
+    let request = FHIRRequest(method: "PUT", path: ["Observation", "a"], body: Array(body.utf8))
+    #expect(await service.handle(request).status == status)
+  }
+
+  @Test(
+    "⚑ What a resource says that it contains is in it, or it is refused",
+    arguments: ["#p", "#Patient/p", "#", "#x", "#c "])
+  func fragment(_ reference: String) async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    let body = FHIRBench.observation("a", #"\#(Self.body)"\#(reference)"}"#)
+    #expect(await bench.send("PUT", "Observation/a", body).status == 422)
+    let contained = #""contained":[{"resourceType":"Patient","id":"c"}],"#
+    let other = FHIRBench.observation("a", #"\#(contained)\#(Self.body)"\#(reference)"}"#)
+    #expect(await bench.send("PUT", "Observation/a", other).status == 422)
+    let right = FHIRBench.observation("b", contained + Self.body + ##""#c"}"##)
+    #expect(await bench.send("PUT", "Observation/b", right).status == 201)
+  }
+
+  private static let accounts = #""system":"urn:consilium:account","value":"#
+
+  @Test(
+    "⚑ Who is named by an identifier alone, and has it here, is meant: alone and in a transaction",
+    arguments: [
+      #""subject":{"identifier":{"system":"mrn","value":"1,7|$\\""#,
+      #""subject":{"type":"Patient","identifier":{"system":"mrn","value":"1,7|$\\""#,
+      #""subject":{"identifier":{\#(accounts)"\#(FHIRBench.account)""#,
+      #""subject":{"identifier":{\#(accounts)"\#(FHIRBench.account.uppercased())""#,
+    ])
+  func identifier(_ subject: String) async throws {
+    let patient =
+      #"{"resourceType":"Patient","id":"p","identifier":[{\#(Self.accounts)"\#(FHIRBench.account)"},"#
+      + #"{"system":"mrn","value":"1,7|$\\"}]}"#
+    let observation = FHIRBench.observation("a", #""code":{"text":"x"},\#(subject)}}"#)
+    for isWhole in [false, true] {
+      let bench = try FHIRBench()
+      if isWhole {
+        let answer = await bench.bundle(
+          "transaction", #"{"resource":\#(observation),"request":{"method":"PUT","url":"Observation/a"}}"#,
+          #"{"resource":\#(patient),"request":{"method":"PUT","url":"Patient/p"}}"#)
+        #expect(answer.status == 200, "\(answer.body as Any)")
+      } else {
+        await bench.put(patient)
+        await bench.put(observation)
+      }
+      #expect(await bench.found("Observation?patient=p") == ["a"])
+      #expect(await bench.found("Patient/p/$everything") == ["p", "a"])
+      #expect(bench.ledger.current().count == 2)
+      let stored = await bench.send("GET", "Observation/a").body?["subject"]
+      #expect(stored?["reference"]?.text == "Patient/p" && stored?["identifier"] != nil)
+    }
+  }
+
+  @Test(
+    "An identifier of nobody here is stored as it is; one that does not say who is meant is refused",
+    arguments: [
+      (#""subject":{"identifier":{"system":"mrn","value":"8"}}"#, 201),
+      (#""subject":{"identifier":{"system":"other","value":"7"}}"#, 201),
+      (#""subject":{"type":"Group","identifier":{"system":"mrn","value":"7"}}"#, 201),
+      (#""performer":[{"identifier":{"system":"mrn","value":"7"}}]"#, 201),
+      (#""subject":{"reference":"https://other.example/Patient/1","identifier":{"system":"mrn","value":"7"}}"#, 201),
+      (#""subject":{"identifier":{"value":"7"}}"#, 422),
+      (#""subject":{"identifier":{"system":"mrn","value":"9"}}"#, 422),
+      (#""performer":[{"type":"Patient","identifier":{"system":"mrn","value":"9"}}]"#, 422),
+    ])
+  func nobody(_ members: String, _ status: Int) async throws {
+    let bench = try FHIRBench()
+    await bench.link("p", number: "7")
+    for id in ["q", "r"] {
+      await bench.put(#"{"resourceType":"Patient","id":"\#(id)","identifier":[{"system":"mrn","value":"9"}]}"#)
+    }
+    let body = FHIRBench.observation("a", #""code":{"text":"x"},\#(members)"#)
+    let answer = await bench.send("PUT", "Observation/a", body)
+    #expect(answer.status == status, "\(answer.body as Any)")
+    if status == 201 {
+      #expect(bench.ledger.current().count == 1)
+      #expect(await bench.found("Patient/p/$everything") == ["p"])
+    } else {
+      #expect(answer.body?["issue"]?.items?.first?["diagnostics"]?.text?.contains("Patient/ID") == true)
+    }
+  }
+
   @Test("The views of the ledger and attachments know this server's patients only")
   func named() async throws {
     let bench = try FHIRBench()
@@ -116,7 +214,9 @@ struct ReferenceTests {
     await bench.put(#"{"resourceType":"Patient","id":"p1"}"#)
     await bench.put(#"{"resourceType":"Patient","id":"p2"}"#)
     let answer = await bench.bundle(
-      "transaction", Self.entry(fullUrl, reference),
+      "transaction",
+      Self.entry(
+        fullUrl, reference, more: reference == "#c" ? #""contained":[{"resourceType":"Patient","id":"c"}],"# : ""),
       #"{"fullUrl":"http://source.example/fhir/Patient/p1","resource":{"resourceType":"Patient","id":"p1"},"#
         + #""request":{"method":"POST","url":"Patient"}}"#)
     #expect(answer.status == 200, "\(answer.body as Any)")

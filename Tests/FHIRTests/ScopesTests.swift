@@ -234,7 +234,7 @@ struct ScopesTests {
       #expect(refused.status == 403 && refused.body?["entry"] == nil, "\(refused)")
     }
     let second = try await send(String(page), by: asker)
-    #expect(second.status == 200 && second.body?["entry"]?.items.isEmpty == false)
+    #expect(second.status == 200 && (second.body?["entry"]?.items ?? []).isEmpty == false)
   }
 
   @Test("Who learns who let the app in may read that practitioner and no other")

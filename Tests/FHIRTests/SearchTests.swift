@@ -32,7 +32,7 @@ struct SearchTests {
     await bench.put(
       Self.observation(
         "o",
-        #""code":{"text":"Kopfschmerz nach Sturz"},"subject":{"identifier":{"system":"mrn","value":"1"}}"#))
+        #""code":{"text":"Kopfschmerz nach Sturz"},"subject":{"identifier":{"system":"mrn","value":"9"}}"#))
     await bench.put(
       Self.observation(
         "h",
@@ -56,8 +56,8 @@ struct SearchTests {
       ("Patient?identifier:text=record", "a"), ("Patient?identifier:not=mrn|1", "b c"),
       ("Observation?code:text=kopfschmerz", "o"), ("Observation?code:text=STURZ", "o"),
       ("Observation?code:text=pressure", "h"), ("Observation?code:text=ressure", ""),
-      ("Observation?code:missing=true", ""), ("Observation?subject:identifier=mrn|1", "o"),
-      ("Observation?subject:identifier=1", "o"), ("Observation?subject:missing=true", ""),
+      ("Observation?code:missing=true", ""), ("Observation?subject:identifier=mrn|9", "o"),
+      ("Observation?subject:identifier=9", "o"), ("Observation?subject:missing=true", ""),
       ("Observation?subject:Patient=a", "h"), ("Observation?subject:Group=a", ""),
       ("Patient?gender=http://hl7.org/fhir/administrative-gender|male", "a"), ("Patient?gender=other|male", ""),
       ("Patient?deceased=true", "b"), ("Patient?deceased=false", "a c"), ("Patient?_tag=t|x", "a"),
