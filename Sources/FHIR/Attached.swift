@@ -1,7 +1,8 @@
 import HealthRecords
 
-/// Binaries that others bear as their content: a DocumentReference, a photograph, a report. ⚑ Such a Binary is of the
-/// patient whom that is about, though it does not say so itself.
+/// Binaries that others bear as their content: a DocumentReference, a photograph, a report; or that name another
+/// resource as their security context. ⚑ Such a Binary is of the patient whom that is about, though it does not say so
+/// itself.
 struct Attached {
   /// What bears one Binary.
   private struct Bearers {
@@ -30,7 +31,14 @@ struct Attached {
   }
 
   private var bearers: [String: Bearers] = [:]
-  private var borne: [String: [String]] = [:]
+  /// What each bears: what it names, and what names it as its security context.
+  private var borne: [String: Set<String>] = [:]
+  private var named: [String: Set<String>] = [:]
+  /// What each names by a reference only.
+  private var linked: [String: Set<String>] = [:]
+  private var guarded: [String: Set<String>] = [:]
+  /// What a Binary names as its security context, where that is no patient.
+  private var contexts: [String: String] = [:]
 
   /// The elements of each type that are attachments without a name that says so.
   private static let elements: [String: String] = [
@@ -61,25 +69,76 @@ struct Attached {
     return found
   }
 
-  /// The names of the Binaries of this server that a resource bears, each once.
-  static func names(in resource: CanonicalJSON, type: String, at site: Site) -> [String] {
-    var names: Set<String> = []
-    for url in self.attachments(in: resource, type: type).compactMap({ $0["url"]?.text }) {
-      let name = site.local(url)
-      if name.hasPrefix("Binary/") { names.insert(name) }
-    }
-    return names.sorted()
+  /// The URLs of the attachments of a resource.
+  static func urls(in resource: CanonicalJSON, type: String) -> [String] {
+    self.attachments(in: resource, type: type).compactMap { $0["url"]?.text }
   }
 
-  /// Notes what a resource, which is of a patient or of none, bears by now; the Binaries that may be somebody else's.
-  mutating func put(_ name: String, of patient: String?, bearing binaries: [String]) -> Set<String> {
+  /// The Binaries of this server that a resource names: as its content, or only by a reference, as a list does.
+  static func names(
+    in resource: CanonicalJSON, type: String, at site: Site
+  ) -> (held: Set<String>, linked: Set<String>) {
+    guard type != "Binary" else { return ([], []) }
+    // Most name something else: their letters tell that at once.
+    func named(_ text: String) -> String? {
+      let name = text.utf8.contains(UInt8(ascii: "B")) ? site.local(text) : ""
+      return name.hasPrefix("Binary/") ? name : nil
+    }
+    let contents = resource.children("payload").compactMap { $0["contentReference"]?["reference"]?.text }
+    let held = Set((self.urls(in: resource, type: type) + contents).compactMap { named($0) })
+    var linked: Set<String> = []
+    resource.forEachReference { text in
+      if let name = named(text), !held.contains(name) { linked.insert(name) }
+    }
+    return (held, linked)
+  }
+
+  /// What a Binary names as its security context, where that is meant here, and no patient.
+  static func context(of binary: CanonicalJSON, at site: Site) -> String? {
+    guard let text = binary["securityContext"]?["reference"]?.text, text.first != "#",
+      let path = site.path(of: text)
+    else { return nil }
+    guard let found = Site.literal(path) else { return path }
+    return found.type == "Patient" ? nil : "\(found.type)/\(found.id)"
+  }
+
+  /// Notes what a resource, which is of a patient or of none, names by now; the Binaries that may be somebody else's.
+  mutating func put(
+    _ name: String, of patient: String?, holding held: Set<String>, linking linked: Set<String>
+  ) -> Set<String> {
+    if held.isEmpty, linked.isEmpty, self.borne[name] == nil { return [] }
+    self.named[name] = held.isEmpty && linked.isEmpty ? nil : held.union(linked)
+    self.linked[name] = linked.isEmpty ? nil : linked
     let before = self.borne[name] ?? []
-    if before.isEmpty, binaries.isEmpty { return [] }
-    let named = Set(binaries)
-    for binary in before where !named.contains(binary) { self.bearers[binary]?.remove(name) }
-    for binary in binaries { self.bearers[binary, default: Bearers()].put(name, of: patient) }
-    self.borne[name] = binaries.isEmpty ? nil : binaries
-    return named.union(before)
+    let now = (self.guarded[name] ?? []).union(held).union(linked)
+    for binary in before.subtracting(now) { self.bearers[binary]?.remove(name) }
+    for binary in now { self.bearers[binary, default: Bearers()].put(name, of: patient) }
+    self.borne[name] = now.isEmpty ? nil : now
+    return now.union(before)
+  }
+
+  /// Notes what a Binary names as its security context, which is of a patient or of none.
+  mutating func put(_ binary: String, under context: String?, of patient: String?) {
+    if let before = self.contexts[binary], before != context {
+      self.guarded[before]?.remove(binary)
+      if self.named[before]?.contains(binary) != true {
+        self.bearers[binary]?.remove(before)
+        self.borne[before]?.remove(binary)
+      }
+    }
+    self.contexts[binary] = context
+    guard let context else { return }
+    self.guarded[context, default: []].insert(binary)
+    self.borne[context, default: []].insert(binary)
+    self.bearers[binary, default: Bearers()].put(context, of: patient)
+  }
+
+  /// The Binaries that name a resource as their security context.
+  func names(under context: String) -> Set<String> { self.guarded[context] ?? [] }
+
+  /// Whether a resource bears a Binary for the one reason that this names it as its security context.
+  func isContext(_ name: String, of binary: String) -> Bool {
+    self.contexts[binary] == name && self.named[name]?.contains(binary) != true
   }
 
   /// The patient of what bears a Binary. ⚑ Of several the one whose it was before it was the others': nobody becomes
@@ -90,6 +149,14 @@ struct Attached {
   func names(bearing binary: String) -> Set<String> {
     guard let names = self.bearers[binary]?.names.keys else { return [] }
     return Set(names)
+  }
+
+  /// What a Binary stays for, besides those that go: what has it as its content; without such, what is of a patient.
+  func isHeld(_ binary: String, besides going: Set<String>) -> Bool {
+    let names = self.bearers[binary]?.names ?? [:]
+    let held = names.filter { self.linked[$0.key]?.contains(binary) != true }
+    if !held.isEmpty { return held.contains { !going.contains($0.key) } }
+    return names.contains { $0.value != nil && !going.contains($0.key) }
   }
 
   /// Whether a resource bears a Binary as a patient's.

@@ -24,6 +24,8 @@ struct BundleReferences {
     let root = fullUrl.flatMap { Site.root(of: $0) }
     return resource.replacing { name, text in
       if name == "reference" { return self.resolved(text, below: root) }
+      // What an attachment names is below the same base as what a reference does.
+      if name == "url", Site.literal(text)?.type == "Binary" { return self.resolved(text, below: root) }
       if Self.urls.contains(name) { return self.names[text] ?? text }
       return name == "div" && !self.names.isEmpty ? self.narrative(text) : text
     }

@@ -9,7 +9,9 @@ extension FHIRService {
     guard planned.resource != nil else { return }
     if planned.name.hasPrefix("Binary/") {
       let before = self.index.row(planned.name).flatMap { $0.isOwn ? $0.patient : nil }
-      guard let patient = planned.patient ?? before, planned.patient != before,
+      var whose = planned.patient
+      if let context = planned.context { whose = try self.patient(ofContext: context, after: writes) }
+      guard let patient = whose ?? before, whose != before,
         let other = self.other(bearing: planned.name, than: patient, after: &writes)
       else { return }
       throw self.failure(planned.name, of: other, at: "Binary.securityContext", for: request)
@@ -26,18 +28,43 @@ extension FHIRService {
     }
   }
 
+  /// The patient of what a Binary names as its security context, once all is written; nil where that is nobody's by its
+  /// type. ⚑ What could be somebody's, and is nobody's or not here, does not say whose the content is.
+  private func patient(ofContext name: String, after writes: Writes) throws(FHIRFailure) -> String? {
+    let type = String(name.prefix { $0 != "/" })
+    let isHere: Bool
+    let patient: String?
+    if let planned = writes.patients[name] {
+      (isHere, patient) = (true, planned)
+    } else {
+      let row = writes.latest(name) == nil ? self.index.row(name) : nil
+      (isHere, patient) = (row?.isDeleted == false, row?.patient)
+    }
+    let isAnybodys = SearchParameter.of(type)?["patient"] == nil && Compartment.parameters(of: type) == nil
+    guard isHere, type != "Binary", patient != nil || isAnybodys else {
+      throw FHIRFailure(
+        422, "value", "\(name) does not say whose it is: Patient/ID is expected, or what is here of a patient",
+        at: "Binary.securityContext")
+    }
+    return patient
+  }
+
   /// The patient whom a Binary names itself, once all is written.
   private func owner(of binary: String, after writes: Writes) -> String? {
-    if let named = writes.owners[binary] { return named }
+    if let named = writes.patients[binary] { return named }
     guard writes.latest(binary) == nil, let row = self.index.row(binary), row.isOwn else { return nil }
     return row.patient
   }
 
   /// What bears a Binary of another patient, once all is written.
   private func other(bearing binary: String, than patient: String, after writes: inout Writes) -> String? {
-    let places = writes.places
+    let (places, bearers) = (writes.places, self.index.bearers)
+    let isWritten = places[binary] != nil
     let before =
-      writes.borneBefore[binary] ?? self.index.bearers.others(bearing: binary) { places[$0] != nil }
+      writes.borneBefore[binary]
+      ?? bearers.others(bearing: binary) { name in
+        places[name] != nil || (isWritten && bearers.isContext(name, of: binary))
+      }
     writes.borneBefore[binary] = before
     return before.merging(writes.borne[binary] ?? [:]) { first, _ in first }.filter { $0.key != patient }.values.min()
   }

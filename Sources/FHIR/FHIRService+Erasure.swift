@@ -33,14 +33,13 @@ extension FHIRService {
     var (borne, patients): (Set<String>, Set<String>) = ([], [])
     for version in going {
       guard let json = version.json else { continue }
-      borne.formUnion(Attached.names(in: json, type: version.type, at: self.site))
+      let named = Attached.names(in: json, type: version.type, at: self.site)
+      borne.formUnion(named.held.union(named.linked).union(self.index.bearers.names(under: version.name)))
       if let patient = self.index.patient(of: json, type: version.type, id: version.id) { patients.insert(patient) }
     }
     let names = Set(going.map(\.name))
     return borne.sorted().filter { name in
-      guard let row = self.index.row(name), self.index.bearers.names(bearing: name).isSubset(of: names) else {
-        return false
-      }
+      guard let row = self.index.row(name), !self.index.bearers.isHeld(name, besides: names) else { return false }
       // One that names another patient itself is that one's.
       return !row.isOwn || row.patient.map { patients.contains($0) } ?? false
     }

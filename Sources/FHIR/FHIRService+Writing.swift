@@ -13,8 +13,8 @@ extension FHIRService {
     var madeCount = 0
     /// The patients that are linked to each account.
     var charts: [Digest: [String]] = [:]
-    /// The Binaries that are written, and the patient whom each names itself.
-    var owners: [String: String?] = [:]
+    /// What is written, and the patient whom each names itself.
+    var patients: [String: String?] = [:]
     /// The Binaries that are borne, of which patients, and what bears them.
     var borne: [String: [String: String]] = [:]
     /// The same of what is stored and not written, where it was looked at.
@@ -26,7 +26,7 @@ extension FHIRService {
       self.resources.append(resource)
     }
     mutating func note(_ name: String, of patient: String?, bearing binaries: [String]) {
-      if name.hasPrefix("Binary/") { self.owners.updateValue(patient, forKey: name) }
+      self.patients.updateValue(patient, forKey: name)
       guard let patient else { return }
       for binary in binaries { self.borne[binary, default: [:]][patient] = name }
     }
@@ -65,6 +65,8 @@ extension FHIRService {
     var patient: String?
     /// The Binaries that it bears.
     var borne: [String] = []
+    /// What it names as its security context, where it is a Binary, and that is no patient.
+    var context: String?
   }
 
   /// A write by itself.
@@ -89,6 +91,7 @@ extension FHIRService {
     let type = try Self.known(request.path.first ?? "")
     let isPlain = request.method == "POST" || request.method == "PUT"
     var json = isPlain ? try request.judged?.json ?? Self.read(request.body) : CanonicalJSON.null
+    if isPlain, type == "Binary", let said = request.securityContext { json = try Self.secured(json, by: said) }
     let target = try self.target(of: request, type, json, by: judging)
     if !isPlain { json = try self.content(of: request, type, target) }
     var writes = Writes()
@@ -217,9 +220,24 @@ extension FHIRService {
     writes.add(resource)
     var planned = Planned(status: isNew || !exists ? 201 : 200, resource: resource, name: name, account: account)
     planned.patient = self.index.patient(of: json, type: type, id: id)
-    planned.borne = Attached.names(in: json, type: type, at: self.site)
+    let named = Attached.names(in: json, type: type, at: self.site)
+    planned.borne = named.held.union(named.linked).union(self.index.bearers.names(under: name)).sorted()
+    planned.context = type == "Binary" ? Attached.context(of: json, at: self.site) : nil
     writes.note(name, of: planned.patient, bearing: planned.borne)
     return planned
+  }
+
+  /// A Binary with the security context that its request names; the two are one.
+  private static func secured(_ binary: CanonicalJSON, by said: String) throws(FHIRFailure) -> CanonicalJSON {
+    guard let own = binary["securityContext"] else {
+      return binary.setting("securityContext", .members([("reference", .string(said))]))
+    }
+    guard own["reference"]?.text == said else {
+      throw FHIRFailure(
+        400, "invalid", "X-Security-Context says \"\(said.prefix(200))\", and its securityContext another",
+        at: "Binary.securityContext")
+    }
+    return binary
   }
 
   /// Refuses references that mean nothing, or something here in a form that is not read.
@@ -228,6 +246,9 @@ extension FHIRService {
     let fragments = Set(contained.compactMap { one in one["id"]?.text.map { "#\($0)" } })
     try (contained.isEmpty ? json : json.setting("contained", nil)).forEachReference {
       try self.requireReference($0, in: fragments, type)
+    }
+    for url in Attached.urls(in: json, type: type) {
+      if let why = self.site.fault(ofURL: url) { throw FHIRFailure(422, "value", why, at: "\(type)") }
     }
     // There # alone is what contains it.
     let within = fragments.union(["#"])

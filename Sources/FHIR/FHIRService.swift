@@ -19,6 +19,8 @@ public struct FHIRRequest: Sendable {
   public var ifModifiedSince: Timestamp?
   /// `Prefer`.
   public var prefer: String?
+  /// `X-Security-Context`: whose a Binary is.
+  public var securityContext: String?
   /// The body's media type; nil for a resource as JSON.
   public var contentType: String?
   /// The body.

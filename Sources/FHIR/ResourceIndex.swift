@@ -115,6 +115,11 @@ struct ResourceIndex {
       patient: json.flatMap { self.patient(of: $0, type: resource.type, id: resource.id) },
       values: values, bare: found?.bare ?? [])
     row.isOwn = row.patient != nil
+    if resource.type == "Binary" {
+      let context = json.flatMap { Attached.context(of: $0, at: self.site) }
+      let whose = context.flatMap { self.row($0)?.patient }
+      self.bearers.put(resource.name, under: context, of: whose)
+    }
     if !row.isOwn, !row.isDeleted { row.patient = self.bearers.patient(of: resource.name) }
     let before = self.row(resource.name)
     let earlier = before?.values ?? [:]
@@ -130,8 +135,10 @@ struct ResourceIndex {
     } else {
       self.rows[resource.type]?[place] = row
     }
-    let attached = json.map { Attached.names(in: $0, type: resource.type, at: self.site) } ?? []
-    for name in self.bearers.put(resource.name, of: row.patient, bearing: attached) { self.own(name) }
+    let named = json.map { Attached.names(in: $0, type: resource.type, at: self.site) } ?? (held: [], linked: [])
+    for name in self.bearers.put(resource.name, of: row.patient, holding: named.held, linking: named.linked) {
+      self.own(name)
+    }
     for (code, found) in values {
       let known = Set((earlier[code] ?? []).compactMap { Self.key(of: $0) })
       for key in Set(found.compactMap { Self.key(of: $0) }).subtracting(known) {

@@ -79,6 +79,12 @@ struct Site: Sendable {
     return "\"\(reference.prefix(200))\" is no reference that is read here: \(name) is expected"
   }
 
+  /// Why an attachment's URL is not taken: it means a Binary here, in no form that is read; nil of every other.
+  func fault(ofURL url: String) -> String? {
+    guard let why = self.fault(of: url), Self.name(within: url)?.hasPrefix("Binary/") == true else { return nil }
+    return why
+  }
+
   /// Whether a reference leads to this server by any spelling but those that are read.
   private func isMeantHere(_ reference: String) -> Bool {
     if let path = self.path(of: reference) { return !Self.isName(path) }

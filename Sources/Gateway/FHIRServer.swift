@@ -136,6 +136,7 @@ public struct FHIRServer: Sendable {
     asked.ifNoneMatch = request.headers[.ifNoneMatch]
     asked.ifNoneExist = HTTPField.Name("If-None-Exist").flatMap { request.headers[$0] }
     asked.prefer = HTTPField.Name("Prefer").flatMap { request.headers[$0] }
+    asked.securityContext = HTTPField.Name("X-Security-Context").flatMap { request.headers[$0] }
     asked.ifModifiedSince = request.headers[.ifModifiedSince].flatMap { Self.time(ofHTTP: $0) }
     asked.contentType = request.headers[.contentType]
     let accept = request.headers[.accept]

@@ -120,6 +120,12 @@ struct AttachedTests {
       + #""subject":{"reference":"Patient/p"},"presentedForm":[{"url":"Binary/b"}]}"#,
     #"{"resourceType":"Communication","id":"d","status":"completed","subject":{"reference":"Patient/p"},"#
       + #""payload":[{"contentAttachment":{"url":"Binary/b"}}]}"#,
+    #"{"resourceType":"Communication","id":"d","status":"completed","subject":{"reference":"Patient/p"},"#
+      + #""payload":[{"contentReference":{"reference":"Binary/b"}}]}"#,
+    #"{"resourceType":"DocumentReference","id":"d","status":"current","subject":{"reference":"Patient/p"},"#
+      + #""content":[{"attachment":{"title":"x"}}],"context":{"related":[{"reference":"Binary/b"}]}}"#,
+    #"{"resourceType":"List","id":"d","status":"current","mode":"working","subject":{"reference":"Patient/p"},"#
+      + #""entry":[{"item":{"reference":"http://h/fhir/Binary/b"}}]}"#,
     answers(#""answer":[{"valueAttachment":{"url":"Binary/b"}}]"#),
     answers(#""item":[{"linkId":"2","answer":[{"valueAttachment":{"url":"Binary/b"}}]}]"#),
     answers(
@@ -224,6 +230,108 @@ struct AttachedTests {
     #expect(bench.records() == 0 && bench.records(Self.other) == 1)
   }
 
+  @Test(
+    "⚑ An attachment's URL that is meant for this server in a form that is not read is refused, and no other",
+    arguments: [
+      ("/fhir/Binary/b", 422), ("./Binary/b", 422), ("Binary/b/", 422), ("Binary/b?x=1", 422), ("Binary/b#p", 422),
+      ("HTTP://h/fhir/Binary/b", 422), ("http://h/fhir/Binary/b/", 422), ("http://h:80/fhir/Binary/b", 422),
+      ("http://h/fhir/Binary/b?_format=json", 422), ("binary/b", 422), ("http://h//fhir/Binary/b", 422),
+      ("https://other.example/Binary/b/", 201), ("scan.pdf", 201), ("urn:oid:1.2.3", 201), ("http://h/x", 201),
+    ])
+  func otherForm(_ url: String, _ status: Int) async throws {
+    let bench = try await Bench()
+    let within =
+      #"{"resourceType":"Condition","id":"c","code":{"text":"x"},"subject":{"reference":"Patient/p"},"#
+      + #""extension":[{"url":"urn:scan","valueAttachment":{"url":"\#(url)"}}]}"#
+    for (name, json) in [("DocumentReference/d", Self.document(url)), ("Condition/c", within)] {
+      let answer = await bench.send("PUT", name, json)
+      #expect(answer.status == status, "\(url)")
+      let said = answer.body?["issue"]?.items?.first?["diagnostics"]?.text ?? ""
+      #expect(status == 201 || said.contains("Binary/b is expected"), "\(said)")
+    }
+  }
+
+  @Test("⚑ Where its security context is no patient, it is of the patient of that, and moves and goes with it")
+  func guarded() async throws {
+    let binary = Self.binary("b", #""securityContext":{"reference":"DocumentReference/d"},"#)
+    for isWhole in [false, true] {
+      var bench = try await Bench()
+      if isWhole {
+        await bench.transaction([binary, Self.document("Binary/x")])
+      } else {
+        await bench.put(Self.document("Binary/x"))
+        await bench.put(binary)
+      }
+      for _ in 0..<2 {
+        #expect(bench.records() == 1)
+        #expect(await bench.chart() == ["p", "b", "d"])
+        await bench.put(binary)
+        let strange = Self.document("Binary/b", of: "q", id: "e")
+        #expect(await bench.send("PUT", "DocumentReference/e", strange).status == 409)
+        try bench.restart()
+      }
+      await bench.put(Self.document("Binary/x", of: "q"))
+      #expect(bench.records() == 0 && bench.records(Self.other) == 1)
+      try await bench.erase("DocumentReference/d", version: 2)
+      #expect(await bench.send("GET", "Binary/b").status == 410)
+    }
+  }
+
+  @Test(
+    "⚑ A security context that could be somebody's, and does not say whose, is refused; what is nobody's is none",
+    arguments: [
+      ("DocumentReference/none", 422), ("Flag/1", 422), ("Binary/x", 422), ("Encounter/e", 422), ("Task/t", 422),
+      ("Practitioner/x", 201), ("https://other.example/Patient/p", 201),
+    ])
+  func unclear(_ reference: String, _ status: Int) async throws {
+    let bench = try await Bench()
+    await bench.put(Self.binary("x", #""securityContext":{"reference":"Patient/p"},"#))
+    await bench.put(#"{"resourceType":"Encounter","id":"e","status":"finished","class":{"code":"AMB"}}"#)
+    await bench.put(
+      #"{"resourceType":"Task","id":"t","status":"requested","intent":"order","for":{"reference":"Patient/p"}}"#)
+    await bench.put(#"{"resourceType":"Practitioner","id":"x"}"#)
+    let context = #""securityContext":{"reference":"\#(reference)"},"#
+    let answer = await bench.send("PUT", "Binary/b", Self.binary("b", context))
+    #expect(answer.status == status && answer.anchor == nil)
+    #expect(bench.records() == 1)
+  }
+
+  @Test("⚑ The header says whose it is where the resource does not; two that differ are refused")
+  func header() async throws {
+    let bench = try await Bench()
+    func put(_ binary: String, _ context: String) async -> FHIRResponse {
+      var request = FHIRRequest(method: "PUT", path: ["Binary", "b"], body: Array(binary.utf8))
+      request.securityContext = context
+      return await bench.service.handle(request)
+    }
+    let other = Self.binary("b", #""securityContext":{"reference":"Patient/q"},"#)
+    #expect(await put(other, "Patient/p").status == 400)
+    #expect(await put(Self.plain, "p").status == 422)
+    let answer = await put(Self.plain, "Patient/p")
+    #expect(answer.status == 201 && answer.anchor?.count == 64)
+    #expect(bench.records() == 1)
+  }
+
+  @Test("In a bundle of another server's an attachment's URL is below its base: the entry's, or that server's")
+  func bundle() async throws {
+    let source = "http://source.example/fhir"
+    func entry(_ json: String, _ name: String) -> String {
+      let type = name.prefix { $0 != "/" }
+      return #"{"fullUrl":"\#(source)/\#(name)","resource":\#(json),"request":{"method":"POST","url":"\#(type)"}}"#
+    }
+    let own = Self.document("Binary/b").replacing("Patient/p", with: "http://h/fhir/Patient/p")
+    let document = entry(own, "DocumentReference/d")
+    for entries in [[document], [document, entry(Self.plain, "Binary/b")]] {
+      let bench = try await Bench()
+      await bench.put(Self.plain)
+      let body = #"{"resourceType":"Bundle","type":"transaction","entry":[\#(entries.joined(separator: ","))]}"#
+      #expect(await bench.send("POST", "", body).status == 200)
+      #expect(bench.records() == entries.count - 1)
+      let chart = await bench.chart()
+      #expect(!chart.contains("b"), "that is another one")
+    }
+  }
+
   @Test("⚑ Where two patients' documents bear it in a store of an earlier release, it is whose it was first")
   func first() async throws {
     var bench = try await Bench()
@@ -257,6 +365,23 @@ struct AttachedTests {
       #expect(await bench.chart() == ["p"])
       try bench.restart()
     }
+  }
+
+  @Test("⚑ What only lists or points at it does not keep it when what has it as its content is erased")
+  func listed() async throws {
+    let bench = try await Bench()
+    await bench.put(Self.plain)
+    await bench.put(Self.document("Binary/b"))
+    await bench.put(
+      #"{"resourceType":"List","id":"l","status":"current","mode":"working","subject":{"reference":"Patient/p"},"#
+        + #""entry":[{"item":{"reference":"Binary/b"}}]}"#)
+    await bench.put(
+      #"{"resourceType":"Provenance","id":"v","recorded":"2026-01-01T00:00:00Z","agent":[{"who":{"display":"x"}}],"#
+        + #""target":[{"reference":"Binary/b"}]}"#)
+    try await bench.erase("List/l")
+    #expect(await bench.send("GET", "Binary/b").status == 200)
+    try await bench.erase("DocumentReference/d")
+    #expect(await bench.send("GET", "Binary/b").status == 410)
   }
 
   @Test("What another document bears as well stays until that is erased; what an erased version bore goes with it")
