@@ -161,19 +161,20 @@ extension FHIRService {
       if self.states.keep(hits, of: query.question, for: asker, as: name) { state = name }
     }
     let kept = query.understood.filter { !["_offset", "_count", "_state"].contains($0.0) }
-    func link(_ offset: Int) -> String {
+    func link(_ offset: Int, in state: String?) -> String {
       let paging =
         [("_count", "\(query.count)")] + (offset > 0 ? [("_offset", "\(offset)")] : [])
         + (state.map { [("_state", $0)] } ?? [])
       return "\(self.base)/\(query.path)?" + FHIRURL.text(kept + paging)
     }
-    var links = [("self", link(query.offset))]
+    // ⚑ Asked again, the first page is of what is there then: only the pages after it are one state with it.
+    var links = [("self", link(query.offset, in: query.state))]
     guard !query.isCountOnly, query.count > 0 else { return links }
     if query.offset > 0 {
-      links.append(("first", link(0)))
-      links.append(("previous", link(max(0, query.offset - query.count))))
+      links.append(("first", link(0, in: state)))
+      links.append(("previous", link(max(0, query.offset - query.count), in: state)))
     }
-    if hasNext { links.append(("next", link(query.offset + taken))) }
+    if hasNext { links.append(("next", link(query.offset + taken, in: state))) }
     return links
   }
 

@@ -69,7 +69,10 @@ struct SearchFilter {
     }
     let reader = WantedReader(type: query.type, site: query.site, now: query.now)
     for text in SearchText.split(value, at: ",") {
-      guard !SearchText.isBlank(text) else { throw SearchQuery.bad(parameter.code, "one of its values is no value") }
+      // Nor is what escapes nothing.
+      guard !SearchText.isBlank(SearchText.plain(text)) else {
+        throw SearchQuery.bad(parameter.code, "one of its values is no value")
+      }
       self.alternatives.append(try reader.wanted(text, parameter, modifier))
     }
   }

@@ -42,7 +42,8 @@ struct ConditionTests {
     "identifier=mrn|", "identifier=mrn|%20", "identifier=|", "identifier=mrn|9,mrn|", "identifier:of-type=v2|MR|%20",
     "family=Nobody,", "family:contains=,Nobody", "family=%CC%81", "frobnicate=&birthdate=1950-01-01",
     "_has:Observation:subject:code=&birthdate=1950-01-01", "_has:Observation:subject:code=l|",
-    "_has:Observation:subject:code-value-quantity=l|$1",
+    "_has:Observation:subject:code-value-quantity=l|$1", "_profile:below=%5C&birthdate=1950-01-01",
+    "_source:below=%5C&birthdate=1950-01-01", "birthdate=1950-01-01&family=%5C",
   ]
 
   @Test(

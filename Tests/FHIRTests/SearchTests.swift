@@ -285,6 +285,17 @@ struct SearchTests {
     #expect(await bench.send("GET", "Patient?_offset=1&_state=none").status == 410)
   }
 
+  @Test("⚑ Asked again by its link self, a first page is of what is there by then")
+  func again() async throws {
+    let bench = try FHIRBench()
+    for id in ["a", "b"] { await bench.put(#"{"resourceType":"Patient","id":"\#(id)"}"#) }
+    let first = await bench.send("GET", "Patient?_count=1").body
+    let link = first?["link"]?.items?.first { $0["relation"]?.text == "self" }?["url"]?.text ?? ""
+    await bench.put(#"{"resourceType":"Patient","id":"c"}"#)
+    let again = await bench.send("GET", String(link.dropFirst("http://h/fhir/".count))).body
+    #expect(first?["total"] == .number("2") && again?["total"] == .number("3"), "\(link)")
+  }
+
   @Test("⚑ What a page brings besides its matches is what they name as they are shown, not as they are by now")
   func includesOfPages() async throws {
     let bench = try FHIRBench()
