@@ -128,6 +128,8 @@ public protocol RecordAnchoring: Sendable {
   func refusal(of account: Digest) async -> String?
   /// How a record stands; nil where there is none. Nothing is submitted.
   func standing(of record: Digest) async -> RecordStanding?
+  /// When a record is erased, as its patient asked and can still take back; nil where nothing is to happen.
+  func erasureDue(of record: Digest) async -> Timestamp?
   /// The account of a record that this hospital's own system anchored as a document; nil of every other.
   func attachmentAccount(_ record: Digest) async -> Digest?
   /// Seals resources for an account, each over the record that it amends. Nothing leaves this hospital.

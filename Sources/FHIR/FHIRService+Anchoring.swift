@@ -164,6 +164,10 @@ extension FHIRService {
       if case .anchor = step, standing == .superseded, note.anchored?.isLost == true {
         (amended, standing) = (nil, nil)
       }
+      if case .anchor = step, let amended, standing == .current, let reason = await self.erasure(of: amended) {
+        self.book.reasons[name] = reason
+        continue
+      }
       switch (step, amended, standing) {
       case (.resume, _, _): continue
       case (.withdraw(let anchored, _), _, .superseded?), (.withdraw(let anchored, _), _, .erased?):
@@ -205,6 +209,14 @@ extension FHIRService {
       notes.append(note)
     }
     return notes
+  }
+
+  /// Why nothing is anchored over a record yet that its patient has asked to erase. ⚑ What a system sends again would
+  /// stay when that is gone; once it is, nothing is anchored over it.
+  private func erasure(of record: Digest) async -> String? {
+    await self.anchoring.erasureDue(of: record).map {
+      "the record that it corrects is to be erased at \($0), unless its patient takes that back"
+    }
   }
 
   /// What is sealed of a resource. ⚑ A file is as sensitive as what bears it, and taken for sensitive where that cannot

@@ -34,6 +34,12 @@ public struct RecordAnchorer: RecordAnchoring {
     }
   }
 
+  /// When a record is erased, as its patient asked and can still take back; nil where nothing is to happen.
+  public func erasureDue(of record: Digest) async -> Timestamp? {
+    guard let entry = await self.service.record(record), !entry.isErased else { return nil }
+    return await self.service.erasureDue(of: entry)
+  }
+
   /// The account of a record that this hospital's own system anchored as a document; nil of every other.
   public func attachmentAccount(_ record: Digest) async -> Digest? {
     guard let entry = await self.service.record(record), entry.hospital == self.service.member.id,

@@ -376,6 +376,28 @@ struct AnchoringTests {
     #expect(self.values(bench) == ["1"])
   }
 
+  @Test("⚑ What is sent again does not outlive an erasure that is under way: it waits until that is done or taken back")
+  func erasing() async throws {
+    for isTakenBack in [false, true] {
+      let bench = try FHIRBench()
+      await bench.link("p")
+      _ = await self.put(bench, 1)
+      let record = try #require(bench.ledger.current().last?.record)
+      bench.ledger.ask(toErase: record, true)
+      let again = await self.put(bench, 1)
+      #expect(again.status == 200)
+      #expect(again.anchor?.hasPrefix("pending: the record that it corrects is to be erased") == true, "\(again)")
+      #expect(await bench.service.anchorPending() == 0)
+      #expect(bench.ledger.current().last?.record == record && bench.ledger.lines.count == 2)
+      bench.ledger.ask(toErase: record, false)
+      if !isTakenBack { bench.ledger.erase(record) }
+      #expect(await bench.service.anchorPending() == (isTakenBack ? 1 : 0))
+      #expect(self.values(bench) == (isTakenBack ? ["1"] : []))
+      let text = await bench.send("GET", "Observation/x").anchor
+      #expect(isTakenBack || text == "refused: the record that it corrects is erased", "\(text ?? "")")
+    }
+  }
+
   @Test("A draft that was sealed to an older key is sealed again once it can no longer be executed, and not before")
   func stale() async throws {
     let bench = try FHIRBench()

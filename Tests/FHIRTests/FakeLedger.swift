@@ -92,6 +92,7 @@ final class FakeLedger: RecordAnchoring {
     var mode = Mode.sound
     var lines: [Line] = []
     var closed: Set<Digest> = []
+    var due: Set<Digest> = []
     var sealedCount: UInt64 = 0
     var sensitive: Set<Digest> = []
     var submittedCount = 0
@@ -120,6 +121,14 @@ final class FakeLedger: RecordAnchoring {
   func close(_ account: String) {
     self.state.withLock { _ = $0.closed.insert(Digest(Hex.decode(account) ?? []) ?? .zero) }
   }
+  /// Its patient asks to erase a record, or takes that back.
+  func ask(toErase record: Digest, _ isAsked: Bool) {
+    self.state.withLock { state in
+      state.due.remove(record)
+      guard isAsked else { return }
+      state.due.insert(record)
+    }
+  }
   func erase(_ record: Digest) {
     self.state.withLock { state in
       for place in state.lines.indices where state.lines[place].record == record { state.lines[place].isErased = true }
@@ -146,6 +155,11 @@ final class FakeLedger: RecordAnchoring {
     return self.lines.first { $0.record == record }.map {
       $0.isErased ? .erased : $0.supersededBy == nil ? .current : .superseded
     }
+  }
+
+  func erasureDue(of record: Digest) async -> Timestamp? {
+    await Task.yield()
+    return self.state.withLock { $0.due.contains(record) } ? Timestamp(milliseconds: 1_750_000_000_000) : nil
   }
 
   func attachmentAccount(_ record: Digest) async -> Digest? {
