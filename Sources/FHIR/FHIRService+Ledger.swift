@@ -22,6 +22,7 @@ extension FHIRService {
     let type = path.count == 3 ? path[2] : path[0]
     if CapabilityStatement.views.contains(type) { return (type, query) }
     guard type == "Provenance", self.ledger != nil else { return nil }
+    if let other = query.first(where: { self.isProved($0.name, $0.value) })?.name { throw Self.otherView(type, other) }
     func isOfPatient(_ name: String) -> Bool {
       name.prefix { $0 != ":" && $0 != "." } == "patient" && name != "patient:missing"
     }
@@ -36,6 +37,18 @@ extension FHIRService {
       throw FHIRFailure(400, "not-supported", "what the ledger says is of one patient: ask for each", at: "patient")
     }
     return (type, [(name: "patient", value: id)] + query.filter { !isOfPatient($0.name) })
+  }
+
+  /// Whether a condition names what Provenance is about, and the ledger proves it of a linked patient.
+  private func isProved(_ name: String, _ value: String) -> Bool {
+    guard name.prefix(while: { $0 != ":" && $0 != "." }) == "target", name != "target:missing" else { return false }
+    let types = name.split(separator: ":").dropFirst().map { String($0.prefix { $0 != "." }) }
+    return SearchText.split(value, at: ",").contains { part in
+      let text = self.site.local(SearchText.plain(part))
+      let names =
+        text.contains("/") ? [text] : (types.isEmpty ? SearchParameter.types : types).map { "\($0)/\(text)" }
+      return names.contains { self.index.row($0)?.patient.flatMap { self.account(ofPatient: $0) } != nil }
+    }
   }
 
   /// How the patient is named of whom the ledger is asked.

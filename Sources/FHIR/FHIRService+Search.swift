@@ -97,6 +97,13 @@ extension FHIRService {
       let message = "resources of types other than those of \(request.asker.scopes.text) are left out of _include"
       issues.append(("information", "suppressed", message, nil))
     }
+    // ⚑ The store has but a part of it.
+    if self.ledger != nil, query.revincludes.contains(where: { $0.source == "Provenance" }),
+      shown.contains(where: { $0.patient.flatMap { self.account(ofPatient: $0) } != nil })
+    {
+      let message = "what the ledger proves is no part of _revinclude: ask for Provenance?patient=ID"
+      issues.append(("information", "incomplete", message, nil))
+    }
     if isFull {
       let message =
         "the answer is full: some of what _include and _revinclude name is left out; ask for fewer by _count"

@@ -237,11 +237,15 @@ struct CapabilityTests {
       ("GET", "Provenance?patient=q,p", nil), ("GET", "Provenance?patient=q&patient=p", nil),
       ("GET", "Patient/p/Provenance?_sort=recorded", nil), ("GET", "Patient/p/Provenance?patient=p", nil),
       ("POST", "Provenance/_search?patient=p&recorded=2024", nil), ("GET", "AuditEvent?patient=p&_sort=date", nil),
+      ("GET", "Provenance?target=Patient/p", nil), ("GET", "Provenance?target:Patient=p", nil),
+      ("GET", "Provenance?target=p", nil), ("POST", "Provenance/_search?target=http://h/fhir/Observation/o", nil),
+      ("GET", "Provenance?_count=2&target=Patient/q,Observation/o", nil),
     ] as [(String, String, Int?)])
   func proved(_ method: String, _ url: String, _ count: Int?) async throws {
     let bench = try FHIRBench(ProvingLedger())
     await bench.link("p")
     await bench.put(#"{"resourceType":"Patient","id":"q"}"#)
+    await bench.put(FHIRBench.observation("o", #""code":{"text":"x"},"subject":{"reference":"Patient/p"}"#))
     let entry = #"{"request":{"method":"\#(method)","url":"\#(url)"}}"#
     let batch = await bench.bundle("batch", entry).body?["entry"]?.items?.first
     let whole = await bench.bundle("transaction", entry)
@@ -258,5 +262,10 @@ struct CapabilityTests {
     }
     // Of one who is not linked the store has all there is.
     #expect(await bench.send("GET", "Provenance?patient=q&_sort=recorded").body?["total"] == .number("0"))
+    #expect(await bench.send("GET", "Provenance?target=Patient/q").body?["total"] == .number("0"))
+    for (id, isTold) in [("p", true), ("q", false)] {
+      let page = await bench.send("GET", "Patient?_id=\(id)&_revinclude=Provenance:target").body?["entry"]?.items ?? []
+      #expect(page.contains { $0["search"]?["mode"]?.text == "outcome" } == isTold)
+    }
   }
 }
