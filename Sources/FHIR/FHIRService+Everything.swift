@@ -51,21 +51,25 @@ extension FHIRService {
     of id: String, _ asked: EverythingQuestion, for asker: FHIRAsker
   ) -> [SearchStates.Hit] {
     var hits: [SearchStates.Hit] = []
-    var referred: Set<String> = []
+    var (referred, shown): (Set<String>, Set<String>) = ([], [])
     func take(_ type: String, _ place: Int, _ row: ResourceIndex.Row) {
       guard asked.types?.contains(type) ?? true, asker.maySee(type), asked.since.map({ row.updated >= $0 }) ?? true
       else { return }
       hits.append(Self.hit(type, place, row))
     }
     for type in ["Patient"] + self.index.rows.keys.sorted().filter({ $0 != "Patient" }) {
-      for (place, row) in (self.index.rows[type] ?? []).enumerated() where row.patient == id && !row.isDeleted {
+      let named = Self.typesOfMany.contains(type) ? self.names(ofPatient: id, in: type) : []
+      for (place, row) in (self.index.rows[type] ?? []).enumerated() where !row.isDeleted {
+        let isNamed = !named.isEmpty && named.contains("\(type)/\(row.id)")
+        guard row.patient == id || (isNamed && Self.names(only: id, row)) else { continue }
         guard type == "Patient" || asked.isInTime(row) else { continue }
+        if isNamed { shown.insert("\(type)/\(row.id)") }
         for case .reference(let name) in row.values.values.joined() { referred.insert(name) }
         take(type, place, row)
       }
     }
     // ⚑ Another patient is never anything of this one.
-    for name in referred.sorted() where !name.hasPrefix("Patient/") {
+    for name in referred.sorted() where !name.hasPrefix("Patient/") && !shown.contains(name) {
       guard let row = self.index.row(name), let place = self.index.place(name), row.patient == nil, !row.isDeleted
       else {
         continue
@@ -73,6 +77,22 @@ extension FHIRService {
       take(String(name.prefix { $0 != "/" }), place, row)
     }
     return hits
+  }
+
+  /// Types of a patient's compartment that have no one element for whose it is, as an appointment. Of Provenance the
+  /// ledger has more.
+  private static let typesOfMany = Compartment.types.filter { type in
+    let elements = Definitions.table[type]?.elements ?? [:]
+    let isWhose = ["beneficiary", "patient", "subject"].contains { elements[$0] != nil }
+    return !isWhose && !["Patient", "Provenance"].contains(type)
+  }
+
+  /// Whether a row names no other patient.
+  private static func names(only id: String, _ row: ResourceIndex.Row) -> Bool {
+    row.values.values.joined().allSatisfy { value in
+      guard case .reference(let name) = value, name.hasPrefix("Patient/") else { return true }
+      return name == "Patient/\(id)"
+    }
   }
 
   /// What a `Parameters` resource in the body gives; nothing where there is no body.

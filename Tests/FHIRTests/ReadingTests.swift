@@ -96,7 +96,9 @@ struct ReadingTests {
     Route(
       method: "GET", url: "Patient?_id=p&_revinclude=Observation:patient", interaction: .search,
       types: ["Observation", "Patient"]),
-    Route(method: "GET", url: "Patient/p/$everything", interaction: .everything, types: ["Observation", "Patient"]),
+    Route(
+      method: "GET", url: "Patient/p/$everything", interaction: .everything,
+      types: ["Appointment", "Observation", "Patient"]),
     Route(method: "POST", url: "", interaction: .read, types: ["Observation"], body: bundle("batch")),
     Route(method: "POST", url: "", interaction: .read, types: ["Observation"], body: bundle("transaction")),
     Route(

@@ -180,6 +180,23 @@ struct ReferenceTests {
     }
   }
 
+  @Test("⚑ Everything of a patient has the appointments that name this one and no other")
+  func appointments() async throws {
+    let bench = try FHIRBench()
+    for id in ["p", "q"] { await bench.put(#"{"resourceType":"Patient","id":"\#(id)"}"#) }
+    for (id, actors) in [("one", ["Patient/p", "Practitioner/d"]), ("two", ["Patient/p", "Patient/q"])] {
+      let participants = actors.map { #"{"status":"accepted","actor":{"reference":"\#($0)"}}"# }
+      await bench.put(
+        #"{"resourceType":"Appointment","id":"\#(id)","status":"booked","#
+          + #""participant":[\#(participants.joined(separator: ","))]}"#)
+    }
+    await bench.put(
+      #"{"resourceType":"Encounter","id":"e","status":"finished","class":{"code":"AMB"},"#
+        + #""subject":{"reference":"Patient/p"},"appointment":[{"reference":"Appointment/one"}]}"#)
+    #expect(await bench.found("Patient/p/$everything") == ["p", "one", "e"])
+    #expect(await bench.found("Patient/q/$everything") == ["q"])
+  }
+
   @Test("The views of the ledger and attachments know this server's patients only")
   func named() async throws {
     let bench = try FHIRBench()
