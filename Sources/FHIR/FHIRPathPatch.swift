@@ -27,8 +27,11 @@ struct FHIRPathPatch {
   /// - Throws: `FHIRFailure` 422 where one cannot be done, 400 where it is none.
   func applied(to resource: CanonicalJSON) throws(FHIRFailure) -> CanonicalJSON {
     try JSONPatch.requireWork(self.operations.count, on: resource)
+    var work = JSONPatch.Work(on: resource)
     var resource = resource
     for (number, parts) in self.operations.enumerated() {
+      try work.take()
+      work.add(CanonicalJSON.array(parts).valueCount(upTo: FHIRService.resourceValuesMax))
       do throws(FHIRFailure) {
         resource = try Operation(parts).applied(to: resource)
         guard resource.isReadable else {

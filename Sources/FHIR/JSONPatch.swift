@@ -28,11 +28,15 @@ struct JSONPatch {
   /// - Throws: `FHIRFailure` 422 where one cannot be done, or a test fails.
   func applied(to resource: CanonicalJSON) throws(FHIRFailure) -> CanonicalJSON {
     try Self.requireWork(self.operations.count, on: resource)
+    var work = Work(on: resource)
     var resource = resource
     var copied = 0
     for (number, operation) in self.operations.enumerated() {
+      try work.take()
+      let before = copied
       do throws(Fault) {
         try Self.apply(operation, to: &resource, &copied)
+        work.add(copied - before + (operation["value"]?.valueCount(upTo: Self.visitedMax) ?? 0))
         // ⚑ Each operation could nest what is there once more.
         guard resource.isReadable else { throw Fault("it nests deeper than \(CanonicalJSON.depthMax) levels") }
       } catch {
@@ -54,6 +58,28 @@ struct JSONPatch {
         413, "too-costly",
         "\(operationCount) operations on a resource of more than \(most) values: send them in several patches")
     }
+  }
+
+  /// Counts what operations go through: each all that is there by then. ⚑ A small resource grows by what is copied.
+  struct Work {
+    private var size: Int
+    private var left = JSONPatch.visitedMax
+
+    /// Begins with a resource.
+    init(on resource: CanonicalJSON) { self.size = resource.valueCount(upTo: JSONPatch.visitedMax) }
+
+    /// Counts an operation.
+    mutating func take() throws(FHIRFailure) {
+      self.left -= self.size
+      guard self.left >= 0 else {
+        throw FHIRFailure(
+          413, "too-costly",
+          "its operations go through more than \(JSONPatch.visitedMax) values: send them in several patches")
+      }
+    }
+
+    /// Counts what an operation brought.
+    mutating func add(_ count: Int) { self.size += count }
   }
 
   private struct Fault: Error {

@@ -121,6 +121,11 @@ struct PatchTests {
     let items = CanonicalJSON.array(Array(repeating: .string("x"), count: 30_000))
     #expect(throws: Never.self) { try JSONPatch.requireWork(600, on: items) }
     #expect { try JSONPatch.requireWork(1000, on: items) } throws: { ($0 as? FHIRFailure)?.status == 413 }
+    var grown = JSONPatch.Work(on: .string("x"))
+    try grown.take()
+    grown.add(15_000_000)
+    try grown.take()
+    #expect { try grown.take() } throws: { ($0 as? FHIRFailure)?.status == 413 }
   }
 
   private static let change = #"[{"op":"replace","path":"/gender","value":"other"}]"#
