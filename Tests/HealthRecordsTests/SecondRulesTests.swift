@@ -224,6 +224,36 @@ struct SecondRulesTests {
     #expect(world.isErased(waiting[0]))
   }
 
+  @Test("⚑ What takes the place of a record that is to be erased is erased with it, and kept with it")
+  func erasureInherited() throws {
+    for isKept in [false, true] {
+      var (world, _) = World.furnished()
+      world.limits.rules = try #require(AgreedRules(emergencyAgeMilliseconds: 0))
+      let records = world.write(2...6)
+      for record in records { #expect(world.run(.eraseRecord, record, by: "patient") == .applied) }
+      let (asked, other) = (records[Self.atOnce], records[Self.atOnce + 1])
+      // The hospital's system sends it again each night.
+      var sent = [asked]
+      for night in 20...21 as ClosedRange<UInt8> {
+        world.pass(milliseconds: Self.delay / 3)
+        let anchor = world.anchor(night, of: "patient", supersedes: sent.last)
+        #expect(world.run(.anchorRecord, anchor) == .applied)
+        #expect(world.run(.eraseRecord, anchor.record, by: "patient") == code(.erasureUnderWay))
+        sent.append(anchor.record)
+      }
+      if isKept {
+        let back = ErasureWithdrawal(patient: world.account("patient"), records: [asked])
+        #expect(world.run(.keepRecords, back, by: "patient") == .applied)
+        #expect(world.run(.keepRecords, back, by: "patient") == code(.noErasure))
+      }
+      world.pass(milliseconds: Self.delay)
+      for record in sent { #expect(world.isErased(record) != isKept) }
+      #expect(world.isErased(other))
+      #expect(world.state.scan(prefix: StateKey.erasures(of: world.account("patient")), limit: 9).isEmpty)
+      #expect(world.rules.deadline(in: StateEditor(reader: world.state)) == .never)
+    }
+  }
+
   @Test("⚑ What a stolen key asked to be erased is kept: suspended, another key, a recovery under way, or at the desk")
   func stolen() throws {
     let changes: [(inout World) -> Void] = [

@@ -13,7 +13,8 @@ public struct PendingErasure: Sendable, Hashable {
   public let key: PublicKey
   /// When it is erased.
   public let due: Timestamp
-  /// The place of the request in the log.
+  /// The place of the request in the log; the place of its own anchor where nobody asked for this record, for it took
+  /// the place of one whose erasure was under way.
   public let leaf: UInt64
 
   /// The erasure of a patient's record that is under way; nil where none is.
@@ -98,7 +99,18 @@ extension RuleContext {
         state.item(StateKey.erasure(of: withdrawal.patient, $0), as: PendingErasure.self)
       }
     guard !found.isEmpty, found.count >= withdrawal.records.count else { throw Refusal.noErasure }
-    for pending in found { Erasures.remove(pending, of: withdrawal.patient, from: &state) }
+    Erasures.takeBack(found, of: withdrawal.patient, max: self.limits.deadlinesPerCutMax, from: &state)
+  }
+
+  /// ⚑ What takes the place of a record whose erasure is under way is erased with it: a system that sends again what it
+  /// has does not undo what the patient asked for.
+  func inheritErasure(of superseded: Digest, by anchor: RecordAnchor, in state: inout StateEditor) {
+    let key = StateKey.erasure(of: anchor.patient, superseded)
+    guard let held = state.item(key, as: PendingErasure.self) else { return }
+    let pending = PendingErasure(
+      record: anchor.record, key: held.key, due: held.due, leaf: self.execution.leaf)
+    state.set(StateKey.erasure(of: anchor.patient, anchor.record), pending)
+    state.set(StateKey.erasureDue(pending.due, leaf: pending.leaf), anchor.patient.bytes + anchor.record.bytes)
   }
 }
 
@@ -121,6 +133,25 @@ enum Erasures {
         account.isActive(at: time) && account.key == pending.key && state.value(StateKey.recovery(of: patient)) == nil
       guard isHis || planted(.strangerErases) else { continue }
       RuleContext.erase(entry, by: .patient, in: &state)
+    }
+  }
+
+  /// Takes erasures back, and with each, `max` in all, those of what took that record's place meanwhile: nobody asked
+  /// for them by themselves.
+  static func takeBack(
+    _ found: [PendingErasure], of patient: Digest, max: Int, from state: inout StateEditor
+  ) {
+    var left = max
+    for pending in found {
+      self.remove(pending, of: patient, from: &state)
+      var next = state.item(StateKey.record(pending.record), as: RecordEntry.self)?.supersededBy
+      while left > 0, let record = next, let entry = state.item(StateKey.record(record), as: RecordEntry.self),
+        let inherited = state.item(StateKey.erasure(of: patient, record), as: PendingErasure.self),
+        inherited.leaf == entry.leaf
+      {
+        self.remove(inherited, of: patient, from: &state)
+        (left, next) = (left - 1, entry.supersededBy)
+      }
     }
   }
 

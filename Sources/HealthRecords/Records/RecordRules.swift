@@ -57,6 +57,7 @@ extension RuleContext {
     else { throw .wrongAmendment }
     entry.supersededBy = anchor.record
     state.set(StateKey.record(superseded), entry)
+    self.inheritErasure(of: superseded, by: anchor, in: &state)
   }
 
   /// Digests of a hospital's own systems: the log itself is what keeps them.
