@@ -16,6 +16,8 @@ public struct LocalReading: Sendable, Hashable {
     case search = 3
     /// The whole chart.
     case everything = 4
+    /// No reading: lines of before that time may be lost, and the hospital went on without them.
+    case lost = 5
 
     /// Its name as FHIR's interactions and operations have it.
     public var name: String {
@@ -25,6 +27,7 @@ public struct LocalReading: Sendable, Hashable {
       case .history: "history-instance"
       case .search: "search-type"
       case .everything: "everything"
+      case .lost: "lost"
       }
     }
 
@@ -136,8 +139,8 @@ public struct ReadingQuestion: Sendable {
 
   /// Whether a line is by whom it is asked for.
   public func names(_ reading: LocalReading) -> Bool {
-    // Of a line that cannot be read nobody knows by whom it is.
-    if reading.interaction == .unreadable { return true }
+    // Of a line that cannot be read, or that is lost, nobody knows by whom it is.
+    if reading.interaction == .unreadable || reading.interaction == .lost { return true }
     switch self.reader {
     case .anybody: return true
     case .system: return reading.reader == nil

@@ -263,8 +263,9 @@ public struct LedgerResources: LedgerViews {
     let end = Timestamp(milliseconds: (reading.time.milliseconds / interval + 1) * interval)
     let app = reading.client.map { ", by the app \($0)" } ?? ""
     let here = "\(self.service.member.id.number)"
-    let isReadable = reading.interaction != .unreadable
-    let nobody = Self.agent("110152", "urn:consilium:member", here, "who it was cannot be read", isRequestor: true)
+    let unknown = Self.unknown(reading.interaction)
+    let isReadable = unknown == nil
+    let nobody = Self.agent("110152", "urn:consilium:member", here, "who it was is not known", isRequestor: true)
     let who =
       !isReadable
       ? nobody
@@ -302,9 +303,7 @@ public struct LedgerResources: LedgerViews {
       (
         "outcomeDesc",
         .string(
-          isReadable
-            ? "shown by the hospital's own store, once or several times until the period's end"
-            : "this line of the hospital's own log cannot be read any more")
+          unknown ?? "shown by the hospital's own store, once or several times until the period's end")
       ),
       (
         "agent",
@@ -319,6 +318,15 @@ public struct LedgerResources: LedgerViews {
         ])
       ),
     ])
+  }
+
+  /// What a line says that tells of no reading; nil of one that does.
+  private static func unknown(_ interaction: LocalReading.Interaction) -> String? {
+    switch interaction {
+    case .unreadable: "this line of the hospital's own log cannot be read any more"
+    case .lost: "lines of the hospital's own log from before this time may be lost; the hospital went on without them"
+    case .read, .history, .search, .everything: nil
+    }
   }
 
   private static let entitySystem = "http://terminology.hl7.org/CodeSystem/audit-entity-type"

@@ -14,7 +14,7 @@ public struct ReadingView: Codable, Sendable {
   /// The app.
   public var client: String?
   /// `read`, `history-instance`, `search-type` or `everything`; `unreadable` of a line that cannot be read any more, of
-  /// which only the time is known.
+  /// which only the time is known; `lost` where lines of before that time may be missing, which every patient is told.
   public var interaction: String
   /// The FHIR types of what was shown.
   public var types: [String]

@@ -37,11 +37,13 @@ public final class ReadingStore: ReadingLog {
   private let queue = DispatchQueue(label: "readings")
 
   /// Opens or makes the store in a folder, for a node whose keys give `key`; `mark` is what it remembers of the store
-  /// outside that folder. Where a loss is accepted, what is there counts from now on.
+  /// outside that folder. Where a loss is accepted, what is there counts from now on; `lossToldAt`, where anything may
+  /// be missing, is when every patient is told that it was.
   ///
   /// - Throws: `StorageFailure.lost` or `damaged` where anything is missing of what was written.
   public init(
-    path: String, mapSizeMax: Int, key: Digest, mark: StoreMark? = nil, isLossAccepted: Bool = false
+    path: String, mapSizeMax: Int, key: Digest, mark: StoreMark? = nil, isLossAccepted: Bool = false,
+    lossToldAt: Timestamp? = nil
   ) throws(StorageFailure) {
     if !isLossAccepted { try StoreAccount.requireData(in: path, mark: mark) }
     self.environment = try Environment(path: path, mapSizeMax: mapSizeMax)
@@ -63,7 +65,12 @@ public final class ReadingStore: ReadingLog {
       }
       return opens
     }
-    try self.account.settle(checked, format: Self.format, isLossAccepted: isLossAccepted)
+    let loss = lossToldAt.map { Self.loss(at: $0, toldTo: Self.everybody) }
+    let row = loss.map { line -> (table: CountedTable, key: [UInt8], value: [UInt8]) in
+      let place = self.place(of: line)
+      return (table: table, key: place, value: KeySlots.seal(Self.encoded(line), key: sealing, place: place))
+    }
+    try self.account.settle(checked, format: Self.format, isLossAccepted: isLossAccepted, telling: row)
   }
 
   /// How it was found.
@@ -191,6 +198,35 @@ public final class ReadingStore: ReadingLog {
       time: overflow ? .zero : Timestamp(milliseconds: start))
   }
 
+  /// Stands for every patient: no account is that number.
+  private static let everybody = Digest.zero
+
+  private static func loss(at time: Timestamp, toldTo patient: Digest) -> LocalReading {
+    LocalReading(patient: patient, reader: nil, client: nil, interaction: .lost, types: [], request: "", time: time)
+  }
+
+  /// What was lost, as each patient is told, in the table's order: from a place in it on, and not before an interval.
+  private func losses(
+    toldTo patient: Digest, from start: [UInt8], since first: UInt64, in snapshot: Snapshot
+  ) -> [(place: [UInt8], line: LocalReading)] {
+    var losses: [(place: [UInt8], line: LocalReading)] = []
+    guard patient != Self.everybody else { return losses }
+    snapshot.scan(self.table.handle, from: Self.everybody.bytes + start) { key, value in
+      guard key.starts(with: Self.everybody.bytes), Self.interval(of: key) >= first, losses.count < Self.lossesMax
+      else { return false }
+      let line: LocalReading
+      // ⚑ That there was a loss its place tells, whatever became of the line.
+      do throws(StorageFailure) { line = try self.open(value, at: key) } catch {
+        line = self.unreadable(at: key, of: patient)
+      }
+      losses.append((place: Array(key.dropFirst(32)), line: Self.loss(at: line.time, toldTo: patient)))
+      return true
+    }
+    return losses
+  }
+
+  /// The most losses that are told of: the latest.
+  private static let lossesMax = 1000
   /// The most lines that are looked through for one page: few may be by whom it is asked for.
   private static let lookedMax = 10_000
   /// How many bytes of a key come after the patient's.
@@ -202,31 +238,43 @@ public final class ReadingStore: ReadingLog {
 
   /// A page of a patient's readings, the latest intervals first. ⚑ What is left out of it is in a later one.
   public func readings(of patient: Digest, _ question: ReadingQuestion) async throws -> ReadingPage {
-    let (first, last) = (
+    let (first, latest) = (
       question.from.milliseconds / self.intervalMilliseconds, question.until.milliseconds / self.intervalMilliseconds
     )
-    var start = patient.bytes + Key.number(.max - last)
+    var start = Key.number(.max - latest)
     if let after = question.after, after.count == Self.placeBytes {
-      let next = patient.bytes + after + [0]
+      let next = after + [0]
       if start.lexicographicallyPrecedes(next) { start = next }
     }
+    let snapshot = try self.environment.snapshot()
+    var losses = self.losses(toldTo: patient, from: start, since: first, in: snapshot)[...]
     var page = ReadingPage(lines: [], next: nil)
-    var (looked, place): (Int, [UInt8]?) = (0, nil)
-    try self.environment.snapshot().scan(self.table.handle, from: start) { key, value in
-      guard key.starts(with: patient.bytes), Self.interval(of: key) >= first else { return false }
+    var (looked, last, isFull): (Int, [UInt8]?, Bool) = (0, nil, false)
+    func take(_ line: LocalReading, at place: [UInt8]) {
       guard page.lines.count < question.countMax, looked < Self.lookedMax else {
-        page.next = place
-        return false
+        (page.next, isFull) = (last, true)
+        return
       }
+      if question.names(line) { page.lines.append(line) }
+      (looked, last) = (looked + 1, place)
+    }
+    snapshot.scan(self.table.handle, from: patient.bytes + start) { key, value in
+      guard key.starts(with: patient.bytes), Self.interval(of: key) >= first else { return false }
+      let place = Array(key.dropFirst(32))
+      while !isFull, let loss = losses.first, loss.place.lexicographicallyPrecedes(place) {
+        take(loss.line, at: loss.place)
+        losses.removeFirst()
+      }
+      guard !isFull else { return false }
       // ⚑ One that is damaged hides no other.
       let line: LocalReading
       do throws(StorageFailure) { line = try self.open(value, at: key) } catch {
         line = self.unreadable(at: key, of: patient)
       }
-      if question.names(line) { page.lines.append(line) }
-      (looked, place) = (looked + 1, Array(key.dropFirst(32)))
-      return true
+      take(line, at: place)
+      return !isFull
     }
+    for loss in losses where !isFull { take(loss.line, at: loss.place) }
     page.lines.sort { $0.time > $1.time }
     return page
   }
@@ -234,7 +282,8 @@ public final class ReadingStore: ReadingLog {
   /// How many lines a patient has in each interval that has any, the latest first.
   public func counts(of patient: Digest) async throws -> [(interval: UInt64, count: Int)] {
     var counts: [(interval: UInt64, count: Int)] = []
-    try self.environment.snapshot().scan(self.table.handle, from: patient.bytes) { key, _ in
+    let snapshot = try self.environment.snapshot()
+    snapshot.scan(self.table.handle, from: patient.bytes) { key, _ in
       guard key.starts(with: patient.bytes) else { return false }
       let interval = Self.interval(of: key)
       if counts.last?.interval == interval {
@@ -243,6 +292,15 @@ public final class ReadingStore: ReadingLog {
         counts.append((interval, 1))
       }
       return true
+    }
+    for loss in self.losses(toldTo: patient, from: [], since: 0, in: snapshot) {
+      let interval = UInt64.max - Key.number(from: loss.place.prefix(8))
+      let place = counts.firstIndex { $0.interval <= interval } ?? counts.endIndex
+      if place < counts.endIndex, counts[place].interval == interval {
+        counts[place].count += 1
+      } else {
+        counts.insert((interval: interval, count: 1), at: place)
+      }
     }
     return counts
   }

@@ -124,14 +124,24 @@ final class StoreAccount: Sendable {
   }
 
   /// Writes what is missing of account and mark. Where a loss is accepted, what is there counts from now on, and every
-  /// copy of before is told from it.
-  func settle(_ checked: Checked, format: UInt64, isLossAccepted: Bool) throws(StorageFailure) {
+  /// copy of before is told from it; `loss`, a row that tells of it, comes in the same write.
+  func settle(
+    _ checked: Checked, format: UInt64, isLossAccepted: Bool,
+    telling loss: (table: CountedTable, key: [UInt8], value: [UInt8])? = nil
+  ) throws(StorageFailure) {
     let there = checked.there
     let rows = there.sums.reduce(0) { $0 &+ $1.count }
     if isLossAccepted {
       let written = self.mark?.rowCount
-      let line = Line(identity: Hash.sha256(SecureRandom.bytes(32)), generation: 1, sums: there)
-      try self.write(line, format: format)
+      let sums = ContentSums(tables: self.tableCount)
+      sums.sums = there.sums
+      let line = Line(identity: Hash.sha256(SecureRandom.bytes(32)), generation: 1, sums: sums)
+      try self.environment.write(sums: sums) { transaction throws(StorageFailure) in
+        if let loss { try transaction.put(loss.table, loss.key, loss.value) }
+        try transaction.put(self.meta, Key.format, Key.number(format))
+        // As the sums are now.
+        try transaction.put(self.meta, Self.key, line.encoded)
+      }
       try self.mark?.begin(line.content)
       return self.found.withLock { $0 = .accepted(writtenCount: written, rowCount: rows) }
     }

@@ -207,11 +207,12 @@ extension Access {
         Console.table(
           ["when", "until", "reader", "app", "how", "what"],
           readings.map {
-            [
-              $0.time, $0.until,
-              $0.reader ?? ($0.interaction == "unreadable" ? "not known" : "the hospital's own system"),
-              $0.client ?? "", $0.interaction,
-              $0.types.joined(separator: ", "),
+            let isLost = $0.interaction == "lost"
+            let isKnown = !isLost && $0.interaction != "unreadable"
+            return [
+              $0.time, $0.until, $0.reader ?? (isKnown ? "the hospital's own system" : "not known"), $0.client ?? "",
+              $0.interaction,
+              isLost ? "lines from before this time may be lost" : $0.types.joined(separator: ", "),
             ]
           })
       }

@@ -66,6 +66,12 @@ struct FHIRCommand: AsyncParsableCommand {
           let taken = try self.handOver(store, config, from: old, to: new)
           resources = resources ?? taken
         }
+        // ⚑ A log that was left behind is lost like any other, and every patient is told.
+        if self.acceptLoss, !stores.contains(.readings) {
+          _ = try FHIRCommand.goOn(
+            .readings, config, key: HospitalStore.key(new),
+            remembering: HospitalStore.readings.mark(beside: self.oldKey), mayMissLines: true)
+        }
         // Only now is the log of readings under the new keys, too.
         if self.acceptLoss, let resources {
           let secrets = [old.sealingSecret, new.sealingSecret]
@@ -89,6 +95,9 @@ struct FHIRCommand: AsyncParsableCommand {
     ) throws -> EncryptedResources? {
       let (before, after) = (HospitalStore.key(old), HospitalStore.key(new))
       let folder = store.folder(in: config)
+      let mayMissLines =
+        self.acceptLoss
+        && store.mayMissLines(config, key: before, remembering: store.mark(beside: self.oldKey))
       let isTaken = try self.refusing(store, config) { () throws(StorageFailure) -> Bool in
         let mark = try self.mark(of: store)
         let isAccepted = if self.acceptLoss { try self.accept(store, config, from: before, to: after) } else { false }
@@ -105,7 +114,7 @@ struct FHIRCommand: AsyncParsableCommand {
       // ⚑ From now on it is another store than each copy of before. The node may have begun with one of them: this one
       // is to go on.
       let resources = try FHIRCommand.goOn(
-        store, config, key: after, remembering: store.mark(beside: self.oldKey))
+        store, config, key: after, remembering: store.mark(beside: self.oldKey), mayMissLines: mayMissLines)
       Console.line("\(folder) goes on under \(config.keys).")
       return resources
     }
@@ -155,20 +164,25 @@ struct FHIRCommand: AsyncParsableCommand {
   }
 
   /// Goes on with what is there of a store, and says how much that is of what the mark in a file tells of; the EHR's
-  /// resources, where it is theirs.
+  /// resources, where it is theirs. Where it may miss lines of readings, every patient is told.
   static func goOn(
-    _ store: HospitalStore, _ config: NodeConfig, key: Digest, remembering path: String
+    _ store: HospitalStore, _ config: NodeConfig, key: Digest, remembering path: String, mayMissLines: Bool
   ) throws -> EncryptedResources? {
     let folder = store.folder(in: config)
     do {
       let written = try StoreMark(path: path, isReadOnly: true).rowCount
-      let found = try store.accept(config, key: key, mark: try StoreMark(path: store.mark(in: config)))
+      let found = try store.accept(
+        config, key: key, mark: try StoreMark(path: store.mark(in: config)),
+        lossToldAt: mayMissLines ? Drafts.now : nil)
       let names = try found.resources?.takeOutDamaged() ?? []
       if case .accepted(_, let rows) = found.opening {
         let before =
           written.map { "\($0) had been acknowledged" }
           ?? "how many had been is not known, for nothing in \(path) tells it"
         Console.line("\(folder) goes on with \(rows) rows; \(before).")
+      }
+      if mayMissLines {
+        Console.line("Every patient's list of who looked says from now on that earlier lines may be lost.")
       }
       for name in names { Console.line("Taken out, for it cannot be opened: \(name)") }
       return found.resources
@@ -188,7 +202,8 @@ extension FHIRCommand {
           consilium fhir accept-loss --config /etc/consilium/node.toml --store fhir
 
         The node must not run. What the folder holds counts from now on, also where it is older than what was
-        acknowledged, or empty. A resource of which anything cannot be opened is taken out with all its versions, and
+        acknowledged, or empty. Where lines of the readings may be missing, every patient's list of who looked says so
+        from now on. A resource of which anything cannot be opened is taken out with all its versions, and
         named: the EHR must write it again. What was anchored is in the vaults, and stays current on the ledger. Each
         record that nothing here goes with any more is opened on this machine, to learn which resource it holds; what
         the EHR writes or deletes under the same type and id supersedes it. Those that hold nothing that the EHR wrote,
@@ -207,8 +222,10 @@ extension FHIRCommand {
         let lock = try FolderLock(config.data)
         let word = try config.passphraseFile.map { try PassphraseOptions.read($0) } ?? self.passphrase.read()
         let keys = try KeyFile.member(config.keys, passphrase: word)
+        let (key, mark) = (HospitalStore.key(keys), self.store.mark(in: config))
         let resources = try FHIRCommand.goOn(
-          self.store, config, key: HospitalStore.key(keys), remembering: self.store.mark(in: config))
+          self.store, config, key: key, remembering: mark,
+          mayMissLines: self.store.mayMissLines(config, key: key, remembering: mark))
         if let resources {
           try await Orphans.settle(
             resources, config, secrets: [keys.sealingSecret], key: HospitalStore.key(keys))

@@ -30,9 +30,26 @@ enum HospitalStore: String, CaseIterable, ExpressibleByArgument {
     }
   }
 
-  /// Goes on with what is there of it; says how that was found.
+  /// Whether lines of the log of readings may be missing, as far as it and the mark in a file tell. Of the EHR's
+  /// resources the ledger tells more.
+  func mayMissLines(_ config: NodeConfig, key: Digest, remembering path: String) -> Bool {
+    guard case .readings = self else { return false }
+    do throws(StorageFailure) {
+      let mark = try StoreMark(path: path, isReadOnly: true)
+      // ⚑ Without a mark nobody can tell: the patients are told that.
+      guard mark.rowCount != nil else { return true }
+      try self.check(config, key: key, mark: mark)
+      return false
+    } catch {
+      // Whatever it is, opening it to go on meets it again, and tells the operator.
+      return true
+    }
+  }
+
+  /// Goes on with what is there of it; says how that was found. `lossToldAt`, where lines may be missing, is when every
+  /// patient is told that.
   func accept(
-    _ config: NodeConfig, key: Digest, mark: StoreMark?
+    _ config: NodeConfig, key: Digest, mark: StoreMark?, lossToldAt: Timestamp? = nil
   ) throws(StorageFailure) -> (opening: StoreOpening, resources: EncryptedResources?) {
     switch self {
     case .fhir:
@@ -41,7 +58,8 @@ enum HospitalStore: String, CaseIterable, ExpressibleByArgument {
       return (store.opening, store)
     case .readings:
       let store = try ReadingStore(
-        path: self.folder(in: config), mapSizeMax: config.mapSizeMax, key: key, mark: mark, isLossAccepted: true)
+        path: self.folder(in: config), mapSizeMax: config.mapSizeMax, key: key, mark: mark, isLossAccepted: true,
+        lossToldAt: lossToldAt)
       return (store.opening, nil)
     }
   }

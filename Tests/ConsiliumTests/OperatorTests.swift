@@ -337,5 +337,16 @@ struct OperatorTests {
     #expect(try ask(search).contains("\"total\":1"))
     hospitals.stop()
     #expect(files.fileExists(atPath: keys + ".fhir") && files.fileExists(atPath: keys + ".readings"))
+    // ⚑ That lines of the readings are lost every patient is told, and that none are nobody.
+    for isGone in [false, true] {
+      if isGone { try files.removeItem(atPath: "\(data)/readings") }
+      let told = try hospitals.run("fhir accept-loss --config h1/node.toml --store readings")
+      #expect(told.status == 0 && told.output.contains("may be lost") == isGone, "\(told.output) \(told.errors)")
+      try start()
+      let looked = try hospitals.run("access readings \(account) --api h1/api.sock")
+      #expect(looked.status == 0, "\(looked.errors)")
+      #expect(looked.output.contains("may be lost") == isGone, "\(looked.output)")
+      hospitals.stop()
+    }
   }
 }

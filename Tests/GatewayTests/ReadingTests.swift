@@ -279,6 +279,23 @@ struct ReadingTests {
     #expect(try await resources.accesses(of: patient, patient: "p", skipping: 10_051, countMax: 5).page.isEmpty)
   }
 
+  @Test("⚑ AuditEvent says that lines may be lost, of every patient, in its place among the others")
+  func lost() async throws {
+    let hospital = try await LoneHospital(port: 5946)
+    let patient = try await hospital.register(.patient, seed: Self.patient)
+    let path = FileManager.default.temporaryDirectory.appending(path: "log-\(UUID().uuidString.prefix(8))").path()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let told = Timestamp(milliseconds: 1_000_000_000)
+    let log = try ReadingStore(path: path, mapSizeMax: 1 << 28, key: .zero, isLossAccepted: true, lossToldAt: told)
+    let resources = LedgerResources(service: hospital.host, readings: log)
+    let answer = try await resources.accesses(of: patient, patient: "p", skipping: 0, countMax: 50)
+    #expect(answer.total == 1 && answer.page.count == 1)
+    let event = try #require(answer.page.first)
+    #expect(event["recorded"]?.text == told.description)
+    #expect(event["outcomeDesc"]?.text?.contains("may be lost") == true)
+    #expect(event["agent"]?.items?.first?["who"]?["display"]?.text == "who it was is not known")
+  }
+
   @Test("Who asks for a page of the log gets the next, one reader's, and words where the question is none")
   func questions() async throws {
     let hospital = try await LoneHospital(port: 5951)

@@ -92,6 +92,44 @@ struct ReadingStoreTests {
     #expect(counts.map { $0.count } == [5025, 5025, 1, 1])
   }
 
+  @Test("⚑ Where lines may be lost every patient is told when the hospital went on without them, page by page")
+  func lost() async throws {
+    let folder = NSTemporaryDirectory() + "consilium-\(UUID().uuidString)"
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    func open(lossToldAt: Timestamp? = nil) throws -> ReadingStore {
+      try ReadingStore(
+        path: folder, mapSizeMax: 1 << 28, key: Self.key, isLossAccepted: lossToldAt != nil, lossToldAt: lossToldAt)
+    }
+    let (told, stranger) = (Self.reading(20).time, Digest(words: (7, 7, 7, 7)))
+    do { try await open().note([Self.reading(0), Self.reading(40)]) }
+    do { _ = try open(lossToldAt: told) }
+    // Nothing more comes of an opening in which nothing is lost.
+    for _ in 0..<2 {
+      let store = try open()
+      let lines = try await store.readings(of: Self.patient, ReadingQuestion(countMax: 9)).lines
+      #expect(lines.map(\.interaction) == [.read, .lost, .read] && lines[1].time == told)
+      #expect(try await Self.all(ReadingQuestion(countMax: 1), of: store) == lines)
+      let counts = try await store.counts(of: Self.patient)
+      #expect(counts.map { $0.count } == [1, 1, 1])
+      #expect(counts.map { $0.interval } == lines.map { $0.time.milliseconds / store.intervalMilliseconds })
+      // Whose lines they were nobody knows: who asks for one reader's is told too, and who never had any.
+      var question = ReadingQuestion(countMax: 9)
+      question.reader = .system
+      #expect(try await store.readings(of: Self.patient, question).lines.map(\.interaction) == [.lost])
+      question.until = Self.reading(4).time
+      #expect(try await store.readings(of: Self.patient, question).lines.isEmpty)
+      let others = try await store.readings(of: stranger, ReadingQuestion(countMax: 9)).lines
+      #expect(others.map(\.interaction) == [.lost] && others.first?.patient == stranger)
+      #expect(try await store.counts(of: stranger).map { $0.count } == [1])
+    }
+    // Within the same quarter of an hour as a line.
+    try await open().note([Self.reading(21)])
+    let store = try open()
+    #expect(try await store.counts(of: Self.patient).map { $0.count } == [1, 2, 1])
+    let lines = try await Self.all(ReadingQuestion(countMax: 1), of: store)
+    #expect(lines.count == 4 && Set(lines).count == 4)
+  }
+
   @Test("⚑ A line that cannot be read is shown as such, and hides no other, of any reader")
   func unreadable() async throws {
     let folder = NSTemporaryDirectory() + "consilium-\(UUID().uuidString)"

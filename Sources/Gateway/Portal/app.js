@@ -270,11 +270,14 @@ function kindsOf(records, categories) {
   return [...counts].map(([name, count]) => K.countOf(T.categories[name] ?? name, count)).join(", ");
 }
 
+/** Lines that tell of no reading, but that what was read is not known. */
+const UNKNOWN_READINGS = new Set(["unreadable", "lost"]);
+
 const reading = (one) => h("li", {},
-  h("div", { class: "row" }, h("span", {}, one.interaction === "unreadable" ? T.unreadable
+  h("div", { class: "row" }, h("span", {}, UNKNOWN_READINGS.has(one.interaction) ? T[one.interaction]
     : `${T.shown[one.interaction] ?? one.interaction}: ${one.types.map((type) => T.types[type] ?? type).join(", ")}`),
     h("span", { class: "quiet" }, moment(one.time))),
-  h("p", { class: "quiet" }, one.reader ? called(one.reader) : one.interaction === "unreadable" ? "" : T.ownSystem, one.client ? ` ${T.byApp(one.client)}` : ""));
+  h("p", { class: "quiet" }, one.reader ? called(one.reader) : UNKNOWN_READINGS.has(one.interaction) ? "" : T.ownSystem, one.client ? ` ${T.byApp(one.client)}` : ""));
 
 /** One reading act, in a line; its requests one by one where there were several. */
 function access(act, categories) {

@@ -171,6 +171,7 @@ export const T = {
   dayLabel: "Only this day", readingsFind: "Show",
   shown: { read: "Opened", "history-instance": "Older versions opened", "search-type": "Listed or found", everything: "The whole chart opened" },
   unreadable: "A line of the log that cannot be read any more: ask the hospital",
+  lost: "Lines from before this time may be lost, and the hospital went on without them: ask the hospital",
   ownSystem: "By the hospital's own system.",
   byApp: (app) => `With the app ${app}.`,
   historyEmpty: (where) => `Nobody has asked for your records of ${where}.`,

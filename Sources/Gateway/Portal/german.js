@@ -190,6 +190,7 @@ export const T = {
   dayLabel: "Nur dieser Tag", readingsFind: "Zeigen",
   shown: { read: "Geöffnet", "history-instance": "Ältere Fassungen geöffnet", "search-type": "Aufgelistet oder gefunden", everything: "Die ganze Akte geöffnet" },
   unreadable: "Eine Zeile des Protokolls, die sich nicht mehr lesen lässt: Fragen Sie das Krankenhaus",
+  lost: "Zeilen von vor diesem Zeitpunkt können verloren sein, und das Krankenhaus hat ohne sie weitergemacht: Fragen Sie dort nach",
   ownSystem: "Vom System des Krankenhauses.",
   byApp: (app) => `Mit der App ${app}.`,
   historyEmpty: (where) => `Niemand hat nach Ihrer Akte bei ${where} gefragt.`,
