@@ -22,6 +22,23 @@ struct AnchorBook {
       case .withdraw(let anchored, _): anchored.account
       }
     }
+
+    /// The version that it is about; nil of what is sealed already.
+    var version: UInt64? {
+      switch self {
+      case .resume: nil
+      case .anchor(_, _, let version, _), .withdraw(_, let version): version
+      }
+    }
+
+    /// The record that it supersedes, as far as the store knows; nil of what is sealed already, or new.
+    var amended: Digest? {
+      switch self {
+      case .resume: nil
+      case .anchor(_, _, _, let supersedes): supersedes
+      case .withdraw(let anchored, _): anchored.record
+      }
+    }
   }
 
   private(set) var notes: [String: AnchorNote] = [:]

@@ -72,6 +72,17 @@ public enum RecordStanding: Sendable, Hashable {
   case erased
 }
 
+/// The record with which a hospital's own system went on.
+public struct RecordSuccessor: Sendable, Hashable {
+  /// The record.
+  public let record: Digest
+  /// When it was anchored.
+  public let time: Timestamp
+
+  /// A record with its time.
+  public init(record: Digest, time: Timestamp) { (self.record, self.time) = (record, time) }
+}
+
 /// A resource that is to be sealed.
 public struct SealableResource: Sendable, Hashable {
   /// Its canonical bytes.
@@ -130,6 +141,9 @@ public protocol RecordAnchoring: Sendable {
   func standing(of record: Digest) async -> RecordStanding?
   /// When a record is erased, as its patient asked and can still take back; nil where nothing is to happen.
   func erasureDue(of record: Digest) async -> Timestamp?
+  /// The latest of the records that supersede one, one after another; nil where that is not current, or another than
+  /// this hospital's own system made any of them. Nothing is submitted.
+  func successor(of record: Digest) async -> RecordSuccessor?
   /// The account of a record that this hospital's own system anchored as a document; nil of every other.
   func attachmentAccount(_ record: Digest) async -> Digest?
   /// Seals resources for an account, each over the record that it amends. Nothing leaves this hospital.

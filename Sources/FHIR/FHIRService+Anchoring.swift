@@ -151,18 +151,12 @@ extension FHIRService {
     for (name, step) in steps {
       var note = self.book.notes[name] ?? AnchorNote(name: name)
       (note.draft, note.refused) = (nil, nil)
-      var amended: Digest?
-      let version: UInt64
-      switch step {
-      case .resume: continue
-      case .anchor(_, _, let wanted, let supersedes): (amended, version) = (supersedes, wanted)
-      case .withdraw(let anchored, let wanted): (amended, version) = (anchored.record, wanted)
-      }
-      var standing: RecordStanding?
-      if let amended { standing = await self.anchoring.standing(of: amended) }
-      // What was lost was withdrawn by hand meanwhile: what is written again is a record of its own.
-      if case .anchor = step, standing == .superseded, note.anchored?.isLost == true {
-        (amended, standing) = (nil, nil)
+      guard let version = step.version else { continue }
+      let (amended, standing, since) = await self.amended(by: step, of: note)
+      if let since, self.isBefore(since, name, version, step) {
+        note.refused = AnchorNote.laterVersion(amended ?? .zero, of: account, than: version)
+        notes.append(note)
+        continue
       }
       if case .anchor = step, let amended, standing == .current, let reason = await self.erasure(of: amended) {
         self.book.reasons[name] = reason
@@ -177,7 +171,7 @@ extension FHIRService {
           isWithdrawal: true)
         notes.append(note)
       case (.anchor, .some, .superseded?), (.anchor, .some, .erased?):
-        let reason = standing == .erased ? "is erased" : "was superseded by somebody else's"
+        let reason = standing == .erased ? "is erased" : "was superseded by somebody else's, or what did is erased"
         note.refused = AnchorNote.Refused(
           account: account, version: version, reason: "the record that it corrects \(reason)")
         notes.append(note)
@@ -216,6 +210,36 @@ extension FHIRService {
   private func erasure(of record: Digest) async -> String? {
     await self.anchoring.erasureDue(of: record).map {
       "the record that it corrects is to be erased at \($0), unless its patient takes that back"
+    }
+  }
+
+  /// What a step amends, and how that stands; since when, where it is another record than this store knows of.
+  private func amended(
+    by step: AnchorBook.Step, of note: AnchorNote
+  ) async -> (record: Digest?, standing: RecordStanding?, since: Timestamp?) {
+    guard let record = step.amended else { return (nil, nil, nil) }
+    let standing = await self.anchoring.standing(of: record)
+    guard standing == .superseded else { return (record, standing, nil) }
+    // ⚑ This hospital's own system went on with it, and a store that was put back does not know.
+    if let later = await self.anchoring.successor(of: record) { return (later.record, .current, later.time) }
+    // What was lost went on as somebody else's meanwhile: what is written again is a record of its own.
+    if case .anchor = step, note.anchored?.isLost == true { return (nil, nil, nil) }
+    return (record, standing, nil)
+  }
+
+  /// Whether what would be anchored, or was deleted, is older than a record that this store does not know of. ⚑ An
+  /// older version is not put in the place of a newer one by itself.
+  private func isBefore(
+    _ time: Timestamp, _ name: String, _ version: UInt64, _ step: AnchorBook.Step
+  ) -> Bool {
+    let parts = name.split(separator: "/", maxSplits: 1).map(String.init)
+    guard parts.count == 2, let found = self.kept(name, { try self.stored(parts[0], parts[1], version) }) ?? nil
+    else { return false }
+    switch step {
+    case .resume: return false
+    case .anchor: return found.updated < time
+    // One that is another patient's now is withdrawn whatever it said.
+    case .withdraw: return found.isDeleted && found.updated < time
     }
   }
 

@@ -276,7 +276,8 @@ extension FHIRService {
     let row = self.index.row(name)
     try Self.check(request, against: row.flatMap { $0.isDeleted ? nil : $0.version }, name)
     // ⚑ What this store lost, and the ledger has, is deleted all the same.
-    let isLost = row == nil && self.book.notes[name]?.anchored.map { $0.isLost && !$0.isWithdrawal } ?? false
+    let isGone = row.map { $0.isDeleted && $0.erased == nil } ?? true
+    let isLost = isGone && self.book.notes[name]?.anchored.map { $0.isLost && !$0.isWithdrawal } ?? false
     guard isLost || row.map({ !$0.isDeleted }) ?? false else {
       if request.writesRecord { throw Self.failure(ofRecord: id, 405) }
       return Planned(status: 204, resource: nil, name: name)

@@ -28,12 +28,38 @@ extension AnchorNote {
     note.draft = nil
     // ⚑ An older version that is still here is not put in the place of the newer one by itself.
     note.refused = try store.versions(type: type, id: id).last.map {
-      Refused(
-        account: account, version: $0.version,
-        reason: "the ledger has a later version than this store, which lost it, as record \(record): write the "
-          + "resource again, or delete it")
+      Self.laterVersion(record, of: account, than: $0.version)
     }
     return note
+  }
+
+  /// The note of a resource whose record the ledger superseded by `record`, which this store does not know of and which
+  /// does not tell by itself what it holds.
+  ///
+  /// - Throws: what reading the store throws.
+  public func outdated(by record: Digest, in store: any ResourceStore) throws -> AnchorNote? {
+    let parts = self.name.split(separator: "/", maxSplits: 1).map(String.init)
+    guard let anchored, parts.count == 2 else { return nil }
+    var note = self
+    note.anchored = Anchored(
+      record: record, account: anchored.account, patient: anchored.patient, version: Self.lostVersion,
+      isWithdrawal: false)
+    note.draft = nil
+    note.refused = try store.versions(type: parts[0], id: parts[1]).last.map {
+      Self.laterVersion(record, of: anchored.account, than: $0.version)
+    }
+    return note
+  }
+
+  /// Whether it says that the store has an older version than the ledger.
+  public var isOutdated: Bool { self.anchored?.isLost == true && self.refused != nil }
+
+  /// That a version is older than a record on the ledger.
+  static func laterVersion(_ record: Digest, of account: Digest, than version: UInt64) -> Refused {
+    Refused(
+      account: account, version: version,
+      reason: "the ledger has a later version than this store, which lost it, as record \(record): write the "
+        + "resource again, or delete it")
   }
 
   /// Stands for the version of what was lost.

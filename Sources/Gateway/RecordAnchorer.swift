@@ -40,6 +40,23 @@ public struct RecordAnchorer: RecordAnchoring {
     return await self.service.erasureDue(of: entry)
   }
 
+  /// The most corrections one after another that are followed.
+  private static let successorsMax = 100_000
+
+  /// The latest of the records that supersede one; nil where that is not current, or another than this hospital's own
+  /// system made any of them.
+  public func successor(of record: Digest) async -> RecordSuccessor? {
+    var next = await self.service.record(record)?.supersededBy
+    for _ in 0..<Self.successorsMax {
+      guard let identifier = next, let entry = await self.service.record(identifier),
+        entry.hospital == self.service.member.id, entry.anchor.author == nil, !entry.isErased
+      else { return nil }
+      guard let further = entry.supersededBy else { return RecordSuccessor(record: identifier, time: entry.time) }
+      next = further
+    }
+    return nil
+  }
+
   /// The account of a record that this hospital's own system anchored as a document; nil of every other.
   public func attachmentAccount(_ record: Digest) async -> Digest? {
     guard let entry = await self.service.record(record), entry.hospital == self.service.member.id,

@@ -484,7 +484,7 @@ struct AnchoringTests {
     }
     #expect(current("y").first?.json["meta"]?["tag"] != nil, "what is deleted says so")
 
-    // What was withdrawn by hand meanwhile is a record of its own when it is written again.
+    // What was withdrawn by hand meanwhile goes on when it is written again.
     let lost = try #require(current("w").first)
     let account = try #require(Hex.decode(FHIRBench.account).flatMap { Digest($0) })
     let byHand = Array(#"{"resourceType":"Observation","status":"entered-in-error"}"#.utf8)
@@ -495,7 +495,80 @@ struct AnchoringTests {
     }
     #expect(await bench.ledger.submit([draft]) == [.anchored])
     await bench.put(FHIRBench.observation("w", #""code":{"text":"two"},"subject":{"reference":"Patient/p"}"#))
-    #expect(current("w").map(\.supersedes) == [nil])
+    #expect(current("w").map(\.supersedes) == [draft.record])
+  }
+
+  /// What a store has now, by itself.
+  private static func copy(of bench: FHIRBench) throws -> MemoryResources {
+    let store = MemoryResources()
+    var (resources, notes): ([StoredResource], [AnchorNote]) = ([], [])
+    bench.store.latest { resources.append($0) }
+    bench.store.notes { notes.append($0) }
+    try store.write(resources, notes: notes)
+    return store
+  }
+
+  @Test(
+    "⚑ A store that was put back goes on with what this hospital's own system made of its records since",
+    arguments: [false, true])
+  func putBack(deletes: Bool) async throws {
+    let before = try FHIRBench()
+    await before.link("p")
+    #expect(await self.put(before, 1).anchor?.count == 64)
+    let store = try Self.copy(of: before)
+    for value in 2...3 { #expect(await self.put(before, value).anchor?.count == 64) }
+    let newest = try #require(before.ledger.current().first { $0.json["id"]?.text == "x" })
+    let bench = try before.over(store)
+    #expect(await bench.service.anchorPending() == 0, "nothing is written again by itself")
+    if deletes {
+      #expect(await bench.send("DELETE", "Observation/x").status == 204)
+    } else {
+      #expect(await self.put(bench, 4).anchor?.count == 64)
+    }
+    let current = bench.ledger.current().filter { $0.json["id"]?.text == "x" }
+    #expect(current.map(\.supersedes) == [newest.record])
+    #expect(current.map { $0.json["meta"]?["tag"] != nil } == [deletes])
+    #expect(await self.put(bench, 5).anchor?.count == 64)
+    #expect(self.values(bench) == ["5"])
+  }
+
+  @Test("⚑ What waited in a store that was put back is not put in the place of what was made since; the next write is")
+  func waitedBefore() async throws {
+    let before = try FHIRBench()
+    await before.link("p")
+    for id in ["x", "y"] { #expect(await self.put(before, 1, id: id).anchor?.count == 64) }
+    before.ledger.close(FHIRBench.account)
+    _ = await self.put(before, 2)
+    #expect(await before.send("DELETE", "Observation/y").status == 204)
+    let store = try Self.copy(of: before)
+    before.ledger.open(FHIRBench.account)
+    before.ledger.clock.add(60_000, ordering: .relaxed)
+    for id in ["x", "y"] { #expect(await self.put(before, 3, id: id).anchor?.count == 64) }
+    let bench = try before.over(store)
+    #expect(await bench.service.anchorPending() == 0)
+    #expect(self.values(bench) == ["3", "3"])
+    let answer = await bench.send("GET", "Observation/x").anchor
+    #expect(answer?.hasPrefix("refused: the ledger has a later version") == true, "\(answer ?? "")")
+    for id in ["x", "y"] { #expect(await self.put(bench, 4, id: id).anchor?.count == 64) }
+    #expect(self.values(bench) == ["4", "4"])
+  }
+
+  @Test("⚑ What somebody else went on with, or is erased, is not superseded")
+  func othersWentOn() async throws {
+    let before = try FHIRBench()
+    await before.link("p")
+    for id in ["x", "y"] { #expect(await self.put(before, 1, id: id).anchor?.count == 64) }
+    let store = try Self.copy(of: before)
+    for id in ["x", "y"] { #expect(await self.put(before, 2, id: id).anchor?.count == 64) }
+    for line in before.ledger.current() {
+      if line.json["id"]?.text == "x" { before.ledger.amend(line.record) }
+      if line.json["id"]?.text == "y" { before.ledger.erase(line.record) }
+    }
+    let bench = try before.over(store)
+    for id in ["x", "y"] {
+      let answer = await self.put(bench, 3, id: id).anchor
+      #expect(answer?.hasPrefix("refused: the record that it corrects was superseded") == true, "\(answer ?? "")")
+    }
   }
 
   @Test("⚑ An older copy of a store does not put what it has in the place of what it lost; the next write does")

@@ -85,6 +85,9 @@ final class FakeLedger: RecordAnchoring {
     var supersededBy: Digest?
     var isErased = false
     var isAttachment = false
+    /// Whether another than this hospital's own system made it.
+    var isForeign = false
+    var time = Timestamp.zero
     var json: CanonicalJSON { (try? CanonicalJSON(self.body)) ?? .null }
   }
 
@@ -129,9 +132,24 @@ final class FakeLedger: RecordAnchoring {
       state.due.insert(record)
     }
   }
+  /// Takes what it took nothing of.
+  func open(_ account: String) {
+    self.state.withLock { _ = $0.closed.remove(Digest(Hex.decode(account) ?? []) ?? .zero) }
+  }
   func erase(_ record: Digest) {
     self.state.withLock { state in
       for place in state.lines.indices where state.lines[place].record == record { state.lines[place].isErased = true }
+    }
+  }
+  /// Another than this hospital's own system goes on with a record.
+  func amend(_ record: Digest) {
+    self.state.withLock { state in
+      guard let place = state.lines.firstIndex(where: { $0.record == record }) else { return }
+      state.sealedCount += 1
+      let amended = Digest(words: (0xdef_abc, state.sealedCount, 0, 1))
+      state.lines[place].supersededBy = amended
+      state.lines.append(
+        Line(record: amended, account: state.lines[place].account, body: [], supersedes: record, isForeign: true))
     }
   }
   /// From now on submissions wait before they are executed.
@@ -160,6 +178,17 @@ final class FakeLedger: RecordAnchoring {
   func erasureDue(of record: Digest) async -> Timestamp? {
     await Task.yield()
     return self.state.withLock { $0.due.contains(record) } ? Timestamp(milliseconds: 1_750_000_000_000) : nil
+  }
+
+  func successor(of record: Digest) async -> RecordSuccessor? {
+    await Task.yield()
+    let lines = self.lines
+    var next = lines.first { $0.record == record }?.supersededBy
+    while let line = lines.first(where: { $0.record == next }), !line.isForeign, !line.isErased {
+      if line.supersededBy == nil { return RecordSuccessor(record: line.record, time: line.time) }
+      next = line.supersededBy
+    }
+    return nil
   }
 
   func attachmentAccount(_ record: Digest) async -> Digest? {
@@ -214,12 +243,13 @@ final class FakeLedger: RecordAnchoring {
       }
       if !isHeld { continuation.resume() }
     }
-    let outcomes = self.state.withLock { state in drafts.map { Self.execute($0, in: &state) } }
+    let time = Timestamp(milliseconds: self.clock.load(ordering: .relaxed))
+    let outcomes = self.state.withLock { state in drafts.map { Self.execute($0, at: time, in: &state) } }
     await Task.yield()
     return mode == .silent ? drafts.map { _ in .waiting("not ordered yet") } : outcomes
   }
 
-  private static func execute(_ draft: SealedDraft, in state: inout State) -> AnchorOutcome {
+  private static func execute(_ draft: SealedDraft, at time: Timestamp, in state: inout State) -> AnchorOutcome {
     guard draft.bytes.count > 96, let record = Digest(draft.bytes[..<32]), record == draft.record,
       let account = Digest(draft.bytes[32..<64]), let amended = Digest(draft.bytes[64..<96])
     else { return .refused("those bytes are no draft") }
@@ -233,7 +263,7 @@ final class FakeLedger: RecordAnchoring {
       state.lines[place].supersededBy = record
     }
     state.lines.append(
-      Line(record: record, account: account, body: Array(draft.bytes[96...]), supersedes: supersedes))
+      Line(record: record, account: account, body: Array(draft.bytes[96...]), supersedes: supersedes, time: time))
     return .anchored
   }
 }
