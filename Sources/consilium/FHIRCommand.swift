@@ -163,8 +163,9 @@ struct FHIRCommand: AsyncParsableCommand {
     }
   }
 
-  /// Goes on with what is there of a store, and says how much that is of what the mark in a file tells of; the EHR's
-  /// resources, where it is theirs. Where it may miss lines of readings, every patient is told.
+  /// Goes on with what is there of a store, and says up to when that goes, or of how many readings that the mark in a
+  /// file tells of; the EHR's resources, where it is theirs. Where it may miss lines of readings, every patient is
+  /// told.
   static func goOn(
     _ store: HospitalStore, _ config: NodeConfig, key: Digest, remembering path: String, mayMissLines: Bool
   ) throws -> EncryptedResources? {
@@ -175,7 +176,13 @@ struct FHIRCommand: AsyncParsableCommand {
         config, key: key, mark: try StoreMark(path: store.mark(in: config)),
         lossToldAt: mayMissLines ? Drafts.now : nil)
       let names = try found.resources?.takeOutDamaged() ?? []
-      if case .accepted(_, let rows) = found.opening {
+      if let resources = found.resources {
+        // ⚑ Its rows come and go with what is anchored: their number tells nothing of what is lost.
+        let (count, until) = try Orphans.extent(of: resources)
+        let what = "\(count) \(count == 1 ? "resource" : "resources")"
+        Console.line(
+          "\(folder) goes on \(until.map { "with \(what), the last of them written at \($0)" } ?? "empty").")
+      } else if case .accepted(_, let rows) = found.opening {
         let before =
           written.map { "\($0) had been acknowledged" }
           ?? "how many had been is not known, for nothing in \(path) tells it"
@@ -206,8 +213,9 @@ extension FHIRCommand {
         from now on. A resource of which anything cannot be opened is taken out with all its versions, and
         named: the EHR must write it again. What was anchored is in the vaults, and stays current on the ledger. Each
         record that nothing here goes with any more is opened on this machine, to learn which resource it holds; what
-        the EHR writes or deletes under the same type and id supersedes it. Those that hold nothing that the EHR wrote,
-        or do not open here, are listed: what is written again of them becomes a further record.
+        the EHR writes or deletes under the same type and id supersedes it, also where an older version is here. Those
+        that hold nothing that the EHR wrote, or do not open here, are listed, the latest first: what is written again
+        of them becomes a further record. Give this again where the ledger or the vault came only later.
         """)
 
     @Option(help: "The node's configuration file.") var config: String

@@ -55,10 +55,15 @@ struct Orphans {
 
   /// What was found.
   private struct Found {
-    var others: [RecordEntry] = []
-    var (knownCount, othersCount) = (0, 0)
+    /// The last write that the store has; nil where it has none.
+    var until: Timestamp?
+    /// What nothing here goes with: of after the store's last write, and of before it.
+    var (late, others): ([RecordEntry], [RecordEntry]) = ([], [])
+    var (knownCount, lateCount, othersCount) = (0, 0, 0)
     /// The record that was found for each resource, and all that ever were.
     var (chosen, ever): ([String: RecordEntry], Set<Digest>) = ([:], [])
+    /// The resources of which an older version is here.
+    var older: Set<String> = []
     var notes: [AnchorNote] = []
     var readings: [LocalReading] = []
   }
@@ -78,7 +83,8 @@ struct Orphans {
     var orphans: Self
     do { orphans = try Self(resources, config, secrets, key) } catch {
       return Console.line(
-        "Which records on the ledger nothing here corrects any more is not known: \(error). \(Self.consequence)")
+        "Which records on the ledger nothing here corrects any more is not known: \(error). Once the node has its "
+          + "ledger and vault again, stop it and give: consilium fhir accept-loss --store fhir")
     }
     do { try await orphans.settle() } catch {
       throw Failure("what was lost cannot be noted", error, status: ExitStatus.failedIO)
@@ -118,16 +124,50 @@ struct Orphans {
   }
 
   private mutating func settle() async throws {
+    let (ledger, hospital) = (self.ledger, MemberID(self.config.member))
     var held = Set(try self.resources.records())
+    var outdated: [Digest: AnchorNote] = [:]
     try self.resources.notes { note in
       held.formUnion([note.anchored?.record, note.draft?.goal.record].compactMap { $0 })
+      guard let record = note.anchored?.record, let later = Self.successor(of: record, in: ledger, of: hospital)
+      else { return }
+      outdated[later] = note
     }
-    let records = OwnRecords(in: self.ledger, of: MemberID(self.config.member))
-    for entry in records where !held.contains(entry.anchor.record) {
-      if let note = try await self.note(of: entry) { self.choose(entry, note) } else { self.addOther(entry) }
-      if self.found.readings.count >= Self.batchMax { try await self.keep() }
+    self.found.until = try Self.extent(of: self.resources).until
+    for entry in OwnRecords(in: ledger, of: hospital) where !held.contains(entry.anchor.record) {
+      var note = try await self.note(of: entry)
+      // What does not tell what it holds may stand in the place of a record that this store has.
+      if note == nil, let before = outdated[entry.anchor.record] {
+        note = try before.outdated(by: entry.anchor.record, in: self.resources)
+      }
+      if let note { self.choose(entry, note) } else { self.addOther(entry) }
+      if self.found.readings.count + self.found.notes.count >= Self.batchMax { try await self.keep() }
     }
     try await self.keep()
+  }
+
+  /// The latest of the records that supersede one, where this hospital's own system made each of them.
+  private static func successor(of record: Digest, in ledger: StoreReader, of hospital: MemberID) -> Digest? {
+    func entry(_ record: Digest) -> RecordEntry? {
+      ledger.value(StateKey.record(record)).flatMap { try? RecordEntry.decode($0) }
+    }
+    var (last, next) = (Digest?.none, entry(record)?.supersededBy)
+    while let identifier = next {
+      guard let found = entry(identifier), found.hospital == hospital, found.anchor.author == nil, !found.isErased
+      else { return nil }
+      (last, next) = (identifier, found.supersededBy)
+    }
+    return last
+  }
+
+  /// How many resources a store has, and when the last of anything in it was written.
+  static func extent(of resources: EncryptedResources) throws -> (count: Int, until: Timestamp?) {
+    var (count, until) = (0, Timestamp?.none)
+    try resources.latest { resource in
+      if !resource.isDeleted { count += 1 }
+      until = max(until ?? .zero, resource.updated)
+    }
+    return (count, until)
   }
 
   /// Of several records of a resource the last counts: the others stay for whoever withdraws them.
@@ -136,19 +176,28 @@ struct Orphans {
     if let before, before.leaf > entry.leaf { return self.addOther(entry) }
     if let before { self.addOther(before) } else { self.found.knownCount += 1 }
     self.found.chosen[note.name] = entry
+    if note.isOutdated { self.found.older.insert(note.name) }
     self.found.ever.insert(entry.anchor.record)
     self.found.notes.append(note)
   }
 
   private mutating func addOther(_ entry: RecordEntry) {
     self.found.othersCount += 1
-    if self.found.others.count < Self.namedMax { self.found.others.append(entry) }
+    if self.isLate(entry) {
+      self.found.lateCount += 1
+      if self.found.late.count < Self.namedMax { self.found.late.append(entry) }
+    } else if self.found.others.count < Self.namedMax {
+      self.found.others.append(entry)
+    }
   }
+
+  /// Whether it was anchored after all that the store has.
+  private func isLate(_ entry: RecordEntry) -> Bool { self.found.until.map { entry.time > $0 } ?? false }
 
   /// ⚑ That records were opened is durable before anything follows from it.
   private mutating func keep() async throws {
-    guard !self.found.readings.isEmpty else { return }
-    try await self.readings?.note(self.found.readings)
+    if !self.found.readings.isEmpty { try await self.readings?.note(self.found.readings) }
+    guard !self.found.notes.isEmpty || !self.found.readings.isEmpty else { return }
     try self.resources.write([], notes: self.found.notes)
     (self.found.readings, self.found.notes) = ([], [])
   }
@@ -188,36 +237,50 @@ struct Orphans {
   }
 
   private func say() {
-    let (known, others) = (self.found.knownCount, self.found.othersCount)
+    let (known, others, older) = (self.found.knownCount, self.found.othersCount, self.found.older.count)
     guard known + others > 0 else {
       return Console.line("Each current record of this hospital's own system on the ledger goes with something here.")
     }
     if known > 0 {
+      let ofOlder = older > 0 ? " Of \(older) of them an older version is here, and is not what the ledger has." : ""
       Console.line(
         "\(known) current records of this hospital's own system hold resources that were lost here, and stay current "
           + "until the EHR writes or deletes each again, under its type and id: that supersedes the record. They were "
-          + "opened to learn which they are, and each patient sees that it was done.")
-      Self.list(self.found.chosen.sorted { $0.key < $1.key }.map { ($0.value, $0.key) }, of: known)
+          + "opened to learn which they are, and each patient sees that it was done.\(ofOlder)")
+      let rows = self.found.chosen.sorted { $0.value.leaf > $1.value.leaf }
+      let late = rows.filter { self.isLate($0.value) }.count
+      self.list(rows.map { ($0.value, self.words(of: $0.key)) }, late: late, of: known)
     }
     guard others > 0 else { return }
     let why = self.trouble.map { "not all could be opened (\($0))" } ?? "what was given by command or as a document"
     Console.line(
       "\(others) current records of this hospital's own system go with nothing here: \(why). \(Self.consequence)")
-    Self.list(self.found.others.map { ($0, "") }, of: others)
+    let rows = [self.found.late, self.found.others].flatMap { part in part.sorted { $0.leaf > $1.leaf } }
+    self.list(rows.map { ($0, "") }, late: self.found.lateCount, of: others)
   }
 
-  private static func list(_ rows: [(entry: RecordEntry, name: String)], of count: Int) {
-    for (entry, name) in rows.prefix(self.namedMax) {
+  private func words(of name: String) -> String {
+    self.found.older.contains(name) ? "\(name) here is older than its record on the ledger" : name
+  }
+
+  /// Names records, the latest first.
+  private func list(_ rows: [(entry: RecordEntry, name: String)], late: Int, of count: Int) {
+    if let until = self.found.until {
+      Console.line(
+        "\(late) of these were anchored after \(until), up to which the store goes"
+          + (late > 0 ? ": they come first." : "."))
+    }
+    for (entry, name) in rows.prefix(Self.namedMax) {
       let anchor = entry.anchor
       Console.line(
         "  \(anchor.record)  patient \(anchor.patient)  \(anchor.category.name)  \(entry.time)  \(name)"
           .trimmingTrailingSpaces)
     }
-    if count > self.namedMax { Console.line("  and \(count - self.namedMax) more: consilium record list PATIENT") }
+    if count > Self.namedMax { Console.line("  and \(count - Self.namedMax) more: consilium record list PATIENT") }
   }
 
   private static let consequence =
-    "What the EHR writes again of them becomes a further record beside the lost one's, and both are current for every "
-    + "hospital. Withdraw each lost one: consilium record add FILE --patient ACCOUNT --supersedes RECORD, where FILE "
-    + "is the resource marked as entered in error."
+    "Most of them need nothing. Where the EHR wrote one that was lost, what it writes again becomes a further record "
+    + "beside that one, and both are current for every hospital: withdraw the lost one by consilium record add FILE "
+    + "--patient ACCOUNT --supersedes RECORD, where FILE is the resource marked as entered in error."
 }

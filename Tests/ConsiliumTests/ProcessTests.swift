@@ -323,7 +323,7 @@ struct ProcessTests {
     try FileManager.default.removeItem(atPath: h1 + "/data/fhir")
     // What is current without it is named, and what follows from that.
     let accepted = try place.run(accept)
-    #expect(accepted.status == 0 && accepted.output.contains("goes on with 0 rows"), "\(accepted.output)")
+    #expect(accepted.status == 0 && accepted.output.contains("goes on empty"), "\(accepted.output)")
     let line = accepted.output.split(separator: "\n").first { $0.contains(record) } ?? ""
     #expect(line.contains("  Patient/") && accepted.output.contains("that supersedes the record"), "\(accepted.output)")
     #expect(!accepted.output.contains("further record"), "\(accepted.output)")
