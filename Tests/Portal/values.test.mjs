@@ -142,6 +142,18 @@ test("what was entered in error, refuted, over, or not done is told apart", () =
   assert.deepEqual(loud(allergy({ criticality: "high" })), ["high risk"]);
 });
 
+test("an allergy without a code has the name of what was reacted to, which is then no reaction", () => {
+  const reaction = (text, rest = {}) => ({ manifestation: [{ text }], ...rest });
+  const allergy = (rest) => shown({ resourceType: "AllergyIntolerance", ...rest });
+  const bee = allergy({ reaction: [reaction("Shock", { substance: { text: "Bee venom" } })] });
+  assert.equal(bee.title, "Bee venom");
+  assert.ok(bee.lines.some((one) => one.includes("Shock")) && !bee.lines.some((one) => one.includes("Bee venom")), bee.lines.join("; "));
+  assert.equal(allergy({ reaction: [reaction("Rash"), reaction("Shock", { substance: { text: "Wasp venom" } })] }).title, "Wasp venom");
+  const coded = allergy({ code: { text: "Insects" }, reaction: [reaction("Shock", { substance: { text: "Bee venom" } })] });
+  assert.ok(coded.title === "Insects" && coded.lines.some((one) => one.includes("Bee venom")));
+  assert.equal(allergy({ reaction: [reaction("Shock")] }).title, allergy({}).title);
+});
+
 test("\"no known allergy\" is no allergy", () => {
   const absence = (code) => shown({ resourceType: "AllergyIntolerance", code }).absence;
   assert.equal(absence(coded("716186003")), "all");

@@ -171,4 +171,4 @@ export function isAllergy(resource) {
 }
 
 /** A word for an allergy that somebody can read. */
-export const allergyName = (resource) => concept(resource.code) ?? concept(list(resource.reaction)[0]?.substance);
+export const allergyName = (resource) => concept(resource.code) ?? list(resource.reaction).map((one) => concept(one.substance)).find(Boolean);

@@ -1,4 +1,5 @@
 // What each type of resource has that others do not.
+import { allergyName } from "./clash.js";
 import { day } from "./dates.js";
 import { dosages } from "./dosage.js";
 import { address, bodySite, by, concepts, contact, files, joined, labelled, people, personName, reasons, referred, several, sex, urgency, when, whyNot } from "./parts.js";
@@ -63,13 +64,14 @@ function report(resource, find) {
 const ALLERGY_RANK = { high: 0, "unable-to-assess": 2, low: 3 };
 
 function allergy(resource) {
+  const name = allergyName(resource);
   const reactions = list(resource.reaction).map((one) => joined(
-    list(one.manifestation).map(concept), T.severities[one.severity] ?? text(one.severity), concept(one.substance), text(one.description),
+    list(one.manifestation).map(concept), T.severities[one.severity] ?? text(one.severity), concept(one.substance) === name ? "" : concept(one.substance), text(one.description),
     concept(one.exposureRoute), text(one.onset) && D.on(day(one.onset)), list(one.note).map((each) => text(each.text))));
   const isSevere = list(resource.reaction).some((one) => one.severity === "severe");
   const lasted = text(resource.lastOccurrence);
   return {
-    rank: Math.min(ALLERGY_RANK[resource.criticality] ?? 1, isSevere ? 0.5 : 9),
+    title: name, rank: Math.min(ALLERGY_RANK[resource.criticality] ?? 1, isSevere ? 0.5 : 9),
     lines: [labelled(D.reactions, reactions.filter(Boolean).join("; ")), joined(T.allergyTypes[resource.type],
       several(resource.category).map((one) => D.allergyCategories[one] ?? text(one))), resource.criticality === "low" ? D.lowRisk : "",
     resource.criticality === "unable-to-assess" ? D.riskUnknown : "", lasted && labelled(D.lastTime, day(lasted))],
