@@ -66,6 +66,11 @@ public final class EncryptedResources: ResourceStore {
   /// How it was found.
   public var opening: StoreOpening { self.account.opening }
 
+  /// Counts that a node begins with it; `left` is what that kept the last time, and what is returned it keeps now.
+  ///
+  /// - Throws: `StorageFailure.lost` where it is another store than that, or an older copy.
+  public func begin(after left: StoreAge?) throws(StorageFailure) -> StoreAge { try self.account.begin(after: left) }
+
   /// Whether the first row opens with the key; nil where there is none.
   private func opensFirst(in snapshot: Snapshot) throws(StorageFailure) -> Bool? {
     var first: (key: [UInt8], value: [UInt8])?

@@ -76,6 +76,11 @@ public final class ReadingStore: ReadingLog {
   /// How it was found.
   public var opening: StoreOpening { self.account.opening }
 
+  /// Counts that a node begins with it; `left` is what that kept the last time, and what is returned it keeps now.
+  ///
+  /// - Throws: `StorageFailure.lost` where it is another store than that, or an older copy.
+  public func begin(after left: StoreAge?) throws(StorageFailure) -> StoreAge { try self.account.begin(after: left) }
+
   /// The latest interval first: its number from the other end.
   private func place(of reading: LocalReading) -> [UInt8] {
     let interval = reading.time.milliseconds / self.intervalMilliseconds

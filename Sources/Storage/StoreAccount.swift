@@ -156,7 +156,7 @@ final class StoreAccount: Sendable {
     var line = Line(identity: Hash.sha256(SecureRandom.bytes(32)), generation: 0, sums: there)
     if case .known(let content)? = self.mark?.memory {
       // The last start ended between the two writes.
-      line.identity = content.identity
+      (line.identity, line.generation) = (content.identity, content.generation)
     } else {
       try self.mark?.begin(line.content)
     }
@@ -218,24 +218,57 @@ final class StoreAccount: Sendable {
     switch mark.memory {
     case .none:
       // ⚑ A store that has an account had a mark: without it nobody can tell whether it is an older copy.
-      guard let content, content.generation > 0 || content.rows > 0 else { return }
+      guard let content, !content.isUnused else { return }
       throw .lost(path: path, reason: "\(mark.path), which told how it was left, is gone")
     case .unreadable: throw .lost(path: path, reason: "\(mark.path), which tells how it was left, cannot be read")
     case .known(let known):
       guard let content else {
         // A start may have ended between mark and account, before anything was written.
-        guard known.generation == 0, known.rows == rows else { throw Self.emptied(path, known) }
+        guard known.writeCount == 0, known.rows == rows else { throw Self.emptied(path, known) }
         return
       }
       guard content.identity == known.identity else {
         throw .lost(path: path, reason: "it is another store than the one that \(mark.path) tells of")
       }
       guard content.generation >= known.generation else {
-        throw .lost(
-          path: path,
-          reason: "it ends with write \(content.generation), and write \(known.generation) was acknowledged: it is an "
-            + "older copy")
+        let how =
+          content.writeCount == known.writeCount
+          ? "this node began again after it was copied"
+          : "it ends with write \(content.writeCount), and write \(known.writeCount) was acknowledged"
+        throw .lost(path: path, reason: "\(how): it is an older copy")
       }
+    }
+  }
+
+  /// Counts that a node begins with it, so that each copy from before is told by what the node keeps of this; `left` is
+  /// what it kept the last time.
+  ///
+  /// - Throws: `StorageFailure.lost` where it is another store than that, or an older copy.
+  func begin(after left: StoreAge?) throws(StorageFailure) -> StoreAge {
+    try self.turn.withLock { _ throws(StorageFailure) -> StoreAge in
+      let stored = try self.environment.snapshot().get(self.meta, Self.key)
+      guard var line = stored.flatMap({ Line($0, tables: self.tableCount) }) else {
+        throw .damaged(path: self.environment.path, reason: Self.sumsMissing)
+      }
+      if let left { try Self.compare(StoreAge(line.content), with: left, self.environment.path) }
+      line.generation += StoreMark.Content.beginning
+      let (encoded, content) = (line.encoded, line.content)
+      try self.environment.write { transaction throws(StorageFailure) in
+        try transaction.put(self.meta, Self.key, encoded)
+      }
+      // ⚑ The node keeps what this returns only now: what it keeps is never ahead of the store.
+      try self.mark?.follow(content)
+      return StoreAge(content)
+    }
+  }
+
+  private static func compare(_ age: StoreAge, with left: StoreAge, _ path: String) throws(StorageFailure) {
+    let last = "the one with which this node last began, and its mark is as old"
+    guard age.identity == left.identity else {
+      throw .lost(path: path, reason: "it is another store than \(last)")
+    }
+    guard age.generation >= left.generation else {
+      throw .lost(path: path, reason: "it is an older copy than \(last)")
     }
   }
 
@@ -251,7 +284,7 @@ final class StoreAccount: Sendable {
     }
     guard length("data.mdb") == 0 else { return }
     switch mark?.memory {
-    case .known(let known)? where known.generation > 0 || known.rows > 0: throw Self.emptied(folder, known)
+    case .known(let known)? where !known.isUnused: throw Self.emptied(folder, known)
     case .unreadable?: try Self.compare(nil, rows: 0, with: mark, folder)
     case .known?, .none?, nil: break
     }

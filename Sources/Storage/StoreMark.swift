@@ -4,6 +4,29 @@ internal import Signing
 internal import Synchronization
 internal import Wire
 
+/// Which store it was with which a node last began, and how far it was written then. Where store and mark were put back
+/// together, both of one older age, only this tells it.
+public struct StoreAge: Sendable, Hashable {
+  /// How the store's random number begins.
+  let identity: UInt64
+  let generation: UInt64
+
+  init(_ content: StoreMark.Content) {
+    (self.identity, self.generation) = (Key.number(from: content.identity.bytes.prefix(8)), content.generation)
+  }
+
+  /// Reads its text; nil where it is none.
+  public init?(_ text: String) {
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    guard parts.count == 2, let identity = UInt64(parts[0], radix: 16), let generation = UInt64(parts[1], radix: 16)
+    else { return nil }
+    (self.identity, self.generation) = (identity, generation)
+  }
+
+  /// Both numbers in hexadecimal digits, at most 33 characters.
+  public var text: String { String(self.identity, radix: 16) + ":" + String(self.generation, radix: 16) }
+}
+
 /// What a node remembers of a store that nobody else has, in a file outside the store's folder: which store it is, and
 /// how far it was written. A folder that is gone, emptied, another's or older than what was acknowledged is told by it.
 ///
@@ -14,10 +37,18 @@ public final class StoreMark: Sendable {
   struct Content: Sendable, Equatable {
     /// The store's random number.
     var identity: Digest
-    /// How many writes changed it.
+    /// How many writes changed it, and in the upper half how often a node began with it.
     var generation: UInt64
     /// How many rows it has.
     var rows: UInt64
+
+    /// What a node's beginning adds to the generation.
+    static let beginning: UInt64 = 1 << 32
+
+    /// How many writes changed it.
+    var writeCount: UInt64 { self.generation % Self.beginning }
+    /// Whether nothing was ever written into it.
+    var isUnused: Bool { self.writeCount == 0 && self.rows == 0 }
   }
 
   /// What the file holds.

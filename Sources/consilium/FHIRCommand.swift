@@ -170,6 +170,8 @@ struct FHIRCommand: AsyncParsableCommand {
     _ store: HospitalStore, _ config: NodeConfig, key: Digest, remembering path: String, mayMissLines: Bool
   ) throws -> EncryptedResources? {
     let folder = store.folder(in: config)
+    // ⚑ First: were this to end in between, what is there would be another store than the seal tells of.
+    if var seal = try Seal.read(beside: config.keys) { try seal.forgetAge(of: store) }
     do {
       let written = try StoreMark(path: path, isReadOnly: true).rowCount
       let found = try store.accept(

@@ -89,29 +89,35 @@ struct HospitalStores {
   let trouble: String?
   /// What an empty store may mean; nil where it means nothing.
   let notice: String?
+  /// How far those are written with which the node begins: the seal is to name it.
+  let ages: [HospitalStore: StoreAge]
 
-  /// Opens both. `marked` are those that had a mark when the node last ran; `areRecordsOwn` tells whether the ledger
-  /// has a record of this hospital's own system.
+  /// Opens both. `seal` tells which had a mark when the node last ran, and how far they were written; `areRecordsOwn`
+  /// tells whether the ledger has a record of this hospital's own system.
   ///
   /// - Throws: `Failure` where they are of other keys or another program, and so nothing is wrong with them.
   init(
-    _ config: NodeConfig, key: Digest, marked: Set<HospitalStore>, _ log: Log, areRecordsOwn: () throws -> Bool
+    _ config: NodeConfig, key: Digest, seal: Seal, _ log: Log, areRecordsOwn: () throws -> Bool
   ) throws {
     let files = [HospitalStore.fhir.folder(in: config), HospitalStore.fhir.mark(in: config)]
     let isWanted =
-      config.fhirPort != nil || marked.contains(.fhir) || files.contains { FileManager.default.fileExists(atPath: $0) }
-    var troubles: [String] = []
+      config.fhirPort != nil || seal.marked.contains(.fhir)
+      || files.contains { FileManager.default.fileExists(atPath: $0) }
+    var (troubles, ages): ([String], [HospitalStore: StoreAge]) = ([], [:])
     let resources =
       try isWanted
-      ? Self.open(.fhir, config, key, marked, log, &troubles) { mark throws(StorageFailure) in
+      ? Self.open(.fhir, config, key, seal, log, &troubles) { mark throws(StorageFailure) in
         let store = try HospitalStore.resources(config, key: key, mark: mark)
+        ages[.fhir] = try store.begin(after: seal.age(of: .fhir))
         return (store, store.opening)
       } : nil
     (self.resources, self.isFHIRLost) = (resources, isWanted && resources == nil)
-    let readings = try Self.open(.readings, config, key, marked, log, &troubles) { mark throws(StorageFailure) in
+    let readings = try Self.open(.readings, config, key, seal, log, &troubles) { mark throws(StorageFailure) in
       let store = try HospitalStore.readings(config, key: key, mark: mark)
+      ages[.readings] = try store.begin(after: seal.age(of: .readings))
       return (store, store.opening)
     }
+    self.ages = ages
     self.trouble = troubles.isEmpty ? nil : troubles.joined(separator: "; ")
     if let readings {
       self.readings = readings
@@ -138,13 +144,13 @@ struct HospitalStores {
   }
 
   private static func open<Store>(
-    _ kind: HospitalStore, _ config: NodeConfig, _ key: Digest, _ marked: Set<HospitalStore>, _ log: Log,
+    _ kind: HospitalStore, _ config: NodeConfig, _ key: Digest, _ seal: Seal, _ log: Log,
     _ troubles: inout [String], _ body: (StoreMark) throws(StorageFailure) -> (Store, StoreOpening)
   ) throws -> Store? {
     do throws(StorageFailure) {
       let mark = kind.mark(in: config)
       // ⚑ Without it nobody can tell a store that is gone from one that never was.
-      guard !marked.contains(kind) || FileManager.default.fileExists(atPath: mark) else {
+      guard !seal.marked.contains(kind) || FileManager.default.fileExists(atPath: mark) else {
         throw .lost(path: kind.folder(in: config), reason: "\(mark), which told how it was left, is gone")
       }
       let (store, opening) = try body(StoreMark(path: mark))

@@ -121,15 +121,17 @@ struct NodeCommand: AsyncParsableCommand {
     return log
   }
 
-  /// Opens the stores that only this hospital has, and has the seal name those that have a mark from now on.
+  /// Opens the stores that only this hospital has, and has the seal name those that have a mark from now on, and how
+  /// far they are written.
   private static func openStores(
     _ config: NodeConfig, key: Digest, _ found: Seal, _ store: Store, _ log: Log
   ) throws -> HospitalStores {
-    let stores = try HospitalStores(config, key: key, marked: found.marked, log) {
+    let stores = try HospitalStores(config, key: key, seal: found, log) {
       !OwnRecords(in: try StoreReader(store), of: MemberID(config.member)).isEmpty
     }
     var seal = found
-    try seal.name(HospitalStore.allCases.filter { FileManager.default.fileExists(atPath: $0.mark(in: config)) })
+    try seal.name(
+      HospitalStore.allCases.filter { FileManager.default.fileExists(atPath: $0.mark(in: config)) }, stores.ages)
     return stores
   }
 

@@ -283,6 +283,7 @@ struct OperatorTests {
     try write("a")
     hospitals.stop()
     try copy("\(data)/fhir", "\(path)/before")
+    try copy("\(keys).fhir", "\(path)/markBefore")
     try start()
     try write("b")
     // What is shown is noted: now the log of readings has something to lose.
@@ -290,11 +291,14 @@ struct OperatorTests {
     hospitals.stop()
     try copy("\(data)/fhir", "\(path)/good")
     try copy("\(keys).fhir", "\(path)/mark")
-    for how in ["folder", "data.mdb", "backup", "value", "mark", "both", "readings"] {
+    for how in ["folder", "data.mdb", "backup", "pair", "value", "mark", "both", "readings"] {
       switch how {
       case "folder": try files.removeItem(atPath: "\(data)/fhir")
       case "data.mdb": try files.removeItem(atPath: "\(data)/fhir/data.mdb")
       case "backup": try copy("\(path)/before", "\(data)/fhir")
+      case "pair":
+        try copy("\(path)/before", "\(data)/fhir")
+        try copy("\(path)/markBefore", "\(keys).fhir")
       case "mark": try files.removeItem(atPath: "\(keys).fhir")
       case "both":
         try files.removeItem(atPath: "\(data)/fhir")

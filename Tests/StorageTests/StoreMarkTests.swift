@@ -122,6 +122,66 @@ struct StoreMarkTests {
     #expect(try place.open().opening == .known)
   }
 
+  @Test("⚑ A store and a mark of one older age are told by what the node kept when it last began")
+  func pair() throws {
+    for isUsed in [false, true] {
+      let place = try Place()
+      let (older, olderMark) = (place.root + "/older", place.root + "/older.mark")
+      var left: StoreAge?
+      func begin() throws {
+        let age = try place.open().begin(after: left)
+        left = try #require(StoreAge(age.text))
+        #expect(left == age)
+      }
+      try begin()
+      if isUsed { try place.open().write([Self.resource("a")], notes: []) }
+      try place.copy(place.fhir, older)
+      try place.copy(place.mark, olderMark)
+      // A start that ends before what it returns is kept is none to the next.
+      _ = try place.open().begin(after: left)
+      try begin()
+      try place.open().write([Self.resource("b")], notes: [])
+      try begin()
+      #expect(try place.open().opening == .known)
+      try place.copy(older, place.fhir)
+      try place.copy(olderMark, place.mark)
+      // The mark tells nothing.
+      #expect(try place.open().opening == .known)
+      guard case .lost(_, let reason)? = Self.refusal({ try begin() }) else {
+        Issue.record("an older pair is taken")
+        return
+      }
+      #expect(reason.contains("an older copy") && reason.contains("its mark is as old"), "\(reason)")
+      // What its keeper goes on with is another store than that.
+      #expect(try place.open(isLossAccepted: true).opening != .known)
+      guard case .lost? = Self.refusal({ try begin() }) else {
+        Issue.record("another store is taken")
+        return
+      }
+      left = nil
+      try begin()
+      try begin()
+    }
+  }
+
+  private static func refusal(_ body: () throws -> Void) -> StorageFailure? {
+    do { try body() } catch { return error as? StorageFailure }
+    return nil
+  }
+
+  @Test("Into what a node only ever began with nothing was written: its folder is lost by nobody")
+  func begun() throws {
+    let place = try Place()
+    let first = try place.open().begin(after: nil)
+    try place.remove(place.fhir)
+    #expect(try place.open().opening == .made)
+    let second = try place.open().begin(after: first)
+    #expect(second != first)
+    try place.open().write([Self.resource("a")], notes: [])
+    try place.remove(place.fhir)
+    #expect(place.isLost)
+  }
+
   @Test("Keys without the values that they sealed are no new store, also where nothing else is remembered")
   func keysAlone() throws {
     let place = try Place()
