@@ -20,10 +20,11 @@ public struct HealthRules: ExecutionRules {
     /// How old an account must be to break the glass.
     public var breakGlassAgeMilliseconds: UInt64 = 0
     /// The most consents of one patient that stand: each of the patient's, the registrar's and all proxies', grants
-    /// and denials apart.
+    /// and denials apart. Under the second rules proxies share theirs.
     public var consentsPerGiverMax = 256
-    /// The most consents of one patient that are looked at.
-    public var consentsMax: Int { 6 * self.consentsPerGiverMax }
+    /// The most consents of one patient that are looked at: more than can stand, two for each by patient and registrar,
+    /// and for as many proxies as these can make, 512, twice the sum of their parts.
+    public var consentsMax: Int { 20 * self.consentsPerGiverMax }
     /// How many refused requests of one reader for one patient's records are in the patient's history, a day.
     public var deniedPerReaderMax: UInt64 = 50
     /// How long each phase of making a custody key waits for members.

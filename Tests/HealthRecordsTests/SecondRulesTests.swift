@@ -95,6 +95,44 @@ struct SecondRulesTests {
     #expect(world.ask(record, by: "own doctor") == code(.denied))
   }
 
+  @Test("⚑ However much one who acts for a patient gives, each other who does has room to grant and to deny")
+  func room() throws {
+    let most = HealthRules.Limits().consentsPerGiverMax
+    for version in 1...2 as ClosedRange<UInt16> {
+      var (world, record) = try World.parents(version)
+      let fathers = world.last
+      for isDenial in [false, true] {
+        let grant = world.grant(to: .hospital(MemberID(3)), denial: isDenial)
+        let outcomes = (0...most).map { _ in world.run(.grantConsent, grant, by: "father") }
+        #expect(outcomes.filter { $0 == .applied }.count == (version == 1 ? most : most / 2))
+        #expect(outcomes.last == code(.tooManyConsents))
+      }
+      let doctor = world.grant(to: .account(world.account("doctor", at: 2)))
+      let denial = world.grant(to: .hospital(MemberID(4)), denial: true)
+      let expected = version == 1 ? code(.tooManyConsents) : .applied
+      #expect(world.run(.grantConsent, doctor, by: "mother") == expected)
+      #expect(world.run(.grantConsent, denial, by: "mother") == expected)
+      #expect(world.ask(record, by: "doctor", at: 2) == (version == 1 ? code(.noConsent) : .applied))
+      guard version == 2 else { continue }
+      // The room of all is full, and one who comes later has a part of it all the same.
+      let rest = (1..<most / 2).map { _ in world.run(.grantConsent, doctor, by: "mother") }
+      #expect(rest.allSatisfy { $0 == .applied })
+      #expect(world.run(.grantConsent, doctor, by: "mother") == code(.tooManyConsents))
+      world.register("aunt", .patient)
+      world.empower(world.account("aunt"), until: 1 << 39)
+      let aunts = (0...most / 3).map { _ in world.run(.grantConsent, doctor, by: "aunt") }
+      #expect(aunts.dropLast().allSatisfy { $0 == .applied } && aunts.last == code(.tooManyConsents))
+      // What somebody gave who acts no more takes nobody's room.
+      let end = ConsentRevocation(patient: world.account("patient"), consent: fathers)
+      #expect(world.run(.revokeConsent, end, by: "patient") == .applied)
+      #expect(world.run(.grantConsent, doctor, by: "aunt") == .applied)
+      let kept = world.state.scan(prefix: StateKey.consents(world.account("patient")), limit: .max)
+      let grants = kept.compactMap { try? ConsentEntry.decode($0.value) }.filter { !$0.grant.isDenial }
+      // Those of three who acted once, then the mother's and the aunt's.
+      #expect(grants.count == 3 + most / 2 + most / 3 + 1)
+    }
+  }
+
   @Test("⚑ A guardian whom a registrar makes acts after three days, in which the patient can object")
   func guardian() throws {
     for version in 1...2 as ClosedRange<UInt16> {

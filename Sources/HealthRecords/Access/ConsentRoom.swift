@@ -25,22 +25,48 @@ extension RuleContext {
     for grant: ConsentGrant, by origin: ConsentOrigin, among consents: AccessPolicy.Consents,
     in state: inout StateEditor
   ) throws(Refusal) {
-    let max = self.limits.consentsPerGiverMax
-    let own = consents.filter { _, entry in
+    let alike = consents.filter { _, entry in
       let isAlike = Giver(entry.origin) == Giver(origin) && entry.grant.isDenial == grant.isDenial
       return isAlike || planted(.consentsCountedTogether)
     }
-    guard own.count >= max else { return }
+    let (own, max) = self.room(of: origin, alike, among: consents, in: state)
+    guard own.count >= max || alike.count >= self.limits.consentsPerGiverMax else { return }
     let standing = Set(consents.filter { $0.entry.revoked == nil }.map(\.identifier))
     var left = own.count
-    for (identifier, entry) in own {
+    for (identifier, entry) in alike {
       guard self.isOver(entry, standing: standing) else { continue }
       let patient = entry.grant.patient
       state.set(StateKey.consent(patient, identifier), nil)
       state.set(StateKey.pastConsent(patient, identifier), entry)
-      left -= 1
+      if own.contains(identifier) { left -= 1 }
     }
     guard left < max else { throw .tooManyConsents }
+  }
+
+  /// Which of the consents that are alike stand in the room that another takes, and how many that has.
+  ///
+  /// ⚑ Under the second rules each who acts for a patient has an equal part of the room of all, also where another had
+  /// filled it before: with the k-th of them no more than that by k is added, so what is judged stays bounded.
+  private func room(
+    of origin: ConsentOrigin, _ alike: AccessPolicy.Consents, among consents: AccessPolicy.Consents,
+    in state: StateEditor
+  ) -> (own: Set<Digest>, max: Int) {
+    let all = self.limits.consentsPerGiverMax
+    guard case .proxy(let power) = origin, self.isSecond(in: state) else {
+      return (Set(alike.map(\.identifier)), all)
+    }
+    // Those who act, by the consent that says so.
+    var acting: [Digest: Grantee] = [:]
+    for (identifier, entry) in consents where entry.revoked == nil && self.time <= entry.grant.until {
+      guard !entry.grant.isDenial, entry.grant.actions.contains(.share) else { continue }
+      acting[identifier] = entry.grant.grantee
+    }
+    let own = alike.filter { _, entry in
+      guard case .proxy(let by) = entry.origin, let giver = acting[by] else { return false }
+      return giver == acting[power]
+    }
+    let count = Set(acting.values).count
+    return (Set(own.map(\.identifier)), Swift.max(1, all / Swift.max(1, count)))
   }
 
   /// Whether a consent never counts again.
