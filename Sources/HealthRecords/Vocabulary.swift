@@ -212,7 +212,9 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
     case .erased: "the record is erased"
     case .noConsent: "no consent covers this; ask the patient for one"
     case .denied: "the patient denied this"
-    case .outsideWindow: "the consent's window is not open"
+    case .outsideWindow:
+      "the consent's window is not open: it begins later, a guardian's three days after the desk's word, or is over; "
+        + "see consilium consent list"
     case .usesSpent: "the consent's uses are spent; ask the patient for another"
     case .unknownConsent: "there is no such consent of this patient"
     case .alreadyRevoked: "the consent was revoked before"

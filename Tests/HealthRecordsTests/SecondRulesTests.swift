@@ -144,7 +144,9 @@ struct SecondRulesTests {
       #expect(world.ask(record, .patient, by: "parent") == (version == 1 ? .applied : code(.outsideWindow)))
       guard version == 2 else { continue }
       #expect(
-        world.run(.grantConsent, world.grant(to: .hospital(MemberID(2))), by: "parent") == code(.unknownSigner))
+        world.run(.grantConsent, world.grant(to: .hospital(MemberID(2))), by: "parent") == code(.outsideWindow))
+      #expect(
+        world.run(.grantConsent, world.grant(to: .hospital(MemberID(2))), by: "own doctor") == code(.unknownSigner))
       world.pass(milliseconds: Self.delay)
       #expect(world.ask(record, .patient, by: "parent") == .applied)
       let end = ConsentRevocation(patient: world.account("patient"), consent: consent)

@@ -78,7 +78,8 @@ extension RuleContext {
       state.item(StateKey.record(record), as: RecordEntry.self)?.anchor.category
     }
     let isAlike = self.isSecond(in: state) && !planted(.guardianShutOut)
-    let own = StandingConsents(consents, for: grant.purposes, at: self.time).all.filter { _, entry in
+    let standing = StandingConsents(consents, for: grant.purposes, at: self.time).all
+    let own = standing.filter { _, entry in
       if isAlike, entry.grant.isDenial, case .proxy = entry.origin { return false }
       return entry.grant.grantee == .account(proxy) && entry.grant.from <= self.time && self.time <= entry.grant.until
     }
@@ -89,7 +90,14 @@ extension RuleContext {
     }
     guard !isDenied else { throw .denied }
     let powers = own.filter { !$0.entry.grant.isDenial && $0.entry.grant.actions.contains(.share) }
-    guard !powers.isEmpty else { throw .unknownSigner }
+    guard !powers.isEmpty else {
+      // Under the first rules whose power begins later is told no more than a stranger.
+      let isLater = standing.contains { _, entry in
+        !entry.grant.isDenial && entry.grant.actions.contains(.share) && entry.grant.grantee == .account(proxy)
+          && self.time < entry.grant.from
+      }
+      throw isLater && self.isSecond(in: state) ? .outsideWindow : .unknownSigner
+    }
     guard !grant.actions.contains(.share) else { throw .beyondPower }
     let wide = powers.filter { _, entry in
       let power = entry.grant
