@@ -403,9 +403,10 @@ public struct EventKind: Sendable, Hashable {
     remedy: "Nothing after an update. Else see that the store is the right one.", fields: ["store", "rows"])
   /// A store has no room.
   public static let storeFull = EventKind(
-    "store.full", .warn, "a store takes nothing for want of room; the ledger goes on",
+    "store.full", .warn, "a store takes nothing for want of room",
     meaning: "The disk, or the store's map, is full. What is sent to it is refused, and nothing that was acknowledged "
-      + "is lost. Once the ledger itself has no room, the node ends.",
+      + "is lost. Where it is the EHR's, the readings' or the vault, the ledger goes on; where it is the ledger's, "
+      + "node.failed follows, and the node ends.",
     remedy: "Free disk space now; where it is the map that is full, raise map_size_max_gib and start the node again. "
       + "consilium status shows it until a write succeeds.",
     fields: ["store", "reason"])
