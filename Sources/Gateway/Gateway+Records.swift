@@ -153,9 +153,15 @@ extension Gateway {
 
   /// Content of any length, which is sealed while it comes and read part by part.
   func addContentRoutes(to router: Router<BasicRequestContext>) {
-    let service = self.service
+    let (service, now) = (self.service, self.sessions.now)
     router.get("/v1/records/{record}/head") { _, context in
-      try binary(try await service.content(try digest(context, "record")).head.encoded)
+      let record = try digest(context, "record")
+      // ⚑ By it the patient's key opens the record: that of a suspended account opens nothing here either.
+      if let entry = await service.record(record), let patient = await service.account(entry.anchor.patient) {
+        let time = max(Timestamp(milliseconds: now()), patient.validFrom)
+        guard patient.isActive(at: time) else { throw ServiceRefusal.inactive }
+      }
+      return try binary(try await service.content(record).head.encoded)
     }
     router.get("/v1/records/{record}/part") { request, context in
       let record = try digest(context, "record")

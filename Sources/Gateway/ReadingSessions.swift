@@ -58,7 +58,7 @@ public actor ReadingSessions {
   private static let preparedMilliseconds: UInt64 = 600_000
 
   private let service: any NodeService
-  private let now: @Sendable () -> UInt64
+  let now: @Sendable () -> UInt64
   private let refused: RefusedCounts
   private var prepared: [Prepared] = []
   /// By the digest of the token: the token itself is kept by whom it was given.

@@ -263,6 +263,7 @@ struct SubmissionTests {
         portal, "GET", path, ["Authorization": hospital.proof(patient, seed: Self.patient, path: path)])
     }
     for path in paths.prefix(4) { #expect(try await ask(path)?.status == 200, "\(path)") }
+    let record = try await hospital.anchor(patient, .observation)
     let change = StatusChange(account: patient, status: .suspended)
     let receipt = try await hospital.submit([
       hospital.transaction(.setStatus, change, by: LoneHospital.registrarSeed)
@@ -272,6 +273,8 @@ struct SubmissionTests {
       let answer = try await ask(path)
       #expect(answer?.status == 403 && answer?.text.contains("account-inactive") == true, "\(path)")
     }
+    let head = await Connection.ask(.socket(hospital.socket), "GET", "/v1/records/\(record)/head")
+    #expect(head?.status == 403 && head?.text.contains("account-inactive") == true, "\(head?.text ?? "")")
   }
 
   @Test(
