@@ -46,6 +46,12 @@ public struct FHIRFailure: Error, Sendable, Hashable {
   }
 }
 
+/// A failure of the store, which tells want of room from the others.
+public protocol ResourceStoreFailure: Error {
+  /// Whether there is no room for what was to be written.
+  var isWantOfRoom: Bool { get }
+}
+
 extension CanonicalJSON {
   /// An object of the members that are there, in canonical order.
   public static func members(_ members: [(String, CanonicalJSON?)]) -> CanonicalJSON {

@@ -191,7 +191,9 @@ public actor FHIRService {
 
   static func refusal(_ error: any Error) -> FHIRResponse {
     let left = error is CancellationError ? FHIRFailure(503, "transient", "the client left: send it again") : nil
-    let failure = error as? FHIRFailure ?? left ?? FHIRFailure(500, "exception", "\(error)")
+    let isFull = (error as? any ResourceStoreFailure)?.isWantOfRoom ?? false
+    let other = isFull ? FHIRFailure(507, "no-store", "it is not kept: \(error)") : nil
+    let failure = error as? FHIRFailure ?? left ?? other ?? FHIRFailure(500, "exception", "\(error)")
     return FHIRResponse(status: failure.status, body: failure.outcome)
   }
 

@@ -310,3 +310,10 @@ public final class EncryptedResources: ResourceStore {
     return resource
   }
 }
+
+extension StorageFailure: ResourceStoreFailure {
+  /// Whether the disk, or what the store may use of it, is full.
+  public var isWantOfRoom: Bool {
+    if case .full = self { true } else { false }
+  }
+}

@@ -498,6 +498,20 @@ struct AnchoringTests {
     #expect(current("w").map(\.supersedes) == [draft.record])
   }
 
+  @Test("What there is no room for is answered with 507, alone and in a bundle, and nothing of it is there")
+  func noRoom() async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    bench.store.fill()
+    let answer = await self.put(bench, 1)
+    #expect(answer.status == 507 && answer.body?["resourceType"]?.text == "OperationOutcome")
+    let resource = Self.observation(1)
+    let entry = #"{"resource":\#(resource),"request":{"method":"PUT","url":"Observation/x"}}"#
+    let bundle = #"{"resourceType":"Bundle","type":"transaction","entry":[\#(entry)]}"#
+    #expect(await bench.send("POST", "", bundle).status == 507)
+    #expect(await bench.send("GET", "Observation/x").status == 404)
+  }
+
   /// What a store has now, by itself.
   private static func copy(of bench: FHIRBench) throws -> MemoryResources {
     let store = MemoryResources()

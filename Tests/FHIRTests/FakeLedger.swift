@@ -6,16 +6,22 @@ import Synchronization
 /// A store that keeps everything in memory, and fails where it is told to.
 final class MemoryResources: ResourceStore {
   struct Full: Error {}
+  /// What a disk without room says.
+  struct NoRoom: ResourceStoreFailure { let isWantOfRoom = true }
   private struct Kept {
     var resources: [StoredResource] = []
     var notes: [String: AnchorNote] = [:]
     var writesUntilFailure: Int?
+    var hasRoom = true
     var damaged: Set<String> = []
   }
   private let kept = Mutex(Kept())
 
   /// What is kept of a resource cannot be read any more.
   func damage(_ name: String) { self.kept.withLock { _ = $0.damaged.insert(name) } }
+
+  /// Takes nothing any more.
+  func fill() { self.kept.withLock { $0.hasRoom = false } }
 
   /// After so many writes one fails.
   func fail(after count: Int?) { self.kept.withLock { $0.writesUntilFailure = count } }
@@ -42,6 +48,7 @@ final class MemoryResources: ResourceStore {
 
   func write(_ resources: [StoredResource], notes: [AnchorNote]) throws {
     try self.kept.withLock { kept in
+      guard kept.hasRoom else { throw NoRoom() }
       if let left = kept.writesUntilFailure {
         kept.writesUntilFailure = left == 0 ? nil : left - 1
         if left == 0 { throw Full() }
