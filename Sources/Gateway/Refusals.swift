@@ -93,3 +93,32 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
     }
   }
 }
+
+extension ServiceRefusal: CustomStringConvertible {
+  /// What happened, in words.
+  public var description: String {
+    switch self {
+    case .badTransaction(let index, let reason): "transaction \(index): \(reason)"
+    case .busy: "too many requests are under way"
+    case .full: "too many transactions wait"
+    case .notOrderedYet(let why): "it is not ordered yet: \(why)"
+    case .notFound(let what): "there is no such \(what) here"
+    case .notStableYet: "no signed tree head covers it yet"
+    case .notKept(let leaf): "log entry \(leaf) is older than this node's ledger"
+    case .badRequest(let reason), .noRoom(let reason), .unauthorized(let reason), .failed(let reason): reason
+    case .tooLarge(let max): "it is over \(max) bytes"
+    case .unknownSigner(let index): "transaction \(index): the key that signed it is no account's current one here"
+    case .tooManyRefused: "the ledger refused too much that this key signed in the last minutes"
+    case .stranger(let name): "pages of \(name) may not use this server"
+    case .inactive: "the account is suspended, revoked or over"
+    case .noProxy: "nobody has said that the account may act for that one, or it is over"
+    case .tooFewVaults: "too few hospitals took an encrypted copy"
+    case .noMember: "this node does not vote, and so writes nothing on the ledger"
+    case .laneFrozen: "this hospital's lane is frozen: two nodes signed with its key"
+    case .release(let reason): "\(reason.explanation)"
+    case .notOpened(let outcome): "nothing is ordered now, and it is not opened: \(outcome.explanation)"
+    case .notNoted(let reason): "it cannot be noted who was shown it (\(reason))"
+    case .otherHospital(let reason, _): reason
+    }
+  }
+}

@@ -9,7 +9,9 @@ internal import Wire
 
 /// Prints what became of a transaction, and what the command tells besides; a refusal of the ledger ends with exit
 /// code 1.
-func show(_ receipt: ReceiptView, _ output: OutputFormat, _ told: [Told] = []) throws {
+func show(_ receipt: ReceiptView, _ output: OutputFormat, _ meant: [Told] = []) throws {
+  // What was refused came to nothing.
+  let told = receipt.applied ? meant : []
   if output == .json {
     try Console.json(With(receipt, told))
   } else {

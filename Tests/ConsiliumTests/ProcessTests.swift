@@ -269,6 +269,9 @@ struct ProcessTests {
     #expect(told?["applied"] as? Bool == true, "\(registered.output)")
     // What is told to people is told to scripts.
     let account = try #require(told?["account"] as? String)
+    let twice = try place.run(
+      ["account", "register", key, "--registrar", h1 + "/registrar.key", "--output", "json"] + access + passphrase)
+    #expect(twice.status == 1 && !twice.output.contains("\"account\""), "\(twice.output)")
     patient["identifier"] = [["system": "urn:consilium:account", "value": String(account)]]
     let linked = try await send("PUT", "/Patient/\(id)", try JSONSerialization.data(withJSONObject: patient)).0
     #expect(linked.statusCode == 200)

@@ -249,6 +249,12 @@ struct SubmissionTests {
     }
   }
 
+  @Test("What a resource's record waits for is said in words")
+  func words() {
+    #expect("\(ServiceRefusal.notOrderedYet(why: "two are away"))" == "it is not ordered yet: two are away")
+    #expect("\(ServiceRefusal.noRoom("the disk is full"))" == "the disk is full")
+  }
+
   @Test("⚑ The key of a suspended account fetches nothing: no records, no consents, no history, no ciphertext")
   func suspended() async throws {
     let hospital = try await LoneHospital(port: 5841)
