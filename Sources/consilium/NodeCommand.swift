@@ -48,12 +48,12 @@ struct NodeCommand: AsyncParsableCommand {
     let held = FileManager.default.fileExists(atPath: config.data) ? try FolderLock(config.data) : nil
     let passphrase = try config.passphraseFile.map { try PassphraseOptions.read($0) } ?? self.passphrase.read()
     let keys = try KeyFile.member(config.keys, passphrase: passphrase)
-    let member = try self.member(config, genesis, key: keys.publicKey)
-    let log = Self.openLog(config)
-    let (store, snapshots, lock, seal) = try self.open(config, genesis, held, log)
+    let (log, key) = (Self.openLog(config), keys.publicKey)
+    let member = try Self.telling(log) { try self.member(config, genesis, key: key) }
+    let (store, snapshots, lock, seal) = try Self.telling(log) { try self.open(config, genesis, held) }
     let vault = LinkedVault(try await self.openVault(config, log))
     let stores = try Self.openStores(config, key: HospitalStore.key(keys), seal, store, log)
-    let certificate = try config.serverCertificate(log, now: Self.now)
+    let certificate = try Self.telling(log) { try config.serverCertificate(log, now: Self.now) }
     let (limits, loop) = (Self.limits(config, log), EventLoop(workers: config.workers))
     loop.start()
     let host = NodeHost(
@@ -261,7 +261,7 @@ struct NodeCommand: AsyncParsableCommand {
 
   /// Opens the stores; refuses an empty or copied one under a key that has voted elsewhere (LEDGER §8).
   private func open(
-    _ config: NodeConfig, _ genesis: Genesis, _ held: FolderLock?, _ log: Log
+    _ config: NodeConfig, _ genesis: Genesis, _ held: FolderLock?
   ) throws -> (Store, SnapshotFolder, FolderLock, Seal) {
     do {
       let known = try Seal.read(beside: config.keys)
@@ -299,7 +299,15 @@ struct NodeCommand: AsyncParsableCommand {
       try seal.name([next])
       return (store, try SnapshotFolder(path: config.data + "/snapshots"), lock, seal)
     } catch let failure as StorageFailure {
-      throw Self.failure(opening: failure, log)
+      throw Failure(opening: failure, "the store cannot be opened")
+    }
+  }
+
+  /// Does what a start needs; what refuses it is in the log, too.
+  private static func telling<Value>(_ log: Log, _ body: () throws -> Value) throws -> Value {
+    do { return try body() } catch let failure as Failure {
+      log.emit(.nodeFailed, ["reason": .text("\(failure.what): \(failure.why)")])
+      throw failure
     }
   }
 

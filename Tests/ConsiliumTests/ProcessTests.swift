@@ -484,6 +484,8 @@ struct ProcessTests {
     let gone = try place.run(["node", "--config", config])
     #expect(gone.status == 78)
     #expect(gone.errors.contains("an empty store has forgotten"))
+    let log = try String(contentsOfFile: place.devnet + "/h1/node.log", encoding: .utf8)
+    #expect(log.contains("an empty store has forgotten"), "what refuses a start is in the log")
     let seal = place.devnet + "/h1/node.key.seal"
     let number = try String(contentsOfFile: seal, encoding: .utf8)
     // ⚑ What is there and cannot be read is no seal that is missing.
