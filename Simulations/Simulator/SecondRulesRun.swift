@@ -45,9 +45,13 @@ struct SecondRulesRun {
 
   private var bench: RuleBench
   private var random: SeededGenerator
+  /// When the hospital's system sends what again: by itself, so that everything else happens as without it.
+  private var sending: SeededGenerator
   private var guardianships: [Guardianship] = []
   private var denials: [Denial] = []
   private var records: [Kept] = []
+  /// What the hospital's system wrote again of each record, each in the place of the one before.
+  private var sent: [[Kept]] = []
   private var since: [Int: Timestamp] = [:]
   private var emergencies: [Int: (start: Timestamp, requests: Int)] = [:]
   private var glasses: [[UInt64]: Int] = [:]
@@ -60,6 +64,7 @@ struct SecondRulesRun {
 
   init(seed: UInt64) {
     self.random = SeededGenerator(seed: seed ^ 0x5ec0)
+    self.sending = SeededGenerator(seed: seed ^ 0x5e4d)
     var limits = HealthRules.Limits()
     limits.recoveryDelayMilliseconds = Self.delay
     limits.emergencyMilliseconds = Self.emergency
@@ -109,7 +114,7 @@ struct SecondRulesRun {
       events += 1
       self.bench.time = self.bench.time.adding(milliseconds: self.random.below(20_000))
       self.bench.expire()
-      if let failure = self.pass() { return failure }
+      if let failure = self.pass() ?? self.send() { return failure }
       if number == 30, let failure = self.register(3, .practitioner) { return failure }
       let failure: String? =
         switch self.random.below(10) {
@@ -163,29 +168,53 @@ struct SecondRulesRun {
       if let failure = self.register(person, kind) { return failure }
     }
     for number in 0..<12 {
-      let hashLock = Hash.blake2b("lock", [UInt8(number)])
-      let record = RecordAnchor.identifier(
-        network: self.bench.network, hospital: MemberID(1), patient: self.account(Self.patient), hashLock: hashLock)
-      let anchor = RecordAnchor(
-        record: record, patient: self.account(Self.patient), author: nil, category: .observation, hashLock: hashLock,
-        address: .zero, sizeBytes: 1, capsule: .zero, patientCopy: .zero, supersedes: nil, authorSignature: nil)
+      let anchor = self.anchor(Hash.blake2b("lock", [UInt8(number)]))
       guard self.bench.execute(.anchorRecord, anchor, at: 1, by: nil).outcome == .applied else {
         return "RECORDS §3: a record cannot be anchored"
       }
-      self.records.append(Kept(identifier: record))
+      self.records.append(Kept(identifier: anchor.record))
+      self.sent.append([])
     }
     return nil
   }
 
+  private func anchor(_ hashLock: Digest, supersedes: Digest? = nil) -> RecordAnchor {
+    let patient = self.account(Self.patient)
+    let record = RecordAnchor.identifier(
+      network: self.bench.network, hospital: MemberID(1), patient: patient, hashLock: hashLock)
+    return RecordAnchor(
+      record: record, patient: patient, author: nil, category: .observation, hashLock: hashLock, address: .zero,
+      sizeBytes: 1, capsule: .zero, patientCopy: .zero, supersedes: supersedes, authorSignature: nil)
+  }
+
+  /// The hospital's system sends something again, which is erased when what it takes the place of is.
+  private mutating func send() -> String? {
+    guard self.sending.oneIn(4) else { return nil }
+    let place = Int(self.sending.below(UInt64(self.records.count)))
+    let current = self.sent[place].last ?? self.records[place]
+    let anchor = self.anchor(
+      Hash.blake2b("sent", [UInt8(place), UInt8(self.sent[place].count)]), supersedes: current.identifier)
+    let outcome = self.bench.execute(.anchorRecord, anchor, at: 1, by: nil).outcome
+    let expected = !current.isErased
+    if expected { self.sent[place].append(Kept(identifier: anchor.record, pending: current.pending)) }
+    return (outcome == .applied) == expected ? nil : "RECORDS §3: what is sent again was answered \(outcome.number)"
+  }
+
   /// What fell due: erased where the patient's account is as it was when that was asked.
   private mutating func pass() -> String? {
-    for place in self.records.indices {
-      if let pending = self.records[place].pending, pending.due <= self.bench.time {
-        self.records[place].pending = nil
-        if !self.isSuspended, pending.key == self.patientKey { self.records[place].isErased = true }
-      }
-      let entry = self.bench.state.item(StateKey.record(self.records[place].identifier), as: RecordEntry.self)
-      guard entry?.isErased == self.records[place].isErased else {
+    let (now, key, isSuspended) = (self.bench.time, self.patientKey, self.isSuspended)
+    func completed(_ held: Kept) -> Kept {
+      guard let pending = held.pending, pending.due <= now else { return held }
+      var kept = held
+      kept.pending = nil
+      if !isSuspended, pending.key == key { kept.isErased = true }
+      return kept
+    }
+    self.records = self.records.map(completed)
+    self.sent = self.sent.map { $0.map(completed) }
+    for kept in self.records + self.sent.joined() {
+      let entry = self.bench.state.item(StateKey.record(kept.identifier), as: RecordEntry.self)
+      guard entry?.isErased == kept.isErased else {
         return "RECORDS §4: a record is \(entry?.isErased == true ? "" : "not ")erased"
       }
     }
@@ -342,7 +371,14 @@ struct SecondRulesRun {
     let places = isAll ? Array(self.records.indices) : [place]
     let expected =
       (isByRegistrar || !self.isSuspended) && places.contains { self.records[$0].pending != nil }
-    if expected { for place in places { self.records[place].pending = nil } }
+    if expected {
+      for place in places {
+        self.records[place].pending = nil
+        // With each those in its place: what is sent after one that was taken back waits for nothing.
+        let kept = self.sent[place].prefix { isAll || $0.pending != nil }.count
+        for later in 0..<kept { self.sent[place][later].pending = nil }
+      }
+    }
     return (outcome == .applied) == expected ? nil : "RECORDS §4: taking an erasure back gave \(outcome.number)"
   }
 
