@@ -24,7 +24,9 @@ struct FHIRCommand: AsyncParsableCommand {
         The node must not run. Each store is under the old keys or under the new ones, whenever this is interrupted:
         give the same command again. The old node.key still opens both stores: keep it as safe as the new one, or
         destroy it. A folder that is older than node.key.fhir or node.key.readings beside the old key tell, or has none
-        of them there, is refused, and taken only with --accept-loss: the EHR must then write again what is lost.
+        of them there, is refused, and taken only with --accept-loss: the EHR must then write again what is lost. Which
+        records of that are still current is told where the ledger and the vault are there: give the same command again
+        once the new node has them, and is stopped.
         """)
 
     @Option(help: "The node's configuration file, with the new keys.") var config: String
@@ -109,7 +111,9 @@ struct FHIRCommand: AsyncParsableCommand {
       }
       guard isTaken else {
         Console.line("\(folder) opens with \(config.keys) as it is.")
-        return nil
+        guard self.acceptLoss, store == .fhir else { return nil }
+        // The ledger may have come since: what it has is looked for again, by the old keys too.
+        return try FHIRCommand.goOn(store, config, key: after, remembering: store.mark(in: config))
       }
       // ⚑ From now on it is another store than each copy of before. The node may have begun with one of them: this one
       // is to go on.

@@ -84,7 +84,7 @@ struct Orphans {
     do { orphans = try Self(resources, config, secrets, key) } catch {
       return Console.line(
         "Which records on the ledger nothing here corrects any more is not known: \(error). Once the node has its "
-          + "ledger and vault again, stop it and give: consilium fhir accept-loss --store fhir")
+          + "ledger and vault, stop it and give the same command again")
     }
     do { try await orphans.settle() } catch {
       throw Failure("what was lost cannot be noted", error, status: ExitStatus.failedIO)
