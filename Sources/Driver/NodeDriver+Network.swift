@@ -187,7 +187,7 @@ extension NodeDriver {
       case .clock(let wall): self.compare(wall, of: peer)
       case .failed(let failure):
         if peer.member == nil {
-          self.log.emit(.peerRefused, ["address": .text(peer.source), "reason": .text("\(failure)")])
+          self.noteRefused(peer, "\(failure)")
         } else if failure.isFault {
           self.noteFault("\(failure)", of: peer)
         }
@@ -195,6 +195,12 @@ extension NodeDriver {
         self.close(peer, reason: "\(failure)")
       }
     }
+  }
+
+  private func noteRefused(_ peer: PeerConnection, _ reason: String) {
+    guard let repeats = self.refusedSources.take(peer.source, reason: reason, at: self.loop.now) else { return }
+    self.log.emit(
+      .peerRefused, ["address": .text(peer.source), "reason": .text(reason), "repeats": .number(repeats)])
   }
 
   /// Of two connections with one member both sides keep the one that the smaller identifier dialled; of two of these,

@@ -119,6 +119,8 @@ public final class NodeDriver {
   var nextGuest = ReplicaSet.countMax
   /// Who of those has a place.
   var guests = GuestPlaces()
+  /// Who was refused, and how often.
+  var refusedSources = RefusedSources()
   /// This member's shares of the custody keys.
   var custodyShares = CustodyShares()
   /// Whether the ledger names this hospital as a custodian, and its secrets do not open its share.

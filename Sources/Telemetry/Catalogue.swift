@@ -101,9 +101,11 @@ public struct EventKind: Sendable, Hashable {
   /// Somebody was not let in.
   public static let peerRefused = EventKind(
     "peer.refused", .warn, "a connection was refused",
-    meaning: "It belongs to another network, speaks another version, or its key is no member's.",
-    remedy: "If it should be a member, compare genesis files and keys; if not, look who dials you.",
-    fields: ["address", "reason"])
+    meaning: "It belongs to another network, speaks another version, or its key is no member's. Others of the same "
+      + "address for the same reason are counted for ten minutes: repeats says how many there were before.",
+    remedy: "If it should be a member, compare genesis files and keys; if not, look who dials you. A hospital that was "
+      + "removed dials until its operator stops it.",
+    fields: ["address", "reason", "repeats"])
   /// A member sent what no honest member sends.
   public static let peerFaulted = EventKind(
     "peer.faulted", .warn, "a peer sent what no honest one sends",
