@@ -112,7 +112,12 @@ struct Access: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract:
         "Show what broke the glass at this hospital, or for its records, and until when each is to be reviewed.",
-      discussion: "Example, as the privacy officer:\n  consilium access cases --open")
+      discussion: """
+        Example, as the privacy officer:
+          consilium access cases --open
+        Each request is a line, and is reviewed by itself. A page asks for one emergency in several requests: the
+        privacy officer's page shows those as one case, and one finding there counts for all.
+        """)
     @Flag(help: "Only those whose review is due or overdue.") var open = false
     @OptionGroup var node: NodeOptions
     @OptionGroup var output: OutputOptions
@@ -139,7 +144,11 @@ struct Access: AsyncParsableCommand {
   struct Review: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Review a broken glass, as the hospital's privacy officer.",
-      discussion: "Example:\n  consilium access review 77ab… --registrar registrar.key --justified")
+      discussion: """
+        Example:
+          consilium access review 77ab… --registrar registrar.key --justified
+        It counts for this request alone: others of the same emergency are reviewed by themselves.
+        """)
     @Argument(help: "The request that broke the glass.") var request: String
     @Option(help: "The privacy officer's key file.") var registrar: String
     @Flag(help: "It was right; without it, it was not.") var justified = false
