@@ -81,13 +81,15 @@ struct Practitioner {
 
 extension LoneHospital {
   /// Anchors a record of a category, of which there is no content.
-  func anchor(_ patient: Digest, _ category: RecordCategory) async throws -> Digest {
+  func anchor(
+    _ patient: Digest, _ category: RecordCategory, supersedes: Digest? = nil
+  ) async throws -> Digest {
     let lock = Hash.sha256([category.rawValue])
     let record = RecordAnchor.identifier(
       network: self.genesis.network, hospital: Self.id, patient: patient, hashLock: lock)
     let anchor = RecordAnchor(
       record: record, patient: patient, author: nil, category: category, hashLock: lock, address: .zero,
-      sizeBytes: 1, capsule: .zero, patientCopy: .zero, supersedes: nil, authorSignature: nil)
+      sizeBytes: 1, capsule: .zero, patientCopy: .zero, supersedes: supersedes, authorSignature: nil)
     let anchoring = Transaction(
       kind: TransactionKind.anchorRecord.rawValue, hospital: Self.id,
       validUntil: Self.now.adding(milliseconds: 200_000), nonce: SecureRandom.bytes(Transaction.nonceLengthBytes),

@@ -329,6 +329,23 @@ struct ReadingTests {
     }
   }
 
+  @Test("⚑ The latest of what this hospital's own system made of a record is found, and nothing erased")
+  func successors() async throws {
+    let hospital = try await LoneHospital(port: 6051)
+    let patient = try await hospital.register(.patient, seed: Self.patient)
+    let anchorer = RecordAnchorer(service: hospital.host)
+    let first = try await hospital.anchor(patient, .observation)
+    #expect(await anchorer.successor(of: first) == nil)
+    let second = try await hospital.anchor(patient, .medication, supersedes: first)
+    #expect(await anchorer.successor(of: first)?.record == second)
+    let third = try await hospital.anchor(patient, .allergy, supersedes: second)
+    #expect(await anchorer.successor(of: first)?.record == third)
+    #expect(await anchorer.successor(of: third) == nil)
+    let erasure = hospital.transaction(.eraseRecord, third, by: Self.patient)
+    #expect(try await hospital.submit([erasure]).first?.outcome == .applied)
+    #expect(await anchorer.successor(of: first) == nil)
+  }
+
   private struct Listed: Equatable {
     let status: Int
     let records: Set<String>

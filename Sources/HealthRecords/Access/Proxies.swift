@@ -96,7 +96,7 @@ extension RuleContext {
         !entry.grant.isDenial && entry.grant.actions.contains(.share) && entry.grant.grantee == .account(proxy)
           && self.time < entry.grant.from
       }
-      throw isLater && self.isSecond(in: state) ? .outsideWindow : .unknownSigner
+      throw isLater && self.isSecond(in: state) ? Refusal.outsideWindow : .unknownSigner
     }
     guard !grant.actions.contains(.share) else { throw .beyondPower }
     let wide = powers.filter { _, entry in
