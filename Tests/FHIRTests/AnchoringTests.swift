@@ -567,6 +567,41 @@ struct AnchoringTests {
     #expect(self.values(bench) == ["4", "4"])
   }
 
+  @Test("⚑ What a store that was put back has as deleted, and the ledger as made again, is deleted again")
+  func deletedBefore() async throws {
+    let before = try FHIRBench()
+    await before.link("p")
+    #expect(await self.put(before, 1).anchor?.count == 64)
+    #expect(await before.send("DELETE", "Observation/x").status == 204)
+    let store = try Self.copy(of: before)
+    #expect(await self.put(before, 2).anchor?.count == 64)
+    let newest = try #require(before.ledger.current().first { $0.json["id"]?.text == "x" })
+    let live = Set(before.ledger.current().map(\.record))
+    #expect(try Self.recover([newest], in: store) { live.contains($0) } == 1)
+    let bench = try before.over(store)
+    #expect(await bench.service.anchorPending() == 0)
+    #expect(await bench.send("DELETE", "Observation/x").status == 204)
+    let current = bench.ledger.current().filter { $0.json["id"]?.text == "x" }
+    #expect(current.map(\.supersedes) == [newest.record])
+    #expect(current.first?.json["meta"]?["tag"] != nil, "what is deleted says so")
+  }
+
+  @Test("Of what the ledger has a later record that does not open, the note says that the version here is older")
+  func outdated() throws {
+    let store = MemoryResources()
+    let (first, second) = (Digest(words: (1, 0, 0, 0)), Digest(words: (2, 0, 0, 0)))
+    var note = AnchorNote(name: "Observation/x")
+    note.anchored = AnchorNote.Anchored(
+      record: first, account: .zero, patient: "p", version: 1, isWithdrawal: false)
+    let kept = StoredResource(
+      type: "Observation", id: "x", version: 1, ordinal: 0, updated: .zero, body: Array("{}".utf8), record: first)
+    try store.write([kept], notes: [note])
+    let found = try #require(try note.outdated(by: second, in: store))
+    #expect(found.isOutdated && !note.isOutdated)
+    #expect(found.anchored?.record == second && found.anchored?.patient == "p" && found.refused?.version == 1)
+    #expect(try AnchorNote(name: "Observation/y").outdated(by: second, in: store) == nil)
+  }
+
   @Test("⚑ What somebody else went on with, or is erased, is not superseded")
   func othersWentOn() async throws {
     let before = try FHIRBench()
