@@ -1,7 +1,7 @@
 // Medicines against allergies: by their codes first, then by what their names mean, then by the words alone. A reminder,
 // not a decision: it knows a small table, and says which allergies it compared.
 import { CLASSES, PHRASES, SUBSTANCES } from "./drugs.js";
-import { concept, list, text } from "./values.js";
+import { list, text } from "./values.js";
 
 const RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm";
 const SNOMED = "http://snomed.info/sct";
@@ -169,6 +169,3 @@ export function isAllergy(resource) {
     || (ICD10.test(text(system) ?? "") && ICD10_ALLERGY.test(text(code) ?? "")));
   return isCoded || said.map(plain).some((words) => ALLERGY_WORDS.test(words) && !NO_ALLERGY.test(words));
 }
-
-/** A word for an allergy that somebody can read. */
-export const allergyName = (resource) => concept(resource.code) ?? list(resource.reaction).map((one) => concept(one.substance)).find(Boolean);

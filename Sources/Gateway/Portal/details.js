@@ -1,11 +1,10 @@
 // What each type of resource has that others do not.
-import { allergyName } from "./clash.js";
 import { day } from "./dates.js";
 import { dosages } from "./dosage.js";
 import { address, bodySite, by, concepts, contact, files, joined, labelled, people, personName, reasons, referred, several, sex, urgency, when, whyNot } from "./parts.js";
 import { RARER } from "./rarer.js";
 import { D, T } from "./texts.js";
-import { choice, codeOf, components, concept, first, list, money, period, quantity, ratio, text, usual } from "./values.js";
+import { allergyName, choice, codeOf, components, concept, first, list, money, period, quantity, ratio, text, usual } from "./values.js";
 
 // ---- Medicines
 

@@ -13,6 +13,9 @@ export const concept = (value) => {
   return text(value?.text) ?? text(coded?.display) ?? text(coded?.code);
 };
 
+/** A word for an allergy that somebody can read. */
+export const allergyName = (resource) => concept(resource.code) ?? list(resource.reaction).map((one) => concept(one.substance)).find(Boolean);
+
 /** The code that a concept has in a system, or in any. */
 export const codeOf = (value, system) =>
   text(list(value?.coding).find((one) => text(one.code) && (!system || one.system === system))?.code);
