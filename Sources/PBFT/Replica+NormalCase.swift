@@ -12,9 +12,9 @@ extension Replica {
     return switch message {
     case .prePrepare(let signed): self.takePrePrepare(signed, at: now, into: &effects)
     case .prepare(let signed):
-      self.takeVote(signed.content.ballot, signed.signer, signed.signature, of: \.prepares, into: &effects)
+      self.takeVote(signed.content.ballot, signed.signer, signed.signature, of: \.prepares, at: now, into: &effects)
     case .commit(let signed):
-      self.takeVote(signed.content.ballot, signed.signer, signed.signature, of: \.commits, into: &effects)
+      self.takeVote(signed.content.ballot, signed.signer, signed.signature, of: \.commits, at: now, into: &effects)
     case .viewChange(let signed): self.takeViewChange(signed, at: now, into: &effects)
     case .newView(let signed): self.takeNewView(signed, at: now, lanes: lanes, into: &effects)
     case .decision(let decision): self.takeDecision(decision, at: now, into: &effects)
@@ -89,7 +89,7 @@ extension Replica {
 
   private mutating func takeVote(
     _ ballot: Ballot, _ signer: ReplicaIndex, _ signature: Signature,
-    of votes: WritableKeyPath<Slot, [ReplicaIndex: Slot.Vote]>, into effects: inout [OrderingEffect]
+    of votes: WritableKeyPath<Slot, [ReplicaIndex: Slot.Vote]>, at now: Moment, into effects: inout [OrderingEffect]
   ) -> Outcome {
     if let reason = self.relevance(ballot.view, ballot.sequence) { return .ignored(reason) }
     if let earlier = self.slots[ballot.sequence]?[keyPath: votes][signer] {
@@ -100,6 +100,7 @@ extension Replica {
     // In place: a copy of the slot would copy its votes.
     self.slots[ballot.sequence, default: Slot()][keyPath: votes][signer] =
       Slot.Vote(digest: ballot.digest, signature: signature)
+    if !self.returned.isEmpty { self.noteVoted(signer, at: now.tick) }
     return .accepted
   }
 

@@ -8,7 +8,8 @@ extension Replica {
   /// Where this replica stands.
   public var status: Status {
     var held = ReplicaSet()
-    for (signer, signed) in self.viewChanges where signed.content.view == self.view { held.insert(signer) }
+    let asked = self.phase == .active ? self.view.next : self.view
+    for (signer, signed) in self.viewChanges where signed.content.view == asked { held.insert(signer) }
     let slots = self.slots.keys.sorted().prefix(Status.slotsMax).map { sequence in
       let slot = self.slots[sequence] ?? Slot()
       var (prepares, commits) = (ReplicaSet(), ReplicaSet())
@@ -38,6 +39,7 @@ extension Replica {
     self.noteView(status, of: peer, at: now, into: &effects)
     if planted(.statusUnanswered) { return .accepted }
     if status.decided > self.decided { self.askForDecisions(at: now, into: &effects) }
+    self.askToFollow(status, peer, into: &effects)
     guard self.answers(status.decided, of: peer) else { return .accepted }
     if status.decided < self.decided, !planted(.decisionsNotAsked) {
       let last = min(self.decided.number, status.decided.number + self.parameters.decisionsPerAnswerMax)
@@ -53,6 +55,16 @@ extension Replica {
     return .accepted
   }
 
+  /// ⚑ Whoever waits alone shows its own ViewChange to each member that has not got it, however few answer otherwise:
+  /// no word of its status is believed without it.
+  private func askToFollow(_ status: Status, _ peer: ReplicaIndex, into effects: inout [OrderingEffect]) {
+    guard self.phase != .active, status.view < self.view, !status.isChanging,
+      let own = self.viewChanges[self.index], own.content.view == self.view
+    else { return }
+    let hasIt = status.view.next == self.view && status.viewChanges.contains(self.index)
+    if !hasIt { effects.append(.send(to: peer, .viewChange(own))) }
+  }
+
   private func answerView(_ status: Status, to peer: ReplicaIndex, into effects: inout [OrderingEffect]) {
     let lacksView = status.view < self.view || (status.view == self.view && status.isChanging)
     if let newView = self.newView, newView.content.view == self.view, self.phase == .active, lacksView {
@@ -61,7 +73,10 @@ extension Replica {
     guard self.phase != .active, status.view <= self.view else { return }
     for signer in self.viewChanges.keys.sorted() {
       guard let signed = self.viewChanges[signer], signed.content.view >= self.view else { continue }
-      if status.view == self.view, status.viewChanges.contains(signer) { continue }
+      let asked = status.isChanging ? status.view : status.view.next
+      if asked == self.view, status.viewChanges.contains(signer) { continue }
+      // Its own went before these.
+      if signer == self.index, status.view < self.view, !status.isChanging { continue }
       effects.append(.send(to: peer, .viewChange(signed)))
     }
   }

@@ -66,6 +66,7 @@ extension Replica {
     guard let smallest = higher.min(), higher.count > self.configuration.faultyMax || primaryLeft else {
       return
     }
+    if primaryLeft { self.noteReturns(at: now.tick) }
     self.leave(to: primaryLeft ? self.view.next : smallest, reason: .othersLeft, at: now, into: &effects)
   }
 

@@ -92,6 +92,8 @@ public struct Replica: OrderingMachine, Hashable {
   /// Since when members were seen that ask alone for the view after this one, and when each was heard last.
   var aloneSince: [ReplicaIndex: Alone] = [:]
   var heardAt: [ReplicaIndex: Tick] = [:]
+  /// For whose sake the view was left lately.
+  var returned: [ReplicaIndex: Return] = [:]
   /// When the view was entered; nil where that was before this replica started.
   var enteredAt: Tick?
   /// When this replica asked for the view that it waits for, and who went on meanwhile in one below.
@@ -211,7 +213,7 @@ public struct Replica: OrderingMachine, Hashable {
   }
 
   /// The last sequence number that a slot is kept for.
-  var windowEnd: SequenceNumber {
+  public var windowEnd: SequenceNumber {
     SequenceNumber(self.executed.number + 2 * self.limits.pipelineMax + (planted(.windowUnbounded) ? 64 : 0))
   }
 }

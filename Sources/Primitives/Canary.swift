@@ -13,7 +13,7 @@ public enum Canary: String, CaseIterable, Sendable {
   case forgottenReproposal, runawayView, secondProposalTaken, newViewUnjudged, newViewFromFew
   case omissionTolerated, votesForAnyDigest, windowUnbounded, newViewBeyondWindow, cutUnbounded, decisionsNotAsked
   case unsignedVotes, viewChangeForgets
-  case timeRunsAhead, idleCutTaken, aloneLeftAlone, slowTolerated, floodServedFirst
+  case timeRunsAhead, idleCutTaken, aloneLeftAlone, aloneUnsigned, slowTolerated, floodServedFirst
   // Configurations (LEDGER §8).
   case membershipReplayed, membershipUnapproved, copyUnnoticed
   // Snapshots (LEDGER §7).
@@ -27,7 +27,7 @@ public enum Canary: String, CaseIterable, Sendable {
   // Lanes against those who write them wrongly (LEDGER §11).
   case positionsUnchecked, detachedKept, wishesByPosition, emptyStoreUnheard, unheardForgotten
   // Work that others make (LEDGER §11.10, §11.11).
-  case repeatsChecked, farVotesTaken, everybodyAnswers, arrivalsKept
+  case repeatsChecked, answersUnasked, farVotesTaken, everybodyAnswers, arrivalsKept
   // Execution and checkpoints (LEDGER §5, §6).
   case staleReader, executedTwice, expiredExecuted, tooFarExecuted, identifiersForgotten, tilesForgotten
   case cosignaturesUnchecked

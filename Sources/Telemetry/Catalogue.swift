@@ -173,7 +173,8 @@ public struct EventKind: Sendable, Hashable {
   public static let notVoting = EventKind(
     "consensus.not-voting", .warn, "this replica does not vote: the others go on in another view",
     meaning: "It was cut off and asked for another primary alone. It executes what is decided, and votes again as "
-      + "soon as the others change the view, which they do for its sake within seconds, or a minute after a change.",
+      + "soon as the others change the view, which they do for its sake within seconds; where it is cut off again and "
+      + "again, later each time, up to ten minutes.",
     remedy: "Nothing, unless it lasts for minutes: then see consilium peers for connections that do not come.",
     fields: ["view", "others_view"])
   /// Strangers hold the places for handshakes.
