@@ -63,14 +63,23 @@ public enum OrderingMessage: Sendable, Hashable {
 }
 
 extension OrderingMessage: WireCodable {
-  /// A type byte, 1 to 6, and the message.
+  /// The type byte of a NewView that is too long for its plain form.
+  static let packedType: UInt8 = 7
+
+  /// A type byte, 1 to 7, and the message.
   public func encode(into encoder: inout Encoder) {
     switch self {
     case .prePrepare(let signed): encoder.u8(1); encoder.item(signed)
     case .prepare(let signed): encoder.u8(2); encoder.item(signed)
     case .commit(let signed): encoder.u8(3); encoder.item(signed)
     case .viewChange(let signed): encoder.u8(4); encoder.item(signed)
-    case .newView(let signed): encoder.u8(5); encoder.item(signed)
+    case .newView(let signed):
+      guard PackedNewView.isNeeded(for: signed), let packed = PackedNewView.pack(signed) else {
+        encoder.u8(5)
+        return encoder.item(signed)
+      }
+      encoder.u8(Self.packedType)
+      encoder.raw(packed)
     case .decision(let decision): encoder.u8(6); encoder.item(decision)
     }
   }
@@ -85,6 +94,7 @@ extension OrderingMessage: WireCodable {
     case 4: self = .viewChange(try Signed(from: &decoder))
     case 5: self = .newView(try Signed(from: &decoder))
     case 6: self = .decision(try Decision(from: &decoder))
+    case Self.packedType: self = .newView(try PackedNewView.unpack(from: &decoder))
     default: throw .invalid(at: start, field: "ordering message type")
     }
   }

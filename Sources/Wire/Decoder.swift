@@ -63,6 +63,9 @@ public struct Decoder: Sendable {
     }
   }
 
+  /// What was read since an offset.
+  public func read(since start: Int) -> ArraySlice<UInt8> { self.bytes[start..<self.offset] }
+
   /// Reads one byte.
   public mutating func u8() throws(WireError) -> UInt8 { self.bytes[try self.take(1)] }
   /// Reads two bytes.
