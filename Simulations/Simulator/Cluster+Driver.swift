@@ -324,6 +324,7 @@ extension Cluster {
   }
 
   func transmit(_ bytes: [UInt8], on channel: Channel, from slot: Int, to member: ReplicaIndex) {
+    self.machines[slot].words.sent(bytes, to: member, at: self.now)
     for to in 0..<self.slotCount where self.isOpen[slot * self.slotCount + to] && self.place(of: to, at: slot) == member
     {
       let packet = self.packet(bytes, on: channel)

@@ -60,6 +60,7 @@ extension Cluster {
     if !losingWrite { machine.disk.write(machine.writing) }
     machine.writing = []
     machine.gate = DurabilityGate()
+    machine.words = PeerWords()
     machine.timerAt = nil
     machine.receipts = [:]
     machine.isPaused = false

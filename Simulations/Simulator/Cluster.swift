@@ -58,6 +58,9 @@ public final class Cluster {
     /// By how much longer than others its disk syncs, and whether it is full.
     var diskFactor: UInt64 = 1
     var isDiskFull = false
+    /// What members say again, unasked, or of no use, and how often each was charged for it.
+    var words = PeerWords()
+    var charges: [ReplicaIndex: Int] = [:]
     /// How many signatures it verified of what each member sent.
     var verified: [ReplicaIndex: UInt64] = [:]
     /// What its history lacks, as far as that is known to be under way to the disk.
@@ -371,8 +374,9 @@ public final class Cluster {
     self.charge(slot, Span(nanoseconds: cost.message.nanoseconds + copying))
     self.recorder?.received(packet, at: slot, self.now)
     guard self.isNews(packet, from: member, at: slot) else { return }
-    self.charge(slot, Span(nanoseconds: cost.verification.nanoseconds * packet.signatureCount / max(1, cost.cores)))
-    self.machines[slot].verified[member, default: 0] += packet.signatureCount
+    let signatures = self.signatures(in: packet, at: slot)
+    self.charge(slot, Span(nanoseconds: cost.verification.nanoseconds * signatures / max(1, cost.cores)))
+    self.machines[slot].verified[member, default: 0] += signatures
     do throws(PeerFault) {
       let message = try packet.check(checker, in: configuration)
       self.give(.received(message, from: member), to: slot)
@@ -380,12 +384,28 @@ public final class Cluster {
       if error != .otherConfiguration { self.give(.refused(from: member), to: slot) }
     }
   }
-  /// As the production driver: what is here already, or of no use, is dropped before a signature is looked at.
+
+  /// How many signatures of a message are verified here: of many blocks only those that are of use.
+  private func signatures(in packet: Packet, at slot: Int) -> UInt64 {
+    guard case .blocks(let blocks)? = packet.message,
+      let useless = self.machines[slot].node?.useless(inBlocks: packet.bytes).indices
+    else { return packet.signatureCount }
+    return blocks.indices.filter { !useless.contains($0) }.reduce(0) { $0 + blocks[$1].signatureCount }
+  }
+
+  /// As the production driver: what is here already, unasked or of no use is dropped before a signature is looked at.
   private func isNews(_ packet: Packet, from member: ReplicaIndex, at slot: Int) -> Bool {
     let machine = self.machines[slot]
-    if member < ReplicaSet.countMax, let identifier = machine.node?.repeated(packet.bytes) {
-      self.give(.repeated(identifier, from: member), to: slot)
-      return false
+    if member < ReplicaSet.countMax {
+      let verdict = machine.node?.judge(packet.bytes, from: member, after: &machine.words, at: self.now)
+      switch verdict {
+      case .check: break
+      case .drop(let seen), .charge(let seen):
+        if case .charge = verdict { machine.charges[member, default: 0] += 1 }
+        if let seen { self.give(.repeated(seen, from: member), to: slot) }
+        return false
+      case nil: return false
+      }
     }
     if packet.channel == .blocks, let header = PeerMessage.blockHeader(in: packet.bytes) {
       guard machine.node?.lanes.holds(header) == false else { return false }

@@ -205,7 +205,7 @@ extension PeerMessage {
 
 extension Block {
   /// The author's, and one a transaction that a person signed.
-  fileprivate var signatureCount: UInt64 {
+  var signatureCount: UInt64 {
     let transactions = (try? self.transactions()) ?? []
     return 1 + UInt64(transactions.count { if case .person = $0.authorization { true } else { false } })
   }

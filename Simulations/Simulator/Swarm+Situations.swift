@@ -40,14 +40,20 @@ enum Situation: CaseIterable {
   case drowned
   /// A member's junk has the headers of others' blocks (LEDGER §11.10).
   case smothered
+  /// A member's status says that it waits alone, and it signed no such wish (LEDGER §3).
+  case restless
+  /// A member answers what nobody asked, and sends what is here already many times over (LEDGER §11.10).
+  case pestered
 
   /// Those that came later take turns by themselves: the seeds of the others stay what they are.
-  static let later: [Situation] = [.throttled, .flooded, .repeated, .drowned, .smothered]
+  static let later: [[Situation]] = [
+    [.throttled, .flooded, .repeated, .drowned, .smothered], [.restless, .pestered],
+  ]
 
   var engine: OrderingEngine {
     switch self {
     case .farNewView, .hurried, .alone, .unfrozen, .leaping, .lured, .forged, .halfway, .throttled, .flooded, .repeated,
-      .drowned, .smothered:
+      .drowned, .smothered, .restless, .pestered:
       .pbft
     case .lostBlocks, .oldTail: .raft
     }
@@ -58,7 +64,8 @@ extension SwarmRun {
   /// Seeds take turns among the situations of their engine; what is drawn in one differs from seed to seed.
   func situationBreach(events: inout Int) -> String? {
     let all = Situation.allCases.filter { $0.engine == self.plan.engine }
-    let groups = [all.filter { !Situation.later.contains($0) }, all.filter { Situation.later.contains($0) }]
+    let first = all.filter { one in !Situation.later.contains { $0.contains(one) } }
+    let groups = [first] + Situation.later.map { later in all.filter { later.contains($0) } }
     for group in groups where !group.isEmpty {
       var run = SituationRun(group[Int(self.seed % UInt64(group.count))], seed: self.seed)
       let breach = run.breach()
@@ -98,7 +105,7 @@ struct SituationRun {
     case .flooded:
       world.processor.transaction = .milliseconds(4)
       parameters.replica.laneOpenBlocksMax = 16
-    case .alone, .leaping, .lured, .lostBlocks, .oldTail, .repeated, .drowned, .smothered: break
+    case .alone, .leaping, .lured, .lostBlocks, .oldTail, .repeated, .drowned, .smothered, .restless, .pestered: break
     }
     self.cluster = Cluster(
       count: situation == .drowned ? 10 : situation.engine == .raft ? 3 : 4, seed: self.random.next(), limits: limits,
@@ -125,6 +132,8 @@ struct SituationRun {
     case .repeated: return self.repeatEverything()
     case .drowned: return self.comeBackFarBehind()
     case .smothered: return self.smother()
+    case .restless: return self.pretend()
+    case .pestered: return self.pester()
     }
   }
 

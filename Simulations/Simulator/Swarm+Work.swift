@@ -22,6 +22,33 @@ extension SituationRun {
     return self.goesOn([1, 2, 3])
   }
 
+  /// No view is left because a status says so.
+  mutating func pretend() -> String? {
+    self.cluster.corrupt(3, with: Pretending())
+    self.load([0, 1, 2, 3], rounds: 10 + Int(self.random.below(10)), every: 600 + self.random.below(600))
+    if let broken { return broken }
+    for slot in [0, 1, 2] {
+      guard let view = self.cluster.node(slot)?.replica.view, view > View(0) else { continue }
+      return "LEDGER §3: member \(slot) is in view \(view) though nobody signed a wish for one"
+    }
+    return self.goesOn([0, 1, 2])
+  }
+
+  /// What nobody asked for, or is here, is not verified.
+  mutating func pester() -> String? {
+    self.cluster.corrupt(0, with: Pestering())
+    self.load([0, 1, 2, 3], rounds: 8, every: 60 + self.random.below(60))
+    if let broken { return broken }
+    for slot in [1, 2, 3] {
+      let verified = self.cluster.machines[slot].verified
+      let honest = [1, 2, 3].filter { $0 != slot }.compactMap { verified[$0] }.max() ?? 0
+      guard verified[0] ?? 0 <= 8 * honest + 1000 else {
+        return "LEDGER §11.10: member \(slot) verified \(verified[0] ?? 0) signatures of member 0, \(honest) of others"
+      }
+    }
+    return self.goesOn([1, 2, 3])
+  }
+
   /// Each decision comes from few, however many have it.
   mutating func comeBackFarBehind() -> String? {
     let (laggard, others) = (9, Array(0..<9))
@@ -85,6 +112,34 @@ private struct Repeating: Adversary {
       if let vote = scene.signed(.commit(Commit(far))) { out.append(Utterance(vote)) }
     }
     return out
+  }
+}
+
+/// Says in each status that it waits alone for the next view and is ahead of all, and signs nothing of it.
+private struct Pretending: Adversary {
+  mutating func intercept(_ message: PeerMessage, _ scene: inout Scene) -> [Utterance] {
+    guard case .status(let status) = message else { return [Utterance(message)] }
+    let claimed = Status(
+      configuration: status.configuration, view: status.view.next, isChanging: true, viewChanges: status.viewChanges,
+      decided: SequenceNumber(1 << 40), slots: [])
+    return [Utterance(.status(claimed))]
+  }
+}
+
+/// Sends each of its votes as an answer to a status again and again, and its blocks many times over in one message.
+private struct Pestering: Adversary {
+  mutating func intercept(_ message: PeerMessage, _ scene: inout Scene) -> [Utterance] {
+    switch message {
+    case .block(let block) where scene.configuration.index(of: block.header.author) == scene.from:
+      let many = PeerMessage.blocks(Array(repeating: block, count: 200))
+      let often = (1...10 as ClosedRange<UInt64>).map { Utterance(.message(many), delay: .milliseconds($0 * 5)) }
+      return [Utterance(message)] + often
+    case .ordering(let content, true) where content.signer == scene.from:
+      let answer = PeerMessage.ordering(content, isGossip: false)
+      let often = (0..<200 as Range<UInt64>).map { Utterance(.message(answer), delay: .milliseconds($0)) }
+      return [Utterance(message)] + often
+    default: return [Utterance(message)]
+    }
   }
 }
 

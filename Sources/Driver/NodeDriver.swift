@@ -95,8 +95,8 @@ public final class NodeDriver {
   var rations = AnswerRations()
   /// Who sent what is wrong.
   var faults = PeerFaults()
-  /// Who says the same again and again.
-  var repeats = PeerRepeats()
+  /// What members say again, unasked, or of no use.
+  var words = PeerWords()
   /// Members whose key another process dials with besides.
   var sharedKeys = SharedKeys()
   /// Members that end this node's sessions as they do where another process dials with its key.
@@ -262,6 +262,10 @@ public final class NodeDriver {
     case .ignored, .rejected: self.outcomes[outcome, default: 0] += 1
     }
     for effect in effects { self.perform(effect) }
+    // ⚑ Only the machine can check a tree head's signature, for it holds the tree head; nobody passes on wrong ones.
+    if case .rejected(.checkpoints(.signature)) = outcome, case .received(_, let member) = input {
+      self.charge(member, with: "signature of a tree head")
+    }
   }
 
   private func perform(_ effect: NodeEffect) {

@@ -17,8 +17,13 @@ extension Lane {
 
   /// ⚑ Out of order only a little is kept; what a decided or proposed cut names is always taken (LEDGER §11.2).
   func admission(of block: Block, within limits: Lanes.Parameters) -> Admission {
-    let (header, cost) = (block.header, Self.cost(of: block))
-    if self.isCalled(block, bytesMax: limits.laneBytesMax) { return .called }
+    self.admission(of: block.header, block.digest, within: limits)
+  }
+
+  /// The same of a block of which only the header is known.
+  func admission(of header: BlockHeader, _ digest: Digest, within limits: Lanes.Parameters) -> Admission {
+    let cost = Self.cost(ofBody: Int(header.transactionBytes))
+    if self.isCalled(digest, cost, bytesMax: limits.laneBytesMax) { return .called }
     let mainBytes = self.heldBytes - self.asideBytes
     let mainCount = self.entries.count - self.asideCount
     if Self.follows(header, self.held) {
@@ -35,6 +40,12 @@ extension Lane {
   func isMisplaced(_ header: BlockHeader) -> Bool {
     if header.parent == self.executed.digest { return !header.follows(self.executed) }
     return self.entries[header.parent].map { !header.follows($0.block.head) } ?? false
+  }
+
+  /// Whether a block, if its author signed it, may prove that the author broke its lane.
+  func mayProve(_ header: BlockHeader, _ digest: Digest) -> Bool {
+    guard self.forkedAt == nil else { return false }
+    return self.places[header.position] != nil || self.children[digest] != nil || self.isMisplaced(header)
   }
 
   /// What proves that the author broke its lane, once this block is here too; nil where nothing does.
@@ -92,10 +103,10 @@ public enum WishReason: Int, Sendable, Hashable, Comparable {
 }
 
 extension Lane {
-  private func isCalled(_ block: Block, bytesMax: Int) -> Bool {
+  private func isCalled(_ digest: Digest, _ cost: Int, bytesMax: Int) -> Bool {
     self.wishes.contains { wish in
-      guard wish.gap.digest == block.digest else { return false }
-      return wish.reason == .decision || wish.pathBytes + Self.cost(of: block) <= bytesMax
+      guard wish.gap.digest == digest else { return false }
+      return wish.reason == .decision || wish.pathBytes + cost <= bytesMax
     }
   }
 

@@ -436,5 +436,6 @@ extension Lane {
   /// What a block counts in memory beside its body: header, signature, and its places in the tables.
   static let blockOverheadBytes = 512
 
-  static func cost(of block: Block) -> Int { block.body.count + self.blockOverheadBytes }
+  static func cost(of block: Block) -> Int { self.cost(ofBody: block.body.count) }
+  static func cost(ofBody bytes: Int) -> Int { bytes + self.blockOverheadBytes }
 }

@@ -34,6 +34,20 @@ extension Lanes {
   /// Whether this member's own lane was forked, as far as is known here: two nodes wrote it with one key.
   public var isFrozen: Bool { self.index.map { self.lanes[$0].forkedAt != nil } ?? false }
 
+  /// Whether a lane is known to be forked.
+  public func isForked(lane: Int) -> Bool { self.lanes[lane].forkedAt != nil }
+
+  /// Whether a block of this configuration whose header this is could be of use here: there is room for it, something
+  /// waits for it, or it may prove that its author broke its lane. Nothing is verified.
+  public func hasUse(for header: BlockHeader) -> Bool {
+    guard header.configuration == self.configuration.number, !self.holds(header),
+      let lane = self.configuration.index(of: header.author)
+    else { return false }
+    let digest = header.digest
+    return lane == self.index || self.lanes[lane].mayProve(header, digest)
+      || self.lanes[lane].admission(of: header, digest, within: self.parameters) != .refused
+  }
+
   /// The heads of the blocks of a lane that are in memory.
   public func held(lane: Int) -> [LaneHead] { self.lanes[lane].entries.values.map(\.block.head) }
 

@@ -47,6 +47,21 @@ public enum Engine: OrderingMachine, Hashable {
     }
   }
 
+  /// What a vote or view message would be here, told by its head; nil where that is not known.
+  func use(of head: OrderingHead) -> OrderingUse? {
+    switch self {
+    case .pbft(let replica): replica.use(of: head)
+    case .raft, .follower: nil
+    }
+  }
+  /// The last sequence number of which a decision is taken now; nil for any.
+  var windowEnd: SequenceNumber? {
+    switch self {
+    case .pbft(let replica): replica.windowEnd
+    case .raft, .follower: nil
+    }
+  }
+
   /// The next point in time at which it wants `.timerFired`.
   public var deadline: Tick? {
     switch self {

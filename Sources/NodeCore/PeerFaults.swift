@@ -91,11 +91,13 @@ public struct PeerRepeats: Sendable, Equatable {
 
   private struct Said: Sendable, Equatable {
     var since: Tick
-    var copies: [Digest: UInt8] = [:]
+    var copies: [Digest: UInt16] = [:]
+    /// How many questions it was asked that each of its messages may answer.
+    var questions: UInt16 = 0
   }
 
   /// So many copies of one message are nobody's fault.
-  static let copiesMax: UInt8 = 4
+  static let copiesMax: UInt16 = 4
   /// How long they are counted together.
   static let span = Span.milliseconds(10_000)
   /// The most messages of a peer that are remembered; then all are forgotten.
@@ -106,15 +108,29 @@ public struct PeerRepeats: Sendable, Equatable {
   /// Nobody did anything yet.
   public init() {}
 
-  /// A member sent a copy of what is here.
+  /// A member is asked what it may answer with any of its messages.
+  public mutating func ask(_ member: ReplicaIndex, at now: Tick) {
+    self.forget(member, at: now)
+    let questions = self.said[member]?.questions ?? 0
+    self.said[member]?.questions = min(questions + 1, 1024)
+  }
+
+  /// A member sent a copy of what is here; of what `isAnswer` it may send one more for each question.
   ///
   /// - Complexity: O(1) on average.
-  public mutating func count(_ identifier: Digest, by member: ReplicaIndex, at now: Tick) -> Verdict {
+  public mutating func count(
+    _ identifier: Digest, by member: ReplicaIndex, at now: Tick, isAnswer: Bool = false
+  ) -> Verdict {
+    self.forget(member, at: now)
+    let copies = self.said[member]?.copies[identifier] ?? 0
+    self.said[member]?.copies[identifier] = min(copies + 1, 2048)
+    let most = Self.copiesMax + (isAnswer ? self.said[member]?.questions ?? 0 : 0)
+    return copies < most ? .drop : .charge
+  }
+
+  private mutating func forget(_ member: ReplicaIndex, at now: Tick) {
     let isOld = self.said[member].map { now >= $0.since + Self.span || $0.copies.count >= Self.messagesMax } ?? true
     if isOld { self.said[member] = Said(since: now) }
-    let copies = self.said[member]?.copies[identifier] ?? 0
-    self.said[member]?.copies[identifier] = min(copies + 1, Self.copiesMax)
-    return copies < Self.copiesMax ? .drop : .charge
   }
 }
 

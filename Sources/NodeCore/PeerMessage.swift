@@ -51,6 +51,8 @@ public enum PeerMessage: Sendable {
   /// That, from the highest down; empty where the sender does not have it either.
   case history([HistoryItem])
 
+  /// The type byte of blocks that were asked for.
+  public static let blocksType: UInt8 = 16
   /// The most control items of one message.
   static let controlItemsMax = 64
   /// The most blocks or decisions of one message.
@@ -85,7 +87,7 @@ extension PeerMessage: WireCodable {
       encoder.item(configuration)
       encoder.list(announcements)
     case .blockRequest(let request): encoder.u8(15); encoder.item(request)
-    case .blocks(let blocks): encoder.u8(16); encoder.list(blocks)
+    case .blocks(let blocks): encoder.u8(Self.blocksType); encoder.list(blocks)
     case .decisions(let decisions): encoder.u8(17); encoder.list(decisions)
     case .question(let number, let bytes): encoder.u8(18); encoder.u64(number); encoder.blob(bytes)
     case .answer(let number, let bytes): encoder.u8(19); encoder.u64(number); encoder.blob(bytes)
@@ -126,7 +128,7 @@ extension PeerMessage: WireCodable {
       let configuration = try ConfigurationNumber(from: &decoder)
       self = .announcements(configuration, try decoder.list(max: ReplicaSet.countMax, "announcements"))
     case 15: self = .blockRequest(try BlockRequest(from: &decoder))
-    case 16: self = .blocks(try decoder.list(max: Self.listMax, "blocks"))
+    case Self.blocksType: self = .blocks(try decoder.list(max: Self.listMax, "blocks"))
     case 17: self = .decisions(try decoder.list(max: Self.listMax, "decisions"))
     case 18: self = .question(try decoder.u64(), try decoder.blob(max: decoder.remaining, "question"))
     case 19: self = .answer(try decoder.u64(), try decoder.blob(max: decoder.remaining, "answer"))
@@ -158,6 +160,18 @@ extension PeerMessage {
     guard bytes.count > BlockHeader.lengthBytes, bytes[0] == 1 else { return nil }
     var decoder = Decoder(Array(bytes[1...BlockHeader.lengthBytes]))
     return try? BlockHeader(from: &decoder)
+  }
+
+  /// Shows the headers of the blocks that a peer sent in one message, in order, up to the first that is none.
+  static func eachBlockHeader(in bytes: [UInt8], _ show: (BlockHeader) -> Void) {
+    guard bytes.count > 3, bytes[0] == Self.blocksType else { return }
+    var start = 3
+    while bytes.count - start >= BlockHeader.lengthBytes {
+      var decoder = Decoder(Array(bytes[start..<(start + BlockHeader.lengthBytes)]))
+      guard let header = try? BlockHeader(from: &decoder) else { return }
+      show(header)
+      start += BlockHeader.lengthBytes + Signature.lengthBytes + Int(header.transactionBytes)
+    }
   }
 }
 
@@ -222,9 +236,9 @@ public struct MessageChecker: Sendable {
   }
 
   /// The message, if it is one and everything in it is signed as it says. With a `screen`, what that drops is not
-  /// verified.
+  /// verified; nor are those of many blocks that are `useless`.
   public func check(
-    _ bytes: [UInt8], on channel: Channel, behind screen: Screen? = nil
+    _ bytes: [UInt8], on channel: Channel, behind screen: Screen? = nil, useless: Set<Int> = []
   ) throws(PeerFault) -> CheckedMessage {
     let message: PeerMessage
     do { message = try PeerMessage.decode(bytes) } catch { throw .malformed(error) }
@@ -247,7 +261,8 @@ public struct MessageChecker: Sendable {
     case .blocks(let blocks):
       var checked: [Verified<Block>] = []
       // Whoever answers has blocks of other configurations at the same positions too.
-      for block in blocks where block.header.configuration == self.configuration.number {
+      for (index, block) in blocks.enumerated()
+      where block.header.configuration == self.configuration.number && !useless.contains(index) {
         checked.append(try self.verify(block))
       }
       return .blocks(checked)

@@ -21,6 +21,8 @@ public struct Screen: Sendable, Equatable {
   let view: View?
   let decided: SequenceNumber
   let farthest: SequenceNumber
+  /// The last number of which a decision is taken; nil for any.
+  let window: SequenceNumber?
 
   /// Whether a message is of no use here, be it signed or not.
   public func drops(_ message: PeerMessage) -> Bool {
@@ -54,8 +56,12 @@ public struct Screen: Sendable, Equatable {
     return view.number > own.number + Self.viewsAheadMax || sequence > self.farthest
   }
 
-  /// Those of some decisions that are not decided here.
-  func unsettled(_ decisions: [Decision]) -> [Decision] { decisions.filter { $0.sequence > self.decided } }
+  /// Those of some decisions that are not decided here, and would be taken.
+  func unsettled(_ decisions: [Decision]) -> [Decision] {
+    decisions.filter { decision in
+      decision.sequence > self.decided && self.window.map { decision.sequence <= $0 } ?? true
+    }
+  }
 }
 
 extension Node {
@@ -65,12 +71,12 @@ extension Node {
     let ahead = Screen.pipelinesAheadMax * self.genesis.limits.pipelineMax
     return Screen(
       configuration: self.configuration.number, view: self.index == nil ? nil : self.replica.view, decided: decided,
-      farthest: SequenceNumber(decided.number + ahead))
+      farthest: SequenceNumber(decided.number + ahead), window: self.replica.windowEnd)
   }
 
   /// The identifier of a gossiped message that is here already, told by its bytes; nil for any other.
   public func repeated(_ bytes: [UInt8]) -> Digest? {
-    guard bytes.count <= MessageChecker.repeatedBytesMax, !planted(.repeatsChecked),
+    guard !planted(.repeatsChecked), bytes.first == 1 || bytes.count <= MessageChecker.repeatedBytesMax,
       let identifier = MessageChecker.gossipIdentifier(of: bytes), self.gossip.hasSeen(identifier)
     else { return nil }
     return identifier
@@ -91,7 +97,7 @@ extension Node {
         case .evidence(let evidence): self.configuration.index(of: evidence.value.first.author)
         }
       guard let author else { return false }
-      return self.passingRates[author, default: Rate()].admits(at: now, every: .milliseconds(5), burst: 512)
+      return self.passingRates[author, default: Rate()].admits(at: now, every: .passing)
     }
   }
 }
