@@ -258,6 +258,10 @@ extension Cluster {
     case .ownLaneForked:
       self.watch.observeAccused(
         MemberID(UInt32(machine.member + 1)), by: machine.member, faulty: self.faulty)
+    case .ordering(.equivocation(let signer, let what)):
+      let isUsedTwice = self.faulty.contains(signer) || self.machines.contains { $0.member == signer && $0.isCopy }
+      guard !isUsedTwice, self.genesis.engine == .pbft else { break }
+      self.breach = "I8: member \(machine.member) accuses correct member \(signer) of two of one \(what)"
     case .outvoted(let sequence):
       self.breach = "LEDGER §5: member \(machine.member) executed \(sequence) to another end than f + 1 members signed"
     case .ordering, .diverged, .checkpointStable, .unheard, .executionFailed, .configured, .transferBegan,

@@ -67,6 +67,7 @@ extension OrderingState {
       self.prepared.removeAll { $0.sequence == certificate.sequence }
       self.prepared.append(certificate)
     case .newView(let signed): self.newView = signed
+    case .evidence: break
     case .decision(let decision):
       self.laterDecisions.append(decision)
       self.laterDecisions.sort { $0.sequence < $1.sequence }

@@ -41,6 +41,8 @@ public struct SimulatedDisk: Sendable {
   public private(set) var heard: PublicKey?
   /// What was stored out of order, in words.
   public private(set) var breach: String?
+  /// What proves that members contradicted themselves.
+  public private(set) var evidence: [VoteEvidence] = []
   /// The view, or the term.
   public private(set) var view = View(0)
   /// The configuration in which the view was stored.
@@ -113,6 +115,7 @@ public struct SimulatedDisk: Sendable {
     case .prePrepare(let signed): self.prePrepares[signed.content.sequence] = signed
     case .prepared(let certificate): self.prepared[certificate.sequence] = certificate
     case .newView(let signed): self.newView = signed
+    case .evidence(let evidence): self.evidence.append(evidence)
     case .decision(let decision): self.decisions[decision.sequence] = decision
     case .term(let number, let term, let vote): (self.viewOf, self.view, self.vote) = (number, term, vote)
     case .entry(let sequence, let entry): self.entries[sequence] = entry

@@ -46,4 +46,19 @@ extension SwarmRun {
     if cluster.node(victim) != nil { return "LEDGER §8: a copy of member \(victim)'s machine goes on" }
     return isOrdered ? cluster.checkAgreement() : "I7: nothing is ordered beside a copy of member \(victim)'s machine"
   }
+
+  /// I8: what correct members keep against others proves it, and accuses nobody who is correct.
+  var evidenceBreach: String? {
+    for slot in self.cluster.correctSlots {
+      for evidence in self.cluster.disk(slot).evidence {
+        guard let configuration = self.cluster.configurations[evidence.configuration],
+          evidence.isAuthentic(network: self.cluster.genesis.network, in: configuration)
+        else { return "I8: what member \(slot) keeps against member \(evidence.culprit) proves nothing" }
+        guard self.cluster.faulty.contains(evidence.culprit) else {
+          return "I8: member \(slot) keeps proof against correct member \(evidence.culprit)"
+        }
+      }
+    }
+    return nil
+  }
 }

@@ -448,6 +448,7 @@ extension SwarmRun {
         guard replayed == disk.position else { return "I10: member \(slot) re-executes to another state" }
       } catch { return "I5: member \(slot): \(error)" }
     }
+    if let failure = self.evidenceBreach { return failure }
     let voting = self.cluster.votingSlots
     for slot in voting {
       let disk = self.cluster.disk(slot)

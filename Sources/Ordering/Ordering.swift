@@ -76,6 +76,8 @@ public enum OrderingWrite: Sendable, Hashable {
   case newView(Signed<NewView>)
   /// A decision; what was stored for its sequence number otherwise may go once it is old.
   case decision(Decision)
+  /// Proof that a member contradicted itself; of each member, configuration and kind one is kept.
+  case evidence(VoteEvidence)
   /// Raft: a configuration's term, and whom this member gave its vote in it.
   case term(ConfigurationNumber, View, vote: ReplicaIndex?)
   /// Raft: an entry of the log, under its sequence number, in place of what was there and of all above.

@@ -12,9 +12,11 @@ extension Replica {
     return switch message {
     case .prePrepare(let signed): self.takePrePrepare(signed, at: now, into: &effects)
     case .prepare(let signed):
-      self.takeVote(signed.content.ballot, signed.signer, signed.signature, of: \.prepares, at: now, into: &effects)
+      self.takeVote(
+        .prepare, signed.content.ballot, signed.signer, signed.signature, of: \.prepares, at: now, into: &effects)
     case .commit(let signed):
-      self.takeVote(signed.content.ballot, signed.signer, signed.signature, of: \.commits, at: now, into: &effects)
+      self.takeVote(
+        .commit, signed.content.ballot, signed.signer, signed.signature, of: \.commits, at: now, into: &effects)
     case .viewChange(let signed): self.takeViewChange(signed, at: now, into: &effects)
     case .newView(let signed): self.takeNewView(signed, at: now, lanes: lanes, into: &effects)
     case .decision(let decision): self.takeDecision(decision, at: now, into: &effects)
@@ -43,7 +45,7 @@ extension Replica {
     var slot = self.slots[proposal.sequence] ?? Slot()
     if let earlier = slot.prePrepare {
       guard earlier.content != proposal else { return .ignored(.duplicate) }
-      effects.append(.report(.equivocation(signed.signer, what: "pre-prepare")))
+      self.accuse(.prePrepares(earlier, signed), what: "pre-prepare", into: &effects)
       guard planted(.secondProposalTaken) else { return .rejected(.equivocation) }
     }
     guard let basis = self.timeliness(of: proposal, at: now) else {
@@ -88,18 +90,19 @@ extension Replica {
   }
 
   private mutating func takeVote(
-    _ ballot: Ballot, _ signer: ReplicaIndex, _ signature: Signature,
+    _ kind: VoteEvidence.Kind, _ ballot: Ballot, _ signer: ReplicaIndex, _ signature: Signature,
     of votes: WritableKeyPath<Slot, [ReplicaIndex: Slot.Vote]>, at now: Moment, into effects: inout [OrderingEffect]
   ) -> Outcome {
     if let reason = self.relevance(ballot.view, ballot.sequence) { return .ignored(reason) }
+    let vote = Slot.Vote(digest: ballot.digest, signature: signature)
     if let earlier = self.slots[ballot.sequence]?[keyPath: votes][signer] {
       guard earlier.digest != ballot.digest else { return .ignored(.duplicate) }
-      effects.append(.report(.equivocation(signer, what: "vote")))
+      self.accuse(
+        self.evidence(kind, ballot, vote, against: earlier, by: signer), what: "vote", into: &effects)
       return .rejected(.equivocation)
     }
     // In place: a copy of the slot would copy its votes.
-    self.slots[ballot.sequence, default: Slot()][keyPath: votes][signer] =
-      Slot.Vote(digest: ballot.digest, signature: signature)
+    self.slots[ballot.sequence, default: Slot()][keyPath: votes][signer] = vote
     if !self.returned.isEmpty { self.noteVoted(signer, at: now.tick) }
     return .accepted
   }

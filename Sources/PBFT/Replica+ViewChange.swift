@@ -162,7 +162,7 @@ extension Replica {
     }
     if let held = self.newView, held.content.view == content.view {
       guard held.content.prePrepares != content.prePrepares else { return .ignored(.duplicate) }
-      effects.append(.report(.equivocation(signed.signer, what: "new view")))
+      self.accuse(.newViews(held, signed), what: "new view", into: &effects)
       return .rejected(.equivocation)
     }
     let isOpen = self.phase == .active

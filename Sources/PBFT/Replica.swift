@@ -99,6 +99,8 @@ public struct Replica: OrderingMachine, Hashable {
   /// When this replica asked for the view that it waits for, and who went on meanwhile in one below.
   var askedAt: Tick?
   var wentOn = ReplicaSet()
+  /// Of whom proof is kept, since the start.
+  var accused: Set<Accusation> = []
   /// The view in which the operator was told that the primary's clock is not this one's.
   var clockReportedIn: View?
 

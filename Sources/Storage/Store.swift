@@ -34,6 +34,12 @@ enum Key {
   static let gaps = Array("gaps".utf8)
   static let heard = Array("heard".utf8)
   static let sums = Array("sums".utf8)
+  /// Before what proves that a member contradicted itself; no other key of the table sorts after it.
+  static let evidence = Array("vote-evidence/".utf8)
+  static func evidence(_ evidence: VoteEvidence) -> [UInt8] {
+    self.evidence + self.number(UInt64(evidence.configuration.number)) + self.lane(evidence.culprit)
+      + [evidence.kind.rawValue]
+  }
 }
 
 /// A member's ledger on disk (ARCHITECTURE §4): one LMDB environment, one durable write a turn.
@@ -232,6 +238,8 @@ public final class Store: @unchecked Sendable {
     case .prepared(let certificate):
       try transaction.put(self.tables.prepared, Key.number(certificate.sequence.number), certificate.encoded)
     case .newView(let signed): try transaction.put(self.tables.meta, Key.newView, signed.encoded)
+    case .evidence(let evidence):
+      try transaction.put(self.tables.meta, Key.evidence(evidence), evidence.encoded)
     case .decision(let decision):
       try transaction.put(self.tables.decisions, Key.number(decision.sequence.number), decision.encoded)
     case .term(let configuration, let term, let vote):

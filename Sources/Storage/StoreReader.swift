@@ -81,6 +81,19 @@ public final class StoreReader: LogTiles {
     return stored
   }
 
+  /// What proves that members contradicted themselves, by configuration, member and kind.
+  public func voteEvidence() throws(StorageFailure) -> [VoteEvidence] {
+    var values: [[UInt8]] = []
+    try self.snapshot.scan(self.tables.meta, from: Key.evidence) { key, value in
+      guard key.starts(with: Key.evidence) else { return false }
+      values.append(value)
+      return true
+    }
+    var out: [VoteEvidence] = []
+    for value in values { out.append(try self.decode(value, "evidence")) }
+    return out
+  }
+
   /// The configuration that orders what follows on a sequence number, and the one after it where that is opened.
   private func configurations(
     at position: SequenceNumber

@@ -194,8 +194,10 @@ public struct EventKind: Sendable, Hashable {
   /// Somebody contradicted itself.
   public static let equivocation = EventKind(
     "consensus.equivocation", .error, "a member signed two things that contradict",
-    meaning: "That member's node is faulty or its key is used twice. At most f such members do no harm.",
-    remedy: "Tell the other hospitals; that member must find out why, and be re-keyed.", fields: ["member", "what"])
+    meaning: "That member's node is faulty or its key is used twice. At most f such members do no harm. Both messages "
+      + "are kept.",
+    remedy: "consilium audit evidence shows the proof. Tell the other hospitals; that member must find out why, and be "
+      + "re-keyed.", fields: ["member", "what"])
   /// A lane forked.
   public static let laneForked = EventKind(
     "lane.forked", .error, "a hospital signed two blocks that contradict",

@@ -14,7 +14,8 @@ internal import Storage
 /// `consilium audit`
 struct Audit: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Verify a ledger without trusting those who keep it.", subcommands: [ReplayCommand.self, Follow.self])
+    abstract: "Verify a ledger without trusting those who keep it.",
+    subcommands: [ReplayCommand.self, EvidenceCommand.self, Follow.self])
 
   struct ReplayCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -33,13 +34,7 @@ struct Audit: AsyncParsableCommand {
     func run() async throws {
       try await reporting {
         let genesis = try GenesisFile.read(self.genesis)
-        let path = self.data + "/ledger"
-        guard FileManager.default.fileExists(atPath: path + "/data.mdb") else {
-          throw Failure(
-            "there is no ledger in \(self.data)", why: "ledger/data.mdb is missing", remedy: "check the path",
-            status: ExitStatus.missingInput)
-        }
-        let (position, stored) = try Self.replay(path, genesis, MemberID(self.member))
+        let (position, stored) = try Self.replay(try Audit.ledger(in: self.data), genesis, MemberID(self.member))
         guard position == stored else {
           throw Failure(
             "the ledger does not hold what it says",

@@ -12,6 +12,16 @@ struct NormalCaseTests {
   private let first = cut([1, 0, 0, 0], at: 10)
   private let second = cut([2, 0, 0, 0], at: 20)
 
+  /// The step before kept proof that a member contradicted itself, and it holds.
+  private func expectProof(of culprit: Int, _ kind: VoteEvidence.Kind, _ bench: Bench) {
+    let kept = bench.effects.compactMap { effect -> VoteEvidence? in
+      if case .persist(.evidence(let evidence)) = effect { evidence } else { nil }
+    }
+    #expect(kept.count == 1 && kept.first?.culprit == culprit && kept.first?.kind == kind)
+    #expect(
+      kept.allSatisfy { $0.isAuthentic(network: bench.consortium.network, in: bench.consortium.configuration) })
+  }
+
   @Test("§4.2: the primary proposes as soon as it holds lane growth itself")
   func primaryProposes() {
     var bench = Bench(0)
@@ -54,6 +64,7 @@ struct NormalCaseTests {
     let other = cut([0, 1, 0, 0], at: 10)
     #expect(bench.give(bench.consortium.proposal(1, other)) == .rejected(.equivocation))
     #expect(bench.effects.contains(.report(.equivocation(0, what: "pre-prepare"))))
+    self.expectProof(of: 0, .prePrepare, bench)
     #expect(bench.castPrepares.isEmpty)
   }
 
@@ -73,6 +84,11 @@ struct NormalCaseTests {
     var bench = Bench(1)
     bench.give(bench.consortium.prepare(1, self.first, by: 2))
     #expect(bench.give(bench.consortium.prepare(1, self.second, by: 2)) == .rejected(.equivocation))
+    self.expectProof(of: 2, .prepare, bench)
+    // One proof of each kind is enough: whoever goes on lying fills no disk.
+    let third = cut([3, 0, 0, 0], at: 30)
+    #expect(bench.give(bench.consortium.prepare(1, third, by: 2)) == .rejected(.equivocation))
+    #expect(!bench.effects.contains { if case .persist(.evidence) = $0 { true } else { false } })
   }
 
   @Test("§4.2: prepared needs the pre-prepare and Q matching prepares, the primary's counting as one")

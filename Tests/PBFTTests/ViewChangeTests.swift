@@ -240,6 +240,12 @@ struct ViewChangeTests {
     #expect(bench.give(newView([0, 1, 3], [held])) == .accepted)
     #expect(bench.give(newView([0, 1, 3], [])) == .rejected(.equivocation))
     #expect(bench.effects.contains(.report(.equivocation(1, what: "new view"))))
+    let kept = bench.effects.compactMap { effect -> VoteEvidence? in
+      if case .persist(.evidence(let evidence)) = effect { evidence } else { nil }
+    }
+    #expect(kept.map(\.kind) == [.newView] && kept.map(\.culprit) == [1])
+    #expect(
+      kept.allSatisfy { $0.isAuthentic(network: bench.consortium.network, in: bench.consortium.configuration) })
   }
 
   @Test("§4.4: what several view changes tell alike is verified once, and what differs in one of them is found")

@@ -150,7 +150,7 @@ struct RaftBench {
       self.members[index].stored.entries.append(StoredEntry(sequence, entry))
       self.members[index].stored.entries.sort { $0.sequence < $1.sequence }
     case .decision(let decision): self.members[index].stored.lastDecision = decision
-    case .view, .prePrepare, .prepared, .newView: Issue.record("Raft does not write this")
+    case .view, .prePrepare, .prepared, .newView, .evidence: Issue.record("Raft does not write this")
     }
   }
 
