@@ -44,16 +44,18 @@ enum Situation: CaseIterable {
   case restless
   /// A member answers what nobody asked, and sends what is here already many times over (LEDGER §11.10).
   case pestered
+  /// A member makes up messages of every kind, with fields at all edges (I9).
+  case invented
 
   /// Those that came later take turns by themselves: the seeds of the others stay what they are.
   static let later: [[Situation]] = [
-    [.throttled, .flooded, .repeated, .drowned, .smothered], [.restless, .pestered],
+    [.throttled, .flooded, .repeated, .drowned, .smothered], [.restless, .pestered], [.invented],
   ]
 
   var engine: OrderingEngine {
     switch self {
     case .farNewView, .hurried, .alone, .unfrozen, .leaping, .lured, .forged, .halfway, .throttled, .flooded, .repeated,
-      .drowned, .smothered, .restless, .pestered:
+      .drowned, .smothered, .restless, .pestered, .invented:
       .pbft
     case .lostBlocks, .oldTail: .raft
     }
@@ -105,7 +107,9 @@ struct SituationRun {
     case .flooded:
       world.processor.transaction = .milliseconds(4)
       parameters.replica.laneOpenBlocksMax = 16
-    case .alone, .leaping, .lured, .lostBlocks, .oldTail, .repeated, .drowned, .smothered, .restless, .pestered: break
+    case .alone, .leaping, .lured, .lostBlocks, .oldTail, .repeated, .drowned, .smothered, .restless, .pestered,
+      .invented:
+      break
     }
     self.cluster = Cluster(
       count: situation == .drowned ? 10 : situation.engine == .raft ? 3 : 4, seed: self.random.next(), limits: limits,
@@ -134,6 +138,7 @@ struct SituationRun {
     case .smothered: return self.smother()
     case .restless: return self.pretend()
     case .pestered: return self.pester()
+    case .invented: return self.invent()
     }
   }
 

@@ -49,6 +49,19 @@ extension SituationRun {
     return self.goesOn([1, 2, 3])
   }
 
+  /// Whatever a member makes up, nobody stops, holds too much or contradicts itself; and everything goes on.
+  mutating func invent() -> String? {
+    let until = self.cluster.now + .milliseconds(6000)
+    let liar = Int(self.random.below(4))
+    self.cluster.corrupt(liar, with: Inventing(until: until, percent: 10 + self.random.below(60)))
+    let others = [0, 1, 2, 3].filter { $0 != liar }
+    while self.cluster.now < until {
+      self.load([0, 1, 2, 3], every: 50 + self.random.below(300))
+      if let broken { return broken }
+    }
+    return self.goesOn(others)
+  }
+
   /// Each decision comes from few, however many have it.
   mutating func comeBackFarBehind() -> String? {
     let (laggard, others) = (9, Array(0..<9))
