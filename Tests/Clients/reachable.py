@@ -16,12 +16,12 @@ import urllib.error
 import urllib.request
 
 from authlib.integrations.requests_client import OAuth2Session
-from authlib.jose import JsonWebKey
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from joserfc.jwk import ECKey
 
 from devnet import Devnet
 
@@ -56,7 +56,8 @@ def ask(context, method, path, resource=None, token=None, **headers):
         "Content-Type": "application/fhir+json", **headers}, method=method)
     try:
         with urllib.request.urlopen(request, context=context) as answer:
-            return answer.status, answer.headers, json.loads(answer.read() or b"null")
+            body, kind = answer.read() or b"null", answer.headers["Content-Type"] or "json"
+            return answer.status, answer.headers, json.loads(body) if "json" in kind else body
     except urllib.error.HTTPError as refusal:
         return refusal.code, refusal.headers, json.loads(refusal.read() or b"null")
 
@@ -95,10 +96,9 @@ def refused_settings(devnet, folder):
 def system(key, context_file, scope):
     """authlib's own client: finds nothing out by itself but where it may ask."""
     session = OAuth2Session("ehr", key, scope=scope, token_endpoint_auth_method=PrivateKeyJWT(
-        f"{ORIGIN}/auth/token", alg="ES384", claims={"exp": int(time.time()) + 240}))
+        f"{ORIGIN}/auth/token", alg="ES384", headers={"kid": "one"}, claims={"exp": int(time.time()) + 240}))
     session.register_client_auth_method(session.token_endpoint_auth_method)
-    session.verify = context_file
-    return session.fetch_token(f"{ORIGIN}/auth/token", grant_type="client_credentials", scope=scope)
+    return session.fetch_token(f"{ORIGIN}/auth/token", grant_type="client_credentials", scope=scope, verify=context_file)
 
 
 def own_systems(context, folder, key):
@@ -161,8 +161,8 @@ def main():
             devnet.down()
             context = certificate(folder)
             refused_settings(devnet, folder)
-            key = JsonWebKey.generate_key("EC", "P-384", {"alg": "ES384", "kid": "one", "use": "sig"}, is_private=True)
-            (folder / "ehr.jwks").write_text(json.dumps({"keys": [key.as_dict(is_private=False)]}))
+            key = ECKey.generate_key("P-384", {"alg": "ES384", "kid": "one", "use": "sig"})
+            (folder / "ehr.jwks").write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
             with open(f"{devnet.folder}/h1/node.toml", "a", encoding="utf-8") as settings:
                 settings.write(f'fhir_host = "0.0.0.0"\nfhir_url = "{ORIGIN}/fhir"\ntls_certificate = "{folder}/tls.pem"\n'
                                f'tls_key = "{folder}/tls.key"\nfhir_systems = "ehr={folder}/ehr.jwks,system/*.cruds"\n')
