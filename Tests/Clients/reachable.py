@@ -126,8 +126,17 @@ def own_systems(context, folder, key):
     following = next(link["url"] for link in found["link"] if link["relation"] == "next")
     assert following.startswith(f"{ORIGIN}/fhir/"), following
     assert len(ask(context, "GET", following.removeprefix(ORIGIN), token=searching)[2]["entry"]) == 1
+    begun = ask(context, "GET", "/fhir/$export?_type=Observation", token=searching, Prefer="respond-async")
+    assert begun[0] == 202, begun
+    manifest = ask(context, "GET", begun[1]["Content-Location"].removeprefix(ORIGIN), token=searching)[2]
+    assert [(file["type"], file["count"]) for file in manifest["output"]] == [("Observation", 3)], manifest
+    request = urllib.request.Request(manifest["output"][0]["url"], None, {"Authorization": f"Bearer {searching}"})
+    with urllib.request.urlopen(request, context=context) as answer:
+        assert answer.headers["Content-Type"] == "application/fhir+ndjson", answer.headers
+        lines = [json.loads(line) for line in answer.read().splitlines()]
+    assert len(lines) == 3 and all(line["resourceType"] == "Observation" for line in lines), lines
     assert ask(context, "GET", "/log/checkpoint", token=bearer)[0] in (200, 404)
-    print("systems: authlib gets in by its key, for what it asked; nobody else does; links lead through TLS")
+    print("systems: authlib gets in by its key, for what it asked; nobody else does; links lead through TLS; it exports all lines")
 
 
 def pages(context):
