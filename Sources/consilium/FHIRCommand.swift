@@ -113,7 +113,8 @@ struct FHIRCommand: AsyncParsableCommand {
         Console.line("\(folder) opens with \(config.keys) as it is.")
         guard self.acceptLoss, store == .fhir else { return nil }
         // The ledger may have come since: what it has is looked for again, by the old keys too.
-        return try FHIRCommand.goOn(store, config, key: after, remembering: store.mark(in: config))
+        return try FHIRCommand.goOn(
+          store, config, key: after, remembering: store.mark(in: config), mayMissLines: false)
       }
       // ⚑ From now on it is another store than each copy of before. The node may have begun with one of them: this one
       // is to go on.
