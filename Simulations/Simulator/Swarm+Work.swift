@@ -145,11 +145,11 @@ private struct Pestering: Adversary {
     switch message {
     case .block(let block) where scene.configuration.index(of: block.header.author) == scene.from:
       let many = PeerMessage.blocks(Array(repeating: block, count: 200))
-      let often = (1...10 as ClosedRange<UInt64>).map { Utterance(.message(many), delay: .milliseconds($0 * 5)) }
+      let often = (1...4 as ClosedRange<UInt64>).map { Utterance(.message(many), delay: .milliseconds($0 * 5)) }
       return [Utterance(message)] + often
     case .ordering(let content, true) where content.signer == scene.from:
       let answer = PeerMessage.ordering(content, isGossip: false)
-      let often = (0..<200 as Range<UInt64>).map { Utterance(.message(answer), delay: .milliseconds($0)) }
+      let often = (0..<60 as Range<UInt64>).map { Utterance(.message(answer), delay: .milliseconds($0)) }
       return [Utterance(message)] + often
     default: return [Utterance(message)]
     }
