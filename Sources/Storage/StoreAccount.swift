@@ -95,7 +95,9 @@ final class StoreAccount: Sendable {
     /// Reads what the last write left; nil where it is nothing of the kind.
     init?(_ bytes: [UInt8], tables: Int) {
       var decoder = Decoder(bytes)
-      guard let identity = try? decoder.digest(), let generation = try? decoder.u64(),
+      // ⚑ As it is written: read the other way round, the number fell back with some writes, and a store that lost
+      // nothing was refused as an older copy.
+      guard let identity = try? decoder.digest(), let generation = (try? decoder.raw(8)).map({ Key.number(from: $0) }),
         let sums = ContentSums(Array(bytes.dropFirst(Digest.lengthBytes + 8)), tables: tables)
       else { return nil }
       self.init(identity: identity, generation: generation, sums: sums)
@@ -251,7 +253,7 @@ final class StoreAccount: Sendable {
         throw .damaged(path: self.environment.path, reason: Self.sumsMissing)
       }
       if let left { try Self.compare(StoreAge(line.content), with: left, self.environment.path) }
-      line.generation += StoreMark.Content.beginning
+      line.generation &+= StoreMark.Content.beginning
       let (encoded, content) = (line.encoded, line.content)
       try self.environment.write { transaction throws(StorageFailure) in
         try transaction.put(self.meta, Self.key, encoded)
