@@ -108,7 +108,7 @@ def own_systems(context, folder, key):
     assert "client-confidential-asymmetric" in said["capabilities"], said
     status, _, refusal = ask(context, "GET", "/fhir/Patient")
     assert status == 401 and "smart-configuration" in refusal["issue"][0]["diagnostics"], refusal
-    assert ask(context, "GET", "/log/checkpoint")[0] == 401
+    assert ask(context, "GET", "/log/checkpoint")[0] == 403
     pem = str(folder / "tls.pem")
     token = system(key, pem, "system/Patient.crus system/Observation.cr")
     assert token["expires_in"] == 300 and token["scope"] == "system/Patient.crus system/Observation.cr", token

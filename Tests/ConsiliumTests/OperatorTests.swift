@@ -270,6 +270,11 @@ struct OperatorTests {
       if files.fileExists(atPath: to) { try files.removeItem(atPath: to) }
       try files.copyItem(atPath: from, toPath: to)
     }
+    func flip(_ file: String, _ place: Int) throws {
+      var bytes = try Data(contentsOf: URL(filePath: file))
+      bytes[place] ^= 1
+      try bytes.write(to: URL(filePath: file))
+    }
     try start()
     // Of a patient with an account it is noted who was shown what.
     let account = String(repeating: "ab", count: 32)
@@ -305,9 +310,7 @@ struct OperatorTests {
         try files.removeItem(atPath: "\(keys).fhir")
       case "value":
         // The first key, with which the first value was sealed.
-        var bytes = try Data(contentsOf: URL(filePath: "\(data)/fhir/keys"))
-        bytes[32] ^= 1
-        try bytes.write(to: URL(filePath: "\(data)/fhir/keys"))
+        try flip("\(data)/fhir/keys", 32)
       default:
         try copy("\(data)/readings", "\(path)/readings")
         try files.removeItem(atPath: "\(data)/readings")
@@ -322,7 +325,12 @@ struct OperatorTests {
       #expect(status.status == 0 && status.output.contains("accept-loss"), "\(how): \(status.output)")
       #expect(hospitals.log(1).contains("\"fhir.refused\""), "\(how)")
       hospitals.stop()
-      if how == "readings" {
+      if how == "value" {
+        // The node began with it: a copy from before that is older now.
+        try flip("\(data)/fhir/keys", 32)
+        try copy("\(data)/fhir", "\(path)/good")
+        try copy("\(keys).fhir", "\(path)/mark")
+      } else if how == "readings" {
         try copy("\(path)/readings", "\(data)/readings")
       } else {
         try copy("\(path)/good", "\(data)/fhir")
