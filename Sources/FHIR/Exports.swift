@@ -24,7 +24,8 @@ struct Exports {
     fileprivate(set) var number: UInt64 = 0
   }
 
-  /// The most exports that are kept, of all and of one asker: the oldest of the own goes then, and then the oldest.
+  /// The most exports that are kept, in all and for one asker. Where an asker has too many, its oldest is dropped;
+  /// where there are too many in all, the oldest of all is.
   static let exportsMax = 64
   static let exportsPerAskerMax = 4
   /// The most resources in all of them together.

@@ -41,7 +41,8 @@ public struct SMARTScopes: Sendable, Hashable {
     (self.wantsIdentity, self.wantsUser, self.wantsRefresh) = (false, false, false)
   }
 
-  /// Reads scopes apart by spaces; those that name nothing here, as `launch`, or are of another level, are left out.
+  /// Reads scopes separated by spaces. Scopes that mean nothing here, such as `launch`, or that have another level, are
+  /// left out.
   /// Nil where none is left that allows something.
   public init?(_ text: String, of level: Level = .user) {
     var (granted, others): ([String], Set<Substring>) = ([], [])

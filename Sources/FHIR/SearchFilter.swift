@@ -69,7 +69,7 @@ struct SearchFilter {
     }
     let reader = WantedReader(type: query.type, site: query.site, now: query.now)
     for text in SearchText.split(value, at: ",") {
-      // Nor is what escapes nothing.
+      // A lone backslash, which escapes nothing, is no value.
       guard !SearchText.isBlank(SearchText.plain(text)) else {
         throw SearchQuery.bad(parameter.code, "one of its values is no value")
       }

@@ -161,7 +161,7 @@ extension PortalServer {
       let asker = try await self.reader(request, context).identifier
       let record = try self.queryDigest("record", of: request)
       let asked = request.uri.queryParameters["request"] == nil ? nil : try self.queryDigest("request", of: request)
-      // ⚑ Whoever was granted nothing of it has this hospital neither check it, nor fetch it from another.
+      // ⚑ For an account without a granted request this hospital neither checks the record nor fetches it elsewhere.
       guard await service.mayFetch(record, by: asker, request: asked) else {
         throw ServiceRefusal.unauthorized("no granted request of this account names the record: ask for it first")
       }

@@ -42,7 +42,7 @@ public actor SystemAuthorization {
   public struct Refusal: Error, Sendable, Hashable {
     /// The word of RFC 6749 §5.2.
     public let fault: SMARTAuthorization.Fault
-    /// What was wrong, for whoever sets the system up.
+    /// What was wrong, for the person who sets the system up.
     public let reason: String
   }
 

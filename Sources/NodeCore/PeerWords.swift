@@ -173,7 +173,7 @@ public struct PeerWords: Sendable {
       && self.elsewhere[Pair(peer: peer, other: author), default: Rate()].admits(at: now, every: .passing)
   }
 
-  /// What stands for all of a signed message: whoever signs the same anew says something else.
+  /// What stands for all of a signed message: the same content with another signature is another message.
   private static func identifier(_ head: OrderingHead) -> Digest {
     Hash.blake2b("consilium/said/v1", [head.kind.rawValue, UInt8(head.signer & 255)], head.signature.bytes)
   }

@@ -11,8 +11,8 @@ extension Replica {
     let kind: VoteEvidence.Kind
   }
 
-  /// ⚑ Tells the operator, and keeps the proof: whoever signs two things of one place is shown to have done so, for
-  /// ever and to anybody. `what` it was, for the log.
+  /// ⚑ Tells the operator, and keeps the proof: it shows anybody, for ever, that this member signed two things for
+  /// one place. `what` it was, for the log.
   mutating func accuse(_ evidence: VoteEvidence, what: String, into effects: inout [OrderingEffect]) {
     effects.append(.report(.equivocation(evidence.culprit, what: what)))
     let accusation = Accusation(culprit: evidence.culprit, kind: evidence.kind)

@@ -55,8 +55,8 @@ extension Replica {
     return .accepted
   }
 
-  /// ⚑ Whoever waits alone shows its own ViewChange to each member that has not got it, however few answer otherwise:
-  /// no word of its status is believed without it.
+  /// ⚑ A member that waits alone shows its own ViewChange to each member that has not got it: without it no word of its
+  /// status is believed.
   private func askToFollow(_ status: Status, _ peer: ReplicaIndex, into effects: inout [OrderingEffect]) {
     guard self.phase != .active, status.view < self.view, !status.isChanging,
       let own = self.viewChanges[self.index], own.content.view == self.view

@@ -156,7 +156,7 @@ struct NodeClient: Sendable {
 }
 
 extension NodeClient {
-  /// Whether the ledger's rules ask for the word of whoever holds a key that is named (RECORDS §2).
+  /// Whether the ledger's rules ask that a key that is named proves itself (RECORDS §2).
   func asksForPossession() async throws -> Bool {
     let rules: RulesView = try await self.get("/v1/rules")
     return rules.version >= 2

@@ -63,8 +63,8 @@ struct NodeConfig {
     member = \(member)
     # The member's public description, as consilium init made it.
     description = "member.json"
-    # Who may follow the ledger without being a member: member keys, apart by spaces. Whoever is about to join need not
-    # be named.
+    # Who may follow the ledger without being a member: member keys, separated by spaces. A hospital that is
+    # about to join need not be named.
     # observers = ""
     # The member's encrypted keys, and the file with their passphrase (0600); without it the node asks.
     keys = "node.key"
@@ -103,31 +103,34 @@ struct NodeConfig {
 
   /// The part of it about who reaches the node from outside, and how.
   private static let doorsTemplate = """
-    # FHIR R4 for this hospital's own EHR, at http://127.0.0.1:PORT/fhir; off where there is no port. Whoever may open
-    # connections on this machine may use it.
+    # FHIR R4 for this hospital's own EHR, at http://127.0.0.1:PORT/fhir; off where there is no port. Every program
+    # that can open connections on this machine may use it.
     # fhir_port = 8080
     # Where it listens; on another address than this machine's own it needs TLS, or proxies, and every request a token.
     # fhir_host = "127.0.0.1"
     # The address by which clients come, where a name or a proxy leads here; it ends with /fhir.
     # fhir_url = "https://fhir.hospital.example/fhir"
-    # The hospital's own systems that get tokens by a key (SMART backend services), apart by spaces: ID=JWKS-FILE,SCOPES
+    # The hospital's own systems that get tokens by a key (SMART backend services), as ID=JWKS-FILE,SCOPES, separated
+    # by spaces.
     # fhir_systems = "ehr=ehr.jwks,system/*.cruds lab=lab.jwks,system/Observation.c,system/Patient.rs"
-    # Apps that practitioners may let in by SMART App Launch, as ID=RETURN-URL, apart by spaces; it needs both ports.
+    # Apps that practitioners may let in by SMART App Launch, as ID=RETURN-URL, separated by spaces. They need both
+    # ports.
     # smart_clients = "growth-chart=http://127.0.0.1:9000/callback"
-    # Whether FHIR is only for those who have a practitioner's token.
+    # Whether every FHIR request needs a token, also from this machine.
     # fhir_token_required = false
     # The patients' pages, at http://HOST:PORT/; off where there is no port. Browsers make keys only for pages from this
-    # machine or over HTTPS: for others put a TLS proxy before it.
+    # machine or over HTTPS: for others give tls_certificate, or put a TLS proxy in front.
     # portal_port = 8443
     # portal_host = "127.0.0.1"
-    # The names by which browsers reach them through the proxy, apart by spaces: pages under other names are refused.
+    # More names by which browsers reach them, separated by spaces. Under other names the pages are refused.
     # portal_names = "records.hospital.example"
     # The address by which browsers reach them, where a name or a proxy leads here.
     # portal_url = "https://records.hospital.example"
     # With both files, in PEM, the FHIR interface and the pages speak TLS; files that replace them are taken at once.
     # tls_certificate = "fullchain.pem"
     # tls_key = "privkey.pem"
-    # The addresses of proxies on other machines, apart by spaces. Without TLS here the FHIR interface takes no others.
+    # The addresses of proxies on other machines, separated by spaces. Without TLS the FHIR interface takes no other
+    # connections from outside.
     # proxies = "10.0.0.5"
     """
 

@@ -170,7 +170,7 @@ struct Orphans {
     return (count, until)
   }
 
-  /// Of several records of a resource the last counts: the others stay for whoever withdraws them.
+  /// Of several records of a resource the last counts: the others stay until somebody withdraws them.
   private mutating func choose(_ entry: RecordEntry, _ note: AnchorNote) {
     let before = self.found.chosen[note.name]
     if let before, before.leaf > entry.leaf { return self.addOther(entry) }

@@ -40,7 +40,7 @@ struct Account: AsyncParsableCommand {
           consilium account register 3f9a…:77c0…:b2… --registrar registrar.key     the code that a patient sees
           consilium account register clinician:3f9a… --registrar registrar.key --role nurse     or a clinician
           consilium account register officer:3f9a… --registrar registrar.key     or the privacy officer
-        The code proves that whoever shows it has its keys, and is good at this hospital only.
+        The code proves that the person who shows it has its keys. It works at this hospital only.
         A patient is registered under a pseudonym of this hospital's own; no name goes on the ledger.
 
         Roles, by word or number (NUCC taxonomy, first three digits; others are taken by number):

@@ -17,8 +17,8 @@ struct RulesCommand: AsyncParsableCommand {
         consilium rules propose --out rules.json --api api.sock --genesis genesis.json
         consilium rules approve rules.json --registrar registrar.key --out h1.approval.json      at each hospital
         consilium rules adopt rules.json *.approval.json --api api.sock --genesis genesis.json
-      Each registrar approves once the own hospital's node runs a program that knows them: so a quorum goes on. A node
-      that does not know them executes otherwise from there on, and stops; until then both agree.
+      Each registrar approves once the node of its hospital runs a program that knows them. So a quorum can go on. A
+      node that does not know them gets other results from there on, and stops.
       """,
     subcommands: [Show.self, Propose.self, Approve.self, Adopt.self])
 

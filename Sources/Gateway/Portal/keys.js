@@ -71,8 +71,8 @@ export async function recordKey(keys, record, box) {
   return opened && opened.length === 64 && hex(opened.subarray(0, 32)) === record ? opened.slice(32) : null;
 }
 
-/** The account of the keys, of what the ledger says whose they are. They are made for one hospital: an account of another is
- * not their owner's, whoever registered it there. */
+/** The account of the keys, as the ledger has it. The keys are made for one hospital: an account at another hospital does not
+ * belong to their owner, even if somebody registered it there. */
 export const ownAccount = (keys, holder) => (holder?.hospital === keys.hospital ? holder.account : keys.first);
 
 /** The kinds of accounts. Node: AccountKind. */

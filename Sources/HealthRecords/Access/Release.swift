@@ -172,8 +172,8 @@ public struct HospitalRelease: Sendable, Hashable, WireCodable {
 
 /// What a record's identifier is made of besides the network and the hospital.
 ///
-/// ⚑ Whoever offers a record shows it: only the hospital that made the record has what its identifier comes from before
-/// the record is anchored, so nobody else leaves anything in a vault under that identifier (RECORDS §3.5).
+/// ⚑ A hospital shows this when it offers a record. Before the record is anchored only the hospital that made it knows
+/// these parts, so nobody else can leave anything in a vault under that identifier (RECORDS §3.5).
 public struct RecordOrigin: Sendable, Hashable, WireCodable {
   /// The patient's account.
   public let patient: Digest

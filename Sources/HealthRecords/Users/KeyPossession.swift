@@ -39,7 +39,7 @@ public struct KeyPossession: Sendable, Hashable {
     return encoder.bytes
   }
 
-  /// Whether whoever holds a key said this of it.
+  /// Whether the holder of a key signed this.
   public func isProved(by proof: Signature, of key: PublicKey) -> Bool { key.verifies(proof, of: self.signedBytes) }
 }
 
