@@ -3,6 +3,15 @@
 import os
 import re
 import subprocess
+import time
+
+
+def until(what, seconds, holds):
+    """Waits until something is so; says what was awaited where it is not in time."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, what
+        time.sleep(0.2)
 
 
 class Devnet:

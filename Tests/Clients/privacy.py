@@ -8,11 +8,10 @@ import pathlib
 import re
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
 
-from devnet import Devnet
+from devnet import Devnet, until
 
 NODE_PORT, FHIR_PORT = 5741, 5751
 BASE = f"http://127.0.0.1:{FHIR_PORT}/fhir"
@@ -29,13 +28,6 @@ def ask(method, path, resource=None, token=None, **headers):
             return answer.status, answer.headers, json.loads(answer.read() or b"null")
     except urllib.error.HTTPError as refusal:
         return refusal.code, refusal.headers, json.loads(refusal.read() or b"null")
-
-
-def until(what, seconds, holds):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, what
-        time.sleep(0.2)
 
 
 def events(patient):

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from joserfc.jwk import ECKey
 
-from devnet import Devnet
+from devnet import Devnet, until
 
 NODE_PORT, FHIR_PORT = 5771, 5781
 ORIGIN = f"https://localhost:{FHIR_PORT}"
@@ -60,13 +60,6 @@ def ask(context, method, path, resource=None, token=None, **headers):
             return answer.status, answer.headers, json.loads(body) if "json" in kind else body
     except urllib.error.HTTPError as refusal:
         return refusal.code, refusal.headers, json.loads(refusal.read() or b"null")
-
-
-def until(what, seconds, holds):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, what
-        time.sleep(0.2)
 
 
 def shows(context):
