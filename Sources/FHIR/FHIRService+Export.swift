@@ -39,12 +39,13 @@ extension FHIRService {
       guard asked.types?.contains(type) ?? true, request.asker.maySee(type) else { continue }
       var hits: [SearchStates.Hit] = []
       for (place, row) in (self.index.rows[type] ?? []).enumerated() {
-        guard asked.since.map({ row.updated > $0 }) ?? true else { continue }
-        let patient = type == "Patient" ? row.id : row.patient
-        guard patients.holds(patient) else { continue }
-        if !row.isDeleted { hits.append(Self.hit(type, place, row)) }
-        // What was never there before the time is nobody's to forget.
-        if row.isDeleted, asked.since != nil { deleted.append(Self.hit(type, place, row)) }
+        // ⚑ What came after an export within the millisecond of its time is in the next one.
+        guard asked.since.map({ row.updated >= $0 }) ?? true else { continue }
+        if !row.isDeleted {
+          if patients.holds(type == "Patient" ? row.id : row.patient) { hits.append(Self.hit(type, place, row)) }
+        } else if asked.since != nil, try self.wasOf(patients, type, row, request.looks) {
+          deleted.append(Self.hit(type, place, row))
+        }
       }
       if !hits.isEmpty { files.append(Exports.File(type: type, hits: hits)) }
     }
@@ -77,6 +78,18 @@ extension FHIRService {
       case .some(let patients): patient.map(patients.contains) ?? false
       }
     }
+  }
+
+  /// Whether a resource that was deleted belonged to patients. ⚑ A deletion names nobody: the version before tells, and
+  /// where that is erased it is told to everybody who may have it.
+  private func wasOf(
+    _ patients: Patients, _ type: String, _ row: ResourceIndex.Row, _ looks: Looks
+  ) throws -> Bool {
+    if case .everything = patients { return true }
+    if type == "Patient" { return patients.holds(row.id) }
+    try looks.look(Self.includeLooks)
+    guard row.version > 1, let before = try self.stored(type, row.id, row.version - 1)?.json else { return true }
+    return patients.holds(self.index.patient(of: before, type: type, id: row.id))
   }
 
   private func patients(

@@ -216,7 +216,7 @@ extension FHIRService {
   /// The most resources that are looked at for what a page brings besides its matches.
   private static let includedMax = 20_000
   /// What it costs to see what a reference of one row brings, or who refers to it.
-  private static let includeLooks = 10
+  static let includeLooks = 10
 
   /// Adds what a page brings besides its matches, each resource once; whether anything had no room.
   private func include(

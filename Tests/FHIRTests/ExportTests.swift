@@ -88,19 +88,33 @@ struct ExportTests {
   func since() async throws {
     let (bench, asker) = (try FHIRBench(), try Asker())
     await bench.put(#"{"resourceType":"Patient","id":"p"}"#)
+    await bench.put(#"{"resourceType":"Patient","id":"q"}"#)
     for name in ["a", "b", "c"] { await bench.put(Self.observation(name, of: "p")) }
+    for (id, patient) in [("gp", "p"), ("gq", "q")] {
+      await bench.put(
+        #"{"resourceType":"Group","id":"\#(id)","type":"person","actual":true,"#
+          + #""member":[{"entity":{"reference":"Patient/\#(patient)"}}]}"#)
+    }
+    bench.ledger.clock.wrappingAdd(1000, ordering: .relaxed)
     let begun = await Self.send(bench.service, "GET", "$export", asker)
+    // Within the millisecond of that export, and after it.
+    await bench.put(Self.observation("at-once", of: "p"))
     let time = await Self.send(bench.service, "GET", try #require(begun.contentLocation), asker)
       .body?["transactionTime"]?.text
     bench.ledger.clock.wrappingAdd(1000, ordering: .relaxed)
     await bench.put(Self.observation("b", of: "p"))
     #expect(await bench.send("DELETE", "Observation/c").status == 204)
     let files = try await Self.export(bench.service, "$export?_since=\(try #require(time))", asker)
-    #expect(Self.ids(files["Observation"]) == ["b"])
+    #expect(Set(Self.ids(files["Observation"])) == ["at-once", "b"])
     #expect(files["Patient"] == nil)
     let gone = files["Bundle"]?.first?["entry"]?.items?.first?["request"]
     #expect(gone?["method"]?.text == "DELETE" && gone?["url"]?.text == "Observation/c")
     #expect(try await Self.export(bench.service, "$export", asker)["Bundle"] == nil)
+    // A deletion belongs to whom the resource belonged to.
+    for (path, count) in [("Patient/$export", 1), ("Group/gp/$export", 1), ("Group/gq/$export", 0)] {
+      let since = try await Self.export(bench.service, "\(path)?_since=\(try #require(time))", asker)
+      #expect(since["Bundle"]?.count ?? 0 == count, "\(path)")
+    }
   }
 
   @Test("All patients' is what belongs to some patient; a group's is its members'; named patients' is theirs")
