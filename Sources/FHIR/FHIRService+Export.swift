@@ -131,7 +131,7 @@ extension FHIRService {
   }
 
   /// Some lines of an export's file, from one on, and where those after them begin; nil there at the end. Who is shown
-  /// them is noted before this returns.
+  /// them is noted before this returns. As many come as the request's meter admits, and 200 at most.
   ///
   /// - Throws: `FHIRFailure`.
   public func exported(
@@ -148,42 +148,54 @@ extension FHIRService {
       let file = export.files[number]
       if let type = file.type { try request.asker.require(.read, type) }
       var (lines, place) = ([CanonicalJSON](), start)
-      var bytes = 0
-      while place < file.hits.count, lines.count < Self.linesAtOnce, bytes < Self.lineBytesAtOnce {
-        if let line = try self.line(file.hits[place], isDeleted: file.type == nil) {
-          bytes += line.storedBytes
-          lines.append(line.json)
+      for hit in file.hits.dropFirst(start).prefix(Self.linesAtOnce) {
+        switch try self.line(hit, isDeleted: file.type == nil, request.meter) {
+        case .text(let json): lines.append(json)
+        case .gone: break
+        case .full: return try await self.told(lines, place, request)
         }
         place += 1
       }
-      let entries = lines.map { CanonicalJSON.members([("resource", $0)]) }
-      let shown = FHIRResponse(body: self.bundle("searchset", entries, total: entries.count, links: []))
-      try await self.note(request, shown)
-      return (lines, place < file.hits.count ? place : nil)
+      return try await self.told(lines, place < file.hits.count ? place : nil, request)
     } catch { throw error as? FHIRFailure ?? FHIRFailure(503, "transient", "\(error)") }
   }
 
-  private static let linesAtOnce = 200
-  private static let lineBytesAtOnce = 4 << 20
+  /// Lines, once it is noted who is shown them.
+  private func told(
+    _ lines: [CanonicalJSON], _ next: Int?, _ request: FHIRRequest
+  ) async throws -> (lines: [CanonicalJSON], next: Int?) {
+    let entries = lines.map { CanonicalJSON.members([("resource", $0)]) }
+    try await self.note(
+      request, FHIRResponse(body: self.bundle("searchset", entries, total: entries.count, links: [])))
+    return (lines, next)
+  }
 
-  private func line(
-    _ hit: SearchStates.Hit, isDeleted: Bool
-  ) throws -> (json: CanonicalJSON, storedBytes: Int)? {
-    guard let (type, row) = self.row(of: hit) else { return nil }
+  private static let linesAtOnce = 200
+  /// About how many bytes of lines are put together at once, unless one alone is longer.
+  public static let lineBytesAtOnce = 1 << 20
+
+  private enum Line {
+    case text(CanonicalJSON)
+    case gone
+    /// There is no more room with those before.
+    case full
+  }
+
+  private func line(_ hit: SearchStates.Hit, isDeleted: Bool, _ meter: AnswerMeter) throws -> Line {
+    guard let (type, row) = self.row(of: hit) else { return .gone }
     if isDeleted {
       // A transaction that deletes the same at the reader's.
       let request = CanonicalJSON.members([("method", .string("DELETE")), ("url", .string("\(type)/\(row.id)"))])
-      return (
+      return .text(
         .members([
           ("resourceType", .string("Bundle")), ("type", .string("transaction")),
           ("entry", .array([.members([("request", request)])])),
-        ]), 0
-      )
+        ]))
     }
     // What was erased meanwhile is shown to nobody.
-    guard let found = try self.stored(type, row.id, UInt64(hit.version)), found.erased == nil, let json = found.json
-    else { return nil }
-    return (json, found.body.count)
+    guard let found = try self.stored(type, row.id, UInt64(hit.version)), found.erased == nil else { return .gone }
+    guard try meter.admits(found) else { return .full }
+    return found.json.map { .text($0) } ?? .gone
   }
 }
 

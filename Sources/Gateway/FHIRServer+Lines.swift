@@ -13,21 +13,25 @@ extension FHIRServer {
     let path = request.uri.path.split(separator: "/").dropFirst()
       .map { String($0).removingPercentEncoding ?? String($0) }
     guard request.method == .get, path.count == 3, path[0] == FHIRService.exportsPath else { return nil }
-    var question = FHIRRequest(method: "GET", path: path)
+    let place = Place.current
+    /// ⚑ A session that ended meanwhile reads no further. What is put together takes of the memory that all share.
+    @Sendable func some(from start: Int) async throws(FHIRFailure) -> (lines: [CanonicalJSON], next: Int?) {
+      var asked = FHIRRequest(method: "GET", path: path)
+      asked.asker = try await self.asker(of: asked, request)
+      asked.meter = AnswerMeter(bytesMax: FHIRService.lineBytesAtOnce) { place?.takeAnswer($0) ?? true }
+      return try await self.service.exported(asked, from: start)
+    }
     do throws(FHIRFailure) {
-      question.asker = try await self.asker(of: question, request)
-      let asked = question
-      let first = try await self.service.exported(asked, from: 0)
+      let first = try await some(from: 0)
       let body = ResponseBody { writer in
         var (lines, next) = first
         while true {
           var bytes: [UInt8] = []
           for line in lines { bytes += line.canonicalBytes + [UInt8(ascii: "\n")] }
           try await writer.write(ByteBuffer(bytes: bytes))
+          place?.settle(answer: 0)
           guard let from = next else { break }
-          // ⚑ A session that ended meanwhile reads no further.
-          _ = try await self.asker(of: asked, request)
-          (lines, next) = try await self.service.exported(asked, from: from)
+          (lines, next) = try await some(from: from)
         }
         try await writer.finish(nil)
       }
