@@ -175,6 +175,12 @@ public actor ReadingSessions {
   /// Forgets a token: nothing is read by it any more.
   public func close(_ token: String) { self.open[Self.place(of: token)] = nil }
 
+  /// The session of a token that was given here, and until when the token is good by itself, in milliseconds since
+  /// 1970; both may be over. Nil where it was not, or was given back.
+  func held(_ token: String) -> (session: Session, until: UInt64)? {
+    self.open[Self.place(of: token)].map { ($0.session, $0.until) }
+  }
+
   /// The session of a token; nil where there is none, or it is over, here or on the ledger, or the practitioner may not
   /// act any more.
   public func session(_ token: String) async -> Session? {
@@ -186,7 +192,7 @@ public actor ReadingSessions {
 
   /// ⚑ The ledger decides at each request: a session that was closed there, or whose practitioner was suspended or
   /// revoked, shows nothing of this hospital's own store either.
-  private func stands(_ session: Session) async -> Bool {
+  func stands(_ session: Session) async -> Bool {
     let entry = await self.service.session(session.key)
     let account = await self.service.account(session.account)
     return Self.stands(session.account, entry, account, at: Timestamp(milliseconds: self.now()))

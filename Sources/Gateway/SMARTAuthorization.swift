@@ -121,6 +121,9 @@ public actor SMARTAuthorization {
     public let authorize: String?
     /// Where apps change codes for tokens, and systems get theirs.
     public let token: String
+    /// Where tokens are given back (RFC 7009), and asked about (RFC 7662).
+    var revoke: String { self.token.replacing("/auth/token", with: "/auth/revoke") }
+    var introspect: String { self.token.replacing("/auth/token", with: "/auth/introspect") }
     /// The places of a node.
     public init(fhir: String, authorize: String?, token: String) {
       (self.fhir, self.authorize, self.token) = (fhir, authorize, token)
@@ -213,7 +216,7 @@ public actor SMARTAuthorization {
     _ form: [String: String], close: @Sendable (String) async -> Void
   ) async throws(Fault) -> Grant {
     guard form["grant_type"] == "authorization_code" else { throw .unsupportedGrantType }
-    guard let client = self.clients.first(where: { $0.id == form["client_id"] }) else { throw .invalidClient }
+    let client = try self.client(of: form)
     guard let code = form["code"], let verifier = form["code_verifier"], (43...128).contains(verifier.utf8.count) else {
       throw .invalidRequest
     }
@@ -254,13 +257,10 @@ public actor SMARTAuthorization {
     _ form: [String: String], renew: @Sendable (String, SMARTScopes) async -> String?,
     close: @Sendable (String) async -> Void
   ) async throws(Fault) -> Grant {
-    guard let client = self.clients.first(where: { $0.id == form["client_id"] }) else { throw .invalidClient }
+    let client = try self.client(of: form)
     guard let refresh = form["refresh_token"] else { throw .invalidRequest }
-    let parts = refresh.split(separator: ".", omittingEmptySubsequences: false)
-    guard parts.count == 3, let place = Hex.decode(String(parts[0])).flatMap({ Digest($0) }),
-      let number = UInt64(parts[1]), let family = self.families[place], family.grant.request.client == client,
-      Self.place(of: family.refreshToken(number)) == Self.place(of: refresh), family.grant.request.scopes.wantsRefresh,
-      family.grant.until.milliseconds >= self.now()
+    guard let (place, number) = self.family(ofRefresh: refresh), let family = self.families[place],
+      family.grant.request.client == client, family.grant.until.milliseconds >= self.now()
     else { throw .invalidGrant }
     guard number == family.number else {
       await self.end(place, close: close)
@@ -287,6 +287,47 @@ public actor SMARTAuthorization {
     var grant = family.grant
     grant.token = token
     return grant
+  }
+
+  /// Where a refresh token that was given here belongs, and its number, which may be used up; nil for every other text.
+  private func family(ofRefresh text: String) -> (place: Digest, number: UInt64)? {
+    let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count == 3, let place = Hex.decode(String(parts[0])).flatMap({ Digest($0) }),
+      let number = UInt64(parts[1]), let family = self.families[place], family.grant.request.scopes.wantsRefresh,
+      Self.place(of: family.refreshToken(number)) == Self.place(of: text)
+    else { return nil }
+    return (place, number)
+  }
+
+  /// The app that a form names.
+  ///
+  /// - Throws: `Fault.invalidClient`.
+  func client(of form: [String: String]) throws(Fault) -> SMARTClient {
+    guard let client = self.clients.first(where: { $0.id == form["client_id"] }) else { throw .invalidClient }
+    return client
+  }
+
+  /// Ends what a token of an app's own belongs to: refresh token, access token and the session's key with them, also
+  /// where the one that comes is used up (RFC 7009 §2.1). A text that is no token is no error (§2.2).
+  ///
+  /// - Throws: `Fault.invalidGrant` where it is another app's.
+  func revoke(_ token: String, of client: SMARTClient, in sessions: ReadingSessions) async throws(Fault) {
+    if let (place, _) = self.family(ofRefresh: token), let family = self.families[place] {
+      guard family.grant.request.client == client else { throw .invalidGrant }
+      return await self.end(place) { await sessions.close($0) }
+    }
+    guard let held = await sessions.held(token) else { return }
+    guard held.session.client == client.id else { throw .invalidGrant }
+    await sessions.close(token)
+    if let place = self.families.first(where: { $0.value.grant.token == token })?.key { self.families[place] = nil }
+  }
+
+  /// The access token to which a refresh token that is good belongs, and what it was granted; nil for every other text.
+  func grant(ofRefresh text: String) -> Grant? {
+    guard let (place, number) = self.family(ofRefresh: text), let family = self.families[place],
+      number == family.number, family.grant.until.milliseconds >= self.now()
+    else { return nil }
+    return family.grant
   }
 
   /// Milliseconds since 1970.

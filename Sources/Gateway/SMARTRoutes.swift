@@ -14,6 +14,8 @@ private struct SMARTConfiguration: Encodable {
   let jwksUri: String
   let authorizationEndpoint: String?
   let tokenEndpoint: String
+  let revocationEndpoint: String
+  let introspectionEndpoint: String
   let grantTypesSupported: [String]
   let responseTypesSupported = ["code"]
   let subjectTypesSupported = ["public"]
@@ -21,6 +23,8 @@ private struct SMARTConfiguration: Encodable {
   let codeChallengeMethodsSupported = ["S256"]
   let tokenEndpointAuthMethodsSupported: [String]
   let tokenEndpointAuthSigningAlgValuesSupported: [String]?
+  let revocationEndpointAuthMethodsSupported: [String]
+  let introspectionEndpointAuthMethodsSupported: [String]
   let scopesSupported: [String]
   let capabilities: [String]
 
@@ -29,9 +33,12 @@ private struct SMARTConfiguration: Encodable {
     self.issuer = issuer
     self.jwksUri = places.token.replacing("/auth/token", with: "/auth/keys")
     (self.authorizationEndpoint, self.tokenEndpoint) = (places.authorize, places.token)
+    (self.revocationEndpoint, self.introspectionEndpoint) = (places.revoke, places.introspect)
     func both(_ apps: [String], _ systems: [String]) -> [String] { (hasApps ? apps : []) + (hasSystems ? systems : []) }
     self.grantTypesSupported = both(["authorization_code", "refresh_token"], ["client_credentials"])
-    self.tokenEndpointAuthMethodsSupported = both(["none"], ["private_key_jwt"])
+    let methods = both(["none"], ["private_key_jwt"])
+    self.tokenEndpointAuthMethodsSupported = methods
+    (self.revocationEndpointAuthMethodsSupported, self.introspectionEndpointAuthMethodsSupported) = (methods, methods)
     self.tokenEndpointAuthSigningAlgValuesSupported = hasSystems ? SystemAuthorization.algorithms : nil
     self.scopesSupported = both(
       [
@@ -99,25 +106,38 @@ extension SMARTAuthorization {
     }
     router.get("/auth/keys") { _, _ in try json(identity.published) }
     router.post("/auth/token") { request, _ in
-      var answer: Response
-      do {
-        answer = try await Place.with(doors, .prompt) {
-          let bytes = try await body(request, max: Self.formBytesMax)
-          let form = try Self.dictionary(String(decoding: bytes, as: UTF8.self))
-          if form["grant_type"] == "client_credentials", !self.systems.isEmpty {
-            return try json(TokenAnswer(try await self.systems.answer(form)), inSnakeCase: true)
-          }
-          return try json(try await self.answer(form, sessions, identity), inSnakeCase: true)
+      try await Self.answer(request, doors) { form in
+        if form["grant_type"] == "client_credentials", !self.systems.isEmpty {
+          return try json(TokenAnswer(try await self.systems.answer(form)), inSnakeCase: true)
         }
-      } catch let refusal as SystemAuthorization.Refusal {
-        answer = try json(
-          ["error": refusal.fault.rawValue, "error_description": refusal.reason], status: .badRequest)
-      } catch let fault as Fault {
-        answer = try json(["error": fault.rawValue], status: .badRequest)
-      } catch let refusal as ServiceRefusal { answer = try Self.answer(refusal) }
-      answer.headers[.cacheControl] = "no-store"
-      return answer
+        return try json(try await self.answer(form, sessions, identity), inSnakeCase: true)
+      }
     }
+    self.addTokenRoutes(to: router, sessions: sessions, doors: doors)
+  }
+
+  /// Answers a form, or says what is wrong with it (RFC 6749 §5.2): with a status of its own
+  /// to those who are not known.
+  nonisolated static func answer(
+    _ request: Request, _ doors: Doors, strangers: HTTPResponse.Status = .badRequest,
+    _ made: @escaping @Sendable ([String: String]) async throws -> Response
+  ) async throws -> Response {
+    var answer: Response
+    do {
+      answer = try await Place.with(doors, .prompt) {
+        let bytes = try await body(request, max: Self.formBytesMax)
+        return try await made(try Self.dictionary(String(decoding: bytes, as: UTF8.self)))
+      }
+    } catch let refusal as SystemAuthorization.Refusal {
+      answer = try json(
+        ["error": refusal.fault.rawValue, "error_description": refusal.reason],
+        status: refusal.fault == .invalidClient ? strangers : .badRequest)
+    } catch let fault as Fault {
+      answer = try json(["error": fault.rawValue], status: fault == .invalidClient ? strangers : .badRequest)
+    } catch let refusal as ServiceRefusal { answer = try Self.answer(refusal) }
+    answer.headers[.cacheControl] = "no-store"
+    if answer.status == .unauthorized { answer.headers[.wwwAuthenticate] = "Bearer realm=\"consilium\"" }
+    return answer
   }
 
   /// The most bytes of what an app sends for a token.
@@ -171,7 +191,10 @@ extension SMARTAuthorization {
       (
         "extension",
         .array(
-          (self.places.authorize.map { [place("authorize", $0)] } ?? []) + [place("token", self.places.token)])
+          (self.places.authorize.map { [place("authorize", $0)] } ?? []) + [
+            place("token", self.places.token), place("revoke", self.places.revoke),
+            place("introspect", self.places.introspect),
+          ])
       ),
     ])
     let coding = CanonicalJSON.members([

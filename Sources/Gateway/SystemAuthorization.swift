@@ -131,13 +131,7 @@ public actor SystemAuthorization {
   ///
   /// - Throws: `Refusal`.
   public func answer(_ form: [String: String]) async throws(Refusal) -> Grant {
-    guard form["client_assertion_type"] == Self.kind, let proof = form["client_assertion"] else {
-      throw Refusal(
-        fault: .invalidRequest, reason: "client_assertion with client_assertion_type=\(Self.kind) is expected")
-    }
-    let (system, assertion) = try await self.verified(proof)
-    if let id = form["client_id"], id != system.id { throw Self.wrong("client_id is not the assertion's iss") }
-    try self.take(assertion, of: system)
+    let system = try await self.system(provenBy: form, at: self.place)
     guard let text = form["scope"] else {
       throw Refusal(fault: .invalidScope, reason: "scope is missing; this system may have \(system.scopes.text)")
     }
@@ -150,9 +144,37 @@ public actor SystemAuthorization {
     return self.give(system, scopes)
   }
 
+  /// Whose assertion a form bears, once; it may name the token endpoint, or the endpoint to which it came.
+  ///
+  /// - Throws: `Refusal`.
+  func system(provenBy form: [String: String], at endpoint: String) async throws(Refusal) -> SMARTSystem {
+    guard form["client_assertion_type"] == Self.kind, let proof = form["client_assertion"] else {
+      throw Refusal(
+        fault: .invalidRequest, reason: "client_assertion with client_assertion_type=\(Self.kind) is expected")
+    }
+    let (system, assertion) = try await self.verified(proof, at: endpoint)
+    if let id = form["client_id"], id != system.id { throw Self.wrong("client_id is not the assertion's iss") }
+    try self.take(assertion, of: system)
+    return system
+  }
+
+  /// A token that is good: whose it is, what it allows, and until when in milliseconds since 1970.
+  func held(_ token: String) -> (system: String, scopes: SMARTScopes, until: UInt64)? {
+    guard let held = self.tokens[Self.digest(token)], held.until > self.now() else { return nil }
+    return (held.system, held.scopes, held.until)
+  }
+
+  /// Forgets a token of a system's own: false where another has it.
+  func revoke(_ token: String, of system: SMARTSystem) -> Bool {
+    guard let held = self.tokens[Self.digest(token)] else { return true }
+    guard held.system == system.id else { return false }
+    self.tokens[Self.digest(token)] = nil
+    return true
+  }
+
   /// Whom a token lets in, and for what; nil where it is none, or its time is over.
   public func asker(_ token: String) -> FHIRAsker? {
-    guard let held = self.tokens[Self.digest(token)], held.until > self.now() else { return nil }
+    guard let held = self.held(token) else { return nil }
     return FHIRAsker(account: nil, client: held.system, scopes: held.scopes)
   }
 
@@ -192,7 +214,9 @@ public actor SystemAuthorization {
     self.used[system.id] = used
   }
 
-  private nonisolated func verified(_ proof: String) async throws(Refusal) -> (SMARTSystem, Assertion) {
+  private nonisolated func verified(
+    _ proof: String, at endpoint: String
+  ) async throws(Refusal) -> (SMARTSystem, Assertion) {
     let parts = proof.split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count == 3, let header = Self.json(parts[0], as: Header.self),
       let said = Self.json(parts[1], as: Assertion.self)
@@ -203,7 +227,9 @@ public actor SystemAuthorization {
     guard let system = self.systems.first(where: { $0.id == said.iss }), said.sub == said.iss else {
       throw Self.wrong("iss and sub are to be the client_id of a system that fhir_systems in node.toml names")
     }
-    guard said.aud.values.contains(self.place) else { throw Self.wrong("aud is to be \(self.place)") }
+    guard said.aud.values.contains(where: { [self.place, endpoint].contains($0) }) else {
+      throw Self.wrong("aud is to be \(self.place)")
+    }
     let keys = JWTKeyCollection()
     do { try await keys.add(jwks: try Self.keys(in: system.keys)) } catch {
       throw Refusal(

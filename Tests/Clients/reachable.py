@@ -86,11 +86,18 @@ def refused_settings(devnet, folder):
     print("settings: refused with the reason where records would go in the open")
 
 
-def system(key, context_file, scope):
+def client(key, scope=None):
     """authlib's own client: finds nothing out by itself but where it may ask."""
-    session = OAuth2Session("ehr", key, scope=scope, token_endpoint_auth_method=PrivateKeyJWT(
-        f"{ORIGIN}/auth/token", alg="ES384", headers={"kid": "one"}, claims={"exp": int(time.time()) + 240}))
-    session.register_client_auth_method(session.token_endpoint_auth_method)
+    proof = PrivateKeyJWT(f"{ORIGIN}/auth/token", alg="ES384", headers={"kid": "one"},
+                          claims={"exp": int(time.time()) + 240})
+    session = OAuth2Session("ehr", key, scope=scope, token_endpoint_auth_method=proof,
+                            revocation_endpoint_auth_method=proof)
+    session.register_client_auth_method(proof)
+    return session
+
+
+def system(key, context_file, scope):
+    session = client(key, scope)
     return session.fetch_token(f"{ORIGIN}/auth/token", grant_type="client_credentials", scope=scope, verify=context_file)
 
 
@@ -130,6 +137,28 @@ def own_systems(context, folder, key):
     assert len(lines) == 3 and all(line["resourceType"] == "Observation" for line in lines), lines
     assert ask(context, "GET", "/log/checkpoint", token=bearer)[0] in (200, 404)
     print("systems: authlib gets in by its key, for what it asked; nobody else does; links lead through TLS; it exports all lines")
+
+
+def given_back(context, folder, key):
+    """authlib asks about a token and gives it back (RFC 7662, RFC 7009)."""
+    said = ask(context, "GET", "/fhir/.well-known/smart-configuration")[2]
+    pem = str(folder / "tls.pem")
+    token = system(key, pem, "system/Patient.r")["access_token"]
+
+    def known():
+        return client(key).introspect_token(said["introspection_endpoint"], token, verify=pem).json()
+    view = known()
+    assert view["active"] and view["client_id"] == "ehr" and view["scope"] == "system/Patient.r", view
+    assert 0 < view["exp"] - time.time() <= 300 and view["iss"] == f"{ORIGIN}/fhir", view
+    assert ask(context, "GET", "/fhir/Patient/p", token=token)[0] == 200
+    for _ in range(2):
+        done = client(key).revoke_token(said["revocation_endpoint"], token, "access_token", verify=pem)
+        assert done.status_code == 200 and not done.content, (done.status_code, done.text)
+    assert ask(context, "GET", "/fhir/Patient/p", token=token)[0] == 401
+    assert known() == {"active": False}, known()
+    nobody = OAuth2Session("stranger", token_endpoint_auth_method="none")
+    assert nobody.introspect_token(said["introspection_endpoint"], token, verify=pem).status_code == 401
+    print("tokens: authlib learns what one allows, gives it back, and it is good no more")
 
 
 def pages(context):
@@ -176,6 +205,7 @@ def main():
             except OSError:
                 pass
             own_systems(context, folder, key)
+            given_back(context, folder, key)
             pages(context)
             renewal(devnet, folder, context)
         finally:

@@ -84,7 +84,10 @@ final class LoneHospital: Sendable {
     let sessions = ReadingSessions(service: self.host, refused: refused, now: now)
     let base = FHIRServer.base(at: Entrance(port: port + 1))
     let smart = SMARTAuthorization(
-      clients: [try #require(SMARTClient("viewer=http://127.0.0.1:1/back"))],
+      clients: [
+        try #require(SMARTClient("viewer=http://127.0.0.1:1/back")),
+        try #require(SMARTClient("other=https://other.example/")),
+      ],
       places: SMARTAuthorization.Places(
         fhir: base, authorize: "http://127.0.0.1:\(port)/authorize", token: "http://127.0.0.1:\(port + 1)/auth/token"),
       now: now)

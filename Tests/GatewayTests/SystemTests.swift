@@ -149,6 +149,25 @@ struct SystemTests {
     #expect(await refusal(form)?.fault == .invalidRequest)
   }
 
+  @Test("A system gives its own token back, and no other's; a proof for one endpoint is none for another")
+  func revoked() async throws {
+    let bench = try Bench()
+    let grant = try await bench.systems.answer(bench.form(bench.sign(Said())))
+    let lab = try #require(SMARTSystem("lab=lab.jwks,system/Patient.rs"))
+    #expect(await bench.systems.revoke("nothing", of: lab))
+    #expect(await !bench.systems.revoke(grant.token, of: lab))
+    #expect(await bench.systems.held(grant.token)?.system == "ehr")
+    let place = "https://fhir.hospital.example/auth/revoke"
+    let proof = try await bench.sign(Said(aud: place))
+    await #expect(throws: SystemAuthorization.Refusal.self) { try await bench.systems.answer(bench.form(proof)) }
+    let ehr = try await bench.systems.system(provenBy: bench.form(proof), at: place)
+    await #expect(throws: SystemAuthorization.Refusal.self) {
+      try await bench.systems.system(provenBy: bench.form(proof), at: place)
+    }
+    #expect(await bench.systems.revoke(grant.token, of: ehr))
+    #expect(await bench.systems.asker(grant.token) == nil)
+  }
+
   @Test("Keys that replace others are taken at once, and the old ones are not")
   func rotation() async throws {
     let bench = try Bench()
