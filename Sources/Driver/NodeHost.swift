@@ -380,9 +380,11 @@ public actor NodeHost: NodeService {
       throw .badRequest("record \(index): the anchor does not name what was sealed")
     }
     let sealed = records.map(\.sealed)
+    // Other vaults take their copies while this one takes its own.
+    async let isReplicated = self.replicate(sealed, anchors: records.map(\.anchor))
     do throws(VaultFailure) { try await self.vault.store(sealed) } catch { throw .failed("\(error)") }
     // ⚑ Anchored only once enough vaults have it: what is on the ledger survives the loss of any one of them.
-    guard await self.replicate(sealed, anchors: records.map(\.anchor)) else { throw .tooFewVaults }
+    guard await isReplicated else { throw .tooFewVaults }
     let generation = try self.requireCurrent(sealed.map(\.boxes.capsule))
     let receipts = try await self.submit(anchors: records.map(\.anchor))
     await self.resealRaced(records.map(\.anchor), sealedTo: generation)

@@ -95,7 +95,7 @@ struct Site: Sendable {
 
   /// Whether a path is `Type/ID` or `Type/ID/_history/n`, of any type of FHIR's.
   private static func isName(_ path: String) -> Bool {
-    let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+    let parts = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).map(Substring.init)
     guard parts.count == 2 || (parts.count == 4 && parts[2] == "_history"), FHIRResource.isType(String(parts[0])) else {
       return false
     }
@@ -104,8 +104,14 @@ struct Site: Sendable {
 
   private static func isID(_ text: Substring) -> Bool {
     !text.isEmpty && text.utf8.count <= 64
-      && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-.".contains($0)) }
+      && text.utf8.allSatisfy {
+        self.isLetter($0) || self.isDigit($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".")
+      }
   }
+
+  // Bytes rather than characters: every reference that is written comes by here several times.
+  private static func isLetter(_ byte: UInt8) -> Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20) }
+  private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
 
   /// `Type/ID` of what a reference in another form seems to mean.
   private static func name(within reference: String) -> String? {
@@ -158,9 +164,10 @@ struct Site: Sendable {
 
   /// RFC 3986, §3.1.
   private static func hasScheme(_ text: String) -> Bool {
-    guard let colon = text.firstIndex(of: ":"), text.first?.isASCII == true, text.first?.isLetter == true else {
+    let bytes = text.utf8
+    guard let first = bytes.first, self.isLetter(first), let colon = bytes.firstIndex(of: UInt8(ascii: ":")) else {
       return false
     }
-    return text[..<colon].allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "+-.".contains($0)) }
+    return bytes[..<colon].allSatisfy { self.isLetter($0) || self.isDigit($0) || "+-.".utf8.contains($0) }
   }
 }
