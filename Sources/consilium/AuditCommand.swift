@@ -128,7 +128,8 @@ struct Audit: AsyncParsableCommand {
         Example:
           consilium audit follow --api api.sock --genesis genesis.json --state seen.txt
         Each tree head must be a quorum's and extend the last, and the entries must hash to it. Vaults are asked for
-        chunks that the tree heads choose; one that does not give them twice in a row has lost what it should keep.
+        chunks that the tree heads choose. One that fails is asked again at once; after two failures in a row an alarm
+        names it.
         Whatever does not add up ends it with a status that is not 0 and the evidence in STATE.evidence. --once checks
         once. What was read is kept in STATE and STATE.log.
         """)
@@ -178,26 +179,39 @@ struct Audit: AsyncParsableCommand {
       return try Files.readJSON(self.state + ".log", as: AuditedLedger.self, "auditor's file")
     }
 
-    /// Asks a vault for a chunk; whoever does not give what it should twice in a row is named with the evidence.
+    /// The most questions to a vault that failed once.
+    private static let questionsMax = 16
+
+    /// Asks a vault for a chunk, and once more at once where it fails; one that does not give what it should twice in a
+    /// row is named with the evidence.
     private func challenge(
       _ ledger: AuditedLedger, _ configuration: Configuration, _ head: CheckpointBody,
       _ failed: inout [UInt32: VaultChallenge], _ client: NodeClient
     ) async throws {
-      let lot = SecureRandom.bytes(32)
-      guard let done = try await VaultChallenge.put(ledger, configuration, head: head, lot: lot, client) else { return }
-      let what = "chunk \(done.chunk) of record \(done.record.prefix(8))…"
-      Console.line("\(done.time)  member \(done.member)'s vault  \(done.outcome)  \(what)")
-      switch KeptView.Outcome(rawValue: done.outcome) {
-      case .proven: failed[done.member] = nil
-      case .failed:
-        guard let before = failed.updateValue(done, forKey: done.member) else { return }
-        try Files.writeJSON(self.state + ".evidence", [before, done], mode: 0o644)
-        throw Failure(
-          "ALARM: member \(done.member)'s vault does not keep what it should",
-          why: "twice in a row it did not give a chunk that hashes to the record's address",
-          remedy: "keep \(self.state).evidence, ask the same through another member's node, and tell that hospital",
-          status: ExitStatus.refused)
-      case .erased, .unreachable, nil: break
+      var suspect: UInt32?
+      for _ in 0..<Self.questionsMax {
+        let lot = SecureRandom.bytes(32)
+        guard
+          let done = try await VaultChallenge.put(ledger, configuration, head: head, lot: lot, of: suspect, client)
+        else { return }
+        let what = "chunk \(done.chunk) of record \(done.record.prefix(8))…"
+        Console.line("\(done.time)  member \(done.member)'s vault  \(done.outcome)  \(what)")
+        switch KeptView.Outcome(rawValue: done.outcome) {
+        case .proven: failed[done.member] = nil
+        case .failed:
+          suspect = done.member
+          guard let before = failed.updateValue(done, forKey: done.member) else { continue }
+          try Files.writeJSON(self.state + ".evidence", [before, done], mode: 0o644)
+          throw Failure(
+            "ALARM: member \(done.member)'s vault does not keep what it should",
+            why: "twice in a row it did not give a chunk that hashes to the record's address",
+            remedy: "keep \(self.state).evidence, ask the same through another member's node, and tell that hospital",
+            status: ExitStatus.refused)
+        // An erased record says nothing of the suspect: another one is asked for.
+        case .erased where suspect != nil: continue
+        case .erased, .unreachable, nil: break
+        }
+        return
       }
     }
 

@@ -80,27 +80,34 @@ struct VaultChallenge: Codable {
   var chunk: Int
   var outcome: String
 
-  /// Asks for a chunk that neither node nor vault chose: tree head and lot name record, member and chunk. nil where
-  /// there is nothing to ask for.
+  /// The most draws for a vault that is asked again.
+  private static let drawsMax = 10_000
+
+  /// Asks for a chunk that neither node nor vault chose: tree head and lot name record, member and chunk; the first
+  /// that names a given member, where there is one. nil where there is nothing to ask for.
   static func put(
-    _ ledger: AuditedLedger, _ configuration: Configuration, head: CheckpointBody, lot: [UInt8], _ client: NodeClient
+    _ ledger: AuditedLedger, _ configuration: Configuration, head: CheckpointBody, lot: [UInt8], of given: UInt32?,
+    _ client: NodeClient
   ) async throws -> VaultChallenge? {
     let draw = Hash.sha256(head.root.bytes, lot)
     var random = SeededGenerator(seed: draw.prefix64)
     guard !ledger.kept.isEmpty else { return nil }
-    let kept = ledger.kept[Int(random.below(UInt64(ledger.kept.count)))]
     let placement = Placement(configuration)
-    guard let anchor = try? RecordAnchor.decode(Array(kept.anchor)),
-      let hospital = configuration.index(of: MemberID(kept.hospital))
-    else { return nil }
-    let holders = configuration.voters.filter { placement.isHolder($0, of: anchor.record, from: hospital) }
-    let holder = holders[Int(random.below(UInt64(holders.count)))]
-    let member = configuration.members[holder].id.number
-    let index = Int(random.below(UInt64(anchor.chunkCount)))
-    let view: KeptView = try await client.get("/v1/vaults/\(member)/\(anchor.record)/\(index)")
-    var outcome = view.outcome
-    if outcome == .proven, view.proof(of: index)?.isAuthentic(for: anchor) != true { outcome = .failed }
-    return VaultChallenge(
-      time: "\(Drafts.now)", member: member, record: "\(anchor.record)", chunk: index, outcome: outcome.rawValue)
+    for _ in 0..<(given == nil ? 1 : Self.drawsMax) {
+      let kept = ledger.kept[Int(random.below(UInt64(ledger.kept.count)))]
+      guard let anchor = try? RecordAnchor.decode(Array(kept.anchor)),
+        let hospital = configuration.index(of: MemberID(kept.hospital))
+      else { continue }
+      let holders = configuration.voters.filter { placement.isHolder($0, of: anchor.record, from: hospital) }
+      let member = configuration.members[holders[Int(random.below(UInt64(holders.count)))]].id.number
+      guard given == nil || given == member else { continue }
+      let index = Int(random.below(UInt64(anchor.chunkCount)))
+      let view: KeptView = try await client.get("/v1/vaults/\(member)/\(anchor.record)/\(index)")
+      var outcome = view.outcome
+      if outcome == .proven, view.proof(of: index)?.isAuthentic(for: anchor) != true { outcome = .failed }
+      return VaultChallenge(
+        time: "\(Drafts.now)", member: member, record: "\(anchor.record)", chunk: index, outcome: outcome.rawValue)
+    }
+    return nil
   }
 }
