@@ -1,6 +1,8 @@
 // Every clinically relevant element of a record is on the page: elements.json names them by FHIRPath for each type, and a
 // reader that shares no code with the page looks for each value among the words. cases.json has a record of each type with
-// all of them. CONSILIUM_EXAMPLES names a folder of more resources, such as FHIR's own examples.
+// all of them; examples.json those of FHIR R4's own examples (4.0.1, © HL7, CC0) that between them use each in every form
+// that any of them uses, without narratives and long attachments. CONSILIUM_EXAMPLES names a folder of more resources, such
+// as all of FHIR's examples.
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
@@ -14,6 +16,7 @@ import { parsed } from "../../Sources/Gateway/Portal/values.js";
 const here = path.dirname(new URL(import.meta.url).pathname);
 const ELEMENTS = JSON.parse(fs.readFileSync(`${here}/elements.json`, "utf8"));
 const CASES = JSON.parse(fs.readFileSync(`${here}/cases.json`, "utf8"));
+const EXAMPLES = JSON.parse(fs.readFileSync(`${here}/examples.json`, "utf8"));
 
 /** Whether somebody sees an element that is no text: codes and truths, by what the page must say of them. */
 const SAID = {
@@ -21,11 +24,12 @@ const SAID = {
   "MedicationRequest.doNotPerform": { true: D.doNotTake }, "ServiceRequest.doNotPerform": { true: D.doNot }, "CarePlan.activity.detail.doNotPerform": { true: D.doNot },
   "MedicationRequest.substitution.allowedBoolean": { false: D.noSubstitute, true: D.maySubstitute }, "MedicationDispense.substitution.wasSubstituted": { true: D.substituted },
   "Immunization.isSubpotent": { true: D.subpotent }, "FamilyMemberHistory.condition.contributedToDeath": { true: D.ledToDeath }, "FamilyMemberHistory.deceased[x]": { true: D.dead },
-  "Patient.deceased[x]": { true: D.dead }, "List.entry.deleted": { true: D.struck }, "AdverseEvent.actuality": { potential: D.onlyPossible },
-  "MedicationRequest.dosageInstruction.timing.repeat.frequency": { 1: "once", 2: "2 times", 3: "3 times" }, "MedicationRequest.dispenseRequest.numberOfRepeatsAllowed": { 0: "not to be repeated", 1: "repeated once" },
+  "Patient.deceased[x]": { true: D.dead }, "Observation.value[x]": { true: D.yes, false: D.no }, "List.entry.deleted": { true: D.struck }, "AdverseEvent.actuality": { potential: D.onlyPossible },
+  "MedicationRequest.dosageInstruction.timing.repeat.frequency": { 2: "2 times", 3: "3 times" }, "MedicationRequest.dispenseRequest.numberOfRepeatsAllowed": { 0: "not to be repeated", 1: "repeated once" },
   "MedicationRequest.dosageInstruction.asNeeded[x]": { true: D.needed }, "MedicationStatement.dosage.asNeeded[x]": { true: D.needed }, "ServiceRequest.asNeeded[x]": { true: D.needed },
 };
 /** What goes without saying: that a record is as records mostly are. */
+const UNSAID = { "MedicationRequest.dosageInstruction.timing.repeat.frequency": "1" };
 const ORDINARY = new Set(["active", "confirmed", "final", "completed", "finished", "routine", "order", "current", "actual", "normal", "N"]);
 const WORDS = [T.statuses, T.severities, T.sexes, T.allergyTypes, T.encounterClasses, D.allergyCategories, D.priorities, D.interpretations, D.absentReasons, D.days, D.eyes, D.timings];
 
@@ -42,7 +46,7 @@ function at(value, steps) {
 }
 
 const plain = (text) => text.replace(/\s+/g, " ").trim();
-const UNITS = { "mm[Hg]": "mmHg", Cel: "°C", "1": "", "{score}": "", "10*9/L": "10⁹/L", "10*3/uL": "10³/µL", "10*6/uL": "10⁶/µL" };
+const UNITS = { "mm[Hg]": "mmHg", "umol/L": "µmol/L", Cel: "°C", "1": "", "{score}": "", "10*9/L": "10⁹/L", "10*3/uL": "10³/µL", "10*6/uL": "10⁶/µL" };
 /** What may stand for a value: a list of alternatives, each a list of texts that must all be there. */
 function wordings(value) {
   if (typeof value === "number" || typeof value === "boolean") return [[String(value)]];
@@ -84,7 +88,9 @@ export function missing(resource, text = firstSight(parsed(JSON.stringify(resour
   const type = resource.resourceType;
   return (ELEMENTS[type] ?? "").split(" ").filter(Boolean).flatMap((name) => at(resource, name.split(".")).flatMap((value) => {
     const said = SAID[`${type}.${name}`]?.[String(value)];
-    if (ORDINARY.has(String(value?.coding?.[0]?.code ?? value))) return [];
+    if (ORDINARY.has(String(value?.coding?.[0]?.code ?? value)) || UNSAID[`${type}.${name}`] === String(value)) return [];
+    // That something is not so, nobody says of everything.
+    if (value === false && !said) return [];
     const ways = said ? [[said]] : wordings(value);
     return ways.some((way) => way.every((one) => small.includes(one.toLowerCase()))) ? [] : [[`${type}.${name}`, JSON.stringify(ways)]];
   }));
@@ -97,7 +103,7 @@ function values(value, key = "", isTop = true) {
   if (Array.isArray(value)) return value.flatMap((one) => values(one, key, false));
   if (value === null || typeof value !== "object") return typeof value === "string" || typeof value === "number" ? [value] : [];
   return Object.entries(value).filter(([name]) => !name.startsWith("_") && (!SKIPPED.has(name) || (name === "text" && !isTop && !value.div && typeof value.text === "string")))
-    .flatMap(([name, one]) => values(one, name, typeof value.resourceType === "string"));
+    .flatMap(([name, one]) => values(name === "denominator" && one.value === 1 ? { ...one, value: undefined } : one, name, typeof value.resourceType === "string"));
 }
 
 /** What is in a record and in no line of its details. */
@@ -116,7 +122,7 @@ const found = more ? fs.readdirSync(more, { recursive: true }).filter((name) => 
     return all.filter((each) => each?.resourceType && ELEMENTS[each.resourceType]).map((resource) => ({ name: `${name} ${resource.resourceType}`, resource }));
   } catch { return []; }
 }) : [];
-const all = [...CASES.map((resource) => ({ name: resource.resourceType, resource })), ...found];
+const all = [...[...CASES, ...EXAMPLES].map((resource) => ({ name: `${resource.resourceType} ${resource.id ?? ""}`, resource })), ...found];
 
 test("each element that a clinician needs is seen at first sight", () => {
   const wrong = all.flatMap(({ name, resource }) => missing(resource).map(([element, ways]) => `${name}: ${element} ${ways}`));

@@ -189,6 +189,11 @@ test("names, reasons, conclusions of the other types", () => {
   const claim = shown('{"resourceType":"Claim","status":"active","type":{"coding":[{"code":"pharmacy"}]},"total":{"value":125.00,"currency":"USD"}}');
   assert.deepEqual([claim.title, claim.value], ["Claim, pharmacy", "125.00 USD"]);
   assert.equal(title({ resourceType: "Patient", name: [{ use: "old", text: "Old" }, { use: "official", given: ["Ada"], family: "New" }] }), "Ada New");
+  // A nickname in place of the whole name is nobody's; nor is a name whose family name is another.
+  const called = (name) => title({ resourceType: "Patient", name: [{ use: "official", ...name }] });
+  assert.equal(called({ text: "Roel", given: ["Roelof"], family: "Bor" }), "Roelof Bor");
+  assert.equal(called({ text: "Prof. Roelof BOR", given: ["Roelof"], family: "Bor" }), "Prof. Roelof BOR");
+  assert.equal(called({ text: "Roel" }), "Roel");
   assert.equal(title({ resourceType: "SupplyRequest" }), "Supply Request");
 });
 

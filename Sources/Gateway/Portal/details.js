@@ -15,18 +15,19 @@ export function medicineName(resource, find) {
     concept(one.itemCodeableConcept) ?? text(one.itemReference?.display), ratio(one.strength)].filter(Boolean).join(" ")).filter(Boolean) : [];
   const name = concept(resource.medicationCodeableConcept) ?? concept(found?.code) ?? text(resource.medicationReference?.display)
     ?? (inside.join(", ") || undefined);
-  return { name: name ?? D.unnamedMedicine, isNamed: Boolean(name), inside: name && !inside.some((one) => one === name) ? inside : [], form: concept(found?.form) };
+  const said = text(resource.medicationReference?.display);
+  return { name: name ?? D.unnamedMedicine, isNamed: Boolean(name), other: said === name ? undefined : said, inside: name && !inside.some((one) => one === name) ? inside : [], form: concept(found?.form) };
 }
 
 function medicine(resource, find) {
-  const { name, isNamed, inside, form } = medicineName(resource, find);
+  const { name, isNamed, other, inside, form } = medicineName(resource, find);
   const how = dosages(resource);
   const supply = resource.dispenseRequest ?? {};
   const isSame = resource.substitution?.allowedBoolean === false;
   return {
     title: name, rank: resource.doNotPerform === true ? -1 : 0, isNameless: !isNamed, marks: urgency(resource),
     lines: [
-      joined(inside, form), ...how, how.length || resource.doNotPerform ? "" : D.noDosage, whyNot(resource), reasons(resource, find),
+      labelled(D.alsoNamed, other), joined(inside, form), ...how, how.length || resource.doNotPerform ? "" : D.noDosage, whyNot(resource), reasons(resource, find),
       labelled(D.amount, quantity(resource.quantity ?? supply.quantity)?.text), labelled(D.lasts, quantity(resource.daysSupply ?? supply.expectedSupplyDuration)?.text),
       typeof supply.numberOfRepeatsAllowed === "number" ? D.repeats(supply.numberOfRepeatsAllowed) : "",
       supply.validityPeriod ? labelled(D.valid, period(supply.validityPeriod)) : "", isSame ? D.noSubstitute : resource.substitution?.allowedBoolean === true ? D.maySubstitute : "",
@@ -140,6 +141,7 @@ function activity(one, find) {
 
 const carePlan = (resource, find) => ({
   title: text(resource.title) ?? concept(first(resource.category)) ?? text(resource.description) ?? T.types.CarePlan,
+  when: period(resource.period) && { at: text(resource.period.start) ?? text(resource.period.end), words: period(resource.period) },
   lines: [resource.title ? concepts(resource.category) : "", text(resource.description), labelled(D.about, joined(list(resource.addresses).map((one) => referred(one, find)))),
     labelled(D.aims, joined(list(resource.goal).map((one) => referred(one, find)))), ...list(resource.activity).map((one) => activity(one, find)),
     labelled(D.with, joined(list(resource.careTeam).map((one) => referred(one, find)), referred(resource.author, find)))],

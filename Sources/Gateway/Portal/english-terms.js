@@ -32,7 +32,7 @@ export const D = {
   reason: "Why", site: "Where on the body", because: "Because", attachment: "Attachment", amount: "Amount", valid: "Valid", method: "Method", contains: "Contains",
   reactions: "Reactions", lastTime: "Last time", stage: "Stage", ended: "Ended", diagnosis: "Diagnosis", discharged: "Discharged to", where: "Where",
   outcome: "Outcome", complications: "Complications", dose: "Dose number", lot: "Lot", about: "For", dead: "Has died", nameless: "Name not known", contact: "Contact",
-  born: (day) => `born ${day}`, unnamedMedicine: "A medicine without a name", noDosage: "No dosage is recorded.",
+  born: (day) => `born ${day}`, unnamedMedicine: "A medicine without a name", alsoNamed: "Also named", noDosage: "No dosage is recorded.",
 
   by: "By", with: "With", specimen: "Specimen", device: "Device", lasts: "Lasts for", found: "Issue that was found", signs: "Signs", priority: "Priority",
   came: "Came from", followUp: "What is to follow", maker: "Made by", expires: "Not to be used after", aims: "Goals", due: "When", numbers: "Numbers", speaks: "Language",

@@ -40,7 +40,7 @@ export const D = {
   reason: "Warum", site: "Wo am Körper", because: "Weil", attachment: "Anhang", amount: "Menge", valid: "Gültig", method: "Verfahren", contains: "Enthält",
   reactions: "Reaktionen", lastTime: "Zuletzt", stage: "Stadium", ended: "Zu Ende", diagnosis: "Diagnose", discharged: "Entlassen nach", where: "Wo",
   outcome: "Ergebnis", complications: "Komplikationen", dose: "Dosis Nummer", lot: "Charge", about: "Für", dead: "Verstorben", nameless: "Name nicht bekannt", contact: "Kontakt",
-  born: (day) => `geboren ${day}`, unnamedMedicine: "Ein Medikament ohne Namen", noDosage: "Keine Dosierung ist eingetragen.",
+  born: (day) => `geboren ${day}`, unnamedMedicine: "Ein Medikament ohne Namen", alsoNamed: "Auch genannt", noDosage: "Keine Dosierung ist eingetragen.",
 
   by: "Von", with: "Mit", specimen: "Probe", device: "Gerät", lasts: "Reicht für", found: "Festgestelltes Problem", signs: "Zeichen", priority: "Dringlichkeit",
   came: "Kam von", followUp: "Was folgen soll", maker: "Hersteller", expires: "Haltbar bis", aims: "Ziele", due: "Wann", numbers: "Nummern", speaks: "Sprache",

@@ -1,5 +1,5 @@
 // Words that several types of resources have in common: lists, references, people, reasons, times.
-import { day } from "./dates.js";
+import { day, dayAndTime } from "./dates.js";
 import { timing } from "./dosage.js";
 import { D, T } from "./texts.js";
 import { concept, first, list, period, quantity, range, text } from "./values.js";
@@ -21,7 +21,7 @@ export const urgency = (resource) => (URGENT[resource.priority] ? [{ tone: URGEN
 export const when = (holder, name) => {
   const of = (type) => holder?.[name + type];
   return (text(of("DateTime") ?? of("Date")) && day(of("DateTime") ?? of("Date"))) ?? (of("Period") && period(of("Period"))) ?? timing(of("Timing"))
-    ?? quantity(of("Age") ?? of("Duration"))?.text ?? (of("Range") && range(of("Range"))) ?? concept(of("CodeableConcept")) ?? text(of("String"));
+    ?? quantity(of("Age") ?? of("Duration"))?.text ?? (of("Range") && range(of("Range"))) ?? concept(of("CodeableConcept")) ?? (text(of("String")) && dayAndTime(of("String")));
 };
 
 /** What a reference points to, by its words, or by the record it means. */
@@ -32,13 +32,20 @@ export const referred = (reference, find) => {
     ?? personName(found) : undefined);
 };
 
+/** All of one name: as it is written in one piece, where that has its family name; else its parts. A nickname alone is nobody. */
+export function fullName(one) {
+  const whole = text(one.text);
+  const parts = [...list(one.given), one.family, ...list(one.suffix)].filter(text).join(" ");
+  const isWhole = whole && (!text(one.family) || whole.toLowerCase().includes(one.family.trim().toLowerCase()));
+  return isWhole ? whole : parts || whole;
+}
+
 /** A person's name: the official one, not one of former times. */
 export function personName(resource) {
   const names = list(resource?.name).filter((one) => typeof one === "object");
   const best = ["official", "usual"].map((use) => names.find((one) => one.use === use)).find(Boolean)
     ?? names.find((one) => one.use !== "old" && one.use !== "maiden") ?? names[0];
-  if (!best) return undefined;
-  return text(best.text) ?? (joined([...list(best.given), best.family, ...list(best.suffix)].filter(text).join(" ")) || undefined);
+  return best && fullName(best);
 }
 
 export const sex = (resource) => T.sexes[resource.gender] ?? text(resource.gender);

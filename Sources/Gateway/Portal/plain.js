@@ -2,7 +2,7 @@
 // chosen (fhir.js); here nothing that somebody wrote is left out but identifiers of machines and what is drawn elsewhere.
 import { dayAndTime } from "./dates.js";
 import { timing } from "./dosage.js";
-import { joined, personName, referred } from "./parts.js";
+import { fullName, joined, referred } from "./parts.js";
 import { D, T } from "./texts.js";
 import { concept, digits, list, money, period, quantity, range, ratio, text } from "./values.js";
 
@@ -29,18 +29,29 @@ function phrase(value, find) {
   const has = (...names) => names.some((name) => value[name] !== undefined);
   if (has("coding") || (text(value.text) && Object.keys(value).length === 1)) return coded(value);
   if (has("code", "display") && !has("value", "resourceType") && Object.keys(value).every((key) => ["system", "version", "code", "display", "userSelected"].includes(key))) return text(value.display) ?? text(value.code);
-  if (has("reference", "display") || (has("type", "identifier") && Object.keys(value).length < 3 && !has("value"))) return referred(value, find) ?? text(value.reference) ?? text(value.identifier?.value);
+  const number = Array.isArray(value.identifier) ? undefined : text(value.identifier?.value);
+  if (has("reference", "display") || (number && Object.keys(value).length < 3 && !has("value"))) {
+    const words = referred(value, find) ?? text(value.reference);
+    return words && number && words !== number ? `${words} (${number})` : words ?? number;
+  }
   if (has("low", "high") && !has("type", "text", "appliesTo")) return range(value);
   if (has("numerator", "denominator")) return ratio(value);
   if (has("currency")) return money(value);
   if (typeof value.value === "number") return quantity(value)?.text;
   if (has("repeat") || typeof list(value.event)[0] === "string") return timing(value);
   if (has("start", "end") && Object.keys(value).every((key) => ["start", "end"].includes(key))) return period(value);
-  if (has("family", "given")) return [...list(value.prefix), personName({ name: [value] })].filter(Boolean).join(" ");
+  if (has("family", "given")) return named(value);
   if (has("line", "city", "postalCode", "country")) return text(value.text) ?? joined(list(value.line), value.postalCode, value.city, value.district, value.state, value.country);
   if (typeof value.value === "string" && has("system", "use")) return joined([concept(value.type), value.value].filter(Boolean).join(" "), concept(value.assigner));
   return undefined;
 }
+
+/** A name with its title; what people call somebody beside it. */
+const named = (value) => {
+  const [name, called] = [fullName(value), text(value.text)];
+  const given = list(value.given).filter((one) => text(one) && !name?.includes(one));
+  return joined([...list(value.prefix), name].filter(Boolean).join(" "), [...given, ...list(value.suffix)].filter((one) => !name?.includes(one)), called === name ? "" : called);
+};
 
 /** A concept's words, and what its codes say beside them. */
 const coded = (value) => {
