@@ -191,6 +191,10 @@ def claims(case, berta, doctor):
     page.select_option("#noteKind", "prescription")
     page.fill("#noteTitle", "Amoxicillin 500 mg")
     expect(page.locator("#unknownAllergies")).to_contain_text("cannot be checked")
+    page.fill("#noteText", "3 times a day")
+    expect(page.locator("#sign")).to_have_text("Sign it for Berta Slowly in spite of the warning")
+    page.click("#sign")
+    expect(page.locator("#unsigned")).to_contain_text("Say why it is right in spite of the warning.")
     doctor.look("allergies-not-asked")
     box.check()
     page.click("#ask")
@@ -492,6 +496,41 @@ def values(case):
     print("harm: a corrected value is the headline, the wrong one is set apart")
 
 
+def beside(case, doctor):
+    """A prescription is held against what is taken now and what must not be taken; its reason is signed with it."""
+    tilda, _, _ = case.patient("Tilda", "Together", [
+        {"resourceType": "MedicationRequest", "status": "active", "intent": "order", "medicationCodeableConcept": {"text": "Warfarin 5 mg"}},
+        {"resourceType": "MedicationRequest", "status": "active", "intent": "order", "doNotPerform": True, "medicationCodeableConcept": {"text": "Aspirin 75 mg"}}])
+    case.choose(doctor, "Together")
+    page = doctor.page
+    page.select_option("#noteKind", "prescription")
+    page.fill("#noteTitle", "Ibuprofen 400 mg")
+    page.fill("#noteText", "3 times a day")
+    expect(page.locator("#unknownMedicines")).to_contain_text("what else is taken is not compared")
+    page.click("#ask")
+    warning = page.locator("#warning")
+    expect(warning).to_contain_text("Ibuprofen 400 mg together with Warfarin 5 mg: serious bleeding is likelier.", timeout=30000)
+    expect(warning).to_contain_text("the record says that Aspirin 75 mg must NOT be taken, and both are")
+    expect(page.locator("#unknownMedicines")).to_have_count(0)
+    doctor.look("together")
+    page.click("#sign")
+    expect(page.locator("#unsigned")).to_contain_text("Say why it is right")
+    page.fill("#noteTitle", "Simvastatin 20 mg")
+    expect(warning).to_contain_text("Compared with one medicine that is taken now, by a small list of pairs: nothing was found.")
+    expect(page.locator("#sign")).to_have_text("Sign and record it for Tilda Together")
+    page.fill("#noteTitle", "Ibuprofen 400 mg")
+    page.fill("#override", "One dose, under watch")
+    page.click("#sign")
+    expect(page.locator("#said")).to_contain_text("for Tilda Together", timeout=15000)
+    expect(page.locator("#section-medicine")).to_contain_text("Reason: One dose, under watch", timeout=15000)
+    expect(page.locator(".conflict")).to_contain_text("Ibuprofen 400 mg together with Warfarin 5 mg")
+    tilda.tab("records")
+    expect(tilda.page.locator(".conflict")).to_contain_text("Warfarin 5 mg", timeout=15000)
+    expect(tilda.page.locator(".conflict")).to_contain_text("Ask a doctor or a pharmacist")
+    tilda.look("together")
+    print("harm: what is taken now, and what must not be, is held against a prescription; the reason is signed with it")
+
+
 def permitted_in_part(case):
     """What the patient permits is read though more was asked for; after a refusal it is told that a permission does not help."""
     pia, account, _ = case.patient("Pia", "Partly", [
@@ -643,6 +682,7 @@ def harms(tools, browser, devnet, pictures):
     came_later(case)
     as_problem(case)
     outdated(case, doctor)
+    beside(case, doctor)
     permitted_in_part(case)
     newer(case, doctor)
     many(case, doctor)

@@ -174,6 +174,9 @@ def writes(case):
     expect(page.locator("#section-result > ul")).to_contain_text("Since Sunday.", timeout=WAIT)
     assert "Since Monday" not in page.locator("#section-result > ul").inner_text()
     expect(page.locator("#section-result .apart.replaced")).to_contain_text("Since Monday.")
+    # After the reload nothing of the chart is read, and a problem may be an allergy.
+    page.click("#ask")
+    expect(page.locator("#section-problem")).to_contain_text("Asthma", timeout=30000)
     page.select_option("#noteKind", "prescription")
     page.fill("#noteTitle", "Doxycycline 100 mg")
     page.fill("#noteText", "1 tablet a day")

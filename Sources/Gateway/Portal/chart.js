@@ -1,8 +1,9 @@
 // Opened records in their order: by section, what stands apart from what is over, not valid, or replaced; results of one
-// kind together, plotted unit by unit; and medicines held against allergies.
+// kind together, plotted unit by unit; and medicines held against allergies, and against each other.
 import { clash, isAllergy, isKnown, ofAllergy, ofMedicine, typed } from "./clash.js";
 import { isComplete as hasDay } from "./dates.js";
 import { describe, ORDER, parsed } from "./fhir.js";
+import { groupsOf, together } from "./interactions.js";
 import { D, T } from "./texts.js";
 
 const fileShown = (file) => ({
@@ -84,8 +85,11 @@ export const person = (items) => items.filter((one) => one.shown.type === "Patie
 
 const allergies = (items) => ofKind(items, "allergy").filter((one) => !one.shown.absence)
   .map((one) => ({ title: one.shown.title, named: one.resource ? ofAllergy(one.resource) : typed(one.shown.title) }));
-const medicines = (items) => current(items, "medicine").filter((one) => !one.shown.absence && !one.shown.isForbidden)
-  .map((one) => ({ title: one.shown.title, named: one.resource ? withContained(one) : typed(one.shown.title) }));
+const medicinesThat = (items, isForbidden) => current(items, "medicine").filter((one) => !one.shown.absence && one.shown.isForbidden === isForbidden)
+  .map((one) => ({ title: one.shown.title, record: one.view.record, named: one.resource ? withContained(one) : typed(one.shown.title) }));
+/** Medicines that stand, and those that must not be taken. */
+const medicines = (items) => medicinesThat(items, false);
+const forbidden = (items) => medicinesThat(items, true);
 const withContained = (one) => ofMedicine(one.resource, (reference) => {
   const local = String(reference?.reference ?? "");
   const inside = local.startsWith("#") && Array.isArray(one.resource.contained) ? one.resource.contained.find((each) => each?.id === local.slice(1)) : undefined;
@@ -96,13 +100,42 @@ const against = (wanted, known) => wanted.flatMap((medicine) => known.map((aller
   const found = clash(medicine.named, allergy.named);
   return found && { medicine: medicine.title, allergy: allergy.title, ...found };
 }).filter(Boolean));
-const unique = (pairs) => [...new Map(pairs.map((pair) => [`${pair.medicine}\n${pair.allergy}`, pair])).values()];
+const unique = (pairs) => [...new Map(pairs.map((pair) => [`${pair.level}\n${pair.medicine}\n${pair.allergy ?? pair.other}`, pair])).values()];
 
-/** Medicines that stand, against allergies that stand: [{medicine, allergy, level, kind}]. */
-export const conflicts = (items) => unique(against(medicines(items), allergies(items)));
+/** Medicines against those that must not be taken: themselves, and others of their class. */
+const againstForbidden = (wanted, items) => wanted.flatMap((medicine) => forbidden(items).map((other) => {
+  const found = clash(medicine.named, other.named);
+  return found && found.level !== "near" && { level: "forbidden", medicine: medicine.title, other: other.title, kind: found.kind, isGrave: true };
+}).filter(Boolean));
 
-/** What somebody is about to prescribe, against allergies that stand. */
-export const conflictsOf = (words, items) => unique(against([{ title: words, named: typed(words) }], allergies(items)));
+/** Medicines beside others that stand. */
+const beside = (wanted, others) => wanted.flatMap((medicine) => others.map((other) => {
+  const found = together(medicine.named, other.named);
+  return found && { level: "together", medicine: medicine.title, other: other.title, ...found };
+}).filter(Boolean));
+
+const byTitle = (all) => [...new Map(all.map((one) => [one.title, one])).values()];
+const ofAllergies = (pairs) => pairs.map((pair) => ({ ...pair, isGrave: pair.level !== "near" }));
+
+/** Medicines that stand, against allergies that stand, what must not be taken, and each other where that is grave:
+ * [{level, medicine, allergy or other, isGrave}]. */
+export function conflicts(items) {
+  const all = byTitle(medicines(items));
+  const pairs = all.flatMap((one, index) => beside([one], all.slice(index + 1))).filter((pair) => pair.isGrave);
+  return unique([...ofAllergies(against(all, allergies(items))), ...againstForbidden(all, items), ...pairs]);
+}
+
+/** What somebody is about to prescribe, against the same, and against all medicines that stand but the one that it
+ * `replaces`. */
+export function conflictsOf(words, items, replaces = "") {
+  const wanted = [{ title: words, named: typed(words) }];
+  const others = byTitle(medicines(items).filter((one) => one.record !== replaces));
+  return unique([...ofAllergies(against(wanted, allergies(items))), ...againstForbidden(wanted, items), ...beside(wanted, others)]);
+}
+/** How many medicines stand beside what is prescribed, and whether the list of pairs knows that. */
+export const besides = (words, items, replaces = "") => ({
+  count: byTitle(medicines(items).filter((one) => one.record !== replaces)).length, isListed: groupsOf(typed(words)).size > 0,
+});
 export const isMedicineKnown = (words) => isKnown(typed(words));
 
 /** Allergies that stand, and those of them that the table does not know: {count, unknown}, by their names. */
@@ -111,5 +144,10 @@ export function comparable(items) {
   return { count: new Set(all.map((one) => one.title)).size, unknown: [...new Set(all.filter((one) => !isKnown(one.named)).map((one) => one.title))] };
 }
 
-/** A medicine against an allergy, said in a sentence. */
-export const sentence = (pair) => D.clash[pair.level](pair.medicine, pair.allergy, D.classes[pair.kind] ?? pair.kind);
+/** What clashes, said in a sentence. */
+export function sentence(pair) {
+  const kind = D.classes[pair.kind] ?? pair.kind;
+  if (pair.level === "forbidden") return D.forbidden(pair.medicine, pair.other, kind);
+  if (pair.level === "together") return pair.effect === "twice" ? D.twice(pair.medicine, pair.other) : D.together(pair.medicine, pair.other, D.effects[pair.effect]);
+  return D.clash[pair.level](pair.medicine, pair.allergy, kind);
+}

@@ -3,9 +3,9 @@
 import { CLASSES, PHRASES, SUBSTANCES } from "./drugs.js";
 import { list, text } from "./values.js";
 
-const RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm";
+export const RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm";
 const SNOMED = "http://snomed.info/sct";
-const ATC = ["http://www.whocc.no/atc", "urn:oid:2.16.840.1.113883.6.73", "http://fhir.de/CodeSystem/bfarm/atc"];
+export const ATC = ["http://www.whocc.no/atc", "urn:oid:2.16.840.1.113883.6.73", "http://fhir.de/CodeSystem/bfarm/atc"];
 
 /** Words that name no substance: forms, salts, doses, and the talk around them. In small letters, without accents. */
 const STOP = new Set(`
@@ -30,7 +30,7 @@ const UNPARTED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script
 
 /** Small letters without accents; what is written as one character stays one. */
 const plain = (words) => words.normalize("NFKD").replace(/\p{M}/gu, "").normalize("NFKC").toLowerCase();
-const plural = (word) => (/^[a-z]{5,}s$/.test(word) ? word.slice(0, -1) : word);
+export const plural = (word) => (/^[a-z]{5,}s$/.test(word) ? word.slice(0, -1) : word);
 
 const phrased = (words) => PHRASES.reduce((said, [phrase, name]) => said.replace(phrase, name), plain(words));
 const parted = (words) => phrased(words).replace(UNPARTED, " ").match(/\p{L}[\p{L}\p{M}]*/gu) ?? [];
@@ -70,8 +70,14 @@ function byATC(code) {
   return found ? entry(code.length >= 7 ? code : found[0], found[0], code.length < 7) : undefined;
 }
 
-/** What somebody names, of {codings, texts}: what the table knows of it, its codes, and its words. */
-function meant({ codings, texts }) {
+const meanings = new WeakMap();
+/** What somebody names, of {codings, texts}: what the table knows of it, its codes, and its words. Each is looked up once. */
+function meant(named) {
+  if (!meanings.has(named)) meanings.set(named, lookedUp(named));
+  return meanings.get(named);
+}
+
+function lookedUp({ codings, texts }) {
   const known = [];
   for (const one of codings) {
     const code = text(one.code);
@@ -131,6 +137,23 @@ export function clash(medicine, allergy) {
   if (m.pieces.some((piece) => a.pieces.some((other) => piece.includes(other) || other.includes(piece)))) return { level: "same" };
   return near;
 }
+
+/** Short pieces that tell names apart: the D of vitamin D, the B12 of another. A dose is none. */
+const short = ({ texts }) => texts.flatMap((one) => plain(one).match(/[\p{L}\p{N}]+/gu) ?? [])
+  .filter((word) => word.length <= 3 && /^\p{L}/u.test(word) && !STOP.has(word));
+
+/** Whether two name one substance: by a code, by the table, or by all their words. */
+export function isSame(one, other) {
+  const [a, b] = [meant(one), meant(other)];
+  if ([...a.codes].some((code) => b.codes.has(code))) return true;
+  if (a.known.some((x) => !x.isClass && b.known.some((y) => !y.isClass && x.name === y.name))) return true;
+  const words = [[a, one], [b, other]].map(([{ words: own, pieces }, named]) => [...new Set([...own, ...pieces, ...short(named)])].sort().join(" "));
+  return a.words.size + a.pieces.length > 0 && words[0] === words[1];
+}
+
+/** The classes of what is meant, and its words that name something. */
+export const kindsOf = (named) => meant(named).known.map((one) => one.kind);
+export const wordsOf = (named) => meant(named).words;
 
 /** Whether the table knows what is meant. */
 export const isKnown = (named) => meant(named).known.length > 0;

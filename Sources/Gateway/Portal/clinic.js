@@ -2,8 +2,9 @@
 // here, of shares that custodians gave for one request; the node never has their keys.
 import { REFUSALS } from "./asking.js";
 import { lockCard, open } from "./entrance.js";
-import { comparable, conflictsOf, isMedicineKnown, person, sentence } from "./chart.js";
+import { person } from "./chart.js";
 import { day } from "./dates.js";
+import { judgement } from "./judging.js";
 import { allSafe, keepSafe, safe } from "./kept.js";
 import * as keyring from "./keys.js";
 import { CATEGORY as KNOWN, gaps, isChanged, isOutdated, news } from "./known.js";
@@ -11,8 +12,8 @@ import { learn } from "./names.js";
 import * as node from "./node.js";
 import { ended, resourceOf, send, signed, typedOf } from "./notes.js";
 import { readAll, refusedCount } from "./reading.js";
-import { asOf, faults, isUnknown, knowledge, othersOf, reasons, refusalsOf, restamp, sections, warnings, workspace } from "./sections.js";
-import { C, clock, D, K, moment, T } from "./texts.js";
+import { asOf, faults, knowledge, reasons, refusalsOf, restamp, sections, warnings, workspace } from "./sections.js";
+import { C, D, K, moment, T } from "./texts.js";
 import { run } from "./turns.js";
 import { address, choices, deed, every, failed, h, hospitalName, main, problem, redraw, say, tabs, view } from "./ui.js";
 import { CATEGORIES } from "./wire.js";
@@ -334,57 +335,26 @@ function writing(turn, chart) {
     keepWritten(chart).catch(() => {});
     return view(go("patient"), true);
   });
-  const button = deed({ id: "sign" }, C.sign, () => sign(turn, chart, () => known, fault));
+  const button = deed({ id: "sign" }, "", () => sign(turn, chart, () => known, fault));
   const warn = () => {
     heading.textContent = (draft.replaces ? C.correctFor : C.writeFor)(called(chart, known.items));
     drop.hidden = !draft.replaces;
     kind.disabled = Boolean(draft.replaces);
     titleLabel.textContent = C.titleLabel[draft.kind];
     textLabel.textContent = C.textLabel[draft.kind];
-    const { lines, isForbidding } = judgement(draft, known);
+    const { lines, against } = judgement(draft, known);
     // A screen reader says it again only where it is something else.
     const words = lines.map((line) => line.textContent).join("\n");
     if (words !== warned) warning.replaceChildren(...lines);
     warned = words;
-    override.hidden = !isForbidding;
-    button.textContent = isForbidding ? C.signAnyway : C.sign;
-    button.classList.toggle("danger", isForbidding);
+    override.hidden = !against.length;
+    // Whom it is for stands on the button itself.
+    button.textContent = (against.length ? C.signAnyway : C.sign)(called(chart, known.items));
+    button.classList.toggle("danger", against.length > 0);
   };
   const card = h("section", { class: "card", id: "write" }, heading, kind, titleLabel, title, textLabel, text, warning, override, fault,
     h("p", { class: "row" }, button, drop));
   return { card, check: (now) => { known = now; warn(); }, forget: () => fault.replaceChildren() };
-}
-
-/** What a prescription is held against: {lines, pairs, isForbidding, isUnknown}. */
-function judgement(draft, known) {
-  const nothing = { lines: [], pairs: [], isForbidding: false, isUnknown: false };
-  if (draft.kind !== "prescription") return nothing;
-  const said = known.statements.allergy;
-  const pairs = conflictsOf(draft.title, known.items);
-  const isUnknownNow = isUnknown(said);
-  return {
-    pairs, isForbidding: pairs.some((pair) => pair.level !== "near"), isUnknown: isUnknownNow,
-    lines: [
-      ...pairs.map((pair) => h("p", { class: pair.level === "near" ? "card warn" : "card alert" }, h("strong", {}, sentence(pair)))),
-      isUnknownNow ? h("div", { class: "card alert", id: "unknownAllergies" }, h("strong", {}, C.unknownAllergies), reasons(said.gaps)) : null,
-      ...compared(draft.title.trim(), pairs, known, isUnknownNow),
-    ].filter(Boolean),
-  };
-}
-
-/** What the comparison is worth: what could not be compared comes before that nothing was found. */
-function compared(medicine, pairs, { items, statements }, isUnknownNow) {
-  const { count, unknown } = comparable(items);
-  // An allergy that clashes by its words alone was compared.
-  const left = unknown.filter((name) => !pairs.some((pair) => pair.allergy === name));
-  const rest = count - left.length;
-  const isWorthLess = medicine && count > 0;
-  const nothing = count === 0 ? C.compared(0) : !medicine || rest === 0 ? "" : left.length ? C.comparedRest(rest) : C.compared(count);
-  return [
-    isWorthLess && left.length ? h("p", { class: "card warn", id: "notComparable" }, h("strong", {}, C.notComparable(left.join(", ")))) : null,
-    isWorthLess && !pairs.length && !isMedicineKnown(medicine) ? h("p", { class: "card warn", id: "medicineUnknown" }, h("strong", {}, C.comparedWords)) : null,
-    !pairs.length && !isUnknownNow ? h("p", { class: "quiet" }, nothing, " ", K.asOf(clock(statements.allergy.asOf)), " ", othersOf(statements.allergy)) : null,
-  ];
 }
 
 /** Lists the records again: what was anchored since the chart was opened may tell of an allergy. Where something did come,
@@ -412,13 +382,11 @@ async function sign(turn, chart, now, fault) {
 
 async function signDraft(turn, chart, { draft, known, fault }) {
   const said = judgement(draft, known);
-  const needed = !draft.title.trim() || !draft.text.trim() ? C.empty : said.isForbidding && !draft.reason.trim() ? C.overrideNeeded : "";
+  const needed = !draft.title.trim() || !draft.text.trim() ? C.empty : said.against.length && !draft.reason.trim() ? C.overrideNeeded : "";
   fault.replaceChildren(needed ? h("p", { class: "card warn" }, needed) : "");
   if (needed) return;
   const name = called(chart, known.items);
-  const notes = [
-    said.isForbidding ? C.overridden(said.pairs.map(sentence).join(" "), draft.reason.trim()) : null, said.isUnknown ? C.overriddenUnknown : null,
-  ].filter(Boolean);
+  const notes = said.against.length ? [C.overridden(said.against.join(" "), draft.reason.trim())] : [];
   try {
     // It counts whatever is shown when it is done; so it is said then, with the patient's name.
     const content = JSON.stringify([draft, notes]);

@@ -89,6 +89,16 @@ export const D = {
   needed: "when needed", neededFor: (why) => `when needed for ${why}`, most: (amount) => `no more than ${amount}`, perTime: "each time", perLife: "in a lifetime",
   codedAs: (words) => `As coded: ${words}`,
 
+  forbidden: (medicine, other, kind) => `${medicine}: the record says that ${other} must NOT be taken${kind ? `, and both are ${kind}` : ""}.`,
+  twice: (medicine, other) => `${medicine}: ${other} is taken already.`,
+  together: (medicine, other, effect) => `${medicine} together with ${other}: ${effect}.`,
+  effects: {
+    bleeding: "serious bleeding is likelier", serotonin: "serotonin syndrome, which can kill", pressure: "the blood pressure can fall dangerously", marrow: "the bone marrow can fail",
+    muscles: "muscles can break down", vessels: "blood vessels can close", swelling: "the throat can swell shut", toxic: "one of them can rise to a poisonous level",
+    seizures: "seizures can come back", breathing: "breathing can stop", potassium: "potassium can rise dangerously", slow: "the heart can become too slow",
+    rhythm: "the heart's rhythm can become dangerous (long QT)", weaker: "one of them works less, or not at all", two: "both are of one kind",
+  },
+
   /** Classes of medicines, where they are not named as in drugs.js. */
   classes: {},
   clash: {

@@ -97,6 +97,17 @@ export const D = {
   needed: "bei Bedarf", neededFor: (why) => `bei Bedarf gegen ${why}`, most: (amount) => `höchstens ${amount}`, perTime: "jedes Mal", perLife: "im ganzen Leben",
   codedAs: (words) => `Wie kodiert: ${words}`,
 
+  forbidden: (medicine, other, kind) => `${medicine}: laut Akte darf ${other} NICHT eingenommen werden${kind ? `, und beide gehören zu: ${kind}` : ""}.`,
+  twice: (medicine, other) => `${medicine}: ${other} wird schon genommen.`,
+  together: (medicine, other, effect) => `${medicine} zusammen mit ${other}: ${effect}.`,
+  effects: {
+    bleeding: "schwere Blutungen sind wahrscheinlicher", serotonin: "Serotoninsyndrom, das tödlich sein kann", pressure: "der Blutdruck kann gefährlich fallen",
+    marrow: "das Knochenmark kann versagen", muscles: "Muskeln können zerfallen", vessels: "Blutgefäße können sich verschließen", swelling: "der Rachen kann zuschwellen",
+    toxic: "eines von beiden kann giftig hoch ansteigen", seizures: "Krampfanfälle können wiederkehren", breathing: "die Atmung kann aussetzen", potassium: "Kalium kann gefährlich steigen",
+    slow: "das Herz kann zu langsam schlagen", rhythm: "der Herzrhythmus kann gefährlich werden (langes QT)", weaker: "eines von beiden wirkt schwächer oder gar nicht",
+    two: "beide gehören zu einer Art",
+  },
+
   /** Classes of medicines, by their names in drugs.js. */
   classes: {
     "beta-lactams": "Betalaktame", penicillins: "Penicilline", cephalosporins: "Cephalosporine", carbapenems: "Carbapeneme", sulfonamides: "Sulfonamide", macrolides: "Makrolide",

@@ -32,7 +32,7 @@ export function sections({ items, statements, missing, ...told }, actions = () =
 export function warnings({ items }, text) {
   const all = conflicts(items);
   if (all.length === 0) return [];
-  const isGrave = all.some((pair) => pair.level !== "near");
+  const isGrave = all.some((pair) => pair.isGrave);
   return [h("section", { class: `card conflict ${isGrave ? "alert" : "warn"}`, role: "alert" }, h("h2", {}, C.conflict),
     all.map((pair) => h("p", { dir: "auto" }, sentence(pair))), text ? h("p", {}, text) : null)];
 }
