@@ -16,6 +16,10 @@ public struct PatientFound: Codable, Sendable {
   public var name: String
   /// The birth date, as FHIR has it.
   public var birthDate: String?
+  /// FHIR's code of the sex; nil where the EHR has none.
+  public var sex: String?
+  /// The hospital's own numbers of the patient, at most three.
+  public var numbers: [String]
   /// The account on the ledger; nil where the EHR has linked none.
   public var account: String?
 }
@@ -50,7 +54,7 @@ public struct PatientIndex: Sendable {
   func practitioner(_ account: Digest) async -> String? {
     let query = [(name: "identifier", value: "urn:consilium:account|\(account)")]
     let bundle: SearchBundle<Practitioner>? = await self.found("Practitioner", query, by: .system)
-    return bundle?.entry?.lazy.compactMap { $0.resource.name?.first?.titled }.first
+    return bundle?.entry?.lazy.compactMap { HumanName.best(of: $0.resource.name)?.titled }.first
   }
 
   private func found<Resource: Decodable>(
@@ -95,19 +99,58 @@ private struct SearchBundle<Resource: Decodable>: Decodable {
 
 /// A person's name, as FHIR has it.
 private struct HumanName: Decodable {
+  let use: String?
   let text: String?
   let prefix: [String]?
   let given: [String]?
   let family: String?
+  let suffix: [String]?
 
-  /// All of it, without titles; nil where it has no word.
+  /// Written in one piece, where that has the family name: a nickname alone is nobody's.
+  private var whole: String? {
+    guard let text = self.text, !text.allSatisfy(\.isWhitespace) else { return nil }
+    return text.lowercased().contains(self.family?.lowercased() ?? "") || self.family == nil ? text : nil
+  }
+  /// All of it, without titles; nil where it has no word. The pages name people alike (parts.js).
   var plain: String? {
-    let parts = (self.given ?? []) + [self.family].compactMap(\.self)
-    return self.text ?? (parts.isEmpty ? nil : parts.joined(separator: " "))
+    let parts = ((self.given ?? []) + [self.family].compactMap(\.self) + (self.suffix ?? [])).filter { !$0.isEmpty }
+    return self.whole ?? (parts.isEmpty ? self.text : parts.joined(separator: " "))
   }
   /// With titles.
   var titled: String? {
-    self.text ?? self.plain.map { ((self.prefix ?? []) + [$0]).joined(separator: " ") }
+    self.whole ?? self.plain.map { ((self.prefix ?? []) + [$0]).joined(separator: " ") }
+  }
+
+  /// The official one, else the usual one, else one that is not of former times.
+  static func best(of names: [HumanName]?) -> HumanName? {
+    let names = names ?? []
+    let preferred = ["official", "usual"].lazy.compactMap { use in names.first { $0.use == use } }.first
+    return preferred ?? names.first { $0.use != "old" && $0.use != "maiden" } ?? names.first
+  }
+}
+
+/// A number by which a hospital knows somebody.
+private struct Identifier: Decodable {
+  struct Kind: Decodable {
+    struct Coding: Decodable {
+      let code: String?
+      let display: String?
+    }
+    let text: String?
+    let coding: [Coding]?
+  }
+  let system: String?
+  let value: String?
+  let type: Kind?
+  let use: String?
+
+  /// The number after what it is; nil where it is the ledger's own, or of former times.
+  var words: String? {
+    guard let value = self.value, !value.isEmpty, self.use != "old",
+      self.system?.hasPrefix("urn:consilium:") != true
+    else { return nil }
+    let kind = self.type?.text ?? self.type?.coding?.lazy.compactMap { $0.display ?? $0.code }.first
+    return [kind, value].compactMap(\.self).joined(separator: " ")
   }
 }
 
@@ -115,10 +158,16 @@ private struct Patient: Decodable {
   let id: String
   let name: [HumanName]?
   let birthDate: String?
+  let gender: String?
+  let identifier: [Identifier]?
+  /// As many numbers as the head of a chart has room for.
+  private static let numbersMax = 3
 
   func found(account: Digest?) -> PatientFound {
-    PatientFound(
-      name: self.name?.first?.plain ?? self.id, birthDate: self.birthDate, account: account?.description)
+    let numbers = (self.identifier ?? []).lazy.compactMap(\.words).prefix(Self.numbersMax)
+    return PatientFound(
+      name: HumanName.best(of: self.name)?.plain ?? self.id, birthDate: self.birthDate, sex: self.gender,
+      numbers: Array(numbers), account: account?.description)
   }
 }
 

@@ -23,22 +23,29 @@ struct PeopleTests {
     try await Self.post(
       "Patient",
       """
-      {"resourceType":"Patient","name":[{"prefix":["Mr."],"given":["Chet"],"family":"Hoeger"}],"birthDate":"1988-09-05",
-      "identifier":[{"system":"urn:lone","value":"L-17"}]}
+      {"resourceType":"Patient","gender":"male","birthDate":"1988-09-05","name":[{"use":"old","family":"Former"},
+      {"use":"official","text":"Chet","prefix":["Mr."],"given":["Chet"],"family":"Hoeger"}],
+      "identifier":[{"use":"old","value":"L-16"},{"system":"urn:lone","value":"L-17","type":{"text":"Number"}}]}
       """, to: hospital)
     try await Self.post(
       "Patient", #"{"resourceType":"Patient","name":[{"given":["Chet"],"family":"Vogel"}],"birthDate":"1990-01-02"}"#,
       to: hospital)
-    func names(_ text: String) async throws -> [String] {
+    func people(_ text: String) async throws -> [PatientFound] {
       let asked = try #require(text.addingPercentEncoding(withAllowedCharacters: .alphanumerics))
       let answer = await doctor.get("/api/clinicians/\(doctor.account)/patients?search=\(asked)")
       let body = try #require(answer?.body)
-      return try JSONDecoder().decode([PatientFound].self, from: Data(body)).map(\.name)
+      return try JSONDecoder().decode([PatientFound].self, from: Data(body))
     }
+    func names(_ text: String) async throws -> [String] { try await people(text).map(\.name) }
     let hoeger = ["Chet Hoeger"]
     for text in ["Chet Hoeger", "Hoeger Chet", "hoeger, chet", "oeg", "1988-09-05", "Hoeger 5.9.1988", "L-17"] {
       #expect(try await names(text) == hoeger, "\(text)")
     }
+    // The official name, which the nickname is not; the sex, and the numbers that count.
+    let known = try #require(await people("L-17").first)
+    #expect(known.birthDate == "1988-09-05" && known.sex == "male" && known.numbers == ["Number L-17"])
+    let other = try #require(await people("Vogel").first)
+    #expect(other.sex == nil && other.numbers.isEmpty)
     #expect(Set(try await names("chet")) == ["Chet Hoeger", "Chet Vogel"])
     for text in ["Hoeger Vogel", "Hoeger 1990-01-02", "Nobody", "5.13.1988", ", ;"] {
       #expect(try await names(text).isEmpty, "\(text)")

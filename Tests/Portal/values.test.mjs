@@ -1,7 +1,7 @@
 // What the pages show of a resource: every digit, every kind of value, its own dates, and whether it still stands.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { day, dayAndTime, place } from "../../Sources/Gateway/Portal/dates.js";
+import { age, day, dayAndTime, place } from "../../Sources/Gateway/Portal/dates.js";
 import { describe, parsed } from "../../Sources/Gateway/Portal/fhir.js";
 import { pretty } from "../../Sources/Gateway/Portal/values.js";
 
@@ -114,6 +114,14 @@ test("medicines: do not take, dosage in words and codes, names by reference", ()
     (reference) => (reference.reference === "Medication/7" ? { resourceType: "Medication", ingredient: [{ itemCodeableConcept: { text: "Digoxin" } }] } : undefined));
   assert.equal(elsewhere.title, "Digoxin");
   assert.equal(medicine({ medicationReference: { reference: "Medication/9" } }).title, "A medicine without a name");
+});
+
+test("an age is told of a day only, in the unit that people use, and never of tomorrow", () => {
+  const today = new Date(2026, 10, 29, 23, 30);
+  for (const [born, words] of [["1961-02-03", "65 years"], ["1961-11-29", "65 years"], ["1961-11-30", "64 years"], ["2026-11-29", "0 days"], ["2026-09-15", "75 days"],
+    ["2026-08-29", "3 months"], ["2023-11-30", "35 months"], ["2023-11-29", "3 years"], ["2024-02-29", "33 months"], ["1961", ""], ["1961-02", ""], ["2026-11-30", ""], [undefined, ""], ["x", ""]]) {
+    assert.equal(age(born, today), words, String(born));
+  }
 });
 
 test("what was entered in error, refuted, over, or not done is told apart", () => {

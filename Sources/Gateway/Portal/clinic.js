@@ -3,7 +3,7 @@
 import { REFUSALS } from "./asking.js";
 import { lockCard, open } from "./entrance.js";
 import { person } from "./chart.js";
-import { day } from "./dates.js";
+import { age, day } from "./dates.js";
 import { judgement } from "./judging.js";
 import { allSafe, keepSafe, safe } from "./kept.js";
 import * as keyring from "./keys.js";
@@ -77,8 +77,8 @@ async function finder(turn) {
     if (ACCOUNT.test(account)) return choose({ account });
     const list = text ? await inner.of(node.patients(state.keys, text)) : [];
     return found.replaceChildren(list.length ? h("ul", { class: "plain card" }, list.map((one) =>
-      h("li", {}, h("div", { class: "row" }, h("span", {}, h("strong", {}, one.name), " ",
-        h("span", { class: "quiet" }, one.birthDate ? D.born(day(one.birthDate)) : "")),
+      h("li", {}, h("div", { class: "row" }, h("span", {}, h("strong", { dir: "auto" }, one.name), " ",
+        h("span", { class: "quiet" }, [one.birthDate && D.born(day(one.birthDate)), sexOf(one), ...one.numbers ?? []].filter(Boolean).join(" · "))),
       one.account ? h("button", { class: "second", onclick: () => choose(one) }, C.choose)
         : h("span", { class: "quiet" }, C.noAccount))))) : h("p", { class: "card" }, C.nobody),
     list.length >= PATIENTS_MAX ? h("p", { class: "unknown" }, C.onlyFirst(list.length)) : "");
@@ -166,22 +166,27 @@ function banner(chart, { items }) {
   const isUnread = !read && chart.listed.some((one) => one.category === "demographics" && !one.erased && !one.supersededBy && !chart.outcomes.has(one.record));
   const name = nameOf(chart, items) ?? (isUnread ? C.nameUnread : C.nameUnknown);
   const birthDate = read?.birthDate ?? patient.birthDate;
-  const numbers = (read?.numbers ?? []).slice(0, NUMBERS_MAX);
+  // What is not in the record may be in the hospital's list, and is known before anything is read.
+  const numbers = (read?.numbers.length ? read.numbers : patient.numbers ?? []).slice(0, NUMBERS_MAX);
+  const facts = [birthDate ? D.born(day(birthDate)) : isUnread ? C.bornUnread : C.bornUnknown, read?.isDead ? "" : age(birthDate),
+    read?.sex ?? sexOf(patient) ?? (isUnread ? C.sexUnread : C.sexUnknown), ...numbers, C.account(patient.account)];
   const again = h("button", { class: "second", id: "another", onclick: () => {
     if (isDirty(chart)) say(C.draftKept(called(chart, items)));
     state.chart = null;
     view(go("patient"));
   } }, C.another);
   const newer = news(chart.first, chart.listed, chart.outcomes).map((one) => K.countOf(T.categories[one.category] ?? one.category, one.count));
-  const isOther = read?.name && patient.name && read.name !== patient.name;
+  const isOther = (read?.name && patient.name && read.name !== patient.name) || (read?.birthDate && patient.birthDate && read.birthDate !== patient.birthDate);
   return [
-    h("div", { class: "row" }, h("h1", {}, name), again),
-    h("p", {}, [birthDate ? D.born(day(birthDate)) : isUnread ? C.bornUnread : C.bornUnknown, read?.sex ?? (isUnread ? C.sexUnread : C.sexUnknown), C.account(patient.account)].join(" · "),
-      read?.isDead ? [" ", h("span", { class: "mark alert" }, D.dead)] : null, numbers.length ? h("span", { class: "quiet" }, ` · ${numbers.join(", ")}`) : null),
-    isOther ? h("p", { class: "unknown", role: "alert" }, C.otherName(patient.name)) : null,
+    h("div", { class: "row" }, h("h1", { dir: "auto" }, name), again),
+    h("p", {}, facts.filter(Boolean).join(" · "), read?.isDead ? [" ", h("span", { class: "mark alert" }, D.dead)] : null),
+    isOther ? h("p", { class: "unknown", role: "alert" }, C.otherName([patient.name, patient.birthDate && D.born(day(patient.birthDate))].filter(Boolean).join(", "))) : null,
     newer.length ? h("p", { class: "unknown", role: "status", id: "news" }, C.news(newer.join(", "))) : null,
   ].filter(Boolean);
 }
+
+/** The sex that the hospital's list has, in words. */
+const sexOf = (patient) => patient.sex && (T.sexes[patient.sex] ?? patient.sex);
 
 /** As many of the hospital's numbers as the head of a chart has room for. */
 const NUMBERS_MAX = 3;

@@ -43,3 +43,17 @@ export function place(text) {
 
 /** Whether a date names its day. */
 export const isComplete = (text) => Boolean(parts(text)?.day);
+
+/** How old somebody born on a day is `today`, as people say it: in days, months, or years; empty where the day is not known. */
+export function age(birthDate, today = new Date()) {
+  if (!isComplete(birthDate)) return "";
+  const [year, month, date] = birthDate.split("-").map(Number);
+  const months = (today.getFullYear() - year) * 12 + today.getMonth() + 1 - month - (today.getDate() < date ? 1 : 0);
+  const days = Math.round((Date.UTC(today.getFullYear(), today.getMonth(), today.getDate()) - Date.UTC(year, month - 1, date)) / DAY_MILLISECONDS);
+  if (days < 0) return "";
+  const [count, unit] = months < MONTHS_FROM ? [days, "day"] : months < YEARS_FROM ? [months, "month"] : [Math.floor(months / 12), "year"];
+  return new Intl.NumberFormat(LANGUAGE, { style: "unit", unit, unitDisplay: "long" }).format(count);
+}
+const DAY_MILLISECONDS = 24 * 3600_000;
+/** From how many months on an age is told in months, and in years. */
+const [MONTHS_FROM, YEARS_FROM] = [3, 36];
