@@ -159,6 +159,15 @@ test("plots: unit by unit, without what is not exact, entered in error, or witho
   assert.ok(!group.items.some((one) => one.shown.value === "9.9 mmol/L"));
 });
 
+test("plots: one method each; what has no date is neither the newest nor in a plot", () => {
+  const by = (method) => ({ method: { text: method } });
+  const items = arrange([potassium("1", 5.2, {}, by("ISE")), potassium("2", 5.9, {}, by("Flame")), potassium("3", 5.4, {}, by("ISE")),
+    potassium("4", 9.9, {}, { effectiveDateTime: undefined })]);
+  const [dated, undated] = grouped(current(items, "result")).sort((a, b) => b.items.length - a.items.length);
+  assert.deepEqual(dated.plots.map((one) => one.points.map((each) => each.shown.number)), [[5.2, 5.4]]);
+  assert.deepEqual([dated.items.length, undated.items.map((one) => one.shown.number), undated.plots], [3, [9.9], []]);
+});
+
 test("allergies: the gravest first", () => {
   const names = ["low", "none", "high", "severe"];
   const items = arrange([allergy("low", { criticality: "low", recordedDate: "2026" }), allergy("none"), allergy("high", { criticality: "high", recordedDate: "2001" }),

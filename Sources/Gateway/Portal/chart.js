@@ -63,17 +63,22 @@ export const ofKind = (items, kind) => [...current(items, kind), ...(kind === "a
 const asProblems = (items) => current(items, "problem").filter((one) => !one.shown.absence && isAllergy(one.resource))
   .map((one) => ({ ...one, shown: { ...one.shown, marks: [...one.shown.marks, { tone: "quiet", text: D.asProblem }] } }));
 
-/** Results of one kind together: [{items, plots: [{unit, points}]}], the newest first. A plot has one unit, exact numbers, and days. */
+/** Results of one kind together: [{items, plots: [{unit, points}]}], the newest first. A plot has one unit, one method, exact
+ * numbers, and days. What has no date of its own is neither newer nor older than the others: it stands by itself. */
 export function grouped(results) {
   const kinds = new Map();
-  for (const one of results) kinds.set(one.shown.kind, [...(kinds.get(one.shown.kind) ?? []), one]);
+  for (const one of results) {
+    const kind = Number.isNaN(one.shown.order) ? `${one.shown.kind}\nundated` : one.shown.kind;
+    kinds.set(kind, [...(kinds.get(kind) ?? []), one]);
+  }
   return [...kinds.values()].map((items) => {
     const units = new Map();
     for (const one of [...items].sort((a, b) => order(a) - order(b))) {
       if (one.shown.number === undefined || one.shown.when?.isRecorded || !hasDay(one.shown.when?.at)) continue;
-      units.set(one.shown.unit, [...(units.get(one.shown.unit) ?? []), one]);
+      const way = `${one.shown.unit}\n${one.shown.method ?? ""}`;
+      units.set(way, [...(units.get(way) ?? []), one]);
     }
-    return { items, plots: [...units].filter(([, points]) => points.length > 1).map(([unit, points]) => ({ unit, points })) };
+    return { items, plots: [...units.values()].filter((points) => points.length > 1).map((points) => ({ unit: points[0].shown.unit, points })) };
   });
 }
 

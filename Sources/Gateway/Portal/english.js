@@ -118,6 +118,7 @@ export const T = {
     replaced: (count) => (count === 1 ? "One version that was replaced" : `${count} versions that were replaced`),
   },
   recordedOn: (when) => `recorded ${/^\d{1,2} /.test(when) ? "on" : "in"} ${when}`,
+  sinceOnLedger: (when) => `on the ledger since ${when}`,
   newerUnread: "replaced by a newer version, which was not read",
   insideFile: "It is part of a file of several records, which stands under the documents.",
   asWritten: "As the system wrote it",

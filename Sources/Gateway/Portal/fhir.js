@@ -196,7 +196,7 @@ function read(resource, find) {
   return {
     type, section: SECTIONS[type] ?? "other", title: words, when, order: place(when?.at), standing: standing(resource),
     absence: absence(resource), isForbidden: resource.doNotPerform === true, kind: kindOf(resource, words),
-    value: details.value ?? found?.text, number: found?.number, unit: found?.unit, band: band(resource),
+    value: details.value ?? found?.text, number: found?.number, unit: found?.unit, method: concept(resource.method), band: band(resource),
     marks: [...marks(resource), ...(details.isNameless && standing(resource) === "current" ? [mark("alert", D.notNamed)] : []), ...meaning(resource), ...(details.marks ?? [])], status: plainStatus(resource), rank: details.rank ?? 0,
     lines: [...(details.lines ?? []), ...notes(resource)].filter(Boolean), parts: details.parts ?? [], attachments: details.attachments ?? [],
     person: details.person,

@@ -137,6 +137,7 @@ export const T = {
     replaced: (count) => (count === 1 ? "Eine Fassung, die ersetzt wurde" : `${count} Fassungen, die ersetzt wurden`),
   },
   recordedOn: (when) => `eingetragen: ${when}`,
+  sinceOnLedger: (when) => `im Register seit ${when}`,
   newerUnread: "durch eine neuere Fassung ersetzt, die nicht gelesen wurde",
   insideFile: "Es gehört zu einer Datei aus mehreren Einträgen, die unter den Dokumenten steht.",
   asWritten: "Wie das System es geschrieben hat",

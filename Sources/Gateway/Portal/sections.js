@@ -160,10 +160,10 @@ function section({ name, ...items }, { said, missing, ...told }, actions, title)
       shortened(items[state].map((one) => row(one, actions))))));
 }
 
-/** When it was, by the record; or when it was recorded, which is said. */
+/** When it was, by the record; or when it was recorded, which is said. When a record came onto the ledger is no date of it. */
 export function dateOf(one, isExact = false) {
   const { when } = one.shown;
-  if (!when) return T.recordedOn(date(one.view.time));
+  if (!when) return T.sinceOnLedger(date(one.view.time));
   const words = isExact ? when.exact ?? when.words : when.words;
   return when.isRecorded ? T.recordedOn(words) : words;
 }
