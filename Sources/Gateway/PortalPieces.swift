@@ -47,8 +47,8 @@ struct PortalPieces: Sendable {
   /// A style or a script by its name; nil where there is none.
   func piece(_ name: String) -> Piece? { self.pieces[name] }
 
-  /// A page: they differ in their title and in the script that fills them. All scripts that it needs are named in it,
-  /// so that a browser asks for them at once and not one after another.
+  /// A page: they differ in their title and in the script that fills them. All scripts that it needs first are named in
+  /// it, so that a browser asks for them at once and not one after another.
   func page(_ title: String, script: String) -> Piece {
     let links = self.modules(of: script).map { "<link rel=\"modulepreload\" href=\"\($0)\">" }
     let text = self.document.replacing("{title}", with: title).replacing("{script}", with: script)

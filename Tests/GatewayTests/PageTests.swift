@@ -29,14 +29,38 @@ struct PageTests {
     #expect(try await get("/nobody.js").status == 404)
   }
 
-  @Test("A page names every script that it needs")
+  @Test("The first page is small: all that it names, packed, with the words of either language")
+  func small() async throws {
+    let hospital = try await LoneHospital(port: 6061)
+    func size(_ path: String) async throws -> (bytes: Int, text: String) {
+      let packed = try #require(
+        await Connection.ask(.port(hospital.port), "GET", path, ["Accept-Encoding": "gzip"]))
+      let plain = try #require(await Connection.ask(.port(hospital.port), "GET", path))
+      #expect(plain.status == 200, "\(path)")
+      return (packed.body.count, String(decoding: plain.body, as: UTF8.self))
+    }
+    for path in ["/", "/clinic", "/officer"] {
+      let page = try await size(path)
+      let named = page.text.matches(of: /(?:href|src)="([a-z-]+\.(?:js|css))"/).map { String($0.output.1) }
+      #expect(named.count > 10, "\(path)")
+      var sum = page.bytes
+      for name in Set(named) { sum += try await size("/\(name)").bytes }
+      for language in ["english", "german"] {
+        var all = sum
+        for part in ["", "-staff", "-terms"] { all += try await size("/\(language)\(part).js").bytes }
+        #expect(all <= 100_000, "\(path) in \(language): \(all) bytes")
+      }
+    }
+  }
+
+  @Test("A page names every script that it needs first")
   func modules() async throws {
     let hospital = try await LoneHospital(port: 6041)
     let page = try #require(await Connection.ask(.port(hospital.port), "GET", "/clinic"))
     let text = String(decoding: page.body, as: UTF8.self)
-    for name in ["chart.js", "clinic.js", "node.js", "texts.js", "wire.js"] {
+    for name in ["clinic.js", "entrance.js", "node.js", "texts.js", "wire.js"] {
       #expect(text.contains("\"\(name)\""), "\(name)")
     }
-    for name in ["app.js", "german.js"] { #expect(!text.contains("\"\(name)\""), "\(name)") }
+    for name in ["app.js", "chart.js", "german.js"] { #expect(!text.contains("\"\(name)\""), "\(name)") }
   }
 }

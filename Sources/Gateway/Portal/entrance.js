@@ -118,6 +118,13 @@ async function take(turn, role, entropy, { withOthers = false, isKept = false, p
   await view((next) => enter(next, role, all, isKept));
 }
 
+/** What a page shows to somebody who came in, which is fetched when somebody begins to: the first page stays small. */
+export function fetched(load) {
+  const get = () => load().catch(() => { throw Object.assign(new Error(T.unreachable), { code: "unreachable" }); });
+  for (const begun of ["pointerdown", "keydown"]) addEventListener(begun, () => { get().catch(() => {}); }, { once: true });
+  return async (turn, all, isKept) => (await turn.of(get())).entered(turn, all, isKept);
+}
+
 /** What ends the watch over the page of whoever was here before. */
 let unwatched = () => {};
 
