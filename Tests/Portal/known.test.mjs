@@ -168,6 +168,15 @@ test("plots: one method each; what has no date is neither the newest nor in a pl
   assert.deepEqual([dated.items.length, undated.items.map((one) => one.shown.number), undated.plots], [3, [9.9], []]);
 });
 
+test("alerts come before everything else, and those that are over do not", () => {
+  const flag = (record, status) => opened(view(record, "other"), { resourceType: "Flag", status, code: { text: `Falls ${record}` } });
+  const sections = bySection(arrange([opened(view("1", "allergy"), allergy("Latex")), flag("2", "active"), flag("3", "inactive"), flag("4", "entered-in-error")]));
+  assert.deepEqual([sections[0].name, sections[1].name], ["alert", "allergy"]);
+  const titles = (items) => items.map((one) => one.shown.title);
+  assert.deepEqual([titles(sections[0].current), titles(sections[0].past), titles(sections[0].invalid)], [["Falls 2"], ["Falls 3"], ["Falls 4"]]);
+  assert.deepEqual(missingIn("alert", { listed: [view("5", "other")], outcomes: new Map() }).map((gap) => gap.reason), ["notAsked"]);
+});
+
 test("allergies: the gravest first", () => {
   const names = ["low", "none", "high", "severe"];
   const items = arrange([allergy("low", { criticality: "low", recordedDate: "2026" }), allergy("none"), allergy("high", { criticality: "high", recordedDate: "2001" }),

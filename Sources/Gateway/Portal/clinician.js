@@ -244,6 +244,9 @@ function glass(chart, read) {
       () => (confirm(C.sure) ? read(live(chart), "ETREAT", Number(reason.value)) : undefined))));
 }
 
+/** Allergies, problems and medicines; and others, among which are alerts. */
+const EARLY = new Set([...Object.values(KNOWN), "other"]);
+
 /** Asks for records of the chart's patient and shows what is granted, while the chart is shown. What was read stays. */
 async function read(turn, chart, wanted, { purpose, reason, answer, draw, writer }) {
   let category = "";
@@ -254,13 +257,13 @@ async function read(turn, chart, wanted, { purpose, reason, answer, draw, writer
     }
     draw();
   };
-  // What must be known first is shown first: the chart is drawn when allergies, problems and medicines are read, and at the end.
+  // What must be known first is shown first: the chart is drawn when each kind of that is read, and at the end.
   const tell = (count, outcomes) => {
     turn.check();
     clearTimeout(slow);
     answer.replaceChildren(h("p", { class: "card waiting" }, C.working(count, wanted.length)));
     const last = [...outcomes.values()].at(-1).view.category;
-    if (last !== category && Object.values(KNOWN).includes(category)) keep(outcomes);
+    if (last !== category && EARLY.has(category)) keep(outcomes);
     category = last;
   };
   answer.replaceChildren(h("p", { class: "card waiting" }, C.working(0, wanted.length)));

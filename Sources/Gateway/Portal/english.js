@@ -60,7 +60,7 @@ export const T = {
   copied: "Copied.",
 
   sections: {
-    allergy: "Allergies", problem: "Problems", medicine: "Medicines", result: "Results", immunisation: "Immunisations",
+    alert: "Alerts", allergy: "Allergies", problem: "Problems", medicine: "Medicines", result: "Results", immunisation: "Immunisations",
     visit: "Visits", procedure: "Procedures", plan: "Plans and orders", document: "Documents and reports", family: "Family", person: "About me",
     bill: "Bills and insurance", other: "Other",
   },

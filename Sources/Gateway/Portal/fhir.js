@@ -7,6 +7,7 @@ import { band, codeOf, concept, finding, list, meaning, period, quantity, range,
 export { parsed } from "./values.js";
 
 const SECTIONS = {
+  Flag: "alert",
   AllergyIntolerance: "allergy", Condition: "problem", MedicationRequest: "medicine", MedicationStatement: "medicine",
   MedicationAdministration: "medicine", MedicationDispense: "medicine", Observation: "result", Immunization: "immunisation",
   Encounter: "visit", Appointment: "visit", Procedure: "procedure", DiagnosticReport: "document", DocumentReference: "document",
@@ -17,7 +18,7 @@ const SECTIONS = {
 
 /** The order in which sections are shown. */
 export const ORDER = [
-  "allergy", "problem", "medicine", "result", "immunisation", "visit", "procedure", "plan", "document", "family", "person", "bill", "other",
+  "alert", "allergy", "problem", "medicine", "result", "immunisation", "visit", "procedure", "plan", "document", "family", "person", "bill", "other",
 ];
 
 // ---- Dates
@@ -68,7 +69,7 @@ const OVER = {
   MedicationDispense: ["completed", "stopped", "cancelled", "declined"], MedicationAdministration: ["completed", "stopped", "not-done"],
   Observation: ["cancelled"], DiagnosticReport: ["cancelled"], Encounter: ["cancelled"], Appointment: ["cancelled", "noshow"],
   CarePlan: ["completed", "revoked"], ServiceRequest: ["completed", "revoked"], Claim: ["cancelled"], ExplanationOfBenefit: ["cancelled"],
-  Goal: ["completed", "cancelled", "rejected"], Coverage: ["cancelled"], DocumentReference: ["superseded"], CareTeam: ["inactive"],
+  Goal: ["completed", "cancelled", "rejected"], Coverage: ["cancelled"], DocumentReference: ["superseded"], CareTeam: ["inactive"], Flag: ["inactive"],
 };
 const NOT_VALID = new Set(["entered-in-error", "refuted"]);
 const UNSURE = new Set(["unconfirmed", "provisional", "differential", "presumed"]);

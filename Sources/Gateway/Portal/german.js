@@ -79,7 +79,7 @@ export const T = {
   copied: "Kopiert.",
 
   sections: {
-    allergy: "Allergien", problem: "Diagnosen und Probleme", medicine: "Medikamente", result: "Befunde und Werte", immunisation: "Impfungen",
+    alert: "Warnhinweise", allergy: "Allergien", problem: "Diagnosen und Probleme", medicine: "Medikamente", result: "Befunde und Werte", immunisation: "Impfungen",
     visit: "Besuche", procedure: "Eingriffe", plan: "Pläne und Aufträge", document: "Dokumente und Berichte", family: "Familie", person: "Über mich",
     bill: "Rechnungen und Versicherung", other: "Anderes",
   },

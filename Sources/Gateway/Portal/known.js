@@ -42,7 +42,7 @@ export function gaps(listed, outcomes, { category, waiting } = {}) {
 
 /** The ledger's categories of the records that stand in a section. Node: FHIRResource.categories. */
 const IN_SECTION = {
-  result: ["observation"], immunisation: ["immunization"], visit: ["encounter"], procedure: ["procedure"], plan: ["encounter", "other"],
+  alert: ["other"], result: ["observation"], immunisation: ["immunization"], visit: ["encounter"], procedure: ["procedure"], plan: ["encounter", "other"],
   document: ["document", "observation", "other"], family: ["other"], person: ["demographics"], bill: ["financial", "other"], other: ["other"],
 };
 

@@ -100,10 +100,10 @@ export const isUnknown = (said) => said.state === "unknown" || said.gaps.length 
 // ---- The whole of it
 
 /** What stands beside everything else: what nobody may overlook. */
-const BESIDE = new Set(["section-allergy", "section-problem", "section-medicine"]);
+const BESIDE = new Set(["section-alert", "section-allergy", "section-problem", "section-medicine"]);
 
 /** Sections as a workspace: on a wide screen allergies, problems and medicines beside the rest, bills last. A search among
- * the records stands above; `search` keeps what was typed. Allergies are never hidden. */
+ * the records stands above; `search` keeps what was typed. Alerts and allergies are never hidden. */
 export function workspace(all, search) {
   const beside = all.filter((one) => BESIDE.has(one.id));
   const rest = all.filter((one) => !BESIDE.has(one.id));
@@ -114,7 +114,7 @@ export function workspace(all, search) {
     if (words.length) for (const more of frame.querySelectorAll("button.more")) more.click();
     let count = 0;
     for (const section of all) {
-      if (section.id === "section-allergy") continue;
+      if (["section-alert", "section-allergy"].includes(section.id)) continue;
       const rows = [...section.querySelectorAll(":scope > ul > li")];
       for (const row of rows) {
         row.hidden = !words.every((word) => row.textContent.toLowerCase().includes(word));
@@ -153,9 +153,9 @@ function section({ name, ...items }, { said, missing, ...told }, actions, title)
   const isAside = ["noneKnown", "unknown"].includes(said?.state) ? () => true : (one) => one.shown.absence === "elsewhere";
   const shown = [...stands, ...items.current.filter((one) => one.shown.absence && isAside(one))];
   if (!said && shown.length === 0 && apart.length === 0) return null;
-  const tone = name !== "allergy" ? "" : said.items.length ? " alert" : said.state === "unknown" ? " warn" : "";
+  const tone = name === "alert" && shown.length ? " alert" : name !== "allergy" ? "" : said.items.length ? " alert" : said.state === "unknown" ? " warn" : "";
   return h("section", { class: `card${tone}`, id: `section-${name}` }, h("h2", {}, title),
-    shown.length ? shortened(rowsOf(name, [...new Set(shown)], actions), name === "allergy" || name === "medicine") : null, said ? known(said, apart.length > 0) : more(name, missing, told),
+    shown.length ? shortened(rowsOf(name, [...new Set(shown)], actions), ["alert", "allergy", "medicine"].includes(name)) : null, said ? known(said, apart.length > 0) : more(name, missing, told),
     apart.map((state) => h("details", { class: `apart ${state}`, "data-of": `${name} ${state}` }, h("summary", {}, T.standing[state](items[state].length)),
       shortened(items[state].map((one) => row(one, actions))))));
 }
