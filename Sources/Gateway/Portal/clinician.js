@@ -9,7 +9,7 @@ import { allSafe, keepSafe, safe } from "./kept.js";
 import { CATEGORY as KNOWN, gaps, isChanged, isOutdated, news } from "./known.js";
 import { learn } from "./names.js";
 import * as node from "./node.js";
-import { ended, resourceOf, send, signed, typedOf } from "./notes.js";
+import { canEnd, ended, resourceOf, send, signed, typedOf } from "./notes.js";
 import { readAll, refusedCount } from "./reading.js";
 import { asOf, faults, knowledge, reasons, refusalsOf, restamp, sections, warnings, workspace } from "./sections.js";
 import { C, D, K, moment, T } from "./texts.js";
@@ -47,7 +47,7 @@ const chartOf = (patient) => ({
   patient, listed: [], asOf: null, first: null, seen: [], outcomes: new Map(), written: new Map(), waiting: new Set(),
   draft: null, sent: null, unsigned: "", search: { text: "" },
 });
-const emptyDraft = () => ({ kind: "note", title: "", text: "", reason: "", replaces: "" });
+const emptyDraft = () => ({ kind: "note", title: "", text: "", risk: "", reason: "", replaces: "" });
 const isDirty = ({ draft }) => Boolean(draft?.title.trim() || draft?.text.trim());
 /** Keeps what is written and not signed, over reloads too. */
 const keepWritten = (chart) => keepSafe("draft", state.keys.account, chart.patient.account,
@@ -331,6 +331,8 @@ function writing(turn, chart) {
   const [titleLabel, textLabel] = [h("label", { for: "noteTitle" }), h("label", { for: "noteText" })];
   const title = h("input", { type: "text", id: "noteTitle", autocomplete: "off", value: draft.title, oninput: keep("title") });
   const text = h("textarea", { id: "noteText", oninput: keep("text") }, draft.text);
+  const risk = h("select", { id: "noteRisk", onchange: keep("risk") }, Object.entries(C.risks).map(([name, words]) => h("option", { value: name, selected: name === draft.risk }, words)));
+  const [titleLine, riskLine] = [h("div", {}, titleLabel, title), h("div", {}, h("label", { for: "noteRisk" }, C.risk), risk)];
   const why = h("textarea", { id: "override", oninput: keep("reason") }, draft.reason);
   const override = h("div", { hidden: true }, h("label", { for: "override" }, C.override), why);
   const warning = h("div", { id: "warning", role: "alert" });
@@ -347,7 +349,9 @@ function writing(turn, chart) {
     heading.textContent = (draft.replaces ? C.correctFor : C.writeFor)(called(chart, known.items));
     drop.hidden = !draft.replaces;
     kind.disabled = Boolean(draft.replaces);
-    titleLabel.textContent = C.titleLabel[draft.kind];
+    titleLine.hidden = draft.kind === "noAllergy";
+    riskLine.hidden = draft.kind !== "allergy";
+    titleLabel.textContent = C.titleLabel[draft.kind] ?? "";
     textLabel.textContent = C.textLabel[draft.kind];
     const { lines, against } = judgement(draft, known);
     // A screen reader says it again only where it is something else.
@@ -359,7 +363,7 @@ function writing(turn, chart) {
     button.textContent = (against.length ? C.signAnyway : C.sign)(called(chart, known.items));
     button.classList.toggle("danger", against.length > 0);
   };
-  const card = h("section", { class: "card", id: "write" }, heading, kind, titleLabel, title, textLabel, text, warning, override, fault,
+  const card = h("section", { class: "card", id: "write" }, heading, kind, titleLine, textLabel, text, riskLine, warning, override, fault,
     h("p", { class: "row" }, button, drop));
   return { card, check: (now) => { known = now; warn(); }, forget: () => fault.replaceChildren() };
 }
@@ -374,11 +378,14 @@ async function isNewsFirst(turn, chart) {
   return true;
 }
 
+/** What is held against what others wrote. */
+const GOES_BY_OTHERS = new Set(["prescription", "noAllergy"]);
+
 async function sign(turn, chart, now, fault) {
   // What is signed is what stood there when somebody wanted it signed.
   const draft = { ...chart.draft };
   try {
-    if (draft.kind === "prescription" && await isNewsFirst(turn, chart)) return;
+    if (GOES_BY_OTHERS.has(draft.kind) && await isNewsFirst(turn, chart)) return;
   } catch (error) {
     if (turn.isOver) say(C.leftUnsigned(called(chart, now().items)));
     else fault.replaceChildren(problem(error));
@@ -389,7 +396,8 @@ async function sign(turn, chart, now, fault) {
 
 async function signDraft(turn, chart, { draft, known, fault }) {
   const said = judgement(draft, known);
-  const needed = !draft.title.trim() || !draft.text.trim() ? C.empty : said.against.length && !draft.reason.trim() ? C.overrideNeeded : "";
+  const isTitled = draft.title.trim() || draft.kind === "noAllergy";
+  const needed = !isTitled || !draft.text.trim() ? C.empty : said.against.length && !draft.reason.trim() ? C.overrideNeeded : "";
   fault.replaceChildren(needed ? h("p", { class: "card warn" }, needed) : "");
   if (needed) return;
   const name = called(chart, known.items);
@@ -450,7 +458,7 @@ function amending(turn, chart, one) {
     if (!turn.isOver) await view(go("patient"), true);
   };
   return h("div", { class: "amend" }, h("p", {}, correct), h("label", { for: why.id }, C.whyEnd), why, fault, h("p", { class: "row" },
-    typed.kind === "prescription" ? deed({ class: "second stop" }, C.stop, end("stop")) : null, deed({ class: "danger withdraw" }, C.withdraw, end("withdraw"))));
+    canEnd(typed.kind) ? deed({ class: "second stop" }, typed.kind === "problem" ? C.over : C.stop, end("stop")) : null, deed({ class: "danger withdraw" }, C.withdraw, end("withdraw"))));
 }
 
 /** Shows what the address names, to the clinician who came in. */

@@ -1,12 +1,13 @@
-// What a prescription is held against before it is signed: allergies, what must not be taken, and what is taken now; and what
-// that comparison is worth.
+// What is held against the chart before it is signed: a prescription against allergies, what must not be taken, and what is
+// taken now, with what that comparison is worth; and that no allergy is known, against those that are.
 import { besides, comparable, conflictsOf, isMedicineKnown, sentence } from "./chart.js";
 import { isUnknown, othersOf, reasons } from "./sections.js";
 import { C, clock, K } from "./texts.js";
 import { h } from "./ui.js";
 
-/** What is said beside a prescription, {lines}, and what it is signed `against`, in sentences: for those a reason is needed. */
+/** What is said beside what somebody writes, {lines}, and what it is signed `against`, in sentences: for those a reason is needed. */
 export function judgement(draft, known) {
+  if (draft.kind === "noAllergy") return ofNone(known.statements.allergy);
   if (draft.kind !== "prescription") return { lines: [], against: [] };
   const { allergy, medicine } = known.statements;
   const pairs = conflictsOf(draft.title, known.items, draft.replaces);
@@ -21,6 +22,12 @@ export function judgement(draft, known) {
       ...compared(draft.title.trim(), ofAllergies, known, isUnknownNow), ...comparedBeside(draft, pairs, known),
     ].filter(Boolean),
   };
+}
+
+/** That no allergy is known is signed against those that are recorded, and against what nobody has read. */
+function ofNone(allergy) {
+  const against = [allergy.items.length ? C.thereAre(allergy.items.map((one) => one.shown.title).join(", ")) : "", isUnknown(allergy) ? C.noneUnread : ""].filter(Boolean);
+  return { against, lines: against.map((words) => h("p", { class: "card alert" }, h("strong", {}, words))) };
 }
 
 /** What the comparison with allergies is worth: what could not be compared comes before that nothing was found. */
