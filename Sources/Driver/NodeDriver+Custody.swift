@@ -110,9 +110,10 @@ extension NodeDriver {
       hospital: self.own, validUntil: self.validUntil, nonce: SecureRandom.bytes(Transaction.nonceLengthBytes))
   }
 
-  /// Half a transaction's life from now.
+  /// Half a transaction's life from now, by the ledger's time where that is ahead: it is what the rules go by.
   var validUntil: Timestamp {
-    self.moment.wall.adding(milliseconds: self.settings.genesis.limits.transactionLifeMilliseconds / 2)
+    max(self.moment.wall, self.node.execution.position.time).adding(
+      milliseconds: self.settings.genesis.limits.transactionLifeMilliseconds / 2)
   }
 
   /// This member's share of a custody key; nil where it has none.

@@ -91,6 +91,9 @@ public actor NodeHost: NodeService {
   /// The driver, once it is started.
   var running: NodeDriver? { self.driver }
 
+  /// The time of the last executed cut.
+  public func ledgerTime() -> Timestamp { self.running?.node.execution.position.time ?? .zero }
+
   private static func role(of node: Node) -> String {
     switch (node.replica, node.replica.leader) {
     case (.follower, _): node.index == nil ? "observer" : "catching up"
@@ -418,9 +421,8 @@ public actor NodeHost: NodeService {
   }
 
   private func submit(anchors: [RecordAnchor]) async throws(ServiceRefusal) -> [Receipt] {
-    let time = UInt64(max(0, Date().timeIntervalSince1970 * 1000))
-    let validUntil = Timestamp(milliseconds: time)
-      .adding(milliseconds: self.genesis.limits.transactionLifeMilliseconds / 2)
+    guard let driver = self.running else { throw .inactive }
+    let validUntil = driver.validUntil
     var transactions: [CheckedTransaction] = []
     for (index, anchor) in anchors.enumerated() {
       let transaction = Transaction(

@@ -10,15 +10,27 @@ extension FHIRService {
     guard json["resourceType"]?.text == "Bundle" else {
       throw FHIRFailure(400, "invalid", "a Bundle is expected at the base", at: "resourceType")
     }
-    let entries = json["entry"]?.items ?? []
+    var entries = json["entry"]?.items ?? []
     guard entries.count <= Self.entriesMax else {
       throw FHIRFailure(413, "too-costly", "\(entries.count) entries, at most \(Self.entriesMax); send it in parts")
     }
+    // ⚑ What holds for the bundle holds for each entry, as where a bundle is given as a file.
+    let label = CanonicalJSON.members([("meta", json["meta"])])
+    if Sensitivity.isSensitive(label) { entries = entries.map(Self.labelled) }
     switch json["type"]?.text {
     case "batch": return try await self.batch(entries, whole)
     case "transaction": return try await self.transaction(entries, whole)
     default: throw FHIRFailure(400, "value", "the type must be batch or transaction", at: "Bundle.type")
     }
+  }
+
+  /// An entry whose resource is labelled as sensitive.
+  private static func labelled(_ entry: CanonicalJSON) -> CanonicalJSON {
+    guard let resource = entry["resource"], resource["resourceType"]?.text != nil, !Sensitivity.isSensitive(resource)
+    else { return entry }
+    let meta = resource["meta"] ?? .object([])
+    let security = (meta["security"]?.items ?? []) + [Sensitivity.label]
+    return entry.setting("resource", resource.setting("meta", meta.setting("security", .array(security))))
   }
 
   private func batch(_ entries: [CanonicalJSON], _ whole: FHIRRequest) async throws -> FHIRResponse {

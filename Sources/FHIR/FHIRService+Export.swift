@@ -32,17 +32,22 @@ extension FHIRService {
       try request.asker.require(.read, type)
     }
     try request.looks.look(self.index.count)
-    let patients = try self.patients(of: request.path, asked, for: request.asker)
+    let patients = try self.patients(asked, for: request)
     var files: [Exports.File] = []
     var deleted: [SearchStates.Hit] = []
     for type in self.index.rows.keys.sorted() {
       guard asked.types?.contains(type) ?? true, request.asker.maySee(type) else { continue }
       var hits: [SearchStates.Hit] = []
       for (place, row) in (self.index.rows[type] ?? []).enumerated() {
-        // ⚑ What came after an export within the millisecond of its time is in the next one.
-        guard asked.since.map({ row.updated >= $0 }) ?? true else { continue }
+        // ⚑ What came after an export within the millisecond of its time is in the next one. Erasing is a change too.
+        let changed = max(row.updated, row.erased?.time ?? .zero)
+        guard asked.since.map({ changed >= $0 }) ?? true else { continue }
         if !row.isDeleted {
-          if patients.holds(type == "Patient" ? row.id : row.patient) { hits.append(Self.hit(type, place, row)) }
+          if patients.holds(type == "Patient" ? row.id : row.patient) {
+            hits.append(Self.hit(type, place, row))
+          } else if let since = asked.since, try self.left(patients, type, row, since: since, request.looks) {
+            deleted.append(Self.hit(type, place, row))
+          }
         } else if asked.since != nil, try self.wasOf(patients, type, row, request.looks) {
           deleted.append(Self.hit(type, place, row))
         }
@@ -92,18 +97,41 @@ extension FHIRService {
     return patients.holds(self.index.patient(of: before, type: type, id: row.id))
   }
 
+  /// Whether a resource was of patients at a time and is another's now: for who follows those it is gone.
+  private func left(
+    _ patients: Patients, _ type: String, _ row: ResourceIndex.Row, since: Timestamp, _ looks: Looks
+  ) throws -> Bool {
+    guard type != "Patient", row.version > 1 else { return false }
+    for number in (1..<row.version).reversed() {
+      try looks.look(Self.includeLooks)
+      guard let found = try self.stored(type, row.id, number) else { return false }
+      if let json = found.json, patients.holds(self.index.patient(of: json, type: type, id: row.id)) { return true }
+      // Older ones were told before.
+      if found.updated < since { return false }
+    }
+    return false
+  }
+
   private func patients(
-    of path: [String], _ asked: ExportQuestion, for asker: FHIRAsker
+    _ asked: ExportQuestion, for request: FHIRRequest
   ) throws -> Patients {
+    let path = request.path
     if path[0] == "$export" { return .everything }
+    for id in asked.patients ?? [] where self.index.row("Patient/\(id)") == nil {
+      throw FHIRFailure(404, "not-found", "there is no Patient/\(id)")
+    }
     guard path[0] == "Group" else { return asked.patients.map { .some($0) } ?? .all }
-    try asker.require(.read, "Group")
+    try request.asker.require(.read, "Group")
     guard let row = self.index.row("Group/\(path[1])"), !row.isDeleted,
       let group = try self.stored("Group", row.id, row.version)?.json
     else { throw FHIRFailure(404, "not-found", "there is no Group/\(path[1])") }
+    let judging = Judging(at: self.site, request.looks)
     var members: Set<String> = []
     for member in group["member"]?.items ?? [] where member["inactive"] != .bool(true) {
-      guard let name = member["entity"]?["reference"]?.text.map({ self.site.local($0) }) else { continue }
+      // A member may be named by an identifier alone, as a subject may.
+      let named = CanonicalJSON.members([("subject", member["entity"])])
+      let entity = try self.identified(named, by: judging, for: request)["subject"]
+      guard let name = entity?["reference"]?.text.map({ self.site.local($0) }) else { continue }
       if name.hasPrefix("Patient/") { members.insert(String(name.dropFirst("Patient/".count))) }
     }
     return .some(asked.patients.map { $0.intersection(members) } ?? members)

@@ -36,11 +36,15 @@ public struct PatientIndex: Sendable {
   public init(service: FHIRService) { self.service = service }
 
   /// Patients whose name has every word of a text, and who were born on a day that it names; or whose identifier it is.
-  func patients(matching text: String, by clinician: Digest) async -> [PatientFound] {
+  ///
+  /// - Throws: `ServiceRefusal.failed` where the store cannot tell. ⚑ Silence would say that there is nobody.
+  func patients(
+    matching text: String, by clinician: Digest
+  ) async throws(ServiceRefusal) -> [PatientFound] {
     var found: [String: PatientFound] = [:]
     let asker = FHIRAsker(account: clinician, scopes: .everything)
     for query in [Self.words(of: text), [(name: "identifier", value: text)]] where !query.isEmpty {
-      let bundle: SearchBundle<Patient>? = await self.found("Patient", query, by: asker)
+      let bundle: SearchBundle<Patient>? = try await self.found("Patient", query, by: asker)
       for entry in bundle?.entry ?? [] {
         // The one link that everything written goes by: what else the identifiers say is for people.
         let account = await self.service.account(ofPatient: entry.resource.id)
@@ -53,17 +57,21 @@ public struct PatientIndex: Sendable {
   /// The name of the practitioner whose account it is; nil where the hospital's store has none.
   func practitioner(_ account: Digest) async -> String? {
     let query = [(name: "identifier", value: "urn:consilium:account|\(account)")]
-    let bundle: SearchBundle<Practitioner>? = await self.found("Practitioner", query, by: .system)
+    let bundle: SearchBundle<Practitioner>? = try? await self.found("Practitioner", query, by: .system)
     return bundle?.entry?.lazy.compactMap { HumanName.best(of: $0.resource.name)?.titled }.first
   }
 
   private func found<Resource: Decodable>(
     _ type: String, _ query: [(name: String, value: String)], by asker: FHIRAsker
-  ) async -> SearchBundle<Resource>? {
+  ) async throws(ServiceRefusal) -> SearchBundle<Resource>? {
     let counted = query + [(name: "_count", value: "\(Self.countMax)")]
     var request = FHIRRequest(method: "GET", path: [type], query: counted, body: [])
     request.asker = asker
     let answer = await self.service.handle(request)
+    guard answer.status < 500 else {
+      let why = answer.body?["issue"]?.items?.first?["diagnostics"]?.text ?? "status \(answer.status)"
+      throw .failed("the hospital's patients cannot be searched: \(why)")
+    }
     guard answer.status == 200, let bytes = answer.body?.canonicalBytes else { return nil }
     return try? JSONDecoder().decode(SearchBundle<Resource>.self, from: Data(bytes))
   }
@@ -203,6 +211,9 @@ extension PortalServer {
     router.get("/api/clinicians/{account}/patients") { request, context in
       let clinician = try await self.clinician(request, context).identifier
       let text = request.uri.queryParameters["search"].map { String($0).removingPercentEncoding ?? String($0) } ?? ""
+      if let trouble = self.patientsTrouble {
+        throw ServiceRefusal.failed("the hospital's patients cannot be searched: \(trouble)")
+      }
       guard let patients = self.patients, !text.isEmpty else { return try json([PatientFound]()) }
       return try json(await patients.patients(matching: text, by: clinician))
     }

@@ -14,10 +14,11 @@ extension FHIRServer {
       .map { String($0).removingPercentEncoding ?? String($0) }
     guard request.method == .get, path.count == 3, path[0] == FHIRService.exportsPath else { return nil }
     let place = Place.current
-    /// ⚑ A session that ended meanwhile reads no further. What is put together takes of the memory that all share.
+    /// ⚑ A session that ended meanwhile reads no further, nor a system whose token was revoked. What is put together
+    /// takes of the memory that all share.
     @Sendable func some(from start: Int) async throws(FHIRFailure) -> (lines: [CanonicalJSON], next: Int?) {
       var asked = FHIRRequest(method: "GET", path: path)
-      asked.asker = try await self.asker(of: asked, request)
+      asked.asker = start == 0 ? try await self.asker(of: asked, request) : try await self.fetcher(of: asked, request)
       asked.meter = AnswerMeter(bytesMax: FHIRService.lineBytesAtOnce) { place?.takeAnswer($0) ?? true }
       return try await self.service.exported(asked, from: start)
     }

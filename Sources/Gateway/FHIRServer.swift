@@ -343,6 +343,12 @@ public struct FHIRServer: Sendable {
     return asker
   }
 
+  /// In whose name a file is sent that began to be sent. A system's token is good for minutes, and may end meanwhile.
+  func fetcher(of asked: FHIRRequest, _ request: Request) async throws(FHIRFailure) -> FHIRAsker {
+    if let token = Self.token(request), let asker = await self.smart?.systems.fetching(token) { return asker }
+    return try await self.asker(of: asked, request)
+  }
+
   private static func token(_ request: Request) -> String? {
     request.headers[.authorization].flatMap { header in
       let parts = header.split(separator: " ")

@@ -23,19 +23,20 @@ public struct Gateway: Sendable {
   let sessions: ReadingSessions
   let readings: (any ReadingLog)?
   private let fhirTrouble: String?
-  private let fhirNotice: String?
+  private let doorNotices: @Sendable () -> [String]
   private let socket: String
   private let doors: Doors
 
   /// A gateway to `service`, to what EHRs may ask in practitioners' names, and to who read in the hospital's own store,
   /// on a socket, which only this user may use; `fhirTrouble` says why the FHIR interface is refused, where it is, and
-  /// `fhirNotice` what else should be known of it.
+  /// `notices` what else somebody should see to.
   public init(
     service: any NodeService, sessions: ReadingSessions, readings: (any ReadingLog)? = nil, socket: String,
-    fhirTrouble: String? = nil, fhirNotice: String? = nil, limits: DoorLimits = DoorLimits()
+    fhirTrouble: String? = nil, notices: @escaping @Sendable () -> [String] = { [] },
+    limits: DoorLimits = DoorLimits()
   ) {
     (self.service, self.sessions, self.readings, self.socket) = (service, sessions, readings, socket)
-    (self.fhirTrouble, self.fhirNotice) = (fhirTrouble, fhirNotice)
+    (self.fhirTrouble, self.doorNotices) = (fhirTrouble, notices)
     self.doors = Doors(limits)
   }
 
@@ -69,11 +70,11 @@ public struct Gateway: Sendable {
   }
 
   private func addNodeRoutes(to router: Router<BasicRequestContext>) {
-    let (service, fhirTrouble, fhirNotice) = (self.service, self.fhirTrouble, self.fhirNotice)
+    let (service, fhirTrouble, doorNotices) = (self.service, self.fhirTrouble, self.doorNotices)
     router.get("/v1/status") { _, _ in
       var status = await service.status()
       status.fhirTrouble = fhirTrouble
-      status.notices = (status.notices ?? []) + [fhirNotice].compactMap { $0 }
+      status.notices = (status.notices ?? []) + doorNotices()
       return try json(status)
     }
     router.get("/v1/members") { _, _ in try json(await service.membership()) }
@@ -87,7 +88,7 @@ public struct Gateway: Sendable {
         ? [status.laneTrouble, status.orderingTrouble, fhirTrouble].compactMap { $0 } : ["the node is not started"]
       let state = troubles.isEmpty ? "ready\n" : "not ready: \(troubles.joined(separator: "; "))\n"
       // What keeps nothing from being ordered makes no other hospital worse off: it is said, and no reason to restart.
-      let notices = (status.notices ?? []) + [fhirNotice].compactMap { $0 }
+      let notices = (status.notices ?? []) + doorNotices()
       let text = state + notices.map { "notice: \($0)\n" }.joined()
       return Response(
         status: troubles.isEmpty ? .ok : .serviceUnavailable, body: .init(byteBuffer: ByteBuffer(string: text)))

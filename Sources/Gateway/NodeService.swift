@@ -69,6 +69,8 @@ public protocol NodeService: Sendable {
   nonisolated var genesis: Genesis { get }
   /// The hospital that runs the node.
   nonisolated var member: Member { get }
+  /// The time of the last executed cut, which the rules go by.
+  func ledgerTime() async -> Timestamp
   /// Where it stands.
   func status() async -> NodeStatus
   /// The members, and what is about to change.

@@ -33,6 +33,8 @@ public struct PortalServer: Sendable {
   let smart: (authorization: SMARTAuthorization, sessions: ReadingSessions)?
   /// Where clinicians look for patients; nil where the hospital's EHR is not connected.
   let patients: PatientIndex?
+  /// Why the hospital's own patients cannot be searched, where there is a store that is refused.
+  let patientsTrouble: String?
   /// Who read in the hospital's own store; nil where its EHR is not connected.
   let readings: (any ReadingLog)?
   let now: @Sendable () -> UInt64
@@ -43,6 +45,7 @@ public struct PortalServer: Sendable {
   /// A server for a node, which is reached by other `names` too through a proxy; `now` gives milliseconds since 1970.
   public init(
     service: any NodeService, at entrance: Entrance, names: [String] = [], patients: PatientIndex?,
+    patientsTrouble: String? = nil,
     readings: (any ReadingLog)? = nil, smart: (authorization: SMARTAuthorization, sessions: ReadingSessions)? = nil,
     refused: RefusedCounts? = nil, limits: DoorLimits = DoorLimits(), now: @escaping @Sendable () -> UInt64
   ) {
@@ -51,7 +54,8 @@ public struct PortalServer: Sendable {
       refused ?? RefusedCounts(now: now),
       Set(names.map { $0.lowercased() } + [entrance.name].filter { !Entrance.ownNames.contains($0) })
     )
-    (self.service, self.entrance, self.patients, self.now) = (service, entrance, patients, now)
+    (self.service, self.entrance, self.now) = (service, entrance, now)
+    (self.patients, self.patientsTrouble) = (patients, patientsTrouble)
   }
 
   /// Serves until the task is cancelled.
@@ -85,7 +89,7 @@ public struct PortalServer: Sendable {
       try json(
         ConsortiumView(
           service.genesis, await service.membership().members, own: service.member.id, now: self.now(),
-          rules: await service.rules()))
+          ledgerTime: await service.ledgerTime(), rules: await service.rules()))
     }
     router.get("/api/genesis") { _, _ in try json(GenesisFile(service.genesis)) }
     router.get("/api/words") { _, _ in text(RecoveryPhrase.wordList) }
@@ -300,10 +304,15 @@ struct ConsortiumView: Codable, Sendable {
   var hospitals: [Hospital]
   var transactionLifeMilliseconds: UInt64
   var now: UInt64
+  /// By how much the ledger's time, which the rules go by, is ahead of that.
+  var ledgerAheadMilliseconds: UInt64
   /// The version of the rules that holds.
   var rulesVersion: UInt16
 
-  init(_ genesis: Genesis, _ members: [MemberView], own: MemberID, now: UInt64, rules: AgreedRules) {
+  init(
+    _ genesis: Genesis, _ members: [MemberView], own: MemberID, now: UInt64, ledgerTime: Timestamp, rules: AgreedRules
+  ) {
+    self.ledgerAheadMilliseconds = UInt64(max(0, ledgerTime.offset(from: Timestamp(milliseconds: now))))
     self.rulesVersion = rules.version
     (self.network, self.name, self.own) = (genesis.network.description, genesis.name, own.number)
     self.hospitals = members.map { Hospital(number: $0.number, name: $0.name, key: $0.key) }

@@ -219,7 +219,8 @@ public actor ReadingSessions {
     let request = AccessRequest(
       patient: record.anchor.patient, records: [record.anchor.record], purpose: purpose, reason: 0,
       ephemeralKey: ephemeral)
-    let transaction = self.signed(.requestAccess, request, by: key)
+    let time = await self.service.ledgerTime()
+    let transaction = self.signed(.requestAccess, request, by: key, at: time)
     let identifier = transaction.identifier(network: genesis.network)
     guard let person = await self.service.account(session.account)?.key else { throw .failed("the account is gone") }
     do {
@@ -233,7 +234,7 @@ public actor ReadingSessions {
       ).key(
         members: members.map(\.key),
         ask: { try await self.ask(question, without: $0) },
-        accuse: { _ = try await self.submit(self.signed(.accuseCustodian, $0, by: key), of: person) })
+        accuse: { _ = try await self.submit(self.signed(.accuseCustodian, $0, by: key, at: time), of: person) })
     } catch let refusal as ReadingRefusal {
       throw refusal
     } catch {
@@ -255,12 +256,12 @@ public actor ReadingSessions {
   }
 
   private nonisolated func signed(
-    _ kind: TransactionKind, _ payload: some WireEncodable, by key: borrowing SigningKey
+    _ kind: TransactionKind, _ payload: some WireEncodable, by key: borrowing SigningKey, at time: Timestamp
   ) -> Transaction {
     let genesis = self.service.genesis
     return Transaction(
       kind: kind.rawValue, hospital: self.service.member.id,
-      validUntil: Timestamp(milliseconds: self.now())
+      validUntil: max(Timestamp(milliseconds: self.now()), time)
         .adding(milliseconds: genesis.limits.transactionLifeMilliseconds / 2),
       nonce: SecureRandom.bytes(Transaction.nonceLengthBytes), payload: payload.encoded, network: genesis.network,
       signedBy: key)

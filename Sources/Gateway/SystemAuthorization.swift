@@ -70,6 +70,8 @@ public actor SystemAuthorization {
     let aud: Audience
     let exp: Double
     let jti: String
+    let iat: Double?
+    let nbf: Double?
 
     func verify(using algorithm: some JWTAlgorithm) throws {}
   }
@@ -96,6 +98,7 @@ public actor SystemAuthorization {
   private struct Header: Decodable {
     let alg: String
     let kid: String?
+    let crit: [String]?
   }
 
   /// How long a token is good, in milliseconds: SMART's own bound.
@@ -114,6 +117,8 @@ public actor SystemAuthorization {
   private nonisolated let systems: [SMARTSystem]
   private nonisolated let place: String
   private let now: @Sendable () -> UInt64
+  /// When this began: what was used before is not known.
+  private let begun: UInt64
   private var tokens: [Digest: Held] = [:]
   /// Until when each assertion could be used again, by system and digest of its number.
   private var used: [String: [Digest: UInt64]] = [:]
@@ -122,6 +127,7 @@ public actor SystemAuthorization {
   /// Lets systems in at a token endpoint; `now` gives milliseconds since 1970.
   public init(systems: [SMARTSystem], place: String, now: @escaping @Sendable () -> UInt64) {
     (self.systems, self.place, self.now) = (systems, place, now)
+    self.begun = now()
   }
 
   /// Whether there are any.
@@ -172,6 +178,17 @@ public actor SystemAuthorization {
     return true
   }
 
+  /// For how long after its time a token that began to fetch a file goes on fetching it, in milliseconds.
+  private static let fetchingMilliseconds: UInt64 = 6 * 3_600_000
+
+  /// Whose token it is that is fetching a file which it began to fetch in its time; nil where it was revoked.
+  func fetching(_ token: String) -> FHIRAsker? {
+    guard let held = self.tokens[Self.digest(token)], held.until + Self.fetchingMilliseconds > self.now() else {
+      return nil
+    }
+    return FHIRAsker(account: nil, client: held.system, scopes: held.scopes)
+  }
+
   /// Whom a token lets in, and for what; nil where it is none, or its time is over.
   public func asker(_ token: String) -> FHIRAsker? {
     guard let held = self.held(token) else { return nil }
@@ -180,7 +197,7 @@ public actor SystemAuthorization {
 
   private func give(_ system: SMARTSystem, _ scopes: SMARTScopes) -> Grant {
     let time = self.now()
-    self.tokens = self.tokens.filter { $0.value.until > time }
+    self.tokens = self.tokens.filter { $0.value.until + Self.fetchingMilliseconds > time }
     let own = self.tokens.filter { $0.value.system == system.id }
     if own.count >= Self.tokensPerSystemMax, let oldest = own.min(by: { $0.value.number < $1.value.number })?.key {
       self.tokens[oldest] = nil
@@ -200,6 +217,15 @@ public actor SystemAuthorization {
     guard end + Self.driftMilliseconds > time else { throw Self.wrong("exp is past: look at both clocks") }
     guard end <= time + Self.assertionMillisecondsMax + Self.driftMilliseconds else {
       throw Self.wrong("exp is more than five minutes ahead")
+    }
+    if let from = assertion.nbf, !(from * 1000 <= Double(time + Self.driftMilliseconds)) {
+      throw Self.wrong("nbf is ahead: look at both clocks")
+    }
+    // ⚑ What may have been used before this node began is not taken, unless it tells that it was signed since.
+    if end <= self.begun + Self.assertionMillisecondsMax + Self.driftMilliseconds {
+      guard let made = assertion.iat, made >= Double(self.begun / 1000),
+        made * 1000 <= Double(time + Self.driftMilliseconds)
+      else { throw Self.wrong("this node began a moment ago, and takes what was signed since: sign again, with iat") }
     }
     guard !assertion.jti.isEmpty, assertion.jti.utf8.count <= 256 else {
       throw Self.wrong("jti is to have 1 to 256 bytes")
@@ -224,6 +250,7 @@ public actor SystemAuthorization {
     guard Self.algorithms.contains(header.alg) else {
       throw Self.wrong("alg is \(header.alg.prefix(16)); \(Self.algorithms.joined(separator: " and ")) are taken")
     }
+    guard header.crit == nil else { throw Self.wrong("crit names extensions, of which none is known here") }
     guard let system = self.systems.first(where: { $0.id == said.iss }), said.sub == said.iss else {
       throw Self.wrong("iss and sub are to be the client_id of a system that fhir_systems in node.toml names")
     }
@@ -231,13 +258,37 @@ public actor SystemAuthorization {
       throw Self.wrong("aud is to be \(self.place)")
     }
     let keys = JWTKeyCollection()
-    do { try await keys.add(jwks: try Self.keys(in: system.keys)) } catch {
+    do {
+      let set = try Self.keys(in: system.keys)
+      guard header.kid == nil || set.keys.contains(where: { $0.keyIdentifier?.string == header.kid }) else {
+        throw Self.wrong("\(system.id) has no key with kid \(header.kid?.prefix(64) ?? "none")")
+      }
+      try await keys.add(jwks: set)
+    } catch let refusal as Refusal { throw refusal } catch {
       throw Refusal(
         fault: .invalidClient, reason: "the keys of \(system.id) at this node are no JSON Web Key Set with kid and alg")
     }
     do { return (system, try await keys.verify(proof, as: Assertion.self)) } catch {
       throw Self.wrong("no key of \(system.id) with kid \(header.kid?.prefix(64) ?? "none") signed it")
     }
+  }
+
+  /// Why a file holds no keys of a system; nil where it does: public ones, each with its kid and an algorithm that is
+  /// taken.
+  public static func fault(inKeys path: String) -> String? {
+    let taken = self.algorithms.joined(separator: " and ")
+    guard let set = try? self.keys(in: path) else { return "\(path) is no JSON Web Key Set" }
+    guard !set.keys.isEmpty else { return "\(path) holds no key" }
+    for key in set.keys {
+      guard let name = key.keyIdentifier?.string else { return "a key in \(path) has no kid" }
+      guard key.privateExponent == nil else {
+        return "the key \(name) in \(path) is a private one: whoever reads the file could ask in that system's name"
+      }
+      guard let algorithm = key.algorithm?.rawValue, self.algorithms.contains(algorithm) else {
+        return "the key \(name) in \(path) is for \(key.algorithm?.rawValue ?? "no alg"); \(taken) are taken"
+      }
+    }
+    return nil
   }
 
   /// A file's keys, read again each time: an administrator replaces them while the node runs.

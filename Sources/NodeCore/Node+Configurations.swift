@@ -45,7 +45,9 @@ extension Node {
     let life = self.genesis.limits.transactionLifeMilliseconds
     let transaction = Transaction(
       kind: kind.rawValue, hospital: self.configuration.members[index].id,
-      validUntil: run.now.wall.adding(milliseconds: life / 2), nonce: nonce, payload: payload)
+      // ⚑ By the ledger's time where that is ahead: what the node states itself would expire as well.
+      validUntil: max(run.now.wall, self.execution.position.time).adding(milliseconds: life / 2), nonce: nonce,
+      payload: payload)
     _ = self.step(lanes: .submitted([transaction.encoded]), &run)
   }
 

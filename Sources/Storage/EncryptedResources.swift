@@ -71,6 +71,11 @@ public final class EncryptedResources: ResourceStore {
   /// - Throws: `StorageFailure.lost` where it is another store than that, or an older copy.
   public func begin(after left: StoreAge?) throws(StorageFailure) -> StoreAge { try self.account.begin(after: left) }
 
+  /// How far it is written, durably.
+  ///
+  /// - Throws: `StorageFailure` where it cannot be read.
+  public func age() throws(StorageFailure) -> StoreAge { try self.account.age() }
+
   /// Whether the first row opens with the key; nil where there is none.
   private func opensFirst(in snapshot: Snapshot) throws(StorageFailure) -> Bool? {
     var first: (key: [UInt8], value: [UInt8])?

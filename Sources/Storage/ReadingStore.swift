@@ -81,6 +81,11 @@ public final class ReadingStore: ReadingLog {
   /// - Throws: `StorageFailure.lost` where it is another store than that, or an older copy.
   public func begin(after left: StoreAge?) throws(StorageFailure) -> StoreAge { try self.account.begin(after: left) }
 
+  /// How far it is written, durably.
+  ///
+  /// - Throws: `StorageFailure` where it cannot be read.
+  public func age() throws(StorageFailure) -> StoreAge { try self.account.age() }
+
   /// The latest interval first: its number from the other end.
   private func place(of reading: LocalReading) -> [UInt8] {
     let interval = reading.time.milliseconds / self.intervalMilliseconds

@@ -264,8 +264,19 @@ final class StoreAccount: Sendable {
     }
   }
 
+  /// How far it is written.
+  ///
+  /// - Throws: `StorageFailure` where it cannot be read.
+  func age() throws(StorageFailure) -> StoreAge {
+    let stored = try self.environment.snapshot().get(self.meta, Self.key)
+    guard let line = stored.flatMap({ Line($0, tables: self.tableCount) }) else {
+      throw .damaged(path: self.environment.path, reason: Self.sumsMissing)
+    }
+    return StoreAge(line.content)
+  }
+
   private static func compare(_ age: StoreAge, with left: StoreAge, _ path: String) throws(StorageFailure) {
-    let last = "the one with which this node last began, and its mark is as old"
+    let last = "the one that this node had, and its mark is as old"
     guard age.identity == left.identity else {
       throw .lost(path: path, reason: "it is another store than \(last)")
     }

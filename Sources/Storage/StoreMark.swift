@@ -4,7 +4,7 @@ internal import Signing
 internal import Synchronization
 internal import Wire
 
-/// Which store it was with which a node last began, and how far it was written then. Where store and mark were put back
+/// Which store a node had, and how far it was written. Where store and mark were put back
 /// together, both of one older age, only this tells it.
 public struct StoreAge: Sendable, Hashable {
   /// How the store's random number begins.

@@ -53,7 +53,7 @@ public struct EventKind: Sendable, Hashable {
     .dialFailed, .lookupFailed, .viewChangeStarted, .viewEntered, .equivocation, .laneForked, .ownLaneForked,
     .diverged, .progress,
     .checkpointStable, .unheard, .executionFailed, .keyUsed, .doorsOpened, .certificateTaken, .certificateEnding,
-    .certificateRefused, .logDropped, .recordSealed, .keyReleased,
+    .certificateRefused, .sealBehind, .logDropped, .recordSealed, .keyReleased,
     .releaseRefused, .crashFaultOnly, .custodyReady, .custodyRetired, .custodyLeft, .custodyUnkept, .custodyLost,
     .openedInPartition, .vaultFailed, .vaultRepaired, .vaultKeysLost,
     .keyShared, .ownKeyShared,
@@ -262,6 +262,12 @@ public struct EventKind: Sendable, Hashable {
     "tls.refused", .warn, "the new certificate or its key cannot be used",
     meaning: "What was shown before still is. The two files are looked at again when one of them changes.",
     remedy: "Correct the files that tls_certificate and tls_key name.", fields: ["reason"])
+  /// The seal does not follow.
+  public static let sealBehind = EventKind(
+    "seal.behind", .warn, "the seal beside the keys cannot be written",
+    meaning:
+      "It tells how far the hospital's own stores were written; a copy of them that is put back later may pass for "
+      + "the last one.", remedy: "Free the disk that holds the keys, or correct its permissions.", fields: ["reason"])
   /// Lines were lost.
   public static let logDropped = EventKind(
     "log.dropped", .warn, "log lines were dropped",

@@ -236,7 +236,7 @@ struct Patient {
 
   init(_ file: String, _ passphrase: PassphraseOptions, _ node: NodeOptions) async throws {
     (self.client, self.genesis) = (try node.client(), try node.readGenesis())
-    let status: NodeStatus = try await self.client.get("/v1/status")
+    let status = try await self.client.status()
     self.hospital = MemberID(status.member)
     self.keys = try KeyFile.person(
       file, passphrase: try passphrase.read(), network: self.genesis.network, hospital: self.hospital)

@@ -25,7 +25,7 @@ struct Desk {
 
   init(_ registrar: String, _ passphrase: PassphraseOptions, _ node: NodeOptions) async throws {
     (self.client, self.genesis) = (try node.client(), try node.readGenesis())
-    let status: NodeStatus = try await self.client.get("/v1/status")
+    let status = try await self.client.status()
     self.hospital = MemberID(status.member)
     self.passphrase = try passphrase.read()
     self.seed = try KeyFile.registrar(registrar, passphrase: self.passphrase)
@@ -256,7 +256,7 @@ extension Record {
     func run() async throws {
       try await reporting {
         let (client, genesis) = (try self.node.client(), try self.node.readGenesis())
-        let status: NodeStatus = try await client.get("/v1/status")
+        let status = try await client.status()
         let transaction = Drafts.hospital(
           .eraseRecord, try parseDigest(self.record, "record"), genesis: genesis, hospital: MemberID(status.member))
         try show(try await client.submit(transaction), self.output.output)

@@ -19,6 +19,9 @@ enum HospitalStore: String, CaseIterable, ExpressibleByArgument {
 
   func mark(beside keys: String) -> String { "\(keys).\(self.rawValue)" }
 
+  /// What stands beside the keys while a loss was accepted and the ledger was not asked yet what it has of that.
+  static func uncompared(beside keys: String) -> String { "\(keys).fhir.uncompared" }
+
   /// What seals it: a holder of the hospital's secret can read what its EHR wrote, and nobody else.
   static func key(_ keys: borrowing NodeKeys) -> Digest { Hash.blake2b("consilium/fhir-store/v1", keys.sealingSecret) }
 
@@ -91,6 +94,7 @@ struct HospitalStores {
   let notice: String?
   /// How far those are written with which the node begins: the seal is to name it.
   let ages: [HospitalStore: StoreAge]
+  private let readingStore: ReadingStore?
 
   /// Opens both. `seal` tells which had a mark when the node last ran, and how far they were written; `areRecordsOwn`
   /// tells whether the ledger has a record of this hospital's own system.
@@ -107,6 +111,13 @@ struct HospitalStores {
     let resources =
       try isWanted
       ? Self.open(.fhir, config, key, seal, log, &troubles) { mark throws(StorageFailure) in
+        guard !FileManager.default.fileExists(atPath: HospitalStore.uncompared(beside: config.keys)) else {
+          throw .lost(
+            path: HospitalStore.fhir.folder(in: config),
+            reason:
+              "its loss was accepted, and what the ledger has of it was not looked for, as there was no ledger here: "
+              + "once consilium status says that the node has caught up, stop it and accept the loss again")
+        }
         let store = try HospitalStore.resources(config, key: key, mark: mark)
         ages[.fhir] = try store.begin(after: seal.age(of: .fhir))
         return (store, store.opening)
@@ -117,7 +128,7 @@ struct HospitalStores {
       ages[.readings] = try store.begin(after: seal.age(of: .readings))
       return (store, store.opening)
     }
-    self.ages = ages
+    (self.ages, self.readingStore) = (ages, readings)
     self.trouble = troubles.isEmpty ? nil : troubles.joined(separator: "; ")
     if let readings {
       self.readings = readings
@@ -127,6 +138,14 @@ struct HospitalStores {
     let isEmpty = try resources != nil && StoreMark(path: HospitalStore.fhir.mark(in: config)).rowCount == 0
     self.notice = try isEmpty && areRecordsOwn() ? Self.emptiness(HospitalStore.fhir.folder(in: config)) : nil
     if self.notice != nil { log.emit(.fhirEmpty) }
+  }
+
+  /// How far they are written by now, those that can be read.
+  var currentAges: [HospitalStore: StoreAge] {
+    var ages: [HospitalStore: StoreAge] = [:]
+    if let resources { ages[.fhir] = try? resources.age() }
+    if let readingStore { ages[.readings] = try? readingStore.age() }
+    return ages
   }
 
   private static func emptiness(_ folder: String) -> String {

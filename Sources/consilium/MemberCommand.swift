@@ -144,7 +144,7 @@ struct MemberCommand: AsyncParsableCommand {
         let approvals = try ApprovalFile.read(
           self.approvals, of: file.change.signedBytes(network: genesis.network), named: self.change,
           in: try await client.configuration(), by: "consilium member approve")
-        let status: NodeStatus = try await client.get("/v1/status")
+        let status = try await client.status()
         let transaction = Drafts.hospital(
           .changeMembers, ApprovedChange(file.change, approvals: approvals), genesis: genesis,
           hospital: MemberID(status.member))

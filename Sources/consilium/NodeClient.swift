@@ -9,6 +9,7 @@ internal import NIOHTTP1
 internal import Primitives
 internal import Threshold
 internal import Signing
+internal import Synchronization
 internal import Wire
 
 /// Which node a command speaks to.
@@ -95,6 +96,13 @@ struct NodeClient: Sendable {
     }
     let code = status.code >= 500 ? ExitStatus.unavailable : ExitStatus.refused
     return Failure(view.error, why: view.message, remedy: view.remedy, status: code)
+  }
+
+  /// Where the node stands; what is drafted afterwards goes by its ledger's time.
+  func status() async throws -> NodeStatus {
+    let status: NodeStatus = try await self.get("/v1/status")
+    Drafts.follow(status)
+    return status
   }
 
   func get<T: Decodable>(_ path: String, as type: T.Type = T.self) async throws -> T {
@@ -186,9 +194,17 @@ enum Drafts {
       nonce: SecureRandom.bytes(Transaction.nonceLengthBytes), payload: payload.encoded)
   }
 
+  /// Half a transaction's life from now, by the ledger's time where that is ahead of this machine's: it is what the
+  /// rules go by, and after clocks were wrong it stays ahead until they have come as far.
   static func validUntil(_ genesis: Genesis) -> Timestamp {
-    self.now.adding(milliseconds: genesis.limits.transactionLifeMilliseconds / 2)
+    self.now.adding(milliseconds: self.ahead.withLock { $0 })
+      .adding(milliseconds: genesis.limits.transactionLifeMilliseconds / 2)
   }
+
+  private static let ahead = Mutex(UInt64(0))
+
+  /// Goes by what a node says of the ledger's time from now on.
+  static func follow(_ status: NodeStatus) { self.ahead.withLock { $0 = status.ledgerAheadMilliseconds } }
 
   static var now: Timestamp { Timestamp(milliseconds: UInt64(max(0, Date().timeIntervalSince1970 * 1000))) }
 }

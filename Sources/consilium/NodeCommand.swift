@@ -52,7 +52,7 @@ struct NodeCommand: AsyncParsableCommand {
     let member = try Self.telling(log) { try self.member(config, genesis, key: key) }
     let (store, snapshots, lock, seal) = try Self.telling(log) { try self.open(config, genesis, held) }
     let vault = LinkedVault(try await self.openVault(config, log))
-    let stores = try Self.openStores(config, key: HospitalStore.key(keys), seal, store, log)
+    let (stores, named) = try Self.openStores(config, key: HospitalStore.key(keys), seal, store, log)
     let certificate = try Self.telling(log) { try config.serverCertificate(log, now: Self.now) }
     let (limits, loop) = (Self.limits(config, log), EventLoop(workers: config.workers))
     loop.start()
@@ -84,10 +84,11 @@ struct NodeCommand: AsyncParsableCommand {
     try await withThrowingTaskGroup(of: Void.self) { group in
       let gateway = Gateway(
         service: host, sessions: sessions, readings: stores.readings, socket: config.api, fhirTrouble: trouble,
-        fhirNotice: stores.notice, limits: limits.portal)
+        notices: { [stores.notice, certificate?.notice].compactMap { $0 } }, limits: limits.portal)
       group.addTask { try await Self.serve(gateway.run, as: "the API", of: "api", log) }
       group.addTask { await host.tendVault() }
       group.addTask { await host.keepSealed() }
+      group.addTask { await Self.follow(stores, named, certificate, log) }
       let (name, setting) = ("the FHIR interface", "fhir_port")
       if let fhir { group.addTask { try await Self.serve(fhir.run, as: name, of: setting, log) } }
       if let trouble, let fhirEntrance {
@@ -97,10 +98,9 @@ struct NodeCommand: AsyncParsableCommand {
       if let portalEntrance {
         let patients = fhir == nil ? nil : service.map { PatientIndex(service: $0) }
         let portal = PortalServer(
-          service: host, at: portalEntrance, names: config.portalNames, patients: patients,
+          service: host, at: portalEntrance, names: config.portalNames, patients: patients, patientsTrouble: trouble,
           readings: stores.readings, smart: smart.flatMap { $0.hasApps ? ($0, sessions) : nil }, refused: refused,
-          limits: limits.portal,
-          now: Self.now)
+          limits: limits.portal, now: Self.now)
         group.addTask { try await Self.serve(portal.run, as: "the portal", of: "portal_port", log) }
       }
       try await group.next()
@@ -125,14 +125,38 @@ struct NodeCommand: AsyncParsableCommand {
   /// far they are written.
   private static func openStores(
     _ config: NodeConfig, key: Digest, _ found: Seal, _ store: Store, _ log: Log
-  ) throws -> HospitalStores {
+  ) throws -> (HospitalStores, Seal) {
     let stores = try HospitalStores(config, key: key, seal: found, log) {
       !OwnRecords(in: try StoreReader(store), of: MemberID(config.member)).isEmpty
     }
     var seal = found
     try seal.name(
       HospitalStore.allCases.filter { FileManager.default.fileExists(atPath: $0.mark(in: config)) }, stores.ages)
-    return stores
+    return (stores, seal)
+  }
+
+  /// Has the seal follow how far the stores are written, some seconds behind, and says each day that a certificate ends
+  /// soon. ⚑ A store and its mark may be copied
+  /// together while the node runs for weeks, and come back together: only the seal tells that they are old.
+  private static func follow(
+    _ stores: HospitalStores, _ seal: Seal, _ certificate: ServerCertificate?, _ log: Log
+  ) async {
+    var (seal, named, isRefused) = (seal, stores.ages, false)
+    while true {
+      let isOver = (try? await Task.sleep(for: .seconds(2))) == nil
+      certificate?.remind()
+      let ages = stores.currentAges
+      if ages != named {
+        do {
+          try seal.name([], ages)
+          (named, isRefused) = (ages, false)
+        } catch {
+          if !isRefused { log.emit(.sealBehind, ["reason": .text("\(error)")]) }
+          isRefused = true
+        }
+      }
+      if isOver { return }
+    }
   }
 
   /// What serves the EHR; nil where no interface is asked for.

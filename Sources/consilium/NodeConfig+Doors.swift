@@ -71,6 +71,7 @@ extension NodeConfig {
       guard FileManager.default.fileExists(atPath: system.keys) else {
         throw bad("fhir_systems", "there is no file \(system.keys) with the public keys of \(system.id)")
       }
+      if let fault = SystemAuthorization.fault(inKeys: system.keys) { throw bad("fhir_systems", fault) }
       self.systems.append(system)
     }
     let names = self.apps.map(\.id) + self.systems.map(\.id)
@@ -90,13 +91,15 @@ extension NodeConfig {
     guard let (chain, key) = self.certificate else { return nil }
     let report: @Sendable (ServerCertificate.News) -> Void = { news in
       switch news {
-      case .taken(let until): Self.tell(until, log, now())
+      case .taken(let until): Self.tell(.certificateTaken, until, log, now())
+      case .ending(let until): Self.tell(.certificateEnding, until, log, now())
       case .refused(let unfit): log.emit(.certificateRefused, ["reason": .text("\(unfit)")])
       }
     }
     do throws(ServerCertificate.Unfit) {
-      let certificate = try ServerCertificate(chain: chain, key: key, report: report)
-      Self.tell(certificate.until, log, now())
+      let hosts = [self.fhirOrigin, self.portalOrigin].compactMap { $0.flatMap { URL(string: $0)?.host() } }
+      let certificate = try ServerCertificate(chain: chain, key: key, hosts: hosts, now: now, report: report)
+      Self.tell(.certificateTaken, certificate.until, log, now())
       return certificate
     } catch {
       throw Failure(
@@ -105,9 +108,9 @@ extension NodeConfig {
     }
   }
 
-  private static func tell(_ until: Int, _ log: Log, _ now: UInt64) {
+  private static func tell(_ kind: EventKind, _ until: Int, _ log: Log, _ now: UInt64) {
     let days = max(0, until - Int(clamping: now / 1000)) / 86_400
-    log.emit(days < 14 ? .certificateEnding : .certificateTaken, ["days": .number(UInt64(days))])
+    log.emit(kind, ["days": .number(UInt64(days))])
   }
 
   /// Where the FHIR interface listens; nil where there is none.

@@ -2,6 +2,7 @@ internal import FHIR
 internal import Foundation
 internal import Gateway
 internal import HealthRecords
+internal import Ledger
 internal import ObjectStore
 internal import Primitives
 internal import Storage
@@ -46,6 +47,8 @@ struct Orphans {
   private let resources: EncryptedResources
   private let config: NodeConfig
   private let ledger: StoreReader
+  /// How far that goes.
+  private let end: LedgerPosition
   private let secrets: [[UInt8]]
   private let readings: (any ReadingLog)?
   private let vault: (any Vault)?
@@ -82,14 +85,17 @@ struct Orphans {
   ) async throws {
     var orphans: Self
     do { orphans = try Self(resources, config, secrets, key) } catch {
+      // ⚑ Until that is known, an older version would be shown as the current one, and what was lost as none.
+      try Files.replace(HospitalStore.uncompared(beside: config.keys), Array("fhir\n".utf8), mode: 0o600)
       return Console.line(
         "Which records on the ledger nothing here corrects any more is not known: \(error). Once the node has its "
-          + "ledger and vault, stop it and give the same command again")
+          + "ledger and vault, stop it and give the same command again. Until then the FHIR interface is refused")
     }
     do { try await orphans.settle() } catch {
       throw Failure("what was lost cannot be noted", error, status: ExitStatus.failedIO)
     }
     orphans.say()
+    try? FileManager.default.removeItem(atPath: HospitalStore.uncompared(beside: config.keys))
   }
 
   private init(
@@ -100,10 +106,11 @@ struct Orphans {
     guard FileManager.default.fileExists(atPath: folder + "/data.mdb") else {
       throw StorageFailure.folder(path: folder, reason: "there is no ledger yet")
     }
+    let genesis = try GenesisFile.read(config.genesis)
     self.ledger = try StoreReader(
       Store(
-        path: folder, genesis: try GenesisFile.read(config.genesis), member: MemberID(config.member),
-        mapSizeMax: config.mapSizeMax, fresh: nil))
+        path: folder, genesis: genesis, member: MemberID(config.member), mapSizeMax: config.mapSizeMax, fresh: nil))
+    self.end = try self.ledger.restore(limits: genesis.limits).position
     do {
       // ⚑ What cannot be noted is not opened.
       let mark = try StoreMark(path: HospitalStore.readings.mark(in: config))
@@ -238,8 +245,17 @@ struct Orphans {
 
   private func say() {
     let (known, others, older) = (self.found.knownCount, self.found.othersCount, self.found.older.count)
+    // ⚑ Of what this node's ledger does not have yet, nothing is known.
+    Console.line("This node's own ledger was looked at: it goes up to number \(self.end.sequence) of \(self.end.time).")
+    if let until = self.found.until, self.end.time < until {
+      Console.line(
+        "The store's last write is of \(until), which is later: what is on the ledger after \(self.end.time) is not "
+          + "known here. Once consilium status says that the node has caught up, stop it and give this again.")
+    }
     guard known + others > 0 else {
-      return Console.line("Each current record of this hospital's own system on the ledger goes with something here.")
+      return Console.line(
+        "Up to there each current record of this hospital's own system goes with something here. "
+          + "Later ones are not known: where the node has not caught up yet, give the same command again once it has.")
     }
     if known > 0 {
       let ofOlder = older > 0 ? " Of \(older) of them an older version is here, and is not what the ledger has." : ""

@@ -92,7 +92,7 @@ struct Account: AsyncParsableCommand {
     func run() async throws {
       try await reporting {
         let (client, genesis) = (try self.node.client(), try self.node.readGenesis())
-        let status: NodeStatus = try await client.get("/v1/status")
+        let status = try await client.status()
         let file = try KeyFile.load(self.party)
         guard file.kind == .thirdParty,
           let key = file.publicKeys["key"].flatMap({ Hex.decode($0) }).flatMap({ PublicKey($0) }),

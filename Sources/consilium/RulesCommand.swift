@@ -151,7 +151,7 @@ struct RulesCommand: AsyncParsableCommand {
         let approvals = try ApprovalFile.read(
           self.approvals, of: file.change.signedBytes(network: genesis.network), named: self.rules,
           in: try await client.configuration(), by: "consilium rules approve")
-        let status: NodeStatus = try await client.get("/v1/status")
+        let status = try await client.status()
         let transaction = Drafts.hospital(
           .adoptRules, ApprovedRules(file.change, approvals: approvals), genesis: genesis,
           hospital: MemberID(status.member))

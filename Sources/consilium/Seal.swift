@@ -11,7 +11,7 @@ struct Seal {
   private(set) var incarnations: [String]
   /// The stores that have a mark beside the keys.
   private(set) var marked: Set<HospitalStore>
-  /// How far each was written when this node last began with it.
+  /// How far each was written when this node last looked, at most some seconds before it stopped.
   private var ages: [HospitalStore: StoreAge] = [:]
 
   /// Where the seal of keys stands.
@@ -58,7 +58,7 @@ struct Seal {
     try self.write()
   }
 
-  /// Names the stores that have a mark now, and how far those are written with which this node begins. One that had a
+  /// Names the stores that have a mark now, and how far they are written. One that had a
   /// mark is never forgotten.
   ///
   /// - Throws: `Failure` where it cannot be written.
@@ -68,7 +68,7 @@ struct Seal {
     try self.write()
   }
 
-  /// How far a store was written when this node last began with it; nil where nothing tells.
+  /// How far a store was written at least when this node stopped; nil where nothing tells.
   func age(of store: HospitalStore) -> StoreAge? { self.marked.contains(store) ? self.ages[store] : nil }
 
   /// Forgets how far a store was written: its keeper goes on with another.

@@ -43,6 +43,7 @@ def certificate(folder, days=90):
     chain, secret = folder / "tls.pem", folder / "tls.key"
     chain.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     secret.touch(0o600)
+    secret.chmod(0o600)
     secret.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                                          serialization.NoEncryption()))
     return ssl.create_default_context(cadata=chain.read_text())
@@ -177,6 +178,12 @@ def renewal(devnet, folder, context):
     time.sleep(1.1)  # The files are looked at once a second at most.
     assert shows(context), "the old one is still shown"
     until("a wrong key is told", 10, lambda: "tls.refused" in log.read_text())
+    for what, days, mode in (("is over", -0.01, 0o600), ("others on this machine can read", 90, 0o644)):
+        certificate(folder, days=days)
+        (folder / "tls.key").chmod(mode)
+        time.sleep(1.1)
+        assert shows(context), what
+        until(what, 10, lambda: what in log.read_text())
     fresh = certificate(folder, days=5)
     until("the new one is shown", 10, lambda: shows(fresh))
     assert not shows(context)

@@ -290,13 +290,20 @@ struct OperatorTests {
     try copy("\(data)/fhir", "\(path)/before")
     try copy("\(keys).fhir", "\(path)/markBefore")
     try start()
+    // ⚑ A copy that is made while the node runs is of the beginning that goes on.
+    try copy("\(data)/fhir", "\(path)/hot")
+    try copy("\(keys).fhir", "\(path)/markHot")
+    try copy("\(keys).seal", "\(path)/sealBefore")
     try write("b")
+    let followed = try hospitals.place.run(
+      [], through: "cd \(path) && until ! cmp -s h1/node.key.seal sealBefore; do sleep 0.1; done; echo it follows")
+    #expect(followed.output == "it follows\n")
     // What is shown is noted: now the log of readings has something to lose.
     #expect(try ask(search).contains("\"total\":2"))
     hospitals.stop()
     try copy("\(data)/fhir", "\(path)/good")
     try copy("\(keys).fhir", "\(path)/mark")
-    for how in ["folder", "data.mdb", "backup", "pair", "value", "mark", "both", "readings"] {
+    for how in ["folder", "data.mdb", "backup", "pair", "hot", "value", "mark", "both", "readings"] {
       switch how {
       case "folder": try files.removeItem(atPath: "\(data)/fhir")
       case "data.mdb": try files.removeItem(atPath: "\(data)/fhir/data.mdb")
@@ -304,6 +311,9 @@ struct OperatorTests {
       case "pair":
         try copy("\(path)/before", "\(data)/fhir")
         try copy("\(path)/markBefore", "\(keys).fhir")
+      case "hot":
+        try copy("\(path)/hot", "\(data)/fhir")
+        try copy("\(path)/markHot", "\(keys).fhir")
       case "mark": try files.removeItem(atPath: "\(keys).fhir")
       case "both":
         try files.removeItem(atPath: "\(data)/fhir")

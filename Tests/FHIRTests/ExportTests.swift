@@ -143,6 +143,49 @@ struct ExportTests {
     #expect(await Self.send(bench.service, "POST", "Patient/$export", asker, body).status == 202)
   }
 
+  @Test("Since a time: what was erased is gone, and what is another patient's now, for who follows the one that it was")
+  func left() async throws {
+    let (bench, asker) = (try FHIRBench(), try Asker())
+    await bench.link("p")
+    await bench.put(#"{"resourceType":"Patient","id":"q"}"#)
+    for name in ["stays", "moves", "goes"] { await bench.put(Self.observation(name, of: "p")) }
+    await bench.put(
+      #"{"resourceType":"Group","id":"gp","type":"person","actual":true,"#
+        + #""member":[{"entity":{"reference":"Patient/p"}}]}"#
+    )
+    bench.ledger.clock.wrappingAdd(1000, ordering: .relaxed)
+    let begun = await Self.send(bench.service, "GET", "$export", asker)
+    let manifest = await Self.send(bench.service, "GET", try #require(begun.contentLocation), asker).body
+    let time = try #require(manifest?["transactionTime"]?.text)
+    bench.ledger.clock.wrappingAdd(1000, ordering: .relaxed)
+    let record = try #require(bench.ledger.lines.first { $0.json["id"]?.text == "goes" }?.record)
+    bench.ledger.erase(record)
+    try await bench.service.forget(record)
+    await bench.put(Self.observation("moves", of: "q"))
+    for (path, gone) in [
+      ("$export", ["Observation/goes"]), ("Patient/$export", ["Observation/goes"]),
+      ("Patient/$export?patient=Patient/p", ["Observation/goes", "Observation/moves"]),
+      ("Group/gp/$export", ["Observation/goes", "Observation/moves"]),
+    ] {
+      let files = try await Self.export(
+        bench.service, path + (path.contains("?") ? "&" : "?") + "_since=\(time)", asker)
+      let told = files["Bundle"]?.compactMap { $0["entry"]?.items?.first?["request"]?["url"]?.text }.sorted()
+      #expect(told == gone, "\(path)")
+    }
+  }
+
+  @Test("A group's member may be named by an identifier alone; a patient who is not here is refused")
+  func named() async throws {
+    let (bench, asker) = (try FHIRBench(), try Asker())
+    await bench.put(#"{"resourceType":"Patient","id":"p","identifier":[{"system":"urn:mrn","value":"7"}]}"#)
+    await bench.put(Self.observation("o", of: "p"))
+    await bench.put(
+      #"{"resourceType":"Group","id":"g","type":"person","actual":true,"#
+        + #""member":[{"entity":{"identifier":{"system":"urn:mrn","value":"7"}}}]}"#)
+    #expect(Self.ids(try await Self.export(bench.service, "Group/g/$export", asker)["Observation"]) == ["o"])
+    #expect(await Self.send(bench.service, "GET", "Patient/$export?patient=Patient/nobody", asker).status == 404)
+  }
+
   @Test("It shows what its asker may see, to its asker alone, until it is ended")
   func askers() async throws {
     let bench = try FHIRBench()

@@ -21,6 +21,8 @@ struct SystemTests {
     var aud = SystemTests.place
     var exp = Double(SystemTests.start / 1000 + 240)
     var jti = UUID().uuidString
+    var iat: Double?
+    var nbf: Double?
     func verify(using algorithm: some JWTAlgorithm) throws {}
   }
 
@@ -37,6 +39,16 @@ struct SystemTests {
       self.systems = SystemAuthorization(
         systems: [system.resolved { _ in path }], place: SystemTests.place, now: { [clock = self.clock] in clock.now })
       try self.write(self.key, "k1")
+      // It began an hour before.
+      self.clock.time.withLock { $0 = SystemTests.start }
+    }
+
+    /// The same after a restart.
+    func restarted() throws -> SystemAuthorization {
+      let path = self.path
+      let system = try #require(SMARTSystem("ehr=ehr.jwks,system/Observation.cru,system/Patient.rs"))
+      return SystemAuthorization(
+        systems: [system.resolved { _ in path }], place: SystemTests.place, now: { [clock = self.clock] in clock.now })
     }
 
     deinit { try? FileManager.default.removeItem(atPath: self.path) }
@@ -67,7 +79,7 @@ struct SystemTests {
   }
 
   private final class Clock: Sendable {
-    let time = Mutex<UInt64>(SystemTests.start)
+    let time = Mutex<UInt64>(SystemTests.start - 3_600_000)
     var now: UInt64 { self.time.withLock { $0 } }
   }
 
@@ -98,6 +110,55 @@ struct SystemTests {
     }
   }
 
+  @Test("An assertion is good once, also where the node began again meanwhile; what was signed since is taken")
+  func restarted() async throws {
+    let bench = try Bench()
+    var said = Said()
+    said.iat = Double(Self.start / 1000 - 10)
+    let proof = try await bench.sign(said)
+    _ = try await bench.systems.answer(bench.form(proof))
+    bench.clock.time.withLock { $0 += 5000 }
+    let again = try bench.restarted()
+    for one in [proof, try await bench.sign(Said())] {
+      await #expect(throws: SystemAuthorization.Refusal.self) { try await again.answer(bench.form(one)) }
+    }
+    (said.iat, said.jti) = (Double(Self.start / 1000 + 5), "since")
+    _ = try await again.answer(bench.form(try await bench.sign(said)))
+    // Later none from before is left.
+    bench.clock.time.withLock { $0 += 400_000 }
+    var later = Said()
+    later.exp += 400
+    _ = try await again.answer(bench.form(try await bench.sign(later)))
+  }
+
+  @Test("A file of keys is looked at before the node begins with it")
+  func files() throws {
+    let bench = try Bench()
+    #expect(SystemAuthorization.fault(inKeys: bench.path) == nil)
+    let good = try String(contentsOf: URL(filePath: bench.path), encoding: .utf8)
+    for (text, word) in [
+      ("no keys", "no JSON Web Key Set"), (#"{"keys": []}"#, "no key"),
+      (good.replacing(#""kid": "k1","#, with: ""), "no kid"), (good.replacing(#""alg": "ES384","#, with: ""), "no alg"),
+      (good.replacing("ES384", with: "ES256"), "ES256"),
+      (good.replacing(#""kid": "k1","#, with: #""kid": "k1", "d": "AAAA","#), "private"),
+    ] {
+      try Data(text.utf8).write(to: URL(filePath: bench.path))
+      #expect(SystemAuthorization.fault(inKeys: bench.path)?.contains(word) == true, "\(word)")
+    }
+  }
+
+  @Test("A token that began to fetch a file goes on after its time, and not once it is revoked")
+  func fetching() async throws {
+    let bench = try Bench()
+    let grant = try await bench.systems.answer(bench.form(bench.sign(Said())))
+    bench.clock.time.withLock { $0 += 1_000_000 }
+    #expect(await bench.systems.asker(grant.token) == nil)
+    #expect(await bench.systems.fetching(grant.token)?.client == "ehr")
+    let system = try #require(SMARTSystem("ehr=ehr.jwks,system/Observation.cru,system/Patient.rs"))
+    #expect(await bench.systems.revoke(grant.token, of: system))
+    #expect(await bench.systems.fetching(grant.token) == nil)
+  }
+
   @Test("What is wrong in one respect gives nothing, and the answer says which")
   func wrong() async throws {
     let bench = try Bench()
@@ -117,7 +178,8 @@ struct SystemTests {
       (said { $0.aud = "https://other.example/auth/token" }, "aud"),
       (said { $0.exp = Double(Self.start / 1000 - 61) }, "exp"),
       (said { $0.exp = Double(Self.start / 1000 + 361) }, "exp"), (said { $0.exp = .infinity }, "exp"),
-      (said { $0.exp = -1 }, "exp"), (said { $0.exp = 1e300 }, "exp"), (said { $0.jti = "" }, "jti"),
+      (said { $0.exp = -1 }, "exp"), (said { $0.nbf = Double(Self.start / 1000 + 61) }, "nbf"),
+      (said { $0.exp = 1e300 }, "exp"), (said { $0.jti = "" }, "jti"),
     ] {
       guard let proof = try? await bench.sign(change) else { continue }
       let found = await refusal(bench.form(proof))

@@ -122,7 +122,7 @@ struct StoreMarkTests {
     #expect(try place.open().opening == .known)
   }
 
-  @Test("⚑ A store and a mark of one older age are told by what the node kept when it last began")
+  @Test("⚑ A store and a mark of one older age are told by what the node kept")
   func pair() throws {
     for isUsed in [false, true] {
       let place = try Place()
