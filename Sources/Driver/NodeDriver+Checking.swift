@@ -7,7 +7,13 @@ internal import Sessions
 internal import Signing
 internal import Telemetry
 
-/// Checking messages: in order for each connection and channel, heavy ones on the worker pool.
+/// What is checked in order: a peer's messages of one channel.
+struct CheckedLine: Hashable {
+  let member: ReplicaIndex
+  let channel: Channel
+}
+
+/// Checking messages: in order for each peer and channel, heavy ones on the worker pool.
 extension NodeDriver {
   func queue(_ message: [UInt8], on channel: Channel, of peer: PeerConnection) {
     let isMember = peer.member.map { $0 < ReplicaSet.countMax } ?? false
@@ -57,9 +63,11 @@ extension NodeDriver {
 
   private func check(_ channel: Channel, of peer: PeerConnection) {
     let index = Int(channel.rawValue)
-    guard !peer.isClosed, !peer.incoming[index].isChecking, peer.incoming[index].count > 0, !self.isHeldUp else {
-      return
-    }
+    guard !peer.isClosed, peer.incoming[index].count > 0, !self.isHeldUp, let member = peer.member else { return }
+    // ⚑ One at a time for each peer, whichever of its connections it came by: else one that dials again and again has
+    // every worker to itself.
+    let work = CheckedLine(member: member, channel: channel)
+    guard !self.checking.contains(work) else { return }
     // ⚑ A turn takes a bounded number of messages: between them the disk, the timers and other peers have theirs.
     let messages = peer.incoming[index].take(max: Self.batchMax, bytesMax: Self.batchBytesMax)
     let (checker, screen) = (self.checker, self.node.screen)
@@ -79,11 +87,11 @@ extension NodeDriver {
       self.steppedThisTurn += 1
       return self.take(check(), bytes: bytes, channel, from: peer)
     }
-    peer.incoming[index].isChecking = true
+    self.checking.insert(work)
     self.loop.work(check) { [self] results in
-      peer.incoming[index].isChecking = false
+      self.checking.remove(work)
       self.take(results, bytes: bytes, channel, from: peer)
-      self.check(channel, of: peer)
+      self.check(channel, of: self.byMember[member] ?? peer)
     }
   }
 
@@ -101,14 +109,16 @@ extension NodeDriver {
     _ results: [Result<CheckedMessage, PeerFault>], bytes: Int, _ channel: Channel, from peer: PeerConnection
   ) {
     guard let member = peer.member else { return }
-    for result in results where !peer.isClosed {
+    for result in results {
       switch result {
-      case .success(let message): self.give(.received(message, from: member))
+      case .success(let message): if !peer.isClosed { self.give(.received(message, from: member)) }
       case .failure(.otherConfiguration): self.otherConfiguration += 1
       case .failure(.useless): self.useless += 1
       case .failure(let fault):
+        // ⚑ Also of a connection that is gone: who has dialled again before it was checked is charged.
         self.give(.refused(from: member))
-        if self.noteFault("\(fault)", of: peer) { self.close(peer, reason: "\(fault)") }
+        let present = self.byMember[member] ?? peer
+        if self.noteFault("\(fault)", of: peer), !present.isClosed { self.close(present, reason: "\(fault)") }
       }
     }
     guard !peer.isClosed else { return }

@@ -15,7 +15,6 @@ final class PeerConnection {
   struct Incoming {
     private var waiting: [[UInt8]] = []
     private var first = 0
-    var isChecking = false
 
     var count: Int { self.waiting.count - self.first }
 

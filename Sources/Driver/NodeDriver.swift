@@ -143,6 +143,8 @@ public final class NodeDriver {
   var otherConfiguration: UInt64 = 0
   /// Messages that were of no use here, and were not checked.
   var useless: UInt64 = 0
+  /// What the worker pool is checking.
+  var checking: Set<CheckedLine> = []
   /// Bytes sent to members since the start.
   public internal(set) var bytesSent: UInt64 = 0
   var progress = Progress()

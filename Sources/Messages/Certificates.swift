@@ -215,12 +215,22 @@ public struct ViewChange: OrderingContent {
   }
 
   func isSound(_ signatures: inout VerifiedSignatures) -> Bool {
-    let configuration = signatures.configuration
-    guard self.configuration == configuration.number, self.base?.isAuthentic(&signatures) ?? true else { return false }
+    self.fits(signatures.configuration) && self.base?.isAuthentic(&signatures) ?? true
+      && self.prepared.allSatisfy { $0.isAuthentic(&signatures) }
+  }
+
+  /// Whether what can be counted is as a configuration's members say it. ⚑ Judged before anything is written out or
+  /// verified: what does not fit may be of any length.
+  func fits(_ configuration: Configuration) -> Bool {
+    guard self.configuration == configuration.number,
+      self.base.map({
+        $0.cut.heads.count == configuration.laneCount && $0.commits.count <= configuration.voterCount
+      }) ?? true
+    else { return false }
     var last = self.baseSequence(in: configuration)
     for certificate in self.prepared {
       guard certificate.sequence > last, certificate.view < self.view,
-        certificate.cut.heads.count == configuration.laneCount, certificate.isAuthentic(&signatures)
+        certificate.cut.heads.count == configuration.laneCount, certificate.prepares.count <= configuration.voterCount
       else { return false }
       last = certificate.sequence
     }
@@ -272,23 +282,24 @@ public struct NewView: OrderingContent {
   }
 
   func isSound(_ signatures: inout VerifiedSignatures) -> Bool {
-    let configuration = signatures.configuration
+    self.fits(signatures.configuration)
+      && self.viewChanges.allSatisfy { signatures.hold($0) && $0.content.isSound(&signatures) }
+      && self.prePrepares.allSatisfy { signatures.hold($0) }
+  }
+
+  /// Whether what can be counted is as a configuration's members say it (`ViewChange.fits`).
+  func fits(_ configuration: Configuration) -> Bool {
     let primary = configuration.primary(of: self.view)
     let needed = planted(.newViewFromFew) ? configuration.faultyMax + 1 : configuration.quorum
-    guard self.configuration == configuration.number, self.viewChanges.count >= needed,
+    guard self.configuration == configuration.number,
+      (needed...max(needed, configuration.voterCount)).contains(self.viewChanges.count),
       zip(self.viewChanges, self.viewChanges.dropFirst()).allSatisfy({ $0.signer < $1.signer })
     else { return false }
-    for change in self.viewChanges {
-      guard change.content.view == self.view, signatures.hold(change), change.content.isSound(&signatures) else {
-        return false
+    return self.viewChanges.allSatisfy { $0.content.view == self.view && $0.content.fits(configuration) }
+      && self.prePrepares.allSatisfy {
+        $0.signer == primary && $0.content.view == self.view
+          && $0.content.cut.heads.count == configuration.laneCount
       }
-    }
-    for proposal in self.prePrepares {
-      guard proposal.signer == primary, proposal.content.view == self.view,
-        proposal.content.cut.heads.count == configuration.laneCount, signatures.hold(proposal)
-      else { return false }
-    }
-    return true
   }
 
   /// The fields in order.

@@ -51,10 +51,10 @@ public enum OrderingMessage: Sendable, Hashable {
       case .prepare(let signed): signed.isAuthentic(network: network, in: configuration)
       case .commit(let signed): signed.isAuthentic(network: network, in: configuration)
       case .viewChange(let signed):
-        signed.isAuthentic(network: network, in: configuration)
+        signed.content.fits(configuration) && signed.isAuthentic(network: network, in: configuration)
           && signed.content.isSound(network: network, in: configuration)
       case .newView(let signed):
-        signed.isAuthentic(network: network, in: configuration)
+        signed.content.fits(configuration) && signed.isAuthentic(network: network, in: configuration)
           && signed.content.isSound(network: network, in: configuration)
       case .decision(let decision): decision.isAuthentic(network: network, in: configuration)
       }
@@ -65,6 +65,11 @@ public enum OrderingMessage: Sendable, Hashable {
 extension OrderingMessage: WireCodable {
   /// The type byte of a NewView that is too long for its plain form.
   static let packedType: UInt8 = 7
+
+  /// Whether an encoded ordering message that begins at an index of some bytes is a packed NewView.
+  public static func isPacked(_ bytes: [UInt8], at start: Int) -> Bool {
+    bytes.indices.contains(start) && bytes[start] == Self.packedType
+  }
 
   /// A type byte, 1 to 7, and the message.
   public func encode(into encoder: inout Encoder) {

@@ -14,8 +14,9 @@ internal import Wire
 struct PackedNewView: Sendable {
   /// The longest plain form: what a channel takes, less two type bytes (`Channel.messageBytesMax`).
   static let plainBytesMax = (4 << 20) - 2
-  /// The most votes that a NewView may name, each as often as it is named.
-  static let votesMax = 1 << 19
+  /// The longest plain form that a packed one may stand for: 256 members say less. ⚑ A few bytes name much: it is
+  /// counted before anything is written out (LEDGER §11.9).
+  static let namedBytesMax = 1 << 26
 
   private var cuts = Table<Cut>()
   private var proposals = Table<Signed<PrePrepare>>()
@@ -23,7 +24,6 @@ struct PackedNewView: Sendable {
   private var sets = Table<[VoteSignature]>()
   private var decisions = Table<Decision>()
   private var certificates = Table<PreparedCertificate>()
-  private var namedVotes = 0
 
   /// Each item once, numbered in the order in which it came.
   private struct Table<Item: Hashable & Sendable>: Sendable {
@@ -45,6 +45,7 @@ struct PackedNewView: Sendable {
 
   /// The packed form; nil where that cannot say it all.
   static func pack(_ signed: Signed<NewView>) -> [UInt8]? {
+    guard signed.plainLengthBytes <= Self.namedBytesMax else { return nil }
     var packed = PackedNewView()
     return packed.encode(signed)
   }
@@ -59,7 +60,6 @@ struct PackedNewView: Sendable {
       guard let number = self.number(of: proposal) else { return nil }
       body.u16(number)
     }
-    guard self.namedVotes <= Self.votesMax else { return nil }
     var encoder = Encoder(capacity: 1 << 20)
     encoder.u16(UInt16(signed.signer))
     encoder.item(signed.signature)
@@ -89,14 +89,12 @@ struct PackedNewView: Sendable {
   }
 
   private mutating func number(of decision: Decision) -> UInt16? {
-    self.namedVotes += decision.commits.count
     guard let (number, isNew) = self.decisions.add(decision) else { return nil }
     guard isNew else { return number }
     return self.cuts.add(decision.cut) != nil && self.add(decision.commits) ? number : nil
   }
 
   private mutating func number(of certificate: PreparedCertificate) -> UInt16? {
-    self.namedVotes += certificate.prepares.count
     guard let (number, isNew) = self.certificates.add(certificate) else { return nil }
     guard isNew else { return number }
     return self.number(of: certificate.prePrepare) != nil && self.add(certificate.prepares) ? number : nil
@@ -161,7 +159,7 @@ private struct UnpackedTables {
   let sets: [[VoteSignature]]
   let decisions: [Decision]
   let certificates: [PreparedCertificate]
-  var namedVotes = 0
+  private var namedBytes = 0
 
   init(from decoder: inout Decoder) throws(WireError) {
     let cuts: [Cut] = try decoder.list(max: Int(UInt16.max), "cuts")
@@ -214,17 +212,17 @@ private struct UnpackedTables {
     let count = Int(try decoder.u16())
     guard count <= ViewChange.preparedMax else { throw .invalid(at: start, field: "prepared") }
     var prepared: [PreparedCertificate] = []
-    self.namedVotes += base?.commits.count ?? 0
-    for _ in 0..<count {
-      let certificate = try decoder.one(of: self.certificates, "certificate")
-      self.namedVotes += certificate.prepares.count
-      prepared.append(certificate)
-    }
-    // ⚑ A few bytes name many votes: no more than a consortium needs (LEDGER §11.9).
-    guard self.namedVotes <= PackedNewView.votesMax else { throw .invalid(at: start, field: "votes of a new view") }
-    return Signed(
+    for _ in 0..<count { prepared.append(try decoder.one(of: self.certificates, "certificate")) }
+    let change = Signed(
       content: ViewChange(configuration: configuration, view: view, base: base, prepared: prepared), signer: signer,
       signature: signature)
+    self.namedBytes += change.plainLengthBytes
+    guard self.namedBytes <= PackedNewView.namedBytesMax else {
+      throw .overMax(
+        at: start, field: "what a new view names", value: UInt64(self.namedBytes),
+        max: UInt64(PackedNewView.namedBytesMax))
+    }
+    return change
   }
 }
 
@@ -246,6 +244,7 @@ extension PackedNewView {
     let content = NewView(
       configuration: configuration, view: view, viewChanges: changes, prePrepares: prePrepares)
     let signed = Signed(content: content, signer: signer, signature: signature)
+    // ⚑ Counted before it is hashed and written out.
     guard Self.isNeeded(for: signed), let packed = Self.pack(signed), decoder.read(since: start) == packed[...] else {
       throw .invalid(at: start, field: "packed new view")
     }
@@ -263,6 +262,20 @@ extension Decoder {
   }
 }
 
+extension NewView {
+  /// Whether the members of a configuration can have so much to say that it needs the packed form.
+  public static func mayBePacked(in configuration: Configuration) -> Bool {
+    let (members, lanes) = (configuration.voterCount, configuration.laneCount)
+    let proposal = signedOverheadBytes + 20 + Cut.plainLengthBytes(lanes)
+    let votes = 2 + members * signedOverheadBytes
+    let change =
+      signedOverheadBytes + 12 + 1 + 20 + Cut.plainLengthBytes(lanes) + votes + 2
+      + ViewChange.preparedMax * (proposal + votes)
+    let longest = signedOverheadBytes + 12 + 2 + members * change + 2 + 2 * ViewChange.preparedMax * proposal
+    return longest > PackedNewView.plainBytesMax
+  }
+}
+
 extension Signed<NewView> {
   /// The length of its plain form, in bytes.
   var plainLengthBytes: Int {
@@ -276,7 +289,8 @@ extension Signed<NewView> {
 private let signedOverheadBytes = 2 + Signature.lengthBytes
 
 extension Cut {
-  fileprivate var plainLengthBytes: Int { 8 + 2 + self.heads.count * 40 }
+  fileprivate var plainLengthBytes: Int { Self.plainLengthBytes(self.heads.count) }
+  fileprivate static func plainLengthBytes(_ lanes: Int) -> Int { 8 + 2 + lanes * 40 }
 }
 
 extension Signed<PrePrepare> {

@@ -240,6 +240,12 @@ public struct MessageChecker: Sendable {
   public func check(
     _ bytes: [UInt8], on channel: Channel, behind screen: Screen? = nil, useless: Set<Int> = []
   ) throws(PeerFault) -> CheckedMessage {
+    // ⚑ A few bytes of it name much: where the members cannot have so much to say, it is not read at all.
+    if bytes.first == 2 || bytes.first == 10, OrderingMessage.isPacked(bytes, at: 1),
+      !NewView.mayBePacked(in: self.configuration)
+    {
+      throw .malformed(.invalid(at: 1, field: "packed new view"))
+    }
     let message: PeerMessage
     do { message = try PeerMessage.decode(bytes) } catch { throw .malformed(error) }
     guard message.channel == channel else { throw .channel }

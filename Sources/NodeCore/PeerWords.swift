@@ -72,6 +72,8 @@ public struct PeerWords: Sendable {
   /// By peer and author: a peer's junk under another's name takes nothing of what others say of that author.
   private var elsewhere: [Pair: Rate] = [:]
   private var costly: [Pair: Rate] = [:]
+  /// By peer alone: a NewView can be long, and anybody's name can stand on it.
+  private var newViews: [ReplicaIndex: Rate] = [:]
   private var contradicting: [Pair: Rate] = [:]
 
   /// Nobody said anything yet.
@@ -148,6 +150,8 @@ public struct PeerWords: Sendable {
       let identifier = head.map(Self.identifier) ?? MessageChecker.identifier(bytes)
       if self.repeats.count(identifier, by: peer, at: now, isAnswer: true) == .charge { return .charge(nil) }
     }
+    // ⚑ Of another configuration it is of no use, and may be long: it is not read. Who is a moment ahead has no fault.
+    if let head, head.configuration != node.configuration.number { return .drop(nil) }
     guard let head, let use = node.replica.use(of: head) else { return .check }
     let pair = Pair(peer: peer, other: head.signer)
     switch use {
@@ -158,6 +162,11 @@ public struct PeerWords: Sendable {
       guard isGossip else { return .drop(nil) }
       return self.mayPass(head.signer, from: peer, by: node, at: now) ? .check : .drop(nil)
     case .costly:
+      if head.kind == .newView,
+        !self.newViews[peer, default: Rate()].admits(at: now, every: .milliseconds(1000), burst: 8)
+      {
+        return .drop(nil)
+      }
       let isFew = self.costly[pair, default: Rate()].admits(at: now, every: .milliseconds(250), burst: 32)
       return isFew ? .check : .drop(nil)
     case .contradicting:

@@ -147,7 +147,18 @@ struct PeerWordsTests {
     #expect(judge.judge(try newView(5)) == .charge(nil))
     judge.now = judge.now + .milliseconds(60_000)
     let views = try judge.counts(1000) { try newView(4 * ($0 + 1)) }
-    #expect(views[0] >= 8 && views[0] <= 33)
+    #expect(views[0] >= 8 && views[0] <= 9)
+  }
+
+  @Test("A packed new view is not read where the members cannot have so much to say")
+  func packed() throws {
+    let (cluster, _) = self.loaded(46)
+    let checker = MessageChecker(cluster.genesis, in: cluster.genesis.configuration)
+    for type in [2, 10] as [UInt8] {
+      #expect(throws: PeerFault.malformed(.invalid(at: 1, field: "packed new view"))) {
+        try checker.check([type, 7] + Array(repeating: 0, count: 1000), on: .ordering)
+      }
+    }
   }
 
   @Test("Decisions, blocks, manifests, chunks and history that nobody asked for are charged")

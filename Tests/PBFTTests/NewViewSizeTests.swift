@@ -119,4 +119,52 @@ struct NewViewSizeTests {
     let bytes = OrderingMessage.newView(Signed(content: content, signer: 1, signature: signed.signature)).encoded
     #expect(bytes.first == 5 && bytes.count > Self.messageBytesMax)
   }
+
+  @Test("LEDGER §11.9: a short form that names much is not read: one cut, thousands of times")
+  func namesMuch() {
+    var encoder = Encoder()
+    let (number, signature) = (ConfigurationNumber(0), Consortium.key(0).sign([1]))
+    encoder.u16(1)
+    encoder.item(signature)
+    encoder.item(number)
+    encoder.item(View(1))
+    encoder.list([Cut(heads: (0..<256).map { FakeLanes.head($0, 1) }, time: Timestamp(milliseconds: Wall.start))])
+    // A proposal of that cut; no votes; a set of none; no decision; a certificate of both.
+    encoder.u16(1)
+    encoder.u16(0)
+    encoder.item(signature)
+    encoder.item(number)
+    encoder.item(View(0))
+    encoder.item(SequenceNumber(1))
+    encoder.u16(0)
+    for count in [0, 1, 0, 0, 1, 0, 0] as [UInt16] { encoder.u16(count) }
+    encoder.u16(256)
+    for member in 0..<256 {
+      encoder.u16(UInt16(member))
+      encoder.item(signature)
+      encoder.item(number)
+      encoder.item(View(1))
+      encoder.flag(false)
+      encoder.u16(64)
+      for _ in 0..<64 { encoder.u16(0) }
+    }
+    encoder.u16(0)
+    let bytes = [7] + encoder.bytes
+    #expect(bytes.count < 80_000)
+    do {
+      _ = try OrderingMessage.decode(bytes)
+      Issue.record("it is read")
+    } catch {
+      guard case .overMax(_, "what a new view names", _, _) = error else {
+        Issue.record("\(error)")
+        return
+      }
+    }
+  }
+
+  @Test("LEDGER §11.8: few members never need the packed form, many may")
+  func mayBePacked() {
+    for count in [1, 4, 7, 22] { #expect(!NewView.mayBePacked(in: Consortium(count: count).configuration)) }
+    for count in [90, 128] { #expect(NewView.mayBePacked(in: Consortium(count: count).configuration)) }
+  }
 }
