@@ -1,10 +1,12 @@
 internal import Gossip
+internal import HealthRecords
 internal import Ledger
 internal import Messages
 internal import NodeCore
 internal import Ordering
 internal import Primitives
 internal import Signing
+internal import Wire
 
 /// Makes up messages of every kind that a member may send, well-formed and signed with its own keys, with fields that
 /// prefer edges: nothing, the end of what is known, one beside it, the ends of windows, the largest there is (I9).
@@ -162,7 +164,8 @@ struct Inventing: Adversary {
         : scene.random.oneIn(2) ? .chunkRequest(digest, number) : .chunk(digest, number, [1, 2, 3])
     case 16:
       let bytes = (0..<scene.random.below(80)).map { _ in UInt8(scene.random.below(256)) }
-      return scene.random.oneIn(2) ? .question(scene.random.next(), bytes) : .answer(scene.random.next(), bytes)
+      if scene.random.oneIn(3) { return .answer(self.questionNumber(&scene), bytes) }
+      return .question(self.questionNumber(&scene), scene.random.oneIn(4) ? bytes : self.question(&scene))
     case 17: return self.decisions(&scene)
     default: return self.again(&scene)
     }
@@ -171,6 +174,47 @@ struct Inventing: Adversary {
   private func configuration(_ scene: inout Scene) -> ConfigurationNumber {
     scene.random.oneIn(5)
       ? ConfigurationNumber(UInt32(self.number(near: 0, &scene) & 0xffff_ffff)) : scene.configuration.number
+  }
+
+  /// The number of a question that it asked, one beside it, or any.
+  private func questionNumber(_ scene: inout Scene) -> UInt64 {
+    let known = self.heard.compactMap { if case .question(let number, _) = $0 { number } else { nil } }
+    guard let last = known.last, !scene.random.oneIn(3) else { return scene.random.next() }
+    return scene.random.oneIn(2) ? last : last &+ 1
+  }
+
+  /// A question of any kind about records and requests that are not there, at every edge of its numbers; some are cut
+  /// short, and some go on after their end.
+  private func question(_ scene: inout Scene) -> [UInt8] {
+    let record = self.digest(self.blocks.map(\.digest), &scene)
+    let asked = ReleaseQuestion(request: self.digest([record], &scene), record: record)
+    let place = Int(self.number(near: 0, &scene) & 0xffff)
+    let made: MemberQuestion =
+      switch scene.random.below(7) {
+      case 0: .object(record, from: place)
+      case 1: .hospitalKey(asked)
+      case 2: .share(asked, capsule: (0..<scene.random.below(200)).map { _ in UInt8(scene.random.below(256)) })
+      case 3: .boxes(record)
+      case 4: .proof(record, chunk: place)
+      default: self.keep(record, place, &scene)
+      }
+    var bytes = made.encoded
+    switch scene.random.below(8) {
+    case 0: bytes.removeLast(Int(scene.random.below(UInt64(bytes.count))))
+    case 1: bytes.append(0)
+    default: break
+    }
+    return bytes
+  }
+
+  /// An offer of parts that belong to no record of its own, or to none at all.
+  private func keep(_ record: Digest, _ place: Int, _ scene: inout Scene) -> MemberQuestion {
+    let parts = (0...scene.random.below(3)).map { _ in
+      let chunks = (0..<scene.random.below(3)).map { _ in [UInt8](repeating: 7, count: Int(scene.random.below(99))) }
+      return RecordPart(record: record, count: place, start: Int(scene.random.below(3)), chunks: chunks, boxes: nil)
+    }
+    guard scene.random.oneIn(2) else { return .keep(parts, of: []) }
+    return .keep(parts, of: parts.map { _ in RecordOrigin(patient: record, hashLock: self.digest([], &scene)) })
   }
 
   /// Something that it said once.
