@@ -127,8 +127,30 @@ struct AnchorBook {
     self.reasons[name] = nil
   }
 
-  /// What is done next for a resource; nil where the ledger has it as it is, or does not take it.
+  /// What is done next for a resource; nil where the ledger has it as it is, does not take it, or where its patient is
+  /// to be written first.
   func next(_ name: String, in index: ResourceIndex) -> Step? {
+    self.patient(holding: name, in: index) == nil ? self.due(name, in: index) : nil
+  }
+
+  /// Whether nothing of a patient is anchored or withdrawn: the ledger has a later record of it than the store, which
+  /// may stand under another account, or be without a link. ⚑ By the link that is here, what is written would go to a
+  /// stranger for good, and what stands where it belongs would be withdrawn.
+  func isHolding(_ patient: String, in index: ResourceIndex) -> Bool {
+    let name = "Patient/\(patient)"
+    guard let note = self.notes[name], note.isOutdated, let row = index.row(name), note.refused?.version == row.version
+    else { return false }
+    return note.anchored?.isLinked != true || note.anchored?.account != row.account
+  }
+
+  /// The patient who is to be written before anything becomes of a resource; nil where nobody is.
+  private func patient(holding name: String, in index: ResourceIndex) -> String? {
+    guard let patient = index.row(name)?.patient, self.isHolding(patient, in: index) else { return nil }
+    return patient
+  }
+
+  /// What is next for a resource, whether or not its patient is to be written first.
+  private func due(_ name: String, in index: ResourceIndex) -> Step? {
     let wanted = self.wanted(name, in: index)
     guard let draft = self.notes[name]?.draft else { return wanted }
     guard self.unsent.contains(name), !Self.fits(draft, wanted) else { return .resume(draft) }
@@ -166,8 +188,9 @@ struct AnchorBook {
     } else {
       return nil
     }
-    if let refused = note?.refused, refused.version == row.version, refused.account == step.account { return nil }
-    return step
+    guard let note, let refused = note.refused, refused.version == row.version else { return step }
+    // ⚑ An older version than the ledger's goes nowhere by itself, whatever account it would go to.
+    return note.isOutdated || refused.account == step.account ? nil : step
   }
 
   /// Under which account a resource belongs; nil where under none. A patient who is no longer linked, or deleted, does
@@ -185,7 +208,10 @@ struct AnchorBook {
   func text(_ name: String, version: UInt64, in index: ResourceIndex) -> String? {
     let note = self.notes[name]
     guard let row = index.row(name), row.version == version else { return note?.anchored.map { _ in "superseded" } }
-    if let step = self.next(name, in: index) {
+    if let step = self.due(name, in: index) {
+      if let patient = self.patient(holding: name, in: index) {
+        return "pending: Patient/\(patient) here is older than its record on the ledger: write the Patient first"
+      }
       if let reason = self.closed[step.account] { return "refused: \(reason)" }
       return self.reasons[name].map { "pending: \($0)" } ?? "pending"
     }

@@ -15,11 +15,16 @@ public struct AnchorNote: Sendable, Hashable {
     public let version: UInt64
     /// Whether it says that the resource is no longer so: it was deleted here, or is another patient's.
     public let isWithdrawal: Bool
+    /// Whether it holds a Patient whom it links to the account under which it stands; false also where the store did
+    /// not lose it, and so knows.
+    public let isLinked: Bool
 
     /// A record of given parts.
-    public init(record: Digest, account: Digest, patient: String, version: UInt64, isWithdrawal: Bool) {
+    public init(
+      record: Digest, account: Digest, patient: String, version: UInt64, isWithdrawal: Bool, isLinked: Bool = false
+    ) {
       (self.record, self.account, self.patient) = (record, account, patient)
-      (self.version, self.isWithdrawal) = (version, isWithdrawal)
+      (self.version, self.isWithdrawal, self.isLinked) = (version, isWithdrawal, isLinked)
     }
   }
 

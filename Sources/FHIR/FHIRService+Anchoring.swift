@@ -153,9 +153,8 @@ extension FHIRService {
       (note.draft, note.refused) = (nil, nil)
       guard let version = step.version else { continue }
       let (amended, standing, since) = await self.amended(by: step, of: note)
-      if let since, self.isBefore(since, name, version, step) {
-        note.refused = AnchorNote.laterVersion(amended ?? .zero, of: account, than: version)
-        notes.append(note)
+      if let since, let amended, self.isBefore(since, name, version, step) {
+        if let outdated = note.outdated(by: amended, than: version) { notes.append(outdated) }
         continue
       }
       if case .anchor = step, let amended, standing == .current, let reason = await self.erasure(of: amended) {

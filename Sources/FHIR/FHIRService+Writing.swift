@@ -327,13 +327,15 @@ extension FHIRService {
     guard !writes.resources.isEmpty else { return [] }
     let patients = writes.resources.filter { $0.type == "Patient" }
     let links = patients.map { self.index.account(ofPatient: $0.id) }
+    let held = patients.map { self.book.isHolding($0.id, in: self.index) }
     try self.store.write(writes.resources, notes: [])
     for resource in writes.resources { self.index.put(resource) }
     self.tellWatches(writes.resources)
     let written = Set(writes.resources.map(\.name))
     var names = writes.resources.map(\.name) + self.index.takeMoved().filter { !written.contains($0) }
-    // With a link everything of the patient comes and goes.
-    for (patient, link) in zip(patients, links) where self.index.account(ofPatient: patient.id) != link {
+    // With a link everything of the patient comes and goes, and with a Patient what waited for it.
+    for ((patient, link), isHeld) in zip(zip(patients, links), held)
+    where isHeld || self.index.account(ofPatient: patient.id) != link {
       let known = Set(names)
       names += self.index.names(ofPatient: patient.id).filter { !known.contains($0) }
     }

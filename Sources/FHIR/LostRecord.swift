@@ -22,9 +22,11 @@ extension AnchorNote {
     var note = try store.note(of: "\(type)/\(id)") ?? AnchorNote(name: "\(type)/\(id)")
     if let known = note.anchored?.record, known != record, isCurrent(known) { return nil }
     let index = ResourceIndex(site: Site(base: base))
+    // A link whose time may be over by now is none.
+    let isLinked = type == "Patient" && !isWithdrawal && ResourceIndex.account(in: json, at: .never) == account
     note.anchored = Anchored(
       record: record, account: account, patient: index.patient(of: json, type: type, id: id) ?? "",
-      version: Self.lostVersion, isWithdrawal: isWithdrawal)
+      version: Self.lostVersion, isWithdrawal: isWithdrawal, isLinked: isLinked)
     note.draft = nil
     // ⚑ An older version that is still here is not put in the place of the newer one by itself.
     note.refused = try store.versions(type: type, id: id).last.map {
@@ -39,27 +41,34 @@ extension AnchorNote {
   /// - Throws: what reading the store throws.
   public func outdated(by record: Digest, in store: any ResourceStore) throws -> AnchorNote? {
     let parts = self.name.split(separator: "/", maxSplits: 1).map(String.init)
-    guard let anchored, parts.count == 2 else { return nil }
+    guard parts.count == 2 else { return nil }
+    return self.outdated(by: record, than: try store.versions(type: parts[0], id: parts[1]).last?.version)
+  }
+
+  /// The same where a version is the last that the store has; nil where the ledger has nothing of the resource.
+  func outdated(by record: Digest, than version: UInt64?) -> AnchorNote? {
+    guard let anchored else { return nil }
     var note = self
     note.anchored = Anchored(
       record: record, account: anchored.account, patient: anchored.patient, version: Self.lostVersion,
       isWithdrawal: false)
     note.draft = nil
-    note.refused = try store.versions(type: parts[0], id: parts[1]).last.map {
-      Self.laterVersion(record, of: anchored.account, than: $0.version)
-    }
+    note.refused = version.map { Self.laterVersion(record, of: anchored.account, than: $0) }
     return note
   }
 
   /// Whether it says that the store has an older version than the ledger.
-  public var isOutdated: Bool { self.anchored?.isLost == true && self.refused != nil }
+  public var isOutdated: Bool {
+    self.anchored?.isLost == true && self.refused?.reason.hasPrefix(Self.laterReason) == true
+  }
+
+  private static let laterReason = "the ledger has a later version than this store, which lost it"
 
   /// That a version is older than a record on the ledger.
   static func laterVersion(_ record: Digest, of account: Digest, than version: UInt64) -> Refused {
     Refused(
       account: account, version: version,
-      reason: "the ledger has a later version than this store, which lost it, as record \(record): write the "
-        + "resource again, or delete it")
+      reason: "\(self.laterReason), as record \(record): write the resource again, or delete it")
   }
 
   /// Stands for the version of what was lost.

@@ -66,7 +66,7 @@ extension AnchorNote {
       encoder.digest(anchored.account)
       encoder.text(anchored.patient)
       encoder.u64(anchored.version)
-      encoder.u8(anchored.isWithdrawal ? 1 : 0)
+      encoder.u8((anchored.isWithdrawal ? 1 : 0) | (anchored.isLinked ? 2 : 0))
     }
     encoder.u8((self.anchored == nil ? 0 : 1) | (self.draft == nil ? 0 : 2) | (self.refused == nil ? 0 : 4))
     if let anchored { put(anchored) }
@@ -85,9 +85,14 @@ extension AnchorNote {
   fileprivate init(from decoder: inout Decoder) throws {
     self.init(name: try decoder.text(max: 512, "name"))
     func anchored() throws -> Anchored {
-      Anchored(
-        record: try decoder.digest(), account: try decoder.digest(), patient: try decoder.text(max: 256, "patient"),
-        version: try decoder.u64(), isWithdrawal: try decoder.u8() == 1)
+      let record = try decoder.digest()
+      let account = try decoder.digest()
+      let (patient, version) = (try decoder.text(max: 256, "patient"), try decoder.u64())
+      // Notes of before there were more marks have 0 or 1.
+      let marks = try decoder.u8()
+      return Anchored(
+        record: record, account: account, patient: patient, version: version, isWithdrawal: marks & 1 != 0,
+        isLinked: marks & 2 != 0)
     }
     let parts = try decoder.u8()
     if parts & 1 != 0 { self.anchored = try anchored() }

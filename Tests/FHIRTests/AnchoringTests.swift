@@ -498,6 +498,97 @@ struct AnchoringTests {
     #expect(current("w").map(\.supersedes) == [draft.record])
   }
 
+  /// A store that was put back, told what the ledger has of what it lost.
+  private static func putBack(_ store: MemoryResources, of before: FHIRBench) throws -> FHIRBench {
+    var known: Set<Digest> = []
+    store.notes { if let record = $0.anchored?.record { known.insert(record) } }
+    let lines = before.ledger.current() + before.ledger.current(Self.other)
+    _ = try Self.recover(lines.filter { !known.contains($0.record) }, in: store)
+    return try before.over(store)
+  }
+
+  /// What current records of an account say, but for what is withdrawn.
+  private func names(_ bench: FHIRBench, _ account: String) -> [String] {
+    bench.ledger.current(account).filter { $0.json["meta"]?["tag"] == nil }
+      .compactMap { line in line.json["id"]?.text }.sorted()
+  }
+
+  @Test(
+    "⚑ By a link that the ledger has not any more nothing is anchored or withdrawn, until the Patient is written again",
+    arguments: [other, nil])
+  func olderLink(_ account: String?) async throws {
+    let before = try FHIRBench()
+    await before.link("p", number: "1")
+    #expect(await self.put(before, 1).anchor?.count == 64)
+    let store = try Self.copy(of: before)
+    let unlinked =
+      #"{"resourceType":"Patient","id":"p","identifier":[{"system":"mrn","value":"1"}]}"#
+    if let account { await before.link("p", to: account, number: "1") } else { await before.put(unlinked) }
+    let home = account ?? FHIRBench.account
+    #expect(self.names(before, home) == ["p", "x"])
+    var bench = try Self.putBack(store, of: before)
+    let count = bench.ledger.lines.count
+    for _ in 0..<2 {
+      #expect(await bench.service.anchorPending() == 0)
+      for id in ["x", "n"] {
+        let answer = await self.put(bench, 2, id: id).anchor
+        #expect(answer?.hasPrefix("pending: Patient/p here is older than its record on the ledger") == true)
+      }
+      #expect(await bench.service.anchorPending() == 0)
+      #expect(bench.ledger.lines.count == count)
+      bench = try bench.restarted()
+    }
+    if let account { await bench.link("p", to: account, number: "1") } else { await bench.put(unlinked) }
+    #expect(self.names(bench, home) == (account == nil ? ["p", "x"] : ["n", "p", "x"]))
+    #expect(self.values(bench, home) == (account == nil ? ["2"] : ["2", "2"]))
+    if account != nil { #expect(self.names(bench, FHIRBench.account).isEmpty) }
+    #expect(await self.put(bench, 3).anchor?.count == 64)
+  }
+
+  @Test("⚑ A Patient who is older than the ledger's under the same link holds up nothing")
+  func sameLink() async throws {
+    let before = try FHIRBench()
+    await before.link("p", number: "1")
+    let store = try Self.copy(of: before)
+    await before.link("p", number: "2")
+    let bench = try Self.putBack(store, of: before)
+    #expect(await self.put(bench, 2).anchor?.count == 64)
+  }
+
+  @Test("⚑ A Patient who waited in a store that was put back, and is older than the ledger's, holds up the rest")
+  func linkWaited() async throws {
+    let before = try FHIRBench()
+    await before.link("p", number: "1")
+    before.ledger.close(FHIRBench.account)
+    await before.link("p", number: "1")
+    let store = try Self.copy(of: before)
+    before.ledger.open(FHIRBench.account)
+    before.ledger.clock.add(60_000, ordering: .relaxed)
+    await before.link("p", to: Self.other, number: "1")
+    let bench = try before.over(store)
+    #expect(await bench.service.anchorPending() == 0)
+    #expect(await self.put(bench, 1).anchor?.hasPrefix("pending: Patient/p here is older") == true)
+    await bench.link("p", to: Self.other, number: "1")
+    #expect(self.names(bench, FHIRBench.account).isEmpty)
+    #expect(self.names(bench, Self.other).contains("x"))
+  }
+
+  @Test("⚑ What the ledger has as another patient's, and as deleted, is not anchored again by an older store")
+  func movedAndDeleted() async throws {
+    let before = try FHIRBench()
+    await before.link("p")
+    await before.link("q", to: Self.other)
+    #expect(await self.put(before, 1).anchor?.count == 64)
+    let store = try Self.copy(of: before)
+    await before.put(FHIRBench.observation("x", #""code":{"text":"x"},"subject":{"reference":"Patient/q"}"#))
+    #expect(await before.send("DELETE", "Observation/x").status == 204)
+    let count = before.ledger.lines.count
+    let bench = try Self.putBack(store, of: before)
+    #expect(await bench.service.anchorPending() == 0)
+    #expect(bench.ledger.lines.count == count)
+    #expect(self.names(bench, FHIRBench.account) == ["p"])
+  }
+
   @Test("What there is no room for is answered with 507, alone and in a bundle, and nothing of it is there")
   func noRoom() async throws {
     let bench = try FHIRBench()
