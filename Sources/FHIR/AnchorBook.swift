@@ -10,15 +10,15 @@ struct AnchorBook {
   enum Step {
     /// Its draft is submitted, again.
     case resume(AnchorNote.Draft)
-    /// Its latest version is anchored over the record that it corrects.
-    case anchor(account: Digest, patient: String, version: UInt64, supersedes: Digest?)
+    /// Its latest version is anchored over the record that it corrects, as sensitive where what bears it is.
+    case anchor(account: Digest, patient: String, version: UInt64, supersedes: Digest?, isSensitive: Bool)
     /// Its record is superseded by one that says that it is no longer so.
     case withdraw(AnchorNote.Anchored, version: UInt64)
 
     var account: Digest {
       switch self {
       case .resume(let draft): draft.goal.account
-      case .anchor(let account, _, _, _): account
+      case .anchor(let account, _, _, _, _): account
       case .withdraw(let anchored, _): anchored.account
       }
     }
@@ -27,7 +27,7 @@ struct AnchorBook {
     var version: UInt64? {
       switch self {
       case .resume: nil
-      case .anchor(_, _, let version, _), .withdraw(_, let version): version
+      case .anchor(_, _, let version, _, _), .withdraw(_, let version): version
       }
     }
 
@@ -35,7 +35,7 @@ struct AnchorBook {
     var amended: Digest? {
       switch self {
       case .resume: nil
-      case .anchor(_, _, _, let supersedes): supersedes
+      case .anchor(_, _, _, let supersedes, _): supersedes
       case .withdraw(let anchored, _): anchored.record
       }
     }
@@ -166,8 +166,9 @@ struct AnchorBook {
   private static func fits(_ draft: AnchorNote.Draft, _ step: Step?) -> Bool {
     switch step {
     case nil, .resume: false
-    case .anchor(let account, _, let version, _):
+    case .anchor(let account, _, let version, _, let isSensitive):
       !draft.goal.isWithdrawal && draft.goal.account == account && draft.goal.version == version
+        && (draft.goal.isSensitive == true || !isSensitive)
     case .withdraw(let anchored, let version):
       draft.goal.isWithdrawal && draft.goal.account == anchored.account && draft.goal.version == version
     }
@@ -182,9 +183,14 @@ struct AnchorBook {
       step = .withdraw(anchored, version: row.version)
     } else if let goal {
       let before = note?.anchored.flatMap { $0.account == goal.account ? $0 : nil }
-      if let before, !before.isWithdrawal, before.version == row.version { return nil }
+      // ⚑ A file is as sensitive as what bears it, also where that came later, or says so later.
+      let isSensitive = name.hasPrefix("Binary/") && index.isBorneSensitively(name)
+      if let before, !before.isWithdrawal, before.version == row.version, before.isSensitive == true || !isSensitive {
+        return nil
+      }
       step = .anchor(
-        account: goal.account, patient: goal.patient, version: row.version, supersedes: before?.record)
+        account: goal.account, patient: goal.patient, version: row.version, supersedes: before?.record,
+        isSensitive: isSensitive)
     } else {
       return nil
     }

@@ -18,13 +18,18 @@ public struct AnchorNote: Sendable, Hashable {
     /// Whether it holds a Patient whom it links to the account under which it stands; false also where the store did
     /// not lose it, and so knows.
     public let isLinked: Bool
+    /// Whether it was sealed as sensitive because of what bears it, whatever it says itself; nil where that is not
+    /// known.
+    public let isSensitive: Bool?
 
     /// A record of given parts.
     public init(
-      record: Digest, account: Digest, patient: String, version: UInt64, isWithdrawal: Bool, isLinked: Bool = false
+      record: Digest, account: Digest, patient: String, version: UInt64, isWithdrawal: Bool, isLinked: Bool = false,
+      isSensitive: Bool? = nil
     ) {
       (self.record, self.account, self.patient) = (record, account, patient)
       (self.version, self.isWithdrawal, self.isLinked) = (version, isWithdrawal, isLinked)
+      self.isSensitive = isSensitive
     }
   }
 

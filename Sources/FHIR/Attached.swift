@@ -151,6 +151,9 @@ struct Attached {
     return Set(names)
   }
 
+  /// The Binaries that a resource bears.
+  func names(borneBy name: String) -> Set<String> { self.borne[name] ?? [] }
+
   /// What a Binary stays for, besides those that go: what has it as its content; without such, what is of a patient.
   func isHeld(_ binary: String, besides going: Set<String>) -> Bool {
     let names = self.bearers[binary]?.names ?? [:]

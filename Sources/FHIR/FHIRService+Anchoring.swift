@@ -165,9 +165,7 @@ extension FHIRService {
       case (.resume, _, _): continue
       case (.withdraw(let anchored, _), _, .superseded?), (.withdraw(let anchored, _), _, .erased?):
         // Nobody takes it for current.
-        note.anchored = AnchorNote.Anchored(
-          record: anchored.record, account: anchored.account, patient: anchored.patient, version: version,
-          isWithdrawal: true)
+        note.anchored = Self.withdrawn(anchored, version)(anchored.record)
         notes.append(note)
       case (.anchor, .some, .superseded?), (.anchor, .some, .erased?):
         let reason = standing == .erased ? "is erased" : "was superseded by somebody else's, or what did is erased"
@@ -178,15 +176,26 @@ extension FHIRService {
         self.book.reasons[name] = "this node does not know the record that it corrects yet"
       case (.withdraw(let anchored, _), .some, .current?):
         guard let body = self.kept(name, { try self.withdrawal(name, anchored) }) else { continue }
-        ready.append((note, Self.withdrawn(anchored, version), self.sealable(name, body, amended)))
+        ready.append(
+          (
+            note, Self.withdrawn(anchored, version),
+            SealableResource(
+              body: body, supersedes: amended,
+              isSensitive: anchored.isSensitive == true || self.index.isBorneSensitively(name))
+          ))
       case (.withdraw, nil, _): continue
-      case (.anchor(_, let patient, _, _), nil, _), (.anchor(_, let patient, _, _), .some, .current?):
+      case (.anchor(_, let patient, _, _, let isSensitive), nil, _),
+        (.anchor(_, let patient, _, _, let isSensitive), .some, .current?):
         guard let place = name.firstIndex(of: "/"),
           let found = self.kept(
             name, { try self.stored(String(name[..<place]), String(name[place...].dropFirst()), version) }) ?? nil,
           !found.isDeleted
         else { continue }
-        ready.append((note, Self.anchored(account, patient, version), self.sealable(name, found.body, amended)))
+        ready.append(
+          (
+            note, Self.anchored(account, patient, version, isSensitive),
+            SealableResource(body: found.body, supersedes: amended, isSensitive: isSensitive)
+          ))
       }
     }
     guard !ready.isEmpty else { return notes }
@@ -242,16 +251,6 @@ extension FHIRService {
     }
   }
 
-  /// What is sealed of a resource. ⚑ A file is as sensitive as what bears it, and taken for sensitive where that cannot
-  /// be read.
-  private func sealable(_ name: String, _ body: [UInt8], _ supersedes: Digest?) -> SealableResource {
-    let isSensitive = self.index.bearers.names(bearing: name).contains { bearer in
-      guard let found = self.kept(name, { try self.current(bearer) }) else { return true }
-      return found?.json.map { Sensitivity.isSensitive($0) } ?? false
-    }
-    return SealableResource(body: body, supersedes: supersedes, isSensitive: isSensitive)
-  }
-
   /// What the store has of a resource; nil, and the reason noted, where it cannot be read. ⚑ It holds up no other.
   private func kept<Value>(_ name: String, _ read: () throws -> Value) -> Value? {
     do { return try read() } catch {
@@ -261,17 +260,19 @@ extension FHIRService {
   }
 
   private static func anchored(
-    _ account: Digest, _ patient: String, _ version: UInt64
+    _ account: Digest, _ patient: String, _ version: UInt64, _ isSensitive: Bool
   ) -> (Digest) -> AnchorNote.Anchored {
     {
-      AnchorNote.Anchored(record: $0, account: account, patient: patient, version: version, isWithdrawal: false)
+      AnchorNote.Anchored(
+        record: $0, account: account, patient: patient, version: version, isWithdrawal: false, isSensitive: isSensitive)
     }
   }
 
   private static func withdrawn(_ before: AnchorNote.Anchored, _ version: UInt64) -> (Digest) -> AnchorNote.Anchored {
     {
       AnchorNote.Anchored(
-        record: $0, account: before.account, patient: before.patient, version: version, isWithdrawal: true)
+        record: $0, account: before.account, patient: before.patient, version: version, isWithdrawal: true,
+        isSensitive: before.isSensitive)
     }
   }
 

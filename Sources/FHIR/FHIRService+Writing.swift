@@ -339,6 +339,12 @@ extension FHIRService {
       let known = Set(names)
       names += self.index.names(ofPatient: patient.id).filter { !known.contains($0) }
     }
+    // What bears a file says how sensitive that is.
+    let bearing = writes.resources.map(\.name).filter { self.index.row($0)?.isSensitive ?? false }
+    if !bearing.isEmpty {
+      let borne = bearing.reduce(into: Set<String>()) { $0.formUnion(self.index.bearers.names(borneBy: $1)) }
+      names += borne.subtracting(names).sorted()
+    }
     for name in names { self.book.touch(name, in: self.index) }
     return names
   }

@@ -82,6 +82,8 @@ struct ResourceIndex {
     var isOwn = false
     /// The account that it is linked to, where it is a patient.
     var account: Digest?
+    /// Whether it says that it is sensitive, and so are the Binaries that it bears.
+    var isSensitive = false
     var values: [String: [SearchValue]]
     /// Parameters whose elements are there without a value that a search compares.
     var bare: Set<String> = []
@@ -115,6 +117,7 @@ struct ResourceIndex {
       patient: json.flatMap { self.patient(of: $0, type: resource.type, id: resource.id) },
       values: values, bare: found?.bare ?? [])
     row.isOwn = row.patient != nil
+    row.isSensitive = json.map { Sensitivity.isSensitive($0) } ?? false
     if resource.type == "Binary" {
       let context = json.flatMap { Attached.context(of: $0, at: self.site) }
       let whose = context.flatMap { self.row($0)?.patient }
@@ -149,6 +152,11 @@ struct ResourceIndex {
 
   /// What bears which Binary.
   private(set) var bearers = Attached()
+  /// Whether anything bears a Binary that says that it is sensitive.
+  func isBorneSensitively(_ binary: String) -> Bool {
+    self.bearers.names(bearing: binary).contains { self.row($0)?.isSensitive ?? false }
+  }
+
   /// Binaries that became somebody else's because of what bears them, since they were last taken.
   private var moved: Set<String> = []
 

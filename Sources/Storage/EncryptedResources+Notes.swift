@@ -66,7 +66,8 @@ extension AnchorNote {
       encoder.digest(anchored.account)
       encoder.text(anchored.patient)
       encoder.u64(anchored.version)
-      encoder.u8((anchored.isWithdrawal ? 1 : 0) | (anchored.isLinked ? 2 : 0))
+      let sensitive: UInt8 = anchored.isSensitive.map { $0 ? 12 : 4 } ?? 0
+      encoder.u8((anchored.isWithdrawal ? 1 : 0) | (anchored.isLinked ? 2 : 0) | sensitive)
     }
     encoder.u8((self.anchored == nil ? 0 : 1) | (self.draft == nil ? 0 : 2) | (self.refused == nil ? 0 : 4))
     if let anchored { put(anchored) }
@@ -92,7 +93,7 @@ extension AnchorNote {
       let marks = try decoder.u8()
       return Anchored(
         record: record, account: account, patient: patient, version: version, isWithdrawal: marks & 1 != 0,
-        isLinked: marks & 2 != 0)
+        isLinked: marks & 2 != 0, isSensitive: marks & 4 == 0 ? nil : marks & 8 != 0)
     }
     let parts = try decoder.u8()
     if parts & 1 != 0 { self.anchored = try anchored() }

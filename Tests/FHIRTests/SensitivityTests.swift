@@ -2,6 +2,7 @@
 // store in memory and a ledger that keeps what it is given.
 import FHIR
 import HealthRecords
+import Primitives
 import Testing
 
 @Suite("What is sensitive")
@@ -72,5 +73,71 @@ struct SensitivityTests {
       let document = try #require(bench.ledger.lines.first { $0.json["resourceType"]?.text == "DocumentReference" })
       #expect(try FHIRResource.read(document.body).map(\.category) == [isLabelled ? .sensitive : .document])
     }
+  }
+
+  private static func document(_ isLabelled: Bool) -> String {
+    let concept = #"{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"HIV"}]}"#
+    return #"{"resourceType":"DocumentReference","id":"d","status":"current","subject":{"reference":"Patient/p"},"#
+      + (isLabelled ? #""securityLabel":[\#(concept)],"# : "") + #""content":[{"attachment":{"url":"Binary/b"}}]}"#
+  }
+  private static func file(_ hasContext: Bool) -> String {
+    #"{"resourceType":"Binary","id":"b","contentType":"text/plain","data":"U0VDUkVU""#
+      + (hasContext ? #","securityContext":{"reference":"Patient/p"}}"# : "}")
+  }
+  private static func files(_ bench: FHIRBench) -> [FakeLedger.Line] {
+    bench.ledger.current().filter { $0.json["resourceType"]?.text == "Binary" }
+  }
+
+  @Test(
+    "⚑ A file becomes as sensitive as its document: one that came before it, and one whose document is labelled later",
+    arguments: [
+      [file(true), document(true)], [file(true), document(false), document(true)],
+      [document(false), file(false), document(true)],
+    ])
+  func later(_ writes: [String]) async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    for write in writes.dropLast() { await bench.put(write) }
+    let before = try #require(Self.files(bench).first)
+    #expect(bench.ledger.sensitive.isEmpty)
+    bench.ledger.be(.unreachable)
+    await bench.put(writes[writes.count - 1])
+    bench.ledger.be(.sound)
+    // It follows after a stop as well, and once.
+    let next = try bench.restarted()
+    #expect(await next.service.anchorPending() == 2)
+    let file = try #require(Self.files(next).first)
+    #expect(Self.files(next).count == 1 && file.supersedes == before.record && file.body == before.body)
+    #expect(next.ledger.sensitive.contains(file.record))
+    #expect(await next.send("GET", "Binary/b").anchor == file.record.description)
+    await next.put(Self.document(true))
+    #expect(await next.service.anchorPending() == 0)
+    let again = try next.restarted()
+    #expect(await again.service.anchorPending() == 0)
+    #expect(Self.files(next).map(\.record) == [file.record])
+    // What withdraws it is as sensitive, though nothing bears it any more.
+    #expect(await next.send("DELETE", "DocumentReference/d").status == 204)
+    #expect(await next.send("DELETE", "Binary/b").status == 204)
+    let withdrawal = try #require(Self.files(next).first)
+    #expect(withdrawal.supersedes == file.record && next.ledger.sensitive.contains(withdrawal.record))
+  }
+
+  @Test(
+    "⚑ A file that is on its way while its document is labelled follows at once; one that is labelled less does not")
+  func underWay() async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    bench.ledger.hold()
+    async let sent = bench.send("PUT", "Binary/b", Self.file(true))
+    await bench.until { bench.ledger.waitingCount == 1 }
+    async let labelled = bench.send("PUT", "DocumentReference/d", Self.document(true))
+    await bench.until { await bench.send("GET", "DocumentReference/d").status == 200 }
+    bench.ledger.release()
+    #expect(await [sent.status, labelled.status] == [201, 201])
+    let file = try #require(Self.files(bench).first)
+    #expect(bench.ledger.sensitive.contains(file.record) && file.supersedes != nil)
+    await bench.put(Self.document(false))
+    #expect(await bench.service.anchorPending() == 0)
+    #expect(Self.files(bench).map(\.record) == [file.record])
   }
 }

@@ -41,6 +41,22 @@ struct ResourcesTests {
     #expect(data.range(of: Data("it is not taken".utf8)) == nil)
   }
 
+  @Test(
+    "What a note says of its record is kept: that it is withdrawn, links its account, is sealed as sensitive",
+    arguments: [false, true], [nil, false, true])
+  func marks(isSet: Bool, isSensitive: Bool?) throws {
+    let folder = Folder()
+    let store = try EncryptedResources(path: folder.path, mapSizeMax: 1 << 26, key: Hash.sha256([7]))
+    var note = AnchorNote(name: "Binary/x")
+    for isWithdrawal in [false, true] {
+      note.anchored = AnchorNote.Anchored(
+        record: Hash.sha256([1]), account: Hash.sha256([2]), patient: "p", version: 3, isWithdrawal: isWithdrawal,
+        isLinked: isSet, isSensitive: isSensitive)
+      try store.write([], notes: [note])
+      #expect(try store.note(of: "Binary/x") == note)
+    }
+  }
+
   @Test("A draft of what is erased is not kept")
   func erasedDraft() throws {
     let folder = Folder()
