@@ -19,7 +19,8 @@ extension Cluster {
     machine.state = machine.disk.state
     machine.lastCut = nil
     machine.node = Node(
-      genesis: self.genesis, key: machine.keys.publicKey, parameters: self.parameters, rules: self.rules,
+      genesis: self.genesis, key: machine.keys.publicKey, parameters: self.parameters,
+      rules: self.rulesBySlot[slot] ?? self.rules,
       restoring: machine.disk.restore(limits: self.genesis.limits), seed: self.random.next(), at: self.now)
     self.startServices(slot)
     self.give(.timerFired, to: slot)
@@ -265,7 +266,7 @@ extension Cluster {
     case .outvoted(let sequence):
       self.breach = "LEDGER §5: member \(machine.member) executed \(sequence) to another end than f + 1 members signed"
     case .ordering, .diverged, .checkpointStable, .unheard, .executionFailed, .configured, .transferBegan,
-      .transferRefused:
+      .transferRefused, .rulesUnknown:
       break
     }
   }

@@ -119,6 +119,8 @@ public final class Cluster {
   var serviceTickets: UInt64 = 0
   let parameters: Node.Parameters
   let rules: any ExecutionRules
+  /// The rules of slots that run another program, from their next start on.
+  public var rulesBySlot: [Int: any ExecutionRules] = [:]
   /// Every configuration that a node went over to, and what checks its messages.
   var configurations: [ConfigurationNumber: Configuration]
   var checkers: [ConfigurationNumber: MessageChecker]

@@ -200,6 +200,8 @@ public final class Recorder {
       case .ownLaneForked(let sequence): "finds its own lane called forked since \(sequence)"
       case .outvoted(let sequence): "learns that its own history at \(sequence) is wrong"
       case .copied(let position): "learns of block \(position) of its own, which its disk lacks"
+      case .rulesUnknown(let version, let sequence):
+        "does not know version \(version) of the rules, and executes nothing above \(sequence)"
       case .checkpointStable, .unheard: nil
       }
     if let what { self.occurrences.append(Occurrence(at: now, slot: slot, what: what, isFault: false)) }

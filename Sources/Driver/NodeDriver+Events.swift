@@ -72,6 +72,16 @@ struct ReceiptWaiters {
 }
 
 extension ReceiptWaiters {
+  /// Tells all what there is: nothing more is executed.
+  mutating func end() {
+    let batches = self.waiting.values.joined().map { $0.batch }
+    self.waiting = [:]
+    for batch in batches where batch.left > 0 {
+      batch.left = 0
+      batch.continuation.resume(returning: batch.receipts)
+    }
+  }
+
   /// Tells those who waited too long what there is.
   mutating func sweep(at now: Tick) {
     guard now >= self.nextSweep else { return }
@@ -144,6 +154,14 @@ extension NodeDriver {
     case .unheard: self.log.emit(.unheard)
     case .copied(let position):
       self.fail(storing: .copied(path: self.store.path, position: position.number))
+    case .rulesUnknown(let version, let sequence):
+      self.log.emit(
+        .rulesUnknown,
+        [
+          "version": .number(UInt64(version)), "newest": .number(UInt64(AgreedRules.newest)),
+          "height": .number(sequence.number),
+        ])
+      self.receipts.end()
     case .executionFailed(let sequence):
       self.log.emit(.executionFailed, ["height": .number(sequence.number)])
       self.fail(storing: .damaged(path: self.store.path, reason: "a block decided at \(sequence) cannot be executed"))

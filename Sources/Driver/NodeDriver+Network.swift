@@ -112,7 +112,7 @@ extension NodeDriver {
       network: self.settings.genesis.network, role: role, staticKey: self.staticKey,
       ephemeral: NoiseHandshake.KeyPair(secret: SecureRandom.bytes(32)), identity: self.keys.publicKey,
       expected: isFollower ? nil : dialled.map { members[$0].key }, admitted: isFollower ? nil : self.admitted,
-      at: self.loop.now)
+      rules: UInt8(clamping: AgreedRules.newest), at: self.loop.now)
     let peer = PeerConnection(connection, session, source: source, dialled: dialled, number: number)
     self.peers.append(peer)
     connection.onEvent = { [unowned self, unowned peer] event in

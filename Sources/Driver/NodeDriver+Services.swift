@@ -124,6 +124,7 @@ extension NodeDriver {
       copiesProven: self.tending.challenges[index].proven, copiesFailed: self.tending.challenges[index].failed,
       keptBytes: self.intake.bytes(of: index).kept + self.intake.bytes(of: index).waiting)
     status.clockOffsetMilliseconds = connection?.clockOffset
+    status.rulesNewest = connection?.session.peerRules
     return status
   }
 }

@@ -8,7 +8,7 @@ public import Messages
 public import NodeCore
 internal import Ordering
 internal import Primitives
-internal import Rules
+public import Rules
 internal import Sessions
 public import Signing
 public import Storage
@@ -30,6 +30,8 @@ public struct NodeSettings: Sendable {
   public var vaultShareBytesMax: UInt64?
   /// What keeps the secrets of a custodian.
   public var custodySecrets = SecretsKeeper(kept: []) { _ in }
+  /// The rules that it executes by.
+  public var rules: any ExecutionRules = HealthRules()
   /// Limits and spans of the node's own.
   public var parameters = Node.Parameters()
 
@@ -194,7 +196,7 @@ public final class NodeDriver {
     _ reader: StoreReader, _ settings: NodeSettings, at now: Tick
   ) throws(StorageFailure) -> Node {
     Node(
-      genesis: settings.genesis, key: settings.member.key, parameters: settings.parameters, rules: HealthRules(),
+      genesis: settings.genesis, key: settings.member.key, parameters: settings.parameters, rules: settings.rules,
       restoring: try reader.restore(limits: settings.genesis.limits), seed: SecureRandom.seed(), at: now)
   }
 

@@ -1,4 +1,5 @@
 internal import EventLoop
+internal import Gateway
 internal import NodeCore
 internal import Primitives
 internal import Storage
@@ -6,7 +7,17 @@ internal import Storage
 /// What a person should see to though the node goes on.
 extension NodeHost {
   /// Each in a sentence, with what helps.
-  var notices: [String] { self.roomNotices + self.sharedKeyNotices }
+  var notices: [String] { self.roomNotices + self.sharedKeyNotices + self.rulesNotices }
+
+  private var rulesNotices: [String] {
+    let rules = self.rulesView()
+    return (rules.members ?? []).compactMap { one in
+      guard let newest = one.newest, newest < rules.version else { return nil }
+      return
+        "\(one.name) runs a program that knows version \(newest) of the rules, and version \(rules.version) holds: "
+        + "it executes nothing until that hospital installs the newest program"
+    }
+  }
 
   private var roomNotices: [String] {
     StoreRoom.full.sorted { $0.key < $1.key }.map { path, reason in

@@ -127,7 +127,7 @@ public actor NodeHost: NodeService {
     status.logRoot = position.log.root.description
     status.ledgerTime = position.time.description
     status.ledgerAheadMilliseconds = UInt64(max(0, position.time.offset(from: driver.moment.wall)))
-    status.votes = node.replica.isVoting
+    status.votes = node.replica.isVoting && node.unknownRules == nil
     status.peers = node.connected.count
     status.quorum = node.configuration.quorum
     status.reachable = node.configuration.voters.count { $0 == node.index || node.connected.contains($0) }
@@ -148,6 +148,7 @@ public actor NodeHost: NodeService {
     status.transfer = node.transfer.progress.map {
       TransferView(height: $0.sequence.number, chunks: $0.chunks, left: $0.left)
     }
+    status.rules = self.rulesView()
     status.notices = self.notices
     status.dispositions = driver.dispositions
     return status
@@ -176,6 +177,7 @@ public actor NodeHost: NodeService {
     guard !transactions.isEmpty else { return [] }
     guard driver.node.index != nil else { throw .noMember }
     guard !driver.node.lanes.isFrozen else { throw .laneFrozen }
+    if let version = driver.node.unknownRules { throw .rulesUnknown(version) }
     try self.requireSigners(of: transactions, driver)
     let bytes = transactions.reduce(0) { $0 + $1.bytes.count }
     guard driver.node.lanes.hasRoom(forBytes: bytes) else { throw .full }
@@ -188,7 +190,10 @@ public actor NodeHost: NodeService {
       driver.give(.submitted(transactions.map(\.bytes)))
     }
     let known = receipts.compactMap { $0 }
-    guard known.count == receipts.count else { throw .notOrderedYet(why: self.status().delay) }
+    guard known.count == receipts.count else {
+      if let version = driver.node.unknownRules { throw .rulesUnknown(version) }
+      throw .notOrderedYet(why: self.status().delay)
+    }
     return known
   }
 
@@ -265,7 +270,10 @@ public actor NodeHost: NodeService {
   }
   /// What is told of them.
   public func rulesView() -> RulesView {
-    RulesView(self.rules(), adoptions: self.driver.map { AgreedRules.adoptions(in: $0.state) } ?? 0)
+    var view = RulesView(self.rules(), adoptions: self.driver.map { AgreedRules.adoptions(in: $0.state) } ?? 0)
+    view.unknown = self.driver?.node.unknownRules
+    view.members = self.peers().map { RulesMember($0) }
+    return view
   }
 
   /// When a record is erased, as its patient wanted and can still take back; nil where nothing is to happen.

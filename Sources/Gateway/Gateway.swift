@@ -246,6 +246,10 @@ struct RefusalMiddleware<Context: RequestContext>: RouterMiddleware {
         "this hospital's lane is frozen: two nodes signed with its key, and the ledger holds the proof",
         "nothing that is sent here is ordered until the hospital is readmitted under new keys: "
           + "consilium member propose replace")
+    case .rulesUnknown:
+      try refusal(
+        .serviceUnavailable, "rules-unknown", reason.description,
+        "install the newest program at this node and start it, and send it again")
     case .tooFewVaults:
       try refusal(
         .serviceUnavailable, "too-few-vaults", "too few hospitals took an encrypted copy of the record",

@@ -125,11 +125,67 @@ public struct RulesView: Codable, Sendable, Hashable {
 
   /// How often rules were adopted.
   public var adoptions: UInt64
+  /// The version that members adopted and this node's program does not know: it executes nothing since then. Nil
+  /// where it knows those that hold.
+  public var unknown: UInt16?
+  /// The other members that vote; nil where a node says nothing of them.
+  public var members: [RulesMember]?
 
   /// A view of rules.
   public init(_ rules: AgreedRules, adoptions: UInt64) {
     (self.version, self.newest, self.adoptions) = (rules.version, AgreedRules.newest, adoptions)
     self.emergencyAgeHours = rules.emergencyAgeMilliseconds / 3_600_000
+  }
+}
+
+/// Which rules a member's program knows.
+public struct RulesMember: Codable, Sendable, Hashable {
+  /// Its member number.
+  public var member: UInt32
+  /// Its name.
+  public var name: String
+  /// Whether a session with it is open.
+  public var connected: Bool
+  /// The newest version that its program knows; nil where that is not known.
+  public var newest: UInt16?
+
+  /// What a peer's program knows.
+  public init(_ peer: PeerStatus) {
+    (self.member, self.name, self.connected) = (peer.member, peer.name, peer.connected)
+    self.newest = peer.rulesNewest
+  }
+}
+
+extension RulesView {
+  /// Why the node executes nothing, and what helps; nil where it knows the rules that hold.
+  public var trouble: String? {
+    self.unknown.map { version in
+      "the ledger goes on under version \(version) of the rules, and this node's program knows version "
+        + "\(self.newest): install the newest program and start it, and it goes on by itself; until then it executes "
+        + "nothing"
+    }
+  }
+
+  /// The other members of which it is not known that their programs know a version, each with why, in words; nil where
+  /// all do.
+  public func ignorant(of version: UInt16) -> String? {
+    guard let members = self.members else { return "this node's program does not tell what the others know" }
+    let named = members.filter { $0.newest.map { $0 < version } ?? true }.map { one in
+      let why =
+        !one.connected
+        ? "not connected" : one.newest.map { "its program knows version \($0)" } ?? "its program does not say"
+      return "\(one.name) (\(why))"
+    }
+    return named.isEmpty ? nil : named.joined(separator: ", ")
+  }
+
+  /// Where the rules stand, in a line.
+  public var summary: String {
+    let which = max(self.version, self.newest)
+    guard let ignorant = self.ignorant(of: which) else {
+      return "version \(self.version) holds; every member's program knows version \(which)"
+    }
+    return "version \(self.version) holds; not known to know version \(which): \(ignorant)"
   }
 }
 

@@ -59,6 +59,8 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
   case noMember
   /// This hospital's lane is frozen: two nodes wrote it with one key.
   case laneFrozen
+  /// Members adopted this version of the rules, and the node's program does not know it.
+  case rulesUnknown(UInt16)
   /// The record's key is not released.
   case release(ReleaseRefusal)
   /// Nothing is ordered, and this hospital may not open what was asked for by itself.
@@ -87,7 +89,7 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
   var isUnsent: Bool {
     switch self {
     case .badTransaction, .badRequest, .busy, .full, .inactive, .laneFrozen, .noMember, .noRoom, .notFound,
-      .notNoted, .otherHospital, .stranger, .tooFewVaults, .tooLarge, .tooManyRefused, .unknownSigner:
+      .notNoted, .otherHospital, .rulesUnknown, .stranger, .tooFewVaults, .tooLarge, .tooManyRefused, .unknownSigner:
       true
     case .failed, .noProxy, .notKept, .notOpened, .notOrderedYet, .notStableYet, .release, .unauthorized: false
     }
@@ -106,6 +108,8 @@ extension ServiceRefusal: CustomStringConvertible {
     case .notStableYet: "no signed tree head covers it yet"
     case .notKept(let leaf): "log entry \(leaf) is older than this node's ledger"
     case .badRequest(let reason), .noRoom(let reason), .unauthorized(let reason), .failed(let reason): reason
+    case .rulesUnknown(let version):
+      "the ledger goes on under version \(version) of the rules, which this node's program does not know"
     case .tooLarge(let max): "it is over \(max) bytes"
     case .unknownSigner(let index): "transaction \(index): the key that signed it is no account's current one here"
     case .tooManyRefused: "the ledger refused too much that this key signed in the last minutes"

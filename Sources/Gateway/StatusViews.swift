@@ -22,6 +22,8 @@ public struct NodeStatus: Codable, Sendable {
   public var hasLeft: Bool?
   /// What a person should see to though the node goes on, and what helps.
   public var notices: [String]?
+  /// Which rules hold, and whose program knows which; nil where a node says nothing of it.
+  public var rules: RulesView?
   /// The view.
   public var view: UInt64
   /// The configuration of members: how often they changed.
@@ -154,6 +156,7 @@ extension NodeStatus {
   /// does not vote and cannot know.
   public var orderingTrouble: String? {
     guard self.running else { return nil }
+    if let trouble = self.rules?.trouble { return "\(trouble), above height \(self.height)" }
     guard !self.lane.isEmpty else { return self.followingTrouble }
     if self.reachable < self.quorum {
       return "nothing can be ordered: \(self.tooFewConnected); see consilium peers, and call the hospitals that are "
@@ -181,6 +184,7 @@ extension NodeStatus {
 
   /// Why something that was given to this node is not ordered in time, as far as the node can tell.
   public var delay: String {
+    if let trouble = self.rules?.trouble { return trouble }
     if self.reachable < self.quorum { return self.tooFewConnected }
     return self.isClockTrouble ? self.clocks : Self.busy
   }
@@ -232,6 +236,9 @@ public struct PeerStatus: Codable, Sendable {
   public var roundTripMilliseconds: Double?
   /// By how much its clock was ahead of this node's when it was last compared; behind where it is negative.
   public var clockOffsetMilliseconds: Int64?
+  /// The newest version of the ledger's rules that its program knows; nil where that is not known: it is not connected,
+  /// or its program is older than the word for it.
+  public var rulesNewest: UInt16?
   /// The topics in whose mesh it is.
   public var mesh: [String]
   /// Messages that found no room.

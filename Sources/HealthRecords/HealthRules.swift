@@ -51,9 +51,14 @@ public struct HealthRules: ExecutionRules {
   }
 
   let limits: Limits
+  /// The newest version that is known.
+  let newest: UInt16
 
-  /// Rules with given limits.
-  public init(limits: Limits = Limits()) { self.limits = limits }
+  /// Rules with given limits, which know the versions up to `newest`; less than this program knows stands in for an
+  /// older program.
+  public init(limits: Limits = Limits(), newest: UInt16 = AgreedRules.newest) {
+    (self.limits, self.newest) = (limits, newest)
+  }
 
   /// Executes one transaction by its kind.
   public func execute(
@@ -80,6 +85,16 @@ public struct HealthRules: ExecutionRules {
   /// ⚑ What opened records while nothing was ordered is never too late for the history.
   public func isTimeless(_ kind: UInt16) -> Bool {
     kind == TransactionKind.openInPartition.rawValue && !planted(.openingExpires)
+  }
+
+  /// Whether it is the adoption of rules.
+  public func changesRules(_ kind: UInt16) -> Bool { kind == TransactionKind.adoptRules.rawValue }
+
+  /// ⚑ What holds there is said by the state alone, which others may have made: nothing of it is guessed.
+  public func unknownVersion(in state: StateEditor) -> UInt16? {
+    guard let bytes = state.value(StateKey.rules) else { return nil }
+    guard let rules = try? AgreedRules.decode(bytes) else { return .max }
+    return rules.version > self.newest ? rules.version : nil
   }
 
   private func apply(_ kind: TransactionKind, _ run: RuleContext, _ state: inout StateEditor) throws {

@@ -19,6 +19,9 @@ public struct Execution: Sendable {
   private var window: IdentifierWindow
   private var openTiles: [[Digest]]
   private var run: Run?
+  /// The version of the rules that members adopted and that is not known here. ⚑ Nothing is executed from there on:
+  /// what it gave would not be what the others have.
+  public private(set) var unknownRules: UInt16?
 
   /// Execution that goes on from a position, the identifiers inside their life, and the log's open tiles by level.
   public init(
@@ -57,6 +60,11 @@ public struct Execution: Sendable {
   /// Whether a cut is under way.
   public var isRunning: Bool { self.run != nil }
 
+  /// Looks at which rules hold in a state from which it goes on.
+  public mutating func lookAtRules(in reader: any StateReader & Sendable) {
+    self.unknownRules = self.rules.unknownVersion(in: StateEditor(reader: reader))
+  }
+
   /// Begins the cut of `sequence`; `blocks` are all blocks by which it grew, lanes in member order.
   public mutating func begin(
     _ decided: Cut, at sequence: SequenceNumber, blocks: [(lane: Int, block: Block)],
@@ -64,18 +72,20 @@ public struct Execution: Sendable {
   ) {
     precondition(sequence == self.position.sequence.next, "I4: \(sequence) after \(self.position.sequence)")
     precondition(self.run == nil, "\(sequence) begins while another cut is executed")
+    precondition(self.unknownRules == nil, "\(sequence) is executed by rules that are not known")
     var run = Run(
       context: ExecutionContext(
         network: self.network, configuration: self.configuration, limits: self.limits, sequence: sequence,
         time: decided.time, leaf: self.position.log.size),
-      state: StateEditor(reader: reader), cut: decided, blocks: blocks, firstLeaf: self.position.log.size)
+      state: StateEditor(reader: reader), cut: decided, blocks: blocks, before: self.position)
     self.window.expire(before: decided.time)
     self.rules.expire(in: run.context, state: &run.state)
     run.state.commit()
     self.run = run
   }
 
-  /// Executes up to `max` more transactions of the cut that was begun; nil where some are left.
+  /// Executes up to `max` more transactions of the cut that was begun; nil where some are left, or where the cut adopts
+  /// rules that are not known: then it is as before that cut.
   ///
   /// - Throws: `WireError` where a block's body is malformed, which a checked block's never is.
   public mutating func advance(max: Int) throws(WireError) -> Result? {
@@ -88,6 +98,10 @@ public struct Execution: Sendable {
         let start = decoder.offset
         let transaction = try Transaction(from: &decoder)
         self.execute(transaction, start..<decoder.offset, of: run.blocks[run.nextBlock].block.body, in: &run)
+        guard self.unknownRules == nil else {
+          self.takeBack(run)
+          return nil
+        }
         left -= 1
       }
       run.decoder = decoder
@@ -107,13 +121,19 @@ public struct Execution: Sendable {
     self.rules.deadline(in: StateEditor(reader: reader))
   }
 
+  /// Takes back what a cut did here. The log's open tiles are of no use any more: nothing is executed on them.
+  private mutating func takeBack(_ run: Run) {
+    self.position = run.before
+    for entry in run.identifiers { self.window.remove(entry.identifier) }
+  }
+
   private mutating func finish(_ run: inout Run) -> Result {
     self.position.sequence = run.context.sequence
     self.position.time = run.cut.time
     self.cut = run.cut
     self.position.stateDigest = self.chained(run, cut: run.cut)
     let record = ExecutionRecord(
-      sequence: run.context.sequence, time: run.cut.time, firstLeaf: run.firstLeaf,
+      sequence: run.context.sequence, time: run.cut.time, firstLeaf: run.before.log.size,
       blocks: run.blocks.map { LaneAnnouncement(lane: $0.lane, head: $0.block.head) }, outcomes: run.outcomes)
     let write = ExecutionWrite(
       record: record, cut: run.cut, writes: run.state.writes, identifiers: run.identifiers,
@@ -126,7 +146,8 @@ public struct Execution: Sendable {
     var state: StateEditor
     let cut: Cut
     let blocks: [(lane: Int, block: Block)]
-    let firstLeaf: UInt64
+    /// Where execution stood before the cut.
+    let before: LedgerPosition
     var nextBlock = 0
     var decoder: Decoder?
     var outcomes: [UInt16] = []
@@ -145,6 +166,7 @@ public struct Execution: Sendable {
     let outcome = self.judge(transaction, identifier, known: known, in: &run)
     if outcome == .applied {
       run.state.commit()
+      if self.rules.changesRules(transaction.kind) { self.unknownRules = self.rules.unknownVersion(in: run.state) }
     } else {
       run.state.rollBack()
     }
@@ -249,6 +271,11 @@ struct IdentifierWindow: Sendable {
     let known = self.shards[Self.shard(entry.identifier)].updateValue(entry.leaf, forKey: entry.identifier)
     if known == nil { self.count += 1 }
     self.buckets[entry.validUntil.milliseconds / Self.bucketMilliseconds, default: []].append(entry.identifier)
+  }
+
+  /// Forgets one that was not executed after all; where it stands in a bucket, that forgets nothing.
+  mutating func remove(_ identifier: Digest) {
+    if self.shards[Self.shard(identifier)].removeValue(forKey: identifier) != nil { self.count -= 1 }
   }
 
   /// Forgets whole buckets that ended before `time`: these transactions would be refused as expired.

@@ -3,6 +3,9 @@ public import Wire
 
 /// Which version of the rules of execution holds: what was executed under one is executed under it for ever, so that
 /// every copy of a ledger gives the same (RECORDS §10).
+///
+/// ⚑ Every version is written in the same form, and so are the change and its approvals: a program judges whether rules
+/// that it does not know were adopted, and stops at them, as one that knows them goes over to them.
 public struct AgreedRules: Sendable, Hashable {
   /// The newest version that this program knows.
   public static let newest: UInt16 = 2
@@ -12,6 +15,9 @@ public struct AgreedRules: Sendable, Hashable {
   public let version: UInt16
   /// How old an account must be to break the glass, in milliseconds; 0 in version 1.
   public let emergencyAgeMilliseconds: UInt64
+
+  /// Whether this program knows what they say.
+  public var isKnown: Bool { self.version <= Self.newest }
 
   /// The first rules.
   public static let first = AgreedRules()
@@ -37,11 +43,11 @@ extension AgreedRules: WireCodable {
     encoder.u16(self.version)
     encoder.u64(self.emergencyAgeMilliseconds)
   }
-  /// Reads rules; refuses those that this program does not know.
+  /// Reads rules of any version, known here or not.
   public init(from decoder: inout Decoder) throws(WireError) {
     let start = decoder.offset
     (self.version, self.emergencyAgeMilliseconds) = (try decoder.u16(), try decoder.u64())
-    guard 1...Self.newest ~= self.version, self.emergencyAgeMilliseconds <= Self.emergencyAgeMillisecondsMax,
+    guard self.version >= 1, self.emergencyAgeMilliseconds <= Self.emergencyAgeMillisecondsMax,
       self.version > 1 || self.emergencyAgeMilliseconds == 0
     else { throw .invalid(at: start, field: "version of the rules") }
   }

@@ -211,7 +211,7 @@ extension Genesis: WireCodable {
     if version > Self.version {
       let rulesAt = decoder.offset
       limits.rules = try AgreedRules(from: &decoder)
-      guard limits.rules != .first else { throw .invalid(at: rulesAt, field: "rules") }
+      guard limits.rules != .first, limits.rules.isKnown else { throw .invalid(at: rulesAt, field: "rules") }
     }
     guard zip(members, members.dropFirst()).allSatisfy({ $0.id < $1.id }),
       let genesis = Genesis(name: name, engine: engine, limits: limits, members: members)

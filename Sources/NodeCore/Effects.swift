@@ -124,4 +124,7 @@ public enum NodeEvent: Sendable, Hashable {
   case copied(LanePosition)
   /// A decided block's content cannot be executed: this store or a checked block is damaged.
   case executionFailed(SequenceNumber)
+  /// Members adopted a version of the rules that this program does not know: nothing above a sequence number is
+  /// executed.
+  case rulesUnknown(UInt16, after: SequenceNumber)
 }

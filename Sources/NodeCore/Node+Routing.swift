@@ -77,7 +77,7 @@ extension Node {
   }
 
   mutating func step(replica input: OrderingInput, _ run: inout NodeRun) -> Outcome {
-    guard !self.isHeldBack else { return .ignored(.replica(.idle)) }
+    guard !self.isHeldBack, self.unknownRules == nil else { return .ignored(.replica(.idle)) }
     var effects: [OrderingEffect] = []
     let outcome = self.replica.step(input, at: run.now, lanes: self.lanes, into: &effects)
     for effect in effects { self.route(effect, &run) }
@@ -217,6 +217,7 @@ extension Node {
       if !self.decisions.isEmpty { run.effects.append(.continueExecution) }
       return
     }
+    guard self.unknownRules == nil else { return }
     if !self.execution.isRunning {
       guard !self.holdsReplay else { return }
       guard let decision = self.decisions.first, let blocks = self.blocks(of: decision, &run) else { return }
@@ -230,8 +231,8 @@ extension Node {
       return
     }
     guard let result else {
-      run.effects.append(.continueExecution)
-      return
+      guard let version = self.unknownRules else { return run.effects.append(.continueExecution) }
+      return self.stopExecuting(at: version, &run)
     }
     run.hasExecuted = true
     run.effects.append(.persist(.execution(result.write)))
@@ -256,6 +257,16 @@ extension Node {
     _ = self.step(checkpoints: .executed(result.write.position), &run)
     _ = self.step(replica: .executed(result.write.record.sequence, deadline: result.deadline), &run)
     if !self.decisions.isEmpty { run.effects.append(.continueExecution) }
+  }
+
+  /// The version of the rules that members adopted and this program does not know; nil where it knows those that hold.
+  public var unknownRules: UInt16? { self.execution.unknownRules }
+
+  /// ⚑ Executes nothing more and takes no part in ordering: what it gave would not be what the others have. Its votes,
+  /// blocks and decisions stay in its store, and a program that knows the rules goes on from them (RECORDS §10).
+  mutating func stopExecuting(at version: UInt16, _ run: inout NodeRun) {
+    self.decisions = []
+    run.effects.append(.report(.rulesUnknown(version, after: self.execution.position.sequence)))
   }
 
   /// The ledger keeps proof that a member forked its lane: from a known sequence number on the lane is frozen.

@@ -234,10 +234,12 @@ public struct Node: Sendable {
         self.noteFork(key: pair.key, value: pair.value, &run)
       }
       // ⚑ A deadline that was due before the start is due after it: nobody may call a cut that it asks for idle.
+      self.execution.lookAtRules(in: reader)
+      if let version = self.execution.unknownRules { self.stopExecuting(at: version, &run) }
       let deadline = self.execution.deadline(in: reader)
       _ = self.step(replica: .executed(self.execution.position.sequence, deadline: deadline), &run)
     }
-    if let due = self.custodian?.deadline, due <= now.tick { self.lookAtCustody(&run) }
+    if let due = self.custodian?.deadline, due <= now.tick, self.unknownRules == nil { self.lookAtCustody(&run) }
     let outcome = self.take(input, &run)
     // Only now: what the engine wanted in this step was still of its configuration.
     self.enterNext(&run)
@@ -271,6 +273,7 @@ public struct Node: Sendable {
       return .rejected(.refused)
     case .signed(let item): return self.publish(item, &run)
     case .durable(let item): return self.settle(item, &run)
+    case .submitted where self.unknownRules != nil: return .ignored(.replica(.idle))
     case .submitted(let transactions): return self.step(lanes: .submitted(transactions), &run)
     case .urgent(let transactions): return self.step(lanes: .urgent(transactions), &run)
     case .snapshotMade(let manifest):
@@ -296,10 +299,11 @@ public struct Node: Sendable {
 
   /// The next point in time at which it wants `.timerFired`.
   public var deadline: Tick {
-    let ordering = self.isHeldBack ? nil : self.replica.deadline
+    let ordering = self.isHeldBack || self.unknownRules != nil ? nil : self.replica.deadline
+    let custody = self.unknownRules == nil ? self.custodian?.deadline : nil
     var next = min(self.gossip.deadline, ordering ?? self.gossip.deadline)
     for tick in [
-      self.lanes.deadline, self.checkpoints.deadline, self.announceAt, self.linksAt, self.custodian?.deadline,
+      self.lanes.deadline, self.checkpoints.deadline, self.announceAt, self.linksAt, custody,
       self.transfer.deadline, self.backfill.deadline,
     ] {
       if let tick { next = min(next, tick) }
@@ -467,6 +471,8 @@ public struct Node: Sendable {
     case .snapshotOffer(let offer):
       // What it adopted would hide that its own store lacks what it signed.
       guard !self.isHeldBack else { return .ignored(.lanes(.unknownOwn)) }
+      // It could not go on from there either.
+      guard self.unknownRules == nil else { return .ignored(.replica(.idle)) }
       return self.step(transfer: .offered(offer, from: peer), &run)
     case .manifestRequest(let digest): run.effects.append(.serveManifest(to: peer, digest))
     case .chunkRequest(let digest, let number): run.effects.append(.serveChunk(to: peer, digest, number))

@@ -15,6 +15,8 @@ public enum ReplayFault: Error, Sendable, Hashable, CustomStringConvertible {
   case block(SequenceNumber, lane: Int, LanePosition)
   /// A block's content cannot be executed.
   case content(SequenceNumber)
+  /// Rules of a version hold from there on which this program does not know.
+  case rules(SequenceNumber, UInt16)
 
   /// What and where.
   public var description: String {
@@ -24,6 +26,8 @@ public enum ReplayFault: Error, Sendable, Hashable, CustomStringConvertible {
     case .block(let sequence, let lane, let position):
       "block \(position) of lane \(lane), decided at \(sequence), is missing or not authentic"
     case .content(let sequence): "a block decided at \(sequence) cannot be executed"
+    case .rules(let sequence, let version):
+      "decision \(sequence) adopts version \(version) of the rules, which this program does not know"
     }
   }
 }
@@ -52,8 +56,10 @@ public struct Replay: Sendable {
 
   /// Checks and executes the next decision with the blocks by which its cut grew, each lane's in order.
   ///
+  /// - Returns: what the cut comes to; `state` has it.
   /// - Throws: `ReplayFault` at the first thing that does not hold.
-  public mutating func apply(_ decision: Decision, blocks: [[Block]]) throws(ReplayFault) {
+  @discardableResult
+  public mutating func apply(_ decision: Decision, blocks: [[Block]]) throws(ReplayFault) -> ExecutionWrite {
     let sequence = decision.sequence
     guard sequence == self.position.sequence.next,
       decision.isAuthentic(network: self.genesis.network, in: self.configuration)
@@ -76,15 +82,18 @@ public struct Replay: Sendable {
       guard head == decision.cut.heads[lane] else { throw .block(sequence, lane: lane, head.position.next) }
     }
     self.execution.begin(decision.cut, at: sequence, blocks: ordered, reader: self.state)
-    do {
-      guard let result = try self.execution.advance(max: .max) else { throw ReplayFault.content(sequence) }
-      self.state.apply(result.write.writes)
-    } catch { throw .content(sequence) }
+    let result: Execution.Result?
+    do { result = try self.execution.advance(max: .max) } catch { throw .content(sequence) }
+    guard let write = result?.write else {
+      throw self.execution.unknownRules.map { .rules(sequence, $0) } ?? .content(sequence)
+    }
+    self.state.apply(write.writes)
     let next = StateKey.configuration(ConfigurationNumber(self.configuration.number.number + 1))
     guard let record = self.state.item(next, as: ConfigurationRecord.self),
       record.configuration.start == sequence.next
-    else { return }
+    else { return write }
     self.configuration = record.configuration
     self.execution.enter(record.configuration)
+    return write
   }
 }

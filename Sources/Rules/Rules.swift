@@ -57,6 +57,10 @@ public protocol ExecutionRules: Sendable {
   ) -> OutcomeCode
   /// Whether transactions of a kind are executed however late they are ordered: their rule itself refuses a second one.
   func isTimeless(_ kind: UInt16) -> Bool
+  /// Whether a transaction of a kind that was applied may have changed which rules hold.
+  func changesRules(_ kind: UInt16) -> Bool
+  /// The version of the rules that hold in a state, where these here do not know it: nothing may be executed on it.
+  func unknownVersion(in state: StateEditor) -> UInt16?
   /// Does what fell due up to the context's time, before the cut's transactions.
   func expire(in context: ExecutionContext, state: inout StateEditor)
   /// The earliest deadline that the state keeps; `never` where there is none.

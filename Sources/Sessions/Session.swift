@@ -118,6 +118,9 @@ public struct Session: Sendable {
   /// The protocol version that this code speaks.
   public static let version: UInt16 = 1
   static let preambleLength = 44
+  /// The version of the rules that a program says it knows stands above the highest version of the protocol, in the
+  /// same number: programs that say none read it as a high version, and go on with theirs.
+  private static let rulesShift: UInt16 = 8
   static let frameBytesMax = 32 << 10
   /// How long whoever dialled may take for its first bytes.
   static let firstBytesTimeout = Span.milliseconds(1_000)
@@ -145,6 +148,10 @@ public struct Session: Sendable {
   let identity: PublicKey
   let expected: PublicKey?
   let admitted: Set<PublicKey>?
+  /// The newest version of the ledger's rules that this program says it knows; 0 says nothing.
+  let rules: UInt8
+  /// The newest that the peer's program knows, where it said so; of use once its identity is proved.
+  public private(set) var peerRules: UInt16?
   let began: Tick
   var phase = Phase.preamble
   var input: [UInt8] = []
@@ -167,25 +174,25 @@ public struct Session: Sendable {
   var nextPing: Tick
 
   /// A session at its start. `expected` is who was dialled; `admitted` whoever may get further than the identity
-  /// proof; nil for everybody.
+  /// proof; nil for everybody. `rules` is the newest version of the ledger's rules that the peer is told of.
   public init(
     network: Digest, role: NoiseHandshake.Role, staticKey: NoiseHandshake.KeyPair,
     ephemeral: NoiseHandshake.KeyPair, identity: PublicKey, expected: PublicKey?,
-    admitted: Set<PublicKey>?, at now: Tick
+    admitted: Set<PublicKey>?, rules: UInt8 = 0, at now: Tick
   ) {
     (self.network, self.role, self.staticKey) = (network, role, staticKey)
     (self.ephemeral, self.identity, self.expected) = (ephemeral, identity, expected)
-    (self.admitted, self.began, self.lastHeard) = (admitted, now, now)
+    (self.admitted, self.rules, self.began, self.lastHeard) = (admitted, rules, now, now)
     self.nextPing = now + Self.pingInterval
     self.pings = (now, 0)
-    self.output = Self.preamble(network)
+    self.output = Self.preamble(network, rules: rules)
   }
 
-  static func preamble(_ network: Digest) -> [UInt8] {
+  static func preamble(_ network: Digest, rules: UInt8) -> [UInt8] {
     var encoder = Encoder()
     encoder.raw(Array("CONSILIU".utf8))
     encoder.u16(Self.version)
-    encoder.u16(Self.version)
+    encoder.u16(Self.version | UInt16(rules) << Self.rulesShift)
     encoder.digest(network)
     return encoder.bytes
   }
@@ -245,14 +252,16 @@ public struct Session: Sendable {
   private mutating func takePreamble(_ bytes: [UInt8], into events: inout [SessionEvent]) {
     var decoder = Decoder(bytes)
     guard (try? decoder.raw(8)) == Array("CONSILIU".utf8), let low = try? decoder.u16(),
-      let high = try? decoder.u16(), let network = try? decoder.digest()
+      let said = try? decoder.u16(), let network = try? decoder.digest()
     else { return self.fail(.notConsilium, into: &events) }
     guard network == self.network else { return self.fail(.otherNetwork(network), into: &events) }
+    let (high, rules) = (said % (1 << Self.rulesShift), said >> Self.rulesShift)
     guard low <= Self.version, high >= Self.version else {
       return self.fail(.noCommonVersion(low: low, high: high), into: &events)
     }
+    self.peerRules = rules > 0 ? rules : nil
     // ⚑ Both preambles, initiator's first, are the prologue: whoever changes a version breaks the handshake.
-    let own = Self.preamble(self.network)
+    let own = Self.preamble(self.network, rules: self.rules)
     let prologue = self.role == .initiator ? own + bytes : bytes + own
     var noise = NoiseHandshake(
       role: self.role, prologue: prologue, staticKey: self.staticKey, ephemeral: self.ephemeral)

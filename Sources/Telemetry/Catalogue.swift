@@ -51,7 +51,7 @@ public struct EventKind: Sendable, Hashable {
   public static let catalogue: [EventKind] = [
     .nodeStarted, .nodeStopping, .nodeFailed, .peerConnected, .peerDisconnected, .peerRefused, .peerFaulted,
     .dialFailed, .lookupFailed, .viewChangeStarted, .viewEntered, .equivocation, .laneForked, .ownLaneForked,
-    .diverged, .progress,
+    .diverged, .progress, .rulesUnknown,
     .checkpointStable, .unheard, .executionFailed, .keyUsed, .doorsOpened, .certificateTaken, .certificateEnding,
     .certificateRefused, .sealBehind, .logDropped, .recordSealed, .keyReleased,
     .releaseRefused, .crashFaultOnly, .custodyReady, .custodyRetired, .custodyLeft, .custodyUnkept, .custodyLost,
@@ -219,6 +219,14 @@ public struct EventKind: Sendable, Hashable {
     meaning: "After the same cuts, that member's log or state is not this one's.",
     remedy: "Compare with the other members: whichever stands alone must stop and be restored.",
     fields: ["member", "height"])
+  /// Rules that are not known here were adopted.
+  public static let rulesUnknown = EventKind(
+    "ledger.rules-unknown", .error, "the ledger goes on under rules that this program does not know",
+    meaning:
+      "Members adopted a newer version of the rules. This node executes nothing above the height, and takes no part in "
+      + "ordering; what it has is right, and old.",
+    remedy: "Install the newest program and start it: it goes on from there by itself.",
+    fields: ["version", "newest", "height"])
   /// Cuts were executed.
   public static let progress = EventKind(
     "ledger.progress", .info, "the ledger went on",

@@ -17,8 +17,10 @@ struct RulesCommand: AsyncParsableCommand {
         consilium rules propose --out rules.json --api api.sock --genesis genesis.json
         consilium rules approve rules.json --registrar registrar.key --out h1.approval.json      at each hospital
         consilium rules adopt rules.json *.approval.json --api api.sock --genesis genesis.json
-      Each registrar approves once the node of its hospital runs a program that knows them. So a quorum can go on. A
-      node that does not know them gets other results from there on, and stops.
+      Every member's node says to the others which version its program knows (consilium peers). Rules are approved and
+      adopted only once all are known to know them. A node that does not executes nothing from there on, says so, and
+      goes on by itself once the newest program is installed; of fewer than a quorum the ledger waits for that. Programs
+      from before there was this word, which say nothing, may execute something else instead, and end.
       """,
     subcommands: [Show.self, Propose.self, Approve.self, Adopt.self])
 
@@ -37,7 +39,9 @@ struct RulesCommand: AsyncParsableCommand {
           [
             ["version that holds", "\(rules.version)"], ["newest that this node knows", "\(rules.newest)"],
             ["hours until an account can break the glass", "\(rules.emergencyAgeHours)"],
+            ["the other members", rules.ignorant(of: max(rules.version, rules.newest)) ?? "know the newest too"],
           ])
+        if let trouble = rules.trouble { Console.line("Not good: \(trouble).") }
         if rules.version < rules.newest { Console.line("Next: consilium rules propose.") }
       }
     }
@@ -60,7 +64,9 @@ struct RulesCommand: AsyncParsableCommand {
           try AgreedRules.newest(emergencyAgeHours: self.emergencyAgeHours),
           try await client.get("/v1/rules") as RulesView
         )
-        guard held.version <= rules.version, held != RulesView(rules, adoptions: held.adoptions) else {
+        let wanted = RulesView(rules, adoptions: held.adoptions)
+        let isHeld = (held.version, held.emergencyAgeHours) == (wanted.version, wanted.emergencyAgeHours)
+        guard held.version <= rules.version, !isHeld else {
           throw Failure("nothing to adopt", why: "these rules hold already", remedy: "see consilium rules show")
         }
         let change = RulesChange(
@@ -70,16 +76,18 @@ struct RulesCommand: AsyncParsableCommand {
         let quorum = try await client.configuration().quorum
         Console.line("Made \(self.out): \(rules).")
         Console.line("Next: \(quorum) registrars approve it (consilium rules approve).")
+        if let ignorant = held.ignorant(of: rules.version) { Console.line("First they must know them: \(ignorant).") }
       }
     }
   }
 
   struct Approve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Approve rules as a member's registrar, once its node knows them.",
+      abstract: "Approve rules as a member's registrar, once all members' nodes know them.",
       discussion: """
-        The hospital's own node is asked whether it knows the rules. Where the registrar's key is on a machine that does
-        not reach the node, say so yourself with --installed, after a look at consilium rules show at the node.
+        The hospital's own node is asked whether it and the others know the rules. Where the registrar's key is on a
+        machine that does not reach the node, or a member is down, say so yourself with --installed, after a look at
+        consilium rules show at the node and a word with the hospitals that it names.
 
         Example:
           consilium rules approve rules.json --registrar registrar.key --out h1.approval.json --api api.sock
@@ -87,7 +95,7 @@ struct RulesCommand: AsyncParsableCommand {
     @Argument(help: "The rules.") var rules: String
     @Option(help: "The registrar's key file.") var registrar: String
     @Option(help: "The file to make.") var out: String
-    @Flag(help: "The hospital's node runs a program that knows the rules: it is not asked.") var installed = false
+    @Flag(help: "All members' nodes run programs that know the rules: nobody is asked.") var installed = false
     @OptionGroup var node: NodeOptions
     @OptionGroup var passphrase: PassphraseOptions
 
@@ -103,20 +111,14 @@ struct RulesCommand: AsyncParsableCommand {
       }
     }
 
-    /// ⚑ Rules that are adopted while fewer than a quorum know them stop the ledger for good.
     private func requireKnown(_ rules: AgreedRules) async throws {
       let known: RulesView
       do { known = try await self.node.client().get("/v1/rules") } catch {
         throw Failure(
-          "the rules are not approved", why: "this hospital's node could not be asked whether it knows them: \(error)",
+          "the rules are not approved", why: "this hospital's node could not be asked who knows them: \(error)",
           remedy: "give its --api; or look there (consilium rules show), and then say so with --installed")
       }
-      guard known.newest >= rules.version else {
-        throw Failure(
-          "the rules are not approved",
-          why: "this hospital's node knows version \(known.newest), and these are version \(rules.version)",
-          remedy: "install the newest program at the node first", status: ExitStatus.refused)
-      }
+      try known.require(rules.version, "the rules are not approved")
     }
   }
 
@@ -126,6 +128,8 @@ struct RulesCommand: AsyncParsableCommand {
       discussion: "Example:\n  consilium rules adopt rules.json *.approval.json --api api.sock")
     @Argument(help: "The rules.") var rules: String
     @Argument(help: "The approvals of a quorum.") var approvals: [String]
+    @Flag(help: "All members' nodes run programs that know the rules: what they say is not looked at.")
+    var installed = false
     @OptionGroup var node: NodeOptions
     @OptionGroup var output: OutputOptions
 
@@ -151,6 +155,7 @@ struct RulesCommand: AsyncParsableCommand {
         let approvals = try ApprovalFile.read(
           self.approvals, of: file.change.signedBytes(network: genesis.network), named: self.rules,
           in: try await client.configuration(), by: "consilium rules approve")
+        if !self.installed { try held.require(file.change.rules.version, "the rules are not adopted") }
         let status = try await client.status()
         let transaction = Drafts.hospital(
           .adoptRules, ApprovedRules(file.change, approvals: approvals), genesis: genesis,
@@ -159,6 +164,23 @@ struct RulesCommand: AsyncParsableCommand {
         try show(try await client.submit(transaction), self.output.output, [Told("rules", rules, ["rules": rules])])
       }
     }
+  }
+}
+
+extension RulesView {
+  /// ⚑ Rules that are adopted while fewer than a quorum know them stop the ledger until they do.
+  fileprivate func require(_ version: UInt16, _ what: String) throws {
+    guard self.newest >= version else {
+      throw Failure(
+        what, why: "this hospital's node knows version \(self.newest), and these are version \(version)",
+        remedy: "install the newest program at the node first", status: ExitStatus.refused)
+    }
+    guard let ignorant = self.ignorant(of: version) else { return }
+    throw Failure(
+      what, why: "not all members are known to know version \(version): \(ignorant)",
+      remedy: "wait until those hospitals run the newest program (consilium peers shows it); or hear from each that it "
+        + "does, and say so with --installed",
+      status: ExitStatus.refused)
   }
 }
 
@@ -197,7 +219,7 @@ struct RulesFile: Codable {
   static func read(_ path: String) throws -> (change: RulesChange, network: Digest) {
     let file = try Files.readJSON(path, as: RulesFile.self, "rules to adopt")
     guard let change = Base64.decode(file.content).flatMap({ try? RulesChange.decode($0) }),
-      let network = Hex.decode(file.networkIdentifier).flatMap({ Digest($0) })
+      change.rules.isKnown, let network = Hex.decode(file.networkIdentifier).flatMap({ Digest($0) })
     else {
       throw Failure(
         "\(path) has no rules that this program knows", why: "it was altered, or a newer one made it",

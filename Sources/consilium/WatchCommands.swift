@@ -25,6 +25,7 @@ struct Status: AsyncParsableCommand {
           ["view", "\(status.view)"],
           ["ordering", status.orderingTrouble ?? "goes on"],
           ["lane", status.laneTrouble ?? status.lane],
+          ["rules", status.rules?.summary ?? "this node's program does not tell"],
           ["custody", status.custody.summary],
           ["height", "\(status.height)"],
           ["ledger time", Self.describe(status.ledgerTime, ahead: status.ledgerAheadMilliseconds)],
@@ -75,12 +76,13 @@ struct Peers: AsyncParsableCommand {
       let peers: [PeerStatus] = try await self.node.client().get("/v1/peers")
       if self.output.output == .json { return try Console.json(peers) }
       Console.table(
-        ["member", "name", "connected", "round trip", "clock", "copies proven", "kept here", "mesh", "peer"],
+        ["member", "name", "connected", "round trip", "clock", "rules", "copies proven", "kept here", "mesh", "peer"],
         peers.map { peer in
           [
             "\(peer.member)", peer.name, peer.connected ? peer.direction ?? "yes" : "no",
             peer.roundTripMilliseconds.map { "\(Int($0 * 1000)) µs" } ?? "",
             peer.clockOffsetMilliseconds.map { "\($0 > 0 ? "+" : "")\($0) ms" } ?? "",
+            peer.rulesNewest.map { "knows \($0)" } ?? (peer.connected ? "not known" : ""),
             "\(peer.copiesProven) of \(peer.copiesProven + peer.copiesFailed)",
             "\(peer.keptBytes >> 10) KiB", peer.mesh.joined(separator: " "),
             peer.peer,

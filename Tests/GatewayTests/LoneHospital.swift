@@ -35,6 +35,7 @@ final class LoneHospital: Sendable {
   }
 
   var socket: String { self.path + "/api.sock" }
+  var log: String { self.path + "/node.log" }
   /// The doors, by name.
   var doors: [(name: String, place: Connection.Place)] {
     [("api", .socket(self.socket)), ("portal", .port(self.port)), ("fhir", .port(self.port + 1))]
@@ -42,7 +43,8 @@ final class LoneHospital: Sendable {
 
   /// Starts a hospital whose portal is at a port and whose FHIR interface is at the next.
   init(
-    port: Int, limits: DoorLimits = DoorLimits(), isTokenRequired: Bool = false, rules: AgreedRules = .first
+    port: Int, limits: DoorLimits = DoorLimits(), isTokenRequired: Bool = false, rules: AgreedRules = .first,
+    program: any ExecutionRules = HealthRules()
   ) async throws {
     self.port = port
     self.path = FileManager.default.temporaryDirectory.appending(path: "lone-\(UUID().uuidString.prefix(8))").path()
@@ -71,7 +73,8 @@ final class LoneHospital: Sendable {
       loop: loop, genesis: genesis, member: member, store: store,
       vault: try EmbeddedVault(path: self.path + "/vault", mapSizeMax: size),
       snapshots: try SnapshotFolder(path: self.path + "/snapshots"), spoolFolder: self.path + "/spool", log: log)
-    let settings = NodeSettings(genesis: genesis, member: member, listen: ("127.0.0.1", UInt16(port + 2)))
+    var settings = NodeSettings(genesis: genesis, member: member, listen: ("127.0.0.1", UInt16(port + 2)))
+    settings.rules = program
     try await self.host.start(settings: settings, keys: keys) { Issue.record("the store failed: \($0)") }
     let now: @Sendable () -> UInt64 = { Self.now.milliseconds }
     let readings = try ReadingStore(path: self.path + "/readings", mapSizeMax: size, key: .zero)

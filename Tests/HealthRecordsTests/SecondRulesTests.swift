@@ -441,7 +441,15 @@ struct SecondRulesTests {
     var unknown = Encoder()
     unknown.u16(AgreedRules.newest + 1)
     unknown.u64(0)
-    #expect(throws: WireError.self) { try AgreedRules.decode(unknown.bytes) }
+    // ⚑ What a newer program may adopt is judged here as there; once adopted, nothing is executed by guess.
+    let newer = try AgreedRules.decode(unknown.bytes)
+    #expect(!newer.isKnown)
+    #expect(world.run(.adoptRules, approved(newer, after: 2, by: [1, 2])) == code(.tooFewApprovals))
+    #expect(HealthRules().unknownVersion(in: StateEditor(reader: world.state)) == nil)
+    #expect(HealthRules(newest: 1).unknownVersion(in: StateEditor(reader: world.state)) == 2)
+    var later = world
+    #expect(later.run(.adoptRules, approved(newer, after: 2, by: [1, 2, 3])) == .applied)
+    #expect(HealthRules().unknownVersion(in: StateEditor(reader: later.state)) == AgreedRules.newest + 1)
 
     let member = world.configuration.members[0]
     var limits = LedgerLimits()

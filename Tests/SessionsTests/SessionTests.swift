@@ -80,7 +80,8 @@ private struct Pair {
   static func publicKey(_ number: UInt8) -> PublicKey { self.signingKey(self.key(number)).publicKey }
 
   init(
-    networks: [Digest] = [Pair.network, Pair.network], expected: UInt8? = 2, admitted: [UInt8] = [1, 2]
+    networks: [Digest] = [Pair.network, Pair.network], expected: UInt8? = 2, admitted: [UInt8] = [1, 2],
+    rules: [UInt8] = [0, 0]
   ) {
     let known = Set(admitted.map { Pair.publicKey($0) })
     self.keys = [Pair.key(1), Pair.key(2)]
@@ -88,7 +89,8 @@ private struct Pair {
       Session(
         network: networks[index], role: role, staticKey: .init(secret: Pair.key(UInt8(10 + index))),
         ephemeral: .init(secret: Pair.key(UInt8(20 + index))), identity: Pair.publicKey(UInt8(1 + index)),
-        expected: index == 0 ? expected.map { Pair.publicKey($0) } : nil, admitted: known, at: .zero)
+        expected: index == 0 ? expected.map { Pair.publicKey($0) } : nil, admitted: known, rules: rules[index],
+        at: .zero)
     }
   }
 
@@ -138,6 +140,29 @@ struct SessionTests {
     pair.run(cut: cut)
     #expect(pair.events[0].contains(.established(Pair.publicKey(2))))
     #expect(pair.events[1].contains(.established(Pair.publicKey(1))))
+  }
+
+  @Test(
+    "Each says which rules its program knows; one that says nothing is not known; what is changed on the way ends it")
+  func rules() {
+    var pair = Pair(rules: [2, 7])
+    pair.run()
+    #expect(pair.sides[0].isOpen && pair.sides[0].peerRules == 7 && pair.sides[1].peerRules == 2)
+    // A program from before that was said has the highest version of the protocol alone in its preamble.
+    var older = Pair(rules: [2, 0])
+    older.run()
+    #expect(older.sides[0].isOpen && older.sides[0].peerRules == nil && older.sides[1].peerRules == 2)
+    var said = Pair(rules: [0, 2])
+    #expect(Array(said.sides[0].takeOutput(max: 1 << 16)[8..<12]) == [1, 0, 1, 0])
+    #expect(Array(said.sides[1].takeOutput(max: 1 << 16)[8..<12]) == [1, 0, 1, 2])
+    var changed = Pair(rules: [2, 2])
+    var isFirst = true
+    changed.run { index, bytes in
+      guard index == 0, isFirst, bytes.count >= 12 else { return bytes }
+      isFirst = false
+      return bytes[..<11] + [1] + bytes[12...]
+    }
+    #expect(!changed.sides[0].isOpen && !changed.sides[1].isOpen)
   }
 
   @Test("Another network is refused from the preamble, by name")

@@ -63,6 +63,8 @@ private struct Rows: ExecutionRules {
     _ transaction: Transaction, identifier: Digest, in context: ExecutionContext, state: inout StateEditor
   ) -> OutcomeCode { .applied }
   func isTimeless(_ kind: UInt16) -> Bool { false }
+  func changesRules(_ kind: UInt16) -> Bool { false }
+  func unknownVersion(in state: StateEditor) -> UInt16? { nil }
   func expire(in context: ExecutionContext, state: inout StateEditor) {
     for number in 0..<40 as Range<UInt8> { state.set([1, number], [UInt8](repeating: number, count: 30)) }
   }
