@@ -43,7 +43,9 @@ extension StorageFailure: CustomStringConvertible {
     case .diverged(let sequence):
       (
         "this member's history is not the others': \(sequence) was executed here to another end than f + 1 members "
-          + "signed", Self.rejoining
+          + "signed",
+        "if this node ran a program older than the rules that the members adopted, install the newest, have it execute "
+          + "the ledger again (consilium rules reexecute --config node.toml), and start it; else \(Self.rejoining)"
       )
     case .otherFormat(let found, let known):
       ("the store has format \(found), this program knows \(known)", "install the program that wrote it")

@@ -126,6 +126,13 @@ public final class SnapshotFolder: Sendable {
     return bytes
   }
 
+  /// Takes away what was made at a sequence number or above, what cannot be read, and what is being fetched.
+  public func forget(from sequence: SequenceNumber) {
+    for name in self.own where self.manifest(in: name).map({ $0.sequence >= sequence }) ?? true { self.remove(name) }
+    self.served.withLock { $0 = nil }
+    self.close()
+  }
+
   // What is being fetched.
 
   private static func incoming(_ digest: Digest) -> String { "incoming-\(digest)" }

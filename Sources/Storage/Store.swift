@@ -252,7 +252,7 @@ public final class Store: @unchecked Sendable {
     }
   }
 
-  private func put(_ write: ExecutionWrite, _ transaction: borrowing WriteTransaction) throws(StorageFailure) {
+  func put(_ write: ExecutionWrite, _ transaction: borrowing WriteTransaction) throws(StorageFailure) {
     let sequence = Key.number(write.record.sequence.number)
     try self.put(write.record, transaction)
     if !write.identifiers.isEmpty {

@@ -63,7 +63,7 @@ public final class StoreReader: LogTiles {
       stored.cut = cut.among(lanes: configuration.laneCount)
     }
     stored.position = position
-    stored.stable = try self.read(self.tables.meta, Key.stable, "the checkpoint", as: StableCheckpoint.self)
+    stored.stable = try self.stableCheckpoint
     stored.heard = try self.snapshot.get(self.tables.meta, Key.heard).flatMap { PublicKey($0) }
     stored.identifiers = try self.identifiers(
       lifeMilliseconds: limits.transactionLifeMilliseconds, now: stored.position.time)
@@ -79,6 +79,13 @@ public final class StoreReader: LogTiles {
         passingOver: !isOwn)
     }
     return stored
+  }
+
+  /// The last tree head that a quorum signed.
+  var stableCheckpoint: StableCheckpoint? {
+    get throws(StorageFailure) {
+      try self.read(self.tables.meta, Key.stable, "the checkpoint", as: StableCheckpoint.self)
+    }
   }
 
   /// What proves that members contradicted themselves, by configuration, member and kind.

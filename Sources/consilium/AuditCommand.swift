@@ -78,17 +78,7 @@ struct Audit: AsyncParsableCommand {
             remedy: "let the node run until consilium status says that its history is whole",
             status: ExitStatus.unavailable)
         }
-        var replay = Replay(genesis: genesis, rules: HealthRules())
-        while replay.position.sequence < stored.position.sequence {
-          for decision in try reader.decisions(from: replay.position.sequence.next, countMax: 256) {
-            guard decision.sequence <= stored.position.sequence else { break }
-            try replay.apply(decision, blocks: try Self.blocks(of: decision, after: replay.cut, reader))
-          }
-          guard
-            try !reader.decisions(from: replay.position.sequence.next, countMax: 1).isEmpty
-              || replay.position.sequence >= stored.position.sequence
-          else { throw ReplayFault.decision(replay.position.sequence.next) }
-        }
+        let replay = try reader.replay(genesis, by: HealthRules())
         let differences = reader.differences(from: replay.state, max: Self.namedMax)
         // Another end has another state: the caller compares the ends.
         guard differences.isEmpty || replay.position != stored.position else { throw Self.failure(differences) }
@@ -104,19 +94,6 @@ struct Audit: AsyncParsableCommand {
         throw Failure(
           "the store cannot be read", why: failure.parts.what, remedy: "\(failure.parts.remedy); then audit again",
           status: ExitStatus.failedIO)
-      }
-    }
-
-    /// The decided blocks of each lane: walked back from the decided head, so that rivals at a position do not count.
-    private static func blocks(of decision: Decision, after cut: Cut, _ reader: StoreReader) throws -> [[Block]] {
-      try decision.cut.heads.enumerated().map { lane, head in
-        var chain: [Block] = []
-        var next = head
-        while next.position > cut.heads[lane].position, let block = try reader.block(lane: lane, next) {
-          chain.append(block)
-          next = block.header.before
-        }
-        return chain.reversed()
       }
     }
   }

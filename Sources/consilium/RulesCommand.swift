@@ -20,9 +20,10 @@ struct RulesCommand: AsyncParsableCommand {
       Every member's node says to the others which version its program knows (consilium peers). Rules are approved and
       adopted only once all are known to know them. A node that does not executes nothing from there on, says so, and
       goes on by itself once the newest program is installed; of fewer than a quorum the ledger waits for that. Programs
-      from before there was this word, which say nothing, may execute something else instead, and end.
+      from before there was this word, which say nothing, may execute something else instead, and end: under the newest
+      program consilium rules reexecute brings such a node back.
       """,
-    subcommands: [Show.self, Propose.self, Approve.self, Adopt.self])
+    subcommands: [Show.self, Propose.self, Approve.self, Adopt.self, Reexecute.self])
 
   struct Show: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -384,7 +384,12 @@ struct ProcessTests {
     #expect(try place.run(["record", "keep", key] + access + passphrase).status == 0)
     #expect(try place.run(["record", "keep", key, records[3]] + access + passphrase).status == 1)
     try self.adoptsRules(place, access, passphrase)
+    let again = ["rules", "reexecute", "--config", h1 + "/node.toml"]
+    let held = try place.run(again)
+    #expect(held.status == 69 && held.errors.contains("in use"), "\(held.errors)")
     #expect(try place.run(["devnet", "down"] + place.options).status == 0)
+    let same = try place.run(again)
+    #expect(same.status == 1 && same.errors.contains("what is stored already"), "\(same.errors)")
     try FileManager.default.removeItem(atPath: h1 + "/data/vault")
     #expect(try place.run(["devnet", "up"] + place.options).status == 0)
     #expect(try place.waits(for: #""fetched":17"#, inLogOf: "h1"), "what is not erased comes back, and nothing else")

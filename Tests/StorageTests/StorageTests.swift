@@ -50,8 +50,8 @@ func history() -> Cluster {
   return cluster
 }
 
-func writes(of cluster: Cluster) -> [StoreWrite] {
-  let disk = cluster.disk(0)
+func writes(of cluster: Cluster, slot: Int = 0) -> [StoreWrite] {
+  let disk = cluster.disk(slot)
   var out: [StoreWrite] = []
   for lane in disk.blocks { for position in lane.keys.sorted() { out += (lane[position] ?? []).map { .block($0) } } }
   for execution in disk.executions {
