@@ -16,6 +16,8 @@ internal import Wire
 struct Progress {
   var transactions: UInt64 = 0
   var total: UInt64 = 0
+  /// Those of all that the ledger refused.
+  var refused: UInt64 = 0
   var since: Tick = .zero
   /// Since when something waits and nothing was executed; nil where nothing waits.
   private var pausedSince: Tick?
@@ -32,18 +34,23 @@ struct Progress {
   }
 }
 
+extension Span {
+  var seconds: Double { Double(self.nanoseconds) / 1e9 }
+}
+
 /// Those who wait for the outcome of transactions.
 struct ReceiptWaiters {
   final class Batch {
     var receipts: [Receipt?]
     var left: Int
+    let since: Tick
     let deadline: Tick
     let continuation: CheckedContinuation<[Receipt?], Never>
 
-    init(count: Int, deadline: Tick, _ continuation: CheckedContinuation<[Receipt?], Never>) {
+    init(count: Int, since: Tick, timeout: Span, _ continuation: CheckedContinuation<[Receipt?], Never>) {
       self.receipts = Array(repeating: nil, count: count)
       self.left = count
-      self.deadline = deadline
+      (self.since, self.deadline) = (since, since + timeout)
       self.continuation = continuation
     }
   }
@@ -51,6 +58,10 @@ struct ReceiptWaiters {
   private var waiting: [Digest: [(batch: Batch, index: Int)]] = [:]
   /// When it is looked next for those who waited too long.
   private(set) var nextSweep = Tick.zero
+  /// How long those waited whose transactions were executed in time.
+  private(set) var latencies = Histogram()
+  /// How many transactions were waited for too long.
+  private(set) var expired: UInt64 = 0
 
   /// How many transactions are waited for.
   var count: Int { self.waiting.count }
@@ -61,10 +72,11 @@ struct ReceiptWaiters {
     }
   }
 
-  mutating func resolve(_ receipt: Receipt) {
+  mutating func resolve(_ receipt: Receipt, at now: Tick) {
     guard let waiters = self.waiting.removeValue(forKey: receipt.identifier) else { return }
     for (batch, index) in waiters where batch.receipts[index] == nil && batch.left > 0 {
       batch.receipts[index] = receipt
+      self.latencies.observe(seconds: (now - batch.since).seconds)
       batch.left -= 1
       if batch.left == 0 { batch.continuation.resume(returning: batch.receipts) }
     }
@@ -91,6 +103,7 @@ extension ReceiptWaiters {
       self.waiting[identifier] = waiters.filter { $0.batch.deadline > now }
       if self.waiting[identifier]?.isEmpty == true { self.waiting[identifier] = nil }
       for (batch, _) in waiters where batch.deadline <= now && batch.left > 0 {
+        self.expired += UInt64(batch.left)
         batch.left = 0
         batch.continuation.resume(returning: batch.receipts)
       }
@@ -102,10 +115,11 @@ extension NodeDriver {
   func executed(_ write: ExecutionWrite, _ receipts: [Receipt]) {
     self.tendVault(after: write)
     self.noteCustody(write)
-    if self.receipts.count > 0 { for receipt in receipts { self.receipts.resolve(receipt) } }
+    let now = self.loop.now
+    if self.receipts.count > 0 { for receipt in receipts { self.receipts.resolve(receipt, at: now) } }
     self.progress.transactions += UInt64(receipts.count)
     self.progress.total += UInt64(receipts.count)
-    let now = self.loop.now
+    self.progress.refused += UInt64(receipts.count { $0.outcome != .applied })
     self.progress.wentOn(at: now, stillWaiting: self.receipts.count > 0)
     guard now >= self.progress.since + Span.milliseconds(10_000) || self.progress.since == .zero else { return }
     self.log.emit(

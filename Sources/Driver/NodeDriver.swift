@@ -150,6 +150,8 @@ public final class NodeDriver {
   /// Bytes sent to members since the start.
   public internal(set) var bytesSent: UInt64 = 0
   var progress = Progress()
+  /// How long the ledger's durable writes took.
+  private(set) var storeWrites = Histogram()
 
   private enum Waiting {
     case send(ReplicaIndex, Channel, [UInt8])
@@ -351,8 +353,9 @@ public final class NodeDriver {
 
   private func flush() {
     guard let (number, batch) = self.gate.takeBatch() else { return }
-    let store = self.store
+    let (store, began) = (self.store, self.loop.now)
     self.write({ () throws(StorageFailure) in try store.write(batch) }) { [unowned self] result in
+      self.storeWrites.observe(seconds: (self.loop.now - began).seconds)
       self.wrote(number, result)
     }
   }

@@ -37,8 +37,9 @@ extension NodeHost {
     try self.requireSigners(of: [transaction], driver)
     let receipt = await withCheckedContinuation {
       (continuation: CheckedContinuation<[Receipt?], Never>) in
-      let deadline = self.loop.now + Self.emergencyWaitMax
-      driver.receipts.add([transaction.identifier], ReceiptWaiters.Batch(count: 1, deadline: deadline, continuation))
+      driver.receipts.add(
+        [transaction.identifier],
+        ReceiptWaiters.Batch(count: 1, since: self.loop.now, timeout: Self.emergencyWaitMax, continuation))
       driver.give(.urgent([transaction.bytes]))
     }.first
     if let receipt = (receipt ?? nil) ?? self.receipt(of: transaction.identifier, driver) { return .ordered(receipt) }

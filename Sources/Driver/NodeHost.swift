@@ -34,7 +34,11 @@ public actor NodeHost: NodeService {
   private let started: ContinuousClock.Instant
   private var driver: NodeDriver?
   private var startMilliseconds: UInt64 = 0
-  private let store: Store
+  let store: Store
+  /// What else there is to measure on the disk, by its store's name.
+  let otherSizes: [String: @Sendable () -> (used: Int, file: Int)]
+  /// When the node started, in seconds since 1970.
+  let startedAt = Date().timeIntervalSince1970
   /// The consortium.
   public nonisolated let genesis: Genesis
   /// The hospital that runs the node.
@@ -48,8 +52,10 @@ public actor NodeHost: NodeService {
   /// A host on a loop that runs; `start` starts the node.
   public init(
     loop: EventLoop, genesis: Genesis, member: Member, store: Store, vault: any Vault, snapshots: SnapshotFolder,
-    spoolFolder: String, spoolRoom: SpoolRoom = SpoolRoom(), log: Log
+    spoolFolder: String, spoolRoom: SpoolRoom = SpoolRoom(), log: Log,
+    otherSizes: [String: @Sendable () -> (used: Int, file: Int)] = [:]
   ) {
+    self.otherSizes = otherSizes
     (self.spoolFolder, self.spoolRoom) = (spoolFolder, spoolRoom)
     (self.loop, self.genesis, self.member, self.log) = (loop, genesis, member, log)
     (self.store, self.vault, self.snapshots, self.started) = (store, vault, snapshots, ContinuousClock.now)
@@ -77,6 +83,7 @@ public actor NodeHost: NodeService {
       .nodeStarted,
       [
         "member": .text("\(self.member.id)"), "network": .text(self.genesis.network.short),
+        "version": .text(ProgramVersion.current),
         "view": .number(driver.node.replica.view.number), "height": .number(position.sequence.number),
         "log_size": .number(position.log.size), "start_ms": .number(self.startMilliseconds),
       ])
@@ -93,6 +100,10 @@ public actor NodeHost: NodeService {
 
   /// The time of the last executed cut.
   public func ledgerTime() -> Timestamp { self.running?.node.execution.position.time ?? .zero }
+
+  static let roles = [
+    "backup", "catching up", "changing", "electing", "follower", "leader", "observer", "primary",
+  ]
 
   private static func role(of node: Node) -> String {
     switch (node.replica, node.replica.leader) {
@@ -112,6 +123,7 @@ public actor NodeHost: NodeService {
     let position = node.execution.position
     status.network = self.genesis.network.description
     status.running = true
+    status.version = ProgramVersion.current
     status.engine = "\(self.genesis.engine)"
     status.role = Self.role(of: node)
     status.lane = node.index == nil ? "" : node.lanes.isFrozen ? "frozen" : node.lanes.isWaiting ? "waiting" : "open"
@@ -184,7 +196,7 @@ public actor NodeHost: NodeService {
     let identifiers = transactions.map(\.identifier)
     let receipts = await withCheckedContinuation { continuation in
       let batch = ReceiptWaiters.Batch(
-        count: identifiers.count, deadline: self.loop.now + Self.submitTimeout, continuation)
+        count: identifiers.count, since: self.loop.now, timeout: Self.submitTimeout, continuation)
       driver.receipts.add(identifiers, batch)
       driver.progress.waits(at: self.loop.now)
       driver.give(.submitted(transactions.map(\.bytes)))
@@ -440,22 +452,5 @@ public actor NodeHost: NodeService {
         try CheckedTransaction(transaction.encoded, index: index, genesis: self.genesis, hospital: self.member.id))
     }
     return try await self.submit(transactions)
-  }
-}
-
-/// What the operating system says of this process.
-enum ProcessUsage {
-  static var cpuMicroseconds: UInt64 {
-    var usage = rusage()
-    unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-    let parts = [usage.ru_utime, usage.ru_stime]
-    return parts.reduce(0) { $0 + UInt64($1.tv_sec) * 1_000_000 + UInt64($1.tv_usec) }
-  }
-
-  /// Memory of its own; what the system has of the stores' files in memory goes when somebody needs the room.
-  static var residentBytes: UInt64 {
-    guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else { return 0 }
-    let pages = text.split(separator: " ").compactMap { UInt64($0) }
-    return pages.count > 2 ? (pages[1] - min(pages[1], pages[2])) * UInt64(getpagesize()) : 0
   }
 }

@@ -56,6 +56,10 @@ public struct Gateway: Sendable {
   /// What it answers, as `GET /v1/status`.
   package var routes: [String] { self.router.routes.map { "\($0.method) \($0.path)" } }
 
+  var monitoring: Monitoring {
+    Monitoring(service: self.service, fhirTrouble: self.fhirTrouble, notices: self.doorNotices)
+  }
+
   private var router: Router<BasicRequestContext> {
     let router = Router()
     router.add(middleware: RefusalMiddleware<BasicRequestContext>(doors: self.doors))
@@ -80,19 +84,7 @@ public struct Gateway: Sendable {
     router.get("/v1/members") { _, _ in try json(await service.membership()) }
     router.get("/v1/configurations") { _, _ in try json(try await service.configurations()) }
     router.get("/v1/peers") { _, _ in try json(await service.peers()) }
-    router.get("/livez") { _, _ in Response(status: .ok, body: .init(byteBuffer: ByteBuffer(string: "ok\n"))) }
-    router.get("/readyz") { _, _ in
-      let status = await service.status()
-      let troubles =
-        status.running
-        ? [status.laneTrouble, status.orderingTrouble, fhirTrouble].compactMap { $0 } : ["the node is not started"]
-      let state = troubles.isEmpty ? "ready\n" : "not ready: \(troubles.joined(separator: "; "))\n"
-      // What keeps nothing from being ordered makes no other hospital worse off: it is said, and no reason to restart.
-      let notices = (status.notices ?? []) + doorNotices()
-      let text = state + notices.map { "notice: \($0)\n" }.joined()
-      return Response(
-        status: troubles.isEmpty ? .ok : .serviceUnavailable, body: .init(byteBuffer: ByteBuffer(string: text)))
-    }
+    self.monitoring.addRoutes(to: router)
     router.get("/v1/accounts/{id}") { _, context in
       let identifier = try digest(context, "id")
       return try json(try await service.accountView(identifier))

@@ -73,6 +73,8 @@ public protocol NodeService: Sendable {
   func ledgerTime() async -> Timestamp
   /// Where it stands.
   func status() async -> NodeStatus
+  /// The same and more in figures, as OpenMetrics; with what the interface for EHRs adds to trouble and notices.
+  func metrics(fhirTrouble: String?, notices: [String]) async -> String
   /// The members, and what is about to change.
   func membership() async -> MembershipView
   /// The changes of members, each proved, from the genesis on.

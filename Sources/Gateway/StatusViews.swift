@@ -8,6 +8,8 @@ public struct NodeStatus: Codable, Sendable {
   public var network: String
   /// Whether it answered.
   public var running: Bool
+  /// The program's version; nil where a node does not say.
+  public var version: String?
   /// The ordering engine.
   public var engine: String
   /// `primary`, `backup`, or `changing` while no view is open; `observer` where the node does not vote.
@@ -138,6 +140,11 @@ public struct CustodyView: Codable, Sendable {
 }
 
 extension NodeStatus {
+  /// Why the node is not ready, but for what its interface for EHRs adds.
+  public var troubles: [String] {
+    self.running ? [self.laneTrouble, self.orderingTrouble].compactMap { $0 } : ["the node is not started"]
+  }
+
   /// Why nothing that is given to this node can be ordered, and what helps; nil where it can.
   public var laneTrouble: String? {
     switch self.lane {

@@ -14,6 +14,8 @@ public final class EncryptedResources: ResourceStore {
   private static let formatBefore: UInt64 = 1
 
   let environment: Environment
+  /// Bytes of the file that hold data, and bytes of the file.
+  public var sizes: (used: Int, file: Int) { self.environment.sizes }
   let table: CountedTable
   /// By record, name and version: what a record anchors.
   let anchored: CountedTable

@@ -100,13 +100,15 @@ final class Environment: @unchecked Sendable {
   typealias Table = MDB_dbi
 
   let path: String
+  /// What it may grow to, in bytes.
+  let mapSizeMax: Int
   private let handle: OpaquePointer
   private let isReadOnly: Bool
 
   /// Opens the environment in a folder, or creates it where it is not for reading only; `mapSizeMax` is address space,
   /// not disk. Each page that is there is checked before it is believed.
   init(path: String, mapSizeMax: Int, isReadOnly: Bool = false) throws(StorageFailure) {
-    (self.path, self.isReadOnly) = (path, isReadOnly)
+    (self.path, self.mapSizeMax, self.isReadOnly) = (path, mapSizeMax, isReadOnly)
     if !isReadOnly {
       do {
         try FileManager.default.createDirectory(

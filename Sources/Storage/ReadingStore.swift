@@ -30,6 +30,8 @@ public final class ReadingStore: ReadingLog {
   }
 
   private let environment: Environment
+  /// Bytes of the file that hold data, and bytes of the file.
+  public var sizes: (used: Int, file: Int) { self.environment.sizes }
   private let table: CountedTable
   private let account: StoreAccount
   private let key: [UInt8]

@@ -172,6 +172,9 @@ public final class Store: @unchecked Sendable {
     }
   }
 
+  /// What it may grow to, in bytes.
+  public var mapSizeMax: Int { self.environment.mapSizeMax }
+
   /// Bytes of the file that hold data, and bytes of the file.
   public var sizes: (used: Int, file: Int) { self.environment.sizes }
 

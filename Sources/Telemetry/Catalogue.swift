@@ -80,7 +80,7 @@ public struct EventKind: Sendable, Hashable {
   public static let nodeStarted = EventKind(
     "node.started", .info, "the node runs",
     meaning: "The store is open, the ledger is where it was, and peers are being dialled.",
-    fields: ["member", "network", "view", "height", "log_size", "start_ms"])
+    fields: ["member", "network", "version", "view", "height", "log_size", "start_ms"])
   /// The node stops in order.
   public static let nodeStopping = EventKind(
     "node.stopping", .info, "the node stops", meaning: "It was asked to stop; what is under way is written first.")

@@ -95,6 +95,8 @@ struct HospitalStores {
   /// How far those are written with which the node begins: the seal is to name it.
   let ages: [HospitalStore: StoreAge]
   private let readingStore: ReadingStore?
+  /// What tells how large each is, by name.
+  let sizes: [String: @Sendable () -> (used: Int, file: Int)]
 
   /// Opens both. `seal` tells which had a mark when the node last ran, and how far they were written; `areRecordsOwn`
   /// tells whether the ledger has a record of this hospital's own system.
@@ -129,6 +131,10 @@ struct HospitalStores {
       return (store, store.opening)
     }
     (self.ages, self.readingStore) = (ages, readings)
+    var sizes: [String: @Sendable () -> (used: Int, file: Int)] = [:]
+    if let resources { sizes[HospitalStore.fhir.rawValue] = { resources.sizes } }
+    if let readings { sizes[HospitalStore.readings.rawValue] = { readings.sizes } }
+    self.sizes = sizes
     self.trouble = troubles.isEmpty ? nil : troubles.joined(separator: "; ")
     if let readings {
       self.readings = readings

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Foundation
+internal import Telemetry
 
 /// The program's commands.
 @main
@@ -19,7 +20,7 @@ struct Consilium: AsyncParsableCommand {
       missing; 69 a node or a port is not available; 74 reading or writing failed; 77 wrong permissions;
       78 wrong configuration.
       """,
-    version: "0.1.0",
+    version: ProgramVersion.current,
     subcommands: [
       Init.self, Keys.self, GenesisCommand.self, NodeCommand.self, Devnet.self, Status.self, Peers.self,
       VaultCommand.self, FHIRCommand.self, CustodyCommand.self, MemberCommand.self, RulesCommand.self, Account.self,

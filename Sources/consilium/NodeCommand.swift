@@ -58,13 +58,9 @@ struct NodeCommand: AsyncParsableCommand {
     loop.start()
     let host = NodeHost(
       loop: loop, genesis: genesis, member: member, store: store, vault: vault, snapshots: snapshots,
-      spoolFolder: config.data + "/spool", log: log)
+      spoolFolder: config.data + "/spool", log: log, otherSizes: stores.sizes)
     let signals = Self.handleSignals(host, log)
-    var settings = NodeSettings(genesis: genesis, member: member, listen: (listen.host, listen.port))
-    settings.observers = config.observers
-    settings.vaultShareBytesMax = config.vaultShareBytesMax
-    settings.custodySecrets = try CustodySecretsFile.keeper(config.keys + ".custody", keys: keys)
-    settings.parameters.follow(snapshotInterval: UInt64(config.snapshotInterval))
+    let settings = try Self.settings(config, genesis, member, listen, keys)
     do {
       try await host.start(settings: settings, keys: keys) { failure in
         Console.error("consilium: \(failure)")
@@ -95,6 +91,9 @@ struct NodeCommand: AsyncParsableCommand {
         let refusing = RefusedFHIRServer(reason: trouble, at: fhirEntrance, limits: limits.fhir)
         group.addTask { try await Self.serve(refusing.run, as: name, of: setting, log) }
       }
+      if let figures = config.metricsPort.map({ MonitoringServer(gateway, port: $0) }) {
+        group.addTask { try await Self.serve(figures.run, as: "the metrics' port", of: "metrics_port", log) }
+      }
       if let portalEntrance {
         let patients = fhir == nil ? nil : service.map { PatientIndex(service: $0) }
         let portal = PortalServer(
@@ -107,6 +106,17 @@ struct NodeCommand: AsyncParsableCommand {
       group.cancelAll()
     }
     withExtendedLifetime((signals, lock)) {}
+  }
+
+  private static func settings(
+    _ config: NodeConfig, _ genesis: Genesis, _ member: Member, _ listen: PeerAddress, _ keys: borrowing NodeKeys
+  ) throws -> NodeSettings {
+    var settings = NodeSettings(genesis: genesis, member: member, listen: (listen.host, listen.port))
+    settings.observers = config.observers
+    settings.vaultShareBytesMax = config.vaultShareBytesMax
+    settings.custodySecrets = try CustodySecretsFile.keeper(config.keys + ".custody", keys: keys)
+    settings.parameters.follow(snapshotInterval: UInt64(config.snapshotInterval))
+    return settings
   }
 
   private static func openLog(_ config: NodeConfig) -> Log {

@@ -31,6 +31,7 @@ struct NodeConfig {
   var certificate: (chain: String, key: String)?
   var proxies: Set<String> = []
   var portalNames: [String] = []
+  var metricsPort: Int?
   var logLevel = EventLevel.info
   var logFormat = LogFormat.json
   var logFile: String?
@@ -47,7 +48,8 @@ struct NodeConfig {
     "genesis", "keys", "listen", "log_file",
     "log_format", "log_level",
     "map_size_max_gib",
-    "member", "observers", "passphrase_file", "portal_host", "portal_names", "portal_port", "portal_url", "proxies",
+    "member", "metrics_port", "observers", "passphrase_file", "portal_host", "portal_names", "portal_port",
+    "portal_url", "proxies",
     "smart_clients", "snapshot_interval", "tls_certificate", "tls_key",
     "vault_s3_bucket", "vault_s3_credentials", "vault_s3_endpoint", "vault_s3_prefix", "vault_s3_region",
     "vault_share_gib", "workers",
@@ -85,6 +87,9 @@ struct NodeConfig {
     listen = "\(listen)"
     # The API's Unix socket, for this user only.
     api = "api.sock"
+    # Figures for Prometheus at http://127.0.0.1:PORT/metrics, with /readyz and /livez, for programs of this machine;
+    # off where there is no port. The API's socket has them, too.
+    # metrics_port = 9464
     \(Self.doorsTemplate)
     # trace, debug, info, audit, warn or error; json or text; a file, or standard error where there is none.
     log_level = "info"
@@ -202,6 +207,7 @@ struct NodeConfig {
     self.snapshotInterval = try number("snapshot_interval", 0...(1 << 40)) ?? self.snapshotInterval
     self.fhirPort = try number("fhir_port", 1...65_535)
     self.portalPort = try number("portal_port", 1...65_535)
+    self.metricsPort = try number("metrics_port", 1...65_535)
     try self.takeDoors(values, resolve: resolve, bad: bad)
     if let text = values["log_level"] {
       guard let level = EventLevel(name: text) else {

@@ -3,6 +3,8 @@ internal import Foundation
 internal import Gateway
 internal import HealthRecords
 internal import Ledger
+internal import Messages
+internal import NodeCore
 internal import ObjectStore
 internal import Primitives
 internal import Storage

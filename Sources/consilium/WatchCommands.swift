@@ -20,7 +20,8 @@ struct Status: AsyncParsableCommand {
       Console.table(
         ["what", "value"],
         first + [
-          ["hospital", "\(status.name) (member \(status.member))"], ["network", status.network],
+          ["hospital", "\(status.name) (member \(status.member))"], ["version", status.version ?? "unknown"],
+          ["network", status.network],
           ["engine", status.engine], ["role", status.role], ["votes", status.votes ? "yes" : "no"],
           ["view", "\(status.view)"],
           ["ordering", status.orderingTrouble ?? "goes on"],
@@ -95,19 +96,22 @@ struct Peers: AsyncParsableCommand {
 /// `consilium explain`
 struct Explain: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Tell what a logged event means and what to do.",
+    abstract: "Tell what a logged event or a metric means, and what to do.",
     discussion: """
       Examples:
         consilium explain consensus.view-change.started
         consilium explain the ledger went on
+        consilium explain consilium_commit_seconds
         consilium explain
       """)
-  @Argument(help: "The event's name, or words of its line; without it, all are listed.") var event: [String] = []
+  @Argument(help: "The event's name, words of its line, or a metric's name; without it, all events are listed.")
+  var event: [String] = []
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
     try await reporting {
       let wanted = self.event.joined(separator: " ")
+      if let metric = MetricKind.named(wanted) { return try self.show(metric) }
       let found = EventKind.matching(wanted)
       guard let kind = found.first else {
         throw Failure(
@@ -134,6 +138,23 @@ struct Explain: AsyncParsableCommand {
           ["fields", kind.fields.joined(separator: " ")],
         ])
     }
+  }
+}
+
+extension Explain {
+  private func show(_ metric: MetricKind) throws {
+    if self.output.output == .json {
+      return try Console.json([
+        "metric": metric.queryName, "type": metric.type.rawValue, "unit": metric.unit ?? "", "meaning": metric.help,
+        "labels": metric.labels.joined(separator: " "),
+      ])
+    }
+    Console.table(
+      ["what", metric.queryName],
+      [
+        ["type", metric.type.rawValue], ["unit", metric.unit ?? ""], ["meaning", metric.help],
+        ["labels", metric.labels.joined(separator: " ")],
+      ])
   }
 }
 
