@@ -102,7 +102,7 @@ final class Environment: @unchecked Sendable {
   let path: String
   /// What it may grow to, in bytes.
   let mapSizeMax: Int
-  private let handle: OpaquePointer
+  let handle: OpaquePointer
   private let isReadOnly: Bool
 
   /// Opens the environment in a folder, or creates it where it is not for reading only; `mapSizeMax` is address space,
