@@ -8,10 +8,12 @@ public struct FHIRAsker: Sendable, Hashable {
   public let client: String?
   /// What the app was let in for.
   public let scopes: SMARTScopes
+  /// The Patient here in whose chart the app was launched, by its id; nil where it was not.
+  public let patient: String?
 
   /// Whoever asks, with what they may do.
-  public init(account: Digest?, client: String? = nil, scopes: SMARTScopes) {
-    (self.account, self.client, self.scopes) = (account, client, scopes)
+  public init(account: Digest?, client: String? = nil, scopes: SMARTScopes, patient: String? = nil) {
+    (self.account, self.client, self.scopes, self.patient) = (account, client, scopes, patient)
   }
 
   /// The hospital's own system, which may do everything.
@@ -23,10 +25,21 @@ public struct FHIRAsker: Sendable, Hashable {
     throw FHIRFailure(403, "forbidden", "the app was let in for \(self.scopes.text) only")
   }
 
-  /// Whether a resource of a type may be shown where another resource brings it.
+  /// Whether a resource of a type may be shown where another resource brings it, at least where it is the patient's.
   func maySee(_ type: String) -> Bool { self.scopes.allow(.read, type) || self.scopes.allow(.search, type) }
   /// Whether whatever is found may be shown.
-  var seesEverything: Bool { self.maySee("*") }
+  var seesEverything: Bool { self.maySee("*") && self.patientToSee("*") == nil }
+
+  /// The patient whose a resource of a type must be for something to be done with it; nil where it may be anybody's.
+  /// ⚑ Scopes of a patient without a patient reach nobody: no id is empty.
+  public func patient(to action: SMARTScopes.Action, _ type: String) -> String? {
+    self.scopes.allowOfAnybody(action, type) ? nil : self.patient ?? ""
+  }
+
+  /// The same of what is shown where another resource brings it.
+  func patientToSee(_ type: String) -> String? {
+    self.scopes.allowOfAnybody(.search, type) ? nil : self.patient(to: .read, type)
+  }
 }
 
 extension FHIRRequest {
@@ -70,5 +83,16 @@ extension FHIRRequest {
       return
     }
     for need in self.needs { try self.asker.require(need.action, need.type) }
+    // ⚑ What is no one patient's is for those who may see all of them.
+    let isOfAll =
+      self.path == ["$records"] || FHIRService.isExport(self.path) || self.path.first == FHIRService.exportsPath
+      || self.path.count < 3 && self.path.last == "_history"
+    guard self.asker.scopes.isOfPatient, isOfAll else { return }
+    let isTypes = self.path.count == 2 && self.path.last == "_history"
+    guard self.asker.patient(to: .search, isTypes ? self.path[0] : "*") != nil else { return }
+    throw FHIRFailure(
+      403, "forbidden",
+      "it is of all patients, and the app was let in for \(self.asker.scopes.text): ask for what is Patient/"
+        + "\(self.asker.patient ?? "")'s")
   }
 }

@@ -73,7 +73,9 @@ extension FHIRService {
     _ binary: String, of bearer: String, at place: String, for request: FHIRRequest
   ) -> FHIRFailure {
     if let row = self.index.row(bearer) { self.tell(row, bearer, .read, to: request) }
-    let reason = binary == bearer ? "its securityContext" : bearer
+    // ⚑ An app of one patient is told no name of another's.
+    let isOpen = !request.asker.scopes.isOfPatient
+    let reason = binary == bearer ? "its securityContext" : isOpen ? bearer : "what bears it"
     return FHIRFailure(
       409, "conflict",
       "\(binary) is another patient's, by \(reason), and a content is of one patient: send it as a Binary of its own "

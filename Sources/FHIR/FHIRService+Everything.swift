@@ -53,7 +53,8 @@ extension FHIRService {
     var hits: [SearchStates.Hit] = []
     var (referred, shown): (Set<String>, Set<String>) = ([], [])
     func take(_ type: String, _ place: Int, _ row: ResourceIndex.Row) {
-      guard asked.types?.contains(type) ?? true, asker.maySee(type), asked.since.map({ row.updated >= $0 }) ?? true
+      guard asked.types?.contains(type) ?? true, self.shows(type, row, to: asker),
+        asked.since.map({ row.updated >= $0 }) ?? true
       else { return }
       hits.append(Self.hit(type, place, row))
     }

@@ -169,6 +169,8 @@ extension FHIRService {
       guard request.path.count == 3, let number = Int(request.path[2]) else {
         throw FHIRFailure(404, "not-found", "there is no such file")
       }
+      // ⚑ Who began it with more may have less by now.
+      try request.authorize()
       let export = try self.exports.export(request.path[1], of: request.asker, at: self.now())
       guard export.files.indices.contains(number) else {
         throw FHIRFailure(404, "not-found", "this export has no file \(number)")

@@ -24,7 +24,7 @@ extension FHIRService {
       guard let version = try self.stored(type, id, number) else { continue }
       if latest == nil { latest = version }
       defer { next = version }
-      guard version.erased == nil else { continue }
+      guard version.erased == nil, self.isOwn(version, for: request.asker) else { continue }
       total += 1
       guard number < asked.versionBefore ?? .max, asked.has(version, until: next?.updated) else { continue }
       guard entries.count < countMax, !isFull, try request.meter.admits(version) else {

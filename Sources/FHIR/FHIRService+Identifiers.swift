@@ -87,7 +87,10 @@ extension FHIRService {
       let text = (known.system.map { SearchText.escaped($0) + "|" } ?? "") + SearchText.escaped(known.value)
       let named = try self.find("Patient", [(name: "identifier", value: text)], by: judging, for: request)
       // Who had an account is not who has it.
-      found = known.system == Self.accountSystem ? self.patients(ofAccount: known.value, judging) : named
+      let only = request.asker.patient(to: .search, "Patient")
+      found =
+        known.system == Self.accountSystem
+        ? self.patients(ofAccount: known.value, judging).filter { $0 == only ?? $0 } : named
       judging.references[key] = found
     }
     guard let one = found.first else { return nil }

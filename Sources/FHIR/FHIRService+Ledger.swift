@@ -20,9 +20,18 @@ extension FHIRService {
     default: return nil
     }
     let type = path.count == 3 ? path[2] : path[0]
-    if CapabilityStatement.views.contains(type) { return (type, query) }
+    let only = request.asker.patient(to: .search, type)
+    if CapabilityStatement.views.contains(type) {
+      try self.requireNamed(only, query)
+      return (type, query)
+    }
     guard type == "Provenance", self.ledger != nil else { return nil }
-    if let other = query.first(where: { self.isProved($0.name, $0.value) })?.name { throw Self.otherView(type, other) }
+    try self.requireNamed(only, query)
+    // ⚑ For an app of one patient whether a target is linked is no difference.
+    let other = query.first { name, value in
+      only != nil ? name.hasPrefix("target") && name != "target:missing" : self.isProved(name, value)
+    }
+    if let other { throw Self.otherView(type, other.name) }
     func isOfPatient(_ name: String) -> Bool {
       name.prefix { $0 != ":" && $0 != "." } == "patient" && name != "patient:missing"
     }
@@ -37,6 +46,19 @@ extension FHIRService {
       throw FHIRFailure(400, "not-supported", "what the ledger says is of one patient: ask for each", at: "patient")
     }
     return (type, [(name: "patient", value: id)] + query.filter { !isOfPatient($0.name) })
+  }
+
+  /// Refuses what names another patient than the only one whom its asker may ask about.
+  private func requireNamed(_ only: String?, _ query: [(name: String, value: String)]) throws(FHIRFailure) {
+    guard let only else { return }
+    for (name, value) in query where ["patient", "subject"].contains(name.prefix { $0 != ":" && $0 != "." }) {
+      for part in value.split(separator: ",") {
+        let id = self.patient(named: String(part))
+        guard id == only || name.hasSuffix(":missing") else {
+          throw Self.missing("Patient", String((id ?? String(part)).prefix(100)), only)
+        }
+      }
+    }
   }
 
   /// Whether a condition names what Provenance is about, and the ledger proves it of a linked patient.

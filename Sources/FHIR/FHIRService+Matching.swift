@@ -10,6 +10,7 @@ extension FHIRService {
   ) throws -> [String] {
     try judging.begin()
     var query = try SearchQuery(type: type, parameters, at: self.site, self.now())
+    let saysWhom = !query.filters.isEmpty
     try query.authorize(for: request.asker)
     if let unknown = query.unknown.first { throw query.refusal(of: unknown) }
     // ⚑ What was built of a value that is missing means nobody: the rest would meet a stranger.
@@ -21,7 +22,7 @@ extension FHIRService {
       throw FHIRFailure(
         412, "required", "\(open.code) has a system and no code: a condition says whom it means", at: open.code)
     }
-    guard !query.filters.isEmpty else { throw FHIRFailure(412, "required", "a condition is expected") }
+    guard saysWhom else { throw FHIRFailure(412, "required", "a condition is expected") }
     let found = try self.identifiers(query, by: judging)
     self.tell(query, found: found, to: request)
     return found
@@ -72,8 +73,10 @@ extension FHIRService {
       Set(
         try queries.flatMap { query in try self.identifiers(query, by: judging).map { "\(query.type)/\($0)" } })
     case .backward(let query, let code): Self.names(in: try self.found(query, by: judging), by: code, of: type)
-    case .list(let id): self.names(inList: id, of: type)
+    case .list(let id, let patient): self.names(inList: id, ofPatient: patient, type)
     case .compartment(let id): self.names(ofPatient: id, in: type)
+    case .own(let id):
+      self.names(ownBy: id, in: type, of: self.index).union(self.names(ownBy: id, in: type, of: judging.pending))
     }
   }
 
@@ -87,8 +90,11 @@ extension FHIRService {
     return names
   }
 
-  private func names(inList id: String, of type: String) -> Set<String> {
-    guard let row = self.index.row("List/\(id)"), !row.isDeleted else { return [] }
+  /// What a List has; nothing where it must be a patient's and is not.
+  private func names(inList id: String, ofPatient patient: String?, _ type: String) -> Set<String> {
+    guard let row = self.index.row("List/\(id)"), !row.isDeleted,
+      patient.map({ self.names(ownBy: $0, in: "List", of: self.index).contains("List/\(id)") }) ?? true
+    else { return [] }
     return Self.names(in: [row], by: "item", of: type)
   }
 
@@ -137,7 +143,7 @@ extension FHIRService {
   ) async throws -> Set<String> {
     var names: Set<String> = []
     switch filter.link {
-    case nil, .list, .compartment: return try self.names(linkedBy: filter, to: type, by: judging)
+    case nil, .list, .compartment, .own: return try self.names(linkedBy: filter, to: type, by: judging)
     case .forward(let queries):
       for query in queries {
         let places = try await self.scanned(query, by: judging)
@@ -254,7 +260,7 @@ struct SearchScan {
       var keys = filter.keys
       switch filter.link {
       case .forward: keys = linked[number].map { Array($0) }
-      case .backward, .list, .compartment: meet(Set((linked[number] ?? []).compactMap { index.place($0) }))
+      case .backward, .list, .compartment, .own: meet(Set((linked[number] ?? []).compactMap { index.place($0) }))
       case nil: if let ids = filter.identifiers { meet(Set(ids.compactMap { index.place("\(query.type)/\($0)") })) }
       }
       guard let keys else { continue }

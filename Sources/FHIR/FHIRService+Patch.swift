@@ -15,6 +15,9 @@ extension FHIRService {
   private func patched(_ type: String, _ id: String, _ request: FHIRRequest) throws -> CanonicalJSON {
     let name = "\(type)/\(id)"
     if request.writesRecord { throw Self.failure(ofRecord: id, 409) }
+    // ⚑ What its tests and its answer show is of the patient.
+    try self.requireOwn(type, id, .update, for: request)
+    try self.requireOwn(type, id, .read, for: request)
     guard let row = self.index.row(name), let found = try self.stored(type, id, row.version) else {
       throw FHIRFailure(404, "not-found", "there is no \(name)")
     }

@@ -36,6 +36,9 @@ extension FHIRService {
     guard let account = await self.anchoring.attachmentAccount(record), !self.isAnchored(record) else {
       throw Self.failure(ofRecord: request.path[1], 405)
     }
+    if let patient = request.asker.patient(to: .delete, "Binary"), self.account(ofPatient: patient) != account {
+      throw Self.missing("Binary", request.path[1], patient)
+    }
     try Self.check(request, against: Self.recordVersion, "Binary/\(record)")
     guard await self.anchoring.standing(of: record) == .current else { return FHIRResponse(status: 204) }
     if let reason = await self.anchoring.refusal(of: account) {

@@ -94,7 +94,7 @@ extension FHIRService {
     let isFull = try self.include(query, shown, request, into: &entries)
     // Said whether or not there was any: what is left out shows nothing of itself.
     if !query.includes.isEmpty, !request.asker.seesEverything {
-      let message = "resources of types other than those of \(request.asker.scopes.text) are left out of _include"
+      let message = "resources other than those of \(request.asker.scopes.text) are left out of _include"
       issues.append(("information", "suppressed", message, nil))
     }
     // ⚑ The store has but a part of it.
@@ -235,9 +235,9 @@ extension FHIRService {
       for name in names where seen.insert(name).inserted {
         try Task.checkCancellation()
         let type = String(name.prefix { $0 != "/" })
-        guard request.asker.maySee(type), let row = self.index.row(name), let found = try self.current(name) else {
-          continue
-        }
+        guard let row = self.index.row(name), self.shows(type, row, to: request.asker),
+          let found = try self.current(name)
+        else { continue }
         guard seen.count <= Self.includedMax, try request.meter.admits(found) else { return true }
         if let json = found.json { entries.append(self.entry(name, json, mode: "include")) }
         next.append((type, row))

@@ -139,6 +139,7 @@ extension FHIRService {
       // ⚑ Who has that id is not the one who was asked for.
       let holder = judging.pending.row("\(type)/\(given)") ?? self.index.row("\(type)/\(given)")
       guard holder?.isDeleted ?? true else {
+        try self.requireOwn(type, given, .update, for: request)
         if let holder { self.tell(holder, "\(type)/\(given)", .read, to: request) }
         throw FHIRFailure(
           409, "conflict",
@@ -203,6 +204,8 @@ extension FHIRService {
     if request.writesRecord { throw Self.failure(ofRecord: id, 409) }
     try Self.requireFirst(name, in: &writes)
     let before = self.index.row(name)
+    if before != nil { try self.requireOwn(type, id, isNew ? .create : .update, for: request) }
+    try self.requireOwn(written: json, type, id, for: request)
     try self.requireNotErased(name, before, json, request)
     let exists = before.map { !$0.isDeleted } ?? false
     try Self.check(request, against: exists ? before?.version : nil, name)
@@ -274,6 +277,7 @@ extension FHIRService {
     let name = "\(type)/\(id)"
     try Self.requireFirst(name, in: &writes)
     let row = self.index.row(name)
+    if row != nil { try self.requireOwn(type, id, .delete, for: request) }
     try Self.check(request, against: row.flatMap { $0.isDeleted ? nil : $0.version }, name)
     // ⚑ What this store lost, and the ledger has, is deleted all the same.
     let isGone = row.map { $0.isDeleted && $0.erased == nil } ?? true

@@ -225,6 +225,7 @@ public actor FHIRService {
         "\(request.method) \(request.path.joined(separator: "/")) is not supported; see \(self.base)/metadata")
     }
     try request.authorize()
+    try self.requireOwn(request)
   }
 
   /// Answers what changes nothing and waits for nobody.
@@ -257,8 +258,8 @@ public actor FHIRService {
       ("POST", 3) where path[0] == "Patient" && path[2] == "$everything":
       return try self.everything(of: path[1], request)
     case ("GET", 4) where path[2] == "_history":
-      return try self.read(try Self.known(path[0]), path[1], path[3], request.meter)
-    case ("GET", 2): return try self.read(try Self.known(path[0]), path[1], nil, request.meter)
+      return try self.read(try Self.known(path[0]), path[1], path[3], request)
+    case ("GET", 2): return try self.read(try Self.known(path[0]), path[1], nil, request)
     default: throw FHIRFailure(404, "not-supported", "there is nothing at \(path.joined(separator: "/"))")
     }
   }
@@ -341,7 +342,7 @@ public actor FHIRService {
   // MARK: Reading
 
   private func read(
-    _ type: String, _ id: String, _ version: String?, _ meter: AnswerMeter
+    _ type: String, _ id: String, _ version: String?, _ request: FHIRRequest
   ) throws -> FHIRResponse {
     guard let row = self.index.row("\(type)/\(id)") else {
       throw FHIRFailure(404, "not-found", "there is no \(type)/\(id)")
@@ -354,7 +355,9 @@ public actor FHIRService {
       throw FHIRFailure(404, "not-found", "there is no version \(number ?? 0) of \(type)/\(id)")
     }
     if let erased = found.erased { throw erased.failure(of: found) }
-    try meter.require(found)
+    // ⚑ An older version can be what was written of another patient.
+    try self.requireOwn(found, for: request)
+    try request.meter.require(found)
     guard let json = found.json else { throw FHIRFailure(410, "deleted", "\(type)/\(id) was deleted") }
     var response = FHIRResponse(body: json)
     (response.version, response.updated) = (found.version, found.updated)

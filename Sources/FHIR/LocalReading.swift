@@ -302,7 +302,7 @@ extension FHIRService {
     switch filter.link {
     case nil: return filter.keys ?? []
     case .backward, .list: return []
-    case .compartment(let id): return ["Patient/\(id)"]
+    case .compartment(let id), .own(let id): return ["Patient/\(id)"]
     case .forward(let queries):
       let last = queries.first?.lastCode ?? ""
       guard ["_id", "identifier"].contains(last), let type = queries.first?.type else { return [] }

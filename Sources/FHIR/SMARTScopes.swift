@@ -18,12 +18,16 @@ public struct SMARTScopes: Sendable, Hashable {
   public enum Level: String, Sendable, Hashable {
     /// A practitioner's.
     case user
+    /// A practitioner's, of the one patient whose chart the app was launched in.
+    case patient
     /// The hospital's own, by a system that has a key.
     case system
   }
 
   /// What is allowed of each type; `*` is every type.
   private var allowed: [String: Set<Action>] = [:]
+  /// What is allowed besides of each type where it is the patient's.
+  private var allowedOfPatient: [String: Set<Action>] = [:]
   /// The scopes as they were granted.
   public let text: String
   /// Whether the app is told who let it in (`openid`).
@@ -43,19 +47,26 @@ public struct SMARTScopes: Sendable, Hashable {
 
   /// Reads scopes separated by spaces. Scopes that mean nothing here, such as `launch`, or that have another level, are
   /// left out.
+  /// Those of a patient (`patient/Observation.rs`) mean something where the app was launched in a chart, `inChart`, and
+  /// so do `launch` and `launch/patient`. ⚑ One that asks for a part of a type (`user/Observation.rs?category=…`) is
+  /// left out: granted as a whole it would be more than was asked.
   /// Nil where none is left that allows something.
-  public init?(_ text: String, of level: Level = .user) {
+  public init?(_ text: String, of level: Level = .user, inChart: Bool = false) {
     var (granted, others): ([String], Set<Substring>) = ([], [])
     for scope in text.split(separator: " ").prefix(64) {
       if let (type, actions) = Self.parse(scope, level) {
         self.allowed[type, default: []].formUnion(actions)
+      } else if inChart, let (type, actions) = Self.parse(scope, .patient) {
+        self.allowedOfPatient[type, default: []].formUnion(actions)
       } else {
         // These allow nothing: the token says or does more.
-        guard level == .user, Self.others.contains(scope), others.insert(scope).inserted else { continue }
+        guard level == .user, Self.others.contains(scope) || inChart && Self.ofCharts.contains(scope),
+          others.insert(scope).inserted
+        else { continue }
       }
       granted.append(String(scope))
     }
-    guard !self.allowed.isEmpty else { return nil }
+    guard !self.allowed.isEmpty || !self.allowedOfPatient.isEmpty else { return nil }
     self.text = granted.joined(separator: " ")
     self.wantsIdentity = others.contains("openid")
     self.wantsUser = self.wantsIdentity && (others.contains("fhirUser") || others.contains("profile"))
@@ -63,6 +74,7 @@ public struct SMARTScopes: Sendable, Hashable {
   }
 
   private static let others: Set<Substring> = ["openid", "fhirUser", "profile", "online_access", "offline_access"]
+  private static let ofCharts: Set<Substring> = ["launch", "launch/patient", "launch/encounter"]
 
   private static func parse(_ scope: Substring, _ level: Level) -> (type: String, actions: Set<Action>)? {
     let halves = scope.split(separator: "/", omittingEmptySubsequences: false)
@@ -89,13 +101,24 @@ public struct SMARTScopes: Sendable, Hashable {
 
   /// Whether all that others allow is allowed by these too, and nothing else is asked.
   public func cover(_ others: SMARTScopes) -> Bool {
-    others.allowed.allSatisfy { type, actions in actions.allSatisfy { self.allow($0, type) } }
+    others.allowed.allSatisfy { type, actions in actions.allSatisfy { self.allowOfAnybody($0, type) } }
+      && others.allowedOfPatient.allSatisfy { type, actions in actions.allSatisfy { self.allow($0, type) } }
       && (self.wantsIdentity || !others.wantsIdentity) && (self.wantsUser || !others.wantsUser)
       && (self.wantsRefresh || !others.wantsRefresh)
   }
 
-  /// Whether something may be done with resources of a type; `*` asks for all types.
+  /// Whether something may be done with resources of a type, at least the patient's; `*` asks for all types.
   public func allow(_ action: Action, _ type: String) -> Bool {
-    self.allowed["*"]?.contains(action) ?? false || self.allowed[type]?.contains(action) ?? false
+    self.allowOfAnybody(action, type) || Self.allow(action, type, self.allowedOfPatient)
   }
+
+  /// Whether something may be done with all resources of a type, of whichever patient.
+  func allowOfAnybody(_ action: Action, _ type: String) -> Bool { Self.allow(action, type, self.allowed) }
+
+  private static func allow(_ action: Action, _ type: String, _ allowed: [String: Set<Action>]) -> Bool {
+    allowed["*"]?.contains(action) ?? false || allowed[type]?.contains(action) ?? false
+  }
+
+  /// Whether any of them is of one patient.
+  public var isOfPatient: Bool { !self.allowedOfPatient.isEmpty }
 }

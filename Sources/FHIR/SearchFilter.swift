@@ -29,10 +29,12 @@ struct SearchFilter {
     case forward([SearchQuery])
     /// Something that meets it names the resource by that parameter (`_has:Observation:subject:code=…`).
     case backward(SearchQuery, by: String)
-    /// A List of that id has the resource as an item.
-    case list(String)
+    /// A List of that id has the resource as an item, and is a patient's where one is named.
+    case list(String, ofPatient: String?)
     /// The resource belongs to the patient of that id.
     case compartment(String)
+    /// The resource is that patient's and no other's: an app that was launched in one chart searches.
+    case own(String)
   }
 
   let parameter: SearchParameter
@@ -265,7 +267,7 @@ extension SearchFilter {
     switch self.link {
     case .forward(let queries): queries.contains { $0.filters.contains(where: \.isOfAnyCode) }
     case .backward(let query, _): query.filters.contains(where: \.isOfAnyCode)
-    case .list, .compartment: false
+    case .list, .compartment, .own: false
     case nil: self.alternatives.contains { Self.isOfAnyCode($0) }
     }
   }

@@ -237,7 +237,8 @@ struct SearchQuery {
       throw FHIRFailure(
         400, "not-supported", "_list: the id of a List that is stored here is expected, not \(value)", at: "_list")
     }
-    return SearchFilter(SearchParameter(code: "_list", kind: .reference, paths: [], parts: []), link: .list(id))
+    return SearchFilter(
+      SearchParameter(code: "_list", kind: .reference, paths: [], parts: []), link: .list(id, ofPatient: nil))
   }
 
   private func filter(_ name: String, _ value: String) throws(FHIRFailure) -> SearchFilter? {
@@ -310,11 +311,15 @@ struct SearchQuery {
     return SearchFilter(parameter, link: .backward(try self.inner(source, parts[3], value), by: parts[2]))
   }
 
-  /// Leaves out of chains what its asker may not search; refuses where nothing else is left.
+  /// Leaves out of chains what its asker may not search; refuses where nothing else is left. ⚑ Of one patient, where
+  /// the app is let in for one: at each place of a chain, or what is found would tell of others.
   mutating func authorize(for asker: FHIRAsker) throws(FHIRFailure) {
     try asker.require(.search, self.type)
     for include in self.revincludes { try asker.require(.search, include.source) }
     for place in self.filters.indices { try self.filters[place].authorize(for: asker) }
+    guard let patient = asker.patient(to: .search, self.type), !FHIRService.isDirectory(self.type) else { return }
+    let parameter = SearchParameter(code: "patient", kind: .reference, paths: [], parts: [])
+    self.filters.insert(SearchFilter(parameter, link: .own(patient)), at: 0)
   }
 }
 
@@ -322,8 +327,10 @@ extension SearchFilter {
   fileprivate mutating func authorize(for asker: FHIRAsker) throws(FHIRFailure) {
     switch self.link {
     case nil: return
-    case .list: try asker.require(.search, "List")
-    case .compartment: return
+    case .list(let id, _):
+      try asker.require(.search, "List")
+      self.link = .list(id, ofPatient: asker.patient(to: .search, "List"))
+    case .compartment, .own: return
     case .backward(var query, let code):
       try query.authorize(for: asker)
       self.link = .backward(query, by: code)

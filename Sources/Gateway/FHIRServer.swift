@@ -14,15 +14,15 @@ internal import Signing
 /// The hospital's FHIR R4 interface over HTTP: its EHR is pointed at it.
 public struct FHIRServer: Sendable {
   let service: FHIRService
-  private let node: any NodeService
+  let node: any NodeService
   private let log: TransparencyLog
   private let foreign: ForeignRecords
   private let sessions: ReadingSessions
   private let smart: SMARTAuthorization?
   private let isTokenRequired: Bool
   private let entrance: Entrance
-  private let visitors: Visitors
-  private let doors: Doors
+  let visitors: Visitors
+  let doors: Doors
 
   /// A server for a service, for what EHRs and apps ask of other hospitals in practitioners' names, and for the node's
   /// log. Where a token `isRequired`, or others than programs of this machine come, nobody is served without one.
@@ -75,6 +75,7 @@ public struct FHIRServer: Sendable {
         }
       }
       await self.smart?.addRoutes(to: router, sessions: self.sessions, doors: self.doors)
+      if let smart, smart.hasApps { self.addLaunchRoute(to: router, smart) }
       let log = router.group("log").add(middleware: RefusalMiddleware<DoorContext>(doors: self.doors))
       log.get("**") { [log = self.log] request, _ in
         if let stranger = self.visitors.stranger(request) { throw ServiceRefusal.stranger(stranger) }
@@ -213,6 +214,7 @@ public struct FHIRServer: Sendable {
       try asked.authorize()
       guard isRead else { return try await self.attach(request, by: asked.asker) }
       guard let identifier = Hex.decode(path[1]).flatMap({ Digest($0) }) else { return nil }
+      try await self.requireOwn(path[1], by: asked.asker)
       if isVersion { try ForeignRecords.requireVersion(path[3], of: "Binary/\(path[1])") }
       let purpose = HTTPField.Name("X-Consilium-Purpose").flatMap { request.headers[$0] }
       let found = try await self.foreign.content(identifier, token: Self.token(request), purpose: purpose)
@@ -279,6 +281,10 @@ public struct FHIRServer: Sendable {
     let said = HTTPField.Name("X-Security-Context").flatMap { request.headers[$0] } ?? ""
     guard said.contains("/"), let patient = self.service.patient(named: said) else {
       throw FHIRFailure(400, "required", "say whose it is, of this server: X-Security-Context: Patient/ID")
+    }
+    if let own = asker.patient(to: .create, "Binary"), own != patient {
+      throw FHIRFailure(
+        403, "forbidden", "the app was launched in the chart of Patient/\(own), and writes into that one")
     }
     guard let account = await self.service.account(ofPatient: patient) else {
       throw FHIRFailure(
@@ -359,6 +365,11 @@ public struct FHIRServer: Sendable {
   private func answerForeign(_ asked: FHIRRequest, _ request: Request) async -> FHIRResponse? {
     let token = Self.token(request)
     let purpose = HTTPField.Name("X-Consilium-Purpose").flatMap { request.headers[$0] }
+    if asked.path.count > 1 {
+      do throws(FHIRFailure) { try await self.requireOwn(asked.path[1], by: asked.asker) } catch {
+        return FHIRResponse(status: error.status, body: error.outcome)
+      }
+    }
     let answer = await self.foreign.answer(asked, token: token, purpose: purpose)
     // Other records are asked for on the ledger, each by itself; the list of them is not.
     if let answer, asked.path == ["$records"], answer.status == 200 {
@@ -374,6 +385,17 @@ public struct FHIRServer: Sendable {
       }
     }
     return answer
+  }
+
+  /// ⚑ An app that was launched in one chart gets no record of another patient's, whatever its practitioner may read.
+  private func requireOwn(_ id: String, by asker: FHIRAsker) async throws(FHIRFailure) {
+    guard asker.scopes.isOfPatient, let patient = asker.patient(to: .read, "*"),
+      let identifier = Hex.decode(id).flatMap({ Digest($0) }), let record = await self.node.record(identifier)
+    else { return }
+    guard record.anchor.patient == (await self.service.account(ofPatient: patient)) else {
+      throw FHIRFailure(
+        404, "not-found", "there is no record \(id) of Patient/\(patient), in whose chart the app was launched")
+    }
   }
 
   /// Smaller answers go as they are.
@@ -436,7 +458,7 @@ public struct FHIRServer: Sendable {
   }
 
   /// Where clients reach it.
-  private var base: String { Self.base(at: self.entrance) }
+  var base: String { Self.base(at: self.entrance) }
   /// Where clients reach the server of an entrance.
   public static func base(at entrance: Entrance) -> String { entrance.origin + "/fhir" }
 

@@ -22,14 +22,19 @@ public actor ReadingSessions {
     public let client: String?
     /// What is allowed by it.
     public let scopes: SMARTScopes
+    /// The patient in whose chart the app was launched, by the Patient's id here; nil where it was not.
+    public let patient: String?
     fileprivate let seed: [UInt8]
 
     /// In whose name it asks.
-    var asker: FHIRAsker { FHIRAsker(account: self.account, client: self.client, scopes: self.scopes) }
+    var asker: FHIRAsker {
+      FHIRAsker(account: self.account, client: self.client, scopes: self.scopes, patient: self.patient)
+    }
 
     fileprivate func with(_ scopes: SMARTScopes) -> Session {
       Session(
-        account: self.account, until: self.until, key: self.key, client: self.client, scopes: scopes, seed: self.seed)
+        account: self.account, until: self.until, key: self.key, client: self.client, scopes: scopes,
+        patient: self.patient, seed: self.seed)
     }
   }
 
@@ -102,7 +107,7 @@ public actor ReadingSessions {
   /// - Throws: `ServiceRefusal` where the transaction is something else, its key was not prepared here, or the ledger
   ///   refused.
   public func activate(
-    _ bytes: [UInt8], client: String? = nil, scopes: SMARTScopes = .everything
+    _ bytes: [UInt8], client: String? = nil, scopes: SMARTScopes = .everything, patient: String? = nil
   ) async throws -> (token: String, until: Timestamp) {
     let checked = try CheckedTransaction(
       bytes, index: 0, genesis: self.service.genesis, hospital: self.service.member.id)
@@ -128,7 +133,8 @@ public actor ReadingSessions {
     else { throw ServiceRefusal.notFound("account") }
     try self.makeRoom(for: account)
     let session = Session(
-      account: account, until: opening.until, key: opening.key, client: client, scopes: scopes, seed: waiting.seed)
+      account: account, until: opening.until, key: opening.key, client: client, scopes: scopes, patient: patient,
+      seed: waiting.seed)
     return (self.token(for: session, isRenewable: scopes.wantsRefresh), opening.until)
   }
 

@@ -38,6 +38,8 @@ public struct SMARTRequest: Sendable, Hashable {
   public let scopes: SMARTScopes
   let state: String
   let challenge: String
+  /// The word by which the EHR launched the app; nil where the app began by itself.
+  let launch: String?
   /// What an ID token gives back, so that the app knows that it is its own.
   let nonce: String?
 
@@ -79,6 +81,8 @@ public actor SMARTAuthorization {
     public fileprivate(set) var token: String
     /// Until when its session is open.
     public let until: Timestamp
+    /// Where it was launched; nil where it was not.
+    let launch: SMARTLaunch?
     /// The code that it came by.
     fileprivate let code: Digest
   }
@@ -124,6 +128,8 @@ public actor SMARTAuthorization {
     /// Where tokens are given back (RFC 7009), and asked about (RFC 7662).
     var revoke: String { self.token.replacing("/auth/token", with: "/auth/revoke") }
     var introspect: String { self.token.replacing("/auth/token", with: "/auth/introspect") }
+    /// Where the EHR announces that it launches an app.
+    var launch: String { self.token.replacing("/auth/token", with: "/auth/launch") }
     /// The places of a node.
     public init(fhir: String, authorize: String?, token: String) {
       (self.fhir, self.authorize, self.token) = (fhir, authorize, token)
@@ -138,6 +144,7 @@ public actor SMARTAuthorization {
   private let now: @Sendable () -> UInt64
   private let sessionsMax: Int
   private var codes: [Digest: Code] = [:]
+  private var launches = SMARTLaunches()
   /// By the digest of the code that each began with.
   private var families: [Digest: Family] = [:]
 
@@ -173,14 +180,56 @@ public actor SMARTAuthorization {
     guard query["aud"]?.trimmingSuffix("/") == self.places.fhir else {
       throw .badRequest("aud is to be \(self.places.fhir)")
     }
-    guard let scopes = SMARTScopes(query["scope"] ?? "") else {
+    let (scope, launch) = (query["scope"] ?? "", query["launch"])
+    guard let scopes = SMARTScopes(scope, inChart: launch != nil) else {
+      guard launch != nil || !scope.contains("patient/") else {
+        throw .badRequest(
+          "scopes of a patient are for an app that the EHR launches in a chart (launch=…): start it there")
+      }
       throw .badRequest("no scope names anything here: user/*.rs or user/Observation.read, for example")
     }
+    guard launch == nil || scope.split(separator: " ").contains("launch") else {
+      throw .badRequest("an app that the EHR launches asks for the scope launch")
+    }
+    guard (launch ?? "").utf8.count <= 256 else { throw .badRequest("launch is too long") }
     let state = query["state"] ?? ""
     guard state.utf8.count <= 2048 else { throw .badRequest("the state is too long") }
     guard (query["nonce"] ?? "").utf8.count <= 256 else { throw .badRequest("the nonce is too long") }
-    return SMARTRequest(client: client, scopes: scopes, state: state, challenge: challenge, nonce: query["nonce"])
+    return SMARTRequest(
+      client: client, scopes: scopes, state: state, challenge: challenge, launch: launch, nonce: query["nonce"])
   }
+
+  /// Announces that the EHR launches an app in a chart that a practitioner has open: the word for it, which is good for
+  /// five minutes.
+  ///
+  /// - Throws: `ServiceRefusal` where the app is not the hospital's, or too many launches wait.
+  func announce(_ launch: SMARTLaunch) throws(ServiceRefusal) -> String {
+    guard self.clients.contains(where: { $0.id == launch.client }) else {
+      throw .badRequest("no app \"\(launch.client)\" is let in here: see smart_clients in node.toml")
+    }
+    guard let word = self.launches.add(launch, at: self.now()) else { throw .full }
+    return word
+  }
+
+  /// Where an app that asks was launched; nil where it began by itself.
+  ///
+  /// - Throws: `ServiceRefusal.badRequest` where its launch is over, used, or another app's.
+  func launch(of request: SMARTRequest) throws(ServiceRefusal) -> SMARTLaunch? {
+    guard let word = request.launch else { return nil }
+    guard let found = self.launches.launch(word, of: request.client.id, at: self.now()) else { throw Self.noLaunch }
+    return found
+  }
+
+  /// The same, once, where its practitioner lets it in.
+  func takeLaunch(of request: SMARTRequest, by practitioner: Digest) throws(ServiceRefusal) -> SMARTLaunch? {
+    guard let word = request.launch else { return nil }
+    let found = self.launches.take(word, of: request.client.id, by: practitioner, at: self.now())
+    guard let found else { throw Self.noLaunch }
+    return found
+  }
+
+  private static let noLaunch = ServiceRefusal.badRequest(
+    "this launch is over, was used, or is for another app or practitioner: start the app in the chart again")
 
   /// Whether an app can be let in once more: what is over goes first.
   public func hasRoom(for client: SMARTClient) -> Bool {
@@ -197,10 +246,17 @@ public actor SMARTAuthorization {
   ///
   /// - Throws: `ServiceRefusal.full` where the app has as many sessions as it may.
   public func issue(_ request: SMARTRequest, token: String, until: Timestamp) throws(ServiceRefusal) -> String {
+    try self.issue(request, token: token, until: until, in: nil)
+  }
+
+  /// The same for an app that was launched in a chart.
+  func issue(
+    _ request: SMARTRequest, token: String, until: Timestamp, in launch: SMARTLaunch?
+  ) throws(ServiceRefusal) -> String {
     guard self.hasRoom(for: request.client) else { throw .full }
     let code = Hex.encode(SecureRandom.bytes(32))
     let place = Self.place(of: code)
-    let grant = Grant(request: request, token: token, until: until, code: place)
+    let grant = Grant(request: request, token: token, until: until, launch: launch, code: place)
     self.codes[place] = Code(grant: grant, expires: self.now() + Self.codeMilliseconds)
     return request.returning([("code", code)])
   }
@@ -269,7 +325,7 @@ public actor SMARTAuthorization {
     // RFC 6749 §6: not more than was granted; the refresh token stays good where it was asked.
     var scopes = family.grant.request.scopes
     if let asked = form["scope"] {
-      guard let fewer = SMARTScopes(asked), scopes.cover(fewer),
+      guard let fewer = SMARTScopes(asked, inChart: family.grant.launch != nil), scopes.cover(fewer),
         fewer.text.split(separator: " ").count
           == asked.split(separator: " ").count
       else { throw .invalidScope }

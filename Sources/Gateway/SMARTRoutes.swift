@@ -42,14 +42,15 @@ private struct SMARTConfiguration: Encodable {
     self.tokenEndpointAuthSigningAlgValuesSupported = hasSystems ? SystemAuthorization.algorithms : nil
     self.scopesSupported = both(
       [
-        "openid", "fhirUser", "profile", "online_access", "offline_access", "user/*.cruds", "user/*.rs", "user/*.read",
-        "user/*.write",
+        "openid", "fhirUser", "profile", "online_access", "offline_access", "launch", "launch/patient",
+        "user/*.cruds", "user/*.rs", "user/*.read", "user/*.write", "patient/*.cruds", "patient/*.rs",
+        "patient/*.read", "patient/*.write",
       ], ["system/*.cruds", "system/*.rs", "system/*.read", "system/*.write"])
     self.capabilities =
       both(
         [
-          "launch-standalone", "client-public", "sso-openid-connect", "permission-user", "permission-online",
-          "permission-offline",
+          "launch-standalone", "launch-ehr", "context-ehr-patient", "context-ehr-encounter", "client-public",
+          "sso-openid-connect", "permission-user", "permission-patient", "permission-online", "permission-offline",
         ], ["client-confidential-asymmetric"]) + ["permission-v1", "permission-v2"]
   }
 }
@@ -61,6 +62,8 @@ private struct TokenAnswer: Encodable {
   let scope: String
   let refreshToken: String?
   let idToken: String?
+  var patient: String?
+  var encounter: String?
 }
 
 extension TokenAnswer {
@@ -82,6 +85,8 @@ private struct AppView: Encodable {
   let scopes: [String]
   let hours: UInt64
   let refused: String
+  /// The patient in whose chart it was launched, by the id here.
+  let patient: String?
 }
 
 private struct RedirectView: Encodable { let redirect: String }
@@ -177,7 +182,8 @@ extension SMARTAuthorization {
     }
     return TokenAnswer(
       accessToken: grant.token, expiresIn: self.seconds(of: grant), scope: session.scopes.text,
-      refreshToken: scopes.wantsRefresh ? self.refreshToken(for: grant) : nil, idToken: idToken)
+      refreshToken: scopes.wantsRefresh ? self.refreshToken(for: grant) : nil, idToken: idToken,
+      patient: grant.launch?.patient, encounter: grant.launch?.encounter)
   }
 
   /// A capability statement that says where practitioners let apps in, as SMART App Launch 1 and 2 write it.
@@ -221,10 +227,12 @@ extension PortalServer {
     router.get("/authorize") { request, _ in Self.page("An app", script: "authorize.js", to: request) }
     router.get("/api/apps") { request, _ in
       let asked = try smart.authorization.read(SMARTAuthorization.dictionary(request.uri.query ?? ""))
+      let launch = try await smart.authorization.launch(of: asked)
       return try json(
         AppView(
           client: asked.client.id, scopes: asked.scopes.text.split(separator: " ").map(String.init),
-          hours: SMARTAuthorization.hours, refused: asked.returning([("error", "access_denied")])))
+          hours: SMARTAuthorization.hours, refused: asked.returning([("error", "access_denied")]),
+          patient: launch?.patient))
     }
     router.post("/api/clinicians/{account}/sessions/keys") { request, context in
       let clinician = try await self.clinician(request, context).identifier
@@ -232,18 +240,23 @@ extension PortalServer {
       return try json(SessionView(key))
     }
     router.post("/api/clinicians/{account}/apps") { request, context in
-      _ = try await self.clinician(request, context)
+      let clinician = try await self.clinician(request, context).identifier
       let bytes = try await body(request, max: Int(self.service.genesis.limits.transactionBytesMax) * 2 + 8192)
       guard let given = try? JSONDecoder().decode(ConsentBody.self, from: Data(bytes)),
         let transaction = Hex.decode(given.transaction)
       else { throw ServiceRefusal.badRequest("query and transaction are expected") }
       let asked = try smart.authorization.read(SMARTAuthorization.dictionary(given.query))
       guard await smart.authorization.hasRoom(for: asked.client) else { throw ServiceRefusal.full }
+      let launch = try await smart.authorization.takeLaunch(of: asked, by: clinician)
       let (token, until) = try await smart.sessions.activate(
-        transaction, client: asked.client.id, scopes: asked.scopes)
+        transaction, client: asked.client.id, scopes: asked.scopes, patient: launch?.patient)
       do {
+        // ⚑ Who signs the session is whom the EHR launched the app for.
+        if let launch, await smart.sessions.session(token)?.account != launch.practitioner {
+          throw ServiceRefusal.unauthorized("the app was launched for another practitioner")
+        }
         return try json(
-          RedirectView(redirect: try await smart.authorization.issue(asked, token: token, until: until)))
+          RedirectView(redirect: try await smart.authorization.issue(asked, token: token, until: until, in: launch)))
       } catch {
         await smart.sessions.close(token)
         throw error

@@ -17,9 +17,11 @@ struct TokenView: Encodable, Sendable {
   /// The practitioner's account; nil for a system.
   let sub: String?
   let fhirUser: String?
+  /// The patient in whose chart the app was launched.
+  let patient: String?
 
   private enum CodingKeys: String, CodingKey {
-    case active, scope, exp, iss, sub, fhirUser
+    case active, scope, exp, iss, sub, fhirUser, patient
     case client = "client_id"
     case type = "token_type"
   }
@@ -85,11 +87,12 @@ extension SMARTAuthorization {
       return TokenView(
         scope: scopes.text, client: held.session.client, exp: end / 1000, iss: self.places.fhir,
         sub: "\(held.session.account)",
-        fhirUser: scopes.wantsUser ? "\(self.places.fhir)/Practitioner/\(held.session.account)" : nil)
+        fhirUser: scopes.wantsUser ? "\(self.places.fhir)/Practitioner/\(held.session.account)" : nil,
+        patient: held.session.patient)
     }
     guard case .system = holder, let held = await self.systems.held(token) else { return nil }
     return TokenView(
       scope: held.scopes.text, client: held.system, exp: held.until / 1000, iss: self.places.fhir, sub: held.system,
-      fhirUser: nil)
+      fhirUser: nil, patient: nil)
   }
 }

@@ -125,6 +125,27 @@ enum App {
   static func tokens(
     of practitioner: Practitioner, scope: String, _ more: [String: String] = [:]
   ) async throws -> [String: String] {
+    let entered = try await self.entered(practitioner, scope: scope, more)
+    let place = try #require(
+      (try JSONSerialization.jsonObject(with: Data(entered.body)) as? [String: Any])?["redirect"] as? String,
+      "\(entered.text)")
+    let code = try #require(URLComponents(string: place)?.queryItems?.first { $0.name == "code" }?.value)
+    let answer = try #require(
+      await self.post(
+        practitioner.hospital, "token",
+        [
+          "grant_type": "authorization_code", "code": code, "redirect_uri": self.redirect, "client_id": "viewer",
+          "code_verifier": self.verifier,
+        ]))
+    #expect(answer.status == 200, "\(answer.text)")
+    let said = try #require(try JSONSerialization.jsonObject(with: Data(answer.body)) as? [String: Any])
+    return said.compactMapValues { $0 as? String }
+  }
+
+  /// What the page is answered on which a practitioner lets an app in.
+  static func entered(
+    _ practitioner: Practitioner, scope: String, _ more: [String: String] = [:]
+  ) async throws -> Connection.Answer {
     let hospital = practitioner.hospital
     let keys = try #require(await practitioner.post("sessions/keys", []))
     let view = try JSONDecoder().decode(SessionView.self, from: Data(keys.body))
@@ -140,20 +161,6 @@ enum App {
         "code_challenge_method": "S256",
       ].merging(more) { $1 })
     let body = try JSONEncoder().encode(["query": query, "transaction": Hex.encode(made.encoded)])
-    let entered = try #require(await practitioner.post("apps", Array(body)))
-    let place = try #require(
-      (try JSONSerialization.jsonObject(with: Data(entered.body)) as? [String: Any])?["redirect"] as? String,
-      "\(entered.text)")
-    let code = try #require(URLComponents(string: place)?.queryItems?.first { $0.name == "code" }?.value)
-    let answer = try #require(
-      await self.post(
-        hospital, "token",
-        [
-          "grant_type": "authorization_code", "code": code, "redirect_uri": self.redirect, "client_id": "viewer",
-          "code_verifier": self.verifier,
-        ]))
-    #expect(answer.status == 200, "\(answer.text)")
-    let said = try #require(try JSONSerialization.jsonObject(with: Data(answer.body)) as? [String: Any])
-    return said.compactMapValues { $0 as? String }
+    return try #require(await practitioner.post("apps", Array(body)))
   }
 }

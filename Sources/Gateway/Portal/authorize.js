@@ -20,6 +20,7 @@ async function ask(turn, keys, isKept) {
   return [
     h("h1", {}, C.app(app.client)),
     h("section", { class: "card" }, h("p", {}, C.appText(app.client, hospitalName(place.consortium.own), app.hours)),
+      ...(app.patient ? [h("p", { id: "chart" }, C.appPatient(app.patient))] : []),
       h("ul", { id: "scopes" }, app.scopes.map((scope) => h("li", {}, C.scope(scope)))), answer,
       h("div", { class: "row" },
         deed({ id: "allow" }, C.appAllow, () => run(allow, (error) => answer.replaceChildren(problem(error)))),

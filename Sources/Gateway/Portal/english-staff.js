@@ -143,17 +143,20 @@ export const C = {
   otherName: (name) => `The EHR's list says ${name}. Make sure that this is the right person.`,
   failed: (done, all) => `${done} of ${all} records were read; then it failed.`,
   app: (name) => `${name} asks to be let in`,
+  appPatient: (id) => `It was started in the chart of Patient/${id}.`,
   appText: (name, hospital, hours) => `With your permission ${name} uses the records at ${hospital} in your name for ${hours} hours. Of other hospitals it asks as you would: each request stands on the ledger under your account. It gets no emergency access, and reads nothing that is especially sensitive.`,
   scope: (scope) => {
     const said = {
       openid: "learn that it was you who let it in", fhirUser: "learn your account's number", profile: "learn your account's number",
       online_access: "go on by itself until the time is over", offline_access: "go on by itself until the time is over",
+      launch: "know that it was started in a chart", "launch/patient": "know in whose chart it was started", "launch/encounter": "know at which visit it was started",
     }[scope];
     if (said) return said;
-    const [type, actions] = scope.replace("user/", "").split(".");
+    const [type, actions] = scope.replace(/^(user|patient)\//, "").split(".");
+    const whose = scope.startsWith("patient/") ? ", of this patient only" : "";
     const words = { c: "create", r: "read", u: "change", d: "delete", s: "search" };
     const done = { read: "rs", write: "cud", "*": "cruds" }[actions] ?? actions;
-    return `${[...done].map((letter) => words[letter] ?? letter).join(", ")}: ${type === "*" ? "every kind of resource" : type}`;
+    return `${[...done].map((letter) => words[letter] ?? letter).join(", ")}: ${type === "*" ? "every kind of resource" : type}${whose}`;
   },
   appAllow: "Let it in",
   appDeny: "Refuse",

@@ -143,17 +143,20 @@ export const C = {
   otherName: (name) => `In der Liste des Krankenhauses steht ${name}. Vergewissern Sie sich, dass es die richtige Person ist.`,
   failed: (done, all) => `${done} von ${all} Einträgen wurden gelesen; dann ging es nicht weiter.`,
   app: (name) => `${name} möchte hinein`,
+  appPatient: (id) => `Gestartet wurde sie in der Akte von Patient/${id}.`,
   appText: (name, hospital, hours) => `Mit Ihrer Erlaubnis benutzt ${name} ${hours} Stunden lang in Ihrem Namen die Akten von ${hospital}. Bei anderen Krankenhäusern fragt die App, wie Sie es täten: jede Anfrage steht unter Ihrem Konto im Register. Notfallzugriff bekommt sie nicht, und besonders Empfindliches liest sie nicht.`,
   scope: (scope) => {
     const said = {
       openid: "erfahren, dass Sie sie hineingelassen haben", fhirUser: "die Nummer Ihres Kontos erfahren", profile: "die Nummer Ihres Kontos erfahren",
       online_access: "von selbst weitermachen, bis die Zeit um ist", offline_access: "von selbst weitermachen, bis die Zeit um ist",
+      launch: "erfahren, dass sie in einer Akte gestartet wurde", "launch/patient": "erfahren, in wessen Akte sie gestartet wurde", "launch/encounter": "erfahren, bei welchem Besuch sie gestartet wurde",
     }[scope];
     if (said) return said;
-    const [type, actions] = scope.replace("user/", "").split(".");
+    const [type, actions] = scope.replace(/^(user|patient)\//, "").split(".");
+    const whose = scope.startsWith("patient/") ? ", nur dieses Patienten" : "";
     const words = { c: "anlegen", r: "lesen", u: "ändern", d: "löschen", s: "suchen" };
     const done = { read: "rs", write: "cud", "*": "cruds" }[actions] ?? actions;
-    return `${[...done].map((letter) => words[letter] ?? letter).join(", ")}: ${type === "*" ? "jede Art von Einträgen" : type}`;
+    return `${[...done].map((letter) => words[letter] ?? letter).join(", ")}: ${type === "*" ? "jede Art von Einträgen" : type}${whose}`;
   },
   appAllow: "Hineinlassen",
   appDeny: "Ablehnen",
