@@ -23,13 +23,14 @@ extension FHIRService {
     let query = try SearchQuery(type: "Patient", paging, at: self.site, self.now())
     let rest = parameters.filter { !["_count", "_offset", "_state"].contains($0.name) }.map { ($0.name, $0.value) }
     let question = "Patient/\(id)/$everything?" + FHIRURL.text(rest)
-    let hits: [SearchStates.Hit]
+    let found: SearchStates.Found
     if let state = query.state {
-      hits = try self.states.hits(of: question, for: request.asker, in: state)
+      found = try self.states.found(of: question, for: request.asker, in: state, at: self.now())
     } else {
       try request.looks.look(self.index.count)
-      hits = self.everything(of: id, asked, for: request.asker)
+      found = SearchStates.Found(hits: self.everything(of: id, asked, for: request.asker), time: self.now())
     }
+    let hits = found.hits
     let isPaged = parameters.contains { $0.name == "_count" }
     let count = isPaged ? query.count : Int.max
     let page = Array(hits.dropFirst(query.offset).prefix(count))
@@ -37,13 +38,13 @@ extension FHIRService {
     var links: [(String, String)] = []
     if count > 0, query.offset + taken < hits.count {
       let name = query.state ?? self.freshIdentifier()
-      let isKept = query.state != nil || self.states.keep(hits, of: question, for: request.asker, as: name)
+      let isKept = query.state != nil || self.states.keep(found, of: question, for: request.asker, as: name)
       let next =
         [("_count", "\(isPaged ? query.count : SearchQuery.countMax)"), ("_offset", "\(query.offset + taken)")]
         + (isKept ? [("_state", name)] : [])
       links = [("next", "\(self.base)/Patient/\(id)/$everything?" + FHIRURL.text(rest + next))]
     }
-    return FHIRResponse(body: self.bundle("searchset", entries, total: hits.count, links: links))
+    return FHIRResponse(body: self.bundle("searchset", entries, total: hits.count, links: links, of: found.time))
   }
 
   /// The patient, what is about it, and what that refers to, as far as the asker may see it.

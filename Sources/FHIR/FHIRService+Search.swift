@@ -11,7 +11,8 @@ extension FHIRService {
     }
     let found = try await self.scanned(query, by: try self.judging(request))
     try self.lookAgain(query, found.count, request)
-    return try self.answer(query, try await self.ordered(found, query), request)
+    let hits = try await self.ordered(found, query)
+    return try self.answer(query, SearchStates.Found(hits: hits, time: self.now()), request)
   }
 
   /// A search within a transaction: nothing is waited for.
@@ -22,7 +23,8 @@ extension FHIRService {
     }
     let found = try self.matches(query, by: self.judging(request))
     try self.lookAgain(query, found.count, request)
-    return try self.answer(query, self.hits(query.type, self.sorted(found, query)), request)
+    let hits = self.hits(query.type, self.sorted(found, query))
+    return try self.answer(query, SearchStates.Found(hits: hits, time: self.now()), request)
   }
 
   private func judging(_ request: FHIRRequest) throws -> Judging {
@@ -37,10 +39,10 @@ extension FHIRService {
   }
 
   /// What an earlier page found.
-  private func kept(_ query: SearchQuery, in state: String, _ request: FHIRRequest) throws -> [SearchStates.Hit] {
-    let hits = try self.states.hits(of: query.question, for: request.asker, in: state)
-    try request.looks.look(hits.count)
-    return hits
+  private func kept(_ query: SearchQuery, in state: String, _ request: FHIRRequest) throws -> SearchStates.Found {
+    let found = try self.states.found(of: query.question, for: request.asker, in: state, at: self.now())
+    try request.looks.look(found.hits.count)
+    return found
   }
 
   private func query(_ type: String, _ request: FHIRRequest) throws -> SearchQuery {
@@ -80,8 +82,9 @@ extension FHIRService {
 
   /// A page of what was found.
   private func answer(
-    _ query: SearchQuery, _ hits: [SearchStates.Hit], _ request: FHIRRequest
+    _ query: SearchQuery, _ found: SearchStates.Found, _ request: FHIRRequest
   ) throws -> FHIRResponse {
+    let hits = found.hits
     let page = query.isCountOnly ? [] : Array(hits.dropFirst(query.offset).prefix(query.count))
     var (entries, taken) = try self.entries(page, request.meter)
     let shown = try self.shown(page.prefix(taken), query, request)
@@ -118,7 +121,8 @@ extension FHIRService {
     let total = query.saysTotal || query.isCountOnly ? hits.count : nil
     var response = FHIRResponse(
       body: self.bundle(
-        "searchset", entries, total: total, links: self.links(query, hits, taken: taken, for: request.asker)))
+        "searchset", entries, total: total, links: self.links(query, found, taken: taken, for: request.asker),
+        of: found.time))
     if !query.filters.isEmpty {
       response.counted = self.accounts(of: hits.compactMap { self.row(of: $0)?.row })
         .union(self.accounts(namedBy: query))
@@ -159,13 +163,14 @@ extension FHIRService {
   }
 
   private func links(
-    _ query: SearchQuery, _ hits: [SearchStates.Hit], taken: Int, for asker: FHIRAsker
+    _ query: SearchQuery, _ found: SearchStates.Found, taken: Int, for asker: FHIRAsker
   ) -> [(String, String)] {
+    let hits = found.hits
     var state = query.state
     let hasNext = !query.isCountOnly && query.offset + taken < hits.count && taken > 0
     if state == nil, hasNext {
       let name = self.freshIdentifier()
-      if self.states.keep(hits, of: query.question, for: asker, as: name) { state = name }
+      if self.states.keep(found, of: query.question, for: asker, as: name) { state = name }
     }
     let kept = query.understood.filter { !["_offset", "_count", "_state"].contains($0.0) }
     func link(_ offset: Int, in state: String?) -> String {
@@ -192,11 +197,14 @@ extension FHIRService {
     ])
   }
 
+  /// A bundle; `time` is when what it shows was so, where that may be long ago.
   func bundle(
-    _ type: String, _ entries: [CanonicalJSON], total: Int?, links: [(String, String)]
+    _ type: String, _ entries: [CanonicalJSON], total: Int?, links: [(String, String)], of time: Timestamp? = nil
   ) -> CanonicalJSON {
     .members([
-      ("resourceType", .string("Bundle")), ("type", .string(type)), ("total", total.map { .number("\($0)") }),
+      ("resourceType", .string("Bundle")),
+      ("meta", time.map { .members([("lastUpdated", .string($0.description))]) }), ("type", .string(type)),
+      ("total", total.map { .number("\($0)") }),
       (
         "link",
         links.isEmpty

@@ -343,7 +343,7 @@ struct ProcessTests {
   private static func found(_ answer: Data) throws -> Data {
     var bundle = try #require(try JSONSerialization.jsonObject(with: answer) as? [String: Any])
     #expect((bundle["entry"] as? [Any])?.isEmpty == false)
-    bundle["link"] = nil
+    (bundle["link"], bundle["meta"]) = (nil, nil)
     return try JSONSerialization.data(withJSONObject: bundle, options: .sortedKeys)
   }
 

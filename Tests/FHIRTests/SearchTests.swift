@@ -2,6 +2,7 @@
 // looks like one. Method: each kind of parameter with each modifier and prefix, and what must be refused.
 import HealthRecords
 import Primitives
+import Synchronization
 import Testing
 
 @testable import FHIR
@@ -330,18 +331,83 @@ struct SearchTests {
     }
   }
 
-  @Test("Of many searches the one that was not asked for longest is forgotten, and says so")
+  @Test(
+    "A search's pages say of when they are, and are kept for an hour",
+    arguments: ["Patient?", "Patient/p0/$everything?"])
+  func age(_ url: String) async throws {
+    let bench = try FHIRBench()
+    for number in 0..<3 { await bench.put(#"{"resourceType":"Patient","id":"p\#(number)"}"#) }
+    await bench.put(Self.observation("o", #""code":{"text":"x"},"subject":{"reference":"Patient/p0"}"#))
+    let begun = bench.ledger.clock.load(ordering: .relaxed)
+    func age(to milliseconds: UInt64) { bench.ledger.clock.store(begun + milliseconds, ordering: .relaxed) }
+    let first = await bench.send("GET", url + "_count=1").body
+    let time = first?["meta"]?["lastUpdated"]
+    #expect(time == .string(Timestamp(milliseconds: begun).description))
+    let next = first?["link"]?.items?.first { $0["relation"]?.text == "next" }?["url"]?.text ?? ""
+    let page = String(next.dropFirst("http://h/fhir/".count))
+    age(to: SearchStates.milliseconds - 1)
+    let second = await bench.send("GET", page)
+    #expect(second.status == 200 && second.body?["meta"]?["lastUpdated"] == time)
+    age(to: SearchStates.milliseconds)
+    let late = await bench.send("GET", page)
+    #expect(late.status == 410)
+    #expect(late.body?["issue"]?.items?.first?["diagnostics"]?.text?.contains("first page") == true)
+    #expect(await bench.send("GET", url + "_count=1").body?["meta"]?["lastUpdated"] != time)
+  }
+
+  private static let app = FHIRAsker(account: nil, client: "app", scopes: .everything)
+  private static let hit = SearchStates.Hit(type: 0, place: 0, version: 1)
+
+  private static func found(_ count: Int, at milliseconds: UInt64 = 0) -> SearchStates.Found {
+    SearchStates.Found(hits: Array(repeating: self.hit, count: count), time: Timestamp(milliseconds: milliseconds))
+  }
+
+  @Test("Of an asker's many searches the one that was not asked for longest goes, and none of another's")
   func states() throws {
     var states = SearchStates()
-    let hit = SearchStates.Hit(type: 0, place: 0, version: 1)
-    for number in 0..<SearchStates.statesMax { _ = states.keep([hit], of: "q", for: .system, as: "\(number)") }
-    #expect(try states.hits(of: "q", for: .system, in: "0").count == 1)
-    _ = states.keep([hit], of: "q", for: .system, as: "new")
-    #expect(try states.hits(of: "q", for: .system, in: "0").count == 1)
-    #expect(throws: FHIRFailure.self) { try states.hits(of: "q", for: .system, in: "1") }
-    _ = states.keep(Array(repeating: hit, count: SearchStates.hitsMax), of: "large", for: .system, as: "large")
-    _ = states.keep(Array(repeating: hit, count: SearchStates.hitsMax + 1), of: "larger", for: .system, as: "larger")
-    #expect(throws: FHIRFailure.self) { try states.hits(of: "q", for: .system, in: "0") }
-    #expect(try states.hits(of: "large", for: .system, in: "large").count == SearchStates.hitsMax)
+    func keep(_ found: SearchStates.Found, of asker: FHIRAsker = .system, as name: String) -> Bool {
+      states.keep(found, of: "q", for: asker, as: name)
+    }
+    func knows(_ name: String, of asker: FHIRAsker = .system, at milliseconds: UInt64 = 0) -> Bool {
+      (try? states.found(of: "q", for: asker, in: name, at: Timestamp(milliseconds: milliseconds))) != nil
+    }
+    #expect(keep(Self.found(1), of: Self.app, as: "app"))
+    for number in 0..<SearchStates.statesPerAskerMax {
+      #expect(keep(Self.found(1), as: "\(number)"))
+    }
+    #expect(knows("0"))
+    #expect(keep(Self.found(1), as: "new"))
+    #expect(knows("0") && !knows("1") && knows("new"))
+    #expect(!keep(Self.found(SearchStates.hitsPerAskerMax + 1), as: "larger"))
+    #expect(knows("0"))
+    #expect(keep(Self.found(SearchStates.hitsPerAskerMax), as: "large"))
+    #expect(!knows("0") && knows("large"))
+    #expect(knows("app", of: Self.app), "another's go on")
+    // Of all askers together it is bounded, too.
+    let other = FHIRAsker(account: nil, client: "other", scopes: .everything)
+    #expect(keep(Self.found(SearchStates.hitsPerAskerMax), of: other, as: "other"))
+    #expect(!knows("large") && knows("other", of: other))
+  }
+
+  @Test("What is over goes, and makes room, whatever was asked since")
+  func over() throws {
+    var states = SearchStates()
+    func keep(_ found: SearchStates.Found, of asker: FHIRAsker = .system, as name: String) -> Bool {
+      states.keep(found, of: "q", for: asker, as: name)
+    }
+    func knows(_ name: String, of asker: FHIRAsker = .system, at milliseconds: UInt64 = 0) -> Bool {
+      (try? states.found(of: "q", for: asker, in: name, at: Timestamp(milliseconds: milliseconds))) != nil
+    }
+    let end = SearchStates.milliseconds
+    // A hundred of them are good at once.
+    for number in 0..<5000 as Range<UInt64> {
+      _ = keep(Self.found(1, at: number * end / 100), as: "\(number)")
+    }
+    let last = 4999 * end / 100
+    #expect(knows("4999", at: last + end - 1) && knows("4900", at: last))
+    #expect(!knows("4899", at: last) && !knows("4999", at: last + end))
+    #expect(!knows("4999", at: last), "once it was over it is gone")
+    #expect(keep(Self.found(1, at: last + 2 * end), as: "late"))
+    #expect(!knows("4998", at: last) && knows("late", at: last + 2 * end))
   }
 }

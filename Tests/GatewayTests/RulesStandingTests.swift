@@ -1,5 +1,6 @@
 // Goal: a node whose program does not know the rules that were adopted says so wherever somebody looks, and takes
 // nothing that it could not execute. Method: a consortium of one hospital on a real disk, with an older program.
+import Driver
 import Foundation
 import Gateway
 import HealthRecords
