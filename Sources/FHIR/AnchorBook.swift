@@ -177,6 +177,13 @@ struct AnchorBook {
   private func wanted(_ name: String, in index: ResourceIndex) -> Step? {
     guard let row = index.row(name), row.erased == nil else { return nil }
     let note = self.notes[name]
+    // ⚑ It says what it said when it was anchored, and only whom that means is read in another way, as under another
+    // base. A Binary does not say itself whose it is.
+    if let anchored = note?.anchored, !anchored.isWithdrawal, anchored.version == row.version, row.patient == nil,
+      !row.isDeleted, !name.hasPrefix("Binary/")
+    {
+      return nil
+    }
     let goal = self.goal(row, note?.anchored, in: index)
     let step: Step
     if let anchored = note?.anchored, !anchored.isWithdrawal, anchored.account != goal?.account {

@@ -150,8 +150,9 @@ public actor FHIRService {
   /// When this service began.
   let started: Timestamp
 
-  /// A service over a store; reads everything that it holds. A search lets others be answered each time when it has
-  /// looked at `looksBetweenTurns` resources.
+  /// A service over a store; reads everything that it holds. It is reached under `base` and `otherBases`; the store
+  /// remembers these, and those before stay its own. A search lets others be answered each time when it has looked at
+  /// `looksBetweenTurns` resources.
   public init(
     store: any ResourceStore, anchoring: any RecordAnchoring, ledger: (any LedgerViews)? = nil,
     readings: (any ReadingLog)? = nil, base: String, otherBases: [String] = [], looksBetweenTurns: Int = 4096,
@@ -160,7 +161,10 @@ public actor FHIRService {
   ) throws {
     (self.store, self.anchoring, self.base, self.now, self.entropy) = (store, anchoring, base, now, entropy)
     (self.ledger, self.readings, self.looksBetweenTurns) = (ledger, readings, max(1, looksBetweenTurns))
-    self.site = Site(base: base, others: otherBases)
+    let before = try store.bases()
+    let bases = Site.kept([base] + otherBases, before: before)
+    if bases != before { try store.keep(bases: bases) }
+    self.site = Site(base: base, others: otherBases + bases)
     self.started = now()
     self.capabilities = CapabilityStatement.of(base: base)
     var index = ResourceIndex(site: self.site)

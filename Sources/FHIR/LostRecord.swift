@@ -21,7 +21,7 @@ extension AnchorNote {
     guard isWithdrawal || json["meta"]?["versionId"] != nil else { return nil }
     var note = try store.note(of: "\(type)/\(id)") ?? AnchorNote(name: "\(type)/\(id)")
     if let known = note.anchored?.record, known != record, isCurrent(known) { return nil }
-    let index = ResourceIndex(site: Site(base: base))
+    let index = ResourceIndex(site: Site(base: base, others: try store.bases()))
     // A link whose time may be over by now is none.
     let isLinked = type == "Patient" && !isWithdrawal && ResourceIndex.account(in: json, at: .never) == account
     note.anchored = Anchored(

@@ -55,6 +55,10 @@ public protocol ResourceStore: Sendable {
   func notes(_ each: (AnchorNote) -> Void) throws
   /// What the ledger has of a resource; nil where nothing.
   func note(of name: String) throws -> AnchorNote?
+  /// The bases under which this server was reached, as they were last kept.
+  func bases() throws -> [String]
+  /// Makes them durable, in the place of those before.
+  func keep(bases: [String]) throws
   /// Makes versions and notes durable, all or none.
   func write(_ resources: [StoredResource], notes: [AnchorNote]) throws
 }

@@ -23,6 +23,17 @@ struct Site: Sendable {
     self.normal = self.bases.compactMap { Self.normal($0) }
   }
 
+  /// The most bases that are remembered.
+  static let keptMax = 32
+
+  /// What is remembered of the bases by which this server is and was reached, those of now first. ⚑ Under another name
+  /// or port it is still the same server: what names a patient by the base before is in that patient's chart.
+  static func kept(_ bases: [String], before: [String]) -> [String] {
+    var out: [String] = []
+    for base in bases + before where !base.isEmpty && !out.contains(base) { out.append(base) }
+    return Array(out.prefix(self.keptMax))
+  }
+
   /// `Type/id` of a reference to a resource here, without its version; any other reference as it is.
   func local(_ reference: String) -> String {
     guard let path = self.path(of: reference) else { return reference }

@@ -31,8 +31,29 @@ public struct Entrance: Sendable {
   /// The name by which clients come, in small letters.
   var name: String { URL(string: self.origin)?.host()?.lowercased() ?? "" }
 
-  /// The FHIR interface's base by this machine's own address, whatever its clients come by.
-  public var ownBase: String { "\(self.certificate == nil ? "http" : "https")://127.0.0.1:\(self.port)/fhir" }
+  /// The FHIR interface's bases by which it answers besides the one that its clients come by: at its own port, by this
+  /// machine's own address, by the name in its origin, and by those `addresses` of the machine at which it listens.
+  public func ownBases(_ addresses: [String]) -> [String] {
+    let shown = addresses.map { $0.contains(":") ? "[\($0)]" : $0 }
+    let hosts: [String] =
+      switch self.host {
+      case _ where self.isListeningHere: []
+      case "0.0.0.0": shown.filter { !$0.hasPrefix("[") }
+      case "::": shown
+      default: [self.host.contains(":") ? "[\(self.host)]" : self.host]
+      }
+    let name = self.name.contains(":") ? "[\(self.name)]" : self.name
+    let named = self.isListeningHere || name.isEmpty ? [] : [name]
+    let scheme = self.certificate == nil ? "http" : "https"
+    return (["127.0.0.1"] + named + hosts.prefix(Self.addressesMax)).flatMap { host -> [String] in
+      // The port that goes without saying is left out by most.
+      let short = self.port == (self.certificate == nil ? 80 : 443) ? ["\(scheme)://\(host)/fhir"] : []
+      return ["\(scheme)://\(host):\(self.port)/fhir"] + short
+    }
+  }
+
+  /// The most addresses of the machine by which references are read.
+  private static let addressesMax = 8
 
   /// Whether it listens for this machine alone; a proxy may lead here.
   public var isListeningHere: Bool { Self.ownNames.contains(self.host) }

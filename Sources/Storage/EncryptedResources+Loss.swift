@@ -43,6 +43,7 @@ extension EncryptedResources {
   /// Takes out every resource of which a version or the note cannot be opened, as a whole: an earlier version must not
   /// be taken for the current one. Says their names, as far as they are known.
   public func takeOutDamaged() throws -> [String] {
+    if try self.unlessDamaged({ try self.bases() }) == nil { try self.keep(bases: []) }
     let snapshot = try self.environment.snapshot()
     var damaged: Set<[UInt8]> = []
     var failure: (any Error)?

@@ -26,6 +26,35 @@ extension EncryptedResources {
     return try self.note(value, at: place)
   }
 
+  private static let basesPlace = Array("bases".utf8)
+
+  /// The bases under which this server was reached, as they were last kept; none in a store of before they were.
+  public func bases() throws -> [String] {
+    guard let value = try self.environment.snapshot().get(self.meta, Self.basesPlace) else { return [] }
+    guard let key = try self.noteKey(Self.withoutKey),
+      let bytes = KeySlots.unseal(value, key: key, place: Self.basesPlace)
+    else {
+      throw StorageFailure.damaged(
+        path: self.environment.path,
+        reason: "the addresses of before were not sealed with this hospital's key, or were changed")
+    }
+    var decoder = Decoder(bytes)
+    var bases: [String] = []
+    while decoder.remaining > 0 { bases.append(try decoder.text(max: 1024, "base")) }
+    return bases
+  }
+
+  /// Makes them durable, in the place of those before.
+  public func keep(bases: [String]) throws {
+    guard let key = try self.noteKey(Self.withoutKey) else { return }
+    var encoder = Encoder(capacity: 256)
+    for base in bases { encoder.text(base) }
+    let sealed = KeySlots.seal(encoder.bytes, key: key, place: Self.basesPlace)
+    try self.account.change { transaction throws(StorageFailure) in
+      try transaction.put(self.meta, Self.basesPlace, sealed)
+    }
+  }
+
   func put(_ note: AnchorNote, _ transaction: borrowing WriteTransaction) throws(StorageFailure) {
     let place = self.name(note.name)
     if let before = transaction.get(self.anchors.handle, place), Key.number(from: before.prefix(8)) != Self.withoutKey {

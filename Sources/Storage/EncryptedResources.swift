@@ -23,6 +23,7 @@ public final class EncryptedResources: ResourceStore {
   let anchors: CountedTable
   /// Numbers of keys that are to be overwritten.
   let dying: CountedTable
+  let meta: Environment.Table
   let account: StoreAccount
   let key: [UInt8]
   let keys: KeySlots
@@ -44,6 +45,7 @@ public final class EncryptedResources: ResourceStore {
     let opened = try self.environment.open(names + ["meta"])
     let tables = names.indices.map { CountedTable(handle: opened[$0], number: UInt8($0), name: names[$0]) }
     let meta = opened[names.count]
+    self.meta = meta
     (self.table, self.anchored, self.dying, self.anchors) = (tables[0], tables[1], tables[2], tables[3])
     // ⚑ Nothing is written into a store that is not the right one.
     let checked = try StoreAccount.check(

@@ -259,7 +259,8 @@ struct NodeCommand: AsyncParsableCommand {
         store: store, anchoring: RecordAnchorer(service: host),
         ledger: LedgerResources(service: host, readings: readings),
         readings: readings,
-        base: entrance.map { FHIRServer.base(at: $0) } ?? "", otherBases: entrance.map { [$0.ownBase] } ?? [],
+        base: entrance.map { FHIRServer.base(at: $0) } ?? "",
+        otherBases: entrance?.ownBases(MachineAddresses.all) ?? [],
         now: { Timestamp(milliseconds: UInt64(max(0, Date().timeIntervalSince1970 * 1000))) },
         entropy: { SecureRandom.bytes($0) })
       try await service.forgetErased()

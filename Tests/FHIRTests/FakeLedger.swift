@@ -14,6 +14,7 @@ final class MemoryResources: ResourceStore {
     var writesUntilFailure: Int?
     var hasRoom = true
     var damaged: Set<String> = []
+    var bases: [String] = []
   }
   private let kept = Mutex(Kept())
 
@@ -45,6 +46,9 @@ final class MemoryResources: ResourceStore {
   func note(of name: String) -> AnchorNote? { self.kept.withLock { $0.notes[name] } }
   /// As before there were notes.
   func forgetNotes() { self.kept.withLock { $0.notes = [:] } }
+
+  func bases() -> [String] { self.kept.withLock { $0.bases } }
+  func keep(bases: [String]) { self.kept.withLock { $0.bases = bases } }
 
   func write(_ resources: [StoredResource], notes: [AnchorNote]) throws {
     try self.kept.withLock { kept in

@@ -102,6 +102,72 @@ struct ReferenceTests {
     #expect(await service.handle(request).status == status)
   }
 
+  private static func service(
+    _ store: MemoryResources, _ ledger: FakeLedger, at base: String, or others: [String] = []
+  ) throws -> FHIRService {
+    try FHIRService(
+      store: store, anchoring: ledger, base: base, otherBases: others,
+      now: { Timestamp(milliseconds: 1_750_000_000_000) }, entropy: { Array(repeating: 7, count: $0) })
+  }
+
+  private static func put(_ json: String, _ name: String, to service: FHIRService) async -> FHIRResponse {
+    let path = name.split(separator: "/").map(String.init)
+    return await service.handle(FHIRRequest(method: "PUT", path: path, body: Array(json.utf8)))
+  }
+
+  private static func chart(_ service: FHIRService) async -> [String] {
+    let asked = FHIRRequest(method: "GET", path: ["Observation"], query: [("patient", "p")])
+    let entries = await service.handle(asked).body?["entry"]?.items ?? []
+    return entries.compactMap { $0["resource"]?["id"]?.text }
+  }
+
+  @Test(
+    "⚑ A base that was this server's stays its own: what names a patient by it stays in the chart and on the ledger")
+  func baseBefore() async throws {
+    let (store, ledger) = (MemoryResources(), FakeLedger())
+    let patient =
+      #"{"resourceType":"Patient","id":"p","identifier":[{\#(Self.accounts)"\#(FHIRBench.account)"}]}"#
+    let bases = ["http://127.0.0.1:8101/fhir", "https://old.example/fhir", "https://10.0.0.7:8443/fhir"]
+    let names = ["a", "b", "c"]
+    for (place, base) in bases.enumerated() {
+      let others = place == 2 ? ["https://new.example/fhir"] : []
+      let service = try Self.service(store, ledger, at: others.first ?? base, or: [base])
+      if place == 0 { #expect(await Self.put(patient, "Patient/p", to: service).status == 201) }
+      #expect(await service.anchorPending() == 0)
+      let body = FHIRBench.observation(names[place], #"\#(Self.body)"\#(base)/Patient/p"}"#)
+      #expect(await Self.put(body, "Observation/\(names[place])", to: service).anchor?.count == 64)
+      #expect(await Self.chart(service) == Array(names.prefix(place + 1)))
+    }
+    let current = ledger.current().map(\.record)
+    #expect(current.count == 4)
+    // The interface is closed for a while, and opened under another name.
+    for base in ["", "https://newest.example/fhir"] {
+      let service = try Self.service(store, ledger, at: base)
+      #expect(await service.anchorPending() == 0)
+      #expect(await Array(Self.chart(service).prefix(3)) == names)
+      let more = FHIRBench.observation("d", #"\#(Self.body)"http://localhost:8101/fhir/Patient/p"}"#)
+      #expect(await Self.put(more, "Observation/d", to: service).anchor?.count == 64)
+      let odd = FHIRBench.observation("e", #"\#(Self.body)"https://OLD.example/fhir/Patient/p"}"#)
+      #expect(await Self.put(odd, "Observation/e", to: service).status == 422)
+    }
+    #expect(ledger.current().map(\.record).prefix(4) == current[...])
+  }
+
+  @Test("Of the bases before, the last are remembered, and those of now always")
+  func basesMax() throws {
+    let (store, ledger) = (MemoryResources(), FakeLedger())
+    for number in 0..<50 {
+      _ = try Self.service(store, ledger, at: "https://h\(number % 40).example/fhir", or: ["http://own/fhir"])
+    }
+    let expected = (10..<40).reversed().map { $0 }
+    let names = [9, 8, 7, 6, 5, 4, 3, 2, 1, 0] + expected
+    #expect(
+      store.bases()
+        == Array(
+          (["https://h9.example/fhir", "http://own/fhir"]
+            + names.dropFirst().map { "https://h\($0).example/fhir" }).prefix(32)))
+  }
+
   @Test(
     "⚑ What a resource says that it contains is in it, or it is refused",
     arguments: ["#p", "#Patient/p", "#", "#x", "#c "])

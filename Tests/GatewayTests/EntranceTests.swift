@@ -36,6 +36,28 @@ struct EntranceTests {
     #expect(Entrance(port: 8080, origin: "https://fhir.hospital.example").isListeningHere)
   }
 
+  @Test("⚑ The FHIR interface is known by every address at which it answers, and by none at which it does not listen")
+  func bases() {
+    let addresses = ["10.0.0.7", "fd00::7"] + (0..<20).map { "10.0.1.\($0)" }
+    func bases(_ host: String, _ port: Int, _ origin: String? = nil) -> [String] {
+      Entrance(host: host, port: port, origin: origin).ownBases(addresses)
+    }
+    let own = "http://127.0.0.1:8080/fhir"
+    #expect(bases("127.0.0.1", 8080) == [own])
+    #expect(bases("127.0.0.1", 8080, "https://fhir.example") == [own])
+    let named = bases("0.0.0.0", 8080, "https://fhir.example")
+    #expect(
+      named.prefix(4) == [
+        own, "http://fhir.example:8080/fhir", "http://10.0.0.7:8080/fhir", "http://10.0.1.0:8080/fhir",
+      ])
+    #expect(named.count == 10 && !named.contains { $0.contains("fd00") })
+    #expect(bases("::", 8080).contains("http://[fd00::7]:8080/fhir"))
+    #expect(
+      bases("10.0.0.9", 80, "https://fhir.example").suffix(2) == ["http://10.0.0.9:80/fhir", "http://10.0.0.9/fhir"])
+    #expect(bases("fd00::9", 8080).contains("http://[fd00::9]:8080/fhir"))
+    #expect(!MachineAddresses.all.contains { $0.hasPrefix("127.") || $0.hasPrefix("fe80:") || $0 == "::1" })
+  }
+
   @Test("A named app's page is told what it may send, reads what it is answered, and has no right of its own")
   func apps() async throws {
     let hospital = try await LoneHospital(port: 6091)

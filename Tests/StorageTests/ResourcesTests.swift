@@ -41,6 +41,20 @@ struct ResourcesTests {
     #expect(data.range(of: Data("it is not taken".utf8)) == nil)
   }
 
+  @Test("The addresses of before are kept sealed beside the resources, and change no mark")
+  func bases() throws {
+    let folder = Folder()
+    for bases in [[], ["https://new.example/fhir", "http://127.0.0.1:8101/fhir"], ["https://newest.example/fhir"]] {
+      let store = try EncryptedResources(path: folder.path, mapSizeMax: 1 << 26, key: Hash.sha256([7]))
+      if !bases.isEmpty { try store.keep(bases: bases) }
+      #expect(try store.bases() == bases)
+      let again = try EncryptedResources(path: folder.path, mapSizeMax: 1 << 26, key: Hash.sha256([7]))
+      #expect(try again.bases() == bases)
+    }
+    let data = try Data(contentsOf: URL(filePath: folder.path + "/data.mdb"))
+    #expect(data.range(of: Data("newest.example".utf8)) == nil)
+  }
+
   @Test(
     "What a note says of its record is kept: that it is withdrawn, links its account, is sealed as sensitive",
     arguments: [false, true], [nil, false, true])
