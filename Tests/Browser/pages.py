@@ -309,7 +309,7 @@ def app(doctor, words, account):
     assert status == 200 and places["code_challenge_methods_supported"] == ["S256"], places
     security = ask(f"{base}/metadata")[1]["rest"][0]["security"]
     assert {one["valueUri"] for one in security["extension"][0]["extension"]} == {
-        places["authorization_endpoint"], places["token_endpoint"]}, security
+        places[f"{name}_endpoint"] for name in ("authorization", "token", "revocation", "introspection")}, security
     verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
     query = {"response_type": "code", "client_id": "growth-chart", "redirect_uri": CALLBACK,

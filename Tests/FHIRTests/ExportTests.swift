@@ -145,30 +145,44 @@ struct ExportTests {
 
   @Test("Since a time: what was erased is gone, and what is another patient's now, for who follows the one that it was")
   func left() async throws {
-    let (bench, asker) = (try FHIRBench(), try Asker())
-    await bench.link("p")
-    await bench.put(#"{"resourceType":"Patient","id":"q"}"#)
-    for name in ["stays", "moves", "goes"] { await bench.put(Self.observation(name, of: "p")) }
-    await bench.put(
+    let (anchoring, ledger, asker) = (FakeLedger(), ErasingLedger(), try Asker("system/*.cruds"))
+    let count = Mutex(UInt8(0))
+    let service = try FHIRService(
+      store: MemoryResources(), anchoring: anchoring, ledger: ledger, base: "http://h/fhir",
+      now: { Timestamp(milliseconds: anchoring.clock.load(ordering: .relaxed)) },
+      entropy: { length in
+        count.withLock { $0 &+= 1 }
+        return Array(repeating: 0, count: length - 1) + [count.withLock { $0 }]
+      })
+    func put(_ name: String, _ json: String) async {
+      #expect(await [200, 201].contains(Self.send(service, "PUT", name, asker, prefer: nil, json).status), "\(name)")
+    }
+    await put(
+      "Patient/p",
+      #"{"resourceType":"Patient","id":"p","identifier":[{"system":"urn:consilium:account","#
+        + #""value":"\#(FHIRBench.account)"}]}"#)
+    await put("Patient/q", #"{"resourceType":"Patient","id":"q"}"#)
+    for name in ["stays", "moves", "goes"] { await put("Observation/\(name)", Self.observation(name, of: "p")) }
+    await put(
+      "Group/gp",
       #"{"resourceType":"Group","id":"gp","type":"person","actual":true,"#
-        + #""member":[{"entity":{"reference":"Patient/p"}}]}"#
-    )
-    bench.ledger.clock.wrappingAdd(1000, ordering: .relaxed)
-    let begun = await Self.send(bench.service, "GET", "$export", asker)
-    let manifest = await Self.send(bench.service, "GET", try #require(begun.contentLocation), asker).body
+        + #""member":[{"entity":{"reference":"Patient/p"}}]}"#)
+    anchoring.clock.wrappingAdd(1000, ordering: .relaxed)
+    let begun = await Self.send(service, "GET", "$export", asker)
+    let manifest = await Self.send(service, "GET", try #require(begun.contentLocation), asker).body
     let time = try #require(manifest?["transactionTime"]?.text)
-    bench.ledger.clock.wrappingAdd(1000, ordering: .relaxed)
-    let record = try #require(bench.ledger.lines.first { $0.json["id"]?.text == "goes" }?.record)
-    bench.ledger.erased.withLock { $0[record] = .patient }
-    try await bench.service.forget(record)
-    await bench.put(Self.observation("moves", of: "q"))
+    anchoring.clock.wrappingAdd(1000, ordering: .relaxed)
+    let record = try #require(anchoring.lines.first { $0.json["id"]?.text == "goes" }?.record)
+    ledger.erased.withLock { $0[record] = .patient }
+    try await service.forget(record)
+    await put("Observation/moves", Self.observation("moves", of: "q"))
     for (path, gone) in [
       ("$export", ["Observation/goes"]), ("Patient/$export", ["Observation/goes"]),
       ("Patient/$export?patient=Patient/p", ["Observation/goes", "Observation/moves"]),
       ("Group/gp/$export", ["Observation/goes", "Observation/moves"]),
     ] {
       let files = try await Self.export(
-        bench.service, path + (path.contains("?") ? "&" : "?") + "_since=\(time)", asker)
+        service, path + (path.contains("?") ? "&" : "?") + "_since=\(time)", asker)
       let told = files["Bundle"]?.compactMap { $0["entry"]?.items?.first?["request"]?["url"]?.text }.sorted()
       #expect(told == gone, "\(path)")
     }
