@@ -50,6 +50,22 @@ struct SensitivityTests {
     #expect(!String(decoding: line.body, as: UTF8.self).contains("HIV"))
   }
 
+  @Test(
+    "⚑ A bundle's label counts for each entry that comes in it, and each shows it", arguments: ["transaction", "batch"])
+  func bundled(_ kind: String) async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    let condition = #"{"resourceType":"Condition","id":"c","code":{"text":"x"},"subject":{"reference":"Patient/p"}}"#
+    let entry = #"{"resource":\#(condition),"request":{"method":"PUT","url":"Condition/c"}}"#
+    let bundle =
+      #"{"resourceType":"Bundle","type":"\#(kind)",\#(Self.label("v3-Confidentiality", "R")),"entry":[\#(entry)]}"#
+    #expect(await bench.send("POST", "", bundle).status == 200)
+    let line = try #require(bench.ledger.lines.last)
+    #expect(try FHIRResource.read(line.body).map(\.category) == [.sensitive])
+    let shown = await bench.send("GET", "Condition/c").body?["meta"]?["security"]?.items
+    #expect(shown == [Sensitivity.label])
+  }
+
   @Test("⚑ A document's label and a bundle's count for what they hold: the file that a document names, each entry")
   func held() async throws {
     let concept = #"{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"PSY"}]}"#
