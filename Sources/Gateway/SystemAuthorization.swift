@@ -282,7 +282,7 @@ public actor SystemAuthorization {
     for key in set.keys {
       guard let name = key.keyIdentifier?.string else { return "a key in \(path) has no kid" }
       guard key.privateExponent == nil else {
-        return "the key \(name) in \(path) is a private one: whoever reads the file could ask in that system's name"
+        return "the key \(name) in \(path) is private: with it others could ask as that system; give the public key"
       }
       guard let algorithm = key.algorithm?.rawValue, self.algorithms.contains(algorithm) else {
         return "the key \(name) in \(path) is for \(key.algorithm?.rawValue ?? "no alg"); \(taken) are taken"

@@ -41,7 +41,7 @@ const NEWS_MILLISECONDS = 5000;
 const SLOW_MILLISECONDS = 7000;
 
 /** A patient's chart: `listed` are the records that there are, as of `asOf`; `first` those that were there when it was opened,
- * null before; `seen` the list that whoever signs has seen and read from; `outcomes` what came of reading each record, `draft`
+ * null before; `seen` the list that the signing clinician has seen and read from; `outcomes` what came of reading each record, `draft`
  * what is written and not signed, `unsigned` why it was not signed when somebody wanted that. */
 const chartOf = (patient) => ({
   patient, listed: [], asOf: null, first: null, seen: [], outcomes: new Map(), written: new Map(), waiting: new Set(),
@@ -288,7 +288,7 @@ async function read(turn, chart, wanted, { purpose, reason, answer, draw, writer
 /** Whether the hospital can open something by itself where too few can be reached. */
 const hasOwn = (chart) => live(chart).some((one) => one.hospital === state.keys.hospital);
 
-/** Whoever waits for a ledger that does not answer is told what to do in an emergency. */
+/** A clinician who waits for a ledger that does not answer is told what to do in an emergency. */
 const hintLater = (turn, chart, reason, answer) => setTimeout(() => {
   if (!turn.isOver && !reason && hasOwn(chart) && answer.querySelector(".waiting")) answer.append(h("p", { class: "unknown", id: "slow" }, C.slow, " ", C.noQuorum));
 }, SLOW_MILLISECONDS);
@@ -315,7 +315,7 @@ function outcomeOf(done, chart, wanted, reason) {
  * against what is known by now, `forget` takes away why it was not signed. */
 function writing(turn, chart) {
   const homes = [...new Set(chart.listed.map((one) => one.hospital))];
-  // A hospital writes for its own accounts only: whoever cannot sign is not asked to type.
+  // A hospital writes for its own accounts only: a clinician who cannot sign is not asked to type.
   if (homes.length && !homes.includes(state.keys.hospital)) {
     return { card: h("p", { class: "card", id: "foreign" }, C.foreign(homes.map(hospitalName).join(", "))), check: () => {}, forget: () => {} };
   }
@@ -369,7 +369,7 @@ function writing(turn, chart) {
 }
 
 /** Lists the records again: what was anchored since the chart was opened may tell of an allergy. Where something did come,
- * the chart is drawn anew, and whoever signs sees it first. */
+ * the chart is drawn again, and the signing clinician sees it first. */
 async function isNewsFirst(turn, chart) {
   const listed = await turn.of(node.patientRecords(state.keys, chart.patient.account));
   if (!isOutdated(chart.seen, listed)) return false;

@@ -88,7 +88,7 @@ async function records(turn) {
   ].flat().filter(Boolean);
 }
 
-/** Another key is to take over the account: whoever holds this one can object. */
+/** Another key is to take over the account: the holder of this one can object. */
 async function recovery(turn) {
   const { recovery: pending } = await turn.of(node.account(own()));
   if (!pending) return null;
@@ -157,7 +157,7 @@ function feedback(turn, keys, entry) {
     h("p", {}, deed({ class: "second" }, T.whoWrote, () => run(tell, (error) => background.replaceChildren(problem(error))))), background);
 }
 
-/** The record as a file with its proof: whoever is given both checks them without asking anybody. */
+/** The record as a file with its proof: a person who is given both checks them without asking anybody. */
 function proving(turn, keys, entry, one) {
   const answer = h("p", { class: "quiet", role: "status" });
   const save = async () => {
@@ -427,7 +427,7 @@ async function leave(turn) {
     h("div", { class: "card" }, h("p", {}, T.exportText), deed({ class: "second", id: "export" }, T.export, () => run(save, (error) => answer.replaceChildren(problem(error)))), answer)];
 }
 
-/** Shows what the address names, to whoever came in with all their keys. */
+/** Shows what the address names, to a patient whose keys are all here. */
 export function entered(turn, all, isKept) {
   [state.all, state.isKept] = [all, isKept];
   const { name } = address();
