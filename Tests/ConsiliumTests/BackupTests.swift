@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-@Suite("Backup", .serialized)
+@Suite("Backup", .serialized, .oneAtATime)
 struct BackupTests {
   /// A hospital's EHR, which writes patients one after another until it is told to stop.
   private final class Writer {
@@ -19,7 +19,7 @@ struct BackupTests {
         cd \(path); n=0; : > written
         while [ ! -e stop ]; do
           printf '{"resourceType":"Patient","id":"w%s","name":[{"family":"Doe"}]}' $n > w.json
-          code=$(curl -s --retry 30 --retry-connrefused -o w.out -w '%{http_code}' -X PUT --data-binary @w.json \
+          code=$(curl -s -m 60 --retry 30 --retry-connrefused -o w.out -w '%{http_code}' -X PUT --data-binary @w.json \
             -H 'Content-Type: application/fhir+json' http://127.0.0.1:\(port)/fhir/Patient/w$n)
           [ "$code" = 201 ] && echo w$n >> written
           n=$((n + 1))
@@ -143,6 +143,12 @@ struct BackupTests {
     #expect(status.contains("\"votes\" : true"), "\(status)")
     // ⚑ Until the ledger was asked what it has of the loss, nothing older passes for the last: the command once more.
     #expect(try self.patient(before[0], hospitals) == "503")
+    // Given too early it changes nothing; the node says when it has what it takes.
+    var notices = ""
+    for _ in 0..<600 where !notices.contains("has its ledger and vault now") {
+      notices = try hospitals.run("status --api h5/api.sock").output
+    }
+    #expect(notices.contains("has its ledger and vault now"), "\(notices)")
     hospitals.stop()
     let compared = try hospitals.run("fhir rekey --config h5/node.toml --old-key kept/node.key --accept-loss")
     #expect(compared.status == 0, "\(compared.output) \(compared.errors)")
@@ -161,8 +167,8 @@ struct BackupTests {
   private func patient(_ id: String, _ hospitals: Hospitals) throws -> String {
     try hospitals.place.run(
       [],
-      through: "for try in $(seq 3000); do curl -s -o /dev/null http://127.0.0.1:5499/ && break; done; "
-        + "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:5499/fhir/Patient/\(id)"
+      through: "for try in $(seq 3000); do curl -s -m 60 -o /dev/null http://127.0.0.1:5499/ && break; done; "
+        + "curl -s -m 60 -o /dev/null -w '%{http_code}' http://127.0.0.1:5499/fhir/Patient/\(id)"
     ).output
   }
 }

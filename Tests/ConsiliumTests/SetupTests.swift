@@ -37,10 +37,16 @@ final class Hospitals {
     try self.place.run([], through: "cd \(self.place.path) && exec \"$0\" \(line)")
   }
 
-  /// Ends all nodes in order.
+  /// Ends all nodes in order. One that does not end within a minute is killed, and that is a failure.
   func stop() {
     for process in self.processes { process.terminate() }
-    for process in self.processes { process.waitUntilExit() }
+    for process in self.processes {
+      let alarm = DispatchWorkItem { Glibc.kill(process.processIdentifier, SIGKILL) }
+      DispatchQueue.global().asyncAfter(deadline: .now() + 60, execute: alarm)
+      process.waitUntilExit()
+      alarm.cancel()
+      if process.terminationReason == .uncaughtSignal { Issue.record("a node does not end when it is told to") }
+    }
     self.processes = []
   }
 
@@ -78,7 +84,7 @@ final class Hospitals {
   }
 }
 
-@Suite("Setup", .serialized)
+@Suite("Setup", .serialized, .oneAtATime)
 struct SetupTests {
   @Test("Names are looked up at each dial, the passphrase is found from any folder, and a name that is none is told")
   func names() throws {

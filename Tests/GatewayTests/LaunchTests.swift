@@ -59,7 +59,7 @@ struct LaunchTests {
       .port(hospital.port + 1), "GET", "/fhir/\(path)", ["Authorization": "Bearer \(token)"])?.status
   }
 
-  @Test("An app that is launched in a chart is let into that one, once, also after a refresh", .timeLimit(.minutes(5)))
+  @Test("An app that is launched in a chart is let into that one, once, also after a refresh")
   func launched() async throws {
     let hospital = try await Self.hospital(6892)
     let practitioner = try await Practitioner(13, at: hospital)
@@ -96,7 +96,7 @@ struct LaunchTests {
   }
 
   @Test(
-    "A launch is for the app and the practitioner whom the EHR named, and asks for a chart", .timeLimit(.minutes(5)))
+    "A launch is for the app and the practitioner whom the EHR named, and asks for a chart")
   func bound() async throws {
     let hospital = try await Self.hospital(6896)
     let (lee, kim) = (try await Practitioner(14, at: hospital), try await Practitioner(15, at: hospital))
@@ -120,7 +120,7 @@ struct LaunchTests {
     #expect(tokens["scope"] == "user/Patient.r" && tokens["patient"] == nil)
   }
 
-  @Test("Only the EHR announces launches, of what is here", .timeLimit(.minutes(5)))
+  @Test("Only the EHR announces launches, of what is here")
   func announced() async throws {
     let hospital = try await Self.hospital(6900, isTokenRequired: true)
     let (lee, kim) = (try await Practitioner(16, at: hospital), try await Practitioner(17, at: hospital))
