@@ -217,6 +217,7 @@ final class StoreAccount: Sendable {
     _ content: StoreMark.Content?, rows: UInt64, with mark: StoreMark?, _ path: String
   ) throws(StorageFailure) {
     guard let mark else { return }
+    if let second = mark.other { try self.compare(content, rows: rows, with: second, path) }
     switch mark.memory {
     case .none:
       // ⚑ A store that has an account had a mark: without it nobody can tell whether it is an older copy.
@@ -296,6 +297,7 @@ final class StoreAccount: Sendable {
       return attributes?[.size] as? Int ?? 0
     }
     guard length("data.mdb") == 0 else { return }
+    if let second = mark?.other { try self.requireData(in: folder, mark: second) }
     switch mark?.memory {
     case .known(let known)? where !known.isUnused: throw Self.emptied(folder, known)
     case .unreadable?: try Self.compare(nil, rows: 0, with: mark, folder)

@@ -32,6 +32,9 @@ public struct StoreAge: Sendable, Hashable {
 ///
 /// It follows each write before that is acknowledged: it may lag behind by what nobody was told of, and is never ahead.
 /// The file has two places that are written in turn, each with a check: one of them is whole whenever the power fails.
+///
+/// ⚑ A second file, in another folder, says the same. A store and its mark may be copied together while the node runs,
+/// and come back together after a crash: then the second one is ahead of both.
 public final class StoreMark: Sendable {
   /// How far a store was written.
   struct Content: Sendable, Equatable {
@@ -74,13 +77,17 @@ public final class StoreMark: Sendable {
   public let path: String
   /// Whether it only tells how a store was left, and follows nothing.
   private let isReadOnly: Bool
+  /// What says the same elsewhere, where there is one.
+  private let second: StoreMark?
   private let state: Mutex<State>
 
-  /// Reads the mark in a file, where there is one. One for reading only stays as it is.
+  /// Reads the mark in a file, where there is one, and what says the same in a `second` file. One for reading only
+  /// stays as it is.
   ///
   /// - Throws: `StorageFailure` where the file is there and the system does not give it.
-  public init(path: String, isReadOnly: Bool = false) throws(StorageFailure) {
+  public init(path: String, second: String? = nil, isReadOnly: Bool = false) throws(StorageFailure) {
     (self.path, self.isReadOnly) = (path, isReadOnly)
+    self.second = if let second { try StoreMark(path: second, isReadOnly: isReadOnly) } else { nil }
     let descriptor = unsafe open(path, (isReadOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC)
     guard descriptor >= 0 || errno == ENOENT else { throw .opening(path, errno) }
     guard descriptor >= 0 else {
@@ -113,6 +120,11 @@ public final class StoreMark: Sendable {
   }
 
   var memory: Memory { self.state.withLock { $0.memory } }
+  /// The second file, where it tells anything.
+  var other: StoreMark? {
+    guard let second, case .known = second.memory else { return nil }
+    return second
+  }
 
   private static func read(_ place: ArraySlice<UInt8>) -> (turn: UInt64, content: Content)? {
     var decoder = Decoder(Array(place.prefix(self.contentBytes + Digest.lengthBytes)))
@@ -138,6 +150,7 @@ public final class StoreMark: Sendable {
   /// Makes the file, or puts another in its place: when it returns, it is on the disk.
   func begin(_ content: Content) throws(StorageFailure) {
     guard !self.isReadOnly else { return }
+    try self.second?.begin(content)
     try self.state.withLock { state throws(StorageFailure) in
       try HospitalKey.replace(self.path, Self.place(1, content) + Self.place(2, content))
       let descriptor = unsafe open(self.path, O_RDWR | O_CLOEXEC)
@@ -151,6 +164,9 @@ public final class StoreMark: Sendable {
   /// store, never ahead of it, and a mark that is behind tells of no loss.
   func follow(_ content: Content) throws(StorageFailure) {
     guard !self.isReadOnly else { return }
+    if let second {
+      if case .known = second.memory { try second.follow(content) } else { try second.begin(content) }
+    }
     try self.state.withLock { state throws(StorageFailure) in
       guard state.memory != .known(content) else { return }
       let turn = state.turn + 1

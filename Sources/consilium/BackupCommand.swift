@@ -138,7 +138,6 @@ struct BackupCommand: AsyncParsableCommand {
           do throws(StorageFailure) {
             try HotCopy.check("\(self.folder)/\(store)", mapSizeMax: 1 << 40)
           } catch { faults.append("\(store): \(error.parts.what)") }
-          unsafe unlink("\(self.folder)/\(store)/lock.mdb")
         }
         guard faults.isEmpty else {
           throw Failure(

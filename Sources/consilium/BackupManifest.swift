@@ -68,6 +68,10 @@ struct BackupManifest: Codable {
     guard known.isSuperset(of: paths), Set(paths).count == paths.count else {
       throw bad("\(self.fileName) names files that no backup has, or one twice", "take another backup")
     }
+    let needed = manifest.stores.filter { ["fhir", "vault"].contains($0) }.map { "\($0)/keys" } + ["ledger/data.mdb"]
+    if let missing = needed.first(where: { !paths.contains($0) }) {
+      throw bad("\(self.fileName) does not name \(missing)", "take another backup")
+    }
     return manifest
   }
 

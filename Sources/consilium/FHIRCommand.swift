@@ -36,6 +36,8 @@ struct FHIRCommand: AsyncParsableCommand {
     var oldPassphraseFile: String?
     @Flag(help: "Go on with what is there, also where it is older than what was acknowledged, or damaged.")
     var acceptLoss = false
+    @Flag(help: "Serve it though what the ledger has of what is lost is not known whole.")
+    var acceptUncompared = false
     @OptionGroup var passphrase: PassphraseOptions
 
     func run() async throws {
@@ -77,7 +79,8 @@ struct FHIRCommand: AsyncParsableCommand {
         // Only now is the log of readings under the new keys, too.
         if self.acceptLoss, let resources {
           let secrets = [old.sealingSecret, new.sealingSecret]
-          try await Orphans.settle(resources, config, secrets: secrets, key: HospitalStore.key(new))
+          try await Orphans.settle(
+            resources, config, secrets: secrets, key: HospitalStore.key(new), goesOn: self.acceptUncompared)
         }
         withExtendedLifetime(lock) {}
       }
@@ -180,7 +183,7 @@ struct FHIRCommand: AsyncParsableCommand {
     do {
       let written = try StoreMark(path: path, isReadOnly: true).rowCount
       let found = try store.accept(
-        config, key: key, mark: try StoreMark(path: store.mark(in: config)),
+        config, key: key, mark: try store.keptMark(config),
         lossToldAt: mayMissLines ? Drafts.now : nil)
       let names = try found.resources?.takeOutDamaged() ?? []
       if let resources = found.resources {
@@ -222,12 +225,15 @@ extension FHIRCommand {
         record that nothing here goes with any more is opened on this machine, to learn which resource it holds; what
         the EHR writes or deletes under the same type and id supersedes it, also where an older version is here. Those
         that hold nothing that the EHR wrote, or do not open here, are listed, the latest first: what is written again
-        of them becomes a further record. Give this again where the ledger or the vault came only later.
+        of them becomes a further record. Where this node's ledger or vault is not whole yet, the FHIR interface stays
+        refused: start the node, and give this again once consilium status gives notice that both are there.
         """)
 
     @Option(help: "The node's configuration file.") var config: String
     @Option(name: .customLong("set"), help: "Overrides one key: key=value.") var overrides: [String] = []
     @Option(help: "The store: fhir or readings.") var store: HospitalStore
+    @Flag(help: "Serve it though what the ledger has of what is lost is not known whole.")
+    var acceptUncompared = false
     @OptionGroup var passphrase: PassphraseOptions
 
     func run() async throws {
@@ -243,7 +249,8 @@ extension FHIRCommand {
           mayMissLines: self.store.mayMissLines(config, key: key, remembering: mark))
         if let resources {
           try await Orphans.settle(
-            resources, config, secrets: [keys.sealingSecret], key: HospitalStore.key(keys))
+            resources, config, secrets: [keys.sealingSecret], key: HospitalStore.key(keys),
+            goesOn: self.acceptUncompared)
         }
         withExtendedLifetime(lock) {}
       }

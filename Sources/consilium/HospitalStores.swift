@@ -19,8 +19,17 @@ enum HospitalStore: String, CaseIterable, ExpressibleByArgument {
 
   func mark(beside keys: String) -> String { "\(keys).\(self.rawValue)" }
 
+  /// The mark of the node's own keys, and what says the same in the data folder. ⚑ Who copies the store and its mark
+  /// takes neither the ledger nor what stands beside it.
+  func keptMark(_ config: NodeConfig) throws(StorageFailure) -> StoreMark {
+    try StoreMark(path: self.mark(in: config), second: "\(config.data)/\(self.rawValue).mark")
+  }
+
   /// What stands beside the keys while a loss was accepted and the ledger was not asked yet what it has of that.
   static func uncompared(beside keys: String) -> String { "\(keys).fhir.uncompared" }
+
+  /// What stands beside the keys once the node has what it takes to ask the ledger.
+  static func comparable(beside keys: String) -> String { "\(keys).fhir.comparable" }
 
   /// What seals it: a holder of the hospital's secret can read what its EHR wrote, and nobody else.
   static func key(_ keys: borrowing NodeKeys) -> Digest { Hash.blake2b("consilium/fhir-store/v1", keys.sealingSecret) }
@@ -117,8 +126,8 @@ struct HospitalStores {
           throw .lost(
             path: HospitalStore.fhir.folder(in: config),
             reason:
-              "its loss was accepted, and what the ledger has of it was not looked for, as there was no ledger here: "
-              + "once consilium status says that the node has caught up, stop it and accept the loss again")
+              "its loss was accepted, and what the ledger has of it is not known yet: once consilium status gives "
+              + "notice that this node has its ledger and vault, stop it and accept the loss again")
         }
         let store = try HospitalStore.resources(config, key: key, mark: mark)
         ages[.fhir] = try store.begin(after: seal.age(of: .fhir))
@@ -178,7 +187,7 @@ struct HospitalStores {
       guard !seal.marked.contains(kind) || FileManager.default.fileExists(atPath: mark) else {
         throw .lost(path: kind.folder(in: config), reason: "\(mark), which told how it was left, is gone")
       }
-      let (store, opening) = try body(StoreMark(path: mark))
+      let (store, opening) = try body(kind.keptMark(config))
       if case .marked(let rows) = opening {
         log.emit(.storeMarked, ["store": .text(kind.rawValue), "rows": .number(rows)])
       }

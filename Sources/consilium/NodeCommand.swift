@@ -80,11 +80,12 @@ struct NodeCommand: AsyncParsableCommand {
     try await withThrowingTaskGroup(of: Void.self) { group in
       let gateway = Gateway(
         service: host, sessions: sessions, readings: stores.readings, socket: config.api, fhirTrouble: trouble,
-        notices: { [stores.notice, certificate?.notice].compactMap { $0 } }, limits: limits.portal)
+        notices: { [stores.notice, certificate?.notice, Comparison.notice(config)].compactMap { $0 } },
+        limits: limits.portal)
       group.addTask { try await Self.serve(gateway.run, as: "the API", of: "api", log) }
       group.addTask { await host.tendVault() }
       group.addTask { await host.keepSealed() }
-      group.addTask { await Self.follow(stores, named, certificate, log) }
+      group.addTask { await Self.follow(stores, named, certificate, Comparison(config, host, vault, store), log) }
       let (name, setting) = ("the FHIR interface", "fhir_port")
       if let fhir { group.addTask { try await Self.serve(fhir.run, as: name, of: setting, log) } }
       if let trouble, let fhirEntrance {
@@ -145,16 +146,17 @@ struct NodeCommand: AsyncParsableCommand {
     return (stores, seal)
   }
 
-  /// Has the seal follow how far the stores are written, some seconds behind, and says each day that a certificate ends
-  /// soon. ⚑ A store and its mark may be copied
-  /// together while the node runs for weeks, and come back together: only the seal tells that they are old.
+  /// Has the seal follow how far the stores are written, some seconds behind, says each day that a certificate ends
+  /// soon, and keeps whether a loss can be compared. ⚑ A store and its mark may be copied together while the node runs
+  /// for weeks, and come back together: only the seal and the mark in the data folder tell that they are old.
   private static func follow(
-    _ stores: HospitalStores, _ seal: Seal, _ certificate: ServerCertificate?, _ log: Log
+    _ stores: HospitalStores, _ seal: Seal, _ certificate: ServerCertificate?, _ comparison: Comparison, _ log: Log
   ) async {
     var (seal, named, isRefused) = (seal, stores.ages, false)
     while true {
       let isOver = (try? await Task.sleep(for: .seconds(2))) == nil
       certificate?.remind()
+      await comparison.look()
       let ages = stores.currentAges
       if ages != named {
         do {

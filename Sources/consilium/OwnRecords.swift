@@ -65,6 +65,8 @@ struct Orphans {
     /// What nothing here goes with: of after the store's last write, and of before it.
     var (late, others): ([RecordEntry], [RecordEntry]) = ([], [])
     var (knownCount, lateCount, othersCount) = (0, 0, 0)
+    /// How many are not in the vault: what those hold is not known.
+    var absentCount = 0
     /// The record that was found for each resource, and all that ever were.
     var (chosen, ever): ([String: RecordEntry], Set<Digest>) = ([:], [])
     /// The resources of which an older version is here.
@@ -83,21 +85,47 @@ struct Orphans {
   ///
   /// - Throws: `Failure` where the store or the log of readings cannot be read or written.
   static func settle(
-    _ resources: EncryptedResources, _ config: NodeConfig, secrets: [[UInt8]], key: Digest
+    _ resources: EncryptedResources, _ config: NodeConfig, secrets: [[UInt8]], key: Digest, goesOn: Bool
   ) async throws {
-    var orphans: Self
-    do { orphans = try Self(resources, config, secrets, key) } catch {
-      // ⚑ Until that is known, an older version would be shown as the current one, and what was lost as none.
-      try Files.replace(HospitalStore.uncompared(beside: config.keys), Array("fhir\n".utf8), mode: 0o600)
+    // ⚑ Until all of it is known, an older version would be shown as the current one, and what was lost as none.
+    let wasDue = Comparison.isDue(config)
+    try Files.replace(HospitalStore.uncompared(beside: config.keys), Array("fhir\n".utf8), mode: 0o600)
+    var unknown: String?
+    do {
+      var orphans = try Self(resources, config, secrets, key)
+      do { try await orphans.settle() } catch {
+        throw Failure("what was lost cannot be noted", error, status: ExitStatus.failedIO)
+      }
+      orphans.say()
+      unknown = orphans.unknown(wasDue: wasDue)
+    } catch let failure as Failure { throw failure } catch { unknown = "\(error)" }
+    if let unknown, !goesOn {
       return Console.line(
-        "Which records on the ledger nothing here corrects any more is not known: \(error). Once the node has its "
-          + "ledger and vault, stop it and give the same command again. Until then the FHIR interface is refused")
+        "Which records on the ledger nothing here corrects any more is not known whole: \(unknown). Until it is, the "
+          + "FHIR interface is refused: start the node; once consilium status gives notice that it has its ledger and "
+          + "vault, stop it and give the same command again. To go on without knowing: \(Self.flag)")
     }
-    do { try await orphans.settle() } catch {
-      throw Failure("what was lost cannot be noted", error, status: ExitStatus.failedIO)
+    for mark in [HospitalStore.uncompared(beside: config.keys), HospitalStore.comparable(beside: config.keys)] {
+      try? FileManager.default.removeItem(atPath: mark)
     }
-    orphans.say()
-    try? FileManager.default.removeItem(atPath: HospitalStore.uncompared(beside: config.keys))
+  }
+
+  /// The flag by which a store is served though what the ledger has of it is not known.
+  static let flag = "--accept-uncompared"
+
+  /// Why not all is known of what the ledger has; nil where it is. `wasDue` tells whether it was not known before.
+  private func unknown(wasDue: Bool) -> String? {
+    if let trouble { return trouble }
+    if self.end.sequence == .zero { return "this node's ledger has nothing yet" }
+    if self.found.absentCount > 0 {
+      return "\(self.found.absentCount) current records of this hospital's own system are not in its vault"
+    }
+    guard !Comparison.isPossible(self.config) else { return nil }
+    if wasDue { return "this node did not say since that it has its ledger and vault" }
+    if let until = self.found.until, self.end.time < until {
+      return "this node's ledger ends at \(self.end.time), and the store's last write is of \(until)"
+    }
+    return nil
   }
 
   private init(
@@ -115,7 +143,7 @@ struct Orphans {
     self.end = try self.ledger.restore(limits: genesis.limits).position
     do {
       // ⚑ What cannot be noted is not opened.
-      let mark = try StoreMark(path: HospitalStore.readings.mark(in: config))
+      let mark = try HospitalStore.readings.keptMark(config)
       self.readings = try HospitalStore.readings(config, key: key, mark: mark)
     } catch {
       self.readings = nil
@@ -144,12 +172,13 @@ struct Orphans {
     }
     self.found.until = try Self.extent(of: self.resources).until
     for entry in OwnRecords(in: ledger, of: hospital) where !held.contains(entry.anchor.record) {
+      let absent = self.found.absentCount
       var note = try await self.note(of: entry)
       // What does not tell what it holds may stand in the place of a record that this store has.
       if note == nil, let before = outdated[entry.anchor.record] {
         note = try before.outdated(by: entry.anchor.record, in: self.resources)
       }
-      if let note { self.choose(entry, note) } else { self.addOther(entry) }
+      if let note { self.choose(entry, note) } else if self.found.absentCount == absent { self.addOther(entry) }
       if self.found.readings.count + self.found.notes.count >= Self.batchMax { try await self.keep() }
     }
     try await self.keep()
@@ -221,6 +250,7 @@ struct Orphans {
       self.trouble = "\(error)"
       return nil
     }
+    if sealed == nil { self.found.absentCount += 1 }
     guard let sealed,
       let key = self.secrets.lazy.compactMap({
         SealedRecord.key(in: sealed.boxes.hospitalCopy, of: anchor.record, secret: $0)
@@ -249,15 +279,9 @@ struct Orphans {
     let (known, others, older) = (self.found.knownCount, self.found.othersCount, self.found.older.count)
     // ⚑ Of what this node's ledger does not have yet, nothing is known.
     Console.line("This node's own ledger was looked at: it goes up to number \(self.end.sequence) of \(self.end.time).")
-    if let until = self.found.until, self.end.time < until {
-      Console.line(
-        "The store's last write is of \(until), which is later: what is on the ledger after \(self.end.time) is not "
-          + "known here. Once consilium status says that the node has caught up, stop it and give this again.")
-    }
     guard known + others > 0 else {
       return Console.line(
-        "Up to there each current record of this hospital's own system goes with something here. "
-          + "Later ones are not known: where the node has not caught up yet, give the same command again once it has.")
+        "Up to there each current record of this hospital's own system goes with something here.")
     }
     if known > 0 {
       let ofOlder = older > 0 ? " Of \(older) of them an older version is here, and is not what the ledger has." : ""

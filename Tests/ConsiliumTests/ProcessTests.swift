@@ -54,24 +54,17 @@ final class Place {
   @discardableResult
   func run(_ arguments: [String], through shell: String? = nil) throws -> Result {
     let process = Process()
-    if let shell {
-      process.executableURL = URL(filePath: "/bin/bash")
-      process.arguments = ["-c", shell, Self.program] + arguments
-    } else {
-      process.executableURL = URL(filePath: Self.program)
-      process.arguments = arguments
-    }
+    // What hangs is ended with all that it started, and its status, 124, then tells.
+    process.executableURL = URL(filePath: "/usr/bin/timeout")
+    let command = if let shell { ["/bin/bash", "-c", shell, Self.program] } else { [Self.program] }
+    process.arguments = ["--kill-after=10", "240"] + command + arguments
     let (out, err) = (self.path + "/out-\(UUID().uuidString)", self.path + "/err-\(UUID().uuidString)")
     for file in [out, err] { try Data().write(to: URL(filePath: file)) }
     process.standardOutput = FileHandle(forWritingAtPath: out)
     process.standardError = FileHandle(forWritingAtPath: err)
     process.standardInput = FileHandle.nullDevice
     try process.run()
-    // A program that hangs is ended, and its status then tells.
-    let watchdog = DispatchWorkItem { process.terminate() }
-    DispatchQueue.global().asyncAfter(deadline: .now() + 240, execute: watchdog)
     process.waitUntilExit()
-    watchdog.cancel()
     return Result(
       status: process.terminationStatus, output: try String(contentsOfFile: out, encoding: .utf8),
       errors: try String(contentsOfFile: err, encoding: .utf8))
@@ -124,7 +117,7 @@ private func leaveSocket(at path: String) {
   close(descriptor)
 }
 
-@Suite("Programs", .serialized)
+@Suite("Programs", .serialized, .oneAtATime)
 struct ProcessTests {
   @Test("A node that cannot be reached: what stands in its way, what to do, and the exit code")
   func unreachable() throws {
@@ -334,7 +327,9 @@ struct ProcessTests {
 
   /// Nothing on the machine tells any more that there was an EHR's store: neither mark nor seal.
   private func emptied(_ h1: String, _ place: Place) throws {
-    for lost in ["data/fhir", "node.key.fhir"] { try FileManager.default.removeItem(atPath: "\(h1)/\(lost)") }
+    for lost in ["data/fhir", "data/fhir.mark", "node.key.fhir"] {
+      try FileManager.default.removeItem(atPath: "\(h1)/\(lost)")
+    }
     try place.replace("fhir\n", with: "", in: h1 + "/node.key.seal")
     try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: h1 + "/node.key.seal")
   }
