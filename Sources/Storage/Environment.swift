@@ -104,10 +104,15 @@ final class Environment: @unchecked Sendable {
   let mapSizeMax: Int
   let handle: OpaquePointer
   private let isReadOnly: Bool
+  /// Writes that were begun; one at a time counts.
+  private var writeCount = 0
 
   /// Opens the environment in a folder, or creates it where it is not for reading only; `mapSizeMax` is address space,
-  /// not disk. Each page that is there is checked before it is believed.
-  init(path: String, mapSizeMax: Int, isReadOnly: Bool = false) throws(StorageFailure) {
+  /// not disk. Each page that is there is checked before it is believed. Where nobody else has it open, `isAlone`, no
+  /// file beside it is written, whatever is there.
+  init(
+    path: String, mapSizeMax: Int, isReadOnly: Bool = false, isAlone: Bool = false
+  ) throws(StorageFailure) {
     (self.path, self.mapSizeMax, self.isReadOnly) = (path, mapSizeMax, isReadOnly)
     if !isReadOnly {
       do {
@@ -125,11 +130,23 @@ final class Environment: @unchecked Sendable {
     unsafe mdb_env_set_maxreaders(handle, 256)
     unsafe mdb_env_set_mapsize(handle, mapSizeMax)
     unsafe StoreDamage.watch(handle)
-    let flags = UInt32(MDB_NOTLS) | (isReadOnly ? UInt32(MDB_RDONLY) : 0)
+    let flags =
+      UInt32(MDB_NOTLS) | (isReadOnly ? UInt32(MDB_RDONLY) : 0) | (isAlone ? UInt32(MDB_NOLOCK) : 0)
     let status = unsafe mdb_env_open(handle, path, flags, 0o600)
     // From here on a throw runs deinit, which closes the environment.
     guard status == 0 else { throw Self.failure(status, path, "opening \(path)") }
+    self.freeReaders()
     try self.checkPages()
+  }
+
+  /// So many writes pass between two looks for readers that are gone.
+  private static let writesBetweenChecks = 64
+
+  /// Frees what readers of processes that were killed hold. ⚑ Until then no page of after they began is used again, and
+  /// the file grows with each write: a backup that is broken off would fill the disk.
+  private func freeReaders() {
+    guard !self.isReadOnly else { return }
+    unsafe mdb_reader_check(self.handle, nil)
   }
 
   /// So often a writer may commit while the first pages are read.
@@ -146,7 +163,11 @@ final class Environment: @unchecked Sendable {
 
   private func begin(_ flags: UInt32, _ action: String) throws(StorageFailure) -> OpaquePointer {
     var begun: OpaquePointer?
-    let status = unsafe mdb_txn_begin(self.handle, nil, flags, &begun)
+    var status = unsafe mdb_txn_begin(self.handle, nil, flags, &begun)
+    if status == MDB_READERS_FULL {
+      self.freeReaders()
+      status = unsafe mdb_txn_begin(self.handle, nil, flags, &begun)
+    }
     guard status == 0, let begun = unsafe begun else { throw Self.failure(status, self.path, action) }
     return unsafe begun
   }
@@ -229,6 +250,8 @@ final class Environment: @unchecked Sendable {
     _ sums: ContentSums?, _ body: (borrowing WriteTransaction) throws(StorageFailure) -> Void
   ) throws(StorageFailure) {
     let handle = try unsafe self.begin(0, "beginning a write")
+    self.writeCount &+= 1
+    if self.writeCount.isMultiple(of: Self.writesBetweenChecks) { self.freeReaders() }
     let transaction = unsafe WriteTransaction(handle: handle, path: self.path, sums: sums)
     do { try body(transaction) } catch {
       unsafe mdb_txn_abort(handle)

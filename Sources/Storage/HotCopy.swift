@@ -32,14 +32,19 @@ public enum HotCopy {
     let environment = try Environment(path: folder, mapSizeMax: mapSizeMax, isReadOnly: true)
     let (keys, before, after) = ("\(folder)/keys", "\(target)/keys.before", "\(target)/keys")
     let hasKeys = FileManager.default.fileExists(atPath: keys)
+    var isWhole = false
     for _ in 0..<self.attemptsMax {
       if hasKeys { try self.copy(keys, to: before) }
       try environment.copy(to: "\(target)/data.mdb")
       guard hasKeys else { break }
       try self.copy(keys, to: after)
-      if try !self.isAnyDestroyed(before, after) { break }
+      isWhole = try !self.isAnyDestroyed(before, after)
+      if isWhole { break }
     }
     unsafe unlink(before)
+    guard isWhole || !hasKeys else {
+      throw .system(action: "copying \(folder)", reason: "keys are destroyed in it all the while; try again later")
+    }
     let own = "\(folder)/\(HospitalKey.fileName)"
     if FileManager.default.fileExists(atPath: own) { try self.copy(own, to: "\(target)/\(HospitalKey.fileName)") }
     try KeySlots.sync(folder: target)
@@ -49,7 +54,7 @@ public enum HotCopy {
   ///
   /// - Throws: `StorageFailure` where one is not as the format asks.
   public static func check(_ folder: String, mapSizeMax: Int) throws(StorageFailure) {
-    _ = try Environment(path: folder, mapSizeMax: mapSizeMax, isReadOnly: true)
+    _ = try Environment(path: folder, mapSizeMax: mapSizeMax, isReadOnly: true, isAlone: true)
   }
 
   /// Copies a file into another, as it stands; when it returns, that is on the disk.

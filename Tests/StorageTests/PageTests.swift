@@ -27,6 +27,40 @@ struct PageTests {
     return (environment, try environment.open(Self.names))
   }
 
+  @Test("⚑ Pages that a reader held are used again once its process is gone: a killed backup fills no disk")
+  func deadReader() throws {
+    let folder = Folder()
+    let (environment, tables) = try self.opened(folder)
+    func write(_ count: Int) throws {
+      for number in 0..<count {
+        try environment.write { transaction throws(StorageFailure) in
+          try transaction.put(tables[0], [1], [UInt8](repeating: UInt8(number % 256), count: 65_536))
+        }
+      }
+    }
+    try write(4)
+    // A reader's place in the lock file: what it shows, its process, its thread. Another is made like it, of a process
+    // whose number no system gives.
+    try withExtendedLifetime(try environment.snapshot()) {
+      let file = try FileHandle(forUpdating: URL(filePath: folder.path + "/lock.mdb"))
+      let bytes = try #require(try file.readToEnd())
+      func number(_ place: Int) -> UInt32 { (0..<4).reduce(0) { $0 | UInt32(bytes[place + $1]) << (8 * UInt32($1)) } }
+      let place = try #require(
+        stride(from: 128, to: bytes.count - 64, by: 64).first { number($0 + 8) == UInt32(getpid()) })
+      #expect(number(56) >= (place - 128) / 64 + 1, "LMDB counts its readers elsewhere")
+      var slot = bytes[place..<(place + 64)]
+      slot.replaceSubrange((slot.startIndex + 8)..<(slot.startIndex + 12), with: [0xfe, 0xff, 0xff, 0x3f])
+      try file.seek(toOffset: UInt64(place + 64))
+      try file.write(contentsOf: slot)
+      try file.seek(toOffset: 56)
+      try file.write(contentsOf: [UInt8((place - 128) / 64 + 2)])
+    }
+    let before = environment.sizes.used
+    try write(400)
+    // Each write takes at least seventeen pages.
+    #expect(environment.sizes.used < before + 100 * 17 * 4096, "\(before) \(environment.sizes.used)")
+  }
+
   /// One transaction of some writes and removals.
   private func write(
     _ draws: inout Draws, _ environment: Environment, _ tables: [Environment.Table], _ model: inout Model,
