@@ -76,10 +76,17 @@ public struct HealthRules: ExecutionRules {
       try self.apply(kind, run, &state)
       return .applied
     } catch let refusal as Refusal {
-      return refusal.code
+      return kind == .adoptRules && Self.isUnreadable(run, in: state) ? .malformed : refusal.code
     } catch {
       return .malformed
     }
+  }
+
+  /// Whether the first programs that knew the rules in force read no adoption of these. ⚑ What they came to is kept:
+  /// they refused a version beyond theirs as malformed, and by any other code one hospital alone would part them.
+  private static func isUnreadable(_ run: RuleContext, in state: StateEditor) -> Bool {
+    guard run.rules(in: state).version == 2, let approved = try? run.payload() as ApprovedRules else { return false }
+    return approved.change.rules.version > 2
   }
 
   /// ⚑ What opened records while nothing was ordered is never too late for the history.

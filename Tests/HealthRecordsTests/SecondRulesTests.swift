@@ -444,7 +444,10 @@ struct SecondRulesTests {
     // ⚑ What a newer program may adopt is judged here as there; once adopted, nothing is executed by guess.
     let newer = try AgreedRules.decode(unknown.bytes)
     #expect(!newer.isKnown)
-    #expect(world.run(.adoptRules, approved(newer, after: 2, by: [1, 2])) == code(.tooFewApprovals))
+    // Where it is refused, the code is that of the first programs of these rules, which could not read it.
+    #expect(world.run(.adoptRules, approved(newer, after: 2, by: [1, 2])) == .malformed)
+    #expect(world.run(.adoptRules, approved(newer, after: 1, by: [1, 2, 3])) == .malformed)
+    #expect(world.run(.adoptRules, approved(newer, after: 2, until: .zero, by: [1, 2, 3])) == .malformed)
     #expect(HealthRules().unknownVersion(in: StateEditor(reader: world.state)) == nil)
     #expect(HealthRules(newest: 1).unknownVersion(in: StateEditor(reader: world.state)) == 2)
     var later = world
