@@ -141,6 +141,17 @@ public enum AnchorOutcome: Sendable, Hashable {
   case stale
 }
 
+/// What the ledger says of content that was sent as it is.
+public struct Attachment: Sendable {
+  /// Whose it is.
+  public let account: Digest
+  /// Whether it is of the category `sensitive`.
+  public let isSensitive: Bool
+
+  /// One of given parts.
+  public init(account: Digest, isSensitive: Bool) { (self.account, self.isSensitive) = (account, isSensitive) }
+}
+
 /// Puts resources on the ledger.
 public protocol RecordAnchoring: Sendable {
   /// How long a transaction can be executed after it was made.
@@ -154,8 +165,8 @@ public protocol RecordAnchoring: Sendable {
   /// The latest of the records that supersede one, one after another; nil where that is not current, or another than
   /// this hospital's own system made any of them. Nothing is submitted.
   func successor(of record: Digest) async -> RecordSuccessor?
-  /// The account of a record that this hospital's own system anchored as a document; nil of every other.
-  func attachmentAccount(_ record: Digest) async -> Digest?
+  /// Of a record that this hospital's own system anchored as a document, or as something sensitive; nil of every other.
+  func attachment(_ record: Digest) async -> Attachment?
   /// Seals resources for an account, each over the record that it amends. Nothing leaves this hospital.
   func seal(_ resources: [SealableResource], of account: Digest) async throws -> [Sealing]
   /// Stores, copies and anchors drafts. The same draft, submitted again, makes nothing twice.

@@ -101,7 +101,8 @@ enum CapabilityStatement {
 
   private static let documentationOfTypes = [
     "Binary":
-      "Other media types than JSON are taken as they are, for the patient whom X-Security-Context names, up to 4 GiB; "
+      "Other media types than JSON are taken as they are, for the patient whom X-Security-Context names, up to 4 GiB, "
+      + "as sensitive where X-Consilium-Category says so; "
       + "the id is the record's, at every hospital, and Accept: */* gives the bytes back.",
     "Provenance":
       "Provenance?patient=ID alone, of a patient who is linked to the ledger, gives what the ledger proves, and then "

@@ -6,7 +6,8 @@ extension FHIRService {
   /// The most entries of a bundle.
   static let entriesMax = 20_000
 
-  func bundle(_ json: CanonicalJSON, _ whole: FHIRRequest) async throws -> FHIRResponse {
+  func bundle(_ json: CanonicalJSON, _ request: FHIRRequest) async throws -> FHIRResponse {
+    var whole = request
     guard json["resourceType"]?.text == "Bundle" else {
       throw FHIRFailure(400, "invalid", "a Bundle is expected at the base", at: "resourceType")
     }
@@ -16,21 +17,19 @@ extension FHIRService {
     }
     // ⚑ What holds for the bundle holds for each entry, as where a bundle is given as a file.
     let label = CanonicalJSON.members([("meta", json["meta"])])
-    if Sensitivity.isSensitive(label) { entries = entries.map(Self.labelled) }
+    whole.isLabelled = Sensitivity.isSensitive(label)
+    if whole.isLabelled {
+      entries = entries.map { entry in
+        // What a patch makes is labelled once it is made.
+        guard let resource = entry["resource"], entry["request"]?["method"]?.text != "PATCH" else { return entry }
+        return entry.setting("resource", Sensitivity.labelled(resource))
+      }
+    }
     switch json["type"]?.text {
     case "batch": return try await self.batch(entries, whole)
     case "transaction": return try await self.transaction(entries, whole)
     default: throw FHIRFailure(400, "value", "the type must be batch or transaction", at: "Bundle.type")
     }
-  }
-
-  /// An entry whose resource is labelled as sensitive.
-  private static func labelled(_ entry: CanonicalJSON) -> CanonicalJSON {
-    guard let resource = entry["resource"], resource["resourceType"]?.text != nil, !Sensitivity.isSensitive(resource)
-    else { return entry }
-    let meta = resource["meta"] ?? .object([])
-    let security = (meta["security"]?.items ?? []) + [Sensitivity.label]
-    return entry.setting("resource", resource.setting("meta", meta.setting("security", .array(security))))
   }
 
   private func batch(_ entries: [CanonicalJSON], _ whole: FHIRRequest) async throws -> FHIRResponse {
@@ -42,7 +41,7 @@ extension FHIRService {
       await Task.yield()
       let response: FHIRResponse
       do {
-        var request = try Self.request(of: entry, number, for: whole.asker, whole.meter)
+        var request = try Self.request(of: entry, number, for: whole)
         request.looks = looks
         guard !request.path.isEmpty else {
           throw FHIRFailure(400, "not-supported", "a bundle within a batch is not taken: send its entries")
@@ -60,7 +59,7 @@ extension FHIRService {
   }
 
   static func request(
-    of entry: CanonicalJSON, _ number: Int, for asker: FHIRAsker, _ meter: AnswerMeter
+    of entry: CanonicalJSON, _ number: Int, for whole: FHIRRequest
   ) throws(FHIRFailure) -> FHIRRequest {
     guard let request = entry["request"], let method = request["method"]?.text, let url = request["url"]?.text else {
       throw FHIRFailure(400, "required", "it has no request with method and url").inEntry(number)
@@ -73,7 +72,7 @@ extension FHIRService {
     var asked = FHIRRequest(
       method: method, path: (halves.first ?? "").split(separator: "/").map(String.init), query: query,
       body: entry["resource"]?.canonicalBytes ?? [])
-    (asked.asker, asked.meter) = (asker, meter)
+    (asked.asker, asked.meter, asked.isLabelled) = (whole.asker, whole.meter, whole.isLabelled)
     asked.ifMatch = request["ifMatch"]?.text
     asked.ifNoneMatch = request["ifNoneMatch"]?.text
     asked.ifNoneExist = request["ifNoneExist"]?.text
@@ -108,5 +107,17 @@ extension FHIRService {
     case 412: "412 Precondition Failed"
     default: "\(status)"
     }
+  }
+}
+
+extension Sensitivity {
+  /// A resource with the label, where nothing says yet that it is sensitive; what is no resource, or has labels that
+  /// are no list, stays as it is.
+  static func labelled(_ resource: CanonicalJSON) -> CanonicalJSON {
+    let (meta, security) = (resource["meta"] ?? .object([]), resource["meta"]?["security"] ?? .array([]))
+    guard resource["resourceType"]?.text != nil, !self.isSensitive(resource), case .object = meta,
+      let labels = security.items
+    else { return resource }
+    return resource.setting("meta", meta.setting("security", .array(labels + [self.label])))
   }
 }

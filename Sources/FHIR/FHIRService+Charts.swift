@@ -21,6 +21,27 @@ extension FHIRService {
         + "with \"use\": \"old\"", at: "Patient.identifier")
   }
 
+  /// Refuses a Patient that is made of an outdated version here, or has its link again. ⚑ The ledger has a later record
+  /// of that one, and by the link of before what is written would go to a stranger.
+  func requireNotOutdated(
+    _ id: String, _ before: ResourceIndex.Row?, _ account: Digest?, _ request: FHIRRequest
+  ) throws(FHIRFailure) {
+    guard let before, self.book.isHolding(id, in: self.index) else { return }
+    let older = "Patient/\(id) here is older than its record on the ledger"
+    guard request.method != "PATCH", request.ifMatch == nil else {
+      throw FHIRFailure(
+        409, "conflict",
+        "\(older): nothing is made of what is here; write it whole, as the EHR has it, without If-Match")
+    }
+    guard let last = self.book.notes["Patient/\(id)"]?.anchored, last.isLinked, account == before.account else {
+      return
+    }
+    throw FHIRFailure(
+      409, "conflict",
+      "\(older), which links that person to the account \(last.account), and not to this one any more: write the "
+        + "Patient with that account; where that is wrong, change it afterwards", at: "Patient.identifier")
+  }
+
   /// Refuses to make a Patient's id another person's while anything of the first is still here: what is written again
   /// after a deletion, and a live chart that gets an account.
   func requireSamePerson(

@@ -83,7 +83,7 @@ extension FHIRService {
 
   /// Types of a patient's compartment that have no one element for whose it is, as an appointment. Of Provenance the
   /// ledger has more.
-  private static let typesOfMany = Compartment.types.filter { type in
+  static let typesOfMany = Compartment.types.filter { type in
     let elements = Definitions.table[type]?.elements ?? [:]
     let isWhose = ["beneficiary", "patient", "subject"].contains { elements[$0] != nil }
     return !isWhose && !["Patient", "Provenance"].contains(type)

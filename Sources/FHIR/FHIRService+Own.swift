@@ -16,13 +16,15 @@ extension FHIRService {
     Set(Compartment.parameters(of: type) ?? []).union(["beneficiary", "patient", "subject"])
   }
 
-  /// Whether a resource is a patient's: it is about that one, or names that one by its compartment and no other
-  /// patient. ⚑ Stricter than the compartment: what one patient reported of another is the other's.
+  /// Whether a resource is a patient's: it is about that one, or, where its type has no one element for whose it is,
+  /// names that one by its compartment and no other patient. ⚑ Stricter than the compartment: what one patient reported
+  /// of another is the other's, also where the other is nobody here, contained, or named without a reference.
   private static func isOwn(_ type: String, _ id: String, of whose: String?, _ patient: String, by values: Values)
     -> Bool
   {
     if type == "Patient" { return id == patient }
     if let whose { return whose == patient }
+    guard self.typesOfMany.contains(type) else { return false }
     let own = SearchValue.reference("Patient/\(patient)")
     guard self.ownParameters(type).contains(where: { values[$0]?.contains(own) ?? false }) else { return false }
     return values.values.joined().allSatisfy { value in

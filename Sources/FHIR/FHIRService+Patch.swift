@@ -27,7 +27,7 @@ extension FHIRService {
     guard patched["resourceType"]?.text == type, patched["id"]?.text == id else {
       throw FHIRFailure(422, "business-rule", "a patch changes neither the type nor the id of \(name)")
     }
-    return patched
+    return request.isLabelled ? Sensitivity.labelled(patched) : patched
   }
 
   private static func patch(_ request: FHIRRequest, of resource: CanonicalJSON) throws(FHIRFailure) -> CanonicalJSON {

@@ -33,7 +33,7 @@ extension FHIRService {
       let record = Hex.decode(request.path[1]).flatMap({ Digest($0) }),
       self.index.row("Binary/\(request.path[1])")?.isDeleted ?? true
     else { return nil }
-    guard let account = await self.anchoring.attachmentAccount(record), !self.isAnchored(record) else {
+    guard let account = await self.anchoring.attachment(record)?.account, !self.isAnchored(record) else {
       throw Self.failure(ofRecord: request.path[1], 405)
     }
     if let patient = request.asker.patient(to: .delete, "Binary"), self.account(ofPatient: patient) != account {
@@ -52,6 +52,31 @@ extension FHIRService {
     case nil: throw FHIRFailure(503, "transient", "it is not withdrawn: send it again")
     }
     return FHIRResponse(status: 204)
+  }
+
+  /// Refuses what is sensitive and bears a file that was sent as it is and is not: who may read documents would read
+  /// that. Says whether the ledger was asked. What was stored so before is still corrected.
+  func requireSensitiveFiles(_ planned: [Planned]) async throws(FHIRFailure) -> Bool {
+    var isAsked = false
+    for one in planned {
+      guard let resource = one.resource?.json, !one.borne.isEmpty, Sensitivity.isSensitive(resource) else { continue }
+      let isOld = self.index.row(one.name)?.isSensitive ?? false
+      for binary in one.borne where !isOld || !self.index.bearers.names(borneBy: one.name).contains(binary) {
+        guard let record = Hex.decode(binary.dropFirst("Binary/".count)).flatMap({ Digest($0) }),
+          self.index.row(binary)?.isDeleted ?? true
+        else { continue }
+        isAsked = true
+        guard let found = await self.anchoring.attachment(record), !found.isSensitive, !self.isAnchored(record) else {
+          continue
+        }
+        throw FHIRFailure(
+          422, "business-rule",
+          "it is sensitive, and \(binary) was sent as a document like any other: send the file again with the header "
+            + "X-Consilium-Category: sensitive, name that one, and withdraw the first by DELETE \(binary)",
+          at: String(one.name.prefix { $0 != "/" }))
+      }
+    }
+    return isAsked
   }
 
   /// The version of every record.

@@ -6,7 +6,7 @@ extension FHIRService {
   func transaction(_ entries: [CanonicalJSON], _ whole: FHIRRequest) async throws -> FHIRResponse {
     var requests: [FHIRRequest] = []
     for (number, entry) in entries.enumerated() {
-      var request = try Self.request(of: entry, number, for: whole.asker, whole.meter)
+      var request = try Self.request(of: entry, number, for: whole)
       request.told = whole.told
       try Self.entry(number) {
         _ = try Presentation.of(request)
@@ -30,8 +30,15 @@ extension FHIRService {
       } catch { throw (error as? FHIRFailure)?.inEntry(number) ?? error }
     }
     var (planned, writes) = try self.judged(entries, requests, answered: Set(answers.keys))
+    var isAsked = false
     // ⚑ Before anything is written: what conditions tell is noted, and then they are judged again.
-    if try await self.noteTold(whole) {
+    for (number, one) in planned.sorted(by: { $0.key < $1.key }) {
+      do throws(FHIRFailure) { isAsked = try await self.requireSensitiveFiles([one]) || isAsked } catch {
+        throw error.inEntry(number)
+      }
+    }
+    let isNoted = try await self.noteTold(whole)
+    if isAsked || isNoted {
       (planned, writes) = try self.judged(entries, requests, answered: Set(answers.keys))
     }
     // ⚑ From the judgement to the commit nothing is waited for: what was judged is what is written.

@@ -19,6 +19,8 @@ extension FHIRService {
     var borne: [String: [String: String]] = [:]
     /// The same of what is stored and not written, where it was looked at.
     var borneBefore: [String: [String: String]] = [:]
+    /// The bases by which what is written names what is here, and that are to be remembered.
+    var bases: Set<String> = []
 
     mutating func add(_ resource: StoredResource) {
       if resource.version == 1 { self.madeCount += 1 }
@@ -76,7 +78,9 @@ extension FHIRService {
     if let answer = try await self.withdrawal(by: request) { return answer }
     var (planned, writes) = try self.judged(request)
     // ⚑ Before anything is written: what conditions tell is noted, and then they are judged again.
-    if try await self.noteTold(request) { (planned, writes) = try self.judged(request) }
+    let isAsked = try await self.requireSensitiveFiles([planned])
+    let isNoted = try await self.noteTold(request)
+    if isAsked || isNoted { (planned, writes) = try self.judged(request) }
     let changed = try self.commit(writes)
     // ⚑ The answer is made before anything is waited for: it tells what this request wrote, whoever writes next.
     var response = self.finish(planned, prefer: request.prefer, request.meter)
@@ -193,7 +197,7 @@ extension FHIRService {
       let more = faults.count > 1 ? " (and \(faults.count - 1) more; see $validate)" : ""
       throw FHIRFailure(422, "structure", faults[0] + more, at: String(faults[0].prefix { $0 != ":" }))
     }
-    try self.requireReferences(of: json, type)
+    writes.bases.formUnion(try self.requireReferences(of: json, type))
     // ⚑ What was left out of a reading would be gone.
     guard !Presentation.isPart(json) else {
       throw FHIRFailure(
@@ -214,7 +218,10 @@ extension FHIRService {
     let meta = (json["meta"] ?? .members([])).setting("versionId", .string("\(version)"))
       .setting("lastUpdated", .string(updated.description))
     let account = type == "Patient" ? ResourceIndex.account(in: json, at: updated) : nil
-    if type == "Patient" { try self.requireSamePerson(id, before, json, account, after: writes) }
+    if type == "Patient" {
+      try self.requireNotOutdated(id, before, account, request)
+      try self.requireSamePerson(id, before, json, account, after: writes)
+    }
     if let account { writes.charts[account, default: []].append(id) }
     let resource = StoredResource(
       type: type, id: id, version: version,
@@ -243,19 +250,34 @@ extension FHIRService {
     return binary
   }
 
-  /// Refuses references that mean nothing, or something here in a form that is not read.
-  private func requireReferences(of json: CanonicalJSON, _ type: String) throws {
+  /// Refuses references that mean nothing, or something here in a form that is not read; says by which bases they name
+  /// what is here, where those are not remembered yet.
+  private func requireReferences(of json: CanonicalJSON, _ type: String) throws -> Set<String> {
+    var bases: Set<String> = []
     let contained = json.children("contained")
     let fragments = Set(contained.compactMap { one in one["id"]?.text.map { "#\($0)" } })
     try (contained.isEmpty ? json : json.setting("contained", nil)).forEachReference {
       try self.requireReference($0, in: fragments, type)
+      if let base = self.unkeptBase(of: $0) { bases.insert(base) }
     }
     for url in Attached.urls(in: json, type: type) {
+      if let base = self.unkeptBase(of: url) { bases.insert(base) }
       if let why = self.site.fault(ofURL: url) { throw FHIRFailure(422, "value", why, at: "\(type)") }
     }
     // There # alone is what contains it.
     let within = fragments.union(["#"])
-    for one in contained { try one.forEachReference { try self.requireReference($0, in: within, type) } }
+    for one in contained {
+      try one.forEachReference {
+        try self.requireReference($0, in: within, type)
+        if let base = self.unkeptBase(of: $0) { bases.insert(base) }
+      }
+    }
+    return bases
+  }
+
+  /// The base by which a reference names something here; nil of any other, and where it is remembered.
+  private func unkeptBase(of reference: String) -> String? {
+    self.site.base(of: reference).flatMap { self.bases.contains($0) ? nil : $0 }
   }
 
   private func requireReference(_ text: String, in fragments: Set<String>, _ type: String) throws(FHIRFailure) {
@@ -332,6 +354,12 @@ extension FHIRService {
     let patients = writes.resources.filter { $0.type == "Patient" }
     let links = patients.map { self.index.account(ofPatient: $0.id) }
     let held = patients.map { self.book.isHolding($0.id, in: self.index) }
+    // ⚑ First: what is named by a base is this server's for as long as it is kept.
+    if !writes.bases.isEmpty {
+      let kept = Site.kept(writes.bases.sorted(), before: self.bases)
+      try self.store.keep(bases: kept)
+      self.bases = kept
+    }
     try self.store.write(writes.resources, notes: [])
     for resource in writes.resources { self.index.put(resource) }
     self.tellWatches(writes.resources)

@@ -27,6 +27,8 @@ public struct FHIRRequest: Sendable {
   public var body: [UInt8]
   /// Whether the id that it writes is that of a record on the ledger.
   var writesRecord = false
+  /// Whether the bundle that it comes in is labelled as sensitive.
+  var isLabelled = false
   /// In whose name it is made.
   public var asker = FHIRAsker.system
   /// What its answer may take.
@@ -127,6 +129,8 @@ public actor FHIRService {
   let base: String
   /// What references mean.
   let site: Site
+  /// The bases by which what is stored names what is here, as the store remembers them.
+  var bases: [String]
   var index: ResourceIndex
   /// Records that were erased before it was known here what they anchor, the latest.
   var erasedEarly: [(record: Digest, right: Erasure)] = []
@@ -150,9 +154,9 @@ public actor FHIRService {
   /// When this service began.
   let started: Timestamp
 
-  /// A service over a store; reads everything that it holds. It is reached under `base` and `otherBases`; the store
-  /// remembers these, and those before stay its own. A search lets others be answered each time when it has looked at
-  /// `looksBetweenTurns` resources.
+  /// A service over a store; reads everything that it holds. It is reached under `base` and `otherBases`; those by
+  /// which something was written stay its own under other names. A search lets others be answered each time when it has
+  /// looked at `looksBetweenTurns` resources.
   public init(
     store: any ResourceStore, anchoring: any RecordAnchoring, ledger: (any LedgerViews)? = nil,
     readings: (any ReadingLog)? = nil, base: String, otherBases: [String] = [], looksBetweenTurns: Int = 4096,
@@ -161,10 +165,8 @@ public actor FHIRService {
   ) throws {
     (self.store, self.anchoring, self.base, self.now, self.entropy) = (store, anchoring, base, now, entropy)
     (self.ledger, self.readings, self.looksBetweenTurns) = (ledger, readings, max(1, looksBetweenTurns))
-    let before = try store.bases()
-    let bases = Site.kept([base] + otherBases, before: before)
-    if bases != before { try store.keep(bases: bases) }
-    self.site = Site(base: base, others: otherBases + bases)
+    self.bases = try store.bases()
+    self.site = Site(base: base, others: otherBases + self.bases)
     self.started = now()
     self.capabilities = CapabilityStatement.of(base: base)
     var index = ResourceIndex(site: self.site)

@@ -26,8 +26,9 @@ struct Site: Sendable {
   /// The most bases that are remembered.
   static let keptMax = 32
 
-  /// What is remembered of the bases by which this server is and was reached, those of now first. ⚑ Under another name
-  /// or port it is still the same server: what names a patient by the base before is in that patient's chart.
+  /// What is remembered of the bases by which what is stored names what is here, the latest first. ⚑ Under another name
+  /// or port it is still the same server: what names a patient by the base before is in that patient's chart. By a base
+  /// that was set by mistake nothing was written, and it is nobody's here.
   static func kept(_ bases: [String], before: [String]) -> [String] {
     var out: [String] = []
     for base in bases + before where !base.isEmpty && !out.contains(base) { out.append(base) }
@@ -45,6 +46,12 @@ struct Site: Sendable {
     guard Self.hasScheme(reference) else { return reference }
     for base in self.bases where reference.hasPrefix(base + "/") { return String(reference.dropFirst(base.count + 1)) }
     return nil
+  }
+
+  /// The base of this server's by which a reference names something here; nil of any other.
+  func base(of reference: String) -> String? {
+    guard Self.hasScheme(reference) else { return nil }
+    return self.bases.first { reference.hasPrefix($0 + "/") }
   }
 
   /// The base below which an entry's `fullUrl` stands; nil where it is none of a REST server.

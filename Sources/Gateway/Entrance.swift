@@ -129,7 +129,7 @@ struct CrossOrigin: RouterMiddleware {
   private static let methods = "GET, HEAD, POST, PUT, PATCH, DELETE"
   private static let asked = """
     Authorization, Accept, Content-Type, If-Match, If-None-Match, If-Modified-Since, If-None-Exist, Prefer, \
-    X-Consilium-Purpose, X-Security-Context
+    X-Consilium-Category, X-Consilium-Purpose, X-Security-Context
     """
   private static let shown =
     "ETag, Last-Modified, Location, Content-Location, Content-Disposition, WWW-Authenticate, X-Consilium-Record"

@@ -57,12 +57,12 @@ public struct RecordAnchorer: RecordAnchoring {
     return nil
   }
 
-  /// The account of a record that this hospital's own system anchored as a document; nil of every other.
-  public func attachmentAccount(_ record: Digest) async -> Digest? {
+  /// Of a record that this hospital's own system anchored as a document, or as something sensitive; nil of every other.
+  public func attachment(_ record: Digest) async -> Attachment? {
     guard let entry = await self.service.record(record), entry.hospital == self.service.member.id,
-      entry.anchor.author == nil, entry.anchor.category == .document
+      entry.anchor.author == nil, [.document, .sensitive].contains(entry.anchor.category)
     else { return nil }
-    return entry.anchor.patient
+    return Attachment(account: entry.anchor.patient, isSensitive: entry.anchor.category == .sensitive)
   }
 
   /// Seals resources for an account, each over the record that it amends. Nothing leaves this hospital.

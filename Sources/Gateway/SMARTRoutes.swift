@@ -215,8 +215,11 @@ extension SMARTAuthorization {
 
   /// The parameters of a query or a form by their names; the first of each counts.
   static func dictionary(_ query: String) throws(Fault) -> [String: String] {
-    guard let parameters = try? FHIRURL.parameters(query) else { throw .invalidRequest }
-    return Dictionary(parameters.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
+    // ⚑ What is said twice says nothing: of two patients neither is the one whose chart is opened (RFC 6749, §3.2).
+    guard let parameters = try? FHIRURL.parameters(query), Set(parameters.map(\.name)).count == parameters.count else {
+      throw .invalidRequest
+    }
+    return Dictionary(uniqueKeysWithValues: parameters.map { ($0.name, $0.value) })
   }
 }
 

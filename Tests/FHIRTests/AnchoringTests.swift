@@ -538,6 +538,19 @@ struct AnchoringTests {
       #expect(bench.ledger.lines.count == count)
       bench = try bench.restarted()
     }
+    // ⚑ What is made of the version that came back brings nothing of its link back.
+    var patch = FHIRRequest(
+      method: "PATCH", path: ["Patient", "p"], body: Array(#"[{"op":"add","path":"/active","value":true}]"#.utf8))
+    patch.contentType = "application/json-patch+json"
+    #expect(await bench.service.handle(patch).status == 409)
+    if account != nil {
+      let old =
+        #"{"resourceType":"Patient","id":"p","active":true,"identifier":[{"system":"mrn","value":"1"},"#
+        + #"{"system":"\#(FHIRService.accountSystem)","value":"\#(FHIRBench.account)"}]}"#
+      #expect(await bench.send("PUT", "Patient/p", old).status == 409)
+      #expect(await bench.send("PUT", "Patient/p", old, ifMatch: "W/\"1\"").status == 409)
+    }
+    #expect(bench.ledger.lines.count == count)
     if let account { await bench.link("p", to: account, number: "1") } else { await bench.put(unlinked) }
     #expect(self.names(bench, home) == (account == nil ? ["p", "x"] : ["n", "p", "x"]))
     #expect(self.values(bench, home) == (account == nil ? ["2"] : ["2", "2"]))

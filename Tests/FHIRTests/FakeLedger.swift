@@ -202,9 +202,11 @@ final class FakeLedger: RecordAnchoring {
     return nil
   }
 
-  func attachmentAccount(_ record: Digest) async -> Digest? {
+  func attachment(_ record: Digest) async -> Attachment? {
     await Task.yield()
-    return self.lines.first { $0.record == record && $0.isAttachment }?.account
+    return self.lines.first { $0.record == record && $0.isAttachment }.map {
+      Attachment(account: $0.account, isSensitive: self.sensitive.contains(record))
+    }
   }
 
   /// Anchors something that is no resource of the hospital's store: an attachment, or a record of another hospital.

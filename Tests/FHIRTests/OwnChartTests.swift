@@ -28,7 +28,16 @@ struct OwnChartTests {
     }
     await observation("op", "own", #""subject":{"reference":"Patient/p"},"performer":[{"reference":"Patient/q"}]"#)
     await observation("oq", word, #""subject":{"reference":"Patient/q"},"performer":[{"reference":"Patient/p"}]"#)
-    await observation("by", "own", #""performer":[{"reference":"Patient/p"}]"#)
+    // ⚑ Said by the patient, of somebody who is nobody here, contained, or named without a reference.
+    await observation("by", word, #""performer":[{"reference":"Patient/p"}]"#)
+    for (id, subject) in [
+      ("far", #"{"reference":"https://other.example/fhir/Patient/p2"}"#), ("words", #"{"display":"Boris"}"#),
+      ("unborn", #"{"type":"Patient","identifier":{"system":"mrn","value":"none"}}"#),
+      ("kid", ##"{"reference":"#kid"}"##),
+    ] {
+      let kid = id == "kid" ? #""contained":[{"resourceType":"Patient","id":"kid"}],"# : ""
+      await observation(id, word, kid + #""subject":\#(subject),"performer":[{"reference":"Patient/p"}]"#)
+    }
     await observation("both", word, #""performer":[{"reference":"Patient/p"},{"reference":"Patient/q"}]"#)
     await observation("nobody", word, #""performer":[{"reference":"Practitioner/d"}]"#)
     // Written into the wrong chart first, and corrected.
@@ -91,20 +100,20 @@ struct OwnChartTests {
 
   private static let searches: [(String, Set<String>)] = [
     ("Patient", ["p"]), ("Patient?family=\(secret)", []), ("Patient?_id=q", []), ("Patient?identifier=mrn|7", []),
-    ("Observation", ["op", "by", "moved"]), ("Observation?subject=Patient/q", []), ("Observation?_id=oq,goneq", []),
-    ("Observation?performer=Patient/p", ["by"]), ("Observation?performer=Patient/q", ["op"]),
-    ("Observation?code:text=\(secret)", []), ("Observation?subject:missing=true", ["by"]),
+    ("Observation", ["op", "moved"]), ("Observation?subject=Patient/q", []), ("Observation?_id=oq,goneq", []),
+    ("Observation?performer=Patient/p", []), ("Observation?performer=Patient/q", ["op"]),
+    ("Observation?code:text=\(secret)", []), ("Observation?subject:missing=true", []),
     ("Observation?performer:Patient.family=\(secret)", []), ("Observation?subject:Patient.family=\(secret)", []),
     ("Observation?performer:Practitioner.name=blom", []), ("Observation?subject:Patient.link.family=\(secret)", []),
     ("Patient?_has:Observation:performer:code:text=\(secret)", []),
     ("Patient?_has:Observation:subject:_id=op", ["p"]), ("Patient?_has:List:subject:_id=lq", []),
-    ("Observation?_list=lq", []), ("Observation?_include=Observation:performer", ["op", "by", "moved", "p"]),
+    ("Observation?_list=lq", []), ("Observation?_include=Observation:performer", ["op", "moved"]),
     ("Observation?_id=op&_include=Observation:*", ["op", "p"]),
     ("Patient?_include=Patient:general-practitioner&_include=Patient:link", ["p", "d"]),
-    ("Patient?_revinclude=Observation:performer", ["p", "by"]),
+    ("Patient?_revinclude=Observation:performer", ["p"]),
     ("Patient?_revinclude=Observation:subject&_include:iterate=Observation:performer", ["p", "op", "moved"]),
     ("Patient?_revinclude:iterate=Patient:link&_revinclude:iterate=Observation:subject", ["p", "op", "moved"]),
-    ("Patient/p/$everything", ["p", "d", "op", "moved", "ep", "ap"]), ("Patient/p/Observation", ["op", "by", "moved"]),
+    ("Patient/p/$everything", ["p", "d", "op", "moved", "ep", "ap"]), ("Patient/p/Observation", ["op", "moved"]),
     ("Appointment", ["ap"]), ("Appointment?actor=Patient/q", []), ("List", []), ("Task", []), ("Binary", []),
     ("Practitioner", ["d"]), ("Encounter?patient=Patient/p", ["ep"]),
     ("Observation/moved/_history", ["moved"]), ("Patient/p/_history", ["p"]),
@@ -145,7 +154,9 @@ struct OwnChartTests {
       ("Task/tq", 404), ("Binary/bq", 404), ("_history", 403), ("Observation/_history", 403), ("$export", 403),
       ("Patient/$export", 403), ("$records?account=00", 403), ("AuditEvent?patient=q", 404),
       ("Consent?patient=Patient/q", 404), ("Patient/q/Consent", 404), ("Patient/q/Provenance", 404),
-      ("Practitioner/d", 200), ("Observation/op", 200), ("Observation/by", 200), ("Appointment/ap", 200),
+      ("Practitioner/d", 200), ("Observation/op", 200), ("Appointment/ap", 200),
+      ("Observation/by", 404), ("Observation/far", 404), ("Observation/words", 404), ("Observation/unborn", 404),
+      ("Observation/kid", 404),
     ])
   func read(_ url: String, _ status: Int) async throws {
     let bench = try await Self.bench()
@@ -171,7 +182,7 @@ struct OwnChartTests {
     ("PUT", "Observation/new", #"{"id":"new","subject":{"reference":"Patient/p"}}"#, 201),
     ("PUT", "Observation?_id=oq", #"{"id":"oq","subject":{"reference":"Patient/p"}}"#, 404),
     ("POST", "Observation", #"{"subject":{"reference":"Patient/q"}}"#, 403),
-    ("POST", "Observation", "{}", 403),
+    ("POST", "Observation", "{}", 403), ("POST", "Observation", #"{"performer":[{"reference":"Patient/p"}]}"#, 403),
     ("POST", "Observation", #"{"performer":[{"reference":"Patient/p"},{"reference":"Patient/q"}]}"#, 403),
     ("POST", "Observation", #"{"subject":{"reference":"Patient/p"}}"#, 201),
     ("POST", "Observation", #"{"subject":{"reference":"Patient?identifier=mrn|7"}}"#, 412),
@@ -280,7 +291,7 @@ struct OwnChartTests {
       Self.ids(try await Self.send(bench, "GET", url, by: asker))
     }
     #expect(try await ids("Patient") == ["p", "q"])
-    #expect(try await ids("Observation") == ["op", "by", "moved"])
+    #expect(try await ids("Observation") == ["op", "moved"])
     #expect(try await ids("Observation?_id=op&_include=Observation:performer") == ["op", "q"])
     #expect(try await ids("Patient?_revinclude=Observation:subject") == ["p", "q", "op", "moved"])
     #expect(try await Self.send(bench, "GET", "Patient/q", by: asker).status == 200)

@@ -153,19 +153,30 @@ struct ReferenceTests {
     #expect(ledger.current().map(\.record).prefix(4) == current[...])
   }
 
-  @Test("Of the bases before, the last are remembered, and those of now always")
-  func basesMax() throws {
+  @Test("Of the bases by which something was written the last are remembered")
+  func basesMax() async throws {
     let (store, ledger) = (MemoryResources(), FakeLedger())
-    for number in 0..<50 {
-      _ = try Self.service(store, ledger, at: "https://h\(number % 40).example/fhir", or: ["http://own/fhir"])
+    for number in 0..<40 {
+      let service = try Self.service(store, ledger, at: "https://h\(number).example/fhir", or: ["http://own/fhir"])
+      if number == 0 { _ = await Self.put(#"{"resourceType":"Patient","id":"p"}"#, "Patient/p", to: service) }
+      let body = FHIRBench.observation("a", #"\#(Self.body)"https://h\#(number).example/fhir/Patient/p"}"#)
+      #expect([200, 201].contains(await Self.put(body, "Observation/a", to: service).status))
     }
-    let expected = (10..<40).reversed().map { $0 }
-    let names = [9, 8, 7, 6, 5, 4, 3, 2, 1, 0] + expected
-    #expect(
-      store.bases()
-        == Array(
-          (["https://h9.example/fhir", "http://own/fhir"]
-            + names.dropFirst().map { "https://h\($0).example/fhir" }).prefix(32)))
+    #expect(store.bases() == (8..<40).reversed().map { "https://h\($0).example/fhir" })
+  }
+
+  @Test(
+    "⚑ A base that was set by mistake, and by which nothing was written, makes nobody else's patients this server's")
+  func baseByMistake() async throws {
+    let (store, ledger) = (MemoryResources(), FakeLedger())
+    for base in ["https://own.example/fhir", "https://two.example/fhir", "https://own.example/fhir"] {
+      let service = try Self.service(store, ledger, at: base)
+      _ = await Self.put(#"{"resourceType":"Patient","id":"p"}"#, "Patient/p", to: service)
+      if base.contains("two") { continue }
+      let body = FHIRBench.observation("a", #"\#(Self.body)"https://two.example/fhir/Patient/p"}"#)
+      #expect([200, 201].contains(await Self.put(body, "Observation/a", to: service).status))
+      #expect(await Self.chart(service).isEmpty)
+    }
   }
 
   @Test(

@@ -1,6 +1,7 @@
 // Goal: what is sensitive by its labels or codes is of that category, its withdrawal too. Method: a service over a
 // store in memory and a ledger that keeps what it is given.
 import FHIR
+import Foundation
 import HealthRecords
 import Primitives
 import Testing
@@ -64,6 +65,42 @@ struct SensitivityTests {
     #expect(try FHIRResource.read(line.body).map(\.category) == [.sensitive])
     let shown = await bench.send("GET", "Condition/c").body?["meta"]?["security"]?.items
     #expect(shown == [Sensitivity.label])
+  }
+
+  @Test("⚑ What a patch in a labelled bundle makes is labelled, too", arguments: ["transaction", "batch"])
+  func patched(_ kind: String) async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    await bench.put(#"{"resourceType":"Condition","id":"c","code":{"text":"x"},"subject":{"reference":"Patient/p"}}"#)
+    let patch = Data(#"[{"op":"replace","path":"/code/text","value":"HIV"}]"#.utf8).base64EncodedString()
+    let binary = #"{"resourceType":"Binary","contentType":"application/json-patch+json","data":"\#(patch)"}"#
+    let entry = #"{"resource":\#(binary),"request":{"method":"PATCH","url":"Condition/c"}}"#
+    let bundle =
+      #"{"resourceType":"Bundle","type":"\#(kind)",\#(Self.label("v3-Confidentiality", "R")),"entry":[\#(entry)]}"#
+    let answer = await bench.send("POST", "", bundle)
+    #expect(answer.status == 200)
+    let line = try #require(bench.ledger.lines.last)
+    #expect(line.json["code"]?["text"]?.text == "HIV" && line.json["meta"]?["security"]?.items == [Sensitivity.label])
+    #expect(try FHIRResource.read(line.body).map(\.category) == [.sensitive])
+  }
+
+  @Test("⚑ A sensitive document bears no file that was sent as one like any other", arguments: ["", "transaction"])
+  func sentAsItIs(_ kind: String) async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    let record = bench.ledger.add(isAttachment: true)
+    func write(_ isLabelled: Bool) async -> FHIRResponse {
+      let document = Self.document(isLabelled).replacing("Binary/b", with: "Binary/\(record)")
+      guard !kind.isEmpty else { return await bench.send("PUT", "DocumentReference/d", document) }
+      let entry = #"{"resource":\#(document),"request":{"method":"PUT","url":"DocumentReference/d"}}"#
+      return await bench.send("POST", "", #"{"resourceType":"Bundle","type":"transaction","entry":[\#(entry)]}"#)
+    }
+    #expect(await write(true).status == 422)
+    #expect(await bench.send("GET", "DocumentReference/d").status == 404)
+    #expect([200, 201].contains(await write(false).status))
+    // Labelled later it is refused as well.
+    #expect(await write(true).status == 422)
+    #expect(await bench.send("GET", "DocumentReference/d").version == 1)
   }
 
   @Test("⚑ A document's label and a bundle's count for what they hold: the file that a document names, each entry")
