@@ -85,6 +85,7 @@ let package = Package(
         "Rules", "Sessions", "Signing", "Threshold", "Wire",
       ]),
     target("FHIR", uses: ["HealthRecords", "Primitives", "Signing"]),
+    target("HL7", uses: ["HealthRecords"]),
     // Floor 4: adapters to the operating system.
     target("Telemetry", uses: ["Primitives"]),
     target("EventLoop", uses: ["CUV", "Primitives"]),
@@ -103,7 +104,8 @@ let package = Package(
     target(
       "Gateway",
       uses: [
-        "CZlib", "FHIR", "HealthRecords", "Ledger", "Messages", "Primitives", "Rules", "Signing", "Threshold", "Wire",
+        "CZlib", "FHIR", "HL7", "HealthRecords", "Ledger", "Messages", "Primitives", "Rules", "Signing", "Threshold",
+        "Wire",
       ],
       needs: [
         .product(name: "Hummingbird", package: "hummingbird"),
@@ -122,7 +124,7 @@ let package = Package(
     .executableTarget(
       name: "consilium",
       dependencies: [
-        "Custody", "Discovery", "Driver", "EventLoop", "FHIR", "Gateway", "HealthRecords", "Ledger", "Merkle",
+        "Custody", "Discovery", "Driver", "EventLoop", "FHIR", "Gateway", "HL7", "HealthRecords", "Ledger", "Merkle",
         "Messages", "NodeCore", "ObjectStore", "Ordering", "Primitives", "Rules", "Signing", "Storage", "Telemetry",
         "Threshold", "Vaults", "Wire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -182,7 +184,8 @@ let package = Package(
     tests(
       "Gateway",
       uses: [
-        "Driver", "EventLoop", "FHIR", "Gateway", "HealthRecords", "Ledger", "Messages", "NodeCore", "Primitives",
+        "Driver", "EventLoop", "FHIR", "Gateway", "HL7", "HealthRecords", "Ledger", "Messages", "NodeCore",
+        "Primitives",
         "Rules", "Signing", "Storage", "Telemetry", "Wire",
       ],
       needs: [
@@ -190,6 +193,7 @@ let package = Package(
       ]),
     tests("ObjectStore", uses: ["ObjectStore", "Primitives"]),
     tests("FHIR", uses: ["FHIR", "HealthRecords", "Primitives"]),
+    tests("HL7", uses: ["FHIR", "HL7", "HealthRecords", "Primitives"]),
     tests("Discovery", uses: ["Discovery", "Primitives", "Signing"]),
     tests(
       "HealthRecords", uses: ["HealthRecords", "Messages", "Primitives", "Rules", "Signing", "Threshold", "Wire"]),

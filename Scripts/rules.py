@@ -17,7 +17,7 @@ FLOORS = {
     0: ["CUV", "CLMDB", "CSodium", "CZlib"],
     1: ["Primitives", "Wire", "Signing", "Merkle", "Messages", "Ordering", "Rules", "Threshold"],
     2: ["Sessions", "Gossip", "Discovery", "Lanes", "PBFT", "Raft", "Ledger", "HealthRecords", "Custody", "Vaults"],
-    3: ["NodeCore", "FHIR"],
+    3: ["NodeCore", "FHIR", "HL7"],
     4: ["EventLoop", "Gateway", "ObjectStore", "Storage", "Telemetry"],
     5: ["Driver", "Simulator"],
     6: ["consilium", "Laboratory"],

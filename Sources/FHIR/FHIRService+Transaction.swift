@@ -57,7 +57,7 @@ extension FHIRService {
         answers[number] = answer.presented(by: try Presentation.of(request))
       } catch { answers[number] = Self.refusal(error) }
     }
-    await self.settle(changed)
+    if whole.waitsForLedger { await self.settle(changed) }
     return FHIRResponse(
       body: self.bundle(
         "transaction-response",

@@ -25,6 +25,9 @@ public struct FHIRRequest: Sendable {
   public var contentType: String?
   /// The body.
   public var body: [UInt8]
+  /// Whether a transaction is answered only once the ledger was asked for its records. Where not, `anchorPending` is to
+  /// be called after it.
+  public var waitsForLedger = true
   /// Whether the id that it writes is that of a record on the ledger.
   var writesRecord = false
   /// Whether the bundle that it comes in is labelled as sensitive.

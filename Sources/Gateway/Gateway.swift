@@ -22,21 +22,22 @@ public struct Gateway: Sendable {
   let service: any NodeService
   let sessions: ReadingSessions
   let readings: (any ReadingLog)?
+  let messages: MessageDesk?
   private let fhirTrouble: String?
   private let doorNotices: @Sendable () -> [String]
   private let socket: String
   private let doors: Doors
 
-  /// A gateway to `service`, to what EHRs may ask in practitioners' names, and to who read in the hospital's own store,
-  /// on a socket, which only this user may use; `fhirTrouble` says why the FHIR interface is refused, where it is, and
-  /// `notices` what else somebody should see to.
+  /// A gateway to `service`, to what EHRs may ask in practitioners' names, to who read in the hospital's own store, and
+  /// to the HL7 `messages` that wait, on a socket, which only this user may use; `fhirTrouble` says why the FHIR
+  /// interface is refused, where it is, and `notices` what else somebody should see to.
   public init(
-    service: any NodeService, sessions: ReadingSessions, readings: (any ReadingLog)? = nil, socket: String,
-    fhirTrouble: String? = nil, notices: @escaping @Sendable () -> [String] = { [] },
-    limits: DoorLimits = DoorLimits()
+    service: any NodeService, sessions: ReadingSessions, readings: (any ReadingLog)? = nil,
+    messages: MessageDesk? = nil, socket: String, fhirTrouble: String? = nil,
+    notices: @escaping @Sendable () -> [String] = { [] }, limits: DoorLimits = DoorLimits()
   ) {
     (self.service, self.sessions, self.readings, self.socket) = (service, sessions, readings, socket)
-    (self.fhirTrouble, self.doorNotices) = (fhirTrouble, notices)
+    (self.messages, self.fhirTrouble, self.doorNotices) = (messages, fhirTrouble, notices)
     self.doors = Doors(limits)
   }
 
@@ -70,6 +71,7 @@ public struct Gateway: Sendable {
     self.addVaultRoutes(to: router)
     self.addSessionRoutes(to: router)
     self.addReadingRoutes(to: router)
+    self.addMessageRoutes(to: router)
     return router
   }
 

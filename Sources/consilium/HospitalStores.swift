@@ -116,7 +116,7 @@ struct HospitalStores {
   ) throws {
     let files = [HospitalStore.fhir.folder(in: config), HospitalStore.fhir.mark(in: config)]
     let isWanted =
-      config.fhirPort != nil || seal.marked.contains(.fhir)
+      config.fhirPort != nil || config.messages.port != nil || seal.marked.contains(.fhir)
       || files.contains { FileManager.default.fileExists(atPath: $0) }
     var (troubles, ages): ([String], [HospitalStore: StoreAge]) = ([], [:])
     let resources =

@@ -23,8 +23,8 @@ struct Consilium: AsyncParsableCommand {
     version: ProgramVersion.current,
     subcommands: [
       Init.self, Keys.self, GenesisCommand.self, NodeCommand.self, Devnet.self, Status.self, Peers.self,
-      BackupCommand.self, RestoreCommand.self, VaultCommand.self, FHIRCommand.self, CustodyCommand.self,
-      MemberCommand.self, RulesCommand.self, Account.self,
+      BackupCommand.self, RestoreCommand.self, VaultCommand.self, FHIRCommand.self, HL7Command.self,
+      CustodyCommand.self, MemberCommand.self, RulesCommand.self, Account.self,
       Team.self, Record.self, Consent.self, Access.self, SessionCommand.self, Audit.self, Verify.self, LogCommand.self,
       Explain.self, Bench.self,
     ])

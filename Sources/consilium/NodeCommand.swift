@@ -61,25 +61,17 @@ struct NodeCommand: AsyncParsableCommand {
       spoolFolder: config.data + "/spool", log: log, otherSizes: stores.sizes)
     let signals = Self.handleSignals(host, log)
     let settings = try Self.settings(config, genesis, member, listen, keys)
-    do {
-      try await host.start(settings: settings, keys: keys) { failure in
-        Console.error("consilium: \(failure)")
-        Foundation.exit(ExitStatus.failedIO)
-      }
-    } catch {
-      log.emit(.nodeFailed, ["reason": .text("\(error)")])
-      throw Failure(
-        "the node cannot start", error, setting: "listen",
-        status: error is NetworkFailure ? ExitStatus.unavailable : ExitStatus.failedIO)
-    }
+    try await Self.start(host, settings, keys, log)
     let (fhirEntrance, portalEntrance) = (config.fhirEntrance(certificate), config.portalEntrance(certificate))
     let (service, trouble) = await self.openFHIR(fhirEntrance, host, vault, stores, log)
     let (refused, smart) = (RefusedCounts(now: Self.now), config.smart(fhirEntrance, portalEntrance, now: Self.now))
     let sessions = ReadingSessions(service: host, refused: refused, now: Self.now)
     let fhir = trouble == nil ? self.server(for: service, config, fhirEntrance, host, sessions, smart, limits) : nil
+    let desk = config.messageDesk(trouble == nil ? service : nil, trouble: trouble)
     try await withThrowingTaskGroup(of: Void.self) { group in
       let gateway = Gateway(
-        service: host, sessions: sessions, readings: stores.readings, socket: config.api, fhirTrouble: trouble,
+        service: host, sessions: sessions, readings: stores.readings, messages: desk, socket: config.api,
+        fhirTrouble: trouble,
         notices: { [stores.notice, certificate?.notice, Comparison.notice(config)].compactMap { $0 } },
         limits: limits.portal)
       group.addTask { try await Self.serve(gateway.run, as: "the API", of: "api", log) }
@@ -88,6 +80,9 @@ struct NodeCommand: AsyncParsableCommand {
       group.addTask { await Self.follow(stores, named, certificate, Comparison(config, host, vault, store), log) }
       let (name, setting) = ("the FHIR interface", "fhir_port")
       if let fhir { group.addTask { try await Self.serve(fhir.run, as: name, of: setting, log) } }
+      if let server = config.messageServer(desk, certificate) {
+        group.addTask { try await Self.serve(server.run, as: "the port for HL7 v2", of: "hl7_port", log) }
+      }
       if let trouble, let fhirEntrance {
         let refusing = RefusedFHIRServer(reason: trouble, at: fhirEntrance, limits: limits.fhir)
         group.addTask { try await Self.serve(refusing.run, as: name, of: setting, log) }
@@ -107,6 +102,23 @@ struct NodeCommand: AsyncParsableCommand {
       group.cancelAll()
     }
     withExtendedLifetime((signals, lock)) {}
+  }
+
+  /// Starts the node; what ends it later ends the process.
+  private static func start(
+    _ host: NodeHost, _ settings: NodeSettings, _ keys: consuming NodeKeys, _ log: Log
+  ) async throws {
+    do {
+      try await host.start(settings: settings, keys: keys) { failure in
+        Console.error("consilium: \(failure)")
+        Foundation.exit(ExitStatus.failedIO)
+      }
+    } catch {
+      log.emit(.nodeFailed, ["reason": .text("\(error)")])
+      throw Failure(
+        "the node cannot start", error, setting: "listen",
+        status: error is NetworkFailure ? ExitStatus.unavailable : ExitStatus.failedIO)
+    }
   }
 
   private static func settings(
@@ -186,7 +198,8 @@ struct NodeCommand: AsyncParsableCommand {
   /// What the listeners take, by how many descriptors there may be.
   private static func limits(_ config: NodeConfig, _ log: Log) -> (portal: DoorLimits, fhir: DoorLimits) {
     let descriptors = Descriptors.raise()
-    var limits = DoorLimits(descriptors: descriptors)
+    let senders = config.messages.port == nil ? 0 : MLLPLimits().connectionsMax
+    var limits = DoorLimits(descriptors: descriptors - senders)
     limits.proxies = config.proxies
     log.emit(
       .doorsOpened,

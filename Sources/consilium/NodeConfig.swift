@@ -30,6 +30,7 @@ struct NodeConfig {
   /// The files of what both show by TLS.
   var certificate: (chain: String, key: String)?
   var proxies: Set<String> = []
+  var messages = MessageSettings()
   var portalNames: [String] = []
   var metricsPort: Int?
   var logLevel = EventLevel.info
@@ -45,7 +46,8 @@ struct NodeConfig {
 
   static let keys = [
     "api", "data", "description", "fhir_host", "fhir_port", "fhir_systems", "fhir_token_required", "fhir_url",
-    "genesis", "keys", "listen", "log_file",
+    "genesis", "hl7_clients", "hl7_host", "hl7_port", "hl7_processing", "hl7_sources", "hl7_systems", "hl7_timezone",
+    "keys", "listen", "log_file",
     "log_format", "log_level",
     "map_size_max_gib",
     "member", "metrics_port", "observers", "passphrase_file", "portal_host", "portal_names", "portal_port",
@@ -91,6 +93,7 @@ struct NodeConfig {
     # off where there is no port. The API's socket has them, too.
     # metrics_port = 9464
     \(Self.doorsTemplate)
+    \(Self.messagesTemplate)
     # trace, debug, info, audit, warn or error; json or text; a file, or standard error where there is none.
     log_level = "info"
     log_format = "json"
@@ -209,6 +212,8 @@ struct NodeConfig {
     self.portalPort = try number("portal_port", 1...65_535)
     self.metricsPort = try number("metrics_port", 1...65_535)
     try self.takeDoors(values, resolve: resolve, bad: bad)
+    self.messages.port = try number("hl7_port", 1...65_535)
+    try self.takeMessages(values, resolve: resolve, bad: bad)
     if let text = values["log_level"] {
       guard let level = EventLevel(name: text) else {
         throw bad("log_level", "\"\(text)\" is none of \(EventLevel.allCases.map(\.name).joined(separator: ", "))")

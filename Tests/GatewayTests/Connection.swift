@@ -103,6 +103,22 @@ final class Connection: Sendable {
     }
   }
 
+  /// What comes until some bytes have come a number of times; nil where the other side closes before.
+  func receive(until end: [UInt8], times: Int) async -> [UInt8]? {
+    await Self.aside {
+      var out: [UInt8] = []
+      var piece = [UInt8](repeating: 0, count: 64 << 10)
+      while Data(out).split(separator: Data(end), omittingEmptySubsequences: false).count <= times {
+        let count = unsafe piece.withUnsafeMutableBytes {
+          unsafe recv(self.descriptor, $0.baseAddress, $0.count, 0)
+        }
+        guard count > 0 else { return nil }
+        out += piece[..<count]
+      }
+      return out
+    }
+  }
+
   /// Blocking calls on a thread of their own: tasks' threads are few.
   private static func aside<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
     await withCheckedContinuation { continuation in
