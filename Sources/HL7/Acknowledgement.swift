@@ -101,15 +101,19 @@ public struct Acknowledgement: Sendable, Hashable {
 
     func answer(_ code: Code, _ header: Header?, _ fault: HL7Fault?, id: String, time: String) -> [UInt8] {
       let (component, sign) = (self.text(self.delimiters.component), self.text(self.delimiters.field))
-      let version = header?.version ?? (self.field(12).hasPrefix("2.") ? self.field(12) : "2.5.1")
-      let type = ["ACK", header?.event ?? "", "ACK"].filter { !$0.isEmpty }.joined(separator: component)
+      // ⚑ What came out of an escape divides no answer.
+      let known = header.map { self.delimiters.escaped($0.version) }
+      let version = known ?? (self.field(12).hasPrefix("2.") ? self.field(12) : "2.5.1")
+      let event = header.map { self.delimiters.escaped($0.event) } ?? ""
+      let type = ["ACK", event, "ACK"].filter { !$0.isEmpty }.joined(separator: component)
       var first = [
         "MSH", String(decoding: self.delimiters.encoding, as: UTF8.self), self.field(5), self.field(6), self.field(3),
         self.field(4), time, "", type, self.delimiters.escaped(id), self.field(11).isEmpty ? "P" : self.field(11),
         version,
       ]
       if self.charset != .ascii { first += ["", "", "", "", "", self.charset.rawValue] }
-      let said = fault.map { self.delimiters.escaped($0.description) } ?? ""
+      // MSA-3 has 80 characters; ERR says the whole.
+      let said = fault.map { self.delimiters.escaped(String($0.description.prefix(80))) } ?? ""
       var segments = [first, ["MSA", code.rawValue, self.field(10)] + (said.isEmpty ? [] : [said])]
       if let fault { segments.append(self.error(fault, version, component)) }
       let text = segments.map { $0.joined(separator: sign) + "\r" }.joined()

@@ -33,7 +33,9 @@ public struct MessageSource: Sendable {
       switch type {
       case "ISO" where Self.isOID(universal): return "urn:oid:\(universal)"
       case "UUID", "GUID": if let text = Self.uuid(universal) { return "urn:uuid:\(text)" }
-      case "URI": if universal.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) { return universal }
+      // ⚑ No message says whose account of the ledger a person's is, nor anything else in this program's own names.
+      case "URI" where !universal.lowercased().hasPrefix("urn:consilium:"):
+        if universal.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) { return universal }
       default: break
       }
     }

@@ -175,6 +175,18 @@ struct MappingTests {
     #expect(found.last?.json["extension"] == nil)
   }
 
+  @Test("No message names an account of the ledger, nor this program's other names")
+  func foreignNames() throws {
+    for system in ["urn:consilium:account", "URN:Consilium:account", "urn:consilium:hl7v2:message"] {
+      let number = "ab^^^&\(system)&URI^MR"
+      let found = try Self.resources(Sample.changed(Sample.admission, "999^^^SSA^SS", number))
+      let systems = found[0].json["identifier"]?.items?.compactMap { $0["system"]?.text } ?? []
+      #expect(!systems.contains { $0.lowercased() == system.lowercased() }, "\(systems)")
+      let alone = try Self.resources(Sample.changed(Sample.admission, "4711^^^MRN^MR~999^^^SSA^SS", number))
+      #expect(alone[0].key.system.hasPrefix("urn:consilium:hl7v2:adt:numbers:"))
+    }
+  }
+
   @Test("A merge keeps both charts, each leading to the other")
   func merge() throws {
     let found = try Self.resources(

@@ -215,6 +215,14 @@ struct AcknowledgementTests {
     #expect(try Self.answers(line, .rejected(Self.fault))[0][1].hasPrefix("MSA|AR|77|"))
   }
 
+  @Test("What a sender hides in escapes divides no answer")
+  func hidden() throws {
+    let line = "MSH|^~\\&|A|B|C|D|2024||ADT^A\\F\\9\\X0D\\MSA\\F\\AA|77|P|2.5\\X0D\\MSA\\F\\AA"
+    let answer = try Self.answers(line, .rejected(Self.fault))[0]
+    #expect(answer.count == 3 && answer[1].hasPrefix("MSA|AR|77|"))
+    #expect(answer[0].split(separator: "|", omittingEmptySubsequences: false).count == 12)
+  }
+
   @Test("Before version 2.5 the place and the code stand in ERR-1")
   func older() throws {
     let answer = try Self.answers("MSH|^~\\&|A|B|C|D|2024||ADT^A01|77|P|2.3", .error(Self.fault))
