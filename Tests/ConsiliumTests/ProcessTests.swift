@@ -688,6 +688,7 @@ struct ProcessTests {
       ["status"], ["peers"], ["account", "register"], ["record", "add"], ["consent", "grant"], ["consent", "revoke"],
       ["access", "request"], ["access", "history"], ["audit", "replay"], ["audit", "follow"], ["verify"], ["log"],
       ["explain"], ["bench", "ledger"], ["rules", "show"], ["rules", "adopt"], ["record", "keep"],
+      ["hl7", "queue"], ["hl7", "show"], ["hl7", "replay"], ["hl7", "drop"],
     ]
     for command in commands {
       let result = try place.run(command + ["--help"])

@@ -50,6 +50,13 @@ final class Hospitals {
     self.processes = []
   }
 
+  /// Kills all nodes at once.
+  func kill() {
+    for process in self.processes { Glibc.kill(process.processIdentifier, SIGKILL) }
+    for process in self.processes { process.waitUntilExit() }
+    self.processes = []
+  }
+
   func start(_ number: Int, _ settings: [String] = []) throws {
     let process = Process()
     process.executableURL = URL(filePath: Place.program)

@@ -6,7 +6,7 @@ internal import Hummingbird
 extension Gateway {
   func addMessageRoutes(to router: Router<BasicRequestContext>) {
     @Sendable func desk() throws -> MessageDesk {
-      guard let desk = self.messages else { throw ServiceRefusal.notFound("port for HL7 v2: hl7_port is not set") }
+      guard let desk = self.messages else { throw ServiceRefusal.notFound("port for HL7 v2 (hl7_port)") }
       return desk
     }
     @Sendable func id(_ context: BasicRequestContext) throws -> String {

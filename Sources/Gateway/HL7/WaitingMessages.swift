@@ -118,7 +118,7 @@ extension MessageDesk {
   private func waiting(_ id: String) async throws -> (service: FHIRService, message: WaitingMessage) {
     let service = try self.opened()
     guard id.hasPrefix(Self.waitingPrefix), let held = try await service.held("Communication", id: id) else {
-      throw ServiceRefusal.notFound("message that waits under that name")
+      throw ServiceRefusal.notFound("waiting message")
     }
     return (service, WaitingMessage(held.json))
   }
