@@ -30,7 +30,9 @@ extension StoreReader {
   }
 
   /// Where execution stands.
-  var position: LedgerPosition {
+  ///
+  /// - Throws: `StorageFailure` where the store is damaged.
+  public var position: LedgerPosition {
     get throws(StorageFailure) {
       try self.read(self.tables.meta, Key.position, "the position", as: LedgerPosition.self) ?? LedgerPosition()
     }

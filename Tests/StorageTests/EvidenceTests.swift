@@ -1,11 +1,13 @@
-// Goal: proof that a member contradicted itself in votes is kept on the disk, accuses nobody else, and is verified by
-// anybody who has the genesis (LEDGER §9, I8). Method: pairs made with a member's own keys, and altered ones; a member
-// of a consortium in virtual time that lies; a store of real LMDB.
+// Goal: proof that a member contradicted itself, in votes or in its lane, is kept on the disk, accuses nobody else, and
+// is verified by anybody who has the genesis (LEDGER §2, §9, I8). Method: pairs made with a member's own keys, and
+// altered ones; a member of a consortium in virtual time that lies; a store of real LMDB.
+import HealthRecords
 import Ledger
 import Messages
 import NodeCore
 import Ordering
 import Primitives
+import Rules
 import Signing
 import Simulator
 import Storage
@@ -92,6 +94,53 @@ struct EvidenceTests {
     let reader = try StoreReader(store)
     #expect(try reader.voteEvidence() == Self.all)
     _ = try reader.checkContent()
+  }
+
+  /// A cluster whose ledger holds proof that member 3 forked its lane.
+  private static func forked() -> Cluster {
+    let cluster = Cluster(count: 4, seed: 5)
+    cluster.run(for: .milliseconds(50))
+    let keys = Cluster.keys(3)
+    cluster.tamper = { from, to, message in
+      guard from == 3, to == 1, case .block(let block) = message, block.header.author == MemberID(4) else {
+        return message
+      }
+      let other = cluster.digestTransaction(999, for: 3).encoded
+      let header = BlockHeader(
+        network: block.header.network, configuration: block.header.configuration, author: block.header.author,
+        position: block.header.position, parent: block.header.parent, transactionCount: 1,
+        transactionBytes: UInt32(other.count), body: BlockHeader.bodyDigest(other))
+      return .block(Block(header: header, signature: keys.member.sign(header.signedBytes), body: other))
+    }
+    cluster.submit([cluster.digestTransaction(1, for: 3)], to: 3)
+    let isKnown = cluster.run(within: .milliseconds(30_000)) {
+      cluster.state(0).value(StateKey.fork(MemberID(4))) != nil
+    }
+    #expect(isKnown)
+    // What was executed is on the disk a moment later.
+    cluster.run(for: .milliseconds(1000))
+    return cluster
+  }
+
+  @Test("I8: a fork that stands on the ledger is read back from any member's store, with the proof that holds offline")
+  func forks() throws {
+    let cluster = Self.forked()
+    let (genesis, folder) = (cluster.genesis, Folder())
+    let store = try open(folder, genesis)
+    try store.write(writes(of: cluster))
+    let fork = try #require(try StoreReader(store).forks().first)
+    #expect(try StoreReader(store).forks().count == 1)
+    #expect(fork.author == MemberID(4) && fork.isHere)
+    #expect(fork.isProven(network: genesis.network, among: [genesis.configuration]))
+    // In another consortium, or where the author is no member, it proves nothing.
+    #expect(!fork.isProven(network: .zero, among: [genesis.configuration]))
+    #expect(!fork.isProven(network: genesis.network, among: []))
+    let others = Configuration(
+      number: ConfigurationNumber(0), members: Array(genesis.members.dropLast()))
+    #expect(!fork.isProven(network: genesis.network, among: [others]))
+    // Who did not fork is not accused; nor is anybody by an empty store.
+    let empty = Folder()
+    #expect(try StoreReader(open(empty, genesis)).forks().isEmpty)
   }
 
   @Test("I8: a primary that proposes two cuts for one number is proved to have done so at members that saw both")
