@@ -206,7 +206,9 @@ let package = Package(
         "CLMDB", "FHIR", "HealthRecords", "Ledger", "Merkle", "Messages", "NodeCore", "Primitives", "Rules", "Signing",
         "Simulator", "Storage", "Wire",
       ]),
-    .testTarget(name: "ConsiliumTests", dependencies: ["consilium"], swiftSettings: house),
+    .testTarget(
+      name: "ConsiliumTests", dependencies: ["consilium", "Gateway", "Messages", "Primitives", "Signing"],
+      swiftSettings: house),
     tests("Lanes", uses: ["Lanes", "Messages", "Ordering", "Primitives", "Signing", "Wire"]),
     tests("PBFT", uses: ["Messages", "Ordering", "PBFT", "Primitives", "Signing", "Wire"]),
     tests("Raft", uses: ["Messages", "Ordering", "Primitives", "Raft", "Signing", "Wire"]),

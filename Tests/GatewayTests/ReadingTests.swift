@@ -410,4 +410,25 @@ struct ReadingTests {
       try await hospital.submit([hospital.transaction(.grantConsent, further, by: seed)]).first?.outcome
         == Refusal.denied.code)
   }
+
+  @Test("⚑ K2: where the ledger's time is hours ahead of this machine's clock, an EHR still reads in its session")
+  func clockBehind() async throws {
+    let hospital = try await LoneHospital(port: 6171)
+    let patient = try await hospital.register(.patient, seed: Self.patient)
+    let doctor = try await Practitioner(69, at: hospital)
+    try await Self.link(patient, at: hospital)
+    let kept = await Connection.ask(
+      .port(hospital.port + 1), "POST", "/fhir/Binary",
+      ["Content-Type": "text/plain", "X-Security-Context": "Patient/p"], body: Array("secret".utf8))
+    let named = kept?.head.split(separator: "\r\n").first { $0.lowercased().hasPrefix("x-consilium-record:") }
+    let record = try #require(named.flatMap { Hex.decode(String($0.suffix(64))) }.flatMap { Digest($0) })
+    let entry = try #require(await hospital.host.record(record))
+    let sessions = ReadingSessions(service: hospital.host) { LoneHospital.now.milliseconds - 3 * 3_600_000 }
+    let made = try #require(await sessions.prepare())
+    let opening = SessionOpening(key: made.key, until: LoneHospital.now.adding(milliseconds: 3_600_000))
+    let signed = hospital.transaction(.openSession, Proven(opening, proof: nil), by: doctor.seed)
+    let token = try await sessions.activate(signed.encoded).token
+    let session = try #require(await sessions.session(token))
+    _ = try await sessions.key(of: entry, purpose: .treatment, by: session)
+  }
 }

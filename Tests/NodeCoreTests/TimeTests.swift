@@ -1,5 +1,6 @@
 // Goal: no member's clock, and no primary, runs the ledger's time ahead; whoever was cut off votes again (LEDGER §3,
 // §11.4). Method: the deterministic cluster, with what a liar or the network does stated in each test.
+import HealthRecords
 import Lanes
 import Ledger
 import Merkle
@@ -8,8 +9,11 @@ import NodeCore
 import Ordering
 import PBFT
 import Primitives
+import Rules
+import Signing
 import Simulator
 import Testing
+import Wire
 
 @Suite("LEDGER §11.4")
 struct TimeTests {
@@ -104,5 +108,37 @@ struct TimeTests {
     self.load(cluster, milliseconds: 3_000, from: 3_000)
     #expect(cluster.node(0)?.replica.view == View(1))
     #expect(cluster.breach == nil && cluster.watch.breach == nil)
+  }
+
+  @Test("⚑ K2: after all clocks were hours ahead for a moment, what nodes state themselves counts, and no cut waits")
+  func ahead() {
+    let cluster = Cluster(count: 4, seed: 15)
+    cluster.run(for: .milliseconds(50))
+    let hours: UInt64 = 3 * 3600 * 1000
+    for slot in 0..<4 { cluster.setClock(slot, aheadMilliseconds: Int64(hours)) }
+    cluster.submit([cluster.digestTransaction(1, for: 0, lifeMilliseconds: hours + 300_000)], to: 0)
+    #expect(cluster.run(within: .milliseconds(10_000)) { cluster.haveExecuted(1) })
+    for slot in 0..<4 { cluster.setClock(slot, aheadMilliseconds: 0) }
+    #expect(self.aheadMilliseconds(cluster, 0) > Int64(hours) - 60_000)
+    // What nobody but nodes states: proof of a fork, which a member shows to one other.
+    let keys = Cluster.keys(3)
+    cluster.tamper = { from, to, message in
+      guard from == 3, to == 1, case .block(let block) = message, block.header.author == MemberID(4) else {
+        return message
+      }
+      let other = cluster.digestTransaction(999, for: 3).encoded
+      let header = BlockHeader(
+        network: block.header.network, configuration: block.header.configuration, author: block.header.author,
+        position: block.header.position, parent: block.header.parent, transactionCount: 1,
+        transactionBytes: UInt32(other.count), body: BlockHeader.bodyDigest(other))
+      return .block(Block(header: header, signature: keys.member.sign(header.signedBytes), body: other))
+    }
+    cluster.submit([cluster.digestTransaction(2, for: 3, lifeMilliseconds: hours + 300_000)], to: 3)
+    let isKnown = cluster.run(within: .milliseconds(30_000)) {
+      (0..<3).allSatisfy { cluster.state($0).value(StateKey.fork(MemberID(4))) != nil }
+    }
+    #expect(isKnown)
+    #expect(self.aheadMilliseconds(cluster, 0) > Int64(hours) - 60_000)
+    #expect(cluster.breach == nil && cluster.checkAgreement() == nil)
   }
 }
