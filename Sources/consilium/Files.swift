@@ -167,6 +167,32 @@ extension MemberFile {
     }
   }
 
+  /// Refuses members of whom two share a number, a key, or an address: the second would stand for ever in what is
+  /// signed, and one of the two would never be reached.
+  static func refuseTwice(_ members: [Member], remedy: String) throws {
+    for (place, later) in members.enumerated() {
+      for earlier in members[..<place] {
+        guard let shared = self.shared(earlier, later) else { continue }
+        throw Failure(
+          "members \(earlier.id.number) (\(earlier.name)) and \(later.id.number) (\(later.name)) share \(shared)",
+          why: "each member needs its own", remedy: remedy)
+      }
+    }
+  }
+
+  /// What two members share that each must have alone; nil for nothing.
+  private static func shared(_ one: Member, _ other: Member) -> String? {
+    if one.id == other.id { return "one number" }
+    if one.key == other.key { return "one key" }
+    if one.checkpointKey == other.checkpointKey { return "one checkpointKey" }
+    if one.registrarKey == other.registrarKey { return "one registrarKey" }
+    if one.sealingKey == other.sealingKey { return "one sealingKey" }
+    let places = Set(one.addresses.compactMap { PeerAddress($0)?.place })
+    return other.addresses.first { PeerAddress($0).map { places.contains($0.place) } ?? false }.map {
+      "the address \($0)"
+    }
+  }
+
   /// The member; nil where something is malformed.
   var member: Member? { try? self.member(in: "") }
 
@@ -237,5 +263,12 @@ extension GenesisFile {
         "somebody changed it: get it from another member again")
     }
     return genesis
+  }
+}
+
+extension PeerAddress {
+  /// Where it leads, whoever must answer there.
+  fileprivate var place: PeerAddress {
+    PeerAddress(kind: self.kind, host: self.host.lowercased(), port: self.port, peer: nil)
   }
 }

@@ -72,12 +72,19 @@ struct MemberCommand: AsyncParsableCommand {
         do throws(MembershipFault) { _ = try configuration.changed(by: action, start: configuration.start) } catch {
           throw Failure("no such change can be made", why: "\(error)", remedy: "see consilium member list")
         }
+        let next = try configuration.changed(by: action, start: configuration.start)
+        if let index = next.index(of: action.member), next.isVoter(index) {
+          for other in next.voters where other != index {
+            try MemberFile.refuseTwice(
+              [next.members[other], next.members[index]],
+              remedy: "have \(self.subject) made with keys and an --address of its own (consilium init)")
+          }
+        }
         let change = MembershipChange(
           configuration: configuration.number, action: action,
           validUntil: Drafts.now.adding(milliseconds: self.days * 24 * 3600 * 1000))
         try Files.writeJSON(self.out, ChangeFile(change, network: genesis.network))
         Console.line("Made \(self.out): \(action).")
-        let next = try configuration.changed(by: action, start: configuration.start)
         Console.line("Then \(next.voterCount) members vote, \(next.quorum) are a quorum, \(Self.tolerance(of: next)).")
         Console.line("Next: \(configuration.quorum) registrars approve it (consilium member approve).")
       }

@@ -251,13 +251,18 @@ struct GenesisCommand: AsyncParsableCommand {
         let members = try self.members.map { path in
           try Files.readJSON(path, as: MemberFile.self, "member's description").publishable(in: path)
         }
+        try MemberFile.refuseTwice(
+          members,
+          remedy:
+            "give each member's file once, and have one of the two made again with consilium init, with a number, "
+            + "keys and an --address of its own")
         let engine = try GenesisFile.engine(self.engine)
         var limits = LedgerLimits()
         limits.rules = try AgreedRules.newest(emergencyAgeHours: self.emergencyAgeHours)
         guard let genesis = Genesis(name: self.name, engine: engine, limits: limits, members: members) else {
           throw Failure(
-            "no genesis can be made", why: "two members share a number or a key, or there are none",
-            remedy: "give each member's file once")
+            "no genesis can be made", why: "it needs 1 to \(ReplicaSet.countMax) members",
+            remedy: "give the member.json of each")
         }
         try Files.writeJSON(self.out, GenesisFile(genesis))
         Console.line("Made \(self.out): network \(genesis.network), \(members.count) members, engine \(engine).")
@@ -285,6 +290,9 @@ struct GenesisCommand: AsyncParsableCommand {
       try await reporting {
         let genesis = try GenesisFile.read(self.file)
         for member in genesis.members { try MemberFile.refuseUndiallable(member, in: self.file) }
+        try MemberFile.refuseTwice(
+          genesis.members, remedy: "do not start from \(self.file): have one of the two made again, and the genesis too"
+        )
         if self.output.output == .json {
           let peers = genesis.members.map(\.key.peerIdentifier)
           return try Console.json(With(GenesisFile(genesis), [Told("peers", "", ["peers": peers])]))

@@ -145,6 +145,22 @@ struct SetupTests {
     #expect(config.contains("passphrase_file = \"\(hospitals.place.path)/word\""))
     let again = try hospitals.run("genesis new --name Four --out genesis.json h1/member.json")
     #expect(again.status == 65 && again.errors.contains("there is such a file already"))
+    // ⚑ Two members at one address, under one key or of one number: one of them would never be reached.
+    let twin = try hospitals.run("init z --member 9 --name Zed --listen /ip4/127.0.0.1/tcp/5412 --passphrase-file word")
+    #expect(twin.status == 0, "\(twin.errors)")
+    let keys = hospitals.place.path + "/h3/member.json"
+    let renumbered = try String(contentsOfFile: keys, encoding: .utf8).replacing(
+      "\"number\" : 3", with: "\"number\" : 8")
+    try renumbered.write(toFile: hospitals.place.path + "/renumbered.json", atomically: true, encoding: .utf8)
+    for (files, words) in [
+      ("h[1234]/member.json z/member.json", ["2 (H2)", "9 (Zed)", "/ip4/127.0.0.1/tcp/5412", "--address"]),
+      ("h[1234]/member.json renumbered.json", ["3 (H3)", "8 (H3)", "one key"]),
+      ("h[1234]/member.json h1/member.json", ["1 (H1)", "one number"]),
+    ] {
+      let refused = try hospitals.run("genesis new --name Four --out other.json \(files)")
+      #expect(refused.status == 65 && words.allSatisfy { refused.errors.contains($0) }, "\(refused.errors)")
+      #expect(!FileManager.default.fileExists(atPath: hospitals.place.path + "/other.json"))
+    }
     try hospitals.place.replace(
       "/ip4/127.0.0.1/tcp/5411", with: "/ip4/0.0.0.0/tcp/5411", in: hospitals.place.path + "/h1/member.json")
     let published = try hospitals.run("genesis new --name Four --out other.json h1/member.json")
