@@ -112,6 +112,13 @@ extension NodeDriver {
     }
   }
 
+  /// How the vault stands to the ledger that was executed here.
+  var vaultStanding: VaultStanding {
+    VaultStanding(
+      keptBytes: self.node.configuration.members.indices.reduce(0) { $0 + self.intake.bytes(of: $1).kept },
+      fetched: self.tending.fetching, missing: self.tending.missing)
+  }
+
   func peerStatus(_ index: ReplicaIndex, _ member: Member) -> PeerStatus {
     let connection = self.byMember[index]
     let mesh = Topic.allCases.filter { self.node.gossip.meshPeers($0).contains(index) }

@@ -160,6 +160,7 @@ public actor NodeHost: NodeService {
     status.transfer = node.transfer.progress.map {
       TransferView(height: $0.sequence.number, chunks: $0.chunks, left: $0.left)
     }
+    status.vault = driver.vaultStanding
     status.rules = self.rulesView()
     status.notices = self.notices
     status.dispositions = driver.dispositions

@@ -82,8 +82,39 @@ public struct NodeStatus: Codable, Sendable {
   public var snapshotHeight: UInt64
   /// The snapshot that it is fetching; none where it is not.
   public var transfer: TransferView?
+  /// What is in its vault, and whether all is that should be; nil where a node says nothing of it.
+  public var vault: VaultStanding?
   /// Inputs that were of no use or wrong, by reason.
   public var dispositions: [String: UInt64]
+}
+
+/// How a node's vault stands to the ledger that the node has executed.
+public struct VaultStanding: Codable, Sendable {
+  /// Bytes of anchored records in it, as counted when all were looked for last.
+  public var keptBytes: UInt64
+  /// How many records were brought back so far, while those that are missing are looked for; nil while they are not.
+  public var fetched: UInt64?
+  /// How many were nowhere to be had, or had no room, when all were looked for last; nil before the first time, where
+  /// the vault cannot be read, and where the hospital is no member.
+  public var missing: UInt64?
+
+  /// A vault of given parts.
+  public init(keptBytes: UInt64, fetched: UInt64?, missing: UInt64?) {
+    (self.keptBytes, self.fetched, self.missing) = (keptBytes, fetched, missing)
+  }
+
+  /// It in a line, for people.
+  public var summary: String {
+    let held =
+      switch self.missing {
+      case nil: "not known yet whether it has what it should"
+      case 0?: "whole: all that it should have, as far as this node's ledger goes; \(self.keptBytes >> 10) KiB"
+      case let missing?:
+        "\(missing) records are missing: no connected hospital gave them, or they find no room; "
+          + "\(self.keptBytes >> 10) KiB are here"
+      }
+    return self.fetched.map { "\(held); looking for what is missing, \($0) records fetched so far" } ?? held
+  }
 }
 
 /// A snapshot of the ledger that a node is fetching because it is far behind.

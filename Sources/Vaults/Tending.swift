@@ -152,6 +152,19 @@ public struct Tending: Sendable {
   private var challengesLeft = 0
   /// How other members' vaults did when they were asked.
   public private(set) var challenges = Challenges()
+  /// How many of the records that should be here were nowhere to be had, or had no room, when all were looked for last;
+  /// nil before the first time, where the vault could not be read, and where its hospital is no member.
+  public private(set) var missing: UInt64?
+  /// Whether the vault did not say what it lacks.
+  private var isBlind = false
+
+  /// How many records were brought back so far in the round that looks for what is missing here; nil where none does.
+  public var fetching: UInt64? {
+    switch self.phase {
+    case .restoring: self.round.fetched
+    case .resting, .clearing, .connecting, .looking, .challenging: nil
+    }
+  }
 
   /// A vault about which nothing is known yet; `seed` draws whom to challenge for what.
   public init(_ parameters: Parameters, seed: UInt64) {
@@ -176,13 +189,14 @@ public struct Tending: Sendable {
       effects.append(.list(after: nil, countMax: self.parameters.stride))
     case (.clearing, .listed(let held)): self.clear(held ?? [], ledger, at: now, &effects)
     case (.connecting(let until), .timerFired) where until <= now:
-      (self.phase, self.restored, self.kept) = (.restoring, (nil, false), [:])
+      (self.phase, self.restored, self.kept, self.isBlind) = (.restoring, (nil, false), [:], false)
       self.restore(ledger, at: now, &effects)
     case (_, .fetched(let outcome)) where self.mending != nil:
       self.take(outcome, ledger, at: now, &effects)
     case (_, .stored(let isKept)) where self.mending != nil: self.mended(isKept, ledger, at: now, &effects)
     case (.restoring, .missing(let missing)) where self.mending == nil:
       self.lacking = Set(missing ?? [])
+      if missing == nil { self.isBlind = true }
       self.restore(ledger, at: now, &effects)
     case (.looking, .listed(let held)) where self.mending == nil:
       self.held = (held ?? []).reversed()
@@ -259,6 +273,7 @@ extension Tending {
       return effects.append(.findMissing(self.wanted.map(\.record).reversed()))
     }
     if ledger.own != nil { effects.append(.counted(self.kept)) }
+    self.missing = ledger.own == nil || self.isBlind ? nil : self.round.missing
     (self.phase, self.readBytes) = (.looking, 0)
     effects.append(.list(after: self.looked, countMax: self.parameters.readMax))
   }

@@ -34,6 +34,7 @@ struct Status: AsyncParsableCommand {
           ["log root", status.logRoot], ["state digest", status.stateDigest],
           ["history", Self.describe(historyLeft: status.historyLeft, base: status.baseHeight)],
           ["snapshot", Self.describe(status.transfer, made: status.snapshotHeight)],
+          ["vault", status.vault?.summary ?? "this node's program does not tell"],
           ["under a signed tree head", "\(status.stableSize)"], ["connected members", "\(status.peers)"],
           ["waiting bytes", "\(status.pendingBytes)"], ["disk", "\(status.diskBytes / 1024) KiB"],
           ["memory", "\(status.residentBytes >> 20) MiB"], ["started in", "\(status.startMilliseconds) ms"],

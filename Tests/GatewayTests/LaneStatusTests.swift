@@ -92,4 +92,15 @@ struct LaneStatusTests {
     }
     #expect(reason.contains("the registrar of H2 (member 2)") && remedy.contains("this hospital's registrar key"))
   }
+
+  @Test("Status says of the vault whether it is whole, what it looks for, and that nothing is known before it looked")
+  func vault() {
+    let unknown = VaultStanding(keptBytes: 0, fetched: nil, missing: nil).summary
+    #expect(unknown == "not known yet whether it has what it should")
+    let fetching = VaultStanding(keptBytes: 0, fetched: 136, missing: nil).summary
+    #expect(fetching == "\(unknown); looking for what is missing, 136 records fetched so far")
+    #expect(VaultStanding(keptBytes: 4096, fetched: nil, missing: 0).summary.hasPrefix("whole: "))
+    let lacking = VaultStanding(keptBytes: 4096, fetched: nil, missing: 2).summary
+    #expect(lacking.hasPrefix("2 records are missing") && lacking.hasSuffix("4 KiB are here"))
+  }
 }

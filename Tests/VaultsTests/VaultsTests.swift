@@ -471,6 +471,27 @@ struct TendingTests {
     #expect(bench.tending.challenges[1].failed == 2)
   }
 
+  @Test("Whether a vault has all is known once all was looked for, and of a vault that cannot be read it is not known")
+  func standing() {
+    let bench = Bench()
+    #expect(bench.tending.missing == nil && bench.tending.fetching == nil)
+    let record = bench.anchor(1)
+    var seen: [UInt64?] = []
+    bench.meanwhile = { seen.append($0.tending.fetching) }
+    bench.givers = []
+    bench.round()
+    #expect(bench.tending.missing == 1 && seen == [0, 0, 0] && bench.tending.fetching == nil)
+    bench.givers = [1, 2, 3]
+    bench.round()
+    #expect(bench.tending.missing == 0 && bench.vault == [record: true])
+    bench.isAway = true
+    bench.round()
+    #expect(bench.tending.missing == nil)
+    (bench.isAway, bench.ledger.own) = (false, nil)
+    bench.round()
+    #expect(bench.tending.missing == nil)
+  }
+
   @Test("An answer to nothing that was asked is ignored")
   func unasked() {
     let bench = Bench()
