@@ -46,6 +46,7 @@ struct VaultRun {
     let time: Timestamp
     let wall: Timestamp
     let known: [Digest: AnchoredRecord]
+    func entrusted(_ member: ReplicaIndex) -> Timestamp? { nil }
     func anchored(_ record: Digest) -> AnchoredRecord? { self.known[record] }
     func anchored(after last: Digest?, countMax: Int) -> [AnchoredRecord] {
       let all = self.known.keys.sorted().filter { key in last.map { $0 < key } ?? true }

@@ -340,6 +340,25 @@ extension NodeDriver {
     self.submit(.stateDeletion, record)
   }
 
+  /// Since when members should keep what is placed with them now, by the ledger's time; whom it does not name has done
+  /// so since the genesis.
+  var entrusted: [ReplicaIndex: Timestamp] {
+    let number = self.node.configuration.number
+    if let known = self.knownEntrusted, known.number == number { return known.since }
+    var (changes, isWhole): ([(next: Configuration, time: Timestamp)], Bool) = ([], true)
+    for past in 0..<number.number {
+      let key = StateKey.configuration(ConfigurationNumber(past + 1))
+      guard let record = self.state.item(key, as: ConfigurationRecord.self) else { continue }
+      // An entry that rots here, or is not durable yet, is there later: until then as if it were of now.
+      let time = self.logged(record.leaf)?.time
+      isWhole = isWhole && time != nil
+      changes.append((record.configuration, time ?? self.node.execution.position.time))
+    }
+    let since = Placement.entrusted(since: self.settings.genesis.configuration, changes)
+    if isWhole { self.knownEntrusted = (number, since) }
+    return since
+  }
+
   /// Another's vault did not prove what it should keep, several times in a row: it stands on the ledger.
   func report(_ member: ReplicaIndex, _ record: Digest) {
     self.log.emit(.vaultUnproven, ["member": .text(self.name(member)), "record": .text(record.short)])

@@ -139,6 +139,8 @@ public final class NodeDriver {
   var toldForeign: [ReplicaIndex: Tick] = [:]
   /// What keeps this vault in line with the ledger.
   var tending: Tending
+  /// Since when members should keep what is placed with them, as of a configuration.
+  var knownEntrusted: (number: ConfigurationNumber, since: [ReplicaIndex: Timestamp])?
   private var outcomes: [Node.Outcome: UInt64] = [:]
   var serviceOutcomes: [Services.Outcome: UInt64] = [:]
   /// Messages of other configurations, which members send that are a moment ahead or behind.

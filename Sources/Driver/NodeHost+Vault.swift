@@ -21,6 +21,8 @@ struct StateLedger: VaultLedger {
   var time: Timestamp { self.driver.node.execution.position.time }
   var wall: Timestamp { self.driver.moment.wall }
 
+  func entrusted(_ member: ReplicaIndex) -> Timestamp? { self.driver.entrusted[member] }
+
   func anchored(_ record: Digest) -> AnchoredRecord? {
     self.driver.state.item(StateKey.record(record), as: RecordEntry.self).map { self.view($0) }
   }

@@ -107,6 +107,8 @@ public struct ConfigurationChain: Sendable {
   public let network: Digest
   /// The configurations, by number. Where one begins is not proved here: at the latest after its change's tree head.
   public private(set) var configurations: [Configuration]
+  /// The changes that were proved here, in order, with the ledger's time at which each was executed.
+  public private(set) var changes: [(next: Configuration, time: Timestamp)] = []
 
   /// The chain that begins with a genesis.
   public init(_ genesis: Genesis) { (self.network, self.configurations) = (genesis.network, [genesis.configuration]) }
@@ -140,6 +142,7 @@ public struct ConfigurationChain: Sendable {
         let next = try? current.changed(by: approved.change.action, start: checkpoint.body.sequence.next)
       else { throw fault }
       self.configurations.append(next)
+      self.changes.append((next, entry.time))
     }
   }
 }

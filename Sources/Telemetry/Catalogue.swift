@@ -449,7 +449,8 @@ public struct EventKind: Sendable, Hashable {
   /// Another vault did not give what it should keep.
   public static let vaultUnproven = EventKind(
     "vault.unproven", .warn, "a member's vault did not give records that it should keep, twice one after another",
-    meaning: "It lost them and has not fetched them again, or it never kept them; others have copies.",
+    meaning: "It lost them and has not fetched them again, or it never kept them; others have copies. A vault that was "
+      + "entrusted with its records by a change of members is asked only a day of the ledger's time later.",
     remedy: "Tell that hospital; consilium peers shows how often each vault proved what it keeps, and the ledger who "
       + "reported it: consilium vault reports.",
     fields: ["member", "record"])

@@ -27,6 +27,17 @@ public struct Challenges: Sendable {
   /// So many failures in a row are told: one alone may be a vault that is being mended.
   public static let alarmAt: UInt64 = 2
 
+  /// How long a vault may take to fetch what it was entrusted with before anybody asks for it: a day of the ledger's
+  /// time, in milliseconds.
+  public static let fetchingMilliseconds: UInt64 = 24 * 3600 * 1000
+
+  /// Whether a vault that was entrusted with its records at a time may still be fetching them at another.
+  public static func isFetching(
+    since entrusted: Timestamp?, at time: Timestamp, for milliseconds: UInt64 = Self.fetchingMilliseconds
+  ) -> Bool {
+    entrusted.map { time < $0.adding(milliseconds: milliseconds) } ?? false
+  }
+
   private var tallies: [ReplicaIndex: Tally] = [:]
 
   /// Nobody was challenged yet.

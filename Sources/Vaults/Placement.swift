@@ -39,4 +39,22 @@ public struct Placement: Sendable, Hashable {
   public func sources(of record: Digest, from hospital: ReplicaIndex?) -> [ReplicaIndex] {
     (hospital.map { [$0] } ?? []) + self.order(of: record, from: hospital)
   }
+
+  /// Since when each member should keep what is placed with it after the last of some configurations, by the ledger's
+  /// time at which each change was executed; whom it does not name has done so since the genesis.
+  ///
+  /// ⚑ A vault under other keys is empty at first; and where others vote than before, records are placed otherwise.
+  public static func entrusted(
+    since genesis: Configuration, _ changes: [(next: Configuration, time: Timestamp)]
+  ) -> [ReplicaIndex: Timestamp] {
+    var (since, before): ([ReplicaIndex: Timestamp], Configuration) = ([:], genesis)
+    for (next, time) in changes {
+      let isMoved = Placement(next) != Placement(before)
+      for member in next.voters where isMoved || before.members[member].key != next.members[member].key {
+        since[member] = time
+      }
+      before = next
+    }
+    return since
+  }
 }

@@ -21,6 +21,9 @@ public struct Tending: Sendable {
     public var readBytesMax: UInt64 = 64 << 20
     /// How many records are asked of other vaults in a round.
     public var challenges = 4
+    /// How long nobody asks a vault for what it should keep after it was entrusted with that, in milliseconds of the
+    /// ledger's time.
+    public var fetchingMilliseconds = Challenges.fetchingMilliseconds
     /// How long what has no anchor is kept: longer than any transaction of its time can still be executed.
     public var unanchoredLifeMilliseconds: UInt64
     /// The most bytes of one other member's records; nil for no bound.
@@ -313,7 +316,10 @@ extension Tending {
       guard let entry = drawn, !entry.isErased,
         let member = self.challenges.holder(
           of: entry.record, from: entry.hospital, besides: own, placement: ledger.placement, draw: &self.draw),
-        ledger.connected.contains(member)
+        ledger.connected.contains(member),
+        // ⚑ A member that came back under new keys a moment ago has nothing yet, and fetches it: that accuses nobody.
+        !Challenges.isFetching(
+          since: ledger.entrusted(member), at: ledger.time, for: self.parameters.fetchingMilliseconds)
       else { continue }
       self.phase = .challenging(member, entry.record)
       return effects.append(.challenge(entry.record, of: member))

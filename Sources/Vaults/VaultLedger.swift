@@ -30,6 +30,8 @@ public protocol VaultLedger {
   var time: Timestamp { get }
   /// The time of the machine's own clock.
   var wall: Timestamp { get }
+  /// Since when a member should keep what is placed with it now, by the ledger's time; nil where since the beginning.
+  func entrusted(_ member: ReplicaIndex) -> Timestamp?
   /// What it says of a record; nil where it does not name it.
   func anchored(_ record: Digest) -> AnchoredRecord?
   /// The records after one, in the order of their identifiers, erased ones too.

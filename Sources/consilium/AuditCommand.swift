@@ -106,7 +106,8 @@ struct Audit: AsyncParsableCommand {
           consilium audit follow --api api.sock --genesis genesis.json --state seen.txt
         Each tree head must be a quorum's and extend the last, and the entries must hash to it. Vaults are asked for
         chunks that the tree heads choose. One that fails is asked again at once; after two failures in a row an alarm
-        names it.
+        names it. For a day of the ledger's time a vault is not asked after its hospital joined or came back under new
+        keys, and none is after members joined or left, which places records otherwise: it fetches them meanwhile.
         Whatever does not add up ends it with a status that is not 0 and the evidence in STATE.evidence. --once checks
         once. What was read is kept in STATE and STATE.log.
         """)
@@ -139,7 +140,7 @@ struct Audit: AsyncParsableCommand {
           last = current
           let count = self.once ? self.challenges : self.challenges > 0 && round.isMultiple(of: 10) ? 1 : 0
           for _ in 0..<max(0, count) {
-            try await self.challenge(ledger, chain.last, current.body, &failed, client)
+            try await self.challenge(ledger, chain, current.body, &failed, client)
           }
           if self.once { return }
           round += 1
@@ -162,14 +163,14 @@ struct Audit: AsyncParsableCommand {
     /// Asks a vault for a chunk, and once more at once where it fails; one that does not give what it should twice in a
     /// row is named with the evidence.
     private func challenge(
-      _ ledger: AuditedLedger, _ configuration: Configuration, _ head: CheckpointBody,
+      _ ledger: AuditedLedger, _ chain: ConfigurationChain, _ head: CheckpointBody,
       _ failed: inout [UInt32: VaultChallenge], _ client: NodeClient
     ) async throws {
       var suspect: UInt32?
       for _ in 0..<Self.questionsMax {
         let lot = SecureRandom.bytes(32)
         guard
-          let done = try await VaultChallenge.put(ledger, configuration, head: head, lot: lot, of: suspect, client)
+          let done = try await VaultChallenge.put(ledger, chain, head: head, lot: lot, of: suspect, client)
         else { return }
         let what = "chunk \(done.chunk) of record \(done.record.prefix(8))…"
         Console.line("\(done.time)  member \(done.member)'s vault  \(done.outcome)  \(what)")

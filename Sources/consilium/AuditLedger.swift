@@ -26,6 +26,8 @@ struct AuditedLedger: Codable {
   private var size: UInt64 = 0
   private var peaks: [Data] = []
   private var anchored: UInt64 = 0
+  /// The time of the last entry that was read, by the ledger; nil in a file of before that was kept.
+  private var time: UInt64?
   private(set) var kept: [Kept] = []
 
   /// Reads every entry up to a signed tree head; its root must come out of them. `keep` is called before an alarm.
@@ -61,7 +63,14 @@ struct AuditedLedger: Codable {
     (self.size, self.peaks) = (log.size, log.peaks.map { Data($0.bytes) })
   }
 
+  /// Whether a member's vault may still be fetching what it should keep, as far as the ledger was read.
+  func isFetching(_ member: ReplicaIndex, in chain: ConfigurationChain) -> Bool {
+    let since = Placement.entrusted(since: chain.configurations[0], chain.changes)
+    return Challenges.isFetching(since: since[member], at: Timestamp(milliseconds: self.time ?? .max))
+  }
+
   private mutating func note(_ entry: LogEntry) {
+    self.time = entry.time.milliseconds
     guard entry.outcome == .applied, entry.transaction.kind == TransactionKind.anchorRecord.rawValue else { return }
     let kept = Kept(anchor: Data(entry.transaction.payload), hospital: entry.transaction.hospital.number)
     self.anchored += 1
@@ -84,29 +93,32 @@ struct VaultChallenge: Codable {
   private static let drawsMax = 10_000
 
   /// Asks for a chunk that neither node nor vault chose: tree head and lot name record, member and chunk; the first
-  /// that names a given member, where there is one. nil where there is nothing to ask for.
+  /// that names a given member, where there is one. nil where there is nothing to ask for, or the vault that is drawn
+  /// may still be fetching it.
   static func put(
-    _ ledger: AuditedLedger, _ configuration: Configuration, head: CheckpointBody, lot: [UInt8], of given: UInt32?,
+    _ ledger: AuditedLedger, _ chain: ConfigurationChain, head: CheckpointBody, lot: [UInt8], of given: UInt32?,
     _ client: NodeClient
   ) async throws -> VaultChallenge? {
     let draw = Hash.sha256(head.root.bytes, lot)
     var random = SeededGenerator(seed: draw.prefix64)
     guard !ledger.kept.isEmpty else { return nil }
-    let placement = Placement(configuration)
+    let (configuration, placement) = (chain.last, Placement(chain.last))
     for _ in 0..<(given == nil ? 1 : Self.drawsMax) {
       let kept = ledger.kept[Int(random.below(UInt64(ledger.kept.count)))]
       guard let anchor = try? RecordAnchor.decode(Array(kept.anchor)),
         let hospital = configuration.index(of: MemberID(kept.hospital))
       else { continue }
       let holders = configuration.voters.filter { placement.isHolder($0, of: anchor.record, from: hospital) }
-      let member = configuration.members[holders[Int(random.below(UInt64(holders.count)))]].id.number
-      guard given == nil || given == member else { continue }
-      let index = Int(random.below(UInt64(anchor.chunkCount)))
-      let view: KeptView = try await client.get("/v1/vaults/\(member)/\(anchor.record)/\(index)")
+      let index = holders[Int(random.below(UInt64(holders.count)))]
+      let member = configuration.members[index].id.number
+      // ⚑ A member that came back under new keys a moment ago has nothing yet, and fetches it: that accuses nobody.
+      guard given == nil || given == member, !ledger.isFetching(index, in: chain) else { continue }
+      let chunk = Int(random.below(UInt64(anchor.chunkCount)))
+      let view: KeptView = try await client.get("/v1/vaults/\(member)/\(anchor.record)/\(chunk)")
       var outcome = view.outcome
-      if outcome == .proven, view.proof(of: index)?.isAuthentic(for: anchor) != true { outcome = .failed }
+      if outcome == .proven, view.proof(of: chunk)?.isAuthentic(for: anchor) != true { outcome = .failed }
       return VaultChallenge(
-        time: "\(Drafts.now)", member: member, record: "\(anchor.record)", chunk: index, outcome: outcome.rawValue)
+        time: "\(Drafts.now)", member: member, record: "\(anchor.record)", chunk: chunk, outcome: outcome.rawValue)
     }
     return nil
   }

@@ -200,6 +200,8 @@ private struct Records: VaultLedger {
   var placement = Placement(members: [0, 1, 2, 3], copies: 3)
   var connected = everybody(4)
   var (time, wall) = (Timestamp.zero, Timestamp.zero)
+  var since: [ReplicaIndex: Timestamp] = [:]
+  func entrusted(_ member: ReplicaIndex) -> Timestamp? { self.since[member] }
   func anchored(_ record: Digest) -> AnchoredRecord? { self.entries.first { $0.record == record } }
   func anchored(after last: Digest?, countMax: Int) -> [AnchoredRecord] {
     Array(self.entries.sorted { $0.record < $1.record }.filter { last ?? .zero < $0.record }.prefix(countMax))
@@ -469,6 +471,23 @@ struct TendingTests {
     bench.round()
     #expect(bench.asked == [1, 1] && bench.unproven == [1])
     #expect(bench.tending.challenges[1].failed == 2)
+  }
+
+  @Test("⚑ A vault that was entrusted with its records less than a day ago, by the ledger's time, is not asked for any")
+  func fetching() {
+    let bench = Bench(challenges: 2)
+    bench.ledger.placement = Placement(members: [0, 1], copies: 2)
+    bench.vault[bench.anchor(1)] = true
+    bench.givers = []
+    bench.ledger.since[1] = Timestamp(milliseconds: 1000)
+    for time in [0, 1000, 999 + Challenges.fetchingMilliseconds] {
+      bench.ledger.time = Timestamp(milliseconds: time)
+      bench.round()
+    }
+    #expect(bench.asked.isEmpty && bench.unproven.isEmpty && bench.rounds.count == 3)
+    bench.ledger.time = Timestamp(milliseconds: 1000 + Challenges.fetchingMilliseconds)
+    bench.round()
+    #expect(bench.asked == [1, 1] && bench.unproven == [1])
   }
 
   @Test("Whether a vault has all is known once all was looked for, and of a vault that cannot be read it is not known")
