@@ -46,17 +46,24 @@ struct Attached {
     "Person": "photo", "Practitioner": "photo", "RelatedPerson": "photo",
   ]
 
+  /// What holds a URL by itself, as an extension may.
+  private static let pointers: Set<String> = ["valueUri", "valueUrl"]
+
   /// The attachments of a resource: the elements of its type, and whatever is one by its name at any depth, as an
-  /// answer in a questionnaire, an extension or a payload; those of what it contains, too.
-  private static func attachments(in resource: CanonicalJSON, type: String) -> [CanonicalJSON] {
+  /// answer in a questionnaire, an extension or a payload; those of what it contains, too. And the URLs that stand by
+  /// themselves, in extensions.
+  private static func attachments(
+    in resource: CanonicalJSON, type: String
+  ) -> (found: [CanonicalJSON], pointers: [String]) {
     var found = self.elements[type].map { resource.children($0) } ?? []
-    var waiting = [resource]
+    var (waiting, pointers) = ([resource], [String]())
     while let value = waiting.popLast() {
       switch value {
       case .array(let items): waiting += items
       case .object(let members):
         for (name, member) in members {
           if name == "attachment" || name.hasSuffix("Attachment") { found += member.items ?? [member] }
+          if self.pointers.contains(name), let text = member.text { pointers.append(text) }
           waiting.append(member)
         }
       case .null, .bool, .number, .string: break
@@ -66,15 +73,17 @@ struct Attached {
       guard let element = contained["resourceType"]?.text.flatMap({ self.elements[$0] }) else { continue }
       found += contained.children(element)
     }
-    return found
+    return (found, pointers)
   }
 
-  /// The URLs of the attachments of a resource.
+  /// The URLs of the attachments of a resource, and those in its extensions.
   static func urls(in resource: CanonicalJSON, type: String) -> [String] {
-    self.attachments(in: resource, type: type).compactMap { $0["url"]?.text }
+    let (attachments, pointers) = self.attachments(in: resource, type: type)
+    return attachments.compactMap { $0["url"]?.text } + pointers
   }
 
-  /// The Binaries of this server that a resource names: as its content, or only by a reference, as a list does.
+  /// The Binaries of this server that a resource names: as its content, or only by a reference, as a list does, or by
+  /// an extension's URL.
   static func names(
     in resource: CanonicalJSON, type: String, at site: Site
   ) -> (held: Set<String>, linked: Set<String>) {
@@ -85,8 +94,9 @@ struct Attached {
       return name.hasPrefix("Binary/") ? name : nil
     }
     let contents = resource.children("payload").compactMap { $0["contentReference"]?["reference"]?.text }
-    let held = Set((self.urls(in: resource, type: type) + contents).compactMap { named($0) })
-    var linked: Set<String> = []
+    let (attachments, pointers) = self.attachments(in: resource, type: type)
+    let held = Set((attachments.compactMap { $0["url"]?.text } + contents).compactMap { named($0) })
+    var linked = Set(pointers.compactMap { named($0) }).subtracting(held)
     resource.forEachReference { text in
       if let name = named(text), !held.contains(name) { linked.insert(name) }
     }

@@ -18,14 +18,17 @@ struct BundleReferences {
   /// Members whose values are URLs that an entry may have as its fullUrl, besides references.
   private static let urls: Set<String> = ["url", "uri", "valueOid", "valueUri", "valueUrl", "valueUuid"]
 
+  /// Those of them by which a Binary is named.
+  private static let places: Set<String> = ["url", "valueUri", "valueUrl"]
+
   /// A resource of an entry with each reference to another entry as what that one is here. A relative one is below the
   /// base of the entry's own fullUrl: where that is another server's, it stays that server's.
   func resolved(_ resource: CanonicalJSON, in fullUrl: String?) -> CanonicalJSON {
     let root = fullUrl.flatMap { Site.root(of: $0) }
     return resource.replacing { name, text in
       if name == "reference" { return self.resolved(text, below: root) }
-      // What an attachment names is below the same base as what a reference does.
-      if name == "url", Site.literal(text)?.type == "Binary" { return self.resolved(text, below: root) }
+      // What an attachment or an extension names is below the same base as what a reference does.
+      if Self.places.contains(name), Site.literal(text)?.type == "Binary" { return self.resolved(text, below: root) }
       if Self.urls.contains(name) { return self.names[text] ?? text }
       return name == "div" && !self.names.isEmpty ? self.narrative(text) : text
     }

@@ -22,42 +22,78 @@ struct Exports {
     let time: Timestamp
     let files: [File]
     fileprivate(set) var number: UInt64 = 0
+    /// When its asker last fetched anything of it.
+    fileprivate(set) var used = Timestamp.zero
+
+    /// Whether one asks: without a token it may be any of the hospital's programs.
+    fileprivate var isOnes: Bool { self.account != nil || self.client != nil }
+    fileprivate var size: Int { self.files.reduce(0) { $0 + $1.hits.count } }
+
+    init(account: Digest?, client: String?, request: String, time: Timestamp, files: [File]) {
+      (self.account, self.client, self.request) = (account, client, request)
+      (self.time, self.used, self.files) = (time, time, files)
+    }
   }
 
-  /// The most exports that are kept, in all and for one asker. Where an asker has too many, its oldest is dropped;
-  /// where there are too many in all, the oldest of all is.
+  /// The most exports that are kept, in all and for one asker. Where an asker has too many, the one that it fetched
+  /// least lately is dropped. ⚑ Nobody ends what another fetches: where there are too many in all, or of all who send
+  /// no token, only one that was left alone for a while gives way.
   static let exportsMax = 64
   static let exportsPerAskerMax = 4
   /// The most resources in all of them together.
   static let hitsMax = 32 << 20
   /// How long each is kept, in milliseconds.
   static let milliseconds: UInt64 = 86_400_000
+  /// For how long one is left alone that another's takes the place of, in milliseconds.
+  static let idleMilliseconds: UInt64 = 900_000
 
   private var exports: [String: Export] = [:]
   private var count: UInt64 = 0
 
   /// Keeps an export under a name that nobody guesses.
   ///
-  /// - Throws: `FHIRFailure` 413 where it has more resources than are kept.
+  /// - Throws: `FHIRFailure` 413 where it has more resources than are kept, 429 where others' are in its place.
   mutating func keep(_ export: Export, as name: String) throws(FHIRFailure) {
-    func size(_ export: Export) -> Int { export.files.reduce(0) { $0 + $1.hits.count } }
-    guard size(export) <= Self.hitsMax else {
+    guard export.size <= Self.hitsMax else {
       throw FHIRFailure(413, "too-costly", "over \(Self.hitsMax) resources: ask in parts, by _type or _since")
     }
     self.forget(before: export.time)
-    func drop(_ isMeant: (Export) -> Bool) {
-      let oldest = self.exports.filter { isMeant($0.value) }.min { $0.value.number < $1.value.number }
-      if let oldest { self.exports[oldest.key] = nil }
-    }
+    var left = self.exports
     func isOwn(_ other: Export) -> Bool { other.account == export.account && other.client == export.client }
-    if self.exports.values.count(where: isOwn) >= Self.exportsPerAskerMax { drop(isOwn) }
-    while self.exports.count >= Self.exportsMax
-      || self.exports.values.reduce(size(export), { $0 + size($1) }) > Self.hitsMax
-    { drop { _ in true } }
+    if left.values.count(where: isOwn) >= Self.exportsPerAskerMax {
+      try Self.drop(from: &left, at: export.time, isOwner: export.isOnes, isOwn)
+    }
+    while left.count >= Self.exportsMax || left.values.reduce(export.size, { $0 + $1.size }) > Self.hitsMax {
+      let hasOwn = export.isOnes && left.values.contains(where: isOwn)
+      try Self.drop(from: &left, at: export.time, isOwner: hasOwn) { hasOwn ? isOwn($0) : true }
+    }
     self.count += 1
     var kept = export
     kept.number = self.count
-    self.exports[name] = kept
+    left[name] = kept
+    self.exports = left
+  }
+
+  /// Drops of some exports the one that was fetched least lately: at once where who asks is the owner of them all.
+  ///
+  /// - Throws: `FHIRFailure` 429 where it was fetched a moment ago.
+  private static func drop(
+    from exports: inout [String: Export], at now: Timestamp, isOwner: Bool, _ isMeant: (Export) -> Bool
+  ) throws(FHIRFailure) {
+    let least = exports.filter { isMeant($0.value) }
+      .min { ($0.value.used, $0.value.number) < ($1.value.used, $1.value.number) }
+    guard let least else { return }
+    let free = least.value.used.milliseconds + Self.idleMilliseconds
+    guard isOwner || free <= now.milliseconds else {
+      var failure = FHIRFailure(
+        429, "throttled",
+        "as many exports are kept as there may be, and each was fetched from in the last "
+          + "\(Self.idleMilliseconds / 60_000) minutes: end one by DELETE at its status, ask by a token of your own, "
+          + "or try again later")
+      failure.retrySeconds = Int(clamping: (free - now.milliseconds + 999) / 1000)
+      throw failure
+    }
+    exports[least.key] = nil
   }
 
   private mutating func forget(before now: Timestamp) {
@@ -72,6 +108,7 @@ struct Exports {
     guard let export = self.exports[name], export.account == asker.account, export.client == asker.client else {
       throw FHIRFailure(404, "not-found", "this export is not kept any more, or another asked for it: ask again")
     }
+    self.exports[name]?.used = now
     return export
   }
 

@@ -10,6 +10,8 @@ public struct FHIRFailure: Error, Sendable, Hashable {
   public let message: String
   /// Where in the request; nil for the whole.
   public let expression: String?
+  /// After how many seconds it is worth asking again (`Retry-After`); nil where that is not known.
+  public var retrySeconds: Int?
 
   /// A refusal of given parts.
   public init(_ status: Int, _ code: String, _ message: String, at expression: String? = nil) {

@@ -40,8 +40,7 @@ extension FHIRService {
       var hits: [SearchStates.Hit] = []
       for (place, row) in (self.index.rows[type] ?? []).enumerated() {
         // ⚑ What came after an export within the millisecond of its time is in the next one. Erasing is a change too.
-        let changed = max(row.updated, row.erased?.time ?? .zero)
-        guard asked.since.map({ changed >= $0 }) ?? true else { continue }
+        guard asked.since.map({ row.changed >= $0 }) ?? true else { continue }
         if !row.isDeleted {
           if patients.holds(type == "Patient" ? row.id : row.patient) {
             hits.append(Self.hit(type, place, row))

@@ -1,7 +1,8 @@
 import HealthRecords
 import Primitives
 
-/// Versions of resources, the latest first (FHIR R4, http.html#history).
+/// Versions of resources, the latest first (FHIR R4, http.html#history). ⚑ What was erased is there as deleted, at the
+/// time when it was: who follows a history forgets it too. An erased version before the latest is left out.
 extension FHIRService {
   /// What a history takes; `_before` is where the page before ended.
   static let historyParameters = ["_at", "_before", "_count", "_since"]
@@ -16,16 +17,18 @@ extension FHIRService {
     let asked = try HistoryQuestion(request.query)
     let countMax = asked.count ?? Int.max
     try request.looks.look(Int(clamping: row.version))
-    var (total, entries, isFull, latest) = (0, [CanonicalJSON](), false, StoredResource?.none)
+    var (total, keptCount, entries, isFull, latest) = (0, 0, [CanonicalJSON](), false, StoredResource?.none)
     var (hasMore, last, next) = (false, row.version, StoredResource?.none)
     // One after another: all of them together may be longer than the memory.
     for number in (1...max(1, row.version)).reversed() {
       try Task.checkCancellation()
       guard let version = try self.stored(type, id, number) else { continue }
-      if latest == nil { latest = version }
+      let isLatest = latest == nil
+      if isLatest { latest = version }
       defer { next = version }
-      guard version.erased == nil, self.isOwn(version, for: request.asker) else { continue }
+      guard version.erased == nil || isLatest, self.isOwn(version, for: request.asker) else { continue }
       total += 1
+      if version.erased == nil { keptCount += 1 }
       guard number < asked.versionBefore ?? .max, asked.has(version, until: next?.updated) else { continue }
       guard entries.count < countMax, !isFull, try request.meter.admits(version) else {
         (isFull, hasMore) = (true, true)
@@ -34,7 +37,7 @@ extension FHIRService {
       entries.append(self.historyEntry(version))
       last = number
     }
-    if total == 0, let latest, let erased = latest.erased { throw erased.failure(of: latest) }
+    if keptCount == 0, let latest, let erased = latest.erased { throw erased.failure(of: latest) }
     guard total > 0 else { throw FHIRFailure(404, "not-found", "there never was a \(type)/\(id)") }
     guard !entries.isEmpty || !hasMore || countMax == 0 else { throw request.meter.failure }
     let links = hasMore && countMax > 0 ? [self.next("\(type)/\(id)/_history", asked, before: "\(last)")] : []
@@ -90,10 +93,10 @@ extension FHIRService {
     for type in types {
       for (number, row) in (self.index.rows[type] ?? []).enumerated() {
         if number % 256 == 0 { try Task.checkCancellation() }
-        let first = HistoryPlace(milliseconds: row.updated.milliseconds, type: type, ordinal: row.ordinal, row.version)
+        let first = HistoryPlace(milliseconds: row.changed.milliseconds, type: type, ordinal: row.ordinal, row.version)
         // Its older versions are older still.
         if let least, first < least { continue }
-        if let since = asked.since, row.updated < since { continue }
+        if let since = asked.since, row.changed < since { continue }
         guard let line = try self.line(type, row.id, row.version, first, nil, asked, &looks) else { continue }
         lines.append(line)
         guard lines.count >= 2 * count else { continue }
@@ -127,10 +130,11 @@ extension FHIRService {
       }
       guard let version = try self.stored(type, id, number) else { return nil }
       // A clock that went back does not change the order of versions.
-      place = place.atMost(version.updated.milliseconds, number)
-      if let since = asked.since, version.updated < since { return nil }
+      let isLatest = until == nil
+      place = place.atMost((isLatest ? version.changed : version.updated).milliseconds, number)
+      if let since = asked.since, version.changed < since { return nil }
       let isBefore = asked.placeBefore.map { place < $0 } ?? true
-      if isBefore, version.erased == nil, asked.has(version, until: until) {
+      if isBefore, version.erased == nil || isLatest, asked.has(version, until: until) {
         return HistoryLine(version: version, place: place)
       }
       until = version.updated
@@ -215,8 +219,8 @@ private struct HistoryQuestion {
 
   /// Whether a version, which another followed at a time, is asked for.
   func has(_ version: StoredResource, until next: Timestamp?) -> Bool {
-    if let since, version.updated < since { return false }
+    if let since, version.changed < since { return false }
     guard let time else { return true }
-    return DateRange(version.updated).low < time.high && next.map { DateRange($0).low > time.low } ?? true
+    return DateRange(version.changed).low < time.high && next.map { DateRange($0).low > time.low } ?? true
   }
 }

@@ -65,6 +65,8 @@ public struct FHIRResponse: Sendable {
   public var contentLocation: String?
   /// The record that anchors it, or `pending`.
   public var anchor: String?
+  /// After how many seconds to ask again, for `Retry-After`.
+  public var retrySeconds: Int?
   /// The accounts of the patients whom a search with a condition counts: its total tells of them without a resource.
   public var counted: Set<Digest> = []
 
@@ -203,7 +205,9 @@ public actor FHIRService {
     let isFull = (error as? any ResourceStoreFailure)?.isWantOfRoom ?? false
     let other = isFull ? FHIRFailure(507, "no-store", "it is not kept: \(error)") : nil
     let failure = error as? FHIRFailure ?? left ?? other ?? FHIRFailure(500, "exception", "\(error)")
-    return FHIRResponse(status: failure.status, body: failure.outcome)
+    var response = FHIRResponse(status: failure.status, body: failure.outcome)
+    response.retrySeconds = failure.retrySeconds
+    return response
   }
 
   private func answer(_ request: FHIRRequest) async throws -> FHIRResponse {
@@ -396,7 +400,7 @@ public actor FHIRService {
         .members([
           ("status", .string(version.isDeleted ? "204" : isFirst ? "201" : "200")),
           ("etag", .string("W/\"\(version.version)\"")),
-          ("lastModified", .string(version.updated.description)),
+          ("lastModified", .string(version.changed.description)),
         ])
       ),
     ])

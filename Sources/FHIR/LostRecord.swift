@@ -16,7 +16,7 @@ extension AnchorNote {
     guard let json = try? CanonicalJSON(content, limits: .outside), let type = json["resourceType"]?.text,
       SearchParameter.of(type) != nil, let id = json["id"]?.text, !id.isEmpty
     else { return nil }
-    let isWithdrawal = json["meta"]?["tag"]?.items?.contains { Withdrawal.isTag($0) } ?? false
+    let isWithdrawal = Withdrawal.isOne(json)
     // What was given by command may have a type and an id too, but no version of this server's.
     guard isWithdrawal || json["meta"]?["versionId"] != nil else { return nil }
     var note = try store.note(of: "\(type)/\(id)") ?? AnchorNote(name: "\(type)/\(id)")
@@ -33,6 +33,11 @@ extension AnchorNote {
       Self.laterVersion(record, of: account, than: $0.version)
     }
     return note
+  }
+
+  /// Whether a record's content is a withdrawal: it tells of nothing that could be written again.
+  public static func isWithdrawal(_ content: [UInt8]) -> Bool {
+    (try? CanonicalJSON(content, limits: .outside)).map { Withdrawal.isOne($0) } ?? false
   }
 
   /// The note of a resource whose record the ledger superseded by `record`, which this store does not know of and which

@@ -32,6 +32,8 @@ public struct StoredResource: Sendable, Hashable {
   public var name: String { "\(self.type)/\(self.id)" }
   /// Whether this version is the deletion.
   public var isDeleted: Bool { self.body.isEmpty }
+  /// When it became what it is: written, or erased.
+  var changed: Timestamp { max(self.updated, self.erased?.time ?? .zero) }
   /// The resource.
   var json: CanonicalJSON? { try? CanonicalJSON(self.body) }
 }
@@ -91,6 +93,9 @@ struct ResourceIndex {
     var values: [String: [SearchValue]]
     /// Parameters whose elements are there without a value that a search compares.
     var bare: Set<String> = []
+
+    /// When it became what it is: written, or erased.
+    var changed: Timestamp { max(self.updated, self.erased?.time ?? .zero) }
   }
 
   private let site: Site

@@ -14,6 +14,11 @@ enum Withdrawal {
     coding["system"]?.text == self.tag["system"]?.text && coding["code"]?.text == self.tag["code"]?.text
   }
 
+  /// Whether a resource says that it was withdrawn.
+  static func isOne(_ json: CanonicalJSON) -> Bool {
+    json["meta"]?["tag"]?.items?.contains { self.isTag($0) } ?? false
+  }
+
   /// What supersedes a version of a resource; nil of it, where it is not kept any more.
   static func of(_ type: String, _ id: String, _ last: CanonicalJSON?, at time: Timestamp) -> [UInt8] {
     let definition = Definitions.table[type] ?? Definitions.Definition()

@@ -68,7 +68,7 @@ struct Orphans {
     /// How many are not in the vault: what those hold is not known.
     var absentCount = 0
     /// The record that was found for each resource, and all that ever were.
-    var (chosen, ever): ([String: RecordEntry], Set<Digest>) = ([:], [])
+    var (chosen, ever): ([String: (entry: RecordEntry, isWithdrawal: Bool)], Set<Digest>) = ([:], [])
     /// The resources of which an older version is here.
     var older: Set<String> = []
     var notes: [AnchorNote] = []
@@ -173,12 +173,15 @@ struct Orphans {
     self.found.until = try Self.extent(of: self.resources).until
     for entry in OwnRecords(in: ledger, of: hospital) where !held.contains(entry.anchor.record) {
       let absent = self.found.absentCount
-      var note = try await self.note(of: entry)
-      // What does not tell what it holds may stand in the place of a record that this store has.
-      if note == nil, let before = outdated[entry.anchor.record] {
-        note = try before.outdated(by: entry.anchor.record, in: self.resources)
+      switch try await self.held(by: entry) {
+      case .resource(let note): self.choose(entry, note)
+      // What moved to another patient left it behind, and it asks nothing of anybody.
+      case .withdrawal: break
+      case .other:
+        // What does not tell what it holds may stand in the place of a record that this store has.
+        let note = try outdated[entry.anchor.record]?.outdated(by: entry.anchor.record, in: self.resources)
+        if let note { self.choose(entry, note) } else if self.found.absentCount == absent { self.addOther(entry) }
       }
-      if let note { self.choose(entry, note) } else if self.found.absentCount == absent { self.addOther(entry) }
       if self.found.readings.count + self.found.notes.count >= Self.batchMax { try await self.keep() }
     }
     try await self.keep()
@@ -208,12 +211,19 @@ struct Orphans {
     return (count, until)
   }
 
-  /// Of several records of a resource the last counts: the others stay until somebody withdraws them.
+  /// Of several records of a resource the last counts: the others stay until somebody withdraws them. ⚑ A withdrawal
+  /// beside another record is what stayed with the patient whose the resource was before: the other counts, whichever
+  /// was first, and the withdrawal asks nothing of anybody.
   private mutating func choose(_ entry: RecordEntry, _ note: AnchorNote) {
-    let before = self.found.chosen[note.name]
-    if let before, before.leaf > entry.leaf { return self.addOther(entry) }
-    if let before { self.addOther(before) } else { self.found.knownCount += 1 }
-    self.found.chosen[note.name] = entry
+    let isWithdrawal = note.anchored?.isWithdrawal ?? false
+    if let before = self.found.chosen[note.name] {
+      let isLess = before.isWithdrawal == isWithdrawal ? before.entry.leaf > entry.leaf : isWithdrawal
+      guard !isLess else { return isWithdrawal ? () : self.addOther(entry) }
+      if !before.isWithdrawal { self.addOther(before.entry) }
+    } else {
+      self.found.knownCount += 1
+    }
+    self.found.chosen[note.name] = (entry, isWithdrawal)
     if note.isOutdated { self.found.older.insert(note.name) }
     self.found.ever.insert(entry.anchor.record)
     self.found.notes.append(note)
@@ -240,25 +250,33 @@ struct Orphans {
     (self.found.readings, self.found.notes) = ([], [])
   }
 
-  /// The note by which what the EHR writes supersedes a record; nil where it cannot be opened here, or holds nothing
-  /// that the EHR wrote.
-  private mutating func note(of entry: RecordEntry) async throws -> AnchorNote? {
+  /// What a record holds.
+  private enum Held {
+    /// What the EHR wrote, with the note by which what it writes next supersedes the record.
+    case resource(AnchorNote)
+    /// The withdrawal of a resource that has another current record.
+    case withdrawal
+    /// Nothing that the EHR wrote; or it cannot be opened here.
+    case other
+  }
+
+  private mutating func held(by entry: RecordEntry) async throws -> Held {
     let anchor = entry.anchor
-    guard let vault, self.trouble == nil, anchor.chunkCount <= SealedRecord.chunksMax else { return nil }
+    guard let vault, self.trouble == nil, anchor.chunkCount <= SealedRecord.chunksMax else { return .other }
     let sealed: SealedRecord?
     do throws(VaultFailure) { sealed = try await vault.record(anchor.record) } catch {
       self.trouble = "\(error)"
-      return nil
+      return .other
     }
     if sealed == nil { self.found.absentCount += 1 }
     guard let sealed,
       let key = self.secrets.lazy.compactMap({
         SealedRecord.key(in: sealed.boxes.hospitalCopy, of: anchor.record, secret: $0)
       }).first
-    else { return nil }
+    else { return .other }
     let content: [UInt8]
     // What is not what was anchored tells nothing of it.
-    do throws(RecordFault) { content = try sealed.open(key: key, anchored: anchor).canonical } catch { return nil }
+    do throws(RecordFault) { content = try sealed.open(key: key, anchored: anchor).canonical } catch { return .other }
     let (ledger, ever) = (self.ledger, self.found.ever)
     let note = try AnchorNote.recovered(
       anchor.record, of: anchor.patient, holding: content, in: self.resources,
@@ -272,7 +290,8 @@ struct Orphans {
         patient: anchor.patient, reader: nil, client: nil, interaction: .read,
         types: [note.map { String($0.name.prefix { $0 != "/" }) } ?? "DocumentReference"],
         request: "consilium fhir accept-loss", time: Drafts.now))
-    return note
+    if let note { return .resource(note) }
+    return AnchorNote.isWithdrawal(content) ? .withdrawal : .other
   }
 
   private func say() {
@@ -289,9 +308,9 @@ struct Orphans {
         "\(known) current records of this hospital's own system hold resources that were lost here, and stay current "
           + "until the EHR writes or deletes each again, under its type and id: that supersedes the record. They were "
           + "opened to learn which they are, and each patient sees that it was done.\(ofOlder)")
-      let rows = self.found.chosen.sorted { $0.value.leaf > $1.value.leaf }
-      let late = rows.filter { self.isLate($0.value) }.count
-      self.list(rows.map { ($0.value, self.words(of: $0.key)) }, late: late, of: known)
+      let rows = self.found.chosen.sorted { $0.value.entry.leaf > $1.value.entry.leaf }
+      let late = rows.filter { self.isLate($0.value.entry) }.count
+      self.list(rows.map { ($0.value.entry, self.words(of: $0.key)) }, late: late, of: known)
     }
     guard others > 0 else { return }
     let why = self.trouble.map { "not all could be opened (\($0))" } ?? "what was given by command or as a document"

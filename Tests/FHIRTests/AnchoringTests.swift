@@ -752,6 +752,26 @@ struct AnchoringTests {
     #expect(try Self.recover([newest], in: store) { current.map(\.record).contains($0) } == 0, "it has a current one")
   }
 
+  @Test("The withdrawal that stays where a resource was before it moved is known as one, and is nothing that was lost")
+  func movedAway() async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    let other = String(repeating: "cd", count: 32)
+    let identifier = #"{"system":"urn:consilium:account","value":"\#(other)"}"#
+    await bench.put(#"{"resourceType":"Patient","id":"q","identifier":[\#(identifier)]}"#)
+    for patient in ["p", "q"] {
+      await bench.put(FHIRBench.observation("x", #""code":{"text":"x"},"subject":{"reference":"Patient/\#(patient)"}"#))
+    }
+    _ = await bench.service.anchorPending()
+    let left = try #require(bench.ledger.current().first { $0.json["resourceType"]?.text == "Observation" })
+    let now = try #require(bench.ledger.current(other).first { $0.json["resourceType"]?.text == "Observation" })
+    #expect(AnchorNote.isWithdrawal(left.body) && !AnchorNote.isWithdrawal(now.body))
+    let note = try AnchorNote.recovered(
+      left.record, of: left.account, holding: left.body, in: bench.store, base: "http://h/fhir",
+      isCurrent: { $0 == now.record })
+    #expect(note == nil)
+  }
+
   @Test(
     "What was given by command, and what is no resource, is nothing that a store lost",
     arguments: [

@@ -59,7 +59,7 @@ struct ErasureTests {
       let count = Mutex(UInt8(0))
       return try FHIRService(
         store: store, anchoring: anchoring, ledger: ledger, base: "http://h/fhir",
-        now: { Timestamp(milliseconds: 1_750_000_000_000) },
+        now: { Timestamp(milliseconds: anchoring.clock.load(ordering: .relaxed)) },
         entropy: { length in
           count.withLock { $0 &+= 1 }
           return Array(repeating: 0, count: length - 1) + [count.withLock { $0 }]
@@ -282,6 +282,62 @@ struct ErasureTests {
     #expect(await bench.send("PUT", "Observation/x", Self.observation("x", 1)).status == 201)
     bench.anchoring.be(.sound)
     #expect(await bench.service.anchorPending() == 1)
+  }
+
+  /// What a history says, as `METHOD Type/id/version at seconds`; nil where an entry has content.
+  private static func told(_ body: CanonicalJSON?) -> [String?] {
+    (body?["entry"]?.items ?? []).map { entry in
+      let version = (entry["response"]?["etag"]?.text ?? "").filter(\.isNumber)
+      let time = entry["response"]?["lastModified"]?.text ?? ""
+      return entry["resource"] == nil
+        ? "\(entry["request"]?["method"]?.text ?? "") \(entry["request"]?["url"]?.text ?? "")/\(version) \(time)" : nil
+    }
+  }
+
+  @Test("⚑ Whoever follows a history learns that something was erased, when it was, and nothing else of it")
+  func followed() async throws {
+    var bench = try await Self.bench()
+    func at(_ seconds: UInt64) -> String {
+      let time = 1_750_000_000_000 + 1000 * seconds
+      bench.anchoring.clock.store(time, ordering: .relaxed)
+      return Timestamp(milliseconds: time).description
+    }
+    _ = at(10)
+    #expect(await bench.send("PUT", "Observation/b", Self.observation("b", 2)).status == 200)
+    #expect(await bench.send("PUT", "Observation/c", Self.observation("c", 1)).status == 201)
+    let since = at(20)
+    #expect(Self.told(await bench.send("GET", "_history?_since=\(since)").body).isEmpty)
+    let erased = at(30)
+    try await bench.erase("Observation/a", version: 1)
+    try await bench.erase("Observation/b", version: 2)
+    _ = at(40)
+    let gone = ["DELETE Observation/a/1 \(erased)", "DELETE Observation/b/2 \(erased)"]
+    for _ in 0..<2 {
+      for path in ["_history", "Observation/_history"] {
+        let body = await bench.send("GET", "\(path)?_since=\(since)").body
+        #expect(Set(Self.told(body)) == Set(gone), "\(path): \(body as Any)")
+        let text = String(decoding: body?.canonicalBytes ?? [], as: UTF8.self)
+        #expect(!text.contains("secret"))
+        // They stand where their time has them, before what was written earlier.
+        let whole = await bench.send("GET", path).body
+        #expect(Set(Self.told(whole).prefix(2)) == Set(gone))
+        #expect(Self.told(whole).dropFirst(2).allSatisfy { $0 == nil })
+        let later = Timestamp(milliseconds: 1_750_000_031_000).description
+        #expect(Self.told(await bench.send("GET", "\(path)?_since=\(later)").body).isEmpty)
+      }
+      var (url, seen) = (String?.some("Observation/_history?_count=1"), [String?]())
+      while let asked = url, seen.count < 20 {
+        let body = await bench.send("GET", asked).body
+        seen += Self.told(body)
+        let next = body?["link"]?.items?.first { $0["relation"]?.text == "next" }?["url"]?.text
+        url = next.map { String($0.dropFirst("http://h/fhir/".count)) }
+      }
+      #expect(seen.count == 4 && Set(seen.prefix(2)) == Set(gone), "\(seen)")
+      let instance = await bench.send("GET", "Observation/b/_history").body
+      #expect(Self.told(instance) == [gone[1], nil] && instance?["total"] == .number("2"))
+      #expect(await bench.send("GET", "Observation/a/_history?_since=\(since)").status == 410)
+      bench.service = try Bench.start(bench.store, bench.anchoring, bench.ledger)
+    }
   }
 
   @Test("What the ledger has not erased stays, and what it erased while nothing ran goes at the start")

@@ -238,6 +238,39 @@ struct ExportTests {
     #expect(await Self.send(bench.service, "GET", places[1], asker).status == 200)
   }
 
+  @Test("⚑ Of all who send no token a few are kept, and nobody ends what another fetches")
+  func nobodys() async throws {
+    let bench = try FHIRBench()
+    await bench.put(#"{"resourceType":"Patient","id":"p"}"#)
+    func begin() async -> FHIRResponse {
+      var request = FHIRRequest(method: "GET", path: ["$export"])
+      request.prefer = "respond-async"
+      return await bench.service.handle(request)
+    }
+    func status(_ place: String) async -> Int { await bench.send("GET", place).status }
+    var places: [String] = []
+    for _ in 0..<4 { places.append(try #require(await begin().contentLocation)) }
+    bench.ledger.clock.wrappingAdd(600_000, ordering: .relaxed)
+    let refused = await begin()
+    #expect(refused.status == 429 && refused.retrySeconds == 300)
+    // Who has a token is not among them.
+    #expect(await Self.send(bench.service, "GET", "$export", try Asker()).status == 202)
+    for place in places { #expect(await status(place) == 200) }
+    bench.ledger.clock.wrappingAdd(600_000, ordering: .relaxed)
+    #expect(await begin().status == 429)
+    var file = FHIRRequest(method: "GET", path: places[0].split(separator: "/").map(String.init) + ["0"])
+    file.asker = .system
+    bench.ledger.clock.wrappingAdd(200_000, ordering: .relaxed)
+    #expect(try await bench.service.exported(file, from: 0).lines.count == 1)
+    bench.ledger.clock.wrappingAdd(200_000, ordering: .relaxed)
+    #expect(await begin().status == 202)
+    #expect(await status(places[0]) == 200, "it is being fetched")
+    #expect(await status(places[1]) == 404, "it was left alone")
+    #expect(await bench.send("DELETE", places[2]).status == 202)
+    #expect(await begin().status == 202)
+    #expect(await status(places[3]) == 200)
+  }
+
   @Test(
     "What is not understood is refused, with what there is",
     arguments: [
