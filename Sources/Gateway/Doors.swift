@@ -78,13 +78,15 @@ final class Doors: Sendable {
 
   init(_ limits: DoorLimits) { self.limits = limits }
 
-  /// What listens: HTTP/1.1, behind these doors, within TLS where there is a certificate.
+  /// What listens: HTTP/1.1, behind these doors, within TLS where there is a certificate. ⚑ While that cannot be used
+  /// this waits, and nothing listens.
   ///
-  /// - Throws: where TLS takes no certificate that was checked before.
-  func server(_ certificate: ServerCertificate? = nil) throws -> HTTPServerBuilder {
+  /// - Throws: where TLS takes no certificate that was checked before, or the task is cancelled.
+  func server(_ certificate: ServerCertificate? = nil) async throws -> HTTPServerBuilder {
     let plain = HTTPServerBuilder.http1(
       configuration: HTTP1Channel.Configuration(additionalChannelHandlers: [DoorHandler(self)]))
-    return try certificate.map { try .tls(plain, tlsConfiguration: $0.configuration) } ?? plain
+    guard let certificate else { return plain }
+    return try .tls(plain, tlsConfiguration: try await certificate.opened())
   }
 
   /// Takes a connection in. Where there is no room, the one goes that has kept the server waiting for longest: whoever

@@ -131,8 +131,10 @@ struct CrossOrigin: RouterMiddleware {
     Authorization, Accept, Content-Type, If-Match, If-None-Match, If-Modified-Since, If-None-Exist, Prefer, \
     X-Consilium-Category, X-Consilium-Purpose, X-Security-Context
     """
-  private static let shown =
-    "ETag, Last-Modified, Location, Content-Location, Content-Disposition, WWW-Authenticate, X-Consilium-Record"
+  private static let shown = """
+    ETag, Last-Modified, Location, Content-Location, Content-Disposition, Retry-After, WWW-Authenticate, \
+    X-Consilium-Record
+    """
 
   func handle(
     _ request: Request, context: Context, next: (Request, Context) async throws -> Response

@@ -12,7 +12,9 @@ extension FHIRServer {
   func answerLines(_ request: Request) async -> Response? {
     let path = request.uri.path.split(separator: "/").dropFirst()
       .map { String($0).removingPercentEncoding ?? String($0) }
-    guard request.method == .get, path.count == 3, path[0] == FHIRService.exportsPath else { return nil }
+    guard [.get, .head].contains(request.method), path.count == 3, path[0] == FHIRService.exportsPath else {
+      return nil
+    }
     let place = Place.current
     /// ⚑ A session that ended meanwhile reads no further, nor a system whose token was revoked. What is put together
     /// takes of the memory that all share.
@@ -36,8 +38,9 @@ extension FHIRServer {
         }
         try await writer.finish(nil)
       }
-      return Response(
+      let answer = Response(
         status: .ok, headers: [.contentType: FHIRService.linesMedia, .cacheControl: "no-store"], body: body)
+      return request.method == .head ? answer.createHeadResponse() : answer
     } catch { return Self.response(error) }
   }
 }

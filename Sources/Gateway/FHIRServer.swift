@@ -16,9 +16,9 @@ public struct FHIRServer: Sendable {
   let node: any NodeService
   private let log: TransparencyLog
   private let foreign: ForeignRecords
-  private let sessions: ReadingSessions
-  private let smart: SMARTAuthorization?
-  private let isTokenRequired: Bool
+  let sessions: ReadingSessions
+  let smart: SMARTAuthorization?
+  let isTokenRequired: Bool
   private let entrance: Entrance
   let visitors: Visitors
   let doors: Doors
@@ -33,19 +33,23 @@ public struct FHIRServer: Sendable {
     (self.service, self.node, self.log, self.entrance) = (service, node, TransparencyLog(service: node), entrance)
     (self.sessions, self.smart, self.isTokenRequired) = (sessions, smart, isTokenRequired || !entrance.isLocal)
     self.visitors = Visitors(entrance: entrance, apps: smart?.origins ?? [])
-    self.foreign = ForeignRecords(service: node, sessions: sessions, base: Self.base(at: entrance))
+    self.foreign = ForeignRecords(
+      service: node, sessions: sessions, systems: smart?.systems, base: Self.base(at: entrance))
   }
 
   /// Serves until the task is cancelled.
   public func run() async throws {
     var logger = Logger(label: "fhir")
     logger.logLevel = .critical
-    let application = Application(
-      router: await self.router, server: try self.doors.server(self.entrance.certificate),
-      configuration: .init(
-        address: .hostname(self.entrance.host, port: self.entrance.port), serverName: "consilium"), logger: logger)
+    let quiet = logger
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await application.serve(at: self.entrance.place) }
+      group.addTask {
+        let application = Application(
+          router: await self.router, server: try await self.doors.server(self.entrance.certificate),
+          configuration: .init(
+            address: .hostname(self.entrance.host, port: self.entrance.port), serverName: "consilium"), logger: quiet)
+        try await application.serve(at: self.entrance.place)
+      }
       group.addTask {
         while !Task.isCancelled {
           try await Task.sleep(for: Self.pendingInterval)
@@ -62,7 +66,7 @@ public struct FHIRServer: Sendable {
 
   private var router: Router<DoorContext> {
     get async {
-      let router = Router(context: DoorContext.self)
+      let router = Router(context: DoorContext.self, options: .autoGenerateHeadEndpoints)
       router.add(middleware: CrossOrigin(visitors: self.visitors))
       // Those that nothing takes are answered too: with what is taken instead.
       let others = ["PROPFIND", "QUERY"].compactMap { HTTPRequest.Method($0) }
@@ -80,7 +84,10 @@ public struct FHIRServer: Sendable {
         if let stranger = self.visitors.stranger(request) { throw ServiceRefusal.stranger(stranger) }
         // On this machine alone it is for everybody who has an account here.
         if !self.entrance.isLocal, await self.holder(of: request) == nil {
-          throw ServiceRefusal.unauthorized("a token is needed, as for the FHIR interface")
+          throw ServiceRefusal.noToken(
+            request.headers[.authorization] == nil
+              ? "a token is needed, as for the FHIR interface"
+              : "the token is none, its time or session is over, or this node does not know it")
         }
         return try await log.answer(request.uri.path.split(separator: "/").dropFirst().map(String.init))
       }
@@ -191,10 +198,15 @@ public struct FHIRServer: Sendable {
   /// What answers a request for an attachment's own bytes, or one that brings them; nil for every other. They may be
   /// longer than what fits into memory: they are sealed while they come, and given while they are opened.
   private func answerAttachment(_ request: Request) async -> Response? {
+    let answer = await self.attachmentAnswer(request)
+    return request.method == .head ? answer?.createHeadResponse() : answer
+  }
+
+  private func attachmentAnswer(_ request: Request) async -> Response? {
     let path = request.uri.path.split(separator: "/").dropFirst().map { String($0) }
     guard path.first == "Binary" else { return nil }
     let isVersion = path.count == 4 && path[2] == "_history"
-    let isRead = request.method == .get && (path.count == 2 || isVersion)
+    let isRead = [.get, .head].contains(request.method) && (path.count == 2 || isVersion)
     // Without a word of what it wants, a client gets the resource, as of every other type.
     let accept =
       request.uri.query.flatMap { try? FHIRURL.parameters($0) }?.last { $0.name == "_format" }
@@ -208,7 +220,7 @@ public struct FHIRServer: Sendable {
       if let stranger = self.visitors.stranger(request) {
         throw Self.forbidden(to: stranger)
       }
-      var asked = FHIRRequest(method: request.method.rawValue, path: path)
+      var asked = FHIRRequest(method: isRead ? "GET" : request.method.rawValue, path: path)
       asked.asker = try await self.asker(of: asked, request)
       try asked.authorize()
       guard isRead else { return try await self.attach(request, by: asked.asker) }
@@ -270,49 +282,6 @@ public struct FHIRServer: Sendable {
       .contentType: type, .cacheControl: "no-store", .contentDisposition: "attachment", .xContentTypeOptions: "nosniff",
     ]
     return Response(status: .ok, headers: headers, body: body)
-  }
-
-  /// Whose token a request bears; nil where it bears none, or one of nobody.
-  private func holder(of request: Request) async -> FHIRAsker? {
-    guard let token = Self.token(request) else { return nil }
-    if let session = await self.sessions.session(token) { return session.asker }
-    return await self.smart?.systems.asker(token)
-  }
-
-  /// In whose name a request is made. Whoever sends no token is the hospital's own EHR, unless tokens are required.
-  func asker(of asked: FHIRRequest, _ request: Request) async throws(FHIRFailure) -> FHIRAsker {
-    if asked.path == ["metadata"] || asked.path == ["openapi.json"] { return .system }
-    guard Self.token(request) != nil else {
-      // ⚑ Whoever means to send one, and sends none, is not the hospital's own system.
-      guard request.headers[.authorization] == nil else {
-        throw FHIRFailure(401, "login", "the header Authorization is not understood: Bearer TOKEN is expected")
-      }
-      // ⚑ A page of an app is in a browser of a person who may have no right at all.
-      guard self.isTokenRequired || self.visitors.isApp(request) else { return .system }
-      throw FHIRFailure(
-        401, "login",
-        "a practitioner's session or a system's token is needed: \(self.base)/.well-known/smart-configuration")
-    }
-    guard let asker = await self.holder(of: request) else {
-      throw FHIRFailure(
-        401, "expired",
-        "the token's time or session is over, or its practitioner may not act any more, or this node does not know "
-          + "it: get another")
-    }
-    return asker
-  }
-
-  /// In whose name a file is sent that began to be sent. A system's token is good for minutes, and may end meanwhile.
-  func fetcher(of asked: FHIRRequest, _ request: Request) async throws(FHIRFailure) -> FHIRAsker {
-    if let token = Self.token(request), let asker = await self.smart?.systems.fetching(token) { return asker }
-    return try await self.asker(of: asked, request)
-  }
-
-  private static func token(_ request: Request) -> String? {
-    request.headers[.authorization].flatMap { header in
-      let parts = header.split(separator: " ")
-      return parts.count == 2 && parts[0].lowercased() == "bearer" ? String(parts[1]) : nil
-    }
   }
 
   private func answerForeign(_ asked: FHIRRequest, _ request: Request) async -> FHIRResponse? {
@@ -423,6 +392,7 @@ public struct FHIRServer: Sendable {
     var headers: HTTPFields = [.cacheControl: "no-store"]
     if answer.status == 401 { headers[.wwwAuthenticate] = "Bearer realm=\"consilium\"" }
     if answer.body != nil { headers[.contentType] = "application/fhir+json; charset=utf-8" }
+    if let seconds = answer.retrySeconds { headers[.retryAfter] = "\(seconds)" }
     if let version = answer.version { headers[.eTag] = "W/\"\(version)\"" }
     if let updated = answer.updated { headers[.lastModified] = Self.httpDate(updated) }
     if let location = answer.location { headers[.location] = "\(base)/\(location)" }

@@ -13,6 +13,8 @@ struct ForeignRecords: Sendable {
 
   let service: any NodeService
   let sessions: ReadingSessions
+  /// The hospital's own systems; nil where none are named.
+  let systems: SystemAuthorization?
   let base: String
 
   /// What answers a request that is about the ledger's records rather than this hospital's store; nil for every other.
@@ -50,10 +52,15 @@ struct ForeignRecords: Sendable {
         401, "login",
         "a practitioner's session is needed: consilium session open, then Authorization: Bearer with its token")
     }
-    guard let session = await self.sessions.session(token) else {
-      throw FHIRFailure(401, "expired", "the session is over, or this node does not know it: open another")
+    if let session = await self.sessions.session(token) { return session }
+    // ⚑ The patient is told which practitioner read: a system is nobody.
+    guard await self.systems?.asker(token) == nil else {
+      throw FHIRFailure(
+        403, "forbidden",
+        "a system's token is for what is stored here: what the ledger has is read in a practitioner's name, by the "
+          + "token of a session (consilium session open) or of an app that a practitioner let in")
     }
-    return session
+    throw FHIRFailure(401, "expired", "the session is over, or this node does not know it: open another")
   }
 
   /// A practitioner as the ledger knows an account: by whom it was registered, as what, and until when.

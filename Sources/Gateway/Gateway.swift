@@ -23,17 +23,18 @@ public struct Gateway: Sendable {
   let sessions: ReadingSessions
   let readings: (any ReadingLog)?
   let messages: MessageDesk?
-  private let fhirTrouble: String?
+  private let fhirTrouble: @Sendable () -> String?
   private let doorNotices: @Sendable () -> [String]
   private let socket: String
   private let doors: Doors
 
   /// A gateway to `service`, to what EHRs may ask in practitioners' names, to who read in the hospital's own store, and
   /// to the HL7 `messages` that wait, on a socket, which only this user may use; `fhirTrouble` says why the FHIR
-  /// interface is refused, where it is, and `notices` what else somebody should see to.
+  /// interface is refused, or it and the pages are closed, where they are, and `notices` what else somebody should see
+  /// to.
   public init(
     service: any NodeService, sessions: ReadingSessions, readings: (any ReadingLog)? = nil,
-    messages: MessageDesk? = nil, socket: String, fhirTrouble: String? = nil,
+    messages: MessageDesk? = nil, socket: String, fhirTrouble: @escaping @Sendable () -> String? = { nil },
     notices: @escaping @Sendable () -> [String] = { [] }, limits: DoorLimits = DoorLimits()
   ) {
     (self.service, self.sessions, self.readings, self.socket) = (service, sessions, readings, socket)
@@ -48,7 +49,7 @@ public struct Gateway: Sendable {
     logger.logLevel = .critical
     let socket = self.socket
     let application = Application(
-      router: self.router, server: try self.doors.server(),
+      router: self.router, server: try await self.doors.server(),
       configuration: .init(address: .unixDomainSocket(path: socket), serverName: "consilium"),
       onServerRunning: { _ in unsafe chmod(socket, 0o600) }, logger: logger)
     try await application.serve(at: socket)
@@ -62,7 +63,7 @@ public struct Gateway: Sendable {
   }
 
   private var router: Router<BasicRequestContext> {
-    let router = Router()
+    let router = Router(options: .autoGenerateHeadEndpoints)
     router.add(middleware: RefusalMiddleware<BasicRequestContext>(doors: self.doors))
     self.addNodeRoutes(to: router)
     self.addRecordRoutes(to: router)
@@ -79,7 +80,7 @@ public struct Gateway: Sendable {
     let (service, fhirTrouble, doorNotices) = (self.service, self.fhirTrouble, self.doorNotices)
     router.get("/v1/status") { _, _ in
       var status = await service.status()
-      status.fhirTrouble = fhirTrouble
+      status.fhirTrouble = fhirTrouble()
       status.notices = (status.notices ?? []) + doorNotices()
       return try json(status)
     }
@@ -188,6 +189,10 @@ struct RefusalMiddleware<Context: RequestContext>: RouterMiddleware {
         .serviceUnavailable, "not-noted", "nothing is shown, for it cannot be noted who was shown it (\(reason))",
         "see the node's log")
     case .otherHospital(let reason, let remedy): try refusal(.forbidden, "other-hospital", reason, remedy)
+    case .noToken(let reason):
+      try refusal(
+        .unauthorized, "no-token", reason,
+        "send Authorization: Bearer TOKEN, with a system's or a session's: /fhir/.well-known/smart-configuration")
     default: try refusal(.internalServerError, "failed", "\(reason)", "see the node's log")
     }
   }
@@ -229,7 +234,7 @@ struct RefusalMiddleware<Context: RequestContext>: RouterMiddleware {
       try refusal(
         .tooManyRequests, "too-many-refused", "the ledger refused too much that this key signed in the last minutes",
         "see why it was refused, and try again in ten minutes")
-    case .stranger, .inactive, .noProxy, .notNoted, .otherHospital: try Self.answer(ofAsker: reason)
+    case .stranger, .inactive, .noProxy, .noToken, .notNoted, .otherHospital: try Self.answer(ofAsker: reason)
     case .noMember:
       try refusal(
         .serviceUnavailable, "no-member", "this node does not vote, and so writes nothing on the ledger",
@@ -264,7 +269,10 @@ struct RefusalMiddleware<Context: RequestContext>: RouterMiddleware {
 func refusal(
   _ status: HTTPResponse.Status, _ error: String, _ message: String, _ remedy: String
 ) throws -> Response {
-  try json(RefusalView(error: error, message: message, remedy: remedy), status: status)
+  var answer = try json(RefusalView(error: error, message: message, remedy: remedy), status: status)
+  // RFC 9110 §15.5.2.
+  if status == .unauthorized { answer.headers[.wwwAuthenticate] = "Bearer realm=\"consilium\"" }
+  return answer
 }
 
 func json(

@@ -6,8 +6,8 @@ internal import NIOCore
 /// figures. On the API's socket, and at a port of this machine where one is given.
 struct Monitoring: Sendable {
   let service: any NodeService
-  /// Why the FHIR interface is refused; nil where it is not.
-  let fhirTrouble: String?
+  /// Why the FHIR interface is refused, or it and the pages are closed; nil where they are not.
+  let fhirTrouble: @Sendable () -> String?
   /// What else somebody should see to.
   let notices: @Sendable () -> [String]
 
@@ -18,7 +18,7 @@ struct Monitoring: Sendable {
     router.get("/livez") { _, _ in Response(status: .ok, body: .init(byteBuffer: ByteBuffer(string: "ok\n"))) }
     router.get("/readyz") { _, _ in
       let status = await self.service.status()
-      let troubles = status.troubles + [self.fhirTrouble].compactMap { $0 }
+      let troubles = status.troubles + [self.fhirTrouble()].compactMap { $0 }
       let state = troubles.isEmpty ? "ready\n" : "not ready: \(troubles.joined(separator: "; "))\n"
       // What keeps nothing from being ordered makes no other hospital worse off: it is said, and no reason to restart.
       let notices = (status.notices ?? []) + self.notices()
@@ -27,7 +27,7 @@ struct Monitoring: Sendable {
         status: troubles.isEmpty ? .ok : .serviceUnavailable, body: .init(byteBuffer: ByteBuffer(string: text)))
     }
     router.get("/metrics") { _, _ in
-      let text = await self.service.metrics(fhirTrouble: self.fhirTrouble, notices: self.notices())
+      let text = await self.service.metrics(fhirTrouble: self.fhirTrouble(), notices: self.notices())
       return Response(
         status: .ok, headers: [.contentType: Self.media], body: .init(byteBuffer: ByteBuffer(string: text)))
     }
@@ -55,14 +55,14 @@ public struct MonitoringServer: Sendable {
     var logger = Logger(label: "metrics")
     logger.logLevel = .critical
     let application = Application(
-      router: self.router, server: try self.doors.server(),
+      router: self.router, server: try await self.doors.server(),
       configuration: .init(
         address: .hostname(self.entrance.host, port: self.entrance.port), serverName: "consilium"), logger: logger)
     try await application.serve(at: self.entrance.place)
   }
 
   private var router: Router<BasicRequestContext> {
-    let router = Router()
+    let router = Router(options: .autoGenerateHeadEndpoints)
     router.add(middleware: RefusalMiddleware<BasicRequestContext>(doors: self.doors))
     router.add(middleware: SameSite(names: [], entrance: self.entrance))
     self.monitoring.addRoutes(to: router)

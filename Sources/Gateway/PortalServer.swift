@@ -63,7 +63,7 @@ public struct PortalServer: Sendable {
     var logger = Logger(label: "portal")
     logger.logLevel = .critical
     let application = Application(
-      router: self.router, server: try self.doors.server(self.entrance.certificate),
+      router: self.router, server: try await self.doors.server(self.entrance.certificate),
       configuration: .init(
         address: .hostname(self.entrance.host, port: self.entrance.port), serverName: "consilium"), logger: logger)
     try await application.serve(at: self.entrance.place)
@@ -73,7 +73,7 @@ public struct PortalServer: Sendable {
   package var routes: [String] { self.router.routes.map { "\($0.method) \($0.path)" } }
 
   private var router: Router<BasicRequestContext> {
-    let router = Router()
+    let router = Router(options: .autoGenerateHeadEndpoints)
     router.add(middleware: PortalHeaders())
     router.add(middleware: RefusalMiddleware<BasicRequestContext>(doors: self.doors))
     router.add(middleware: SameSite(names: self.names, entrance: self.entrance))

@@ -43,6 +43,8 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
   case noRoom(String)
   /// The asker did not prove who it is.
   case unauthorized(String)
+  /// The request has no token that is good, where one is needed.
+  case noToken(String)
   /// The key that signed is no account's current one, and not the registrar's of this hospital.
   case unknownSigner(index: Int)
   /// Too much that the same key signed was refused by the ledger lately.
@@ -89,6 +91,7 @@ public enum ServiceRefusal: Error, Sendable, Hashable {
   var isUnsent: Bool {
     switch self {
     case .badTransaction, .badRequest, .busy, .full, .inactive, .laneFrozen, .noMember, .noRoom, .notFound,
+      .noToken,
       .notNoted, .otherHospital, .rulesUnknown, .stranger, .tooFewVaults, .tooLarge, .tooManyRefused, .unknownSigner:
       true
     case .failed, .noProxy, .notKept, .notOpened, .notOrderedYet, .notStableYet, .release, .unauthorized: false
@@ -107,7 +110,9 @@ extension ServiceRefusal: CustomStringConvertible {
     case .notFound(let what): "there is no such \(what) here"
     case .notStableYet: "no signed tree head covers it yet"
     case .notKept(let leaf): "log entry \(leaf) is older than this node's ledger"
-    case .badRequest(let reason), .noRoom(let reason), .unauthorized(let reason), .failed(let reason): reason
+    case .badRequest(let reason), .noRoom(let reason), .unauthorized(let reason), .noToken(let reason),
+      .failed(let reason):
+      reason
     case .rulesUnknown(let version):
       "the ledger goes on under version \(version) of the rules, which this node's program does not know"
     case .tooLarge(let max): "it is over \(max) bytes"

@@ -25,7 +25,7 @@ public struct RefusedFHIRServer: Sendable {
     var logger = Logger(label: "fhir")
     logger.logLevel = .critical
     let application = Application(
-      router: self.router, server: try self.doors.server(self.entrance.certificate),
+      router: self.router, server: try await self.doors.server(self.entrance.certificate),
       configuration: .init(
         address: .hostname(self.entrance.host, port: self.entrance.port), serverName: "consilium"), logger: logger)
     try await application.serve(at: self.entrance.place)

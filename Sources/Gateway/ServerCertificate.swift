@@ -6,7 +6,7 @@ internal import NIOSSL
 internal import Synchronization
 
 /// What an interface shows its clients by TLS: a chain of certificates and its key, from two files that may be replaced
-/// while it runs.
+/// while it runs. ⚑ Where they cannot be used at the start, the interface stays closed until they can.
 public final class ServerCertificate: Sendable {
   /// Why files cannot be used.
   public struct Unfit: Error, Sendable, CustomStringConvertible {
@@ -16,8 +16,10 @@ public final class ServerCertificate: Sendable {
 
   /// What should be known of the files.
   public enum News: Sendable {
-    /// Those that replaced others are shown from now on, until a time in seconds since 1970.
+    /// They are shown from now on, until a time in seconds since 1970.
     case taken(until: Int)
+    /// They cannot be used, and there were none before: nothing is served until they can.
+    case closed(Unfit)
     /// Those that replaced others cannot be used: what was shown before still is.
     case refused(Unfit)
     /// What is shown ends soon; said once a day.
@@ -63,11 +65,14 @@ public final class ServerCertificate: Sendable {
   }
 
   private struct State {
-    var pair: Pair
-    var stamp: Stamp
+    /// What is shown; nil while there is nothing that can be.
+    var pair: Pair?
+    /// Why there is nothing.
+    var unfit: Unfit?
+    var stamp: Stamp = []
     var lookedAt: ContinuousClock.Instant
     /// When it was said that it ends soon, in seconds since 1970.
-    var toldAt: Int
+    var toldAt = 0
   }
 
   /// The largest file that is read, in bytes.
@@ -81,31 +86,40 @@ public final class ServerCertificate: Sendable {
 
   private let paths: (chain: String, key: String)
   private let hosts: [String]
+  private let proxied: Set<String>
   private let now: @Sendable () -> UInt64
   private let report: @Sendable (News) -> Void
   private let state: Mutex<State>
 
-  /// Reads both files, in PEM. `hosts` are the names by which clients reach the interfaces, `now` gives milliseconds
-  /// since 1970, and `report` hears of what replaces the files and of what ends soon.
-  ///
-  /// - Throws: `Unfit` where a file cannot be read, is none of that kind, or the key is another certificate's.
+  /// Reads both files, in PEM. `hosts` are the names by which clients reach the interfaces, those of them that are
+  /// `proxied` by way of a proxy, which may take another certificate; `now` gives milliseconds since 1970, and `report`
+  /// hears of what becomes of the files and of what ends soon.
   public init(
-    chain: String, key: String, hosts: [String], now: @escaping @Sendable () -> UInt64,
+    chain: String, key: String, hosts: [String], proxied: Set<String> = [], now: @escaping @Sendable () -> UInt64,
     report: @escaping @Sendable (News) -> Void
-  ) throws(Unfit) {
-    (self.paths, self.hosts, self.now, self.report) = ((chain, key), hosts, now, report)
-    let stamp = Self.stamp([chain, key])
-    let pair = try Self.read(chain, key)
-    self.state = Mutex(State(pair: pair, stamp: stamp, lookedAt: .now, toldAt: 0))
-    self.remind()
+  ) {
+    (self.paths, self.hosts, self.proxied, self.now, self.report) = ((chain, key), hosts, proxied, now, report)
+    self.state = Mutex(State(lookedAt: .now - Self.interval))
+    _ = self.current()
   }
 
-  /// Until when what is shown now is good, in seconds since 1970.
-  public var until: Int { self.state.withLock { $0.pair.until } }
+  /// Why nothing is served; nil where it is.
+  public var trouble: String? { self.state.withLock { $0.pair == nil ? $0.unfit?.description : nil } }
+
+  /// Waits until the files can be used, and looks at them each second; gives how handshakes are made then.
+  ///
+  /// - Throws: `CancellationError`.
+  func opened() async throws -> TLSConfiguration {
+    while true {
+      if let pair = self.current() { return self.configuration(pair) }
+      try await Task.sleep(for: Self.interval)
+    }
+  }
 
   /// What an operator should see to; nil where there is nothing.
   public var notice: String? {
-    let left = self.until - self.seconds
+    guard let until = self.state.withLock({ $0.pair?.until }) else { return nil }
+    let left = until - self.seconds
     guard left < Self.soon else { return nil }
     let when = left < 0 ? "is over" : "ends in \(left / 86_400) days"
     return "the certificate in \(self.paths.chain) \(when): after that EHRs and browsers refuse to connect; replace it "
@@ -118,17 +132,18 @@ public final class ServerCertificate: Sendable {
   public func remind() {
     let seconds = self.seconds
     let until = self.state.withLock { state -> Int? in
-      guard state.pair.until - seconds < Self.soon, seconds >= state.toldAt + Self.again || seconds < state.toldAt
+      guard let until = state.pair?.until, until - seconds < Self.soon,
+        seconds >= state.toldAt + Self.again || seconds < state.toldAt
       else { return nil }
       state.toldAt = seconds
-      return state.pair.until
+      return until
     }
     if let until { self.report(.ending(until: until)) }
   }
 
   /// How handshakes are made; each shows what is in the files then.
-  var configuration: TLSConfiguration {
-    var configuration = Self.configuration(self.state.withLock { $0.pair })
+  private func configuration(_ pair: Pair) -> TLSConfiguration {
+    var configuration = Self.configuration(pair)
     configuration.sslContextCallback = { [weak self] _, promise in
       // ⚑ Not on the handshake's own thread: what is wrong with a new file is noted for the thread that read it, and
       // would end the handshake.
@@ -151,64 +166,81 @@ public final class ServerCertificate: Sendable {
     return configuration
   }
 
-  private func current() -> Pair {
-    let (pair, news) = self.state.withLock { state -> (Pair, News?) in
+  /// What is shown now; nil where there is nothing that can be. The files are looked at once a second at most.
+  private func current() -> Pair? {
+    let (pair, news) = self.state.withLock { state -> (Pair?, News?) in
       let now = ContinuousClock.now
       guard now - state.lookedAt >= Self.interval else { return (state.pair, nil) }
       state.lookedAt = now
       let stamp = Self.stamp([self.paths.chain, self.paths.key])
-      guard stamp != state.stamp else { return (state.pair, nil) }
+      // What is not good yet becomes so while its file stays as it is.
+      guard stamp != state.stamp || state.pair == nil else { return (state.pair, nil) }
       // The two are replaced one after the other: until both fit, the old ones are shown.
       state.stamp = stamp
       do throws(Unfit) {
         let pair = try Self.read(self.paths.chain, self.paths.key)
         try self.requireGood(pair, after: state.pair)
-        (state.pair, state.toldAt) = (pair, 0)
-        return (state.pair, .taken(until: state.pair.until))
-      } catch { return (state.pair, .refused(error)) }
+        (state.pair, state.unfit, state.toldAt) = (pair, nil, 0)
+        return (pair, .taken(until: pair.until))
+      } catch {
+        guard state.pair == nil else { return (state.pair, .refused(error)) }
+        let isKnown = state.unfit?.description == error.description
+        state.unfit = error
+        return (nil, isKnown ? nil : .closed(error))
+      }
     }
     if let news { self.report(news) }
     self.remind()
     return pair
   }
 
-  /// ⚑ Nothing takes the place of what clients accept that they would refuse, and no key that others here can read: the
-  /// node would not start with it.
-  private func requireGood(_ pair: Pair, after before: Pair) throws(Unfit) {
-    let (chain, seconds) = (self.paths.chain, self.seconds)
+  /// ⚑ Nothing is shown that clients would refuse, and no key is used that others here can read. A certificate that
+  /// replaces another has each name by which clients reached that one.
+  private func requireGood(_ pair: Pair, after before: Pair?) throws(Unfit) {
+    let (chain, key, seconds) = (self.paths.chain, self.paths.key, self.seconds)
     guard pair.until > seconds else { throw Unfit(description: "the certificate in \(chain) is over") }
-    guard pair.from <= seconds else { throw Unfit(description: "the certificate in \(chain) is not good yet") }
-    if let host = self.hosts.first(where: { before.names($0) && !pair.names($0) }) {
-      throw Unfit(description: "the certificate in \(chain) is not \(host)'s, by which clients reach this node")
+    guard pair.from <= seconds else {
+      throw Unfit(description: "the certificate in \(chain) is not good yet: look at its first day and at the clock")
     }
-    let mode = (try? FileManager.default.attributesOfItem(atPath: self.paths.key))?[.posixPermissions] as? Int
-    guard (mode ?? 0) & 0o077 == 0 else {
-      throw Unfit(
-        description:
-          "others on this machine can read \(self.paths.key): chmod 600 it, else the node does not start again")
+    let missing = self.hosts.first { host in
+      !pair.names(host) && (before?.names(host) ?? !self.proxied.contains(host))
+    }
+    if let missing {
+      throw Unfit(description: "the certificate in \(chain) is not \(missing)'s, by which clients reach this node")
+    }
+    guard (Self.attributes(of: key)?[.posixPermissions] as? Int ?? 0) & 0o077 == 0 else {
+      throw Unfit(description: "others on this machine can read \(key): chmod 600 \(key)")
     }
   }
 
   private static func stamp(_ paths: [String]) -> Stamp {
-    // A link that leads to another file now has that file's time.
     paths.map { path in
-      let target = URL(filePath: path).resolvingSymlinksInPath().path(percentEncoded: false)
-      let found = try? FileManager.default.attributesOfItem(atPath: target)
+      let found = Self.attributes(of: path)
       return Look(changed: found?[.modificationDate] as? Date, mode: found?[.posixPermissions] as? Int)
     }
   }
 
+  /// Those of the file that a path leads to: a link that leads to another file now has that file's.
+  private static func attributes(of path: String) -> [FileAttributeKey: Any]? {
+    let target = URL(filePath: path).resolvingSymlinksInPath().path(percentEncoded: false)
+    return try? FileManager.default.attributesOfItem(atPath: target)
+  }
+
   private static func read(_ chain: String, _ key: String) throws(Unfit) -> Pair {
     let (certificates, secret) = (try self.bytes(of: chain), try self.bytes(of: key))
-    let pair: Pair
-    do {
-      pair = Pair(
-        chain: try NIOSSLCertificate.fromPEMBytes(certificates), key: try NIOSSLPrivateKey(bytes: secret, format: .pem))
-    } catch {
-      throw Unfit(
-        description: "\(chain) and \(key) are not a chain of certificates and a key without a passphrase, in PEM")
+    guard let shown = try? NIOSSLCertificate.fromPEMBytes(certificates), !shown.isEmpty else {
+      throw Unfit(description: "\(chain) is no chain of certificates in PEM")
     }
-    guard !pair.chain.isEmpty else { throw Unfit(description: "\(chain) holds no certificate in PEM") }
+    // RFC 7468 §11, RFC 1421 §4.6.1.1.
+    guard !String(decoding: secret, as: UTF8.self).contains("ENCRYPTED") else {
+      throw Unfit(
+        description: "the key in \(key) is encrypted, and nobody gives its passphrase when the node starts: write it "
+          + "without one (openssl pkey -in OLD -out NEW), with mode 600")
+    }
+    guard let own = try? NIOSSLPrivateKey(bytes: secret, format: .pem) else {
+      throw Unfit(description: "\(key) holds no private key in PEM")
+    }
+    let pair = Pair(chain: shown, key: own)
     do { _ = try NIOSSLContext(configuration: self.configuration(pair)) } catch {
       throw Unfit(description: "the key in \(key) is not that of the first certificate in \(chain)")
     }

@@ -17,7 +17,7 @@ public struct NodeStatus: Codable, Sendable {
   /// Whether what this hospital writes is ordered: `open`, `waiting` until a quorum has said what it holds of it,
   /// `frozen` where the ledger holds proof that two nodes signed with this hospital's key.
   public var lane: String
-  /// Why the FHIR interface is refused, and what helps; none where it is not.
+  /// Why the FHIR interface is refused, or it and the pages are closed, and what helps; none where they are not.
   public var fhirTrouble: String?
   /// Whether the ledger that is here names this node's key as that of a member that left; nil where a node says nothing
   /// of it.

@@ -53,7 +53,7 @@ public struct EventKind: Sendable, Hashable {
     .dialFailed, .lookupFailed, .viewChangeStarted, .viewEntered, .equivocation, .laneForked, .ownLaneForked,
     .diverged, .progress, .rulesUnknown,
     .checkpointStable, .unheard, .executionFailed, .keyUsed, .doorsOpened, .certificateTaken, .certificateEnding,
-    .certificateRefused, .sealBehind, .logDropped, .recordSealed, .keyReleased,
+    .certificateUnfit, .certificateRefused, .sealBehind, .logDropped, .recordSealed, .keyReleased,
     .releaseRefused, .crashFaultOnly, .custodyReady, .custodyRetired, .custodyLeft, .custodyUnkept, .custodyLost,
     .openedInPartition, .vaultFailed, .vaultRepaired, .vaultKeysLost,
     .keyShared, .ownKeyShared,
@@ -265,6 +265,12 @@ public struct EventKind: Sendable, Hashable {
     "tls.ending", .warn, "the certificate of the interfaces ends soon, or is over",
     meaning: "days is how long it is good. After that EHRs and browsers refuse to connect.",
     remedy: "Replace tls_certificate and tls_key; the node takes them while it runs.", fields: ["days"])
+  /// Nothing can be shown, and nobody is let in.
+  public static let certificateUnfit = EventKind(
+    "tls.closed", .error, "the FHIR interface and the pages are closed: the certificate or its key cannot be used",
+    meaning: "Nothing listens at their ports, for nothing goes out without TLS. The node orders and votes as before.",
+    remedy: "Correct the files that tls_certificate and tls_key name: they are looked at each second, and the doors "
+      + "open without a restart.", fields: ["reason"])
   /// What replaced the certificate is not used.
   public static let certificateRefused = EventKind(
     "tls.refused", .warn, "the new certificate or its key cannot be used",

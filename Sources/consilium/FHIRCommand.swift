@@ -271,8 +271,12 @@ extension Failure {
         what, why: "\(failure.action): \(failure.reason) (\(failure.code))",
         remedy: isTaken ? "stop the process that uses this port, or \(other)" : other, status: status)
     } else if let failure = error as? ListenFailure {
+      // The address stands in a setting beside the port's.
+      let host = (setting ?? "").replacing("_port", with: "_host")
+      let remedy = "set \(host) to an address of this machine, as ip addr shows them, or 0.0.0.0 for all of them"
       self.init(
-        what, why: "\(failure)", remedy: failure.isTaken ? "stop that process, or \(other)" : other, status: status)
+        what, why: "\(failure)",
+        remedy: failure.isTaken ? "stop that process, or \(other)" : failure.isForeign ? remedy : other, status: status)
     } else {
       self.init(what, why: "\(error)", remedy: "remove the cause, then start it again", status: status)
     }

@@ -53,7 +53,7 @@ struct NodeCommand: AsyncParsableCommand {
     let (store, snapshots, lock, seal) = try Self.telling(log) { try self.open(config, genesis, held) }
     let vault = LinkedVault(try await self.openVault(config, log))
     let (stores, named) = try Self.openStores(config, key: HospitalStore.key(keys), seal, store, log)
-    let certificate = try Self.telling(log) { try config.serverCertificate(log, now: Self.now) }
+    let certificate = config.serverCertificate(log, now: Self.now)
     let (limits, loop) = (Self.limits(config, log), EventLoop(workers: config.workers))
     loop.start()
     let host = NodeHost(
@@ -71,7 +71,7 @@ struct NodeCommand: AsyncParsableCommand {
     try await withThrowingTaskGroup(of: Void.self) { group in
       let gateway = Gateway(
         service: host, sessions: sessions, readings: stores.readings, messages: desk, socket: config.api,
-        fhirTrouble: trouble,
+        fhirTrouble: { config.trouble(ofDoors: certificate, besides: trouble) },
         notices: { [stores.notice, certificate?.notice, Comparison.notice(config)].compactMap { $0 } },
         limits: limits.portal)
       group.addTask { try await Self.serve(gateway.run, as: "the API", of: "api", log) }
@@ -248,7 +248,7 @@ struct NodeCommand: AsyncParsableCommand {
   private static func serve(
     _ run: @Sendable () async throws -> Void, as name: String, of setting: String, _ log: Log
   ) async throws {
-    do { try await run() } catch {
+    do { try await run() } catch let error where !(error is CancellationError) {
       log.emit(.nodeFailed, ["reason": .text("\(name): \(error)")])
       throw Failure("\(name) cannot start", error, setting: setting, status: ExitStatus.unavailable)
     }

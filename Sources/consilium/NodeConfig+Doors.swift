@@ -52,7 +52,6 @@ extension NodeConfig {
     case (_?, nil): throw bad("tls_certificate", "tls_key is missing")
     case (nil, _?): throw bad("tls_key", "tls_certificate is missing")
     }
-    if let path = self.certificate?.key { try KeyFile.refuseOpenPermissions(path) }
   }
 
   private mutating func takeClients(
@@ -86,26 +85,39 @@ extension NodeConfig {
     }
   }
 
-  /// Reads what both show by TLS; nil where they do not.
-  func serverCertificate(_ log: Log, now: @escaping @Sendable () -> UInt64) throws -> ServerCertificate? {
-    guard let (chain, key) = self.certificate else { return nil }
+  /// What both show by TLS; nil where they do not. ⚑ Files that cannot be used close the doors, and nothing else.
+  func serverCertificate(_ log: Log, now: @escaping @Sendable () -> UInt64) -> ServerCertificate? {
+    guard let (chain, key) = self.certificate, self.fhirPort != nil || self.portalPort != nil else { return nil }
     let report: @Sendable (ServerCertificate.News) -> Void = { news in
       switch news {
       case .taken(let until): Self.tell(.certificateTaken, until, log, now())
+      case .closed(let unfit): log.emit(.certificateUnfit, ["reason": .text("\(unfit)")])
       case .ending(let until): Self.tell(.certificateEnding, until, log, now())
       case .refused(let unfit): log.emit(.certificateRefused, ["reason": .text("\(unfit)")])
       }
     }
-    do throws(ServerCertificate.Unfit) {
-      let hosts = [self.fhirOrigin, self.portalOrigin].compactMap { $0.flatMap { URL(string: $0)?.host() } }
-      let certificate = try ServerCertificate(chain: chain, key: key, hosts: hosts, now: now, report: report)
-      Self.tell(.certificateTaken, certificate.until, log, now())
-      return certificate
-    } catch {
-      throw Failure(
-        "TLS cannot be spoken", why: "\(error)", remedy: "correct tls_certificate and tls_key",
-        status: ExitStatus.configuration)
+    let doors = [
+      (self.fhirHost, self.fhirPort, self.fhirOrigin), (self.portalHost, self.portalPort, self.portalOrigin),
+    ]
+    var (hosts, proxied): ([String], Set<String>) = ([], [])
+    for (host, port, origin) in doors {
+      guard let port, let url = origin.flatMap({ URL(string: $0) }), let name = url.host() else { continue }
+      hosts.append(name)
+      let isDirect = self.proxies.isEmpty && !Entrance(host: host, port: port).isListeningHere
+      if !isDirect || (url.port ?? 443) != port { proxied.insert(name) }
     }
+    return ServerCertificate(chain: chain, key: key, hosts: hosts, proxied: proxied, now: now, report: report)
+  }
+
+  /// Why the FHIR interface is refused, or it and the pages are closed, and what helps; nil where they are not.
+  func trouble(ofDoors certificate: ServerCertificate?, besides store: String?) -> String? {
+    guard let why = certificate?.trouble else { return store }
+    let doors = [self.fhirPort.map { _ in "the FHIR interface" }, self.portalPort.map { _ in "the pages" }]
+    let closed =
+      "closed: \(doors.compactMap { $0 }.joined(separator: " and ")), for nothing goes out without TLS, and \(why). "
+      + "Correct the files of tls_certificate and tls_key: the node looks at them each second, and opens without a "
+      + "restart"
+    return [store, closed].compactMap { $0 }.joined(separator: "; ")
   }
 
   private static func tell(_ kind: EventKind, _ until: Int, _ log: Log, _ now: UInt64) {

@@ -135,6 +135,7 @@ struct NodeConfig {
     # The address by which browsers reach them, where a name or a proxy leads here.
     # portal_url = "https://records.hospital.example"
     # With both files, in PEM, the FHIR interface and the pages speak TLS; files that replace them are taken at once.
+    # While they cannot be used, both stay closed, and the node votes.
     # tls_certificate = "fullchain.pem"
     # tls_key = "privkey.pem"
     # The addresses of proxies on other machines, separated by spaces. Without TLS the FHIR interface takes no other
@@ -173,7 +174,9 @@ struct NodeConfig {
     try self.take(values, folder: folder) { key, why in
       let given = overrides.last { $0.hasPrefix(key + "=") }
       return given.map { Self.bad("--set \($0)", "\(key): \(why)", "give it another value") }
-        ?? Self.bad(path, "line \(Self.line(of: key, in: text)): \(key): \(why)", "correct that line")
+        ?? Self.bad(
+          path, "line \(Self.line(of: key, in: text)): \(key): \(why)",
+          "correct that line; where a node is given keys by --set, its other commands need the same --set")
     }
   }
 

@@ -199,6 +199,55 @@ struct SetupTests {
     let socket = try hospitals.run("node --config h1/node.toml --set api=nowhere/api.sock")
     #expect(socket.status == 69 && socket.errors.contains("its folder is not there"), "\(socket)")
     #expect(socket.errors.contains("set another api "), "\(socket.errors)")
+    for (host, why) in [("192.0.2.1", "(EADDRNOTAVAIL)"), ("nobody.invalid", "the name has no address here")] {
+      let foreign = try hospitals.run(
+        "node --config h1/node.toml --set fhir_port=5488 --set fhir_host=\(host) --set proxies=192.0.2.2")
+      #expect(foreign.status == 69 && foreign.errors.contains(why), "\(foreign)")
+      #expect(foreign.errors.contains("set fhir_host to an address of this machine"), "\(foreign.errors)")
+    }
+  }
+
+  @Test("A certificate that cannot be used closes the doors and not the node; once it is right they open by themselves")
+  func doors() throws {
+    let hospitals = try Hospitals(port: 6191) { ["--listen /ip4/127.0.0.1/tcp/\(6190 + $0)"] }
+    let folder = hospitals.place.path
+    func put(_ name: String, as file: String) throws {
+      let vector = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../Vectors/tls/\(name).pem")
+      try Data(contentsOf: vector.standardized).write(to: URL(filePath: "\(folder)/\(file)"), options: .atomic)
+      try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: "\(folder)/\(file)")
+    }
+    func shell(_ line: String) throws -> String {
+      try hospitals.place.run([], through: "cd \(folder) && \(line)").output
+    }
+    try put("certificate", as: "chain.pem")
+    try put("encrypted", as: "key.pem")
+    try hospitals.start(
+      1,
+      [
+        "fhir_port=6198", "portal_port=6199", "tls_certificate=\(folder)/chain.pem", "tls_key=\(folder)/key.pem",
+      ])
+    #expect(try hospitals.peers(of: 1, until: 0) == 0, "\(hospitals.errors(1))")
+    let words = ["closed: the FHIR interface and the pages", "is encrypted", "openssl pkey", "without a restart"]
+    let status = try hospitals.run("status --api h1/api.sock").output
+    let ready = try shell("curl -s -w ' %{http_code}' --unix-socket h1/api.sock http://node/readyz")
+    for word in words + ["not ready", " 503"] { #expect(ready.contains(word), "\(ready)") }
+    for word in words { #expect(status.contains(word), "\(status)") }
+    #expect(hospitals.log(1).contains("\"tls.closed\""))
+    for port in [6198, 6199] {
+      // Nobody listens (curl's 7), in the open or not.
+      for scheme in ["http", "https"] {
+        #expect(try shell("curl -sk \(scheme)://127.0.0.1:\(port)/; echo $?") == "7\n", "\(scheme) \(port)")
+      }
+    }
+    try put("key", as: "key.pem")
+    for (port, path) in [(6198, "fhir/metadata"), (6199, "")] {
+      let open = try shell(
+        "for try in $(seq 3000); do curl -sk -o /dev/null https://127.0.0.1:\(port)/ && break; done; "
+          + "curl -sk -o /dev/null -w '%{http_code}' https://127.0.0.1:\(port)/\(path)")
+      #expect(open == "200", "\(port): \(open)")
+    }
+    #expect(try !hospitals.run("status --api h1/api.sock").output.contains("closed:"))
+    #expect(hospitals.log(1).contains("\"tls.taken\""))
   }
 
   @Test("Whatever a disk does to a page of the ledger is harmless or told in a sentence: no signal, no wrong answer")
