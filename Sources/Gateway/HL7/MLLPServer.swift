@@ -48,7 +48,7 @@ public struct MLLPServer: Sendable {
   ///
   /// - Throws: `ListenFailure` where its place cannot be had.
   public func run() async throws {
-    let context = try self.context()
+    let context = try await self.context()
     let (doors, limits) = (self.doors, self.limits)
     let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .serverChannelOption(.backlog, value: 64).serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -79,8 +79,9 @@ public struct MLLPServer: Sendable {
     }
   }
 
-  private func context() throws -> NIOSSLContext? {
-    guard var configuration = self.entrance.certificate?.configuration else { return nil }
+  /// How handshakes are made, once the certificate's files can be used; nil where there are none.
+  private func context() async throws -> NIOSSLContext? {
+    guard var configuration = try await self.entrance.certificate?.opened() else { return nil }
     configuration.applicationProtocols = []
     if let clients {
       configuration.trustRoots = .file(clients)
