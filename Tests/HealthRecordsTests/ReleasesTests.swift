@@ -232,6 +232,24 @@ struct ReleasesTests {
     #expect(self.settled(none.effects) == .failure(.refused(.tooFewCustodians)))
   }
 
+  @Test("Where fewer members have a share than it takes, that is told at once, and nobody is asked")
+  func gone() throws {
+    var custodians = try Custodians()
+    let key = StateKey.custodyKey(1)
+    let held = try #require(custodians.world.state.item(key, as: CustodyKey.self))
+    var left = held.custodians
+    for (ticket, member) in [(UInt64(1), 1), (2, 3)] {
+      left.remove(member)
+      custodians.world.state.apply([StateWrite(key: key, value: held.with(custodians: left).encoded)])
+      let wanted = custodians.step(
+        .wanted(ticket, custodians.question, capsule: custodians.capsule, without: ReplicaSet()))
+      // Three shares are enough; two are not, and no third one is ever dealt.
+      let isGone = left.count < held.threshold
+      #expect(wanted.outcome == (isGone ? .ignored(.refused(.custodiansGone)) : .accepted))
+      #expect(self.settled(wanted.effects) == (isGone ? .failure(.refused(.custodiansGone)) : nil))
+    }
+  }
+
   @Test("A key from the hospital that wrote the record counts only with its signature, and only for this question")
   func hospitalKey() throws {
     var custodians = try Custodians()

@@ -11,7 +11,7 @@ import Wire
 /// A ledger of rules only: each transaction is executed at a time, in the lane of a hospital.
 struct World {
   let network = Hash.blake2b("network")
-  let configuration: Configuration
+  var configuration: Configuration
   var state = MemoryState()
   var time = Timestamp(milliseconds: 1_000_000)
   var leaf: UInt64 = 0

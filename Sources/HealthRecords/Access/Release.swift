@@ -29,6 +29,8 @@ public enum ReleaseRefusal: UInt8, Error, Sendable, Hashable, CaseIterable {
   case vaultFull = 10
   /// The account that made the request is suspended, revoked or over.
   case readerInactive = 11
+  /// Too few members have a share of the record's custody key, and nobody else will get one.
+  case custodiansGone = 12
 
   /// What happened and what to do.
   public var explanation: String {
@@ -44,6 +46,10 @@ public enum ReleaseRefusal: UInt8, Error, Sendable, Hashable, CaseIterable {
     case .readerInactive: "the account that made the request is suspended, revoked or over"
     case .vaultFull: "the other hospital's vault did not take a copy; its administrator can make room"
     case .tooFewCustodians: "too few custodians answered; try again when more hospitals are connected"
+    case .custodiansGone:
+      "too few hospitals have a share of this record's custody key, and no more get one: it opens for its patient and "
+        + "for the hospital that wrote it, and for others once that one seals it to the key in use, which it cannot do "
+        + "where it got other keys since"
     }
   }
 }

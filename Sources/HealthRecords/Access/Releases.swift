@@ -390,9 +390,10 @@ extension Releases {
       guard let generation = try? Capsule.decode(capsule).generation,
         let custody = CustodyKeys(in: ledger.state).key(of: generation)
       else { throw .badCapsule }
-      let asked = ledger.configuration.voters.filter {
-        custody.custodians.contains($0) && (!settled.contains($0) || planted(.settledAsked))
-      }
+      let holders = custody.holders(in: ledger.configuration)
+      // Whoever asks again would wait for shares that nobody has.
+      guard holders.count >= custody.threshold else { throw .custodiansGone }
+      let asked = holders.filter { !settled.contains($0) || planted(.settledAsked) }
       guard !asked.isEmpty else { throw .tooFewCustodians }
       self.gatherings[ticket] = Gathering(question: question, custody: custody, awaited: Self.set(asked))
       // This hospital's own share may be there at once, and be enough.
