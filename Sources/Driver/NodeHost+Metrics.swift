@@ -108,6 +108,13 @@ extension NodeHost {
     out.add(.custodyCustodians, custody.custodians.count)
     out.add(.custodyThreshold, custody.threshold)
     out.add(.custodyShareLost, custody.isShareLost)
+    for key in custody.keys ?? [] {
+      let word = key.isRetiring ? "retiring" : "current"
+      out.add(.custodyKeyCustodians, key.custodians.count, [word])
+      out.add(.custodyKeyThreshold, key.needed, [word])
+      out.add(.custodyKeyThresholdOfAll, key.neededOfAll, [word])
+      for records in key.records { out.add(.custodyKeyRecords, records.records, [word, "\(records.hospital)"]) }
+    }
   }
 }
 

@@ -7,7 +7,7 @@ internal import Storage
 /// What a person should see to though the node goes on.
 extension NodeHost {
   /// Each in a sentence, with what helps.
-  var notices: [String] { self.roomNotices + self.sharedKeyNotices + self.rulesNotices }
+  var notices: [String] { self.roomNotices + self.sharedKeyNotices + self.rulesNotices + self.custodyView.warnings }
 
   private var rulesNotices: [String] {
     let rules = self.rulesView()

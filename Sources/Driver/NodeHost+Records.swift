@@ -9,7 +9,7 @@ internal import Rules
 internal import Signing
 internal import Storage
 internal import Telemetry
-public import Threshold
+internal import Threshold
 internal import Vaults
 internal import Wire
 
@@ -21,40 +21,6 @@ extension NodeHost {
     return await withCheckedContinuation { continuation in
       driver.replicate(records, anchors: anchors) { continuation.resume(returning: $0) }
     }
-  }
-
-  /// The custody key in use; nil before there is one.
-  public func custody() -> CustodyKey? {
-    self.running.flatMap { CustodyKeys(in: $0.state).current }
-  }
-
-  /// Where the custody key stands.
-  var custodyView: CustodyView {
-    guard let state = self.running?.state, let generation = CustodyKeys(in: state).generation else { return .none }
-    let members = self.running?.node.configuration.members ?? []
-    func numbers(_ set: ReplicaSet) -> [UInt32] {
-      members.indices.filter { set.contains($0) }.map { members[$0].id.number }
-    }
-    let accused = members.filter { self.running?.state.value(StateKey.wrongShare($0.id)) != nil }.map(\.id.number)
-    // While the key goes over, the old custodians serve.
-    let serving = self.custody()
-    var view = CustodyView(
-      phase: "\(generation.phase)", epoch: generation.epoch, threshold: serving?.threshold ?? generation.threshold,
-      custodians: numbers(serving?.custodians ?? generation.custodians),
-      culprits: Set(numbers(generation.culprits) + accused).sorted(),
-      until: generation.phase == .active ? generation.deadline.description : nil)
-    func hospitals(_ prefix: [UInt8]) -> [UInt32] {
-      state.scan(prefix: prefix, limit: ReplicaSet.countMax).map { pair in
-        pair.key.suffix(8).reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-      }
-    }
-    view.isShareLost = self.running?.isShareLost ?? false
-    view.generation = serving?.generation ?? generation.generation
-    view.retiring = CustodyKeys(in: state).retiring?.generation
-    view.stillSealed = view.retiring.map { hospitals(StateKey.liveRecords(generation: $0)) } ?? []
-    let gone = view.generation - 1
-    view.destroyedBy = gone > 0 && view.retiring == nil ? hospitals(StateKey.destructions(of: gone)) : []
-    return view
   }
 
   /// Copies one record part by part; whether there are enough copies.

@@ -149,6 +149,7 @@ extension Gateway {
       guard let custody = await service.custody() else { throw ServiceRefusal.notFound("custody key") }
       return try binary(custody.encoded)
     }
+    router.get("/v1/custody/left") { _, _ in try json(await service.recordsLeftByRotation()) }
   }
 
   /// Content of any length, which is sealed while it comes and read part by part.

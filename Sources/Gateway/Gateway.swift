@@ -253,8 +253,7 @@ struct RefusalMiddleware<Context: RequestContext>: RouterMiddleware {
       try refusal(
         .serviceUnavailable, "too-few-vaults", "too few hospitals took an encrypted copy of the record",
         "send it again when more hospitals are connected: a record is anchored only once enough vaults keep it")
-    case .release(let reason):
-      try refusal(.forbidden, "not-released", reason.explanation, "see the patient's access history")
+    case .release(let reason): try refusal(.forbidden, "not-released", reason.explanation, reason.remedy)
     case .notOpened(let outcome):
       try refusal(
         .serviceUnavailable, "not-opened",

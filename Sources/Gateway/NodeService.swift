@@ -139,6 +139,8 @@ public protocol NodeService: Sendable {
   func anchor(_ records: [AnchoredRecord]) async throws(ServiceRefusal) -> [Receipt]
   /// The consortium's custody key; nil before there is one.
   func custody() async -> CustodyKey?
+  /// The live records under that key which no hospital can seal to another: a rotation would leave them behind.
+  func recordsLeftByRotation() async -> [HospitalRecordsView]
   /// Stores a sealed record that its anchor names, part by part, copies it to others, and then anchors it.
   func anchor(_ content: any SealedContent, as anchor: RecordAnchor) async throws(ServiceRefusal) -> Receipt
   /// A place for ciphertext on its way.

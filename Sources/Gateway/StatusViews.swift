@@ -156,6 +156,8 @@ public struct CustodyView: Codable, Sendable {
   public var destroyedBy: [UInt32] = []
   /// Whether this hospital is a custodian whose share cannot be read here.
   public var isShareLost = false
+  /// Each key in use, the older one first; nil where a node says nothing of it.
+  public var keys: [CustodyKeyView]?
 
   /// No key.
   public static let none = CustodyView(phase: "none", epoch: 0, threshold: 0, custodians: [], culprits: [])

@@ -367,7 +367,9 @@ public struct EventKind: Sendable, Hashable {
     "custody.left", .warn, "records of this hospital cannot be sealed to the new custody key",
     meaning: "Their keys do not open with this hospital's secret, for instance because it goes on under new keys. The "
       + "old custody key stays in use for them.",
-    remedy: "Let the patients erase them, or write them again; nothing is lost meanwhile.", fields: ["count", "reason"])
+    remedy: "Replace and remove no member before you have looked at consilium custody show: shares of the old key are "
+      + "dealt to nobody again, and with fewer than it needs these records open for no other hospital. Patients still "
+      + "open them.", fields: ["count", "reason"])
   /// A custodian's secrets cannot be written.
   public static let custodyUnkept = EventKind(
     "custody.unkept", .warn, "this hospital's secrets of custody cannot be written",

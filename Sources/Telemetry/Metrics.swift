@@ -73,6 +73,7 @@ extension MetricKind {
       .transferMissing,
     ] + [
       .custodyPhase, .custodyEpoch, .custodyCustodians, .custodyThreshold, .custodyShareLost,
+      .custodyKeyCustodians, .custodyKeyThreshold, .custodyKeyThresholdOfAll, .custodyKeyRecords,
     ] + [.processorTime, .residentMemory, .openDescriptors, .descriptorsMax, .processStart]
 
   // The node.
@@ -235,6 +236,20 @@ extension MetricKind {
   /// A lost share.
   public static let custodyShareLost = MetricKind(
     "consilium_custody_share_lost", .gauge, "Whether this hospital should hold a share and cannot read it (1).")
+  /// Custodians of each key in use.
+  public static let custodyKeyCustodians = MetricKind(
+    "consilium_custody_key_custodians", .gauge, labels: ["key"],
+    "How many voters have a share of a key in use, `current` or `retiring`; below the threshold it opens nothing more.")
+  /// The threshold of each.
+  public static let custodyKeyThreshold = MetricKind(
+    "consilium_custody_key_threshold", .gauge, labels: ["key"], "How many shares open a record under that key.")
+  /// What it should be.
+  public static let custodyKeyThresholdOfAll = MetricKind(
+    "consilium_custody_key_threshold_of_all", .gauge, labels: ["key"],
+    "What its threshold would be, had all that vote taken part when its shares were dealt.")
+  /// Its records.
+  public static let custodyKeyRecords = MetricKind(
+    "consilium_custody_key_records", .gauge, labels: ["key", "member"], "Live records under that key, by hospital.")
 
   // The process, under the names that all of Prometheus' clients use.
 
