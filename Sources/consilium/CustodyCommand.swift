@@ -41,6 +41,8 @@ struct CustodyCommand: AsyncParsableCommand {
             "key \(custody.generation - 1) is out of use; shares destroyed, and that signed: hospitals "
               + list(custody.destroyedBy))
         }
+        for key in custody.keys ?? [] { Console.line(key.summary) }
+        for warning in custody.warnings { Console.line("note: \(warning)") }
       }
     }
   }
@@ -82,8 +84,14 @@ extension CustodyCommand {
           consilium custody rotate --registrar registrar.key --api api.sock --genesis genesis.json
         The members make a new key, each hospital seals the keys of its live records to it, on the ledger, and once none
         is left under the old key, each destroys its share of that and signs it. Erased records are left behind: whoever
-        kept their ciphertext opens it with nothing that there still is. Reading and writing go on meanwhile.
+        kept their ciphertext opens it with nothing that there still is. Reading and writing go on meanwhile. Change no
+        members before consilium custody show says that the old key is out of use: its shares are dealt to nobody again.
         """)
+    @Flag(
+      help: ArgumentHelp(
+        "Go on though records stay under the old key for good: once too few that have its shares are left, they open "
+          + "for no other hospital any more."))
+    var leaveRecords = false
     @OptionGroup var options: DeskOptions
 
     func run() async throws {
@@ -95,9 +103,24 @@ extension CustodyCommand {
             "the key cannot be changed now", why: status.custody.summary,
             remedy: "wait until that is over: consilium custody show", status: ExitStatus.refused)
         }
+        try await self.refuseLeaving(status.custody, desk.client)
         let rotation = CustodyRotation(generation: status.custody.generation)
         try show(try await desk.submit(.rotateCustody, rotation), self.options.output.output)
       }
+    }
+
+    /// Refuses while there are records that would stay under the old key, unless that was said.
+    private func refuseLeaving(_ custody: CustodyView, _ client: NodeClient) async throws {
+      let left: [HospitalRecordsView] = try await client.get("/v1/custody/left")
+      guard !left.isEmpty, !self.leaveRecords else { return }
+      throw Failure(
+        "records would stay under key \(custody.generation) for good",
+        why: "\(left.summary): their hospital left, or got other keys since it wrote them, and cannot seal them to "
+          + "another key; shares of a key that goes out of use are dealt to nobody again, so each hospital that is "
+          + "replaced or leaves takes one away, and with fewer than \(custody.threshold) they open for nobody else",
+        remedy: "keep this key: consilium custody refresh makes what was stolen of it worthless; to change it "
+          + "nevertheless, give --leave-records",
+        status: ExitStatus.refused)
     }
   }
 }

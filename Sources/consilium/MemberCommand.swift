@@ -19,7 +19,8 @@ struct MemberCommand: AsyncParsableCommand {
       Registrars' keys are not on the nodes, so who breaks into nodes changes no members. Of a new member: make its
       folder with consilium init, put genesis.json into it, and start its node once the change is submitted; it
       fetches and checks the whole ledger, and votes when its configuration begins. A member whose disk is lost, or
-      whose store is an old copy, comes back with "propose replace": new keys, the same number.
+      whose store is an old copy, comes back with "propose replace": new keys, the same number. Replace or remove one
+      member at a time, and wait until consilium custody show says that all have shares again.
       """,
     subcommands: [ListCommand.self, Propose.self, Approve.self, Submit.self])
 
@@ -62,6 +63,7 @@ struct MemberCommand: AsyncParsableCommand {
     @Argument(help: "The member.json of who joins or goes on; of who leaves, the number.") var subject: String
     @Option(help: "The file to make.") var out: String
     @Option(help: "For how many days it may be executed.") var days: UInt64 = 7
+    @OptionGroup var losses: ShareLossOptions
     @OptionGroup var node: NodeOptions
 
     func run() async throws {
@@ -80,6 +82,7 @@ struct MemberCommand: AsyncParsableCommand {
               remedy: "have \(self.subject) made with keys and an --address of its own (consilium init)")
           }
         }
+        try await self.losses.check(action, in: configuration, client)
         let change = MembershipChange(
           configuration: configuration.number, action: action,
           validUntil: Drafts.now.adding(milliseconds: self.days * 24 * 3600 * 1000))
@@ -138,6 +141,7 @@ struct MemberCommand: AsyncParsableCommand {
       discussion: "Example:\n  consilium member submit change.json *.approval.json --api api.sock")
     @Argument(help: "The change.") var change: String
     @Argument(help: "The approvals of a quorum.") var approvals: [String]
+    @OptionGroup var losses: ShareLossOptions
     @OptionGroup var node: NodeOptions
     @OptionGroup var output: OutputOptions
 
@@ -148,9 +152,11 @@ struct MemberCommand: AsyncParsableCommand {
         guard file.network == genesis.network else {
           throw Failure("\(self.change) is another network's", why: "the genesis differs", remedy: "give the right one")
         }
+        let configuration = try await client.configuration()
         let approvals = try ApprovalFile.read(
           self.approvals, of: file.change.signedBytes(network: genesis.network), named: self.change,
-          in: try await client.configuration(), by: "consilium member approve")
+          in: configuration, by: "consilium member approve")
+        try await self.losses.check(file.change.action, in: configuration, client)
         let status = try await client.status()
         let transaction = Drafts.hospital(
           .changeMembers, ApprovedChange(file.change, approvals: approvals), genesis: genesis,

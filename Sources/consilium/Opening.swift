@@ -42,7 +42,9 @@ extension Opening {
       switch fault {
       case .tooFewCustodians:
         throw Failure(
-          "the record does not open", why: "too few custodians gave right shares", remedy: "try again in a moment",
+          "the record does not open", why: "too few of the hospitals that have a share of its key gave a right one",
+          remedy: "try again once more of them are connected: consilium custody show names them, consilium peers says "
+            + "who is here",
           status: ExitStatus.unavailable)
       case .badCapsule:
         throw Failure(
