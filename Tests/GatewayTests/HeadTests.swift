@@ -31,7 +31,7 @@ struct HeadTests {
 
   @Test("Every GET route of every door has its HEAD")
   func routes() async throws {
-    let hospital = try await LoneHospital(port: 6171)
+    let hospital = try await LoneHospital(port: 6191)
     let seed = [UInt8](repeating: 50, count: 32)
     let patient = try await hospital.register(.patient, seed: seed)
     var asked = 0
