@@ -392,7 +392,7 @@ public actor FHIRService {
         "request",
         .members([
           ("method", .string(version.isDeleted ? "DELETE" : isFirst ? "POST" : "PUT")),
-          ("url", .string(isFirst ? version.type : version.name)),
+          ("url", .string(isFirst && !version.isDeleted ? version.type : version.name)),
         ])
       ),
       (

@@ -41,6 +41,9 @@ extension FHIRServer {
       let answer = Response(
         status: .ok, headers: [.contentType: FHIRService.linesMedia, .cacheControl: "no-store"], body: body)
       return request.method == .head ? answer.createHeadResponse() : answer
-    } catch { return Self.response(error) }
+    } catch {
+      let answer = Self.response(error)
+      return request.method == .head ? answer.createHeadResponse() : answer
+    }
   }
 }

@@ -210,7 +210,7 @@ struct MessageDeskTests {
   func strangers() async throws {
     let bench = try MessageBench(try await LoneHospital(port: 6251))
     var limits = MLLPLimits()
-    (limits.connectionsMax, limits.messageBytesMax, limits.patienceMilliseconds) = (2, 4096, 200)
+    (limits.connectionsMax, limits.messageBytesMax, limits.patienceMilliseconds) = (2, 4096, 3000)
     await bench.serve(at: 6254, limits)
     func closed(_ bytes: [UInt8]) async throws -> Bool {
       let connection = try #require(Connection(.port(6254)))
