@@ -7,7 +7,7 @@ import Testing
 struct CustodyCommandTests {
   @Test("A change that takes a share which is needed is refused without the flag that says so; a rotation is not")
   func lastShare() throws {
-    let hospitals = try Hospitals(port: 5551) { ["--listen", "/ip4/127.0.0.1/tcp/555\($0)"] }
+    let hospitals = try Hospitals(port: 5571) { ["--listen", "/ip4/127.0.0.1/tcp/557\($0)"] }
     let path = hospitals.place.path
     let genesis = try hospitals.run("genesis new --name One --out one.json h1/member.json")
     #expect(genesis.status == 0, "\(genesis.errors)")
@@ -20,7 +20,7 @@ struct CustodyCommandTests {
     }
     #expect(shown.contains("left 1 of 1 (hospitals 1); live records under it: no records"), "\(shown)")
     let made = try hospitals.run(
-      "init h5 --member 1 --name H1 --listen /ip4/127.0.0.1/tcp/5555 --passphrase-file word")
+      "init h5 --member 1 --name H1 --listen /ip4/127.0.0.1/tcp/5575 --passphrase-file word")
     #expect(made.status == 0, "\(made.errors)")
     let access = "--api h1/api.sock --genesis one.json"
     let propose = "member propose replace h5/member.json --out change.json \(access)"

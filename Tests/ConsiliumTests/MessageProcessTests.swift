@@ -7,7 +7,7 @@ import Testing
   import FoundationNetworking
 #endif
 
-@Suite("HL7 v2 at a real node", .serialized)
+@Suite("HL7 v2 at a real node", .serialized, .oneAtATime)
 struct MessageProcessTests {
   private static let settings = [
     "hl7_port=5555", "hl7_sources=lab=LAB/NORTH", "hl7_systems=MRN=https://north.example/mrn", "hl7_timezone=UTC",

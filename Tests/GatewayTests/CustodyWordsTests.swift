@@ -90,7 +90,7 @@ struct CustodyWordsTests {
 
   @Test("A node tells each key in use, and that a rotation would leave nothing behind")
   func node() async throws {
-    let hospital = try await LoneHospital(port: 6201)
+    let hospital = try await LoneHospital(port: 6291)
     var keys = await hospital.host.status().custody.keys ?? []
     while keys.isEmpty {
       await Task.yield()

@@ -31,7 +31,7 @@ struct HeadTests {
 
   @Test("Every GET route of every door has its HEAD")
   func routes() async throws {
-    let hospital = try await LoneHospital(port: 6191)
+    let hospital = try await LoneHospital(port: 6301)
     let seed = [UInt8](repeating: 50, count: 32)
     let patient = try await hospital.register(.patient, seed: seed)
     var asked = 0
@@ -58,7 +58,7 @@ struct HeadTests {
 
   @Test("Every kind of path of the FHIR interface, an export's file and a file of one's own among them")
   func fhir() async throws {
-    let hospital = try await LoneHospital(port: 6181)
+    let hospital = try await LoneHospital(port: 6311)
     let fhir = Connection.Place.port(hospital.port + 1)
     for (name, resource) in [
       ("Patient/p", #"{"resourceType":"Patient","id":"p"}"#),
