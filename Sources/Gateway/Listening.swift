@@ -42,6 +42,6 @@ extension Application {
   func serve(at place: String) async throws {
     do { try await self.run() } catch let error as IOError {
       throw ListenFailure(error, at: place) ?? error
-    } catch SocketAddressError.unknown { throw ListenFailure(unknownNameAt: place) }
+    } catch is SocketAddressError.UnknownHost { throw ListenFailure(unknownNameAt: place) }
   }
 }

@@ -65,7 +65,9 @@ public struct MLLPServer: Sendable {
             configuration: .init(backPressureStrategy: .init(lowWatermark: 1, highWatermark: 1)))
         }
       }
-    } catch let error as IOError { throw ListenFailure(error, at: self.entrance.place) ?? error }
+    } catch let error as IOError {
+      throw ListenFailure(error, at: self.entrance.place) ?? error
+    } catch is SocketAddressError.UnknownHost { throw ListenFailure(unknownNameAt: self.entrance.place) }
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await self.accept(listener) }
       group.addTask {
