@@ -221,9 +221,14 @@ struct MessageDeskTests {
     #expect(try await closed([0x0B] + [UInt8](repeating: 0x41, count: 5000)))
     #expect(try await closed([0x0B] + Array("MSH|".utf8)), "a message that does not go on")
     let silent = try [0, 1, 2].map { _ in try #require(Connection(.port(6254))) }
-    let connection = try #require(Connection(.port(6254)))
-    #expect(await connection.send(Framing.framed(MessageBench.person("1"))))
-    #expect(await connection.receive(until: Self.end, times: 1) != nil)
+    // Of connections that come at once a later one may be taken in first: who is sent away dials again.
+    var isAnswered = false
+    for _ in 0..<20 where !isAnswered {
+      let connection = try #require(Connection(.port(6254)))
+      await connection.send(Framing.framed(MessageBench.person("1")))
+      isAnswered = await connection.receive(until: Self.end, times: 1) != nil
+    }
+    #expect(isAnswered)
     withExtendedLifetime(silent) {}
   }
 }
