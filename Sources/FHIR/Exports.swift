@@ -21,6 +21,8 @@ struct Exports {
     /// All that was written before is in it.
     let time: Timestamp
     let files: [File]
+    /// What is said of those who are named and not given, each as a line of a file after those.
+    let missing: [String]
     fileprivate(set) var number: UInt64 = 0
     /// When its asker last fetched anything of it.
     fileprivate(set) var used = Timestamp.zero
@@ -29,8 +31,10 @@ struct Exports {
     fileprivate var isOnes: Bool { self.account != nil || self.client != nil }
     fileprivate var size: Int { self.files.reduce(0) { $0 + $1.hits.count } }
 
-    init(account: Digest?, client: String?, request: String, time: Timestamp, files: [File]) {
-      (self.account, self.client, self.request) = (account, client, request)
+    init(
+      account: Digest?, client: String?, request: String, time: Timestamp, files: [File], missing: [String]
+    ) {
+      (self.account, self.client, self.request, self.missing) = (account, client, request, missing)
       (self.time, self.used, self.files) = (time, time, files)
     }
   }

@@ -32,39 +32,76 @@ extension FHIRService {
       try request.asker.require(.read, type)
     }
     try request.looks.look(self.index.count)
-    let patients = try self.patients(asked, for: request)
-    var files: [Exports.File] = []
-    var deleted: [SearchStates.Hit] = []
-    for type in self.index.rows.keys.sorted() {
-      guard asked.types?.contains(type) ?? true, request.asker.maySee(type) else { continue }
-      var hits: [SearchStates.Hit] = []
-      for (place, row) in (self.index.rows[type] ?? []).enumerated() {
-        // ⚑ What came after an export within the millisecond of its time is in the next one. Erasing is a change too.
-        guard asked.since.map({ row.changed >= $0 }) ?? true else { continue }
-        if !row.isDeleted {
-          if patients.holds(type == "Patient" ? row.id : row.patient) {
-            hits.append(Self.hit(type, place, row))
-          } else if let since = asked.since, try self.left(patients, type, row, since: since, request.looks) {
-            deleted.append(Self.hit(type, place, row))
-          }
-        } else if asked.since != nil, try self.wasOf(patients, type, row, request.looks) {
-          deleted.append(Self.hit(type, place, row))
-        }
-      }
-      if !hits.isEmpty { files.append(Exports.File(type: type, hits: hits)) }
-    }
-    if !deleted.isEmpty { files.append(Exports.File(type: nil, hits: deleted)) }
+    let (patients, missing) = try self.patients(asked, for: request)
+    let files = try self.files(asked, of: patients, for: request)
     let name = self.freshIdentifier()
     let words = FHIRURL.text(request.query.map { ($0.name, $0.value) })
     let path = request.path.joined(separator: "/")
     try self.exports.keep(
       Exports.Export(
         account: request.asker.account, client: request.asker.client,
-        request: "\(self.base)/\(path)" + (words.isEmpty ? "" : "?\(words)"), time: self.now(), files: files),
+        request: "\(self.base)/\(path)" + (words.isEmpty ? "" : "?\(words)"), time: self.now(), files: files,
+        missing: missing),
       as: name)
     var response = FHIRResponse(status: 202)
     response.contentLocation = "\(Self.exportsPath)/\(name)"
     return response
+  }
+
+  /// What there is of patients: a file for each type, and one for what is gone.
+  private func files(
+    _ asked: ExportQuestion, of patients: Patients, for request: FHIRRequest
+  ) throws -> [Exports.File] {
+    let mayMove = asked.types?.contains("Binary") ?? true && request.asker.maySee("Binary")
+    var borne = BorneSince()
+    if let since = asked.since, mayMove, !patients.isEverything {
+      borne = try self.borne(since: since, request.looks)
+    }
+    var files: [Exports.File] = []
+    var deleted: [SearchStates.Hit] = []
+    for type in self.index.rows.keys.sorted() {
+      guard asked.types?.contains(type) ?? true, request.asker.maySee(type) else { continue }
+      var hits: [SearchStates.Hit] = []
+      for (place, row) in (self.index.rows[type] ?? []).enumerated() {
+        switch try self.standing(type, row, of: patients, since: asked.since, borne, request.looks) {
+        case .given: hits.append(Self.hit(type, place, row))
+        case .gone: deleted.append(Self.hit(type, place, row))
+        case .leftOut: break
+        }
+      }
+      if !hits.isEmpty { files.append(Exports.File(type: type, hits: hits)) }
+    }
+    if !deleted.isEmpty { files.append(Exports.File(type: nil, hits: deleted)) }
+    return files
+  }
+
+  private enum Standing {
+    case given
+    /// Deleted, or another's by now.
+    case gone
+    case leftOut
+  }
+
+  /// What an export has of a resource.
+  private func standing(
+    _ type: String, _ row: ResourceIndex.Row, of patients: Patients, since: Timestamp?, _ borne: BorneSince,
+    _ looks: Looks
+  ) throws -> Standing {
+    guard let since else {
+      return !row.isDeleted && patients.holds(type == "Patient" ? row.id : row.patient) ? .given : .leftOut
+    }
+    // ⚑ What came after an export within the millisecond of its time is in the next one.
+    let hasChanged = row.changed >= since
+    if row.isDeleted {
+      return try hasChanged && self.wasOf(patients, type, row, borne, looks) ? .gone : .leftOut
+    }
+    // A file goes with its document.
+    let file = type == "Binary" && !row.isOwn ? "Binary/\(row.id)" : ""
+    if patients.holds(type == "Patient" ? row.id : row.patient) {
+      return hasChanged || borne.gained.contains(file) ? .given : .leftOut
+    }
+    if borne.patients[file]?.contains(where: { patients.holds($0) }) ?? false { return .gone }
+    return try hasChanged && self.left(patients, type, row, since: since, looks) ? .gone : .leftOut
   }
 
   private enum Patients {
@@ -74,6 +111,8 @@ extension FHIRService {
     case all
     /// What belongs to these.
     case some(Set<String>)
+
+    var isEverything: Bool { if case .everything = self { true } else { false } }
 
     func holds(_ patient: String?) -> Bool {
       switch self {
@@ -85,14 +124,19 @@ extension FHIRService {
   }
 
   /// Whether a resource that was deleted belonged to patients. ⚑ A deletion names nobody: the version before tells, and
-  /// where that is erased it is told to everybody who may have it.
+  /// of a file what bore it; where nothing tells it, everybody is told who may have it.
   private func wasOf(
-    _ patients: Patients, _ type: String, _ row: ResourceIndex.Row, _ looks: Looks
+    _ patients: Patients, _ type: String, _ row: ResourceIndex.Row, _ borne: BorneSince, _ looks: Looks
   ) throws -> Bool {
-    if case .everything = patients { return true }
+    if patients.isEverything { return true }
     if type == "Patient" { return patients.holds(row.id) }
     try looks.look(Self.includeLooks)
-    guard row.version > 1, let before = try self.stored(type, row.id, row.version - 1)?.json else { return true }
+    let before = row.version > 1 ? try self.stored(type, row.id, row.version - 1)?.json : nil
+    if type == "Binary" {
+      let known = self.patients(ofDeleted: "Binary/\(row.id)", before, borne)
+      return known.isEmpty || known.contains { patients.holds($0) }
+    }
+    guard let before else { return true }
     return patients.holds(self.index.patient(of: before, type: type, id: row.id))
   }
 
@@ -111,49 +155,79 @@ extension FHIRService {
     return false
   }
 
+  /// The most members who are named as missing; how many more there are is said.
+  static let missingMax = 100
+
+  /// Whose resources are meant, and what is said of those who are not given though they are named.
   private func patients(
     _ asked: ExportQuestion, for request: FHIRRequest
-  ) throws -> Patients {
+  ) throws -> (patients: Patients, missing: [String]) {
     let path = request.path
-    if path[0] == "$export" { return .everything }
+    if path[0] == "$export" { return (.everything, []) }
     for id in asked.patients ?? [] where self.index.row("Patient/\(id)") == nil {
       throw FHIRFailure(404, "not-found", "there is no Patient/\(id)")
     }
-    guard path[0] == "Group" else { return asked.patients.map { .some($0) } ?? .all }
+    guard path[0] == "Group" else { return (asked.patients.map { .some($0) } ?? .all, []) }
     try request.asker.require(.read, "Group")
     guard let row = self.index.row("Group/\(path[1])"), !row.isDeleted,
       let group = try self.stored("Group", row.id, row.version)?.json
     else { throw FHIRFailure(404, "not-found", "there is no Group/\(path[1])") }
     let judging = Judging(at: self.site, request.looks)
-    var members: Set<String> = []
+    var (members, missing): (Set<String>, [String]) = ([], [])
     for member in group["member"]?.items ?? [] where member["inactive"] != .bool(true) {
       // A member may be named by an identifier alone, as a subject may.
       let named = CanonicalJSON.members([("subject", member["entity"])])
       let entity = try self.identified(named, by: judging, for: request)["subject"]
-      guard let name = entity?["reference"]?.text.map({ self.site.local($0) }) else { continue }
-      if name.hasPrefix("Patient/") { members.insert(String(name.dropFirst("Patient/".count))) }
+      let name = entity?["reference"]?.text.map { self.site.local($0) }
+      if let name, name.hasPrefix("Patient/") { members.insert(String(name.dropFirst("Patient/".count))) }
+      if name.flatMap({ $0.hasPrefix("Patient/") ? self.index.row($0) : nil })?.isDeleted ?? true {
+        missing.append(Self.missing(entity, name))
+      }
     }
-    return .some(asked.patients.map { $0.intersection(members) } ?? members)
+    guard let only = asked.patients else { return (.some(members), Self.some(missing)) }
+    missing = only.subtracting(members).sorted().map { "Patient/\($0) is no member of Group/\(path[1])" }
+    return (.some(only.intersection(members)), Self.some(missing))
+  }
+
+  private static func missing(_ entity: CanonicalJSON?, _ name: String?) -> String {
+    if let name {
+      return name.hasPrefix("Patient/")
+        ? "the member \(name.prefix(200)) is not here, or was deleted"
+        : "the member \(name.prefix(200)) is no patient of this server"
+    }
+    let identifier = entity?["identifier"]
+    guard let value = identifier?["value"]?.text else { return "a member is named by neither reference nor identifier" }
+    let system = identifier?["system"]?.text ?? ""
+    return "no Patient here has the identifier \(system.prefix(200))|\(value.prefix(200)) of a member"
+  }
+
+  private static func some(_ missing: [String]) -> [String] {
+    let more = missing.count - self.missingMax
+    return missing.prefix(self.missingMax) + (more > 0 ? ["and \(more) more are not here"] : [])
   }
 
   /// What an export's status says: the manifest, for it is ready at once.
   func exportStatus(_ name: String, _ request: FHIRRequest) throws -> FHIRResponse {
     let export = try self.exports.export(name, of: request.asker, at: self.now())
+    func entry(_ number: Int, _ type: String, _ count: Int) -> CanonicalJSON {
+      .members([
+        ("type", .string(type)), ("url", .string("\(self.base)/\(Self.exportsPath)/\(name)/\(number)")),
+        ("count", .number("\(count)")),
+      ])
+    }
     func output(_ isDeleted: Bool) -> CanonicalJSON {
       .array(
         export.files.enumerated().filter { ($0.element.type == nil) == isDeleted }.map { number, file in
-          .members([
-            ("type", .string(file.type ?? "Bundle")),
-            ("url", .string("\(self.base)/\(Self.exportsPath)/\(name)/\(number)")),
-            ("count", .number("\(file.hits.count)")),
-          ])
+          entry(number, file.type ?? "Bundle", file.hits.count)
         })
     }
+    let errors =
+      export.missing.isEmpty ? [] : [entry(export.files.count, "OperationOutcome", export.missing.count)]
     return FHIRResponse(
       body: .members([
         ("transactionTime", .string(export.time.description)), ("request", .string(export.request)),
         ("requiresAccessToken", .bool(true)), ("output", output(false)), ("deleted", output(true)),
-        ("error", .array([])),
+        ("error", .array(errors)),
       ]))
   }
 
@@ -171,6 +245,10 @@ extension FHIRService {
       // ⚑ Who began it with more may have less by now.
       try request.authorize()
       let export = try self.exports.export(request.path[1], of: request.asker, at: self.now())
+      if number == export.files.count, !export.missing.isEmpty {
+        try request.asker.require(.read, "Group")
+        return (export.missing.dropFirst(start).map { FHIRFailure(404, "not-found", $0).outcome }, nil)
+      }
       guard export.files.indices.contains(number) else {
         throw FHIRFailure(404, "not-found", "this export has no file \(number)")
       }

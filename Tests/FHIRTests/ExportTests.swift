@@ -188,6 +188,94 @@ struct ExportTests {
     }
   }
 
+  private static func document(_ id: String, of patient: String, _ binary: String) -> String {
+    #"{"resourceType":"DocumentReference","id":"\#(id)","status":"current","#
+      + #""subject":{"reference":"Patient/\#(patient)"},"#
+      + #""content":[{"attachment":{"contentType":"text/plain","url":"Binary/\#(binary)"}}]}"#
+  }
+
+  /// Two patients, each with a group, and files that say not whose they are.
+  private static func files() async throws -> FHIRBench {
+    let bench = try FHIRBench()
+    for patient in ["p", "q"] {
+      await bench.put(#"{"resourceType":"Patient","id":"\#(patient)"}"#)
+      await bench.put(
+        #"{"resourceType":"Group","id":"g\#(patient)","type":"person","actual":true,"#
+          + #""member":[{"entity":{"reference":"Patient/\#(patient)"}}]}"#)
+    }
+    for id in ["moves", "goes", "stays", "left", "late", "loose"] {
+      await bench.put(#"{"resourceType":"Binary","id":"\#(id)","contentType":"text/plain","data":"eA=="}"#)
+      if !["late", "loose"].contains(id) { await bench.put(Self.document("d-\(id)", of: "p", id)) }
+    }
+    return bench
+  }
+
+  @Test("Since a time: a file goes with its document, from who had it to who has it, and away")
+  func borne() async throws {
+    let (bench, asker) = (try await Self.files(), try Asker("system/*.cruds"))
+    bench.ledger.clock.wrappingAdd(1000, ordering: .relaxed)
+    let begun = await Self.send(bench.service, "GET", "$export", asker)
+    let manifest = await Self.send(bench.service, "GET", try #require(begun.contentLocation), asker).body
+    let time = try #require(manifest?["transactionTime"]?.text)
+    bench.ledger.clock.wrappingAdd(1000, ordering: .relaxed)
+    await bench.put(Self.document("d-moves", of: "q", "moves"))
+    await bench.put(Self.document("d-late", of: "q", "late"))
+    // What bears a file for longer, and is written again, makes it nothing new.
+    await bench.put(Self.document("d-stays", of: "p", "stays"))
+    for name in ["DocumentReference/d-goes", "Binary/goes", "DocumentReference/d-left"] {
+      #expect(await bench.send("DELETE", name).status == 204)
+    }
+    let expected: [(String, given: [String], gone: [String])] = [
+      ("Group/gp/$export", [], ["goes", "left", "moves"]), ("Group/gq/$export", ["late", "moves"], []),
+      ("Patient/$export", ["late", "moves"], ["goes", "left"]), ("$export", [], ["goes"]),
+    ]
+    for (path, given, gone) in expected {
+      let files = try await Self.export(bench.service, "\(path)?_since=\(time)", asker)
+      #expect(Self.ids(files["Binary"]).sorted() == given, "\(path)")
+      let urls = files["Bundle"]?.compactMap { $0["entry"]?.items?.first?["request"]?["url"]?.text } ?? []
+      let told = urls.filter { $0.hasPrefix("Binary/") }.map { String($0.dropFirst("Binary/".count)) }
+      #expect(told.sorted() == gone, "\(path)")
+      // By their types alone, too.
+      let alone = try await Self.export(bench.service, "\(path)?_since=\(time)&_type=Binary", asker)
+      #expect(Self.ids(alone["Binary"]).sorted() == given && alone["Bundle"]?.count ?? 0 == gone.count, "\(path)")
+    }
+  }
+
+  @Test("Members who are not here are named as the export's errors, a bounded number of them")
+  func missing() async throws {
+    let (bench, asker) = (try FHIRBench(), try Asker())
+    for id in ["p", "gone"] { await bench.put(#"{"resourceType":"Patient","id":"\#(id)"}"#) }
+    #expect(await bench.send("DELETE", "Patient/gone").status == 204)
+    let few = [
+      #"{"reference":"Patient/p"}"#, #"{"identifier":{"system":"urn:mrn","value":"nobody"}}"#,
+      #"{"reference":"Patient/none"}"#, #"{"reference":"Patient/gone"}"#, #"{"reference":"Practitioner/d"}"#,
+    ]
+    let many = (0..<250).map { #"{"reference":"Patient/n\#($0)"}"# }
+    for (id, members) in [("few", few), ("many", many)] {
+      let entities = members.map { #"{"entity":\#($0)}"# }.joined(separator: ",")
+      await bench.put(#"{"resourceType":"Group","id":"\#(id)","type":"person","actual":true,"member":[\#(entities)]}"#)
+    }
+    func errors(_ url: String) async throws -> [String] {
+      let begun = await Self.send(bench.service, "GET", url, asker)
+      let manifest = await Self.send(bench.service, "GET", try #require(begun.contentLocation), asker).body
+      guard let file = manifest?["error"]?.items?.first else { return [] }
+      #expect(file["type"]?.text == "OperationOutcome")
+      let whole = CanonicalJSON.members([("output", .array([file]))])
+      let lines = try await Self.lines(bench.service, whole, asker)["OperationOutcome"] ?? []
+      return lines.compactMap { $0["issue"]?.items?.first?["diagnostics"]?.text }
+    }
+    #expect(
+      try await errors("Group/few/$export") == [
+        "no Patient here has the identifier urn:mrn|nobody of a member",
+        "the member Patient/none is not here, or was deleted", "the member Patient/gone is not here, or was deleted",
+        "the member Practitioner/d is no patient of this server",
+      ])
+    let named = try await errors("Group/many/$export")
+    #expect(named.count == 101 && named.last == "and 150 more are not here")
+    #expect(try await errors("Group/many/$export?patient=Patient/p") == ["Patient/p is no member of Group/many"])
+    #expect(try await errors("$export") == [])
+  }
+
   @Test("A group's member may be named by an identifier alone; a patient who is not here is refused")
   func named() async throws {
     let (bench, asker) = (try FHIRBench(), try Asker())
