@@ -14,11 +14,13 @@ extension FHIRService {
     let others = stored + (writes.charts[account] ?? [])
     guard let other = others.first(where: { $0 != patient.id }) else { return }
     if let row = self.index.row("Patient/\(other)") { self.tell(row, "Patient/\(other)", .read, to: request) }
+    // ⚑ An app of one patient is told no name of another's.
+    let name = request.asker.scopes.isOfPatient ? "another Patient here" : "Patient/\(other)"
     throw FHIRFailure(
       409, "conflict",
-      "Patient/\(other) has that account already, and what is written of Patient/\(patient.id) would stand among that "
-        + "one's records: if both are one person, take the identifier out of Patient/\(other) first, or mark it there "
-        + "with \"use\": \"old\"", at: "Patient.identifier")
+      "\(name) has that account already, and what is written of Patient/\(patient.id) would stand among that one's "
+        + "records: if both are one person, take the identifier out of the other first, or mark it there with \"use\": "
+        + "\"old\"", at: "Patient.identifier")
   }
 
   /// Refuses a Patient that is made of an outdated version here, or has its link again. ⚑ The ledger has a later record

@@ -87,7 +87,7 @@ extension FHIRService {
 
   /// Consents and accesses, as the ledger has them, newest first.
   func ledgerView(
-    _ type: String, _ query: [(name: String, value: String)], _ meter: AnswerMeter
+    _ type: String, _ query: [(name: String, value: String)], _ meter: AnswerMeter, for asker: FHIRAsker
   ) async throws -> FHIRResponse {
     let kept = query.filter { Self.viewParameters.contains($0.name) }
     if let unknown = query.first(where: { !(Self.viewParameters + Self.patientNames).contains($0.name) })?.name {
@@ -113,6 +113,7 @@ extension FHIRService {
         of: account, names: self.names(ofPatient: id), skipping: page.offset, countMax: countMax)
       // What others say of its origin is stored here, and comes after what is proved.
       let stored = try self.stored("Provenance", [("patient", id)])
+        .filter { try self.saysOnlyOwn($0, for: asker) }
       rest = stored.dropFirst(max(0, page.offset - proved)).prefix(max(0, countMax - lines.count))
       (total, views) = (proved + stored.count, lines)
     case "AuditEvent":

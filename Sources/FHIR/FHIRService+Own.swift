@@ -120,15 +120,48 @@ extension FHIRService {
   /// Refuses a content that is not the patient's in whose chart the app was launched.
   func requireOwn(
     written json: CanonicalJSON, _ type: String, _ id: String, for request: FHIRRequest
-  ) throws(FHIRFailure) {
+  ) throws {
     let action = request.method == "POST" ? SMARTScopes.Action.create : .update
     guard let patient = request.asker.patient(to: action, type), request.asker.scopes.isOfPatient else { return }
+    if type == "Patient", id == patient { try self.requireSameAccount(json, id) }
     guard self.isOwn(json, type, id, patient, orNobodys: false) else {
       throw FHIRFailure(
         403, "forbidden",
         "the app was launched in the chart of Patient/\(patient), and writes what is that patient's: a \(type) that "
           + "names Patient/\(patient), and no other, as the one whom it is about")
     }
+  }
+
+  /// Refuses another account in a Patient that an app of one chart writes. ⚑ To whom a chart belongs on the ledger is
+  /// the hospital's to say: what is written of that patient would go to the other.
+  private func requireSameAccount(_ json: CanonicalJSON, _ id: String) throws {
+    func accounts(_ patient: CanonicalJSON?) -> [CanonicalJSON] {
+      (patient?.children("identifier") ?? []).filter { $0["system"]?.text == Self.accountSystem }
+    }
+    let before = try self.current("Patient/\(id)")?.json
+    guard accounts(json) != accounts(before) else { return }
+    throw FHIRFailure(
+      403, "forbidden",
+      "the app was let in for what is Patient/\(id)'s, and to which account a Patient is linked is for the hospital "
+        + "to change: leave the identifiers of \(Self.accountSystem) as they are", at: "Patient.identifier")
+  }
+
+  /// Whether a stored Provenance may be shown to an asker. ⚑ It is about all its targets: to an app of one chart only
+  /// where each is that patient's or nobody's, and nothing in it names what is another's.
+  func saysOnlyOwn(_ row: ResourceIndex.Row, for asker: FHIRAsker) throws -> Bool {
+    guard asker.scopes.isOfPatient, let patient = asker.patientToSee("Provenance") else { return true }
+    guard let json = try self.current("Provenance/\(row.id)")?.json else { return false }
+    var isOwn = json.children("target").allSatisfy { target in
+      guard let named = target["reference"]?.text.flatMap({ Site.literal(self.site.local($0)) }) else { return false }
+      if Self.isDirectory(named.type) { return true }
+      return self.index.row("\(named.type)/\(named.id)").map { Self.isOwn(named.type, $0, patient) } ?? false
+    }
+    json.forEachReference { text in
+      guard let named = Site.literal(self.site.local(text)) else { return }
+      let whose = named.type == "Patient" ? named.id : self.index.row("\(named.type)/\(named.id)")?.patient
+      isOwn = isOwn && whose ?? patient == patient
+    }
+    return isOwn
   }
 
   /// ⚑ The same for what is not there and for what is another's.

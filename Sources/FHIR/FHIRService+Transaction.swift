@@ -26,7 +26,7 @@ extension FHIRService {
       try Task.checkCancellation()
       do {
         guard let (type, query) = try self.ledgerQuestion(request) else { continue }
-        answers[number] = try await self.ledgerView(type, query, request.meter)
+        answers[number] = try await self.ledgerView(type, query, request.meter, for: request.asker)
       } catch { throw (error as? FHIRFailure)?.inEntry(number) ?? error }
     }
     var (planned, writes) = try self.judged(entries, requests, answered: Set(answers.keys))

@@ -214,7 +214,7 @@ public actor FHIRService {
     let path = request.path
     try self.judge(request)
     if let (type, query) = try self.ledgerQuestion(request) {
-      return try await self.ledgerView(type, query, request.meter)
+      return try await self.ledgerView(type, query, request.meter, for: request.asker)
     }
     switch (request.method, path.count) {
     case ("POST", 0): return try await self.bundle(try await Self.parsed(request.body), request)

@@ -283,6 +283,84 @@ struct OwnChartTests {
     #expect(made.status == 201 && !Self.text(made).contains("Patient/linked"), "\(Self.text(made))")
   }
 
+  /// A ledger that proves nothing.
+  private struct SilentLedger: LedgerViews {
+    func erasure(of record: Digest) async -> Erasure? { nil }
+    func consents(of account: Digest, patient: String) async -> [CanonicalJSON] { [] }
+    func accesses(
+      of account: Digest, patient: String, skipping offset: Int, countMax: Int
+    ) async -> (total: Int, page: [CanonicalJSON]) { (0, []) }
+    func provenance(
+      of account: Digest, names: [String: String], skipping offset: Int, countMax: Int
+    ) async -> (total: Int, page: [CanonicalJSON]) { (0, []) }
+  }
+
+  @Test("A Provenance is about all its targets: one that is also of another's is shown to no app of one patient")
+  func provenance() async throws {
+    let bench = try FHIRBench(SilentLedger())
+    await bench.link("p")
+    await bench.put(#"{"resourceType":"Patient","id":"q"}"#)
+    await bench.put(#"{"resourceType":"Practitioner","id":"d"}"#)
+    for (id, patient) in [("op", "p"), ("oq", "q")] {
+      await bench.put(
+        FHIRBench.observation(id, #""code":{"text":"x"},"subject":{"reference":"Patient/\#(patient)"}"#))
+    }
+    let all: [(String, [String], String)] = [
+      ("own", ["Patient/p"], "Practitioner/d"), ("made", ["Patient/p", "Observation/op/_history/1"], "Practitioner/d"),
+      ("team", ["Patient/p", "Practitioner/d"], "Practitioner/d"),
+      ("both", ["Patient/p", "Patient/q"], "Practitioner/d"),
+      ("mixed", ["Observation/oq", "Patient/p"], "Practitioner/d"),
+      ("none", ["Patient/p", "List/n"], "Practitioner/d"),
+      ("far", ["Patient/p", "https://other.example/fhir/Observation/1"], "Practitioner/d"),
+      ("by", ["Patient/p"], "Patient/q"),
+    ]
+    for (id, targets, who) in all {
+      let references = targets.map { #"{"reference":"\#($0)"}"# }.joined(separator: ",")
+      await bench.put(
+        #"{"resourceType":"Provenance","id":"\#(id)","recorded":"2026-01-01T00:00:00Z","target":[\#(references)],"#
+          + #""agent":[{"who":{"reference":"\#(who)"}}]}"#)
+    }
+    let url = "Provenance?patient=p"
+    #expect(await Set(bench.found(url)) == Set(all.map(\.0)))
+    let shown = try await Self.send(bench, "GET", url, by: try Self.asker())
+    #expect(Self.ids(shown) == ["own", "made", "team"] && shown.body?["total"] == .number("3"), "\(Self.text(shown))")
+  }
+
+  @Test(
+    "To which account its Patient is linked an app of one patient does not change; another who has one it is not told")
+  func relinked() async throws {
+    let bench = try await Self.bench()
+    await bench.link("boris")
+    func patient(_ id: String, _ account: String?, _ more: String = "") -> String {
+      let identifier = account.map { #""identifier":[{"system":"urn:consilium:account","value":"\#($0)"\#(more)}],"# }
+      return #"{"resourceType":"Patient","id":"\#(id)",\#(identifier ?? "")"active":true}"#
+    }
+    let (free, taken) = (String(repeating: "cd", count: 32), FHIRBench.account)
+    let asker = try Self.asker()
+    for account in [free, taken] {
+      #expect(try await Self.send(bench, "PUT", "Patient/p", patient("p", account), by: asker).status == 403)
+      var request = FHIRRequest(
+        method: "PATCH", path: ["Patient", "p"],
+        body: Array(
+          #"[{"op":"add","path":"/identifier","value":[{"system":"urn:consilium:account","value":"\#(account)"}]}]"#
+            .utf8))
+      (request.asker, request.contentType) = (asker, "application/json-patch+json")
+      #expect(await bench.service.handle(request).status == 403)
+    }
+    // One that is linked stays so, with nothing beside it.
+    let linked = try Self.asker(of: "boris")
+    for (account, more) in [(nil, ""), (free, ""), (taken, #","use":"old""#)] as [(String?, String)] {
+      #expect(
+        try await Self.send(bench, "PUT", "Patient/boris", patient("boris", account, more), by: linked).status == 403)
+    }
+    #expect(try await Self.send(bench, "PUT", "Patient/boris", patient("boris", taken), by: linked).status == 200)
+    // Whose user may change it is told no name.
+    let mixed = try Self.asker("user/Patient.u patient/Observation.rs")
+    let refused = try await Self.send(bench, "PUT", "Patient/p", patient("p", taken), by: mixed)
+    #expect(refused.status == 409 && !Self.text(refused).contains("boris"), "\(Self.text(refused))")
+    #expect(await Self.text(bench.send("PUT", "Patient/p", patient("p", taken))).contains("Patient/boris"))
+  }
+
   @Test("Scopes of a patient and of a user allow together what each allows")
   func mixed() async throws {
     let bench = try await Self.bench()
