@@ -64,7 +64,7 @@ public struct MonitoringServer: Sendable {
   private var router: Router<BasicRequestContext> {
     let router = Router(options: .autoGenerateHeadEndpoints)
     router.add(middleware: RefusalMiddleware<BasicRequestContext>(doors: self.doors))
-    router.add(middleware: SameSite(names: [], entrance: self.entrance))
+    router.add(middleware: SameSite(names: [], entrance: self.entrance, closed: "/"))
     self.monitoring.addRoutes(to: router)
     return router
   }

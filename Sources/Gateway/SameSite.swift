@@ -10,6 +10,8 @@ struct SameSite: RouterMiddleware {
   let names: Set<String>
   /// Where it listens.
   let entrance: Entrance
+  /// Where what begins with it is nothing for pages of other sites, not even to follow a link to.
+  var closed = "/api/"
 
   func handle(
     _ request: Request, context: Context, next: (Request, Context) async throws -> Response
@@ -26,7 +28,9 @@ struct SameSite: RouterMiddleware {
       guard name != host || self.names.contains(name) || self.port(of: own) == url.port ?? Self.port(of: url.scheme)
       else { throw ServiceRefusal.stranger(origin) }
     }
-    if request.uri.path.hasPrefix("/api/"), Self.isForeign(request) { throw ServiceRefusal.stranger("another site") }
+    if request.uri.path.hasPrefix(self.closed), Self.isForeign(request) {
+      throw ServiceRefusal.stranger("another site")
+    }
     return try await next(request, context)
   }
 

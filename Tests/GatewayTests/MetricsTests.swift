@@ -62,8 +62,13 @@ struct MetricsTests {
     for path in ["/v1/status", "/v1/peers", "/v1/members"] {
       #expect(await Connection.ask(.port(6134), "GET", path)?.status == 404, "\(path)")
     }
-    for headers in [["Host": "rebound.example"], ["Origin": "https://elsewhere.example"]] {
-      #expect(await Connection.ask(.port(6134), "GET", "/metrics", headers)?.status == 403, "\(headers)")
+    let foreign = [
+      ["Host": "rebound.example"], ["Origin": "https://elsewhere.example"], ["Sec-Fetch-Site": "cross-site"],
+    ]
+    for headers in foreign {
+      for path in ["/metrics", "/readyz", "/livez"] {
+        #expect(await Connection.ask(.port(6134), "GET", path, headers)?.status == 403, "\(headers)")
+      }
     }
   }
 
