@@ -12,11 +12,11 @@ extension FHIRServer {
     return await self.smart?.systems.asker(token)
   }
 
-  /// In whose name a request is made. Whoever sends no token is the hospital's own EHR, unless tokens are required.
+  /// In whose name a request is made. Without a token it is the hospital's own EHR's, unless tokens are required.
   func asker(of asked: FHIRRequest, _ request: Request) async throws(FHIRFailure) -> FHIRAsker {
     if asked.path == ["metadata"] || asked.path == ["openapi.json"] { return .system }
     guard Self.token(request) != nil else {
-      // ⚑ Whoever means to send one, and sends none, is not the hospital's own system.
+      // ⚑ A client that means to send one, and sends none, is not the hospital's own system.
       guard request.headers[.authorization] == nil else {
         throw FHIRFailure(401, "login", "the header Authorization is not understood: Bearer TOKEN is expected")
       }

@@ -267,7 +267,7 @@ extension GenesisFile {
 }
 
 extension PeerAddress {
-  /// Where it leads, whoever must answer there.
+  /// Where it leads, whether or not anything answers there.
   fileprivate var place: PeerAddress {
     PeerAddress(kind: self.kind, host: self.host.lowercased(), port: self.port, peer: nil)
   }

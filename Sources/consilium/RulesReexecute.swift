@@ -25,10 +25,11 @@ extension RulesCommand {
           consilium rules reexecute --config /etc/consilium/node.toml
         """)
     @Option(help: "The node's configuration file.") var config: String
+    @Option(name: .customLong("set"), help: "Overrides one key: key=value.") var overrides: [String] = []
 
     func run() async throws {
       try await reporting {
-        let config = try NodeConfig(path: self.config, overrides: [])
+        let config = try NodeConfig(path: self.config, overrides: self.overrides)
         let genesis = try GenesisFile.read(config.genesis)
         _ = try Audit.ledger(in: config.data)
         let lock = try FolderLock(config.data)

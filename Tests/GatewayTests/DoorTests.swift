@@ -73,12 +73,7 @@ struct DoorTests {
     ]
     var asked = 0
     for (name, place) in hospital.doors {
-      let routes =
-        switch name {
-        case "api": hospital.api.routes
-        case "portal": hospital.portal.routes
-        default: await hospital.fhir.routes
-        }
+      let routes = await hospital.routes(of: name)
       #expect(routes.count > 5, "\(name)")
       for route in routes {
         let words = route.split(separator: " ", maxSplits: 1).map(String.init)
@@ -151,12 +146,7 @@ struct DoorTests {
     let doctor = try await hospital.register(.practitioner, seed: doctorSeed)
     var (asked, longAnswers) = (0, Set<String>())
     for (name, place) in hospital.doors {
-      let routes =
-        switch name {
-        case "api": hospital.api.routes
-        case "portal": hospital.portal.routes
-        default: await hospital.fhir.routes
-        }
+      let routes = await hospital.routes(of: name)
       for route in routes {
         let words = route.split(separator: " ", maxSplits: 1).map(String.init)
         guard ["POST", "PUT", "PATCH"].contains(words[0]) else { continue }

@@ -36,12 +36,7 @@ struct HeadTests {
     let patient = try await hospital.register(.patient, seed: seed)
     var asked = 0
     for (name, place) in hospital.doors {
-      let routes =
-        switch name {
-        case "api": hospital.api.routes
-        case "portal": hospital.portal.routes
-        default: await hospital.fhir.routes
-        }
+      let routes = await hospital.routes(of: name)
       for route in routes where route.hasPrefix("GET ") && !route.hasSuffix("/**") {
         let path = route.dropFirst("GET ".count).split(separator: "/").map { part -> String in
           guard part.hasPrefix("{") || part.hasPrefix(":") else { return String(part) }

@@ -41,6 +41,15 @@ final class LoneHospital: Sendable {
     [("api", .socket(self.socket)), ("portal", .port(self.port)), ("fhir", .port(self.port + 1))]
   }
 
+  /// The routes of a door, as its router knows them.
+  func routes(of door: String) async -> [String] {
+    switch door {
+    case "api": self.api.routes
+    case "portal": self.portal.routes
+    default: await self.fhir.routes
+    }
+  }
+
   /// Starts a hospital whose portal is at a port and whose FHIR interface is at the next.
   init(
     port: Int, limits: DoorLimits = DoorLimits(), isTokenRequired: Bool = false, rules: AgreedRules = .first,

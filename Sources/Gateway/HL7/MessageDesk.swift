@@ -22,7 +22,7 @@ public struct MessageSender: Sendable {
 /// ⚑ A message is accepted only once its resources are on the disk, in one transaction with the mark that it was taken:
 /// a repeat is told the same, and changes nothing. One message is worked on at a time, in the order of each connection.
 public actor MessageDesk {
-  /// The marks of so many messages are kept.
+  /// The number of messages whose marks are kept.
   public static let rememberedMax = 32_768
   /// So many messages wait for a person, at most: more are rejected.
   public static let waitingMax = 1000

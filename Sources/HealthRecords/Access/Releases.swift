@@ -391,7 +391,7 @@ extension Releases {
         let custody = CustodyKeys(in: ledger.state).key(of: generation)
       else { throw .badCapsule }
       let holders = custody.holders(in: ledger.configuration)
-      // Whoever asks again would wait for shares that nobody has.
+      // To ask again would be to wait for shares that nobody has.
       guard holders.count >= custody.threshold else { throw .custodiansGone }
       let asked = holders.filter { !settled.contains($0) || planted(.settledAsked) }
       guard !asked.isEmpty else { throw .tooFewCustodians }

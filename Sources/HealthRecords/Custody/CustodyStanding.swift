@@ -23,7 +23,7 @@ public struct CustodyStanding: Sendable, Hashable {
   public let generation: UInt64
   /// Whether it goes out of use.
   public let isRetiring: Bool
-  /// t: so many shares open a record's key.
+  /// t: how many shares open a record's key.
   public let needed: Int
   /// What t is of a key that is dealt among all that vote now.
   public let neededOfAll: Int
@@ -121,7 +121,7 @@ public struct LeftRecordsSearch: Sendable {
     self.counts.sorted { $0.key < $1.key }.map { HospitalRecords(hospital: $0.key, count: $0.value) }
   }
 
-  /// Looks at so many records more; says whether there is something to look at still.
+  /// Looks at that many more records; says whether any are left to look at.
   public mutating func step(countMax: Int, in state: some StateReader) -> Bool {
     for _ in 0..<countMax {
       guard self.left > 0, let pair = state.next(after: self.last, prefix: StateKey.records, inclusive: false) else {
