@@ -54,6 +54,16 @@ public struct PatientIndex: Sendable {
     return found.keys.sorted().prefix(Self.countMax).compactMap { found[$0] }
   }
 
+  /// The patient of an id here, as the EHR has that one; nil where there is none.
+  ///
+  /// - Throws: `ServiceRefusal.failed` where the store cannot tell.
+  func patient(_ id: String, by clinician: Digest) async throws(ServiceRefusal) -> PatientFound? {
+    let asker = FHIRAsker(account: clinician, scopes: .everything)
+    let bundle: SearchBundle<Patient>? = try await self.found("Patient", [(name: "_id", value: id)], by: asker)
+    guard let patient = bundle?.entry?.first?.resource else { return nil }
+    return patient.found(account: await self.service.account(ofPatient: id))
+  }
+
   /// The name of the practitioner whose account it is; nil where the hospital's store has none.
   func practitioner(_ account: Digest) async -> String? {
     let query = [(name: "identifier", value: "urn:consilium:account|\(account)")]

@@ -237,6 +237,21 @@ extension PortalServer {
           hours: SMARTAuthorization.hours, refused: asked.returning([("error", "access_denied")]),
           patient: launch?.patient))
     }
+    // ⚑ Whose chart it is, by name, is for the practitioner alone: the app knows its own launch.
+    router.get("/api/clinicians/{account}/apps/chart") { request, context in
+      let clinician = try await self.clinician(request, context).identifier
+      let asked = try smart.authorization.read(SMARTAuthorization.dictionary(request.uri.query ?? ""))
+      guard let launch = try await smart.authorization.launch(of: asked) else {
+        throw ServiceRefusal.badRequest("the app was launched in no chart")
+      }
+      guard launch.practitioner == clinician else {
+        throw ServiceRefusal.unauthorized("the app was launched for another practitioner")
+      }
+      guard let patient = try await self.patients?.patient(launch.patient, by: clinician) else {
+        throw ServiceRefusal.failed("Patient/\(launch.patient) is not here any more: start the app in the chart again")
+      }
+      return try json(patient)
+    }
     router.post("/api/clinicians/{account}/sessions/keys") { request, context in
       let clinician = try await self.clinician(request, context).identifier
       guard let key = await smart.sessions.prepare(for: clinician) else { throw ServiceRefusal.full }

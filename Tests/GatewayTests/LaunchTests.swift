@@ -120,6 +120,30 @@ struct LaunchTests {
     #expect(tokens["scope"] == "user/Patient.r" && tokens["patient"] == nil)
   }
 
+  @Test("Who lets an app in is shown whose chart it is, by name and birth date; the app and others are not")
+  func named() async throws {
+    let hospital = try await Self.hospital(6904)
+    let (lee, kim) = (try await Practitioner(18, at: hospital), try await Practitioner(19, at: hospital))
+    await Self.put(
+      hospital, "Patient/r",
+      #"{"resourceType":"Patient","id":"r","name":[{"family":"Reed","given":["Ada"]}],"birthDate":"1988-09-05"}"#)
+    let fields = ["client_id": "viewer", "patient": "r", "practitioner": "\(lee.account)"]
+    let word = try Self.word(await Self.announce(hospital, fields))
+    let query = App.query(hospital, scope: Self.scope, ["launch": word])
+    func chart(_ practitioner: Practitioner, _ query: String) async -> Connection.Answer? {
+      await practitioner.get("/api/clinicians/\(practitioner.account)/apps/chart?\(query)")
+    }
+    let shown = try #require(await chart(lee, query))
+    #expect(shown.status == 200, "\(shown.text)")
+    let patient = try JSONDecoder().decode(PatientFound.self, from: Data(shown.body))
+    #expect(patient.name == "Ada Reed" && patient.birthDate == "1988-09-05")
+    let other = try #require(await chart(kim, query))
+    #expect(other.status == 403 && !other.text.contains("Reed"), "\(other.text)")
+    #expect(await chart(lee, App.query(hospital, scope: "user/Patient.r"))?.status == 400, "it was launched in none")
+    let open = try #require(await Connection.ask(.port(hospital.port), "GET", "/api/apps?\(query)"))
+    #expect(open.status == 200 && !open.text.contains("Reed") && !open.text.contains("1988"), "\(open.text)")
+  }
+
   @Test("Only the EHR announces launches, of what is here")
   func announced() async throws {
     let hospital = try await Self.hospital(6900, isTokenRequired: true)

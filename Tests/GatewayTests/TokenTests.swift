@@ -141,6 +141,16 @@ enum App {
     return said.compactMapValues { $0 as? String }
   }
 
+  /// What an app asks of a practitioner's browser.
+  static func query(_ hospital: LoneHospital, scope: String, _ more: [String: String] = [:]) -> String {
+    self.form(
+      [
+        "response_type": "code", "client_id": "viewer", "redirect_uri": self.redirect, "scope": scope, "state": "s",
+        "aud": "http://127.0.0.1:\(hospital.port + 1)/fhir", "code_challenge": self.challenge,
+        "code_challenge_method": "S256",
+      ].merging(more) { $1 })
+  }
+
   /// What the page is answered on which a practitioner lets an app in.
   static func entered(
     _ practitioner: Practitioner, scope: String, _ more: [String: String] = [:]
@@ -153,12 +163,7 @@ enum App {
     let opening = SessionOpening(key: key, until: LoneHospital.now.adding(milliseconds: 7_200_000))
     let proven = Proven(opening, proof: hospital.isSecond ? word : nil)
     let made = hospital.transaction(.openSession, proven, by: practitioner.seed)
-    let query = self.form(
-      [
-        "response_type": "code", "client_id": "viewer", "redirect_uri": self.redirect, "scope": scope, "state": "s",
-        "aud": "http://127.0.0.1:\(hospital.port + 1)/fhir", "code_challenge": self.challenge,
-        "code_challenge_method": "S256",
-      ].merging(more) { $1 })
+    let query = self.query(hospital, scope: scope, more)
     let body = try JSONEncoder().encode(["query": query, "transaction": Hex.encode(made.encoded)])
     return try #require(await practitioner.post("apps", Array(body)))
   }

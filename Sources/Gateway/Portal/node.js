@@ -208,6 +208,8 @@ export const cases = async (keys) => (await pages(keys, `/api/officers/${keys.ac
 
 /** What an app asks, by its query. */
 export const app = async (query) => (await ask(`/api/apps?${query}`)).json();
+/** Whose chart an app was launched in: {name, birthDate}. */
+export const appChart = async (keys, query) => (await asked(keys, clinic(keys, `apps/chart?${query}`))).json();
 /** A key that the node made for a session. */
 export const sessionKey = async (keys) => (await asked(keys, clinic(keys, "sessions/keys"), {})).json();
 /** A session for a key, signed: the transaction's bytes. The second rules ask for the word of the node that has the key. */
