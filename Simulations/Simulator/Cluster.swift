@@ -402,8 +402,8 @@ public final class Cluster {
       let verdict = machine.node?.judge(packet.bytes, from: member, after: &machine.words, at: self.now)
       switch verdict {
       case .check: break
-      case .drop(let seen), .charge(let seen):
-        if case .charge = verdict { machine.charges[member, default: 0] += 1 }
+      case .drop(let seen), .charge(let seen), .repeated(let seen):
+        if verdict != .drop(seen) { machine.charges[member, default: 0] += 1 }
         if let seen { self.give(.repeated(seen, from: member), to: slot) }
         return false
       case nil: return false

@@ -28,7 +28,10 @@ extension NodeDriver {
       case .drop(let seen): return self.drop(message, on: channel, of: peer, seen: seen)
       case .charge(let seen):
         self.drop(message, on: channel, of: peer, seen: seen)
-        return self.charge(member, with: "it says the same again and again, or what nobody asked for")
+        return self.charge(member, with: "it sends what nobody asked for, or what is not its part to say")
+      case .repeated(let seen):
+        self.drop(message, on: channel, of: peer, seen: seen)
+        return self.charge(member, with: "what is here already came again too often", as: .peerRepeats)
       }
     }
     let header = channel == .blocks ? PeerMessage.blockHeader(in: message) : nil
@@ -51,9 +54,9 @@ extension NodeDriver {
   }
 
   /// A member did what no correct one does: that is counted, and its session closed where it is too much.
-  func charge(_ member: ReplicaIndex, with reason: String) {
+  func charge(_ member: ReplicaIndex, with reason: String, as kind: EventKind = .peerFaulted) {
     guard let peer = self.byMember[member] else { return }
-    if self.noteFault(reason, of: peer) { self.close(peer, reason: reason) }
+    if self.noteFault(reason, of: peer, as: kind) { self.close(peer, reason: reason) }
   }
 
   /// Goes on with what was not taken in while too much waited for the disk.
@@ -126,14 +129,14 @@ extension NodeDriver {
     if peer.session.hasOutput { self.flush(peer) }
   }
 
-  /// Tells the operator of what no honest peer does; whether that is enough to close the connection.
+  /// Tells the operator of what no honest peer does, or not so often; whether that is enough to close the connection.
   @discardableResult
-  func noteFault(_ reason: String, of peer: PeerConnection) -> Bool {
+  func noteFault(_ reason: String, of peer: PeerConnection, as kind: EventKind = .peerFaulted) -> Bool {
     guard let member = peer.member, let key = peer.key else { return false }
     // An observer may itself be behind, and dials members.
     let isGuest = member >= ReplicaSet.countMax && self.node.index != nil
     self.log.emit(
-      .peerFaulted,
+      kind,
       ["member": .text(isGuest ? "observer, key \(key.short)" : self.name(member)), "reason": .text(reason)])
     return self.faults.count(key, isMember: !isGuest, at: self.loop.now) == .close
   }

@@ -21,6 +21,8 @@ public struct PeerWords: Sendable {
     case drop(Digest?)
     /// It is dropped, and its sender charged.
     case charge(Digest?)
+    /// It is dropped as a copy too many, and its sender charged. ⚑ Under load an honest one sends such copies, too.
+    case repeated(Digest?)
   }
 
   /// What is asked of peers, and answered by one message each.
@@ -99,7 +101,7 @@ public struct PeerWords: Sendable {
   ) -> Verdict {
     guard let type = bytes.first, !planted(.repeatsChecked) else { return .check }
     if let seen = node.repeated(bytes) {
-      return self.repeats.count(seen, by: peer, at: now) == .charge ? .charge(seen) : .drop(seen)
+      return self.repeats.count(seen, by: peer, at: now) == .charge ? .repeated(seen) : .drop(seen)
     }
     switch type {
     case 1: return self.judge(block: bytes, from: peer, by: node, at: now)
@@ -135,7 +137,7 @@ public struct PeerWords: Sendable {
       let author = node.configuration.index(of: header.author)
     else { return .check }
     if node.lanes.holds(header) {
-      return self.repeats.count(header.digest, by: peer, at: now) == .charge ? .charge(nil) : .drop(nil)
+      return self.repeats.count(header.digest, by: peer, at: now) == .charge ? .repeated(nil) : .drop(nil)
     }
     guard !node.lanes.hasUse(for: header) else { return .check }
     return self.mayPass(author, from: peer, by: node, at: now) ? .check : .drop(nil)
@@ -148,7 +150,7 @@ public struct PeerWords: Sendable {
     if !isGossip, !planted(.answersUnasked) {
       // ⚑ Once for each status that it was told, and not oftener: what comes again may be of use now, or never.
       let identifier = head.map(Self.identifier) ?? MessageChecker.identifier(bytes)
-      if self.repeats.count(identifier, by: peer, at: now, isAnswer: true) == .charge { return .charge(nil) }
+      if self.repeats.count(identifier, by: peer, at: now, isAnswer: true) == .charge { return .repeated(nil) }
     }
     // ⚑ Of another configuration it is of no use, and may be long: it is not read. Who is a moment ahead has no fault.
     if let head, head.configuration != node.configuration.number { return .drop(nil) }

@@ -50,6 +50,7 @@ public struct EventKind: Sendable, Hashable {
   /// All events, in alphabetical order.
   public static let catalogue: [EventKind] = [
     .nodeStarted, .nodeStopping, .nodeFailed, .peerConnected, .peerDisconnected, .peerRefused, .peerFaulted,
+    .peerRepeats,
     .dialFailed, .lookupFailed, .viewChangeStarted, .viewEntered, .equivocation, .laneForked, .ownLaneForked,
     .diverged, .progress, .rulesUnknown,
     .checkpointStable, .unheard, .executionFailed, .keyUsed, .doorsOpened, .certificateTaken, .certificateEnding,
@@ -109,10 +110,21 @@ public struct EventKind: Sendable, Hashable {
   /// A member sent what no honest member sends.
   public static let peerFaulted = EventKind(
     "peer.faulted", .warn, "a peer sent what no honest one sends",
-    meaning: "A signature is wrong, the bytes are no message, it pings without end, or it does not take what it is "
-      + "sent. A member's wrong message is dropped, and where it goes on its connection is closed; a node that does "
-      + "not vote is disconnected at once, and let in again after 10 seconds.",
+    meaning: "A signature is wrong, the bytes are no message, it answers what nobody asked, says what is another's "
+      + "part to say, pings without end, or does not take what it is sent. A member's wrong message is dropped, and "
+      + "where it goes on its connection is closed; a node that does not vote is disconnected at once, "
+      + "and let in again after 10 seconds.",
     remedy: "If it repeats, ask that hospital whether its node was changed or its disk is failing.",
+    fields: ["member", "reason"])
+  /// A member sends again what is here already.
+  public static let peerRepeats = EventKind(
+    "peer.repeats", .info, "a member sends again what is here already",
+    meaning: "More than four copies of one message came within 10 seconds, and those beyond are dropped. On a loaded "
+      + "machine or a slow way that is no fault: members send again what was not confirmed in time. Over 32 in a "
+      + "minute end the session, which is dialled again.",
+    remedy:
+      "Nothing, while machines are under load. Where one member is named for hours and no machine is busy, ask that "
+      + "hospital whether its node was changed.",
     fields: ["member", "reason"])
   /// A member could not be dialled.
   public static let dialFailed = EventKind(
