@@ -130,6 +130,10 @@ public actor NodeHost: NodeService {
     status.hasLeft =
       node.index == nil
       && node.configuration.members.contains { $0.id == self.member.id && $0.key == self.member.key }
+    status.knownHeight = node.replica.known?.number
+    if node.index == nil, let next = node.next, next.index(of: self.member.key) != nil {
+      status.votesFrom = next.start.number
+    }
     status.view = node.replica.view.number
     status.configuration = node.configuration.number.number
     status.members = node.configuration.voterCount

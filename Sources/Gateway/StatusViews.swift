@@ -22,6 +22,10 @@ public struct NodeStatus: Codable, Sendable {
   /// Whether the ledger that is here names this node's key as that of a member that left; nil where a node says nothing
   /// of it.
   public var hasLeft: Bool?
+  /// Where this node is to vote and does not yet, the height from which on it will; nil elsewhere.
+  public var votesFrom: UInt64?
+  /// How far the members are, where this node only follows them and has heard enough of them.
+  public var knownHeight: UInt64?
   /// What a person should see to though the node goes on, and what helps.
   public var notices: [String]?
   /// Which rules hold, and whose program knows which; nil where a node says nothing of it.
@@ -202,6 +206,7 @@ extension NodeStatus {
       return "nothing can be ordered: \(self.tooFewConnected); see consilium peers, and call the hospitals that are "
         + "missing"
     }
+    if let trouble = self.lateTrouble { return trouble }
     guard self.pausedMilliseconds >= Self.pauseMillisecondsMax else { return nil }
     let clocks = self.isClockTrouble ? ", and \(self.clocks)" : ""
     return
@@ -211,7 +216,7 @@ extension NodeStatus {
 
   /// Why a node that does not vote does not follow the ledger either; nil where it does.
   private var followingTrouble: String? {
-    guard self.peers == 0 else { return nil }
+    guard self.peers == 0 else { return self.lateTrouble }
     let cutOff =
       "this node does not vote and is connected to no member: it ends with height \(self.height) "
       + "(\(self.ledgerTime)), and does not know what was ordered since"
@@ -220,6 +225,25 @@ extension NodeStatus {
         + "more: consilium member list at another hospital tells; member propose add brings it back"
       : "\(cutOff); as far as its ledger goes, its key is no member's: members let it in where they name it as an "
         + "observer or a change of members names it; see consilium peers"
+  }
+
+  /// Who follows by no more than this is not late: what members say of themselves is half a second old.
+  public static let lateHeightsMax: UInt64 = 16
+
+  /// What a node that is to vote, or follows the members, still waits for before it shows what they have; nil where
+  /// nothing.
+  private var lateTrouble: String? {
+    if let from = self.votesFrom {
+      return
+        "this node is to vote from height \(from) on, and is at \(self.height): it waits until what is before that is "
+        + "executed"
+    }
+    guard let known = self.knownHeight, known > self.height, known - self.height > Self.lateHeightsMax else {
+      return nil
+    }
+    return
+      "this node does not vote, is at height \(self.height), and the members are at \(known): it waits for what is "
+      + "between, and what it shows until then is old"
   }
 
   /// Why something that was given to this node is not ordered in time, as far as the node can tell.

@@ -82,6 +82,8 @@ public enum Engine: OrderingMachine, Hashable {
     case .follower: false
     }
   }
+  /// How far the members are, where it only follows them and has heard enough of them.
+  public var known: SequenceNumber? { if case .follower(let follower) = self { follower.known } else { nil } }
   /// The last sequence number decided without a gap.
   public var decided: SequenceNumber { self.machine.decided }
   /// The last decided cut.

@@ -108,6 +108,12 @@ public struct Follower: OrderingMachine, Hashable {
     guard self.decided >= self.configuration.start, let decision = self.lastDecision else { return self.startCut }
     return decision.cut
   }
+  /// How far the members are, by what one honest member at least says of itself; nil while too few were heard.
+  public var known: SequenceNumber? {
+    let heard = self.heard.values.sorted(by: >)
+    let place = self.configuration.faultyMax
+    return heard.indices.contains(place) ? heard[place] : nil
+  }
   /// How many decisions wait for others.
   public var openCount: Int { self.waiting.count }
   /// Where it stands.

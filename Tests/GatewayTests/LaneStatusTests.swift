@@ -55,6 +55,22 @@ struct LaneStatusTests {
     #expect(status.orderingTrouble == nil)
   }
 
+  @Test("A node that is to vote and does not yet, or follows from far behind, is not ready, and says what it waits for")
+  func late() {
+    var status = NodeStatus(name: "Five", member: 5)
+    (status.running, status.peers, status.height) = (true, 4, 32)
+    #expect(status.troubles.isEmpty)
+    status.knownHeight = 32 + NodeStatus.lateHeightsMax
+    #expect(status.troubles.isEmpty, "what members say of themselves is not of now")
+    status.knownHeight = 100
+    #expect(status.troubles.count == 1)
+    #expect(status.orderingTrouble?.contains("is at height 32, and the members are at 100") == true)
+    (status.knownHeight, status.votesFrom) = (32, 41)
+    #expect(status.orderingTrouble?.contains("to vote from height 41 on, and is at 32") == true)
+    (status.knownHeight, status.votesFrom) = (20, nil)
+    #expect(status.troubles.isEmpty)
+  }
+
   @Test("What is not ordered in time says what the status says: too few, clocks that are apart, or neither is known")
   func delays() {
     var status = NodeStatus(name: "One", member: 1)
