@@ -220,7 +220,9 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
     case .alreadyRevoked: "the consent was revoked before"
     case .badWindow: "the time is over already, ends before it begins, or is longer than it may be"
     case .breakGlassLimit: "the limit for breaking the glass is reached; ask the privacy officer"
-    case .accountTooYoung: "the account is too young to break the glass"
+    case .accountTooYoung:
+      "the account is too young to break the glass: it may once it is as old as the consortium's rules ask (consilium "
+        + "rules show); until then ask a colleague whose account is older, or the patient for a consent"
     case .unknownAccess: "there is no such access to review"
     case .badEvidence: "the evidence proves nothing"
     case .alreadyApproved: "the hospital approved this before"

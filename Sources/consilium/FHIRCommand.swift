@@ -56,7 +56,8 @@ struct FHIRCommand: AsyncParsableCommand {
         let word = try config.passphraseFile.map { try PassphraseOptions.read($0) } ?? self.passphrase.read()
         let new = try KeyFile.member(config.keys, passphrase: word)
         let old = try KeyFile.member(
-          self.oldKey, passphrase: self.oldPassphraseFile.map { try PassphraseOptions.read($0) } ?? word)
+          self.oldKey, passphrase: self.oldPassphraseFile.map { try PassphraseOptions.read($0) } ?? word,
+          remedy: "give the passphrase that it was made with: --old-passphrase-file FILE")
         // ⚑ One that was left behind is lost like one that is older: before the other is taken over without it.
         let before = HospitalStore.key(old)
         for store in HospitalStore.allCases where !stores.contains(store) {

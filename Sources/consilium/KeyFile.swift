@@ -142,7 +142,9 @@ struct KeyFile: Codable {
     return file
   }
 
-  func secrets(passphrase: String, path: String) throws -> [UInt8] {
+  func secrets(
+    passphrase: String, path: String, remedy: String = "check the passphrase"
+  ) throws -> [UInt8] {
     guard let salt = Hex.decode(self.salt), let nonce = Hex.decode(self.nonce), let box = Hex.decode(self.box),
       let key = PassphraseKey.derive(passphrase: passphrase, salt: salt),
       let secrets = AEAD.openExtended(
@@ -150,7 +152,7 @@ struct KeyFile: Codable {
       secrets.count == Self.secretLength(self.kind)
     else {
       throw Failure(
-        "cannot open \(path)", why: "the passphrase is wrong, or the file was changed", remedy: "check the passphrase",
+        "cannot open \(path)", why: "the passphrase is wrong, or the file was changed", remedy: remedy,
         status: ExitStatus.permission)
     }
     return secrets
@@ -183,9 +185,11 @@ struct KeyFile: Codable {
   }
 
   /// A member's keys.
-  static func member(_ path: String, passphrase: String) throws -> NodeKeys {
+  static func member(
+    _ path: String, passphrase: String, remedy: String = "check the passphrase"
+  ) throws -> NodeKeys {
     let file = try self.load(path)
-    let secrets = try file.secrets(passphrase: passphrase, path: path)
+    let secrets = try file.secrets(passphrase: passphrase, path: path, remedy: remedy)
     guard file.kind == .member,
       let keys = NodeKeys(
         memberSeed: Array(secrets[..<32]), checkpointSeed: Array(secrets[32..<64]), sealingSecret: Array(secrets[64...])

@@ -320,7 +320,8 @@ struct NodeCommand: AsyncParsableCommand {
         throw Failure(
           "the store in \(config.data) is gone",
           why: "this member's key has voted, and an empty store has forgotten how",
-          remedy: "bring the store back; if it is lost, join again under a new key", status: ExitStatus.configuration)
+          remedy: "bring the store back; if it is lost, come back under a new key: consilium init, then consilium "
+            + "member propose replace at another hospital", status: ExitStatus.configuration)
       }
       let lock = try held ?? FolderLock(config.data)
       let store = try Store(
@@ -337,8 +338,8 @@ struct NodeCommand: AsyncParsableCommand {
       if let known, !known.incarnations.contains(store.incarnation.description) {
         throw Failure(
           "the store in \(config.data) is a copy", why: "it is older than the votes that this key has cast",
-          remedy: "bring the original back; if it is lost, join again under a new key", status: ExitStatus.configuration
-        )
+          remedy: "bring the original back; if it is lost, come back under a new key: consilium init, then consilium "
+            + "member propose replace at another hospital", status: ExitStatus.configuration)
       }
       // ⚑ Each start gives the store another number: a copy from before it has an older one, and is told by it. Both
       // stand in the seal until the store has the new one, whenever this is interrupted.

@@ -116,8 +116,9 @@ struct Explain: AsyncParsableCommand {
       let found = EventKind.matching(wanted)
       guard let kind = found.first else {
         throw Failure(
-          "there is no event \"\(wanted)\"", why: "no event has that name, nor those words in its line",
-          remedy: "consilium explain lists all")
+          "there is no event or metric \"\(wanted)\"",
+          why: "no event and no metric has that name, and no event's line has those words",
+          remedy: "consilium explain lists all events; /metrics has all metrics, by their names")
       }
       guard found.count == 1 else {
         let rows = found.map { [$0.name, $0.level.name, $0.message] }
