@@ -30,6 +30,18 @@ struct Comparison {
     FileManager.default.fileExists(atPath: HospitalStore.uncompared(beside: config.keys))
   }
 
+  /// Keeps that the FHIR store's loss is accepted and not compared; whether that was so before.
+  ///
+  /// ⚑ Before the store is accepted: until all is known, an older version would be shown as the current one, and what
+  /// was lost as none, and a command that ends in between leaves a store that nothing else tells from a whole one.
+  ///
+  /// - Throws: what writing the file throws.
+  static func begin(_ config: NodeConfig) throws -> Bool {
+    let wasDue = self.isDue(config)
+    try Files.replace(HospitalStore.uncompared(beside: config.keys), Array("fhir\n".utf8), mode: 0o600)
+    return wasDue
+  }
+
   /// Whether the node that ran here last could be asked.
   static func isPossible(_ config: NodeConfig) -> Bool {
     FileManager.default.fileExists(atPath: HospitalStore.comparable(beside: config.keys))

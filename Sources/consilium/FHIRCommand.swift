@@ -66,6 +66,7 @@ struct FHIRCommand: AsyncParsableCommand {
             try store.check(config, key: before, mark: mark)
           }
         }
+        let wasDue = self.acceptLoss && stores.contains(.fhir) ? try Comparison.begin(config) : false
         var resources: EncryptedResources?
         for store in stores {
           let taken = try self.handOver(store, config, from: old, to: new)
@@ -81,7 +82,8 @@ struct FHIRCommand: AsyncParsableCommand {
         if self.acceptLoss, let resources {
           let secrets = [old.sealingSecret, new.sealingSecret]
           try await Orphans.settle(
-            resources, config, secrets: secrets, key: HospitalStore.key(new), goesOn: self.acceptUncompared)
+            resources, config, secrets: secrets, key: HospitalStore.key(new), wasDue: wasDue,
+            goesOn: self.acceptUncompared)
         }
         withExtendedLifetime(lock) {}
       }
@@ -245,12 +247,13 @@ extension FHIRCommand {
         let word = try config.passphraseFile.map { try PassphraseOptions.read($0) } ?? self.passphrase.read()
         let keys = try KeyFile.member(config.keys, passphrase: word)
         let (key, mark) = (HospitalStore.key(keys), self.store.mark(in: config))
+        let wasDue = self.store == .fhir ? try Comparison.begin(config) : false
         let resources = try FHIRCommand.goOn(
           self.store, config, key: key, remembering: mark,
           mayMissLines: self.store.mayMissLines(config, key: key, remembering: mark))
         if let resources {
           try await Orphans.settle(
-            resources, config, secrets: [keys.sealingSecret], key: HospitalStore.key(keys),
+            resources, config, secrets: [keys.sealingSecret], key: HospitalStore.key(keys), wasDue: wasDue,
             goesOn: self.acceptUncompared)
         }
         withExtendedLifetime(lock) {}

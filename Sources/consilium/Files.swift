@@ -90,6 +90,15 @@ enum Files {
         "cannot write \(path)", why: "the system refused", remedy: "check the folder's permissions",
         status: ExitStatus.failedIO)
     }
+    // The name is on the disk, too: else a power cut brings back what was there before.
+    let parent = (path as NSString).deletingLastPathComponent
+    let folder = unsafe open(parent.isEmpty ? "." : parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    defer { if folder >= 0 { close(folder) } }
+    guard folder >= 0, fsync(folder) == 0 || errno == EINVAL else {
+      throw Failure(
+        "cannot write \(path)", why: unsafe String(cString: strerror(errno)), remedy: "check the disk",
+        status: ExitStatus.failedIO)
+    }
   }
 
   /// Writes a file piece by piece; it has its name only once it is whole and on the disk.

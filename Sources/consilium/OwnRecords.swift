@@ -81,15 +81,12 @@ struct Orphans {
   private static let batchMax = 500
 
   /// Looks for what a store lost and the ledger has, opens it by this hospital's secrets, of today and of before, and
-  /// says what follows; `key` seals the hospital's own stores.
+  /// says what follows; `key` seals the hospital's own stores, and `wasDue` is what `Comparison.begin` gave.
   ///
   /// - Throws: `Failure` where the store or the log of readings cannot be read or written.
   static func settle(
-    _ resources: EncryptedResources, _ config: NodeConfig, secrets: [[UInt8]], key: Digest, goesOn: Bool
+    _ resources: EncryptedResources, _ config: NodeConfig, secrets: [[UInt8]], key: Digest, wasDue: Bool, goesOn: Bool
   ) async throws {
-    // ⚑ Until all of it is known, an older version would be shown as the current one, and what was lost as none.
-    let wasDue = Comparison.isDue(config)
-    try Files.replace(HospitalStore.uncompared(beside: config.keys), Array("fhir\n".utf8), mode: 0o600)
     var unknown: String?
     do {
       var orphans = try Self(resources, config, secrets, key)

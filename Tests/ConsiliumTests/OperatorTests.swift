@@ -368,6 +368,14 @@ struct OperatorTests {
     hospitals.stop()
     // It goes on without what is lost only where that is said.
     try copy("\(path)/before", "\(data)/fhir")
+    // ⚑ A command that ends before it has looked into the ledger has accepted nothing.
+    try files.createDirectory(atPath: keys + ".fhir.uncompared", withIntermediateDirectories: false)
+    let ended = try hospitals.run("fhir accept-loss --config h1/node.toml --store fhir")
+    #expect(ended.status != 0 && ended.errors.contains("uncompared"), "\(ended.output) \(ended.errors)")
+    try files.removeItem(atPath: keys + ".fhir.uncompared")
+    try start()
+    #expect(try ask(search).hasSuffix(" 503"))
+    hospitals.stop()
     // Its ledger is empty: what that has of the loss is not known, and nothing is served for all that there is.
     let unknown = try hospitals.run("fhir accept-loss --config h1/node.toml --store fhir")
     #expect(unknown.status == 0 && unknown.output.contains("--accept-uncompared"), "\(unknown.output)")
