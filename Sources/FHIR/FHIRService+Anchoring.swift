@@ -11,6 +11,7 @@ extension FHIRService {
   /// Anchors what could not be anchored when it was written; how many records that made. What a request is anchoring at
   /// the time is left to it.
   public func anchorPending() async -> Int {
+    self.keepWaiting()
     let names = self.book.unsettled.subtracting(self.book.busy)
       .map { (account: self.book.next($0, in: self.index)?.account ?? .zero, name: $0) }
       .sorted { ($0.account.description, $0.name) < ($1.account.description, $1.name) }.map(\.name)
@@ -24,6 +25,10 @@ extension FHIRService {
     }
     return madeCount
   }
+
+  /// Makes durable what became of drafts. Where the disk does not take it, it waits on, and is found out again after a
+  /// stop.
+  public func keepWaiting() { try? self.store.flush() }
 
   /// The account that a patient stored here is linked to; nil where there is none.
   public func account(ofPatient id: String) -> Digest? { self.index.account(ofPatient: id) }
@@ -106,10 +111,12 @@ extension FHIRService {
           continue
         }
         // ⚑ It may be there already: nobody makes a second one before that is known.
-        let isThere = await self.anchoring.standing(of: draft.goal.record) != nil
+        let standing = await self.anchoring.standing(of: draft.goal.record)
         do {
-          if isThere {
+          if let standing {
             try self.note([name: .anchored])
+            // ⚑ It may have been erased while this was not running, and not have been known here to be anchored.
+            if standing == .erased { try await self.forget(draft.goal.record) }
             goesOn.append(name)
           } else if let note = try self.store.note(of: name), note.draft != nil {
             drafts.append(note)
@@ -309,6 +316,8 @@ extension FHIRService {
   @discardableResult
   private func note(_ outcomes: [String: AnchorOutcome]) throws -> [String] {
     var (notes, resources, goesOn): ([AnchorNote], [StoredResource], [String]) = ([], [], [])
+    // What the ledger has it tells again after a stop; of the rest nothing does.
+    let isToldAgain = outcomes.values.allSatisfy { if case .anchored = $0 { true } else { false } }
     for (name, outcome) in outcomes.sorted(by: { $0.key < $1.key }) {
       guard var note = self.book.notes[name], let draft = note.draft else { continue }
       switch outcome {
@@ -341,7 +350,11 @@ extension FHIRService {
         goesOn.append(name)
       }
     }
-    try self.store.write(resources, notes: notes)
+    if isToldAgain {
+      try self.store.keepForNow(resources, notes: notes)
+    } else {
+      try self.store.write(resources, notes: notes)
+    }
     for note in notes { self.book.keep(note) }
     for resource in resources {
       if let record = resource.record { self.index.setRecord(record, of: resource.name, version: resource.version) }

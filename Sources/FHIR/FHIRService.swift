@@ -124,7 +124,7 @@ public actor FHIRService {
   /// The most bytes of a request.
   public static let bodyBytesMax = 64 << 20
 
-  let store: any ResourceStore
+  let store: WriteBehindStore
   let anchoring: any RecordAnchoring
   let ledger: (any LedgerViews)?
   let readings: (any ReadingLog)?
@@ -168,7 +168,8 @@ public actor FHIRService {
     now: @escaping @Sendable () -> Timestamp,
     entropy: @escaping @Sendable (Int) -> [UInt8]
   ) throws {
-    (self.store, self.anchoring, self.base, self.now, self.entropy) = (store, anchoring, base, now, entropy)
+    self.store = WriteBehindStore(store)
+    (self.anchoring, self.base, self.now, self.entropy) = (anchoring, base, now, entropy)
     (self.ledger, self.readings, self.looksBetweenTurns) = (ledger, readings, max(1, looksBetweenTurns))
     self.bases = try store.bases()
     self.site = Site(base: base, others: otherBases + self.bases)

@@ -51,10 +51,8 @@ public struct FHIRServer: Sendable {
         try await application.serve(at: self.entrance.place)
       }
       group.addTask {
-        while !Task.isCancelled {
-          try await Task.sleep(for: Self.pendingInterval)
-          _ = await self.service.anchorPending()
-        }
+        while (try? await Task.sleep(for: Self.pendingInterval)) != nil { _ = await self.service.anchorPending() }
+        await self.service.keepWaiting()
       }
       try await group.next()
       group.cancelAll()

@@ -93,7 +93,7 @@ struct AnchoringTests {
       }
       let lateRelease = bench.ledger.waitingCount
       // The process is gone; another one opens the same store.
-      let next = try bench.restarted()
+      let next = try bench.killed()
       if !isExecuted {
         #expect(lateRelease == 1)
         async let pending = next.service.anchorPending()
@@ -125,7 +125,7 @@ struct AnchoringTests {
       _ = await self.put(bench, 700, id: "y")
       _ = await self.put(bench, 70, id: "y")
       bench.ledger.be(.sound)
-      let next = mode == .losing ? try bench.restarted() : bench
+      let next = mode == .losing ? try bench.killed() : bench
       _ = await next.service.anchorPending()
       #expect(self.values(bench) == ["5", "70"], "\(mode)")
       #expect(bench.ledger.current().count == 3)
@@ -329,7 +329,7 @@ struct AnchoringTests {
     #expect(await self.put(bench, 1).anchor == "refused: it is not taken")
     let count = bench.ledger.submittedCount
     bench.ledger.be(.sound)
-    let next = try bench.restarted()
+    let next = try await bench.restarted()
     for one in [bench, next] { #expect(await one.service.anchorPending() == 0) }
     #expect(bench.ledger.submittedCount == count)
     #expect(await next.send("GET", "Observation/x").anchor == "refused: it is not taken")
@@ -424,7 +424,8 @@ struct AnchoringTests {
       for value in 1...3 where await self.put(bench, value).status >= 400 { _ = await self.put(bench, value) }
       _ = await bench.service.anchorPending()
       #expect(self.values(bench) == ["3"], "a write failed after \(count)")
-      let next = try bench.restarted()
+      bench.store.fail(after: nil)
+      let next = try bench.killed()
       _ = await next.service.anchorPending()
       _ = await self.put(next, 4)
       #expect(self.values(bench) == ["4"], "a write failed after \(count)")
@@ -439,7 +440,7 @@ struct AnchoringTests {
     _ = await self.put(bench, 1)
     _ = await self.put(bench, 2, id: "y")
     bench.store.forgetNotes()
-    let next = try bench.restarted()
+    let next = try await bench.restarted()
     #expect(await next.service.anchorPending() == 0)
     _ = await self.put(next, 3)
     #expect(await next.send("DELETE", "Observation/y").status == 204)
@@ -536,7 +537,7 @@ struct AnchoringTests {
       }
       #expect(await bench.service.anchorPending() == 0)
       #expect(bench.ledger.lines.count == count)
-      bench = try bench.restarted()
+      bench = try await bench.restarted()
     }
     // ⚑ What is made of the version that came back brings nothing of its link back.
     var patch = FHIRRequest(
@@ -749,6 +750,7 @@ struct AnchoringTests {
     #expect(await self.put(bench, 3).anchor?.count == 64)
     let current = bench.ledger.current().filter { $0.json["id"]?.text == "x" }
     #expect(current.map(\.supersedes) == [newest.record])
+    await bench.service.keepWaiting()
     #expect(try Self.recover([newest], in: store) { current.map(\.record).contains($0) } == 0, "it has a current one")
   }
 

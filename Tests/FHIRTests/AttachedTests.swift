@@ -44,7 +44,8 @@ struct AttachedTests {
         now: { Timestamp(milliseconds: 1_750_000_000_000) }, entropy: { Array(repeating: 7, count: $0) })
     }
 
-    mutating func restart() throws {
+    mutating func restart() async throws {
+      await self.service.keepWaiting()
       self.service = try Self.start(self.store, self.anchoring, self.ledger, self.log)
     }
 
@@ -78,7 +79,7 @@ struct AttachedTests {
           type: value["resourceType"]?.text ?? "", id: value["id"]?.text ?? "", version: 1, ordinal: 99,
           updated: Timestamp(milliseconds: 1_750_000_000_000), body: value.canonicalBytes, record: nil)
       ])
-      try self.restart()
+      try await self.restart()
       _ = await self.service.anchorPending()
     }
 
@@ -94,6 +95,7 @@ struct AttachedTests {
 
     func erase(_ name: String, version: UInt64 = 1) async throws {
       let parts = name.split(separator: "/").map(String.init)
+      await self.service.keepWaiting()
       let record = try #require(self.store.version(version, type: parts[0], id: parts[1])?.record)
       self.ledger.erased.withLock { $0[record] = .patient }
       try await self.service.forget(record)
@@ -160,7 +162,7 @@ struct AttachedTests {
       let count = bench.log.count
       #expect(await bench.send("GET", "Binary/b").anchor?.count == 64)
       #expect(bench.log.count == count + 1)
-      try bench.restart()
+      try await bench.restart()
     }
     #expect(bench.records() == 1 && bench.records(Self.other) == 0)
     try await bench.erase("DocumentReference/d")
@@ -183,7 +185,7 @@ struct AttachedTests {
           #expect(bench.log.count == count + 1)
           await bench.put(Self.plain)
           #expect(bench.records() == 1, "it is written again as it was")
-          try bench.restart()
+          try await bench.restart()
         }
         // It goes with what bears it.
         let type = try CanonicalJSON(Array(bearer.utf8))["resourceType"]?.text ?? ""
@@ -273,7 +275,7 @@ struct AttachedTests {
         await bench.put(binary)
         let strange = Self.document("Binary/b", of: "q", id: "e")
         #expect(await bench.send("PUT", "DocumentReference/e", strange).status == 409)
-        try bench.restart()
+        try await bench.restart()
       }
       await bench.put(Self.document("Binary/x", of: "q"))
       #expect(bench.records() == 0 && bench.records(Self.other) == 1)
@@ -368,7 +370,7 @@ struct AttachedTests {
       #expect(bench.store.versions(type: "Binary", id: "b").allSatisfy { $0.body.isEmpty && $0.erased != nil })
       #expect(await bench.send("PUT", "Binary/b", Self.plain).status == 410)
       #expect(await bench.chart() == ["p"])
-      try bench.restart()
+      try await bench.restart()
     }
   }
 

@@ -53,7 +53,7 @@ struct ChartTests {
     #expect(moved.status == 200, "\(moved.body as Any)")
     #expect(await bench.send("DELETE", "Patient/b").status == 204)
     #expect(await self.put(bench, "d", Self.identifier(account)).status == 201)
-    let next = try bench.restarted()
+    let next = try await bench.restarted()
     #expect(await self.put(next, "e", Self.identifier(account)).status == 409)
   }
 

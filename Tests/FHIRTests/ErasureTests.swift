@@ -86,6 +86,7 @@ struct ErasureTests {
 
     func erase(_ name: String, version: UInt64, by right: Erasure = .patient) async throws {
       let parts = name.split(separator: "/").map(String.init)
+      await self.service.keepWaiting()
       let record = try #require(self.store.version(version, type: parts[0], id: parts[1])?.record)
       self.ledger.erased.withLock { $0[record] = right }
       try await self.service.forget(record)
@@ -343,6 +344,7 @@ struct ErasureTests {
   @Test("What the ledger has not erased stays, and what it erased while nothing ran goes at the start")
   func swept() async throws {
     var bench = try await Self.bench()
+    await bench.service.keepWaiting()
     let record = try #require(bench.store.version(1, type: "Observation", id: "a")?.record)
     try await bench.service.forget(record)
     #expect(await bench.send("GET", "Observation/a").status == 200)
@@ -351,5 +353,25 @@ struct ErasureTests {
     try await bench.service.forgetErased()
     #expect(await bench.send("GET", "Observation/a").status == 410)
     #expect(await bench.send("GET", "Observation/b").status == 200)
+  }
+
+  @Test("⚑ What was anchored just before the process was killed, and erased before it ran again, goes too")
+  func killed() async throws {
+    var bench = try await Self.bench()
+    // The draft was durable before it left, and nothing else is.
+    let first = try bench.store.version(1, type: "Observation", id: "b")
+    #expect(first?.record == nil)
+    let line = bench.anchoring.current().first { $0.json["id"]?.text == "b" }
+    let record = try #require(line?.record)
+    bench.anchoring.erase(record)
+    bench.ledger.erased.withLock { $0[record] = .patient }
+    bench.service = try Bench.start(bench.store, bench.anchoring, bench.ledger)
+    try await bench.service.forgetErased()
+    _ = await bench.service.anchorPending()
+    #expect(await bench.send("GET", "Observation/b").status == 410)
+    await bench.service.keepWaiting()
+    let kept = bench.store.versions(type: "Observation", id: "b")
+    #expect(kept.allSatisfy { $0.body.isEmpty })
+    #expect(await bench.send("GET", "Observation/a").status == 200)
   }
 }

@@ -16,7 +16,13 @@ struct FHIRBench {
   }
 
   /// The same hospital after its process ended, whatever it was doing.
-  func restarted() throws -> FHIRBench { try FHIRBench(self.store, self.ledger, nil, firstIdentifier: 128) }
+  func killed() throws -> FHIRBench { try FHIRBench(self.store, self.ledger, nil, firstIdentifier: 128) }
+
+  /// The same hospital after its process was stopped in order.
+  func restarted() async throws -> FHIRBench {
+    await self.service.keepWaiting()
+    return try self.killed()
+  }
 
   /// The same hospital with another store.
   func over(_ store: MemoryResources) throws -> FHIRBench {

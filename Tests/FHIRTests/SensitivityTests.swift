@@ -157,7 +157,7 @@ struct SensitivityTests {
     await bench.put(writes[writes.count - 1])
     bench.ledger.be(.sound)
     // It follows after a stop as well, and once.
-    let next = try bench.restarted()
+    let next = try await bench.restarted()
     #expect(await next.service.anchorPending() == 2)
     let file = try #require(Self.files(next).first)
     #expect(Self.files(next).count == 1 && file.supersedes == before.record && file.body == before.body)
@@ -165,7 +165,7 @@ struct SensitivityTests {
     #expect(await next.send("GET", "Binary/b").anchor == file.record.description)
     await next.put(Self.document(true))
     #expect(await next.service.anchorPending() == 0)
-    let again = try next.restarted()
+    let again = try await next.restarted()
     #expect(await again.service.anchorPending() == 0)
     #expect(Self.files(next).map(\.record) == [file.record])
     // What withdraws it is as sensitive, though nothing bears it any more.
