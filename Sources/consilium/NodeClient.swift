@@ -18,8 +18,14 @@ struct NodeOptions: ParsableArguments {
   var api: String?
   @Option(help: ArgumentHelp("The consortium's genesis file; else CONSILIUM_GENESIS.", valueName: "file"))
   var genesis: String?
+  @Option(
+    help: ArgumentHelp(
+      "By so many seconds the ledger's time may be ahead of this machine's clock where something is signed.",
+      valueName: "seconds", visibility: .hidden))
+  var ledgerAhead: UInt64?
 
   func client() throws -> NodeClient {
+    if let ledgerAhead { Drafts.allow(aheadSeconds: ledgerAhead) }
     guard let socket = self.api ?? ProcessInfo.processInfo.environment["CONSILIUM_API"] else {
       throw Failure(
         "no node named", why: "neither --api nor CONSILIUM_API is given",
@@ -180,6 +186,7 @@ enum Drafts {
     guard let key = SigningKey(seed: seed) else {
       throw Failure("cannot sign", why: "the key has \(seed.count) bytes", remedy: "give another key file")
     }
+    try self.requireTime(genesis)
     return Transaction(
       kind: kind.rawValue, hospital: hospital, validUntil: self.validUntil(genesis),
       nonce: SecureRandom.bytes(Transaction.nonceLengthBytes), payload: payload.encoded, network: genesis.network,
@@ -201,7 +208,29 @@ enum Drafts {
       .adding(milliseconds: genesis.limits.transactionLifeMilliseconds / 2)
   }
 
+  /// Refuses to sign for a time that is far ahead by the word of one node.
+  ///
+  /// ⚑ Who has that node keeps what is signed for then, and has it executed at will: after it was taken back, too.
+  private static func requireTime(_ genesis: Genesis) throws {
+    let ahead = self.ahead.withLock { $0 }
+    let allowed = max(genesis.limits.transactionLifeMilliseconds / 2, self.allowed.withLock { $0 })
+    guard ahead > allowed else { return }
+    let seconds = ahead / 1000 + 1
+    throw Failure(
+      "nothing is signed",
+      why: "the node says that the ledger's time is \(seconds) s ahead of this machine's clock, and "
+        + "what is signed for then could be executed until then, whatever is decided before",
+      remedy: "set this machine's clock right; where it is, and consilium status of another hospital's node says the "
+        + "same, give --ledger-ahead \(seconds + 60)", status: ExitStatus.refused)
+  }
+
+  /// By how much the ledger's time is ahead of this machine's, as a node said.
   private static let ahead = Mutex(UInt64(0))
+  /// By how much it may be, as who signs said.
+  private static let allowed = Mutex(UInt64(0))
+
+  /// Signs for a time that is so far ahead.
+  static func allow(aheadSeconds seconds: UInt64) { self.allowed.withLock { $0 = min(seconds, .max / 1000) * 1000 } }
 
   /// Goes by what a node says of the ledger's time from now on.
   static func follow(_ status: NodeStatus) { self.ahead.withLock { $0 = status.ledgerAheadMilliseconds } }

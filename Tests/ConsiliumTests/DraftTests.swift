@@ -2,6 +2,7 @@
 // machine's clock (LEDGER §3). Method: the command's own code, told of a node that says so.
 @testable import consilium
 import Gateway
+import HealthRecords
 import Messages
 import Primitives
 import Signing
@@ -26,10 +27,32 @@ struct DraftTests {
       return least...max(least, until.offset(from: before))
     }
     let half = Int64(limits.transactionLifeMilliseconds / 2)
-    defer { Drafts.follow(NodeStatus(name: "One", member: 1)) }
+    defer {
+      Drafts.follow(NodeStatus(name: "One", member: 1))
+      Drafts.allow(aheadSeconds: 0)
+    }
     status.ledgerAheadMilliseconds = hours
     Drafts.follow(status)
     #expect(valid().contains(Int64(hours) + half))
+    // ⚑ By the word of one node nothing is signed for then: it could keep it, and have it executed when it likes.
+    func sign() throws -> Transaction {
+      try Drafts.transaction(
+        .revokeConsent, ConsentRevocation(patient: .zero, consent: .zero), genesis: genesis, hospital: MemberID(1),
+        signedBy: Hash.sha256([2]).bytes)
+    }
+    for ahead in [hours, UInt64(half) + 1, .max] {
+      status.ledgerAheadMilliseconds = ahead
+      Drafts.follow(status)
+      #expect(throws: Failure.self) { try sign() }
+    }
+    status.ledgerAheadMilliseconds = hours
+    Drafts.follow(status)
+    Drafts.allow(aheadSeconds: hours / 1000)
+    #expect(try sign().validUntil >= Drafts.now.adding(milliseconds: hours))
+    Drafts.allow(aheadSeconds: 0)
+    status.ledgerAheadMilliseconds = UInt64(half)
+    Drafts.follow(status)
+    #expect(throws: Never.self) { try sign() }
     status.ledgerAheadMilliseconds = 0
     Drafts.follow(status)
     #expect(valid().contains(half))
