@@ -21,10 +21,13 @@ public enum HotCopy {
   /// pages, with what was deleted in them, are left out.
   ///
   /// ⚑ Each key is on the disk before a row that names it: keys that are copied after the rows are all there. Those of
-  /// what was erased in between are destroyed, and the copy begins again, so that no row comes without its key.
+  /// what was erased in between are destroyed. Where the store `mayLackKeys`, as one that was killed while it erased,
+  /// those rows stay, and say nothing; else the copy begins again, so that no row comes without its key.
   ///
   /// - Throws: `StorageFailure` where the store is damaged or either disk fails.
-  public static func make(of folder: String, to target: String, mapSizeMax: Int) throws(StorageFailure) {
+  public static func make(
+    of folder: String, to target: String, mapSizeMax: Int, mayLackKeys: Bool
+  ) throws(StorageFailure) {
     do {
       try FileManager.default.createDirectory(
         atPath: target, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
@@ -33,17 +36,18 @@ public enum HotCopy {
     let (keys, before, after) = ("\(folder)/keys", "\(target)/keys.before", "\(target)/keys")
     let hasKeys = FileManager.default.fileExists(atPath: keys)
     var isWhole = false
-    for _ in 0..<self.attemptsMax {
-      if hasKeys { try self.copy(keys, to: before) }
+    for _ in 0..<self.attemptsMax where !isWhole {
+      let isCompared = hasKeys && !mayLackKeys
+      if isCompared { try self.copy(keys, to: before) }
       try environment.copy(to: "\(target)/data.mdb")
-      guard hasKeys else { break }
-      try self.copy(keys, to: after)
-      isWhole = try !self.isAnyDestroyed(before, after)
-      if isWhole { break }
+      if hasKeys { try self.copy(keys, to: after) }
+      isWhole = isCompared ? try !self.isAnyDestroyed(before, after) : true
     }
     unsafe unlink(before)
-    guard isWhole || !hasKeys else {
-      throw .system(action: "copying \(folder)", reason: "keys are destroyed in it all the while; try again later")
+    guard isWhole else {
+      throw .system(
+        action: "copying \(folder)",
+        reason: "something in it was erased during each of \(self.attemptsMax) copies: try again when less is erased")
     }
     let own = "\(folder)/\(HospitalKey.fileName)"
     if FileManager.default.fileExists(atPath: own) { try self.copy(own, to: "\(target)/\(HospitalKey.fileName)") }
