@@ -15,6 +15,7 @@ extension FHIRService {
     guard entries.count <= Self.entriesMax else {
       throw FHIRFailure(413, "too-costly", "\(entries.count) entries, at most \(Self.entriesMax); send it in parts")
     }
+    try Self.requireForm(of: json)
     // ⚑ What holds for the bundle holds for each entry, as where a bundle is given as a file.
     let label = CanonicalJSON.members([("meta", json["meta"])])
     whole.isLabelled = Sensitivity.isSensitive(label)
@@ -30,6 +31,25 @@ extension FHIRService {
     case "transaction": return try await self.transaction(entries, whole)
     default: throw FHIRFailure(400, "value", "the type must be batch or transaction", at: "Bundle.type")
     }
+  }
+
+  private static let members: Set = [
+    "resourceType", "id", "meta", "implicitRules", "language", "identifier", "type", "timestamp", "total", "link",
+    "entry", "signature",
+  ]
+
+  /// ⚑ A label that is not well formed, or under another name, would be none.
+  private static func requireForm(of bundle: CanonicalJSON) throws(FHIRFailure) {
+    guard case .object(let said) = bundle else { return }
+    for member in said where !self.members.contains(String(member.name.drop { $0 == "_" })) {
+      throw FHIRFailure(422, "structure", "a Bundle has no \(member.name.prefix(100))", at: "Bundle")
+    }
+    guard let meta = bundle["meta"] else { return }
+    guard case .object = meta else {
+      throw FHIRFailure(422, "structure", "an object is expected", at: "Bundle.meta")
+    }
+    guard let fault = Validation.faults(of: meta, type: "Meta").first else { return }
+    throw FHIRFailure(422, "structure", fault, at: "Bundle.meta")
   }
 
   private func batch(_ entries: [CanonicalJSON], _ whole: FHIRRequest) async throws -> FHIRResponse {

@@ -125,6 +125,15 @@ public struct FHIRServer: Sendable {
     return try FHIRURL.parameters(String(decoding: body, as: UTF8.self))
   }
 
+  /// ⚑ The header is not passed over: who sends it believes that what comes with it is sensitive.
+  private static func requireNoCategory(_ request: Request) throws(FHIRFailure) {
+    guard let name = HTTPField.Name("X-Consilium-Category"), request.headers.contains(name) else { return }
+    throw FHIRFailure(
+      400, "not-supported",
+      "X-Consilium-Category is for a file that is sent as it is, by POST /Binary with its own content type: label a "
+        + "resource by meta.security")
+  }
+
   private func answer(_ request: Request) async throws -> Response {
     // Who may not ask at all is not listened to: the body is read last.
     if let stranger = self.visitors.stranger(request) {
@@ -149,6 +158,7 @@ public struct FHIRServer: Sendable {
     let isBinary = asked.method == "GET" && asked.path.first == "Binary" && [2, 4].contains(asked.path.count)
     let form: String
     do throws(FHIRFailure) {
+      try Self.requireNoCategory(request)
       asked.query = try FHIRURL.parameters(request.uri.query ?? "")
       form =
         isBinary && !asked.query.contains { $0.name == "_format" }

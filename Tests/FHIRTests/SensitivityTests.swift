@@ -67,6 +67,29 @@ struct SensitivityTests {
     #expect(shown == [Sensitivity.label])
   }
 
+  @Test(
+    "⚑ A bundle whose label is not well formed is refused whole, and not taken without it",
+    arguments: ["transaction", "batch"])
+  func badlyLabelled(_ kind: String) async throws {
+    let bench = try FHIRBench()
+    await bench.link("p")
+    let coding = #"{"system":"http://terminology.hl7.org/CodeSystem/v3-Confidentiality","code":"R"}"#
+    let condition = #"{"resourceType":"Condition","id":"c","code":{"text":"x"},"subject":{"reference":"Patient/p"}}"#
+    let entry = #"{"resource":\#(condition),"request":{"method":"PUT","url":"Condition/c"}}"#
+    for meta in [
+      #""meta":[{"security":[\#(coding)]}]"#, #""meta":{"security":[[\#(coding)]]}"#,
+      #""meta":{"security":[{"coding":[\#(coding)]}]}"#, #""meta":{"Security":[\#(coding)]}"#,
+      #""meta":{"security":\#(coding)}"#, #""Meta":{"security":[\#(coding)]}"#,
+    ] {
+      let bundle = #"{"resourceType":"Bundle","type":"\#(kind)",\#(meta),"entry":[\#(entry)]}"#
+      #expect(await bench.send("POST", "", bundle).status == 422, "\(meta)")
+      #expect(await bench.send("GET", "Condition/c").status == 404, "\(meta)")
+    }
+    let plain =
+      #"{"resourceType":"Bundle","id":"b","type":"\#(kind)","timestamp":"2026-01-02T03:04:05Z","entry":[\#(entry)]}"#
+    #expect(await bench.send("POST", "", plain).status == 200)
+  }
+
   @Test("⚑ What a patch in a labelled bundle makes is labelled, too", arguments: ["transaction", "batch"])
   func patched(_ kind: String) async throws {
     let bench = try FHIRBench()

@@ -83,6 +83,13 @@ struct ReadingTests {
       fhir, "POST", "/fhir/Binary", ["Content-Type": "text/plain", "X-Security-Context": "Patient/p"],
       body: Array("secret".utf8))
     #expect(kept?.status == 201, "\(kept?.text ?? "")")
+    // ⚑ The header counts with a file that is sent as it is, and is passed over with nothing else.
+    let said = ["Content-Type": "application/fhir+json", "X-Consilium-Category": "sensitive"]
+    for binary in ["", #""id":"said","#] {
+      let body = #"{"resourceType":"Binary",\#(binary)"contentType":"text/plain","data":"c2VjcmV0"}"#
+      let (method, path) = binary.isEmpty ? ("POST", "/fhir/Binary") : ("PUT", "/fhir/Binary/said")
+      #expect(await Connection.ask(fhir, method, path, said, body: Array(body.utf8))?.status == 400)
+    }
     let line = try #require(kept?.head.split(separator: "\r\n").first { $0.lowercased().hasPrefix("location:") })
     let location = try #require(line.split(separator: ":\(hospital.port + 1)").last.map(String.init))
     #expect(location.hasPrefix("/fhir/Binary/") && location.hasSuffix("/_history/1"), "\(location)")
