@@ -133,11 +133,34 @@ extension NodeHost {
       // Whether it is right, whoever asked sees for itself.
       guard let proof = try? ChunkProof.decode(bytes), proof.index == chunk else { return KeptView(.failed) }
       return KeptView(.proven, proof)
-    case .failure(.erased): return KeptView(.erased)
-    case .failure(.notHere): return KeptView(.failed)
-    case .failure: return KeptView(.unreachable)
+    case .failure(let refusal):
+      if await self.judge(refusal, of: record) == .wrong { return KeptView(.failed) }
+      return KeptView(refusal == .unreachable ? .unreachable : .erased)
     }
   }
+
+  /// What a refused proof says of a vault. ⚑ Nothing that it says of itself counts: who was asked for a record that is
+  /// not erased has a proof or none.
+  func judge(_ refusal: ReleaseRefusal, of record: Digest) async -> Tending.Fetched {
+    switch refusal {
+    case .unreachable: return .unanswered
+    case .erased:
+      // It may have executed the erasure a moment before this node does.
+      for _ in 0..<Self.erasureLooksMax {
+        if self.record(record)?.isErased ?? true { return .unanswered }
+        do { try await Task.sleep(for: .milliseconds(500)) } catch { return .unanswered }
+      }
+      // ⚑ Who is behind knows of no erasure for longer than that, and accuses nobody.
+      let isBehind = self.status().orderingTrouble != nil
+      return isBehind || self.record(record)?.isErased ?? true ? .unanswered : .wrong
+    case .unknownRequest, .notGranted, .otherRecord, .windowOver, .notHere, .badCapsule, .tooFewCustodians, .vaultFull,
+      .readerInactive, .custodiansGone:
+      return .wrong
+    }
+  }
+
+  /// So often it is looked whether a record was erased after all, half a second apart.
+  private static let erasureLooksMax = 20
 
   /// What opens a record for a granted request: custodians' shares, without those of `settled` members; or the key from
   /// its hospital, for a record that is older than the custody key.

@@ -85,7 +85,7 @@ extension NodeHost {
     case .success(let bytes):
       let proof = try? ChunkProof.decode(bytes)
       return proof?.index == chunk && proof?.isAuthentic(for: anchor) == true ? .sound : .wrong
-    case .failure(let refusal): return Self.outcome(of: refusal)
+    case .failure(let refusal): return await self.judge(refusal, of: record)
     }
   }
 

@@ -468,9 +468,10 @@ public struct EventKind: Sendable, Hashable {
     remedy: "Tell that hospital where it goes on: its node does not run this program as it is.", fields: ["member"])
   /// Another vault did not give what it should keep.
   public static let vaultUnproven = EventKind(
-    "vault.unproven", .warn, "a member's vault did not give records that it should keep, twice one after another",
-    meaning: "It lost them and has not fetched them again, or it never kept them; others have copies. A vault that was "
-      + "entrusted with its records by a change of members is asked only a day of the ledger's time later.",
+    "vault.unproven", .warn, "a member's vault did not prove that it has records that it should keep",
+    meaning: "Twice in a row it had no proof, or 16 times in a row it did not answer though it was connected. It lost "
+      + "them and has not fetched them again, or it never kept them; others have copies. A vault that was entrusted "
+      + "with its records by a change of members is asked only a day of the ledger's time later.",
     remedy: "Tell that hospital; consilium peers shows how often each vault proved what it keeps, and the ledger who "
       + "reported it: consilium vault reports.",
     fields: ["member", "record"])

@@ -10,7 +10,7 @@ public struct Challenges: Sendable {
     case proven
     /// It did not come, or was another.
     case failed
-    /// The vault could not be asked, or the record was erased meanwhile: that proves nothing.
+    /// The vault could not be asked, did not answer, or the record was erased meanwhile: once that proves nothing.
     case unanswered
   }
 
@@ -22,10 +22,14 @@ public struct Challenges: Sendable {
     public internal(set) var failed: UInt64 = 0
     /// Those that it did not meet one after another.
     public internal(set) var failedInARow: UInt64 = 0
+    /// Those that came to nothing since it met one, though it was connected when it was asked.
+    public internal(set) var unansweredInARow: UInt64 = 0
   }
 
   /// So many failures in a row are told: one alone may be a vault that is being mended.
   public static let alarmAt: UInt64 = 2
+  /// So many that came to nothing in a row are told. ⚑ A vault that keeps nothing would else say so by silence alone.
+  public static let silenceAt: UInt64 = 16
 
   /// How long a vault may take to fetch what it was entrusted with before anybody asks for it: a day of the ledger's
   /// time, in milliseconds.
@@ -62,10 +66,12 @@ public struct Challenges: Sendable {
     var tally = self[member]
     defer { self.tallies[member] = tally }
     switch outcome {
-    case .unanswered: return false
+    case .unanswered:
+      tally.unansweredInARow += 1
+      return tally.unansweredInARow == Self.silenceAt
     case .proven:
       tally.proven += 1
-      tally.failedInARow = 0
+      (tally.failedInARow, tally.unansweredInARow) = (0, 0)
       return false
     case .failed:
       tally.failed += 1

@@ -307,13 +307,19 @@ extension Tending {
     self.challenge(ledger, at: now, &effects)
   }
 
+  /// So many records are looked at for one that is not erased.
+  private static let drawnMax = 256
+
   /// Asks whoever should keep a record for it, both drawn by lot; ends the round after enough of them.
   private mutating func challenge(_ ledger: some VaultLedger, at now: Tick, _ effects: inout [Effect]) {
     while self.challengesLeft > 0, let own = ledger.own {
       self.challengesLeft -= 1
       let place = Digest(words: (self.draw.next(), self.draw.next(), self.draw.next(), self.draw.next()))
-      let drawn = ledger.anchored(after: place, countMax: 1).first ?? ledger.anchored(after: nil, countMax: 1).first
-      guard let entry = drawn, !entry.isErased,
+      // ⚑ Many that are erased keep nobody from being asked for the others.
+      func live(after place: Digest?) -> AnchoredRecord? {
+        ledger.anchored(after: place, countMax: Self.drawnMax).first { !$0.isErased }
+      }
+      guard let entry = live(after: place) ?? live(after: nil),
         let member = self.challenges.holder(
           of: entry.record, from: entry.hospital, besides: own, placement: ledger.placement, draw: &self.draw),
         ledger.connected.contains(member),

@@ -191,6 +191,17 @@ struct ChallengeTests {
     #expect(challenges[2].proven == 2 && challenges[2].failed == 6)
     #expect(challenges[1].proven == 0 && challenges[1].failed == 0)
   }
+
+  @Test("⚑ A vault that never answers though it is connected is told, once, until it proves something")
+  func silent() {
+    var challenges = Challenges()
+    for _ in 0..<2 {
+      let told = (1...40).map { _ in challenges.note(.unanswered, of: 2) }
+      #expect(told.count { $0 } == 1 && told.firstIndex(of: true) == Int(Challenges.silenceAt) - 1)
+      let isTold = challenges.note(.proven, of: 2)
+      #expect(!isTold)
+    }
+  }
 }
 
 /// A ledger of given records, among four members of which the first is asked.
@@ -471,6 +482,16 @@ struct TendingTests {
     bench.round()
     #expect(bench.asked == [1, 1] && bench.unproven == [1])
     #expect(bench.tending.challenges[1].failed == 2)
+  }
+
+  @Test("⚑ Many records that are erased keep no vault from being asked for the others")
+  func diluted() {
+    let bench = Bench(challenges: 4)
+    bench.ledger.placement = Placement(members: [0, 1, 2, 3], copies: 4)
+    for number in UInt8(1)...200 { _ = bench.anchor(number, isErased: true) }
+    bench.vault[bench.anchor(0, from: 1)] = true
+    bench.round()
+    #expect(bench.asked.count == 4 && bench.unproven.isEmpty)
   }
 
   @Test("⚑ A vault that was entrusted with its records less than a day ago, by the ledger's time, is not asked for any")
