@@ -85,6 +85,18 @@ extension FHIRService {
         + "and not by \(name.prefix(100))", at: String(name.prefix(100)))
   }
 
+  /// The one patient of whom something is asked. ⚑ Of two of them one alone would pass for both.
+  private func patientAsked(_ type: String, _ query: [(name: String, value: String)]) throws(FHIRFailure) -> String {
+    let named = query.filter { Self.patientNames.contains($0.name) }.map { self.patient(named: $0.value) ?? $0.value }
+    guard let id = named.first else {
+      throw FHIRFailure(400, "required", "say of whom: \(type)?patient=ID", at: "patient")
+    }
+    guard Set(named).count == 1 else {
+      throw FHIRFailure(400, "not-supported", "what the ledger says is of one patient: ask for each", at: "patient")
+    }
+    return id
+  }
+
   /// Consents and accesses, as the ledger has them, newest first.
   func ledgerView(
     _ type: String, _ query: [(name: String, value: String)], _ meter: AnswerMeter, for asker: FHIRAsker
@@ -93,10 +105,7 @@ extension FHIRService {
     if let unknown = query.first(where: { !(Self.viewParameters + Self.patientNames).contains($0.name) })?.name {
       throw Self.otherView(type, unknown)
     }
-    guard let asked = query.first(where: { Self.patientNames.contains($0.name) })?.value else {
-      throw FHIRFailure(400, "required", "say of whom: \(type)?patient=ID", at: "patient")
-    }
-    let id = self.patient(named: asked) ?? asked
+    let id = try self.patientAsked(type, query)
     guard let account = self.account(ofPatient: id), let ledger else {
       throw FHIRFailure(
         404, "not-found", "Patient/\(id) is not linked to an account: give it an identifier of \(Self.accountSystem)")

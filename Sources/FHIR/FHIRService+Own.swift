@@ -123,7 +123,7 @@ extension FHIRService {
   ) throws {
     let action = request.method == "POST" ? SMARTScopes.Action.create : .update
     guard let patient = request.asker.patient(to: action, type), request.asker.scopes.isOfPatient else { return }
-    if type == "Patient", id == patient { try self.requireSameAccount(json, id) }
+    if type == "Patient", id == patient { try self.requireSamePerson(json, id) }
     guard self.isOwn(json, type, id, patient, orNobodys: false) else {
       throw FHIRFailure(
         403, "forbidden",
@@ -132,18 +132,36 @@ extension FHIRService {
     }
   }
 
-  /// Refuses another account in a Patient that an app of one chart writes. ⚑ To whom a chart belongs on the ledger is
-  /// the hospital's to say: what is written of that patient would go to the other.
-  private func requireSameAccount(_ json: CanonicalJSON, _ id: String) throws {
-    func accounts(_ patient: CanonicalJSON?) -> [CanonicalJSON] {
-      (patient?.children("identifier") ?? []).filter { $0["system"]?.text == Self.accountSystem }
-    }
+  /// Members of a Patient that say which person it is, and whether it is one.
+  private static let personal = ["identifier", "link", "active"]
+
+  /// Refuses another person in a Patient that an app of one chart writes. ⚑ Whose a chart is, is the hospital's to say:
+  /// what is written of that patient, on the ledger and by the hospital's other systems, would go to the other, and the
+  /// other's would come here.
+  private func requireSamePerson(_ json: CanonicalJSON, _ id: String) throws {
     let before = try self.current("Patient/\(id)")?.json
-    guard accounts(json) != accounts(before) else { return }
-    throw FHIRFailure(
+    for member in Self.personal {
+      // One that does not say so is in use.
+      let isSame =
+        member == "active"
+        ? (json[member] == .bool(false)) == (before?[member] == .bool(false)) : json[member] == before?[member]
+      if !isSame { throw Self.otherPerson(id, member) }
+    }
+  }
+
+  /// Refuses that an app of one chart deletes the Patient whose chart it is.
+  func requireNoOwnPatient(deleted type: String, for request: FHIRRequest) throws(FHIRFailure) {
+    guard type == "Patient", request.asker.scopes.isOfPatient, let id = request.asker.patient(to: .delete, type)
+    else { return }
+    throw Self.otherPerson(id, nil)
+  }
+
+  private static func otherPerson(_ id: String, _ member: String?) -> FHIRFailure {
+    let remedy = member.map { "leave \($0) as it is" } ?? "it is deleted by the hospital's own system alone"
+    return FHIRFailure(
       403, "forbidden",
-      "the app was let in for what is Patient/\(id)'s, and to which account a Patient is linked is for the hospital "
-        + "to change: leave the identifiers of \(Self.accountSystem) as they are", at: "Patient.identifier")
+      "the app was let in for what is Patient/\(id)'s, and which person that is, is for the hospital to say: \(remedy)",
+      at: member.map { "Patient.\($0)" } ?? "Patient")
   }
 
   /// Whether a stored Provenance may be shown to an asker. ⚑ It is about all its targets: to an app of one chart only

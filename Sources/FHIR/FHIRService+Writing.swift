@@ -300,6 +300,7 @@ extension FHIRService {
     try Self.requireFirst(name, in: &writes)
     let row = self.index.row(name)
     if row != nil { try self.requireOwn(type, id, .delete, for: request) }
+    try self.requireNoOwnPatient(deleted: type, for: request)
     try Self.check(request, against: row.flatMap { $0.isDeleted ? nil : $0.version }, name)
     // ⚑ What this store lost, and the ledger has, is deleted all the same.
     let isGone = row.map { $0.isDeleted && $0.erased == nil } ?? true

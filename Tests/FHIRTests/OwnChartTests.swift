@@ -354,6 +354,19 @@ struct OwnChartTests {
         try await Self.send(bench, "PUT", "Patient/boris", patient("boris", account, more), by: linked).status == 403)
     }
     #expect(try await Self.send(bench, "PUT", "Patient/boris", patient("boris", taken), by: linked).status == 200)
+    // ⚑ Nor which person it is by anything else: the hospital's other systems go by its numbers, links, and whether it
+    // is in use.
+    let number = #"{"system":"urn:h","value":"1001"}"#
+    let account = #"{"system":"urn:consilium:account","value":"\#(taken)"}"#
+    for more in [
+      #""active":true,"identifier":[\#(account),\#(number)]"#, #""active":false,"identifier":[\#(account)]"#,
+      #""active":true,"identifier":[\#(account)],"link":[{"other":{"reference":"Patient/p"},"type":"replaces"}]"#,
+    ] {
+      let body = #"{"resourceType":"Patient","id":"boris",\#(more)}"#
+      #expect(try await Self.send(bench, "PUT", "Patient/boris", body, by: linked).status == 403, "\(more)")
+    }
+    #expect(try await Self.send(bench, "DELETE", "Patient/boris", by: linked).status == 403)
+    #expect(try await Self.send(bench, "DELETE", "Patient/p", by: linked).status == 404)
     // Whose user may change it is told no name.
     let mixed = try Self.asker("user/Patient.u patient/Observation.rs")
     let refused = try await Self.send(bench, "PUT", "Patient/p", patient("p", taken), by: mixed)
@@ -377,7 +390,9 @@ struct OwnChartTests {
     #expect(try await Self.send(bench, "GET", "Encounter/ep", by: asker).status == 403)
     let changed = #"{"resourceType":"Patient","id":"q","active":true}"#
     #expect(try await Self.send(bench, "PUT", "Patient/q", changed, by: asker).status == 404)
-    let own = #"{"resourceType":"Patient","id":"p","name":[{"family":"Own"}],"active":true}"#
+    let own =
+      #"{"resourceType":"Patient","id":"p","name":[{"family":"Own"}],"active":true,"#
+      + #""link":[{"other":{"reference":"Patient/q"},"type":"seealso"}]}"#
     #expect(try await Self.send(bench, "PUT", "Patient/p", own, by: asker).status == 200)
   }
 
