@@ -89,9 +89,9 @@ struct SessionCommand: AsyncParsableCommand {
         guard let key = prepared.key.flatMap({ Hex.decode($0) }).flatMap({ PublicKey($0) }) else {
           throw Failure("the node's answer is not understood", why: "it gave no key", remedy: "report this")
         }
-        let until = Drafts.now.adding(milliseconds: self.hours * 3_600_000)
         let word = prepared.possession.flatMap { Hex.decode($0) }.flatMap { Signature($0) }
         let asks = try await person.client.asksForPossession()
+        let until = Drafts.ledgerNow.adding(milliseconds: self.hours * 3_600_000)
         let opening = Proven(SessionOpening(key: key, until: until), proof: asks ? word : nil)
         let transaction = try Drafts.transaction(
           .openSession, opening, genesis: person.genesis, hospital: person.hospital, signedBy: person.keys.signingSeed)

@@ -204,9 +204,11 @@ enum Drafts {
   /// Half a transaction's life from now, by the ledger's time where that is ahead of this machine's: it is what the
   /// rules go by, and after clocks were wrong it stays ahead until they have come as far.
   static func validUntil(_ genesis: Genesis) -> Timestamp {
-    self.now.adding(milliseconds: self.ahead.withLock { $0 })
-      .adding(milliseconds: genesis.limits.transactionLifeMilliseconds / 2)
+    self.ledgerNow.adding(milliseconds: genesis.limits.transactionLifeMilliseconds / 2)
   }
+
+  /// The ledger's time, by this machine's clock and what a node said.
+  static var ledgerNow: Timestamp { self.now.adding(milliseconds: self.ahead.withLock { $0 }) }
 
   /// Refuses to sign for a time that is far ahead by the word of one node.
   ///

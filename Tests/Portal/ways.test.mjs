@@ -60,3 +60,31 @@ test("a device whose clock is wrong asks by the node's", async () => {
   globalThis.fetch = async (path) => ({ ok: path === "/api/consortium", status: 403, json: async () => (path === "/api/consortium" ? { now: Date.now() + ahead } : { error: "unauthorized", message: "no" }) });
   await assert.rejects(node.account(keys), (error) => error.code === "unauthorized");
 });
+
+test("what is signed is valid by the ledger's time as it is now, however long the page was open", async () => {
+  const node = await import("../../Sources/Gateway/Portal/node.js");
+  const pair = await crypto.subtle.generateKey("Ed25519", false, ["sign", "verify"]);
+  const keys = { network: "11".repeat(32), account: "22".repeat(32), hospital: 1, signing: pair.privateKey, publicKey: new Uint8Array(32) };
+  let lead = 0;
+  const sent = [];
+  globalThis.fetch = async (path, options = {}) => {
+    const answer = (body) => ({ ok: true, status: 200, json: async () => body });
+    if (path === "/api/consortium") return answer({ now: Date.now(), ledgerAheadMilliseconds: lead });
+    sent.push(options.body);
+    return answer({ applied: true });
+  };
+  const place = await node.consortium();
+  Object.assign(place, { transactionLifeMilliseconds: 600_000, rulesVersion: 1 });
+  const until = () => {
+    const bytes = sent.at(-1);
+    return Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(8, true)) - Date.now();
+  };
+  for (const hours of [0, 3, 2, 0]) {
+    lead = hours * 3_600_000;
+    await node.submit(keys, place, 7, new Uint8Array(3));
+    assert.ok(Math.abs(until() - lead - 300_000) < 60_000, `${hours} hours: ${until()}`);
+  }
+  lead = 3 * 3_600_000;
+  sent.push(await node.openSession(keys, place, { key: "33".repeat(32) }, 2));
+  assert.ok(Math.abs(until() - lead - 300_000) < 60_000);
+});

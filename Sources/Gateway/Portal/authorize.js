@@ -17,7 +17,7 @@ async function ask(turn, keys, isKept) {
   const answer = h("div", { "aria-live": "polite" });
   const allow = async () => {
     const key = await turn.of(node.sessionKey(keys));
-    const transaction = await turn.of(node.openSession(keys, place.consortium, key, Date.now() + app.hours * 3600_000));
+    const transaction = await turn.of(node.openSession(keys, place.consortium, key, app.hours));
     location.assign(await turn.of(node.letIn(keys, query, hex(transaction))));
   };
   return [

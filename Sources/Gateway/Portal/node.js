@@ -37,6 +37,8 @@ async function ask(path, options = {}) {
 /** How much the node's clock is ahead of this device's, in milliseconds: signatures carry the node's time. */
 let ahead = 0;
 const now = () => Date.now() + ahead;
+/** How much the ledger's time is ahead of the node's: after clocks were wrong it stands until they have come as far. */
+let lead = 0;
 
 /** What the consortium is; and what time it is at the node. */
 export async function consortium() {
@@ -44,6 +46,7 @@ export async function consortium() {
   const answer = await (await ask("/api/consortium")).json();
   // In the middle between question and answer.
   if (Number.isFinite(answer.now)) ahead = answer.now - (before + Date.now()) / 2;
+  lead = answer.ledgerAheadMilliseconds ?? 0;
   return answer;
 }
 /** How far this device's clock is off, in milliseconds. */
@@ -168,10 +171,15 @@ async function sent(work) {
   }
 }
 
-async function signed(keys, consortium, kind, payload) {
+/** What the ledger's time is. The rules go by it; it is asked for each time, for a page stays open for hours. */
+async function ledgerTime() {
+  await consortium();
+  return Math.round(now()) + lead;
+}
+
+async function signed(keys, place, kind, payload) {
   const made = transaction({
-    kind, hospital: keys.hospital, // The rules go by the ledger's time, which stays ahead after clocks were wrong.
-    validUntil: Math.round(now()) + (consortium.ledgerAheadMilliseconds ?? 0) + consortium.transactionLifeMilliseconds / 2,
+    kind, hospital: keys.hospital, validUntil: await ledgerTime() + place.transactionLifeMilliseconds / 2,
     nonce: crypto.getRandomValues(new Uint8Array(12)), payload, publicKey: keys.publicKey, network: keys.network,
   });
   return made.complete(await sign(keys, made.signed));
@@ -212,11 +220,11 @@ export const app = async (query) => (await ask(`/api/apps?${query}`)).json();
 export const appChart = async (keys, query) => (await asked(keys, clinic(keys, `apps/chart?${query}`))).json();
 /** A key that the node made for a session. */
 export const sessionKey = async (keys) => (await asked(keys, clinic(keys, "sessions/keys"), {})).json();
-/** A session for a key, signed: the transaction's bytes. The second rules ask for the word of the node that has the key. */
-export function openSession(keys, consortium, { key, possession }, until) {
-  const payload = new Encoder().digest(key).u64(until);
-  if (consortium.rulesVersion > 1) payload.raw(unhex(possession));
-  return signed(keys, consortium, KIND.openSession, payload.bytes);
+/** A session of so many hours for a key, signed: the transaction's bytes. The second rules ask for the word of the node that has the key. */
+export async function openSession(keys, place, { key, possession }, hours) {
+  const payload = new Encoder().digest(key).u64(await ledgerTime() + hours * 3600_000);
+  if (place.rulesVersion > 1) payload.raw(unhex(possession));
+  return signed(keys, place, KIND.openSession, payload.bytes);
 }
 /** Opens it; gives where the browser goes back to. */
 export const letIn = async (keys, query, transaction) =>
