@@ -69,6 +69,8 @@ public final class ServerCertificate: Sendable {
     var pair: Pair?
     /// Why there is nothing.
     var unfit: Unfit?
+    /// Why what is in the files now is not shown, though something is.
+    var refused: Unfit?
     var stamp: Stamp = []
     var lookedAt: ContinuousClock.Instant
     /// When it was said that it ends soon, in seconds since 1970.
@@ -118,7 +120,13 @@ public final class ServerCertificate: Sendable {
 
   /// What an operator should see to; nil where there is nothing.
   public var notice: String? {
-    guard let until = self.state.withLock({ $0.pair?.until }) else { return nil }
+    let (shown, refused) = self.state.withLock { ($0.pair?.until, $0.refused) }
+    guard let until = shown else { return nil }
+    if let refused {
+      return "the new certificate or its key is not taken: \(refused). What was shown before still is, until "
+        + "\(Date(timeIntervalSince1970: Double(until)).formatted(.iso8601)); a start of the node with these files "
+        + "closes the FHIR interface and the pages"
+    }
     let left = until - self.seconds
     guard left < Self.soon else { return nil }
     let when = left < 0 ? "is over" : "ends in \(left / 86_400) days"
@@ -174,16 +182,20 @@ public final class ServerCertificate: Sendable {
       state.lookedAt = now
       let stamp = Self.stamp([self.paths.chain, self.paths.key])
       // What is not good yet becomes so while its file stays as it is.
-      guard stamp != state.stamp || state.pair == nil else { return (state.pair, nil) }
+      guard stamp != state.stamp || state.pair == nil || state.refused != nil else { return (state.pair, nil) }
       // The two are replaced one after the other: until both fit, the old ones are shown.
       state.stamp = stamp
       do throws(Unfit) {
         let pair = try Self.read(self.paths.chain, self.paths.key)
         try self.requireGood(pair, after: state.pair)
-        (state.pair, state.unfit, state.toldAt) = (pair, nil, 0)
+        (state.pair, state.unfit, state.refused, state.toldAt) = (pair, nil, nil, 0)
         return (pair, .taken(until: pair.until))
       } catch {
-        guard state.pair == nil else { return (state.pair, .refused(error)) }
+        guard state.pair == nil else {
+          let isKnown = state.refused?.description == error.description
+          state.refused = error
+          return (state.pair, isKnown ? nil : .refused(error))
+        }
         let isKnown = state.unfit?.description == error.description
         state.unfit = error
         return (nil, isKnown ? nil : .closed(error))

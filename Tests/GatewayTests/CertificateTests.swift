@@ -106,6 +106,20 @@ struct CertificateTests {
     #expect(certificate.trouble == nil && bench.told.withLock { $0 }.last == "taken")
   }
 
+  @Test("New files that cannot be used are told for as long as they are there, and taken once they can be")
+  func renewed() async throws {
+    let bench = try Bench()
+    let certificate = bench.certificate()
+    #expect(certificate.notice == nil)
+    try bench.put("other", at: bench.key)
+    while certificate.notice == nil { _ = try await certificate.opened() }
+    #expect(certificate.notice?.contains("not that of the first certificate") == true, "\(certificate.notice ?? "")")
+    #expect(certificate.trouble == nil && bench.told.withLock { $0 } == ["taken", "refused"])
+    try bench.put("key", at: bench.key)
+    while certificate.notice != nil { _ = try await certificate.opened() }
+    #expect(bench.told.withLock { $0 } == ["taken", "refused", "taken"])
+  }
+
   @Test("A proxy may take a certificate of another name; a key by a link is as open as the file that it leads to")
   func proxied() throws {
     let bench = try Bench()
