@@ -26,7 +26,7 @@ extension NodeDriver {
           log.emit(.snapshotFailed, ["reason": .text("\(error)")])
           switch error {
           case .rotten, .damaged: loop.submit { unsafe me.found(error) }
-          case .folder, .otherFormat, .otherKey, .copied, .lost, .foreign, .full, .system, .diverged: break
+          case .folder, .otherFormat, .otherKey, .copied, .lost, .uncompared, .foreign, .full, .system, .diverged: break
           }
         }
       }

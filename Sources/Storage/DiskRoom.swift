@@ -56,7 +56,9 @@ public enum StoreRoom {
     switch failure {
     case nil: reason = nil
     case .full(_, let why)?: reason = why
-    case .folder?, .damaged?, .rotten?, .diverged?, .otherFormat?, .copied?, .foreign?, .otherKey?, .lost?, .system?:
+    case .folder?, .damaged?, .rotten?, .diverged?, .otherFormat?, .copied?, .foreign?, .otherKey?, .lost?,
+      .uncompared?,
+      .system?:
       return
     }
     let listener = self.state.withLock { state -> (@Sendable (String, String?) -> Void)? in

@@ -22,7 +22,9 @@ public enum StorageFailure: Error, Sendable, Hashable {
   case otherKey(path: String)
   /// It is not what this node left there: emptied, another, or an older copy.
   case lost(path: String, reason: String)
-  /// The disk, or the address space that the store may use, is full.
+  /// A loss was accepted, and not compared with the ledger: `command` does it.
+  case uncompared(path: String, command: String)
+  /// The disk, or the address space, is full.
   case full(path: String, reason: String)
   /// The system failed to read or write.
   case system(action: String, reason: String)
@@ -60,16 +62,20 @@ extension StorageFailure: CustomStringConvertible {
     case .otherKey(let path):
       (
         "the store in \(path) was sealed under another node.key",
-        "if you have that one, take the store over with it (consilium fhir rekey --old-key FILE); if not, move the "
-          + "folder away: nothing else opens it"
+        "take it over with that one (consilium fhir rekey --old-key FILE), or move the folder away: no other opens it"
       )
     case .lost(let path, let reason):
       ("the store in \(path) is not as this node left it: \(reason)", Self.remedy(path))
+    case .uncompared(let path, let command):
+      (
+        "a loss in \(path) was accepted, and what the ledger has of it is not known yet",
+        "once consilium status gives notice that this node has its ledger and vault, stop it and give: \(command)"
+      )
     case .full(let path, let reason):
       (
         "no room in \(path): \(reason)",
-        "free disk space, or raise map_size_max_gib in node.toml where it is the map that is full; then start again: "
-          + "nothing committed is lost"
+        "free disk space, or raise map_size_max_gib in node.toml where the map is full; then start again: nothing "
+          + "committed is lost"
       )
     case .system(let action, let reason):
       ("\(action): \(reason)", "look at the disk and the system's log (dmesg), then start again")

@@ -36,10 +36,29 @@ struct Comparison {
   /// was lost as none, and a command that ends in between leaves a store that nothing else tells from a whole one.
   ///
   /// - Throws: what writing the file throws.
-  static func begin(_ config: NodeConfig) throws -> Bool {
+  static func begin(_ config: NodeConfig, by command: String) throws -> Bool {
     let wasDue = self.isDue(config)
-    try Files.replace(HospitalStore.uncompared(beside: config.keys), Array("fhir\n".utf8), mode: 0o600)
+    try self.keep(config, command)
     return wasDue
+  }
+
+  /// Keeps by which command the ledger is asked.
+  static func keep(_ config: NodeConfig, _ command: String) throws {
+    try Files.replace(HospitalStore.uncompared(beside: config.keys), Array("\(command)\n".utf8), mode: 0o600)
+  }
+
+  /// The command that asks the ledger, as the last one kept it.
+  static func command(_ config: NodeConfig) -> String {
+    let text = try? String(contentsOfFile: HospitalStore.uncompared(beside: config.keys), encoding: .utf8)
+    let line = text?.prefix(Self.commandMax).split(separator: "\n").first.map(String.init) ?? ""
+    return line.hasPrefix("consilium ") ? line : "the command that accepted the loss"
+  }
+
+  private static let commandMax = 4096
+
+  static func acceptLoss(_ config: String) -> String { "consilium fhir accept-loss --config \(config) --store fhir" }
+  static func rekey(_ config: String, old key: String) -> String {
+    "consilium fhir rekey --config \(config) --old-key \(key) --accept-loss"
   }
 
   /// Whether the node that ran here last could be asked.
@@ -50,8 +69,8 @@ struct Comparison {
   /// What is to be done, in words; nil where nothing is.
   static func notice(_ config: NodeConfig) -> String? {
     guard self.isDue(config), self.isPossible(config) else { return nil }
-    return "this node has its ledger and vault now: stop it, and give the command that accepted the loss of the FHIR "
-      + "store again; until then the FHIR interface is refused"
+    return "this node has its ledger and vault now: stop it, and give: \(self.command(config)); until then the FHIR "
+      + "interface is refused"
   }
 
   /// Keeps, once it is so, that the ledger can be asked: beside the keys, for the command that is given then.

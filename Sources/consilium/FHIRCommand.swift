@@ -66,7 +66,9 @@ struct FHIRCommand: AsyncParsableCommand {
             try store.check(config, key: before, mark: mark)
           }
         }
-        let wasDue = self.acceptLoss && stores.contains(.fhir) ? try Comparison.begin(config) : false
+        let wasDue =
+          try self.acceptLoss && stores.contains(.fhir)
+          && Comparison.begin(config, by: Comparison.rekey(self.config, old: self.oldKey))
         var resources: EncryptedResources?
         for store in stores {
           let taken = try self.handOver(store, config, from: old, to: new)
@@ -83,7 +85,7 @@ struct FHIRCommand: AsyncParsableCommand {
           let secrets = [old.sealingSecret, new.sealingSecret]
           try await Orphans.settle(
             resources, config, secrets: secrets, key: HospitalStore.key(new), wasDue: wasDue,
-            goesOn: self.acceptUncompared)
+            goesOn: self.acceptUncompared, configured: self.config)
         }
         withExtendedLifetime(lock) {}
       }
@@ -167,7 +169,7 @@ struct FHIRCommand: AsyncParsableCommand {
             what, why: error.parts.what,
             remedy: "copy the folder there as the old node left it, and give this command again; to go on without what "
               + "is lost, which the EHR must then write again: --accept-loss", status: ExitStatus.failedIO)
-        case .folder, .rotten, .diverged, .otherFormat, .copied, .foreign, .full, .system:
+        case .folder, .rotten, .diverged, .otherFormat, .copied, .foreign, .uncompared, .full, .system:
           throw Failure(opening: error, what)
         }
       }
@@ -247,14 +249,14 @@ extension FHIRCommand {
         let word = try config.passphraseFile.map { try PassphraseOptions.read($0) } ?? self.passphrase.read()
         let keys = try KeyFile.member(config.keys, passphrase: word)
         let (key, mark) = (HospitalStore.key(keys), self.store.mark(in: config))
-        let wasDue = self.store == .fhir ? try Comparison.begin(config) : false
+        let wasDue = try self.store == .fhir && Comparison.begin(config, by: Comparison.acceptLoss(self.config))
         let resources = try FHIRCommand.goOn(
           self.store, config, key: key, remembering: mark,
           mayMissLines: self.store.mayMissLines(config, key: key, remembering: mark))
         if let resources {
           try await Orphans.settle(
             resources, config, secrets: [keys.sealingSecret], key: HospitalStore.key(keys), wasDue: wasDue,
-            goesOn: self.acceptUncompared)
+            goesOn: self.acceptUncompared, configured: self.config)
         }
         withExtendedLifetime(lock) {}
       }
@@ -292,7 +294,8 @@ extension Failure {
     let status =
       switch failure {
       case .otherKey, .foreign: ExitStatus.configuration
-      case .folder, .damaged, .lost, .rotten, .diverged, .otherFormat, .copied, .full, .system: ExitStatus.failedIO
+      case .folder, .damaged, .lost, .uncompared, .rotten, .diverged, .otherFormat, .copied, .full, .system:
+        ExitStatus.failedIO
       }
     self.init(what, why: why, remedy: remedy, status: status)
   }

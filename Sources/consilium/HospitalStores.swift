@@ -123,11 +123,7 @@ struct HospitalStores {
       try isWanted
       ? Self.open(.fhir, config, key, seal, log, &troubles) { mark throws(StorageFailure) in
         guard !FileManager.default.fileExists(atPath: HospitalStore.uncompared(beside: config.keys)) else {
-          throw .lost(
-            path: HospitalStore.fhir.folder(in: config),
-            reason:
-              "its loss was accepted, and what the ledger has of it is not known yet: once consilium status gives "
-              + "notice that this node has its ledger and vault, stop it and accept the loss again")
+          throw .uncompared(path: HospitalStore.fhir.folder(in: config), command: Comparison.command(config))
         }
         let store = try HospitalStore.resources(config, key: key, mark: mark)
         ages[.fhir] = try store.begin(after: seal.age(of: .fhir))
@@ -198,7 +194,7 @@ struct HospitalStores {
       case .lost:
         try Self.requireOwn(kind, config, key, log)
         fallthrough
-      case .folder, .damaged, .rotten, .diverged, .copied, .full, .system:
+      case .folder, .damaged, .rotten, .diverged, .copied, .uncompared, .full, .system:
         log.emit(.fhirRefused, ["reason": .text("\(error)")])
         troubles.append("\(error)")
         return nil

@@ -42,6 +42,9 @@ extension RecordEntry {
   var isCurrent: Bool { self.supersededBy == nil && !self.isErased }
 }
 
+/// Why the ledger cannot be asked.
+private struct Unknown: Error, CustomStringConvertible { let description: String }
+
 /// The records that went on while the EHR's store lost what it had of them. Each is opened by the hospital's own copy
 /// of its key, on this machine alone, to learn which resource it holds: what the EHR writes of that resource then
 /// supersedes it. Nothing of the content is shown or kept, and that it was opened is in the log of readings.
@@ -67,6 +70,8 @@ struct Orphans {
     var (knownCount, lateCount, othersCount) = (0, 0, 0)
     /// How many are not in the vault: what those hold is not known.
     var absentCount = 0
+    /// How many are in the vault, and none of the secrets opens them.
+    var closedCount = 0
     /// The record that was found for each resource, and all that ever were.
     var (chosen, ever): ([String: (entry: RecordEntry, isWithdrawal: Bool)], Set<Digest>) = ([:], [])
     /// The resources of which an older version is here.
@@ -81,11 +86,13 @@ struct Orphans {
   private static let batchMax = 500
 
   /// Looks for what a store lost and the ledger has, opens it by this hospital's secrets, of today and of before, and
-  /// says what follows; `key` seals the hospital's own stores, and `wasDue` is what `Comparison.begin` gave.
+  /// says what follows; `key` seals the hospital's own stores, `wasDue` is what `Comparison.begin` gave, and the
+  /// configuration stands at `path`.
   ///
   /// - Throws: `Failure` where the store or the log of readings cannot be read or written.
   static func settle(
-    _ resources: EncryptedResources, _ config: NodeConfig, secrets: [[UInt8]], key: Digest, wasDue: Bool, goesOn: Bool
+    _ resources: EncryptedResources, _ config: NodeConfig, secrets: [[UInt8]], key: Digest, wasDue: Bool, goesOn: Bool,
+    configured path: String
   ) async throws {
     var unknown: String?
     do {
@@ -95,12 +102,18 @@ struct Orphans {
       }
       orphans.say()
       unknown = orphans.unknown(wasDue: wasDue)
+      // ⚑ What the EHR wrote before this hospital came back under new keys would pass for given by command.
+      if orphans.found.closedCount > 0 {
+        try Comparison.keep(config, Comparison.rekey(path, old: "OLD/node.key"))
+      }
     } catch let failure as Failure { throw failure } catch { unknown = "\(error)" }
+    // What is not known is said where it is served all the same, too.
+    if let unknown, goesOn { Console.line("It is served though not all is known: \(unknown).") }
     if let unknown, !goesOn {
       return Console.line(
         "Which records on the ledger nothing here corrects any more is not known whole: \(unknown). Until it is, the "
           + "FHIR interface is refused: start the node; once consilium status gives notice that it has its ledger and "
-          + "vault, stop it and give the same command again. To go on without knowing: \(Self.flag)")
+          + "vault, stop it and give: \(Comparison.command(config)). To go on without knowing: \(Self.flag)")
     }
     for mark in [HospitalStore.uncompared(beside: config.keys), HospitalStore.comparable(beside: config.keys)] {
       try? FileManager.default.removeItem(atPath: mark)
@@ -117,6 +130,10 @@ struct Orphans {
     if self.found.absentCount > 0 {
       return "\(self.found.absentCount) current records of this hospital's own system are not in its vault"
     }
+    if self.found.closedCount > 0 {
+      return "\(self.found.closedCount) of them are sealed for a node.key that this hospital had before, and say what "
+        + "they hold to that one alone"
+    }
     guard !Comparison.isPossible(self.config) else { return nil }
     if wasDue { return "this node did not say since that it has its ledger and vault" }
     if let until = self.found.until, self.end.time < until {
@@ -131,7 +148,7 @@ struct Orphans {
     (self.resources, self.config, self.secrets) = (resources, config, secrets)
     let folder = config.data + "/ledger"
     guard FileManager.default.fileExists(atPath: folder + "/data.mdb") else {
-      throw StorageFailure.folder(path: folder, reason: "there is no ledger yet")
+      throw Unknown(description: "there is no ledger in \(folder) yet")
     }
     let genesis = try GenesisFile.read(config.genesis)
     self.ledger = try StoreReader(
@@ -144,7 +161,9 @@ struct Orphans {
       self.readings = try HospitalStore.readings(config, key: key, mark: mark)
     } catch {
       self.readings = nil
-      self.trouble = "the log of who read what is not as this node left it (\(error))"
+      self.trouble =
+        "the log of who read what is not as this node left it, and nothing is opened that cannot be noted there: first "
+        + "bring it back, or give consilium fhir accept-loss --store readings (\(error))"
     }
     let path = config.data + "/vault"
     if let settings = config.objectStore {
@@ -265,12 +284,17 @@ struct Orphans {
       self.trouble = "\(error)"
       return .other
     }
-    if sealed == nil { self.found.absentCount += 1 }
-    guard let sealed,
-      let key = self.secrets.lazy.compactMap({
-        SealedRecord.key(in: sealed.boxes.hospitalCopy, of: anchor.record, secret: $0)
-      }).first
-    else { return .other }
+    guard let sealed else {
+      self.found.absentCount += 1
+      return .other
+    }
+    let keys = self.secrets.lazy.compactMap {
+      SealedRecord.key(in: sealed.boxes.hospitalCopy, of: anchor.record, secret: $0)
+    }
+    guard let key = keys.first else {
+      self.found.closedCount += 1
+      return .other
+    }
     let content: [UInt8]
     // What is not what was anchored tells nothing of it.
     do throws(RecordFault) { content = try sealed.open(key: key, anchored: anchor).canonical } catch { return .other }
@@ -310,7 +334,12 @@ struct Orphans {
       self.list(rows.map { ($0.value.entry, self.words(of: $0.key)) }, late: late, of: known)
     }
     guard others > 0 else { return }
-    let why = self.trouble.map { "not all could be opened (\($0))" } ?? "what was given by command or as a document"
+    let closed = self.found.closedCount
+    let why =
+      self.trouble.map { "not all could be opened (\($0))" }
+      ?? (closed > 0
+        ? "\(closed) are sealed for a node.key of before, the others were given by command or as a document"
+        : "what was given by command or as a document")
     Console.line(
       "\(others) current records of this hospital's own system go with nothing here: \(why). \(Self.consequence)")
     let rows = [self.found.late, self.found.others].flatMap { part in part.sorted { $0.leaf > $1.leaf } }

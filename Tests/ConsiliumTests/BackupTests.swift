@@ -74,6 +74,7 @@ struct BackupTests {
     #expect(whole.status == 0 && whole.output.contains("node.key.seal"), "\(whole.output) \(whole.errors)")
     #expect(Set(try #require(files.enumerator(atPath: path + "/b1")).compactMap { $0 as? String }) == Set(wanted))
     try self.damage(hospitals)
+    try self.link(hospitals)
 
     // The machine is gone, but for the key that was kept apart.
     hospitals.stop()
@@ -109,6 +110,28 @@ struct BackupTests {
     try manifest.write(toFile: path + "/b2/backup.json", atomically: true, encoding: .utf8)
     let outside = try hospitals.run("backup verify b2")
     #expect(outside.status == 65 && outside.errors.contains("names files that no backup has"), "\(outside.errors)")
+  }
+
+  /// Anchors a patient after the backup: what the ledger has of it, no copy of the store has.
+  private func link(_ hospitals: Hospitals) throws {
+    let path = hospitals.place.path
+    #expect(try hospitals.run("keys new patient --out late.key --passphrase-file word").status == 0)
+    let registered = try hospitals.run(
+      "account register late.key --registrar h1/registrar.key --api h1/api.sock --genesis genesis.json "
+        + "--passphrase-file word --output json")
+    let told = try JSONSerialization.jsonObject(with: Data(registered.output.utf8)) as? [String: Any]
+    let account = try #require(told?["account"] as? String, "\(registered.output) \(registered.errors)")
+    let patient = """
+      {"resourceType":"Patient","id":"late","identifier":[{"system":"urn:consilium:account","value":"\(account)"}]}
+      """
+    try patient.write(toFile: path + "/late.json", atomically: true, encoding: .utf8)
+    let written = try hospitals.place.run(
+      [],
+      through: "cd \(path) && curl -s -m 60 -D - -o /dev/null -X PUT --data-binary @late.json "
+        + "-H 'Content-Type: application/fhir+json' http://127.0.0.1:5498/fhir/Patient/late"
+    ).output.lowercased()
+    #expect(written.contains(" 201"), "\(written)")
+    #expect(written.contains(/x-consilium-record: [0-9a-f]{64}/), "\(written)")
   }
 
   private func comeBack(_ hospitals: Hospitals, _ before: [String]) throws {
@@ -149,10 +172,17 @@ struct BackupTests {
       notices = try hospitals.run("status --api h5/api.sock").output
     }
     #expect(notices.contains("has its ledger and vault now"), "\(notices)")
+    #expect(notices.contains("--old-key kept/node.key --accept-loss"), "\(notices)")
     hospitals.stop()
+    // ⚑ The keys of today alone do not tell what was written before them: nothing is opened for that.
+    let half = try hospitals.run("fhir accept-loss --config h5/node.toml --store fhir")
+    #expect(half.status == 0 && half.output.contains("sealed for a node.key"), "\(half.output) \(half.errors)")
+    #expect(half.output.contains("fhir rekey --config h5/node.toml --old-key OLD/node.key --accept-loss"))
+    #expect(FileManager.default.fileExists(atPath: path + "/h5/node.key.fhir.uncompared"))
     let compared = try hospitals.run("fhir rekey --config h5/node.toml --old-key kept/node.key --accept-loss")
     #expect(compared.status == 0, "\(compared.output) \(compared.errors)")
     #expect(compared.output.contains("it goes up to number"), "\(compared.output)")
+    #expect(compared.output.contains("Patient/late"), "\(compared.output)")
     for number in 2...4 { try hospitals.start(number) }
     try hospitals.start(5, ["fhir_port=5499"])
     #expect(try hospitals.peers(of: 5, until: 3) == 3, "\(hospitals.errors(5))")
