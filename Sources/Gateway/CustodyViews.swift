@@ -96,7 +96,8 @@ extension CustodyKeyView {
     let when =
       self.isRetiring
       ? "its shares are not dealt again"
-      : "they are dealt again \(until.map { "at \($0)" } ?? "soon"), or by consilium custody refresh once all nodes run"
+      : "they are dealt again \(until.map { "at \($0)" } ?? "soon"), or once all nodes run by consilium custody "
+        + "refresh --registrar, which one hospital's registrar may give"
     return
       "custody key \(self.generation): \(self.needed) shares open a record's key, and among all \(self.members) "
       + "hospitals it would take \(self.neededOfAll): not all took part when its shares were dealt; \(when)"

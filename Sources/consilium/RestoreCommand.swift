@@ -132,8 +132,8 @@ struct RestoreCommand: AsyncParsableCommand {
       "consilium fhir rekey --config \(self.config) --old-key OLD/node.key --accept-loss   with the node.key that was "
       + "kept apart, \(word)"
     let again =
-      "once consilium status says that it votes, and under history that the ledger is whole: stop it, give step 1 "
-      + "again, and start it"
+      "once consilium status gives notice that the node has its ledger and vault: stop it, give step 1 again, and "
+      + "start it"
     let back = [
       "consilium member propose replace MEMBER.JSON, approvals, consilium member submit   at another hospital's node, "
         + "with member.json of the new folder; its registrar.key is the desk's from then on, and the old one is void",
