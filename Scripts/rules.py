@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""The repository's own rules: floors, file lengths, forbidden words, top level, citations of the handbook.
+"""The repository's own rules: floors, file lengths, forbidden words, top level, citations of the handbook, alerts.
 
 Prints each breach; exit status 1 where there is one. `Scripts/rules.py --self-test` plants each kind of breach in a copy and
 fails where one is not told.
 """
 
+import json
 import pathlib
 import re
 import shutil
@@ -110,8 +111,46 @@ def citation_breaches(relative, text, places, promises):
                     yield f"{relative}:{number}: {letter}{digits} is defined nowhere in the handbook"
 
 
+def metrics():
+    """The labels of each metric of the catalogue, by the names that queries write."""
+    out = {}
+    text = (ROOT / "Sources/Telemetry/Metrics.swift").read_text()
+    for name, kind, more in re.findall(r'MetricKind\(\s*"(\w+)", \.(\w+)((?:, \w+: (?:"\w+"|\[[^\]]*\]))*)', text):
+        labels = set(re.findall(r'"(\w+)"', (re.search(r"labels: \[([^\]]*)\]", more) or [""])[0])) | {"instance", "job"}
+        if kind == "histogram":
+            out |= {f"{name}_bucket": labels | {"le"}, f"{name}_sum": labels, f"{name}_count": labels}
+        elif kind == "stateset":
+            out[name] = labels | {name}
+        else:
+            out[name + {"counter": "_total", "info": "_info"}.get(kind, "")] = labels
+    return out
+
+
+def monitoring_breaches():
+    """Alerts and the dashboard ask for what the program tells, and each alert has its row in the handbook."""
+    known = metrics()
+    rows = set(re.findall(r"^\| `(Consilium\w+)` \|", (ROOT / HANDBOOK / "Operations.md").read_text(), re.M))
+    rules = ROOT / "Scripts/monitoring/consilium-alerts.yml"
+    panels = json.loads((ROOT / "Scripts/monitoring/consilium-dashboard.json").read_text())["panels"]
+    queries = [("an alert", line) for line in re.findall(r"^ +expr: '(.*)'$", rules.read_text(), re.M)]
+    queries += [(panel["title"], target["expr"]) for panel in panels for target in panel["targets"]]
+    for where, query in queries:
+        for name, chosen in re.findall(r"\b((?:consilium|process)_\w+)(?:\{([^}]*)\})?", re.sub(r'"[^"]*"', '""', query)):
+            if name not in known:
+                yield f"Scripts/monitoring: {where} asks for {name}, and there is no such metric"
+                continue
+            for label in re.findall(r"(\w+)\s*[=!]", chosen):
+                if label not in known[name]:
+                    yield f"Scripts/monitoring: {where}: {name} has no label {label}"
+    alerts = re.findall(r"^ +- alert: (\w+)$", rules.read_text(), re.M)
+    for name in sorted(rows ^ set(alerts)):
+        yield f"Scripts/monitoring: {name} is an alert or a row of Operations, section 7, and not both"
+    if len(alerts) != rules.read_text().count("runbook_url: file:///usr/share/doc/consilium/handbook/Operations.md#7-metrics"):
+        yield "Scripts/monitoring: an alert leads to no place in the handbook"
+
+
 def main():
-    breaches = []
+    breaches = list(monitoring_breaches())
     places, promises = handbook()
     for path in files():
         relative = path.relative_to(ROOT)
@@ -162,6 +201,9 @@ PLANTED = [
     ("Sources/Ledger/Ledger.swift", "\n" * 600, "lines, 500 are the limit"),
     ("Tests/LanesTests/LanesTests.swift", "usleep(1)", "tests do not sleep"),
     ("notes.txt", "x", "not part of the top level"),
+    ("Scripts/monitoring/consilium-alerts.yml", "        expr: 'consilium_planted > 0'", "asks for consilium_planted"),
+    ("Scripts/monitoring/consilium-alerts.yml", "        expr: 'consilium_ready{color=\"red\"}'", "has no label color"),
+    ("Scripts/monitoring/consilium-alerts.yml", "      - alert: ConsiliumPlanted", "ConsiliumPlanted is an alert or a row"),
 ]
 
 
