@@ -1,4 +1,4 @@
-internal import EventLoop
+public import EventLoop
 internal import Gateway
 internal import NodeCore
 internal import Primitives
@@ -8,6 +8,20 @@ internal import Storage
 extension NodeHost {
   /// Each in a sentence, with what helps.
   var notices: [String] { self.roomNotices + self.sharedKeyNotices + self.rulesNotices + self.custodyView.warnings }
+
+  /// Tells who started the node that it serves, and from then on, out of the loop, how it stands.
+  public nonisolated func tell(_ manager: ServiceManager?) {
+    guard let manager else { return }
+    manager.ready()
+    manager.follow(self.loop) { self.assumeIsolated { $0.stateLine } }
+  }
+
+  /// Where it stands, in a line.
+  private var stateLine: String {
+    let status = self.status()
+    return status.troubles.first
+      ?? "\(status.role), height \(status.height), view \(status.view), \(status.peers) members connected"
+  }
 
   private var rulesNotices: [String] {
     let rules = self.rulesView()

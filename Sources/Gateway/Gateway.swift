@@ -42,8 +42,8 @@ public struct Gateway: Sendable {
     self.doors = Doors(limits)
   }
 
-  /// Serves until the task is cancelled.
-  public func run() async throws {
+  /// Serves until the task is cancelled; `onServing` hears when it begins to.
+  public func run(onServing: @escaping @Sendable () -> Void = {}) async throws {
     unsafe unlink(self.socket)
     var logger = Logger(label: "gateway")
     logger.logLevel = .critical
@@ -51,7 +51,10 @@ public struct Gateway: Sendable {
     let application = Application(
       router: self.router, server: try await self.doors.server(),
       configuration: .init(address: .unixDomainSocket(path: socket), serverName: "consilium"),
-      onServerRunning: { _ in unsafe chmod(socket, 0o600) }, logger: logger)
+      onServerRunning: { _ in
+        unsafe chmod(socket, 0o600)
+        onServing()
+      }, logger: logger)
     try await application.serve(at: socket)
   }
 

@@ -27,7 +27,8 @@ struct NodeCommand: AsyncParsableCommand {
         consilium node --config /etc/consilium/node.toml
         consilium node --config node.toml --set log_level=debug --set log_format=text
 
-      SIGTERM stops it in order; SIGHUP opens the log file again. It may be killed at any instant.
+      SIGTERM stops it in order; SIGHUP opens the log file again. It may be killed at any instant. Where systemd
+      started it, it is told when the node serves, how it stands, and, by a watchdog, whether its loop still turns.
       """)
 
   @Option(help: "The configuration file.") var config: String
@@ -52,6 +53,8 @@ struct NodeCommand: AsyncParsableCommand {
     let member = try Self.telling(log) { try self.member(config, genesis, key: key) }
     let (store, snapshots, lock, seal) = try Self.telling(log) { try self.open(config, genesis, held) }
     let vault = LinkedVault(try await self.openVault(config, log))
+    let manager = ServiceManager(environment: ProcessInfo.processInfo.environment)
+    manager?.state("it reads its stores")
     let (stores, named) = try Self.openStores(config, key: HospitalStore.key(keys), seal, store, log)
     let certificate = config.serverCertificate(log, now: Self.now)
     let (limits, loop) = (Self.limits(config, log), EventLoop(workers: config.workers))
@@ -59,7 +62,7 @@ struct NodeCommand: AsyncParsableCommand {
     let host = NodeHost(
       loop: loop, genesis: genesis, member: member, store: store, vault: vault, snapshots: snapshots,
       spoolFolder: config.data + "/spool", log: log, otherSizes: stores.sizes)
-    let signals = Self.handleSignals(host, log)
+    let signals = Self.handleSignals(host, manager, log)
     let settings = try Self.settings(config, genesis, member, listen, keys)
     try await Self.start(host, settings, keys, log)
     let (fhirEntrance, portalEntrance) = (config.fhirEntrance(certificate), config.portalEntrance(certificate))
@@ -74,7 +77,10 @@ struct NodeCommand: AsyncParsableCommand {
         fhirTrouble: { config.trouble(ofDoors: certificate, besides: trouble) },
         notices: { [stores.notice, certificate?.notice, Comparison.notice(config)].compactMap { $0 } },
         limits: limits.portal)
-      group.addTask { try await Self.serve(gateway.run, as: "the API", of: "api", log) }
+      let serving: @Sendable () -> Void = { host.tell(manager) }
+      group.addTask {
+        try await Self.serve({ try await gateway.run(onServing: serving) }, as: "the API", of: "api", log)
+      }
       group.addTask { await host.tendVault() }
       group.addTask { await host.keepSealed() }
       group.addTask { await Self.follow(stores, named, certificate, Comparison(config, host, vault, store), log) }
@@ -368,13 +374,16 @@ struct NodeCommand: AsyncParsableCommand {
     return stored.position.sequence == .zero && stored.blocks.isEmpty && stored.ordering == OrderingState()
   }
 
-  private static func handleSignals(_ host: NodeHost, _ log: Log) -> [any DispatchSourceSignal] {
+  private static func handleSignals(
+    _ host: NodeHost, _ manager: ServiceManager?, _ log: Log
+  ) -> [any DispatchSourceSignal] {
     signal(SIGPIPE, SIG_IGN)
     return [SIGTERM, SIGINT, SIGHUP].map { number in
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
       source.setEventHandler {
         guard number != SIGHUP else { return log.reopen() }
+        manager?.stopping()
         Task {
           await host.stop()
           Foundation.exit(0)

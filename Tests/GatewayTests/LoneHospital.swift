@@ -112,7 +112,9 @@ final class LoneHospital: Sendable {
       service: self.host, at: Entrance(port: port), patients: PatientIndex(service: service), readings: readings,
       smart: (smart, sessions), refused: refused, limits: limits, now: now)
     let (api, fhir, portal) = (self.api, self.fhir, self.portal)
-    for run in [api.run, fhir.run, portal.run] as [@Sendable () async throws -> Void] { Task { try? await run() } }
+    Task { try? await api.run() }
+    Task { try? await fhir.run() }
+    Task { try? await portal.run() }
     for door in self.doors {
       // Until it listens; a connection that is refused is an answer at once.
       while await Connection.ask(door.place, "GET", "/livez") == nil { await Task.yield() }
