@@ -40,7 +40,7 @@ final class FolderLock {
   }
 
   /// Who holds the lock, as the system tells it: by the file's number.
-  private static func holder(of folder: String) -> Int32? {
+  static func holder(of folder: String) -> Int32? {
     guard let number = try? FileManager.default.attributesOfItem(atPath: folder)[.systemFileNumber] as? UInt64,
       // To the end: what reads a file as a whole stops after the first page of one that has no length.
       let locks = try? FileHandle(forReadingAtPath: "/proc/locks")?.readToEnd()

@@ -14,7 +14,7 @@ struct Consilium: AsyncParsableCommand {
 
         Try it:    consilium devnet up && consilium devnet status
         Run it:    consilium init, consilium genesis new, consilium node --config FILE
-        Watch it:  consilium status, consilium log node.log --follow
+        Watch it:  consilium status, consilium log node.log --follow, consilium doctor --config FILE
 
       Exit codes: 0 done; 1 refused by the ledger, or a check failed; 64 wrong usage; 65 bad input; 66 input
       missing; 69 a node or a port is not available; 74 reading or writing failed; 77 wrong permissions;
@@ -23,6 +23,7 @@ struct Consilium: AsyncParsableCommand {
     version: ProgramVersion.current,
     subcommands: [
       Init.self, Keys.self, GenesisCommand.self, NodeCommand.self, Devnet.self, Status.self, Peers.self,
+      DoctorCommand.self,
       BackupCommand.self, RestoreCommand.self, VaultCommand.self, FHIRCommand.self, HL7Command.self,
       CustodyCommand.self, MemberCommand.self, RulesCommand.self, Account.self,
       Team.self, Record.self, Consent.self, Access.self, SessionCommand.self, Audit.self, Verify.self, LogCommand.self,

@@ -87,8 +87,7 @@ extension NodeConfig {
 
   /// What both show by TLS; nil where they do not. ⚑ Files that cannot be used close the doors, and nothing else.
   func serverCertificate(_ log: Log, now: @escaping @Sendable () -> UInt64) -> ServerCertificate? {
-    guard let (chain, key) = self.certificate, self.fhirPort != nil || self.portalPort != nil else { return nil }
-    let report: @Sendable (ServerCertificate.News) -> Void = { news in
+    self.serverCertificate(now: now) { news in
       switch news {
       case .taken(let until): Self.tell(.certificateTaken, until, log, now())
       case .closed(let unfit): log.emit(.certificateUnfit, ["reason": .text("\(unfit)")])
@@ -96,6 +95,13 @@ extension NodeConfig {
       case .refused(let unfit): log.emit(.certificateRefused, ["reason": .text("\(unfit)")])
       }
     }
+  }
+
+  /// The same; `report` hears of what becomes of the files.
+  func serverCertificate(
+    now: @escaping @Sendable () -> UInt64, report: @escaping @Sendable (ServerCertificate.News) -> Void
+  ) -> ServerCertificate? {
+    guard let (chain, key) = self.certificate, self.fhirPort != nil || self.portalPort != nil else { return nil }
     let doors = [
       (self.fhirHost, self.fhirPort, self.fhirOrigin), (self.portalHost, self.portalPort, self.portalOrigin),
     ]
