@@ -61,8 +61,11 @@ struct SecondRulesRun {
   private var isSuspended = false
   private var isAdopted = false
   private var glassCount = 0
+  /// What the ledger goes over to: what the second rules changed holds under the third as well.
+  private let version: UInt16
 
   init(seed: UInt64) {
+    self.version = UInt16(2 + seed % 2)
     self.random = SeededGenerator(seed: seed ^ 0x5ec0)
     self.sending = SeededGenerator(seed: seed ^ 0x5e4d)
     var limits = HealthRules.Limits()
@@ -76,7 +79,9 @@ struct SecondRulesRun {
 
   /// The ledger begins with the first rules, which know nothing of the second, and goes over to them.
   private mutating func adopt() -> String? {
-    guard let rules = AgreedRules(emergencyAgeMilliseconds: Self.age) else { preconditionFailure("it is short") }
+    guard let rules = AgreedRules(version: self.version, emergencyAgeMilliseconds: Self.age) else {
+      preconditionFailure("it is short")
+    }
     let change = RulesChange(rules: rules, adoptions: 0, validUntil: .never)
     func approved(_ signers: [Int]) -> ApprovedRules {
       ApprovedRules(

@@ -251,6 +251,7 @@ public final class SwarmRun {
   private func partsBreach(events: inout Int) -> String? {
     var access = AccessRun(seed: self.seed)
     var second = SecondRulesRun(seed: self.seed)
+    var third = ThirdRulesRun(seed: self.seed)
     var custody = CustodyRun(seed: self.seed)
     var overlay = OverlayRun(seed: self.seed)
     var transfer = TransferRun(seed: self.seed)
@@ -259,6 +260,7 @@ public final class SwarmRun {
     return access.run(events: &events) ?? second.run(events: &events) ?? custody.run(events: &events)
       ?? overlay.run(events: &events)
       ?? transfer.run(events: &events) ?? vaults.run(events: &events) ?? releases.run(events: &events)
+      ?? third.run(events: &events)
   }
 
   private func safetyPhase() -> String? {

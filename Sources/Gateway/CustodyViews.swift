@@ -76,8 +76,10 @@ extension CustodyKeyView {
         self.isRetiring
         ? "but those that the hospital which wrote them can still seal to the key in use; its node does that while it "
           + "runs"
-        : "and nothing that is written from now on will: no shares can be dealt again, and no other key be made. Each "
-          + "hospital still opens what it wrote itself, and patients what is theirs"
+        : "and nothing that is written from now on will: no shares can be dealt again. Each hospital still opens what "
+          + "it wrote itself, and patients what is theirs. Under version 3 of the rules (consilium rules show) a "
+          + "quorum's registrars have another key made, to which each hospital seals what it wrote: "
+          + "consilium custody rotate --leave-records"
       return "\(found): its records (\(self.records.summary)) open for no other hospital any more, \(others)"
     }
     guard self.isLast, self.custodians.count < self.members else { return nil }
@@ -105,6 +107,9 @@ extension CustodyKeyView {
 }
 
 extension CustodyView {
+  /// Whether too few members have a share of the newest key in use.
+  public var isUnreadable: Bool { (self.keys ?? []).contains { !$0.isRetiring && $0.isUnreadable } }
+
   /// What a person should see to.
   public var warnings: [String] {
     (self.keys ?? []).flatMap { key -> [String] in

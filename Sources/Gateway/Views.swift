@@ -350,7 +350,7 @@ public struct MembershipView: Codable, Sendable {
     self.members = configuration.members.enumerated().map {
       MemberView($0.element, votes: configuration.isVoter($0.offset))
     }
-    self.pending = pending.map { "\($0.action)" }
+    self.pending = pending.map { "\($0)" }
     self.nextStart = next?.start.number
   }
 }

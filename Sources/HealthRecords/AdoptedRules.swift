@@ -16,14 +16,22 @@ extension AgreedRules {
   }
 }
 
-extension RuleContext {
+extension ExecutionContext {
   /// The rules that hold.
   func rules(in state: StateEditor) -> AgreedRules {
-    state.item(StateKey.rules, as: AgreedRules.self) ?? self.execution.limits.rules
+    state.item(StateKey.rules, as: AgreedRules.self) ?? self.limits.rules
   }
+}
+
+extension RuleContext {
+  /// The rules that hold.
+  func rules(in state: StateEditor) -> AgreedRules { self.execution.rules(in: state) }
 
   /// Whether what the second version of the rules changed holds (RECORDS §10).
   func isSecond(in state: StateEditor) -> Bool { self.rules(in: state).version >= 2 }
+
+  /// Whether what the third version of the rules changed holds.
+  func isThird(in state: StateEditor) -> Bool { self.rules(in: state).version >= 3 }
 
   /// `adoptRules`: the rules that a quorum's registrars approved hold from the next transaction on.
   func adoptRules(_ approved: ApprovedRules, in state: inout StateEditor) throws {

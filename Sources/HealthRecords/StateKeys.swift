@@ -157,6 +157,18 @@ public enum StateKey {
   }
   /// The prefix of those of all hospitals.
   public static func liveRecords(generation: UInt64) -> [UInt8] { [0x7d, 1] + self.bigEndian(generation) }
+  /// Below which place in the log a hospital's records are sealed to it under keys that it had before.
+  static func sealedBefore(by hospital: MemberID) -> [UInt8] { [0x7d, 5] + self.bigEndian(UInt64(hospital.number)) }
+  /// How many of a hospital's live records under a custody key are sealed to it under keys that it had before.
+  static func leftRecords(generation: UInt64, of hospital: MemberID) -> [UInt8] {
+    [0x7d, 6] + self.bigEndian(generation) + self.bigEndian(UInt64(hospital.number))
+  }
+  /// A registrar that approved that records be left under a custody key; the value is the registrar's key.
+  static func leaving(of generation: UInt64, by member: MemberID) -> [UInt8] {
+    self.leaving(of: generation) + self.bigEndian(UInt64(member.number))
+  }
+  /// The prefix of those of all hospitals.
+  static func leaving(of generation: UInt64) -> [UInt8] { [0x7d, 7] + self.bigEndian(generation) }
   /// A hospital that stated that it destroyed its share of a key that is out of use; the value is the place in the log.
   public static func destruction(of generation: UInt64, by member: MemberID) -> [UInt8] {
     self.destructions(of: generation) + self.bigEndian(UInt64(member.number))

@@ -188,6 +188,10 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
   case noErasure = 68
   /// The rules hold already, or are older than those that do.
   case unsoundRules = 69
+  /// A share that is needed would leave with the member.
+  case shareNeeded = 70
+  /// Records would stay under the custody key for good.
+  case recordsLeft = 71
 
   /// The code.
   public var code: OutcomeCode { OutcomeCode(self.rawValue) }
@@ -258,6 +262,15 @@ public enum Refusal: UInt16, Sendable, CaseIterable, Error {
     case .erasureUnderWay: "the record is to be erased already; until then that can be taken back"
     case .noErasure: "nothing of that is to be erased that could be taken back: see consilium record list"
     case .unsoundRules: "these rules hold already, or others were adopted meanwhile: see consilium rules show"
+    case .shareNeeded:
+      "with that member leaves a share of a custody key that is needed: records under it would open for no other "
+        + "hospital any more; wait until shares are dealt again, and records sealed to the newest key (consilium "
+        + "custody show); or, where the share is lost already, propose the change with --lose-records and have that "
+        + "approved"
+    case .recordsLeft:
+      "records would stay under that custody key for good: their hospital left, or got other keys since, or the key "
+        + "opens nothing more; keep the key (consilium custody refresh), or have a quorum's registrars each give "
+        + "consilium custody rotate --leave-records"
     case .tooLarge: "the record is larger than \(RecordPart.sizeBytesMax) bytes of ciphertext"
     }
   }

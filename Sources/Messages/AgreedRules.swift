@@ -8,7 +8,7 @@ public import Wire
 /// that it does not know were adopted, and stops at them, as one that knows them goes over to them.
 public struct AgreedRules: Sendable, Hashable {
   /// The newest version that this program knows.
-  public static let newest: UInt16 = 2
+  public static let newest: UInt16 = 3
   /// The most time that an account may have to wait: 90 days.
   public static let emergencyAgeMillisecondsMax: UInt64 = 90 * 86_400_000
   /// The version, from 1.
@@ -23,10 +23,13 @@ public struct AgreedRules: Sendable, Hashable {
   public static let first = AgreedRules()
   private init() { (self.version, self.emergencyAgeMilliseconds) = (1, 0) }
 
-  /// The newest rules, with the time after which an account may break the glass; nil where that is too long.
-  public init?(emergencyAgeMilliseconds: UInt64) {
-    guard emergencyAgeMilliseconds <= Self.emergencyAgeMillisecondsMax else { return nil }
-    (self.version, self.emergencyAgeMilliseconds) = (Self.newest, emergencyAgeMilliseconds)
+  /// Rules of a version from 2 on that this program knows, with the time after which an account may break the glass;
+  /// nil where there is no such version, or that is too long.
+  public init?(version: UInt16 = AgreedRules.newest, emergencyAgeMilliseconds: UInt64) {
+    guard (2...Self.newest).contains(version), emergencyAgeMilliseconds <= Self.emergencyAgeMillisecondsMax else {
+      return nil
+    }
+    (self.version, self.emergencyAgeMilliseconds) = (version, emergencyAgeMilliseconds)
   }
 }
 

@@ -178,7 +178,7 @@ extension Configuration {
 }
 
 /// A change that members are asked to approve: of which configuration, what, and until when.
-public struct MembershipChange: Sendable, Hashable {
+public struct MembershipChange: Sendable, Hashable, CustomStringConvertible {
   private static let domain = Array("consilium/membership/v1\0".utf8)
   /// The configuration that it changes.
   public let configuration: ConfigurationNumber
@@ -186,10 +186,21 @@ public struct MembershipChange: Sendable, Hashable {
   public let action: MembershipAction
   /// The cut time after which it is refused.
   public let validUntil: Timestamp
+  /// ⚑ Whether those who approve it say that records may open for no other hospital after it, because a share of their
+  /// custody key that is needed leaves with the member; who joins takes none. Unknown before the third rules.
+  public let losesRecords: Bool
 
   /// A change of given parts.
-  public init(configuration: ConfigurationNumber, action: MembershipAction, validUntil: Timestamp) {
+  public init(
+    configuration: ConfigurationNumber, action: MembershipAction, validUntil: Timestamp, losesRecords: Bool = false
+  ) {
     (self.configuration, self.action, self.validUntil) = (configuration, action, validUntil)
+    if case .add = action { self.losesRecords = false } else { self.losesRecords = losesRecords }
+  }
+
+  /// What it does, and what it takes, in words.
+  public var description: String {
+    "\(self.action)" + (self.losesRecords ? ", even if records open for no other hospital after it" : "")
   }
 
   /// What a member's registrar signs to approve it.
@@ -197,14 +208,15 @@ public struct MembershipChange: Sendable, Hashable {
 }
 
 extension MembershipChange: WireCodable {
-  /// Configuration, valid until, a byte (1 add, 2 remove, 3 replace) and the member or its number.
+  /// Configuration, valid until, a byte (1 add, 2 remove, 3 replace; 5 remove, 6 replace, though records are lost by
+  /// it) and the member or its number.
   public func encode(into encoder: inout Encoder) {
     encoder.item(self.configuration)
     encoder.item(self.validUntil)
     switch self.action {
     case .add(let member): encoder.u8(1); encoder.item(member)
-    case .remove(let id): encoder.u8(2); encoder.item(id)
-    case .replace(let member): encoder.u8(3); encoder.item(member)
+    case .remove(let id): encoder.u8(self.losesRecords ? 5 : 2); encoder.item(id)
+    case .replace(let member): encoder.u8(self.losesRecords ? 6 : 3); encoder.item(member)
     }
   }
   /// Reads a change.
@@ -212,10 +224,12 @@ extension MembershipChange: WireCodable {
     self.configuration = try ConfigurationNumber(from: &decoder)
     self.validUntil = try Timestamp(from: &decoder)
     let at = decoder.offset
-    switch try decoder.u8() {
+    let code = try decoder.u8()
+    self.losesRecords = code > 3
+    switch code {
     case 1: self.action = .add(try Member(from: &decoder))
-    case 2: self.action = .remove(try MemberID(from: &decoder))
-    case 3: self.action = .replace(try Member(from: &decoder))
+    case 2, 5: self.action = .remove(try MemberID(from: &decoder))
+    case 3, 6: self.action = .replace(try Member(from: &decoder))
     default: throw .invalid(at: at, field: "membership action")
     }
   }

@@ -53,6 +53,7 @@ public enum Canary: String, CaseIterable, Sendable {
   // Custody (RECORDS §5).
   case custodyFromFew, capsuleUnjudged, complaintUnjudged, otherShareDealt, transportKeyKept
   case resealedByOthers, retiredTooEarly, oldDealingsForgotten, absentKeepTheirKey, resealedAgain
+  case lastShareTaken, recordsLeftBehind
 
   /// Whether it is planted in Raft, so that only runs with that engine can find it.
   public var isInRaft: Bool { self.rawValue.hasPrefix("raft") }

@@ -3,6 +3,7 @@ internal import Driver
 internal import Foundation
 internal import Gateway
 internal import HealthRecords
+internal import Messages
 internal import NodeCore
 internal import Primitives
 internal import Signing
@@ -86,11 +87,13 @@ extension CustodyCommand {
         is left under the old key, each destroys its share of that and signs it. Erased records are left behind: whoever
         kept their ciphertext opens it with nothing that there still is. Reading and writing go on meanwhile. Change no
         members before consilium custody show says that the old key is out of use: its shares are dealt to nobody again.
+        Under version 3 of the rules a rotation that leaves records behind, or takes the place of a key that opens
+        nothing more, begins once a quorum's registrars have each given the command with --leave-records.
         """)
     @Flag(
       help: ArgumentHelp(
         "Go on though records stay under the old key for good: once too few that have its shares are left, they open "
-          + "for no other hospital any more."))
+          + "for no other hospital any more. Under version 3 of the rules a quorum's registrars must each say so."))
     var leaveRecords = false
     @OptionGroup var options: DeskOptions
 
@@ -98,28 +101,45 @@ extension CustodyCommand {
       try await reporting {
         let desk = try await Desk(self.options)
         let status: NodeStatus = try await desk.client.get("/v1/status")
-        guard status.custody.phase == "active", status.custody.retiring == nil else {
+        let rules: RulesView = try await desk.client.get("/v1/rules")
+        let isLost = rules.version >= 3 && status.custody.isUnreadable
+        guard status.custody.phase == "active" || isLost, status.custody.retiring == nil else {
           throw Failure(
             "the key cannot be changed now", why: status.custody.summary,
             remedy: "wait until that is over: consilium custody show", status: ExitStatus.refused)
         }
         try await self.refuseLeaving(status.custody, desk.client)
-        let rotation = CustodyRotation(generation: status.custody.generation)
+        let rotation = CustodyRotation(
+          generation: status.custody.generation, leavesRecords: self.leaveRecords && rules.version >= 3)
         try show(try await desk.submit(.rotateCustody, rotation), self.options.output.output)
+        if rotation.leavesRecords, self.options.output.output != .json {
+          let quorum = try await desk.client.configuration().quorum
+          Console.line(
+            "Where records stay behind, another key is made once \(quorum) hospitals' registrars have said so: "
+              + "consilium custody show.")
+        }
       }
     }
 
     /// Refuses while there are records that would stay under the old key, unless that was said.
     private func refuseLeaving(_ custody: CustodyView, _ client: NodeClient) async throws {
+      guard !self.leaveRecords else { return }
+      guard !custody.isUnreadable else {
+        throw Failure(
+          "key \(custody.generation) opens nothing more", why: custody.warnings.first ?? custody.summary,
+          remedy:
+            "each hospital that runs seals its own records to another key: to have one made, a quorum's registrars "
+            + "each give --leave-records", status: ExitStatus.refused)
+      }
       let left: [HospitalRecordsView] = try await client.get("/v1/custody/left")
-      guard !left.isEmpty, !self.leaveRecords else { return }
+      guard !left.isEmpty else { return }
       throw Failure(
         "records would stay under key \(custody.generation) for good",
         why: "\(left.summary): their hospital left, or got other keys since it wrote them, and cannot seal them to "
           + "another key; shares of a key that goes out of use are dealt to nobody again, so each hospital that is "
           + "replaced or leaves takes one away, and with fewer than \(custody.threshold) they open for nobody else",
         remedy: "keep this key: consilium custody refresh makes what was stolen of it worthless; to change it "
-          + "nevertheless, give --leave-records",
+          + "nevertheless, give --leave-records, under version 3 of the rules a quorum's registrars each",
         status: ExitStatus.refused)
     }
   }

@@ -254,7 +254,9 @@ extension GenesisFile {
       }
     }
     if let version = rules.version {
-      guard version == UInt64(AgreedRules.newest), let agreed = AgreedRules(emergencyAgeMilliseconds: rules.age) else {
+      guard let number = UInt16(exactly: version),
+        let agreed = AgreedRules(version: number, emergencyAgeMilliseconds: rules.age)
+      else {
         throw bad("it has rules of version \(version)", "install the version that knows them")
       }
       limits.rules = agreed

@@ -82,12 +82,12 @@ struct MemberCommand: AsyncParsableCommand {
               remedy: "have \(self.subject) made with keys and an --address of its own (consilium init)")
           }
         }
-        try await self.losses.check(action, in: configuration, client)
+        let losesRecords = try await self.losses.check(action, in: configuration, client)
         let change = MembershipChange(
           configuration: configuration.number, action: action,
-          validUntil: Drafts.now.adding(milliseconds: self.days * 24 * 3600 * 1000))
+          validUntil: Drafts.now.adding(milliseconds: self.days * 24 * 3600 * 1000), losesRecords: losesRecords)
         try Files.writeJSON(self.out, ChangeFile(change, network: genesis.network))
-        Console.line("Made \(self.out): \(action).")
+        Console.line("Made \(self.out): \(change).")
         Console.line("Then \(next.voterCount) members vote, \(next.quorum) are a quorum, \(Self.tolerance(of: next)).")
         Console.line("Next: \(configuration.quorum) registrars approve it (consilium member approve).")
       }
@@ -129,7 +129,7 @@ struct MemberCommand: AsyncParsableCommand {
         let seed = try KeyFile.registrar(self.registrar, passphrase: try self.passphrase.read())
         let approval = try ApprovalFile(of: file.change.signedBytes(network: file.network), by: seed)
         try Files.writeJSON(self.out, approval)
-        Console.line("Approved until \(file.change.validUntil): \(file.change.action).")
+        Console.line("Approved until \(file.change.validUntil): \(file.change).")
         Console.line("Made \(self.out). Give it to the hospital that submits the change.")
       }
     }
@@ -156,12 +156,12 @@ struct MemberCommand: AsyncParsableCommand {
         let approvals = try ApprovalFile.read(
           self.approvals, of: file.change.signedBytes(network: genesis.network), named: self.change,
           in: configuration, by: "consilium member approve")
-        try await self.losses.check(file.change.action, in: configuration, client)
+        try await self.losses.check(file.change, in: configuration, client)
         let status = try await client.status()
         let transaction = Drafts.hospital(
           .changeMembers, ApprovedChange(file.change, approvals: approvals), genesis: genesis,
           hospital: MemberID(status.member))
-        let change = "\(file.change.action)"
+        let change = "\(file.change)"
         try show(
           try await client.submit(transaction), self.output.output, [Told("change", change, ["change": change])])
       }
@@ -177,7 +177,7 @@ struct ChangeFile: Codable {
   private var networkIdentifier: String
 
   init(_ change: MembershipChange, network: Digest) {
-    (self.content, self.what) = (Base64.encode(change.encoded), "\(change.action)")
+    (self.content, self.what) = (Base64.encode(change.encoded), "\(change)")
     (self.until, self.networkIdentifier) = ("\(change.validUntil)", network.description)
   }
 

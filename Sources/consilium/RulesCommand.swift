@@ -21,7 +21,9 @@ struct RulesCommand: AsyncParsableCommand {
       adopted only once all are known to know them. A node that does not executes nothing from there on, says so, and
       goes on by itself once the newest program is installed; of fewer than a quorum the ledger waits for that. Programs
       from before there was this word, which say nothing, may execute something else instead, and end: under the newest
-      program consilium rules reexecute brings such a node back.
+      program consilium rules reexecute brings such a node back. Version 2 changed guardians, emergencies and erasures;
+      version 3 takes no change of members and no rotation of the custody key by which records would open for nobody
+      else, unless a quorum's registrars say that it may. The handbook lists all of it: Records, section 10.
       """,
     subcommands: [Show.self, Propose.self, Approve.self, Adopt.self, Reexecute.self])
 

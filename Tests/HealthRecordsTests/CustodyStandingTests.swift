@@ -11,13 +11,13 @@ import Wire
 
 @Suite("Custody: who has shares, and what hangs on them")
 struct CustodyStandingTests {
-  private static func set(_ members: [ReplicaIndex]) -> ReplicaSet {
+  static func set(_ members: [ReplicaIndex]) -> ReplicaSet {
     var out = ReplicaSet()
     for member in members { out.insert(member) }
     return out
   }
 
-  private static func key(_ generation: UInt64, threshold: Int, custodians: [ReplicaIndex]) -> CustodyKey {
+  static func key(_ generation: UInt64, threshold: Int, custodians: [ReplicaIndex]) -> CustodyKey {
     let commitments = (1...threshold).map { Scalar(reducing: [UInt8](repeating: UInt8($0), count: 64)).times }
     let all = self.set([0, 1, 2, 3])
     return CustodyKey(
@@ -26,7 +26,7 @@ struct CustodyStandingTests {
   }
 
   /// Puts keys into use, the newest last.
-  private static func use(_ keys: [CustodyKey], in world: inout World) {
+  static func use(_ keys: [CustodyKey], in world: inout World) {
     var generation = KeyGeneration(configuration: world.configuration.number, deadline: .never)
     for _ in keys.dropFirst() {
       generation = KeyGeneration(after: generation, configuration: world.configuration.number, deadline: .never)
@@ -37,7 +37,7 @@ struct CustodyStandingTests {
     }
   }
 
-  private static func write(_ count: UInt64, under generation: UInt64, of hospital: UInt32, in world: inout World) {
+  static func write(_ count: UInt64, under generation: UInt64, of hospital: UInt32, in world: inout World) {
     var number = Encoder()
     number.u64(count)
     world.state.apply([
@@ -45,7 +45,7 @@ struct CustodyStandingTests {
     ])
   }
 
-  private static func renewed(_ world: World, _ index: ReplicaIndex, sealingKey: Digest) -> Member {
+  static func renewed(_ world: World, _ index: ReplicaIndex, sealingKey: Digest) -> Member {
     let name = "renewed \(world.configuration.number.number)"
     return Member(
       id: world.configuration.members[index].id, name: "Renewed", key: World.key("\(name) member").publicKey,

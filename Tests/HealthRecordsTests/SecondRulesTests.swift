@@ -14,7 +14,7 @@ extension World {
   /// A patient with two parents who act for the patient, and a doctor at each of two hospitals, under a version.
   fileprivate static func parents(_ version: UInt16) throws -> (world: World, record: Digest) {
     var (world, record) = World.furnished()
-    if version == 2 { world.limits.rules = try #require(AgreedRules(emergencyAgeMilliseconds: 0)) }
+    if version == 2 { world.limits.rules = try #require(AgreedRules(version: 2, emergencyAgeMilliseconds: 0)) }
     for name in ["mother", "father"] {
       world.register(name, .patient)
       world.empower(world.account(name), until: 1 << 39)
@@ -80,7 +80,7 @@ struct SecondRulesTests {
   func earlierDenials() throws {
     var (world, record) = try World.parents(1)
     #expect(world.deny(.account(world.account("father")), by: "mother") == .applied)
-    world.limits.rules = try #require(AgreedRules(emergencyAgeMilliseconds: 0))
+    world.limits.rules = try #require(AgreedRules(version: 2, emergencyAgeMilliseconds: 0))
     #expect(world.ask(record, .patient, by: "father") == .applied)
     let doctor = Grantee.account(world.account("doctor", at: 2))
     #expect(world.run(.grantConsent, world.grant(to: doctor), by: "father") == .applied)
@@ -137,7 +137,7 @@ struct SecondRulesTests {
   func guardian() throws {
     for version in 1...2 as ClosedRange<UInt16> {
       var (world, record, parent) = World.family()
-      if version == 2 { world.limits.rules = try #require(AgreedRules(emergencyAgeMilliseconds: 0)) }
+      if version == 2 { world.limits.rules = try #require(AgreedRules(version: 2, emergencyAgeMilliseconds: 0)) }
       let guardianship = world.power(parent, until: 1 << 39)
       #expect(world.run(.grantConsent, guardianship, by: "registrar 1") == .applied)
       let consent = world.last
@@ -170,7 +170,7 @@ struct SecondRulesTests {
     var (world, record) = World.furnished()
     #expect(world.breakGlass(record) == .applied, "the first rules have no age")
     let day: UInt64 = 86_400_000
-    world.limits.rules = try #require(AgreedRules(emergencyAgeMilliseconds: day))
+    world.limits.rules = try #require(AgreedRules(version: 2, emergencyAgeMilliseconds: day))
     #expect(world.breakGlass(record) == code(.accountTooYoung))
     world.pass(milliseconds: day - 1)
     #expect(world.breakGlass(record) == code(.accountTooYoung))
@@ -182,7 +182,7 @@ struct SecondRulesTests {
   func author() throws {
     for version in 1...2 as ClosedRange<UInt16> {
       var (world, record) = World.furnished()
-      if version == 2 { world.limits.rules = try #require(AgreedRules(emergencyAgeMilliseconds: 0)) }
+      if version == 2 { world.limits.rules = try #require(AgreedRules(version: 2, emergencyAgeMilliseconds: 0)) }
       let request = world.request([record], purpose: .emergency, reason: 1)
       #expect(world.run(.breakGlass, request, at: 2, by: "doctor") == .applied)
       let review = AccessReview(request: world.last, isJustified: true)
@@ -199,7 +199,7 @@ struct SecondRulesTests {
   func emergency() throws {
     let limits = HealthRules.Limits()
     var (world, record) = World.furnished()
-    world.limits.rules = try #require(AgreedRules(emergencyAgeMilliseconds: 0))
+    world.limits.rules = try #require(AgreedRules(version: 2, emergencyAgeMilliseconds: 0))
     let most = Int(limits.emergencyRequestsMax)
     for _ in 0..<most {
       let outcome = world.breakGlass(record)
@@ -236,7 +236,7 @@ struct SecondRulesTests {
       #expect(outcome == .applied && first.isErased(record), "the first rules erase at once")
     }
     var (world, _) = World.furnished()
-    world.limits.rules = try #require(AgreedRules(emergencyAgeMilliseconds: 0))
+    world.limits.rules = try #require(AgreedRules(version: 2, emergencyAgeMilliseconds: 0))
     let records = world.write(2...9)
     for record in records { #expect(world.run(.eraseRecord, record, by: "patient") == .applied) }
     #expect(records.map { world.isErased($0) } == records.indices.map { $0 < Self.atOnce })
@@ -268,7 +268,7 @@ struct SecondRulesTests {
   func erasureInherited() throws {
     for isKept in [false, true] {
       var (world, _) = World.furnished()
-      world.limits.rules = try #require(AgreedRules(emergencyAgeMilliseconds: 0))
+      world.limits.rules = try #require(AgreedRules(version: 2, emergencyAgeMilliseconds: 0))
       let records = world.write(2...6)
       for record in records { #expect(world.run(.eraseRecord, record, by: "patient") == .applied) }
       let (asked, other) = (records[Self.atOnce], records[Self.atOnce + 1])
@@ -324,7 +324,7 @@ struct SecondRulesTests {
     ]
     for (number, change) in changes.enumerated() {
       var (world, _) = World.furnished()
-      world.limits.rules = try #require(AgreedRules(emergencyAgeMilliseconds: 0))
+      world.limits.rules = try #require(AgreedRules(version: 2, emergencyAgeMilliseconds: 0))
       let records = world.write(2...9)
       for record in records { #expect(world.run(.eraseRecord, record, by: "patient") == .applied) }
       change(&world)
@@ -338,7 +338,7 @@ struct SecondRulesTests {
   @Test("⚑ A key that is read in a block is nobody else's: what names it carries its holder's word for that hospital")
   func possession() throws {
     var (world, _) = World.furnished()
-    world.limits.rules = try #require(AgreedRules(emergencyAgeMilliseconds: 0))
+    world.limits.rules = try #require(AgreedRules(version: 2, emergencyAgeMilliseconds: 0))
     let registration = world.registration("child", .patient)
     let read = world.proven(registration, of: "child", as: .patient, sealingKey: registration.sealingKey)
     // Another hospital takes neither the key as it is nor with another sealing key, nor as another kind of account.
@@ -405,8 +405,8 @@ struct SecondRulesTests {
           return VoteSignature(signer: hospital - 1, signature: signature)
         })
     }
-    let (day, rules) = (UInt64(86_400_000), try #require(AgreedRules(emergencyAgeMilliseconds: 86_400_000)))
-    let none = try #require(AgreedRules(emergencyAgeMilliseconds: 0))
+    let (day, rules) = (UInt64(86_400_000), try #require(AgreedRules(version: 2, emergencyAgeMilliseconds: 86_400_000)))
+    let none = try #require(AgreedRules(version: 2, emergencyAgeMilliseconds: 0))
     let twice = ApprovedRules(
       approved(rules, by: [1]).change, approvals: approved(rules, by: [1, 1, 2]).approvals)
     let strange = ApprovedRules(

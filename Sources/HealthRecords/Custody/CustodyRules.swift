@@ -63,7 +63,8 @@ extension RuleContext {
       let place = generation.recipients.firstIndex(of: member),
       let key = state.item(StateKey.transportKey(self.hospital), as: GroupElement.self),
       let dealing = state.item(
-        StateKey.dealing(attempt: complaint.attempt, dealer: complaint.dealer), as: Dealing.self)
+        StateKey.dealing(attempt: complaint.attempt, dealer: complaint.dealer), as: Dealing.self),
+      !self.isOver(in: state)
     else { throw Refusal.notAwaited }
     let context = DealingContext(
       network: self.execution.network, attempt: complaint.attempt, dealer: complaint.dealer)
@@ -78,10 +79,16 @@ extension RuleContext {
     }
   }
 
+  /// ⚑ Once another configuration is on its way, its members are to be dealt shares again. Until then nobody becomes a
+  /// custodian: the change was judged by those that there were, and a share that is stated now may leave with it.
+  private func isOver(in state: StateEditor) -> Bool {
+    self.isThird(in: state) && self.newest(in: state) != self.execution.configuration.number
+  }
+
   func confirmShares(_ confirmation: ShareConfirmation, in state: inout StateEditor) throws {
     let member = try self.memberIndex()
     guard var generation = self.custody.generation(in: state),
-      generation.mayConfirm(member, attempt: confirmation.attempt, good: confirmation.good)
+      generation.mayConfirm(member, attempt: confirmation.attempt, good: confirmation.good), !self.isOver(in: state)
     else { throw Refusal.notAwaited }
     generation.confirm(member, good: confirmation.good, self.custody.quorums)
     self.custody.store(generation, in: &state)
