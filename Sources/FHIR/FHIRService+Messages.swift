@@ -10,14 +10,19 @@ extension FHIRService {
   public func held(
     _ type: String, system: String, value: String
   ) throws -> (id: String, version: UInt64, json: CanonicalJSON)? {
-    let code = [system, value].map { SearchText.escaped($0) }.joined(separator: "|")
-    let judging = Judging(at: self.site, Looks(max: Looks.transactionMax))
-    let found = try self.find(
-      type, [("identifier", code)], by: judging, for: FHIRRequest(method: "GET", path: [type]))
+    let found = try self.holders(type, system: system, value: value)
     guard found.count <= 1 else {
-      throw FHIRFailure(412, "multiple-matches", "\(found.count) \(type) have the identifier \(code.prefix(200))")
+      throw FHIRFailure(412, "multiple-matches", "\(found.count) \(type) have the identifier \(value.prefix(200))")
     }
     return try found.first.flatMap { try self.held(type, id: $0) }
+  }
+
+  /// The ids of a type's resources that have an identifier; shown to nobody, too.
+  public func holders(_ type: String, system: String, value: String) throws -> [String] {
+    let code = [system, value].map { SearchText.escaped($0) }.joined(separator: "|")
+    let judging = Judging(at: self.site, Looks(max: Looks.transactionMax))
+    return try self.find(
+      type, [("identifier", code)], by: judging, for: FHIRRequest(method: "GET", path: [type]))
   }
 
   /// The resource of a type and an id, as it is stored; nil where there is none.

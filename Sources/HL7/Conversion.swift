@@ -138,7 +138,7 @@ enum Conversion: Sendable {
         throw segment.fault(.dataType, field, "\"\(text.prefix(40))\" is no positive number")
       }
       return .number("\(number)")
-    case .text: return .string(text)
+    case .text: return .text(one.all(1))
     case .identifiers, .names, .addresses, .telecom, .concepts, .language, .people: return nil
     }
   }
@@ -175,20 +175,20 @@ extension Repetition {
   }
 
   var humanName: CanonicalJSON? {
-    let more = (self.value(3) ?? "").split(separator: " ").map { String($0) }
-    let given = [self.value(2)].compactMap { $0 } + more
+    let more = (self.all(3) ?? "").split(separator: " ").map { String($0) }
+    let given = [self.all(2)].compactMap { $0 } + more
     guard self.value(1) != nil || !given.isEmpty else { return nil }
     return CanonicalJSON.fields([
       ("use", .text(self.value(7).flatMap { CodeTables.nameUse[$0] })), ("family", .text(self.value(1))),
-      ("given", .list(given.map { .text($0) })), ("suffix", .list([.text(self.value(4)), .text(self.value(6))])),
-      ("prefix", .list([.text(self.value(5))])), ("period", Self.period(self.value(12), self.value(13))),
+      ("given", .list(given.map { .text($0) })), ("suffix", .list([.text(self.all(4)), .text(self.all(6))])),
+      ("prefix", .list([.text(self.all(5))])), ("period", Self.period(self.value(12), self.value(13))),
     ])
   }
 
   var address: CanonicalJSON? {
     CanonicalJSON.fields([
-      ("line", .list([.text(self.value(1)), .text(self.value(2))])), ("city", .text(self.value(3))),
-      ("state", .text(self.value(4))), ("postalCode", .text(self.value(5))), ("country", .text(self.value(6))),
+      ("line", .list([.text(self.value(1)), .text(self.all(2))])), ("city", .text(self.all(3))),
+      ("state", .text(self.all(4))), ("postalCode", .text(self.all(5))), ("country", .text(self.value(6))),
       ("use", .text(self.value(7).flatMap { CodeTables.addressUse[$0] })), ("district", .text(self.value(9))),
     ])
   }
@@ -211,16 +211,16 @@ extension Repetition {
   func concept(_ source: MessageSource) -> CanonicalJSON? {
     CanonicalJSON.fields([
       ("coding", .list([self.coding(1, source), self.coding(4, source)])),
-      ("text", .text(self.value(9) ?? (self.value(1) == nil ? self.value(2) : nil))),
+      ("text", .text(self.all(9) ?? (self.value(1) == nil ? self.all(2) : nil))),
     ])
   }
 
   private func coding(_ start: Int, _ source: MessageSource) -> CanonicalJSON? {
     // A code has no spaces but between words.
-    guard let code = self.value(start) else { return nil }
+    guard let code = self.all(start) else { return nil }
     let word = code.split(whereSeparator: { $0.isWhitespace }).joined(separator: " ")
     return CanonicalJSON.fields([
-      ("code", .string(word)), ("display", .text(self.value(start + 1))),
+      ("code", .string(word)), ("display", .text(self.all(start + 1))),
       ("system", .string(source.codeSystem(self.value(start + 2) ?? "L"))),
     ])
   }

@@ -5,7 +5,8 @@ internal import HealthRecords
 extension Reading {
   static let vaccinationRows = [
     Row(3, "occurrenceDateTime", .dateTime), Row(5, "vaccineCode", .concept), Row(15, "lotNumber", .text),
-    Row(16, "expirationDate", .date), Row(20, "status", .code(CodeTables.vaccination)),
+    Row(16, "expirationDate", .date), Row(18, "statusReason", .concept),
+    Row(20, "status", .code(CodeTables.vaccination)),
   ]
   static let documentRows = [
     Row(2, "type", .concept), Row(4, "date", .instant), Row(9, "author", .people),
@@ -32,8 +33,18 @@ extension Reading {
       else { throw segment.fault(.requiredField, 5, "it does not say what was given, and when (RXA-3)") }
       draft.references = [("patient", patient)]
       draft.defaults.append(("status", .string("completed")))
+      draft.security = try Confidentiality.labels(order, 28)
+      // CVX 998: nothing was given.
+      if segment.first(5)?.value(1) == "998" { draft.elements = Self.marked(draft.elements, "not-done") }
+      if segment.value(20) == "PA" { draft.set("isSubpotent", .bool(true)) }
+      guard [nil, "A", "U", "D"].contains(segment.value(21)) else {
+        throw segment.fault(.tableValue, 21, "it is none of A, U and D")
+      }
       if segment.value(21) == "D" { draft.elements = Self.marked(draft.elements, "entered-in-error") }
-      if let text = segment.value(6), text != "999", let amount = ResultValue.decimal(text) {
+      if let text = segment.value(6), text != "999" {
+        guard let amount = ResultValue.decimal(text) else {
+          throw segment.fault(.dataType, 6, "\"\(text.prefix(40))\" is no number")
+        }
         draft.set(
           "doseQuantity",
           CanonicalJSON.fields([
@@ -49,7 +60,13 @@ extension Reading {
         draft.set("site", route.first(2)?.concept(self.source))
         self.settle(route, [1, 2], in: &draft)
       }
-      self.settle(segment, [2, 3, 5, 6, 7, 15, 16, 17, 20, 21], in: &draft)
+      for (name, field) in [("doseQuantity", 6), ("manufacturer", 17)] where segment.isNull(field) {
+        draft.put([(name, nil)])
+      }
+      self.settle(segment, [2, 3, 5, 6, 7, 15, 16, 17, 18, 20, 21], in: &draft)
+      self.keep(order, in: &draft)
+      let next = self.message.segments[(place + 1)...].prefix { $0.name != "ORC" }
+      for one in next { self.keep(one, in: &draft) }
       self.drafts.append(draft)
     }
     guard self.main < self.drafts.count else { throw HL7Fault(.segmentSequence, "RXA", "there is no RXA") }
@@ -79,6 +96,11 @@ extension Reading {
     try draft.apply(Self.documentRows, to: segment, self.source)
     draft.set("status", .string(status))
     draft.references = [("subject", patient)]
+    draft.security = try Confidentiality.labels(segment, 18)
+    for order in self.segments("ORC") { draft.security += try Confidentiality.labels(order, 28) }
+    if !draft.security.isEmpty {
+      draft.set("securityLabel", .array(draft.security.map { .object([(name: "coding", value: .array([$0]))]) }))
+    }
     var contents: [CanonicalJSON?] = []
     var lines: [String] = []
     for one in self.segments("OBX") {
@@ -102,14 +124,14 @@ extension Reading {
     let none = CanonicalJSON.object([(name: "title", value: .string(segment.first(16)?.text ?? number.value))])
     draft.defaults.append(("content", .array([.object([(name: "attachment", value: none)])])))
     draft.set("content", .list(held.map { .object([(name: "attachment", value: $0)]) }))
-    self.settle(segment, [2, 4, 9, 12, 17], in: &draft)
+    self.settle(segment, [2, 4, 9, 12, 17, 18], in: &draft)
     self.main = self.drafts.count
     self.drafts.append(draft)
   }
 
   /// ED: a file, in base64 or as text.
   static func attachment(_ part: Repetition, _ segment: Segment) throws(HL7Fault) -> CanonicalJSON? {
-    guard let data = part.value(5) else { return nil }
+    guard let data = part.all(5) else { return nil }
     let coded: String
     switch part.value(4)?.lowercased() {
     case "a": coded = Data(data.utf8).base64EncodedString()
@@ -146,6 +168,10 @@ extension Reading {
     var draft = Draft(key)
     try draft.apply(Self.appointmentRows, to: segment, self.source)
     let said = segment.value(25).flatMap { CodeTables.appointment[$0.uppercased()] }
+    if let word = segment.value(25), said == nil {
+      let known = CodeTables.appointment.keys.sorted().joined(separator: ", ")
+      throw segment.fault(.tableValue, 25, "\"\(word.prefix(40))\" is none of \(known)")
+    }
     if let status = status ?? said { draft.set("status", .string(status)) }
     draft.defaults.append(("status", .string("booked")))
     // TQ of SCH-11: start and end are its fourth and fifth component.
@@ -157,6 +183,7 @@ extension Reading {
       }
       draft.set(name, .string(time))
     }
+    if segment.isNull(11) { draft.put([("start", nil), ("end", nil)]) }
     draft.participants = [patient]
     for one in self.segments("AIP") {
       draft.others += one.repetitions(3).compactMap { $0.person(self.source) }

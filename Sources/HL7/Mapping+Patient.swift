@@ -14,17 +14,24 @@ extension Reading {
     (field: 7, code: "ATND"), (field: 8, code: "REF"), (field: 9, code: "CON"), (field: 17, code: "ADM"),
   ]
 
-  /// The number by which a patient is known: that of type MR or PI, or the only one.
+  /// The number by which a patient is known: that of type MR or PI, of an authority that the hospital named where there
+  /// are several; or the only one. ⚑ Where several are left, which is meant is not guessed.
   func patientKey(_ segment: Segment, field: Int) throws(HL7Fault) -> ResourceKey {
     let numbers = segment.repetitions(field).filter { $0.value(1) != nil }
-    let typed = numbers.first { ["MR", "PI"].contains($0.value(5)) }
-    guard let number = typed ?? (numbers.count == 1 ? numbers.first : nil), let key = number.key(self.source) else {
+    guard !numbers.isEmpty else { throw segment.fault(.requiredField, field, "it names nobody") }
+    let typed = numbers.filter { ["MR", "PI"].contains($0.value(5)) }
+    let known = typed.filter { self.source.knows($0.value(4, 1), $0.value(4, 2)) }
+    let candidates = numbers.count == 1 ? numbers : known.isEmpty ? typed : known
+    let keys = Set(candidates.compactMap { $0.key(self.source).map { ResourceKey("Patient", $0) } })
+    guard keys.count == 1, let key = keys.first else {
       throw segment.fault(
-        numbers.isEmpty ? .requiredField : .unknownKey, field,
-        numbers.isEmpty
-          ? "it names nobody" : "of \(numbers.count) numbers none is of type MR or PI: say which is the hospital's")
+        .unknownKey, field,
+        keys.isEmpty
+          ? "of \(numbers.count) numbers none is of type MR or PI: say which is the hospital's"
+          : "\(keys.count) numbers could be the hospital's: send one of type MR or PI, or name its authority in "
+            + "hl7_systems")
     }
-    return ResourceKey("Patient", key)
+    return key
   }
 
   /// The patient whom PID names; one who is there `isOnlyNamed` stays as is.
@@ -33,6 +40,8 @@ extension Reading {
     let segment = try self.required("PID")
     var draft = Draft(try self.patientKey(segment, field: 3))
     draft.isOnlyMade = isOnlyNamed
+    let numbers = segment.repetitions(3).compactMap { $0.key(self.source).map { ResourceKey("Patient", $0) } }
+    draft.numbers = Array(Set(numbers).subtracting([draft.key]))
     try draft.apply(Self.patientRows, to: segment, self.source)
     var mapped = Set(Self.patientRows.map(\.field)).union([24, 25, 29, 30])
     // Each is one element in one of two forms.
@@ -46,6 +55,15 @@ extension Reading {
     } else if let isDead = try Conversion.truth.values(segment, 30, self.source).first {
       draft.put([("deceasedBoolean", isDead), ("deceasedDateTime", nil)])
     }
+    // `""` takes away; a death that is taken back has no time either.
+    if segment.isNull(24) || segment.isNull(25), segment.value(24) == nil, segment.value(25) == nil {
+      draft.put([("multipleBirthBoolean", nil), ("multipleBirthInteger", nil)])
+    }
+    if segment.isNull(30), segment.value(29) != nil {
+      throw segment.fault(.conflict, 30, "it takes a death away, of which PID-29 says the time")
+    }
+    if segment.isNull(29), segment.value(30) == nil { draft.put([("deceasedDateTime", nil)]) }
+    if segment.isNull(30) { draft.put([("deceasedBoolean", nil), ("deceasedDateTime", nil)]) }
     // Which of the old forms of the number it was is not said twice.
     if segment.value(2) == draft.key.value { mapped.insert(2) }
     self.settle(segment, mapped, in: &draft)
@@ -70,7 +88,7 @@ extension Reading {
       let isOne = [2, 4].allSatisfy { segment.repetitions($0).count < 2 }
       self.settle(segment, isOne ? [2, 3, 4, 5, 6, 15] : [], in: &draft)
     }
-    draft.set("contact", .list(contacts))
+    if !contacts.isEmpty { draft.put([("contact", .list(contacts))]) }
   }
 
   /// The patient and the visit; one of no `status` keeps what it has.
@@ -94,6 +112,7 @@ extension Reading {
     self.settle(segment, mapped, in: &draft)
     if let more = self.message.first("PV2") {
       draft.set("reasonCode", .list([more.first(3)?.concept(self.source)]))
+      if more.isNull(3) { draft.put([("reasonCode", nil)]) }
       self.settle(more, [3], in: &draft)
     }
     self.main = self.drafts.count
@@ -122,6 +141,7 @@ extension Reading {
     draft.set(
       "location",
       .list(segment.repetitions(3).map { one in one.place.flatMap { CanonicalJSON.fields([("location", $0)]) } }))
+    if segment.isNull(3) { draft.put([("location", nil)]) }
     var people: [CanonicalJSON?] = []
     for (field, code) in Self.participants {
       people += segment.repetitions(field).map { one in
@@ -133,7 +153,9 @@ extension Reading {
         }
       }
     }
-    draft.set("participant", .list(people))
+    draft.people = people.compactMap { $0 }
+    // Who takes part as something that the message does not know stays.
+    draft.roles = Set(Self.participants.filter { !segment.raw($0.field).isEmpty }.map(\.code))
     draft.set(
       "hospitalization",
       CanonicalJSON.fields([
@@ -144,7 +166,10 @@ extension Reading {
     let start = try Conversion.dateTime.values(segment, 44, self.source).first
     let end = try Conversion.dateTime.values(segment, 45, self.source).first
     // A discharge that is taken back has no end.
-    draft.isReopened = segment.isNull(45)
+    if segment.isNull(45) { draft.gone.append(("period", "end")) }
+    if segment.isNull(44) { draft.gone.append(("period", "start")) }
+    for (field, name) in [(5, "preAdmissionIdentifier"), (14, "admitSource"), (36, "dischargeDisposition")]
+    where segment.isNull(field) { draft.gone.append(("hospitalization", name)) }
     draft.set("period", CanonicalJSON.fields([("start", start), ("end", end)]))
   }
 
@@ -156,14 +181,15 @@ extension Reading {
     guard other != stays else {
       throw segment.fault(.unknownKey, 1, "it is the number that stays, too (PID-3)")
     }
-    guard self.segments("PID").count == 1, self.segments("MRG").count == 1 else {
-      throw HL7Fault(.segmentSequence, "PID", occurrence: 2, "one patient in a message: send each merge by itself")
+    guard segment.repetitions(1).count == 1 else {
+      throw segment.fault(.unknownKey, 1, "one number in a merge: send each by itself")
     }
     var old = Draft(other)
     old.elements = [
       ("active", .bool(false)),
       ("identifier", .array([other.identifier.with([(name: "use", value: .string("old"))])])),
     ]
+    old.isMergedAway = true
     old.links = [(type: "replaced-by", to: stays)]
     self.drafts[self.main].links = [(type: "replaces", to: other)]
     self.settle(segment, [1], in: &old)

@@ -18,19 +18,18 @@ extension Reading {
   mutating func takeResults() throws(HL7Fault) {
     let patient = try self.takePatient(isOnlyNamed: true)
     let orders = self.message.segments.enumerated().filter { $0.element.name == "OBR" }
-    guard let first = orders.first else { throw HL7Fault(.segmentSequence, "OBR", "there is no OBR") }
-    if let early = self.message.segments[..<first.offset].first(where: { $0.name == "OBX" }) {
-      throw early.fault(.segmentSequence, nil, "an OBX before the first OBR is of no report")
-    }
+    guard !orders.isEmpty else { throw HL7Fault(.segmentSequence, "OBR", "there is no OBR") }
     self.main = self.drafts.count
     for (number, order) in orders.enumerated() {
       let end = number + 1 < orders.count ? orders[number + 1].offset : self.message.segments.count
-      try self.takeReport(order.element, Array(self.message.segments[(order.offset + 1)..<end]), of: patient)
+      let inside = self.message.segments[(order.offset + 1)..<end].filter { $0.name != "ORC" }
+      let control = self.message.segments[..<order.offset].last { ["OBR", "ORC"].contains($0.name) }
+      try self.takeReport(order.element, inside, under: control?.name == "ORC" ? control : nil, of: patient)
     }
   }
 
   private mutating func takeReport(
-    _ order: Segment, _ segments: [Segment], of patient: ResourceKey
+    _ order: Segment, _ segments: [Segment], under control: Segment?, of patient: ResourceKey
   ) throws(HL7Fault) {
     // The numbers of the two sides of an order are two systems.
     func own(_ field: Int) -> (system: String, value: String)? {
@@ -42,7 +41,10 @@ extension Reading {
     guard let number = own(3) ?? own(2) else {
       throw order.fault(.requiredField, 3, "neither it nor OBR-2 says which order it is")
     }
-    let key = ResourceKey("DiagnosticReport", number)
+    // Laboratories have one number for several panels: OBR-4 tells them apart.
+    let panel = order.first(4).flatMap { one in (one.value(1) ?? one.value(2)).map { "\($0)|\(one.value(3) ?? "")" } }
+    let key = ResourceKey(
+      "DiagnosticReport", (self.source.own("report"), "\(number.system)|\(number.value)|\(panel ?? "")"))
     var draft = Draft(key)
     try draft.apply(Self.reportRows, to: order, self.source)
     guard draft.elements.contains(where: { $0.name == "code" }) else {
@@ -67,11 +69,17 @@ extension Reading {
       draft.elements.append(("effectivePeriod", nil))
     }
     draft.references = [("subject", patient)]
+    draft.security = try control.map { one throws(HL7Fault) in try Confidentiality.labels(one, 28) } ?? []
     try self.takeFiles(segments, into: &draft)
     let place = self.drafts.count
     self.drafts.append(draft)
-    draft.results = try self.takeObservations(order, segments, of: patient, in: key)
+    (draft.results, draft.series) = try self.takeObservations(order, segments, of: patient, in: key)
+    for observation in self.drafts.indices where observation > place {
+      self.drafts[observation].security += draft.security
+    }
     self.settle(order, placed, in: &draft)
+    // What stands within a report is that one's, also where it is kept as it came.
+    for segment in [control].compactMap({ $0 }) + segments { self.keep(segment, in: &draft) }
     self.drafts[place] = draft
   }
 
@@ -90,9 +98,13 @@ extension Reading {
   /// The observations of a report, in their order.
   private mutating func takeObservations(
     _ order: Segment, _ segments: [Segment], of patient: ResourceKey, in report: ResourceKey
-  ) throws(HL7Fault) -> [ResourceKey] {
+  ) throws(HL7Fault) -> ([ResourceKey], series: [(keys: [ResourceKey], next: ResourceKey)]) {
     var keys: [ResourceKey] = []
-    var counts: [String: Int] = [:]
+    var series: [String: [ResourceKey]] = [:]
+    func key(_ name: String, _ count: Int) -> ResourceKey {
+      let called = count > 1 ? "\(name)#\(count)" : name
+      return ResourceKey("Observation", (self.source.own("observation"), "\(report.value)|\(called)"))
+    }
     var place = 0
     while place < segments.count {
       let first = segments[place]
@@ -107,15 +119,13 @@ extension Reading {
       }
       let notes = segments[(place + lines.count)...].prefix { $0.name == "NTE" }
       place += lines.count + notes.count
-      var name = try Self.name(of: first)
-      counts[name, default: 0] += 1
-      if let count = counts[name], count > 1 { name += "#\(count)" }
-      let key = ResourceKey(
-        "Observation", (self.source.own("observation"), "\(report.system)|\(report.value)|\(name)"))
-      try self.takeObservation(lines, Array(notes), key, order, of: patient)
-      keys.append(key)
+      let name = try Self.name(of: first)
+      let own = key(name, (series[name]?.count ?? 0) + 1)
+      series[name, default: []].append(own)
+      try self.takeObservation(lines, Array(notes), own, order, of: patient)
+      keys.append(own)
     }
-    return keys
+    return (keys, series.sorted { $0.key < $1.key }.map { ($0.value, key($0.key, $0.value.count + 1)) })
   }
 
   private static func goesOn(_ first: Segment, _ next: Segment) -> Bool {
@@ -136,6 +146,10 @@ extension Reading {
   ) throws(HL7Fault) {
     let segment = lines[0]
     var draft = Draft(key)
+    // ⚑ An OBX is whole: what was said of another value is not said of this one.
+    let parts = ["interpretation", "referenceRange", "note", "method", "bodySite", "performer", "issued"]
+    draft.put(parts.map { (name: $0, value: nil) })
+    draft.spoken.insert("NTE")
     try draft.apply(Self.observationRows, to: segment, self.source)
     draft.defaults.append(("status", .string("unknown")))
     draft.references = [("subject", patient)]
@@ -204,7 +218,7 @@ struct ResultValue {
     }
     switch type {
     case "NM":
-      guard let text = one.value(1) else { return nil }
+      guard let text = one.text else { return nil }
       guard let number = Self.decimal(text) else { throw wrong("number") }
       return ("valueQuantity", Self.quantity(number, nil, segment, source))
     case "SN": return try Self.structured(one, segment, source, wrong)

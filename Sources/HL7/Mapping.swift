@@ -10,6 +10,8 @@ internal import HealthRecords
 public struct Mapping: Sendable {
   /// The resources by which the message is understood: what is there of them is needed.
   public var keys: [ResourceKey] { self.drafts.map(\.key) }
+  /// The other numbers of the patients: who has them is needed, too.
+  public var numbers: [ResourceKey] { self.drafts.flatMap(\.numbers) }
   let drafts: [Draft]
 
   /// How the messages of an event are understood.
@@ -70,6 +72,23 @@ public struct Mapping: Sendable {
         isKnown ? .eventCode : .messageType, "MSH", field: 9,
         "\(header.type.prefix(20))^\(header.event.prefix(20)) is not taken: \(Self.taken.joined(separator: ", ")) are")
     }
+    let structure = Structure.of(event)
+    var drafts: [Draft] = []
+    // Results of several patients are each one's: the standard has them in one message.
+    for part in header.type == "ORU" ? message.patients : [message] {
+      try structure.check(part.segments)
+      drafts += try Self.drafts(of: part, event, source)
+    }
+    var seen: Set<ResourceKey> = []
+    for draft in drafts where !seen.insert(draft.key).inserted {
+      throw HL7Fault(.unknownKey, "two \(draft.key.type) of the message have the number \(draft.key.value.prefix(80))")
+    }
+    self.drafts = drafts
+  }
+
+  private static func drafts(
+    of message: Message, _ event: Event, _ source: MessageSource
+  ) throws(HL7Fault) -> [Draft] {
     var reading = Reading(message, source)
     switch event {
     case .person: try reading.takePatient()
@@ -83,14 +102,15 @@ public struct Mapping: Sendable {
     case .document(let status): try reading.takeDocument(status)
     case .appointment(let status): try reading.takeAppointment(status)
     }
-    self.drafts = try reading.finished()
+    return try reading.labelled(reading.finished())
   }
 
   /// The resources that are to be written, over what is there; what would stay as it is is left out.
   ///
-  /// - Throws: `HL7Fault` where one of them is another patient's there. ⚑ What is written of one person becomes
-  ///   another's only where that one's number was merged into this one's.
-  public func resources(over held: [ResourceKey: HeldResource]) throws(HL7Fault) -> [MappedResource] {
+  /// - Throws: `HL7Fault` where one of them is another patient's there, or who is meant would be a guess.
+  public func resources(over held: HeldResources) throws(HL7Fault) -> [MappedResource] {
+    let persons = Persons(held)
+    let held = try self.persons(held, persons)
     var urls: [ResourceKey: String] = [:]
     for (number, draft) in self.drafts.enumerated() { urls[draft.key] = Self.fullUrl(number) }
     func reference(_ key: ResourceKey) -> String {
@@ -100,26 +120,36 @@ public struct Mapping: Sendable {
     for (number, draft) in self.drafts.enumerated() {
       let there = held[draft.key]
       guard there == nil || !draft.isOnlyMade else { continue }
-      for one in draft.references {
-        guard let before = there?.json[one.name]?["reference"]?.text, before != reference(one.to),
-          !Self.merged(into: held[one.to]).contains(before)
-        else { continue }
-        throw HL7Fault(
-          .conflict,
-          "\(draft.key.type) \(draft.key.value.prefix(80)) is of \(before) here, and the message is of "
-            + "\(one.to.value.prefix(80)): correct the one that is wrong")
-      }
+      if let there { try self.requireSamePatient(draft, there, held, persons) }
+      try Self.requireWhole(draft, held)
       let json = draft.resource(over: there, reference)
       guard json != there?.json else { continue }
-      found.append(MappedResource(key: draft.key, fullUrl: Self.fullUrl(number), json: json, isNew: there == nil))
+      if let there { try Self.requireLate(draft, there) }
+      found.append(
+        MappedResource(
+          key: draft.key, fullUrl: Self.fullUrl(number), json: Self.timed(json, draft), isNew: there == nil))
     }
     return found
   }
 
-  /// The patients whose numbers were merged into one's.
-  private static func merged(into patient: HeldResource?) -> [String] {
-    (patient?.json["link"]?.items ?? []).filter { $0["type"]?.text == "replaces" }
-      .compactMap { $0["other"]?["reference"]?.text }
+  /// What is asked for besides, where some of a mapping's `keys` are there: the next result of each name.
+  public func more(after held: HeldResources) -> [ResourceKey] {
+    self.drafts.flatMap(\.series).filter { one in one.keys.first.map { held.resources[$0] != nil } ?? false }.map(
+      \.next)
+  }
+
+  /// ⚑ Of results of one name which is which is told by their number alone: where that is another than before, a
+  /// correction could overwrite the wrong one.
+  private static func requireWhole(_ draft: Draft, _ held: [ResourceKey: HeldResource]) throws(HL7Fault) {
+    for one in draft.series {
+      guard let first = one.keys.first, held[first] != nil else { continue }
+      guard one.keys.allSatisfy({ held[$0] != nil }), held[one.next] == nil else {
+        throw HL7Fault(
+          .conflict, "OBX", field: 4,
+          "the report has another number of results with this code (OBX-3) here: send all of them, or tell them apart "
+            + "by OBX-4")
+      }
+    }
   }
 
   private static func fullUrl(_ number: Int) -> String {
@@ -154,25 +184,36 @@ struct Reading {
     self.settled.insert(segment)
     draft.spoken.insert(segment.name)
     // The first field counts the segments, and says nothing else.
-    let placed = fields.union([1]).subtracting(draft.unsaid)
+    let placed = fields.union([1]).subtracting(draft.unsaid).filter { field in
+      // Texts and files are taken whole.
+      let isWhole = segment.name == "OBX" && field == 5 && ["ED", "FT", "ST", "TX"].contains(segment.value(2))
+      return isWhole || !segment.isDeep(field)
+    }
     if !Set(segment.filled).isSubset(of: placed) { draft.kept.append(segment) }
     draft.unsaid = []
+  }
+
+  /// Keeps a segment beside a draft, where it has no place yet.
+  mutating func keep(_ segment: Segment, in draft: inout Draft) {
+    guard !Self.envelope.contains(segment.name), self.settled.insert(segment).inserted else { return }
+    draft.spoken.insert(segment.name)
+    draft.kept.append(segment)
   }
 
   /// What a message's own envelope says is not a patient's.
   private static let envelope: Set<String> = ["MSH", "SFT", "UAC", "DSC"]
 
   /// The drafts, with what has no other place beside the main one.
-  ///
-  /// - Throws: `HL7Fault` where two of them would be one resource.
-  func finished() throws(HL7Fault) -> [Draft] {
+  func finished() -> [Draft] {
     var drafts = self.drafts
     let left = self.message.segments.filter { !Self.envelope.contains($0.name) && !self.settled.contains($0) }
     drafts[self.main].kept += left
     drafts[self.main].spoken.formUnion(left.map(\.name))
-    var seen: Set<ResourceKey> = []
-    for draft in drafts where !seen.insert(draft.key).inserted {
-      throw HL7Fault(.unknownKey, "two \(draft.key.type) of the message have the number \(draft.key.value.prefix(80))")
+    // When the event was entered; else when the message was made.
+    let time = (self.message.first("EVN")?.value(2) ?? self.message.first("MSH")?.value(7)).flatMap { HL7Time($0) }
+    for place in drafts.indices {
+      drafts[place].said = time?.dateTime(self.source.zone)
+      drafts[place].saidURL = self.source.own("said")
     }
     return drafts
   }

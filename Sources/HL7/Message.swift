@@ -32,6 +32,9 @@ public struct Segment: Sendable, Hashable {
   /// Whether a field says that what is there is to be deleted: `""`.
   public func isNull(_ field: Int) -> Bool { Array(self.raw(field)) == [0x22, 0x22] }
 
+  /// Whether a field has more in it than its elements take: subcomponents, but for the authority of a number.
+  func isDeep(_ field: Int) -> Bool { self.repetitions(field).contains { $0.isDeep } }
+
   /// The fields that have something in them, by number.
   var filled: [Int] { self.fields.indices.dropFirst().filter { !self.fields[$0].isEmpty } }
 
@@ -73,6 +76,12 @@ public struct Repetition: Sendable, Hashable {
 
   /// The whole as one text.
   public var text: String? { self.text(self.whole) }
+
+  /// Whether a component has several subcomponents of which only the first is read: not an authority's (CX, XCN).
+  var isDeep: Bool {
+    guard let sign = self.delimiters.subcomponent else { return false }
+    return self.components.enumerated().contains { place, part in ![3, 8].contains(place) && part.contains(sign) }
+  }
 
   /// How many components there are.
   public var count: Int { self.components.count }
@@ -124,6 +133,11 @@ public struct Message: Sendable, Hashable {
     self.segments = try Self.divided(text, delimiters, charset)
   }
 
+  /// Some segments of a message.
+  init(_ segments: [Segment], of whole: Message) {
+    (self.segments, self.delimiters, self.charset) = (segments, whole.delimiters, whole.charset)
+  }
+
   private static func charset(
     of bytes: [UInt8], _ delimiters: Delimiters, isMarked: Bool
   ) throws(HL7Fault) -> Charset {
@@ -152,6 +166,12 @@ public struct Message: Sendable, Hashable {
     var occurrences: [String: Int] = [:]
     for part in text.split(separator: end) {
       let line = Array(part.drop { $0 == 0x0A })
+      // ⚑ A segment that ends with another sign than the others is none of the one before.
+      if let inner = line.indices.first(where: { Self.isStart(line, $0, delimiters) }) {
+        let name = String(decoding: line[(inner + 1)...].prefix(3), as: UTF8.self)
+        throw HL7Fault(
+          .segmentSequence, name, "a line feed stands before \(name), and CR ends the others: end all of them with CR")
+      }
       guard line.contains(where: { $0 > 0x20 }) else { continue }
       guard segments.count < HL7Limits.segmentsMax else {
         throw HL7Fault(.segmentSequence, "more than \(HL7Limits.segmentsMax) segments are not taken")
@@ -194,6 +214,12 @@ public struct Message: Sendable, Hashable {
     }
     return Segment(
       name: name, occurrence: occurrence, bytes: line, fields: fields, delimiters: delimiters, charset: charset)
+  }
+
+  /// Whether a line feed at a place is followed by what begins a segment.
+  private static func isStart(_ line: [UInt8], _ place: Int, _ delimiters: Delimiters) -> Bool {
+    guard line[place] == 0x0A, place + 4 < line.count, line[place + 4] == delimiters.field else { return false }
+    return Self.isName(Array(line[(place + 1)...(place + 3)]))
   }
 
   private static func isName(_ line: [UInt8]) -> Bool {

@@ -25,6 +25,9 @@ public struct MessageSource: Sendable {
     header.application == self.application && header.facility == self.facility
   }
 
+  /// Whether the hospital named an authority.
+  func knows(_ names: String?...) -> Bool { names.contains { $0.flatMap { self.systems[$0] } != nil } }
+
   /// FHIR's system of numbers that an authority gave (HD): what the hospital named, else its universal id, else one of
   /// this source alone.
   func system(namespace: String?, universal: String?, type: String?) -> String {

@@ -17,21 +17,22 @@ enum OtherMessages {
 
 @Suite("HL7 v2 to FHIR")
 struct MappingTests {
-  private static let source = MessageSource(
+  static let source = MessageSource(
     id: "adt", application: "ADT", facility: "NORTH", systems: ["MRN": "http://north.example/mrn"]
   ) { _ in 60 }
 
   /// The resources of a message, over what is there; each passes the standard's definitions.
-  private static func resources(
-    _ bytes: [UInt8], over held: [ResourceKey: HeldResource] = [:]
+  static func resources(
+    _ bytes: [UInt8], over held: [ResourceKey: HeldResource] = [:], people: [String: HeldResource] = [:]
   ) throws -> [MappedResource] {
     let message = try Message(bytes)
-    let found = try Mapping(message, try Header(message), Self.source).resources(over: held)
+    let found = try Mapping(message, try Header(message), Self.source).resources(
+      over: HeldResources(held, people: people))
     for one in found { #expect(Validation.faults(of: one.json, type: one.key.type) == [], "\(one.key)") }
     return found
   }
 
-  private static func fault(_ bytes: [UInt8]) -> HL7Fault? {
+  static func fault(_ bytes: [UInt8]) -> HL7Fault? {
     do {
       _ = try Self.resources(bytes)
       return nil
@@ -51,7 +52,7 @@ struct MappingTests {
     return held
   }
 
-  private static func text(_ json: CanonicalJSON?, _ path: String...) -> String? {
+  static func text(_ json: CanonicalJSON?, _ path: String...) -> String? {
     var value = json
     for step in path {
       if let number = Int(step) { value = value?.items?.dropFirst(number).first } else { value = value?[step] }
@@ -147,7 +148,7 @@ struct MappingTests {
   func keptBefore() throws {
     let head = "MSH|^~\\&|ADT|NORTH|||||ADT^A28|1|P|2.5\nPID|1||1^^^MRN^MR||A^B\n"
     func kept(_ resource: MappedResource?) -> [String?] {
-      (resource?.json["extension"]?.items ?? []).map { $0["valueString"]?.text }
+      (resource?.json["extension"]?.items ?? []).compactMap { $0["valueString"]?.text }
     }
     let first = try Self.resources(Sample.bytes(head + "AL1|1||^Nuts\nZPI|1|stick"))
     #expect(kept(first.first) == ["AL1|1||^Nuts", "ZPI|1|stick"])
@@ -215,7 +216,22 @@ struct MappingTests {
     held[key] = HeldResource(
       id: "x",
       json: .members([("resourceType", .string("Patient")), ("id", .string("x")), ("link", .array([link]))]))
-    let moved = try Self.resources(other, over: held).first { $0.key.type == "Encounter" }
+    held[first[0].key] = nil
+    // ⚑ That one alone says so is no merge.
+    #expect(throws: HL7Fault.self) { try Self.resources(other, over: held, people: ["Patient/id0": closed(false)]) }
+    func closed(_ isIt: Bool) -> HeldResource {
+      let back = CanonicalJSON.members([
+        ("other", .members([("reference", .string("Patient/x"))])), ("type", .string("replaced-by")),
+      ])
+      return HeldResource(
+        id: "id0",
+        json: .members([
+          ("resourceType", .string("Patient")), ("id", .string("id0")), ("link", .array([back])),
+          ("active", .bool(!isIt)),
+        ]))
+    }
+    let moved = try Self.resources(other, over: held, people: ["Patient/id0": closed(true)])
+      .first { $0.key.type == "Encounter" }
     #expect(Self.text(moved?.json, "subject", "reference") == "Patient/x")
   }
 

@@ -149,7 +149,7 @@ struct MessageTests {
     do throws(HL7Fault) {
       let message = try Message(bytes)
       header = try Header(message)
-      if let header { _ = try Mapping(message, header, source).resources(over: [:]) }
+      if let header { _ = try Mapping(message, header, source).resources(over: HeldResources()) }
     } catch {
       #expect(!error.message.isEmpty)
     }

@@ -139,13 +139,7 @@ public actor MessageDesk {
     }
     for _ in 0..<Self.attemptsMax {
       do {
-        var held: [ResourceKey: HeldResource] = [:]
-        var versions: [ResourceKey: UInt64] = [:]
-        for key in mapping.keys {
-          guard let found = try await service.held(key.type, system: key.system, value: key.value) else { continue }
-          held[key] = HeldResource(id: found.id, json: found.json)
-          versions[key] = found.version
-        }
+        let (held, versions) = try await Self.held(for: mapping, in: service)
         var entries = try mapping.resources(over: held).map { Self.entry($0, version: versions[$0.key]) }
         entries.append(await self.mark(work, also: waiting?.digest, in: service))
         if let waiting { entries.append(Self.deletion(waiting.id)) }
@@ -170,6 +164,35 @@ public actor MessageDesk {
       }
     }
     return .rejected(HL7Fault(.conflict, "others change the same resources all the time: send it again"))
+  }
+
+  /// What of the store a message is understood by, and in which versions that is.
+  private static func held(
+    for mapping: Mapping, in service: FHIRService
+  ) async throws -> (HeldResources, versions: [ResourceKey: UInt64]) {
+    var held = HeldResources()
+    var versions: [ResourceKey: UInt64] = [:]
+    func look(for keys: [ResourceKey]) async throws {
+      for key in keys {
+        guard let found = try await service.held(key.type, system: key.system, value: key.value) else { continue }
+        held.resources[key] = HeldResource(id: found.id, json: found.json)
+        versions[key] = found.version
+      }
+    }
+    try await look(for: mapping.keys)
+    try await look(for: mapping.more(after: held))
+    for number in mapping.numbers {
+      held.holders[number] = try await service.holders(number.type, system: number.system, value: number.value)
+    }
+    var lost: Set<String> = []
+    while let name = held.missing(but: lost) {
+      if let found = try await service.held("Patient", id: String(name.dropFirst("Patient/".count))) {
+        held.people[name] = HeldResource(id: found.id, json: found.json)
+      } else {
+        lost.insert(name)
+      }
+    }
+    return (held, versions)
   }
 
   private static func text(of answer: FHIRResponse) -> String {
