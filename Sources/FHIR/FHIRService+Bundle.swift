@@ -35,14 +35,26 @@ extension FHIRService {
 
   private static let members: Set = [
     "resourceType", "id", "meta", "implicitRules", "language", "identifier", "type", "timestamp", "total", "link",
-    "entry", "signature",
+    "entry", "signature", "_id", "_implicitRules", "_language", "_type", "_timestamp", "_total",
+  ]
+  private static let entryMembers: Set = [
+    "id", "extension", "modifierExtension", "link", "fullUrl", "resource", "search", "request", "response", "_id",
+    "_fullUrl",
   ]
 
-  /// ⚑ A label that is not well formed, or under another name, would be none.
+  /// ⚑ A label that is not well formed, under another name or in another place would be none.
   private static func requireForm(of bundle: CanonicalJSON) throws(FHIRFailure) {
-    guard case .object(let said) = bundle else { return }
-    for member in said where !self.members.contains(String(member.name.drop { $0 == "_" })) {
-      throw FHIRFailure(422, "structure", "a Bundle has no \(member.name.prefix(100))", at: "Bundle")
+    func require(_ json: CanonicalJSON, _ known: Set<String>, _ place: String) throws(FHIRFailure) {
+      guard case .object(let said) = json else {
+        throw FHIRFailure(422, "structure", "an object is expected", at: place)
+      }
+      if let other = said.first(where: { !known.contains($0.name) })?.name {
+        throw FHIRFailure(422, "structure", "\(place) has no \(other.prefix(100))", at: place)
+      }
+    }
+    try require(bundle, self.members, "Bundle")
+    for (number, entry) in (bundle["entry"]?.items ?? []).enumerated() {
+      try require(entry, self.entryMembers, "Bundle.entry[\(number)]")
     }
     guard let meta = bundle["meta"] else { return }
     guard case .object = meta else {

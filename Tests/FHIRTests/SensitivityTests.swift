@@ -80,6 +80,7 @@ struct SensitivityTests {
       #""meta":[{"security":[\#(coding)]}]"#, #""meta":{"security":[[\#(coding)]]}"#,
       #""meta":{"security":[{"coding":[\#(coding)]}]}"#, #""meta":{"Security":[\#(coding)]}"#,
       #""meta":{"security":\#(coding)}"#, #""Meta":{"security":[\#(coding)]}"#,
+      #""_meta":{"security":[\#(coding)]}"#, #""__meta":{"security":[\#(coding)]}"#,
     ] {
       let bundle = #"{"resourceType":"Bundle","type":"\#(kind)",\#(meta),"entry":[\#(entry)]}"#
       #expect(await bench.send("POST", "", bundle).status == 422, "\(meta)")
