@@ -57,8 +57,8 @@ struct Comparison {
   private static let commandMax = 4096
 
   static func acceptLoss(_ config: String) -> String { "consilium fhir accept-loss --config \(config) --store fhir" }
-  static func rekey(_ config: String, old key: String) -> String {
-    "consilium fhir rekey --config \(config) --old-key \(key) --accept-loss"
+  static func rekey(_ config: String, old keys: [String]) -> String {
+    "consilium fhir rekey --config \(config) \(keys.map { "--old-key \($0) " }.joined())--accept-loss"
   }
 
   /// Whether the node that ran here last could be asked.

@@ -31,8 +31,15 @@ struct FHIRCommand: AsyncParsableCommand {
 
     @Option(help: "The node's configuration file, with the new keys.") var config: String
     @Option(name: .customLong("set"), help: "Overrides one key: key=value.") var overrides: [String] = []
-    @Option(help: "The node.key that the stores were written with.") var oldKey: String
-    @Option(help: "A file with the old key's passphrase; else the new key's passphrase is tried.")
+    @Option(
+      name: .customLong("old-key"),
+      help: ArgumentHelp(
+        "The node.key that the stores were written with; again for each that this hospital had before that one.",
+        valueName: "old-key"))
+    var oldKeys: [String]
+    /// The one that the stores were written with.
+    private var oldKey: String { self.oldKeys.first ?? "" }
+    @Option(help: "A file with the old keys' passphrase; else the new key's passphrase is tried.")
     var oldPassphraseFile: String?
     @Flag(help: "Go on with what is there, also where it is older than what was acknowledged, or damaged.")
     var acceptLoss = false
@@ -55,9 +62,12 @@ struct FHIRCommand: AsyncParsableCommand {
         let lock = try FolderLock(config.data)
         let word = try config.passphraseFile.map { try PassphraseOptions.read($0) } ?? self.passphrase.read()
         let new = try KeyFile.member(config.keys, passphrase: word)
-        let old = try KeyFile.member(
-          self.oldKey, passphrase: self.oldPassphraseFile.map { try PassphraseOptions.read($0) } ?? word,
-          remedy: "give the passphrase that it was made with: --old-passphrase-file FILE")
+        let oldWord = try self.oldPassphraseFile.map { try PassphraseOptions.read($0) } ?? word
+        let remedy = "give the passphrase that it was made with: --old-passphrase-file FILE"
+        let old = try KeyFile.member(self.oldKey, passphrase: oldWord, remedy: remedy)
+        let earlier = try self.oldKeys.dropFirst().map { path in
+          try KeyFile.member(path, passphrase: oldWord, remedy: remedy).sealingSecret
+        }
         // ⚑ One that was left behind is lost like one that is older: before the other is taken over without it.
         let before = HospitalStore.key(old)
         for store in HospitalStore.allCases where !stores.contains(store) {
@@ -68,7 +78,7 @@ struct FHIRCommand: AsyncParsableCommand {
         }
         let wasDue =
           try self.acceptLoss && stores.contains(.fhir)
-          && Comparison.begin(config, by: Comparison.rekey(self.config, old: self.oldKey))
+          && Comparison.begin(config, by: Comparison.rekey(self.config, old: self.oldKeys))
         var resources: EncryptedResources?
         for store in stores {
           let taken = try self.handOver(store, config, from: old, to: new)
@@ -82,7 +92,7 @@ struct FHIRCommand: AsyncParsableCommand {
         }
         // Only now is the log of readings under the new keys, too.
         if self.acceptLoss, let resources {
-          let secrets = [old.sealingSecret, new.sealingSecret]
+          let secrets = [old.sealingSecret, new.sealingSecret] + earlier
           try await Orphans.settle(
             resources, config, secrets: secrets, key: HospitalStore.key(new), wasDue: wasDue,
             goesOn: self.acceptUncompared, configured: self.config)

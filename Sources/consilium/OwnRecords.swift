@@ -104,7 +104,7 @@ struct Orphans {
       unknown = orphans.unknown(wasDue: wasDue)
       // ⚑ What the EHR wrote before this hospital came back under new keys would pass for given by command.
       if orphans.found.closedCount > 0 {
-        try Comparison.keep(config, Comparison.rekey(path, old: "OLD/node.key"))
+        try Comparison.keep(config, Comparison.rekey(path, old: ["OLD/node.key"]))
       }
     } catch let failure as Failure { throw failure } catch { unknown = "\(error)" }
     // What is not known is said where it is served all the same, too.
@@ -132,7 +132,7 @@ struct Orphans {
     }
     if self.found.closedCount > 0 {
       return "\(self.found.closedCount) of them are sealed for a node.key that this hospital had before, and say what "
-        + "they hold to that one alone"
+        + "they hold to that one alone: give --old-key for each that it had"
     }
     guard !Comparison.isPossible(self.config) else { return nil }
     if wasDue { return "this node did not say since that it has its ledger and vault" }
@@ -337,9 +337,11 @@ struct Orphans {
     let closed = self.found.closedCount
     let why =
       self.trouble.map { "not all could be opened (\($0))" }
-      ?? (closed > 0
-        ? "\(closed) are sealed for a node.key of before, the others were given by command or as a document"
-        : "what was given by command or as a document")
+      ?? (closed == others
+        ? "they are sealed for a node.key of before"
+        : closed > 0
+          ? "\(closed) are sealed for a node.key of before, the others were given by command or as a document"
+          : "what was given by command or as a document")
     Console.line(
       "\(others) current records of this hospital's own system go with nothing here: \(why). \(Self.consequence)")
     let rows = [self.found.late, self.found.others].flatMap { part in part.sorted { $0.leaf > $1.leaf } }
