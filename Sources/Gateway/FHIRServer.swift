@@ -51,7 +51,10 @@ public struct FHIRServer: Sendable {
         try await application.serve(at: self.entrance.place)
       }
       group.addTask {
-        while (try? await Task.sleep(for: Self.pendingInterval)) != nil { _ = await self.service.anchorPending() }
+        // At once: what became of drafts before the last stop is not known before.
+        repeat {
+          _ = await self.service.anchorPending()
+        } while (try? await Task.sleep(for: Self.pendingInterval)) != nil
         await self.service.keepWaiting()
       }
       try await group.next()

@@ -101,7 +101,8 @@ extension NodeConfig {
   func serverCertificate(
     now: @escaping @Sendable () -> UInt64, report: @escaping @Sendable (ServerCertificate.News) -> Void
   ) -> ServerCertificate? {
-    guard let (chain, key) = self.certificate, self.fhirPort != nil || self.portalPort != nil else { return nil }
+    let isAnyOpen = self.fhirPort != nil || self.portalPort != nil || self.messages.port != nil
+    guard let (chain, key) = self.certificate, isAnyOpen else { return nil }
     let doors = [
       (self.fhirHost, self.fhirPort, self.fhirOrigin), (self.portalHost, self.portalPort, self.portalOrigin),
     ]
@@ -115,10 +116,21 @@ extension NodeConfig {
     return ServerCertificate(chain: chain, key: key, hosts: hosts, proxied: proxied, now: now, report: report)
   }
 
-  /// Why the FHIR interface is refused, or it and the pages are closed, and what helps; nil where they are not.
+  /// Why the FHIR interface is refused, or doors are closed, and what helps; nil where they are not.
   func trouble(ofDoors certificate: ServerCertificate?, besides store: String?) -> String? {
-    guard let why = certificate?.trouble else { return store }
-    let doors = [self.fhirPort.map { _ in "the FHIR interface" }, self.portalPort.map { _ in "the pages" }]
+    guard let why = certificate?.trouble else {
+      let senders = self.messages.clients.flatMap { MLLPServer.trouble(ofClients: $0) }
+      let closed = senders.map {
+        "closed: the port for HL7 v2, for \($0). Correct the file: the node looks at it each second, and opens without "
+          + "a restart"
+      }
+      let all = [store, closed].compactMap { $0 }
+      return all.isEmpty ? nil : all.joined(separator: "; ")
+    }
+    let doors = [
+      self.fhirPort.map { _ in "the FHIR interface" }, self.portalPort.map { _ in "the pages" },
+      self.messages.port.map { _ in "the port for HL7 v2" },
+    ]
     let closed =
       "closed: \(doors.compactMap { $0 }.joined(separator: " and ")), for nothing goes out without TLS, and \(why). "
       + "Correct the files of tls_certificate and tls_key: the node looks at them each second, and opens without a "

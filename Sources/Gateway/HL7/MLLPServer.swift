@@ -83,13 +83,28 @@ public struct MLLPServer: Sendable {
 
   /// How handshakes are made, once the certificate's files can be used; nil where there are none.
   private func context() async throws -> NIOSSLContext? {
-    guard var configuration = try await self.entrance.certificate?.opened() else { return nil }
+    guard let certificate = self.entrance.certificate else {
+      // ⚑ Where senders are to show who they are, nobody is heard in the open.
+      while self.clients != nil { try await Task.sleep(for: Self.lookInterval) }
+      return nil
+    }
+    var configuration = try await certificate.opened()
     configuration.applicationProtocols = []
     if let clients {
-      configuration.trustRoots = .file(clients)
+      // ⚑ A file that cannot be used closes this port until it can, and nothing else.
+      while Self.trouble(ofClients: clients) != nil { try await Task.sleep(for: Self.lookInterval) }
+      configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(clients))
       configuration.certificateVerification = .noHostnameVerification
     }
     return try NIOSSLContext(configuration: configuration)
+  }
+
+  private static let lookInterval = Duration.seconds(1)
+
+  /// Why nobody can be let in by the certificates in a file; nil where somebody can.
+  public static func trouble(ofClients path: String) -> String? {
+    let found = try? NIOSSLCertificate.fromPEMFile(path)
+    return found?.isEmpty ?? true ? "\(path) (hl7_clients) holds no certificate" : nil
   }
 
   private func accept(_ listener: NIOAsyncChannel<Connection, Never>) async throws {

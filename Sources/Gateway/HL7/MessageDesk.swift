@@ -270,8 +270,12 @@ public actor MessageDesk {
       return Self.entry(resource.json, "PUT", "\(type)/\(id)", match: ("ifMatch", "W/\"\(version)\""))
     }
     let condition = FHIRService.condition(system: key.system, value: key.value)
+    // ⚑ The id follows from what the message calls it: where a store was lost, what comes again of it, or corrects it,
+    // meets the record that the ledger has (OPERATIONS §3).
+    let id = Hash.sha256(Array("\(type)|\(key.system)|\(key.value)".utf8)).description.prefix(40)
     return Self.entry(
-      resource.json, "PUT", "\(type)?\(condition)", match: ("ifNoneMatch", "*"), fullUrl: resource.fullUrl)
+      resource.json.setting("id", .string(String(id))), "PUT", "\(type)?\(condition)", match: ("ifNoneMatch", "*"),
+      fullUrl: resource.fullUrl)
   }
 
   static func entry(
