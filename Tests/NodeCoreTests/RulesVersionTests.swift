@@ -32,7 +32,7 @@ struct RulesVersionTests {
   }
 
   private func adopt(_ cluster: Cluster, approvedBy registrars: [Int]) throws -> Transaction {
-    let rules = try #require(AgreedRules(emergencyAgeMilliseconds: 0))
+    let rules = try #require(AgreedRules(version: 2, emergencyAgeMilliseconds: 0))
     let change = RulesChange(rules: rules, adoptions: 0, validUntil: .never)
     let approvals = registrars.map { signer in
       let signed = change.signedBytes(network: cluster.genesis.network)
