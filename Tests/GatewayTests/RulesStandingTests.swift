@@ -18,7 +18,7 @@ struct RulesStandingTests {
     let hospital = try await LoneHospital(port: 6151, program: HealthRules(newest: 1))
     let account = try await hospital.register(.patient, seed: [UInt8](repeating: 40, count: 32))
     let change = RulesChange(
-      rules: try #require(AgreedRules(emergencyAgeMilliseconds: 0)), adoptions: 0, validUntil: .never)
+      rules: try #require(AgreedRules(version: 2, emergencyAgeMilliseconds: 0)), adoptions: 0, validUntil: .never)
     let signature = LoneHospital.key(LoneHospital.registrarSeed)
       .sign(change.signedBytes(network: hospital.genesis.network))
     let adopting = Transaction(

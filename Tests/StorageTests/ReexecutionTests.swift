@@ -42,7 +42,7 @@ struct ReexecutionTests {
     cluster.crash(3, losingWrite: false)
     cluster.restart(3)
     let change = RulesChange(
-      rules: try #require(AgreedRules(emergencyAgeMilliseconds: 0)), adoptions: 0, validUntil: .never)
+      rules: try #require(AgreedRules(version: 2, emergencyAgeMilliseconds: 0)), adoptions: 0, validUntil: .never)
     let signed = change.signedBytes(network: cluster.genesis.network)
     let approvals = (0..<3).map { VoteSignature(signer: $0, signature: Cluster.registrar($0).sign(signed)) }
     for number in 0..<4 as Range<UInt64> {
