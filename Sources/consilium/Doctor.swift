@@ -162,7 +162,7 @@ struct Doctor {
       self.findings.append(
         .fault(
           .custody, "this hospital should hold a share of the custody key, and \(self.config.keys).custody has none",
-          "once all nodes run: consilium custody refresh, which deals shares anew",
+          "once all nodes run: consilium custody refresh, which deals the shares again",
           ExitStatus.configuration))
     }
     self.findings.append(

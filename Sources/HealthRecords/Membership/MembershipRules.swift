@@ -37,7 +37,7 @@ extension RuleContext {
   }
 
   /// ⚑ Nobody leaves without whom too few custodians would be left to hand the custody key on: no record could be
-  /// opened any more. (Before the third rules whoever goes on under new keys is judged to have lost its share already.)
+  /// opened any more. (Before the third rules, one under new keys counts as having lost its share.)
   private func requireCustodians(after change: MembershipChange, in state: StateEditor) throws(Refusal) {
     guard !self.isThird(in: state) else { return try self.requireShares(after: change, in: state) }
     guard case .remove(let id) = change.action, let index = self.execution.configuration.index(of: id) else { return }
