@@ -6,7 +6,7 @@ enum BoundedWork {
   /// How many pieces are worked on at a time.
   private static let threadsMax = 16
 
-  /// Does `body` for each item on threads of its own; nil for those that did not end within so many seconds.
+  /// Runs `body` for each item on a thread of its own; nil for each that is not done when the seconds are over.
   static func run<Item: Sendable, Value: Sendable>(
     _ items: [Item], seconds: Int, _ body: @escaping @Sendable (Item) -> Value
   ) async -> [Value?] {

@@ -75,7 +75,8 @@ extension Doctor {
     guard file.kind == .member, let key = file.publicKeys["key"] else {
       return self.findings.append(
         .fault(
-          .keys, "\(keys) holds no member's keys, but a \(file.kind.rawValue)'s", "name the member's key file as keys",
+          .keys, "\(keys) is the key file of a \(file.kind.rawValue), not of a member",
+          "name the member's key file as keys",
           ExitStatus.configuration))
     }
     guard let genesis else { return }

@@ -48,18 +48,20 @@ extension Doctor {
       let shown = apart.map { "\($0.0.name) \($0.1 > 0 ? "+" : "")\($0.1) ms" }.joined(separator: ", ")
       wrong(
         .fault(
-          .clock, "most members' clocks are apart from this one: \(shown); at most \(drift) ms are allowed", set,
+          .clock, "most members' clocks differ from this one: \(shown); at most \(drift) ms are allowed", set,
           ExitStatus.configuration))
     } else {
       for (peer, offset) in apart {
         wrong(
           .warning(
-            .clock, "the clock of \(peer.name) (member \(peer.member)) is apart by \(offset) ms",
+            .clock, "the clock of \(peer.name) (member \(peer.member)) differs from this one by \(offset) ms",
             "tell that hospital: \(set)"))
       }
     }
     guard isRight else { return }
-    let compared = offsets.isEmpty ? "no member's clock is known here" : "as \(offsets.count) members' clocks are"
+    let compared =
+      offsets.isEmpty
+      ? "compared with no other member's clock" : "compared with the clocks of \(offsets.count) other members"
     self.findings.append(.ok(.clock, "\(Date().ISO8601Format()), \(compared)"))
   }
 

@@ -87,7 +87,7 @@ struct Doctor {
         .fault(.node, trouble, "see the runbooks in the handbook: Operations, section 6", ExitStatus.configuration))
     }
     for notice in status.notices ?? [] {
-      self.findings.append(.warning(.node, notice, "as it says; the runbooks are in Operations, section 6"))
+      self.findings.append(.warning(.node, notice, "follow the notice; Operations, section 6, has the steps"))
     }
     guard troubles.isEmpty else { return }
     self.findings.append(
@@ -162,7 +162,7 @@ struct Doctor {
       self.findings.append(
         .fault(
           .custody, "this hospital should hold a share of the custody key, and \(self.config.keys).custody has none",
-          "once all nodes run: consilium custody refresh, which deals the shares again",
+          "once all nodes run: consilium custody refresh --registrar registrar.key",
           ExitStatus.configuration))
     }
     self.findings.append(

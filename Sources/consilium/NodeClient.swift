@@ -20,7 +20,7 @@ struct NodeOptions: ParsableArguments {
   var genesis: String?
   @Option(
     help: ArgumentHelp(
-      "By so many seconds the ledger's time may be ahead of this machine's clock where something is signed.",
+      "The most seconds by which the ledger's time may be ahead of this machine's clock when signing.",
       valueName: "seconds", visibility: .hidden))
   var ledgerAhead: UInt64?
 

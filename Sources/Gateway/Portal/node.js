@@ -220,7 +220,7 @@ export const app = async (query) => (await ask(`/api/apps?${query}`)).json();
 export const appChart = async (keys, query) => (await asked(keys, clinic(keys, `apps/chart?${query}`))).json();
 /** A key that the node made for a session. */
 export const sessionKey = async (keys) => (await asked(keys, clinic(keys, "sessions/keys"), {})).json();
-/** A session of so many hours for a key, signed: the transaction's bytes. The second rules ask for the word of the node that has the key. */
+/** Opens a session for a key, for a number of hours: the signed transaction's bytes. From the second rules on it includes the node's proof that it has the key. */
 export async function openSession(keys, place, { key, possession }, hours) {
   const payload = new Encoder().digest(key).u64(await ledgerTime() + hours * 3600_000);
   if (place.rulesVersion > 1) payload.raw(unhex(possession));
