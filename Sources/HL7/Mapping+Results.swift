@@ -131,6 +131,7 @@ extension Reading {
   private static func goesOn(_ first: Segment, _ next: Segment) -> Bool {
     next.name == "OBX" && ["FT", "TX"].contains(first.value(2)) && next.value(2) == first.value(2)
       && Array(next.raw(3)) == Array(first.raw(3)) && Array(next.raw(4)) == Array(first.raw(4))
+      && next.value(11) == first.value(11)
   }
 
   /// What an observation is called within its report: code and sub-id, so that a correction meets it again.

@@ -30,6 +30,18 @@ struct HarmTests {
     room.all(type).map { Sensitivity.isSensitive($0) }
   }
 
+  @Test("A line of a text that is deleted is not told as part of the final one")
+  func deletedLine() throws {
+    var room = ChartRoom()
+    try room.take(
+      Self.result(
+        "OBR|1||F-1|CM^Comment^L\nOBX|1|TX|CM1^C^L||no tumour||||||F\nOBX|2|TX|CM1^C^L||of any kind||||||F\n"
+          + "OBX|3|TX|CM1^C^L||WRONG LINE||||||D\n"))
+    let told = Dictionary(
+      uniqueKeysWithValues: room.all("Observation").map { ($0["status"]?.text, $0["valueString"]?.text) })
+    #expect(told == ["final": "no tumour\nof any kind", "entered-in-error": "WRONG LINE"])
+  }
+
   @Test("What the sender says is confidential is labelled, with all that is said under it, and stays so")
   func confidential() throws {
     var room = ChartRoom()
